@@ -1,0 +1,6 @@
+//! backbox: a command-line toolkit for the Backbox Control Protocol.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod failure;
+pub mod limits;

@@ -1,0 +1,26 @@
+//! The limits of design.md, section 14: every one a named constant with its unit and its reason.
+
+/// The longest BCP line in bytes without its LF, unless `--max-line` says otherwise.
+/// MPF reads 65,536; the rest is for peers that send whole tables in one `json=`.
+pub const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// The largest payload in bytes, unless `--max-payload` says otherwise: a 4K RGB frame fits, a made-up length does not.
+pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
+
+/// How deep JSON may nest, the parameters' object being level 1: deep enough for any game, shallow enough for any stack.
+pub const JSON_LEVELS_MAX: usize = 128;
+
+/// The longest line of JSON Lines in bytes: each byte of a line may be spelled `\uXXXX`, and a payload is base64.
+pub const fn json_line_bytes_max(line: usize, payload: usize) -> usize {
+    line.saturating_mul(6)
+        .saturating_add(payload.saturating_mul(3) / 2)
+}
+
+/// How many bytes a filter reads at a time: a pipe holds as many, and larger reads measured no faster.
+pub const READ_BYTES: usize = 64 << 10;
+
+/// From how many names on a message is searched by hash: comparing 60,000 names pairwise takes seconds.
+pub const NAMES_COMPARED_MAX: usize = 16;
+
+/// How much of an offending text an error message shows, in characters.
+pub const SHOWN_CHARS_MAX: usize = 60;

