@@ -3,4 +3,6 @@
 #![deny(missing_docs)]
 
 pub mod failure;
+pub mod framing;
 pub mod limits;
+pub mod text;
