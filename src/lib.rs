@@ -7,4 +7,6 @@ pub mod failure;
 pub mod framing;
 pub mod limits;
 pub mod message;
+pub mod pattern;
+pub mod template;
 pub mod text;
