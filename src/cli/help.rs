@@ -20,9 +20,12 @@ pub fn short(program: &Program, page: &Page) -> String {
     let name = full_name(program, page);
     let mut out = format!("{}\n\n", line(&format!("{name}: {}", page.about.summary)));
     out += &usage(&name, &page.about);
+    let rows = |flags: &[FlagInfo]| flags.iter().map(in_columns).collect::<Vec<_>>();
+    let all: Vec<_> = page.flags().map(in_columns).collect();
+    let column = column(&all);
     for (title, flags) in &page.groups {
         out += &format!("\n{title}\n");
-        out += &columns(&flags.iter().map(in_columns).collect::<Vec<_>>());
+        out += &columns_at(column, &rows(flags));
     }
     out + &format!("\n{name} --help says more.\n")
 }
@@ -175,17 +178,28 @@ fn in_columns(info: &FlagInfo) -> (String, String) {
 
 /// Terms on the left, explanations on the right.
 fn columns(rows: &[(String, String)]) -> String {
-    let width = |term: &str| term.chars().count() + 4;
-    let fitting = rows.iter().map(|(term, _)| width(term));
-    let column = fitting
-        .filter(|width| *width <= EXPLANATION_COLUMN_MAX)
-        .max()
-        .unwrap_or(4);
+    columns_at(column(rows), rows)
+}
+
+/// Where the explanations of these terms begin: behind the longest that leaves them room.
+fn column(rows: &[(String, String)]) -> usize {
+    let widths = rows.iter().map(|(term, _)| columns_taken(term));
+    let fitting = widths.filter(|width| *width <= EXPLANATION_COLUMN_MAX);
+    fitting.max().unwrap_or(4)
+}
+
+/// A term with the blanks before and behind it.
+fn columns_taken(term: &str) -> usize {
+    term.chars().count() + 4
+}
+
+fn columns_at(column: usize, rows: &[(String, String)]) -> String {
     let mut out = String::new();
     for (term, text) in rows {
         let text = plain(text);
-        if width(term) <= column {
-            out += &hanging(&format!("  {term:<0$}", column - 2), &text);
+        if columns_taken(term) <= column {
+            let width = column.saturating_sub(2);
+            out += &hanging(&format!("  {term:<width$}"), &text);
         } else {
             out += &format!("  {term}\n{}\n", wrapped(&text, column, COLUMNS_MAX));
         }
@@ -207,9 +221,9 @@ Usage: toy count [FLAG]... [WORD]...
        toy count -s [STRING]...
 
 Input
-  -b, --bytes FILE      read the payload from FILE
-      --max-line BYTES  refuse longer lines
-      --fail-fast       stop at the first error
+  -b, --bytes FILE       read the payload from FILE
+      --max-line BYTES   refuse longer lines
+      --fail-fast        stop at the first error
 
 Output
   -s, --string           count strings [not lines]
@@ -219,8 +233,8 @@ Output
       --color WHEN       when to colour
 
 Help
-  -h, --help     print help; -h prints the short one
-      --version  print the version
+  -h, --help             print help; -h prints the short one
+      --version          print the version
 
 toy count --help says more.
 ";

@@ -99,8 +99,16 @@ fn keyed(name: &str, sub: &str, table: &[(String, Vec<String>)]) -> String {
 /// The command that offers these words; one that ends in `=` gets no space behind it.
 fn offers(words: &[String]) -> String {
     let (open, closed): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.ends_with('='));
-    let (open, closed) = (sh_words(open), sh_words(closed));
-    format!("compadd --{closed}; compadd -S '' --{open}")
+    let offer = |options: &str, words: Vec<&String>| match words.is_empty() {
+        true => None,
+        false => Some(format!("compadd{options} --{}", sh_words(words))),
+    };
+    let offers = [offer("", closed), offer(" -S ''", open)];
+    let offers: Vec<String> = offers.into_iter().flatten().collect();
+    match offers.is_empty() {
+        true => "return 1".to_owned(),
+        false => offers.join("; "),
+    }
 }
 
 /// A flag's specifications, one a spelling. `-h` and its like stand alone; what does not repeat excludes itself.
