@@ -54,12 +54,13 @@ pub trait HasShared: Sized + 'static {
     fn shared(&mut self) -> &mut Shared;
 }
 
+/// Named for the toy, since these names are those of every flag in the crate.
 impl<T: HasShared> Flag<T> {
-    const QUIET: Flag<T> = Flag::switch("quiet", "print no notes", |o: &mut T| {
+    const TOY_QUIET: Flag<T> = Flag::switch("quiet", "print no notes", |o: &mut T| {
         o.shared().quiet = true
     })
     .short('q');
-    const COLOR: Flag<T> = Flag::choice(
+    const TOY_COLOR: Flag<T> = Flag::choice(
         "color",
         "WHEN",
         &["auto", "always", "never"],
@@ -166,8 +167,8 @@ pub const COUNT: Command<Count> = Command {
                     },
                 )
                 .short('F'),
-                Flag::QUIET,
-                Flag::COLOR,
+                Flag::TOY_QUIET,
+                Flag::TOY_COLOR,
             ],
         },
     ],
@@ -208,7 +209,7 @@ pub const PRESS: Command<Press> = Command {
     },
     groups: &[Group {
         title: "Output",
-        flags: &[Flag::QUIET, Flag::COLOR],
+        flags: &[Flag::TOY_QUIET, Flag::TOY_COLOR],
     }],
     operands: Some(Operands {
         complete: Complete::Keyed(buttons),
