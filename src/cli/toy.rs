@@ -52,9 +52,10 @@ pub trait HasShared: Sized + 'static {
     fn shared(&mut self) -> &mut Shared;
 }
 
+/// Named for the toy, since these names are those of every flag in the crate.
 impl<T: HasShared> Flag<T> {
-    const QUIET: Flag<T> = Flag::switch("quiet", "print no notes", |o: &mut T| o.shared().quiet = true).short('q');
-    const COLOR: Flag<T> =
+    const TOY_QUIET: Flag<T> = Flag::switch("quiet", "print no notes", |o: &mut T| o.shared().quiet = true).short('q');
+    const TOY_COLOR: Flag<T> =
         Flag::choice("color", "WHEN", &["auto", "always", "never"], "when to colour", |o: &mut T, when| {
             o.shared().color = Some(when)
         });
@@ -131,8 +132,8 @@ pub const COUNT: Command<Count> = Command {
                     Ok(())
                 })
                 .short('F'),
-                Flag::QUIET,
-                Flag::COLOR,
+                Flag::TOY_QUIET,
+                Flag::TOY_COLOR,
             ],
         },
     ],
@@ -171,7 +172,7 @@ pub const PRESS: Command<Press> = Command {
         synopsis: &["*BUTTON* [*NAME*=*TEXT*]..."],
         ..EMPTY
     },
-    groups: &[Group { title: "Output", flags: &[Flag::QUIET, Flag::COLOR] }],
+    groups: &[Group { title: "Output", flags: &[Flag::TOY_QUIET, Flag::TOY_COLOR] }],
     operands: Some(Operands {
         complete: Complete::Keyed(buttons),
         set: |o, word| {
