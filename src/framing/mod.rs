@@ -7,5 +7,5 @@ mod bcp;
 mod buffer;
 mod marker;
 
-pub use bcp::{BcpFramer, Fault, Frame, Framing, RawMessage};
+pub use bcp::{BcpFramer, Fault, Frame, Framing, MARK_BYTES, MarkedLimit, RawMessage, is_ignored, without_cr};
 pub use marker::{Marker, payload_marker};
