@@ -5,4 +5,5 @@
 pub mod failure;
 pub mod framing;
 pub mod limits;
+pub mod session;
 pub mod text;
