@@ -260,3 +260,35 @@ fn a_real_game_survives_reading_and_writing() {
     let lines: Vec<&[u8]> = file.split_inclusive(|&b| b == b'\n').filter(|line| !is_comment(line)).collect();
     assert_eq!(String::from_utf8_lossy(&write(None, &reading.records)), String::from_utf8_lossy(&lines.concat()));
 }
+
+/// The lines of the display in `man/backbox-session.5` that stands between the comments `name: begin` and `name: end`.
+fn display(name: &str) -> String {
+    let page = std::fs::read_to_string(format!("{}/man/backbox-session.5", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let (_, from) = page.split_once(&format!(".\\\" {name}: begin\n.Bd -literal -offset indent\n")).unwrap();
+    let (text, _) = from.split_once(&format!(".Ed\n.\\\" {name}: end\n")).unwrap();
+    let text = text.replace("\\-", "-").replace("\\(ti", "~");
+    assert!(!text.contains('\\') && !text.lines().any(|line| line.starts_with(['.', '\''])), "{text}");
+    text
+}
+
+#[test]
+fn the_example_of_the_manual_page_reads_as_it_says() {
+    let reading = read(None, display("example").as_bytes(), usize::MAX);
+    assert_eq!((&reading.error, reading.note, reading.kind), (&None, None, Some(Kind::Session)));
+    let shown = |record: &Kept| {
+        let side = match record.side {
+            Side::Dialler => "dialler",
+            Side::Acceptor => "acceptor",
+            Side::Pattern => "pattern",
+        };
+        let seconds = record.time.unwrap().as_secs_f64();
+        format!("{seconds:.6} {} {side:<8} {}\n", record.connection, String::from_utf8_lossy(&record.line))
+    };
+    assert_eq!(reading.records.iter().map(shown).collect::<String>(), display("messages"));
+    let payloads: Vec<&[u8]> = reading.records.iter().filter_map(|record| record.payload.as_deref()).collect();
+    assert_eq!(payloads, [&[0, 1, 2, 3][..], b"ABC"]);
+    // The page's rules for writers give the example back, but for what a writer is not told.
+    let untold = |line: &&str| !line.starts_with("#!ignore") && !line.starts_with("# ");
+    let example: String = display("example").split_inclusive('\n').filter(untold).collect();
+    assert_eq!(String::from_utf8(write(Some(5051), &reading.records)).unwrap(), example);
+}
