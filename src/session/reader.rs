@@ -16,22 +16,18 @@ use crate::framing::{BcpFramer, Framing};
 pub struct Reader {
     framer: BcpFramer,
     script: Script,
-    payloads: bool,
     over: bool,
 }
 
 impl Reader {
-    /// A reader at the start of an input of this kind, or of one that is still to be told; `framing` has the limits.
+    /// A reader at the start of an input of this kind, or of one that is still to be told; `framing` has the limits, and
+    /// whether plain lines have payloads; a session says that itself.
     ///
     /// An input that is no session is plain lines only when `is_command` accepts the command of its first line, trimmed:
     /// give it the rule of `encode`, which no prose, log or JSON meets.
     pub fn new(kind: Option<Kind>, framing: Framing, is_command: fn(&[u8]) -> bool) -> Reader {
-        let mut reader = Reader {
-            script: Script::new(kind, &framing, is_command),
-            payloads: framing.payloads,
-            framer: BcpFramer::new(framing),
-            over: false,
-        };
+        let mut reader =
+            Reader { script: Script::new(kind, &framing, is_command), framer: BcpFramer::new(framing), over: false };
         reader.follow();
         reader
     }
@@ -113,7 +109,7 @@ impl Reader {
     fn follow(&mut self) {
         if self.script.kind() == Some(Kind::Session) {
             self.framer.keep_marked(Mark::limit);
-            self.framer.look_for_payloads(self.payloads && self.script.has_payloads());
+            self.framer.look_for_payloads(self.script.has_payloads());
         }
     }
 }

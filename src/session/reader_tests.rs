@@ -115,6 +115,12 @@ fn the_first_line_decides_what_an_input_is() {
     check("dmd_frame&bytes=0\n//[\n", &["1 - 1 >dmd_frame&bytes=0|", "2 - 1 >//["]);
     check_as(Some(Kind::Lines), &Framing::default(), b"Dear reader\n", &["1 - 1 >Dear reader"]);
     check_as(Some(Kind::Session), &Framing::default(), b"#@1\nDear reader\n", &["2 1000000us 1 >Dear reader"]);
+    let session = Some(Kind::Session);
+    check("#backbox-session 1\na\n#backbox-session 2\nb\n", &["2 - 1 >a", "4 - 1 >b"]);
+    check_as(session, &Framing::default(), b"# x\n#backbox-session 2\nb\n", &["3 - 1 >b"]);
+    let long = format!("#<{}\na\n", "x".repeat(21));
+    let framing = Framing { line_bytes_max: 20, ..Framing::default() };
+    check_as(session, &framing, long.as_bytes(), &[&bad(1, Reason::LineTooLong { limit: 20 })]);
     let newer = bad(1, Reason::Newer { version: "2".into() });
     check_as(Some(Kind::Session), &Framing::default(), b"#backbox-session 2\na\n", &[&newer]);
 }

@@ -28,13 +28,13 @@ pub struct Writer {
     port: Option<u16>,
     has_header: bool,
     /// Time in microseconds and connection of the last stamp.
-    stamp: (Option<u128>, u32),
+    stamp: Option<(u128, u32)>,
 }
 
 impl Writer {
     /// A writer at the start of a file. `port` is the accepting side's, when it is not the usual 5050.
     pub fn new(port: Option<u16>) -> Writer {
-        Writer { port, has_header: false, stamp: (None, 1) }
+        Writer { port, has_header: false, stamp: None }
     }
 
     /// Appends one record to `out`, whole, so that what was written before and `out` are a valid file at every moment.
@@ -85,7 +85,7 @@ impl Writer {
     fn stamp(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         let Some(time) = record.time else { return };
         let time = time.min(Duration::new(SECONDS_MAX, 999_999_999));
-        let stamp = (Some(time.as_micros()), record.connection);
+        let stamp = Some((time.as_micros(), record.connection));
         if self.stamp == stamp {
             return;
         }
