@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use backbox::codec::is_command;
 use backbox::framing::Framing;
 use backbox::session::{Kind, Reader, Record, Side, Writer};
 use base64::Engine;
@@ -68,11 +69,6 @@ fn cases(file: &str) -> Vec<Value> {
     let path = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// The rule of `encode`: ASCII letters, digits, `_`, `-`, `.`.
-fn is_command(command: &[u8]) -> bool {
-    !command.is_empty() && command.iter().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(b))
 }
 
 /// All that a reader says of an input.

@@ -6,7 +6,7 @@
 //! ```
 //! use backbox::session::{Kind, Reader, Side};
 //! let file = b"#backbox-session 1\n#@0.000000\nreset\n#@0.001204\n#<reset_complete\n";
-//! let mut reader = Reader::new(None, Default::default(), |command| !command.is_empty());
+//! let mut reader = Reader::new(None, Default::default(), backbox::codec::is_command);
 //! reader.space()[..file.len()].copy_from_slice(file);
 //! reader.filled(file.len());
 //! let ours = reader.next_record().unwrap().unwrap();

@@ -24,7 +24,7 @@ impl Reader {
     /// whether plain lines have payloads; a session says that itself.
     ///
     /// An input that is no session is plain lines only when `is_command` accepts the command of its first line, trimmed:
-    /// give it the rule of `encode`, which no prose, log or JSON meets.
+    /// give it the rule of `encode` (`codec::is_command`), which no prose, log or JSON meets.
     pub fn new(kind: Option<Kind>, framing: Framing, is_command: fn(&[u8]) -> bool) -> Reader {
         let mut reader =
             Reader { script: Script::new(kind, &framing, is_command), framer: BcpFramer::new(framing), over: false };
