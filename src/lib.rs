@@ -11,5 +11,6 @@ pub mod limits;
 pub mod message;
 pub mod output;
 pub mod pattern;
+pub mod session;
 pub mod template;
 pub mod text;
