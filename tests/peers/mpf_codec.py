@@ -100,7 +100,7 @@ def from_backbox(program, generator, count, differences):
             command = generator.unfold(command)
             params = {generator.unfold(name): value for name, value in params.items()}
         texts.append(speller.message(command, params))
-    lines = encode_all(program, texts).decode("ascii").split("\n")
+    lines = encode_all(program, texts).decode("utf-8", "replace").split("\n")
     if len(lines) != count + 1 or lines[-1] != "":
         print(f"FAILED: {count} messages became {len(lines) - 1} lines")
         sys.exit(1)
