@@ -27,27 +27,15 @@ pub enum Exit {
 impl Exit {
     /// Every status but the signals, with the meaning that the man pages print.
     pub const MEANINGS: [(Exit, &'static str); 6] = [
-        (
-            Exit::Done,
-            "done: the goal was met, or no goal was set and the stream ended",
-        ),
-        (
-            Exit::No,
-            "a line was malformed or refused, a check differed, or the peer left before a goal was met",
-        ),
+        (Exit::Done, "done: the goal was met, or no goal was set and the stream ended"),
+        (Exit::No, "a line was malformed or refused, a check differed, or the peer left before a goal was met"),
         (Exit::Usage, "wrong flags or arguments; nothing was sent"),
         (
             Exit::Io,
             "cannot open, bind or connect; the peer left before our last message was written; output not writable",
         ),
-        (
-            Exit::Peer,
-            "an answer failed, the peer broke the framing, or it refused the protocol version",
-        ),
-        (
-            Exit::Time,
-            "the time given with -W passed with a goal unmet",
-        ),
+        (Exit::Peer, "an answer failed, the peer broke the framing, or it refused the protocol version"),
+        (Exit::Time, "the time given with -W passed with a goal unmet"),
     ];
 
     /// The number that the process ends with; a signal is 128 and its number.
@@ -66,11 +54,7 @@ impl Exit {
     /// The graver of two statuses: a signal, the time, usage, then 3, 4, 1, 0 (design.md, section 8: "one rule decides").
     #[must_use]
     pub fn worse(self, other: Exit) -> Exit {
-        if self.gravity() >= other.gravity() {
-            self
-        } else {
-            other
-        }
+        if self.gravity() >= other.gravity() { self } else { other }
     }
 
     fn gravity(self) -> u8 {
@@ -167,16 +151,9 @@ mod tests {
 
     #[test]
     fn a_closed_reader_is_no_failure_and_a_full_disk_is() {
-        assert_eq!(
-            Failure::output(&io::ErrorKind::BrokenPipe.into()).exit(),
-            Exit::Done
-        );
+        assert_eq!(Failure::output(&io::ErrorKind::BrokenPipe.into()).exit(), Exit::Done);
         let full = Failure::output(&io::ErrorKind::StorageFull.into());
         assert_eq!(full.exit(), Exit::Io);
-        assert!(
-            full.message()
-                .unwrap()
-                .starts_with("cannot write to standard output: ")
-        );
+        assert!(full.message().unwrap().starts_with("cannot write to standard output: "));
     }
 }

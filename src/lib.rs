@@ -2,5 +2,11 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod codec;
 pub mod failure;
+pub mod framing;
 pub mod limits;
+pub mod message;
+pub mod pattern;
+pub mod template;
+pub mod text;

@@ -12,8 +12,7 @@ pub const JSON_LEVELS_MAX: usize = 128;
 
 /// The longest line of JSON Lines in bytes: each byte of a line may be spelled `\uXXXX`, and a payload is base64.
 pub const fn json_line_bytes_max(line: usize, payload: usize) -> usize {
-    line.saturating_mul(6)
-        .saturating_add(payload.saturating_mul(3) / 2)
+    line.saturating_mul(6).saturating_add(payload.saturating_mul(3) / 2)
 }
 
 /// How many bytes a filter reads at a time: a pipe holds as many, and larger reads measured no faster.

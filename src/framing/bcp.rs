@@ -1,0 +1,367 @@
+//! BCP's frames: lines ended by LF, some followed by a payload (design.md, section 1).
+//!
+//! In: line ends, CR, the byte order mark, blank lines and comments, payload markers, the limits of section 14,
+//! line numbers. Out: what a line says, and whether it is UTF-8.
+
+use std::fmt;
+
+use memchr::{memchr, memchr_iter};
+
+use super::buffer::Buffer;
+use super::marker::{Marker, payload_marker};
+use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_BYTES};
+use crate::text::is_white;
+
+/// How an input is framed: its limits in bytes, and whether payloads follow their lines.
+#[derive(Clone, Debug)]
+pub struct Framing {
+    /// The longest line without its LF (`--max-line`).
+    pub line_bytes_max: usize,
+    /// The largest payload (`--max-payload`).
+    pub payload_bytes_max: usize,
+    /// Whether a marker announces a payload; not in a log that lost them (`--no-payload`).
+    pub payloads: bool,
+    /// How much is read at a time.
+    pub read_bytes: usize,
+}
+
+impl Default for Framing {
+    fn default() -> Framing {
+        Framing {
+            line_bytes_max: LINE_BYTES_MAX,
+            payload_bytes_max: PAYLOAD_BYTES_MAX,
+            payloads: true,
+            read_bytes: READ_BYTES,
+        }
+    }
+}
+
+/// One frame of the input.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// A line that has to be parsed, with its payload.
+    Message(RawMessage<'a>),
+    /// A blank line or a comment, as it stands without LF: ignored by all but recorders and taps.
+    Ignored {
+        /// Its line number, from 1.
+        number: u64,
+        /// The line without its LF.
+        line: &'a [u8],
+    },
+    /// Something that is no frame; [`BcpFramer::has_ended`] tells whether more can follow.
+    Bad {
+        /// The line number where it began, from 1.
+        number: u64,
+        /// What is wrong.
+        fault: Fault,
+    },
+}
+
+/// A line and the payload behind it, as they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawMessage<'a> {
+    /// The line number, from 1, as an editor counts: LFs in payloads included.
+    pub number: u64,
+    /// Line, LF and payload byte for byte; without LF when the input ended before it.
+    pub raw: &'a [u8],
+    /// The line without LF and CR, its payload marker still there.
+    pub line: &'a [u8],
+    /// The payload marker of [`RawMessage::line`], also where payloads are not looked for.
+    pub marker: Option<Marker>,
+    /// The payload, when the line announces one and payloads are looked for.
+    pub payload: Option<&'a [u8]>,
+}
+
+impl<'a> RawMessage<'a> {
+    /// The line up to its payload marker: what is left to parse.
+    pub fn text(&self) -> &'a [u8] {
+        self.marker.and_then(|m| self.line.get(..m.at)).unwrap_or(self.line)
+    }
+
+    /// The digits of a marker that announces nothing here: under `--no-payload` they are the last parameter's text.
+    pub fn marker_as_parameter(&self) -> Option<&'a [u8]> {
+        match (self.marker, self.payload) {
+            (Some(marker), None) => self.line.get(marker.digits_at..),
+            _ => None,
+        }
+    }
+}
+
+/// What can be wrong with the framing of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A line over the limit in bytes; it is skipped to its LF.
+    LineTooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// A payload over the limit; nothing behind it can be read.
+    PayloadTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The input ended inside a payload.
+    PayloadCut {
+        /// How many bytes came.
+        got: usize,
+        /// How many the line announced.
+        announced: usize,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::LineTooLong { limit } => {
+                write!(f, "the line is longer than {limit} bytes; --max-line allows more")
+            }
+            Fault::PayloadTooLarge { limit } => write!(
+                f,
+                "the payload is larger than {limit} bytes; --max-payload allows more, --no-payload reads a log without payloads"
+            ),
+            Fault::PayloadCut { got, announced } => write!(
+                f,
+                "the input ends inside the payload: {got} of {announced} bytes; --no-payload reads a log without payloads"
+            ),
+        }
+    }
+}
+
+/// Where the framer stands between two frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// At the start of a line.
+    Line,
+    /// In a line over the limit that has been reported (or is a comment): everything up to its LF is dropped.
+    Skipping,
+    /// Behind a payload that cannot be skipped, or behind the end of the input.
+    Ended,
+}
+
+/// Cuts a stream of bytes into BCP's frames.
+///
+/// Read into [`BcpFramer::space`], say how much with [`BcpFramer::filled`], take frames from [`BcpFramer::next_frame`] until it
+/// gives `None`, and at the end of the input take one more from [`BcpFramer::end`].
+///
+/// ```
+/// use backbox::framing::{BcpFramer, Frame, Framing};
+/// let mut framer = BcpFramer::new(Framing::default());
+/// let input = b"# a comment\nf&bytes=2\nhi";
+/// framer.space()[..input.len()].copy_from_slice(input);
+/// framer.filled(input.len());
+/// assert!(matches!(framer.next_frame(), Some(Frame::Ignored { number: 1, .. })));
+/// let Some(Frame::Message(message)) = framer.next_frame() else { panic!() };
+/// assert_eq!((message.text(), message.payload), (&b"f"[..], Some(&b"hi"[..])));
+/// assert_eq!(framer.next_frame(), None);
+/// ```
+#[derive(Debug)]
+pub struct BcpFramer {
+    framing: Framing,
+    buffer: Buffer,
+    state: State,
+    /// The number of the line that begins at the front of the buffer.
+    number: u64,
+    /// How much of the buffer is known to hold no LF, so that a line in single bytes is not searched again and again.
+    searched: usize,
+    /// The line at the front whose payload is not whole yet: its length without LF.
+    awaiting: Option<usize>,
+    /// The line at the front without CR, when it holds one.
+    clean: Vec<u8>,
+    first: bool,
+}
+
+impl BcpFramer {
+    /// A framer at the start of an input.
+    pub fn new(framing: Framing) -> BcpFramer {
+        let buffer = Buffer::new(framing.read_bytes);
+        BcpFramer {
+            framing,
+            buffer,
+            state: State::Line,
+            number: 1,
+            searched: 0,
+            awaiting: None,
+            clean: Vec::new(),
+            first: true,
+        }
+    }
+
+    /// Room to read into.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.buffer.space()
+    }
+
+    /// Says how many bytes of [`BcpFramer::space`] were filled.
+    pub fn filled(&mut self, count: usize) {
+        self.buffer.filled(count);
+    }
+
+    /// Whether nothing more can be read: a payload was over its limit, or the input has ended.
+    pub fn has_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// The bytes that wait for the rest of their frame.
+    pub fn unread(&self) -> &[u8] {
+        self.buffer.unread()
+    }
+
+    /// The next whole frame, or `None` when more bytes are needed.
+    pub fn next_frame(&mut self) -> Option<Frame<'_>> {
+        if self.state == State::Ended || (self.state == State::Skipping && !self.skip()) {
+            return None;
+        }
+        self.skip_byte_order_mark()?;
+        let length = match self.awaiting {
+            Some(length) => length,
+            None => match memchr(b'\n', self.buffer.unread().get(self.searched..)?) {
+                Some(found) => self.searched + found,
+                None => return self.unfinished_line(),
+            },
+        };
+        self.frame(length, true)
+    }
+
+    /// The last frame of an input that has ended: a line without LF, or what is wrong with its end.
+    pub fn end(&mut self) -> Option<Frame<'_>> {
+        let number = self.number;
+        let length = match (self.state, self.awaiting) {
+            (State::Ended | State::Skipping, _) => return None,
+            (State::Line, Some(line)) => {
+                let announced = payload_marker(without_cr(&mut self.clean, self.buffer.unread().get(..line)?))
+                    .and_then(|m| m.length)
+                    .unwrap_or_default();
+                let got = self.buffer.unread().len().saturating_sub(line + 1);
+                self.state = State::Ended;
+                return Some(Frame::Bad { number, fault: Fault::PayloadCut { got, announced } });
+            }
+            (State::Line, None) => {
+                self.skip_byte_order_mark();
+                self.buffer.unread().len()
+            }
+        };
+        if length == 0 {
+            self.state = State::Ended;
+            return None;
+        }
+        self.frame(length, false)
+    }
+
+    /// The frame whose line is the first `length` bytes of the buffer.
+    fn frame(&mut self, length: usize, has_lf: bool) -> Option<Frame<'_>> {
+        let number = self.number;
+        let rest = length + usize::from(has_lf);
+        if length > self.framing.line_bytes_max {
+            let comment = is_ignored(self.buffer.unread());
+            self.take(rest, 1);
+            if comment {
+                return Some(Frame::Ignored { number, line: &[] });
+            }
+            return Some(Frame::Bad { number, fault: Fault::LineTooLong { limit: self.framing.line_bytes_max } });
+        }
+        if is_ignored(self.buffer.unread().get(..length)?) {
+            let at = self.take(rest, 1);
+            return Some(Frame::Ignored { number, line: self.buffer.taken(at, length) });
+        }
+        let line = without_cr(&mut self.clean, self.buffer.unread().get(..length)?);
+        let marker = payload_marker(line);
+        let payload_length = match marker {
+            Some(marker) if self.framing.payloads => match marker.length {
+                Some(bytes) if bytes <= self.framing.payload_bytes_max => Some(bytes),
+                _ => {
+                    self.state = State::Ended;
+                    let limit = self.framing.payload_bytes_max;
+                    return Some(Frame::Bad { number, fault: Fault::PayloadTooLarge { limit } });
+                }
+            },
+            _ => None,
+        };
+        let payload_bytes = payload_length.unwrap_or_default();
+        let unread = self.buffer.unread();
+        if unread.len() < rest + payload_bytes || (payload_bytes > 0 && !has_lf) {
+            self.awaiting = Some(length);
+            return if has_lf { None } else { self.end() };
+        }
+        let lines = memchr_iter(b'\n', unread.get(rest..rest + payload_bytes)?).count();
+        let at = self.take(rest + payload_bytes, 1 + lines as u64);
+        let raw = self.buffer.taken(at, rest + payload_bytes);
+        let line = if self.clean.is_empty() { raw.get(..length)? } else { &self.clean };
+        let payload = payload_length.and_then(|_| raw.get(rest..));
+        Some(Frame::Message(RawMessage { number, raw, line, marker, payload }))
+    }
+
+    /// What to do while a line has no LF yet: wait, or give up on one that is over the limit.
+    fn unfinished_line(&mut self) -> Option<Frame<'_>> {
+        let number = self.number;
+        let unread = self.buffer.unread().len();
+        self.searched = unread;
+        if unread <= self.framing.line_bytes_max {
+            return None;
+        }
+        let ignored = is_ignored(self.buffer.unread());
+        self.state = State::Skipping;
+        self.buffer.consume(unread);
+        self.searched = 0;
+        if ignored {
+            return None;
+        }
+        Some(Frame::Bad { number, fault: Fault::LineTooLong { limit: self.framing.line_bytes_max } })
+    }
+
+    /// Drops what belongs to a line over the limit; whether its LF was found.
+    fn skip(&mut self) -> bool {
+        let unread = self.buffer.unread();
+        match memchr(b'\n', unread) {
+            Some(found) => {
+                self.state = State::Line;
+                self.take(found + 1, 1);
+                true
+            }
+            None => {
+                self.buffer.consume(unread.len());
+                false
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: usize, lines: u64) -> usize {
+        self.number += lines;
+        self.searched = 0;
+        self.awaiting = None;
+        self.buffer.take(bytes)
+    }
+
+    /// Skips a byte order mark at the start of the input; `None` while it may still turn out to be one.
+    fn skip_byte_order_mark(&mut self) -> Option<()> {
+        const MARK: &[u8] = "\u{feff}".as_bytes();
+        if self.first {
+            let unread = self.buffer.unread();
+            if unread.starts_with(MARK) {
+                self.buffer.consume(MARK.len());
+            } else if MARK.starts_with(unread) {
+                return None;
+            }
+            self.first = false;
+        }
+        Some(())
+    }
+}
+
+/// Whether a line is blank or a comment: its first character that is no white space is `#`, or there is none.
+fn is_ignored(line: &[u8]) -> bool {
+    line.iter().find(|&&b| !is_white(b)).is_none_or(|&b| b == b'#')
+}
+
+/// The line without CR; `clean` stays empty when there was none.
+fn without_cr<'a>(clean: &'a mut Vec<u8>, line: &'a [u8]) -> &'a [u8] {
+    clean.clear();
+    if memchr(b'\r', line).is_none() {
+        return line;
+    }
+    clean.extend(line.iter().filter(|&&b| b != b'\r'));
+    clean
+}
+
+#[cfg(test)]
+#[path = "bcp_tests.rs"]
+mod tests;

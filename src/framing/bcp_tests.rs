@@ -1,0 +1,138 @@
+//! The framer, fed whole, byte by byte and with trailing data: the frames are the same.
+
+use super::*;
+
+/// Frames as text: `1 line|payload`, `2 -ignored`, `3 !fault`.
+fn frames(framing: &Framing, input: &[u8], piece: usize) -> Vec<String> {
+    let mut framer = BcpFramer::new(framing.clone());
+    let mut seen = Vec::new();
+    for bytes in input.chunks(piece) {
+        let mut left = bytes;
+        while !left.is_empty() {
+            let space = framer.space();
+            let count = left.len().min(space.len());
+            space[..count].copy_from_slice(&left[..count]);
+            framer.filled(count);
+            left = &left[count..];
+            while let Some(frame) = framer.next_frame() {
+                seen.push(show(&frame));
+            }
+        }
+    }
+    while let Some(frame) = framer.end() {
+        seen.push(show(&frame));
+    }
+    seen
+}
+
+fn show(frame: &Frame<'_>) -> String {
+    match frame {
+        Frame::Message(m) => {
+            let payload = m.payload.map(|p| format!("|{}", p.escape_ascii())).unwrap_or_default();
+            format!("{} {}{payload}", m.number, m.text().escape_ascii())
+        }
+        Frame::Ignored { number, line } => format!("{number} -{}", line.escape_ascii()),
+        Frame::Bad { number, fault } => format!("{number} !{fault}"),
+    }
+}
+
+#[track_caller]
+fn check_with(framing: &Framing, input: &[u8], expected: &[&str]) {
+    for piece in [input.len().max(1), 1, 2, 3, 7] {
+        assert_eq!(frames(framing, input, piece), expected, "in pieces of {piece} bytes");
+    }
+}
+
+#[track_caller]
+fn check(input: &[u8], expected: &[&str]) {
+    check_with(&Framing::default(), input, expected);
+}
+
+#[test]
+fn lines_end_in_lf_and_the_last_one_counts_without() {
+    check(b"", &[]);
+    check(b"a\nb", &["1 a", "2 b"]);
+    check(b"a\r\n\r\n b \n", &["1 a", "2 -\\r", "3  b "]);
+    check(b"\n\na", &["1 -", "2 -", "3 a"]);
+}
+
+#[test]
+fn cr_anywhere_is_ignored() {
+    check(b"a\rb\rc\r\n", &["1 abc"]);
+    check(b"f&bytes=\r2\r\n\r\nx\n", &["1 f|\\r\\n", "3 x"]);
+}
+
+#[test]
+fn a_byte_order_mark_at_the_start_is_skipped() {
+    check(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", &["1 a", "2 \\xef\\xbb\\xbfb"]);
+    check(b"\xef\xbb\xbf#x\na", &["1 -#x", "2 a"]);
+    check(b"\xef\xbb", &["1 \\xef\\xbb"]);
+}
+
+#[test]
+fn comments_and_blank_lines_never_have_a_payload() {
+    check(
+        b"#x&bytes=4\n  # &bytes=4\n\x0b\x0c\t\na\n",
+        &["1 -#x&bytes=4", "2 -  # &bytes=4", "3 -\\x0b\\x0c\\t", "4 a"],
+    );
+}
+
+#[test]
+fn a_payload_follows_its_line_directly() {
+    check(b"f&bytes=3\n\n\n\nt\n", &["1 f|\\n\\n\\n", "5 t"]);
+    check(b"f?bytes=0\nt", &["1 f|", "2 t"]);
+    check(b"f&bytes=0", &["1 f|"]);
+    check(b"?x=%FF&bytes=1\nAb\n", &["1 ?x=%FF|A", "2 b"]);
+}
+
+#[test]
+fn a_payload_cut_short_ends_the_input() {
+    check(b"a\nf&bytes=4\nABC", &["1 a", &format!("2 !{}", Fault::PayloadCut { got: 3, announced: 4 })]);
+    check(b"f&bytes=4", &[&format!("1 !{}", Fault::PayloadCut { got: 0, announced: 4 })]);
+}
+
+#[test]
+fn a_payload_over_the_limit_ends_the_input() {
+    let framing = Framing { payload_bytes_max: 4, ..Framing::default() };
+    let fault = format!("2 !{}", Fault::PayloadTooLarge { limit: 4 });
+    check_with(&framing, b"f&bytes=4\nABCDg&bytes=5\nABCDEa\n", &["1 f|ABCD", &fault]);
+    let fault = format!("1 !{}", Fault::PayloadTooLarge { limit: 4 });
+    check_with(&framing, b"g&bytes=99999999999999999999999\na\n", &[&fault]);
+}
+
+#[test]
+fn a_line_over_the_limit_costs_itself_alone() {
+    let framing = Framing { line_bytes_max: 4, ..Framing::default() };
+    let fault = |n| format!("{n} !{}", Fault::LineTooLong { limit: 4 });
+    check_with(&framing, b"abcd\nabcde\nf\n", &["1 abcd", &fault(2), "3 f"]);
+    check_with(&framing, b"abcdefghij", &[&fault(1)]);
+    let mut framer = BcpFramer::new(framing);
+    let comment = b"# a long comment\na\n";
+    framer.space()[..comment.len()].copy_from_slice(comment);
+    framer.filled(comment.len());
+    assert_eq!(framer.next_frame(), Some(Frame::Ignored { number: 1, line: b"" }));
+    assert!(matches!(framer.next_frame(), Some(Frame::Message(m)) if m.number == 2));
+}
+
+#[test]
+fn without_payloads_the_marker_is_a_parameter() {
+    let framing = Framing { payloads: false, ..Framing::default() };
+    let mut framer = BcpFramer::new(framing);
+    let input = b"f?a=1&bytes=004\nABCD\n";
+    framer.space()[..input.len()].copy_from_slice(input);
+    framer.filled(input.len());
+    let Some(Frame::Message(message)) = framer.next_frame() else { panic!("no message") };
+    assert_eq!(message.text(), b"f?a=1");
+    assert_eq!(message.marker_as_parameter(), Some(&b"004"[..]));
+    assert!(matches!(framer.next_frame(), Some(Frame::Message(m)) if m.line == b"ABCD"));
+}
+
+#[test]
+fn raw_is_what_came_and_line_has_no_cr() {
+    let mut framer = BcpFramer::new(Framing::default());
+    let input = b"f\r&bytes=2\r\nhi";
+    framer.space()[..input.len()].copy_from_slice(input);
+    framer.filled(input.len());
+    let Some(Frame::Message(message)) = framer.next_frame() else { panic!("no message") };
+    assert_eq!((message.raw, message.line), (&input[..], &b"f&bytes=2"[..]));
+}

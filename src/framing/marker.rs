@@ -1,0 +1,88 @@
+//! The payload marker: how a line says that raw bytes follow it (design.md, section 1, "payload").
+
+use memchr::memchr;
+
+/// The payload marker at the end of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marker {
+    /// Where the marker begins in the line: the line is cut here before it is parsed.
+    pub at: usize,
+    /// Where the digits of its length begin.
+    pub digits_at: usize,
+    /// How many payload bytes follow the line's LF; `None` when the number is larger than any address.
+    pub length: Option<usize>,
+}
+
+/// Finds the marker of a line (without LF and CR): `&bytes=N` at its very end, or `?bytes=N` as its whole query.
+///
+/// MPF cuts a line at `&bytes=` wherever it stands; other peers write `?bytes=N`. Upper case, a sign or anything behind
+/// the digits make it an ordinary parameter.
+///
+/// ```
+/// use backbox::framing::payload_marker;
+/// assert_eq!(payload_marker(b"dmd_frame?name=default&bytes=4").unwrap().length, Some(4));
+/// assert_eq!(payload_marker(b"dmd_frame&bytes=4096").unwrap().at, 9);
+/// assert!(payload_marker(b"t?a=x?bytes=4").is_none());
+/// ```
+pub fn payload_marker(line: &[u8]) -> Option<Marker> {
+    const NAME: &[u8] = b"bytes=";
+    // Nearly every line ends here: few end in a digit.
+    if !line.last()?.is_ascii_digit() {
+        return None;
+    }
+    let digits = line.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let digits_at = line.len().checked_sub(digits)?;
+    let before = line.get(..digits_at)?.strip_suffix(NAME)?;
+    let at = before.len().checked_sub(1)?;
+    let marked = match before.last()? {
+        b'&' => true,
+        b'?' => memchr(b'?', line) == Some(at),
+        _ => false,
+    };
+    marked.then(|| Marker { at, digits_at, length: number(line.get(digits_at..).unwrap_or_default()) })
+}
+
+fn number(digits: &[u8]) -> Option<usize> {
+    digits.iter().try_fold(0usize, |sum, digit| sum.checked_mul(10)?.checked_add(usize::from(digit.wrapping_sub(b'0'))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: Option<(usize, Option<usize>)>) {
+        assert_eq!(payload_marker(line.as_bytes()).map(|m| (m.at, m.length)), expected, "{line}");
+    }
+
+    #[test]
+    fn only_the_very_end_marks_a_payload() {
+        check("dmd_frame&bytes=4096", Some((9, Some(4096))));
+        check("f?bytes=4", Some((1, Some(4))));
+        check("f?a=1&bytes=004", Some((5, Some(4))));
+        check("f?bytes=3&bytes=4", Some((9, Some(4))));
+        check("&bytes=0", Some((0, Some(0))));
+        check("f?json={\"a\": 1}&bytes=0", Some((15, Some(0))));
+        for line in [
+            "",
+            "f",
+            "f4",
+            "bytes=4",
+            "f?a=x?bytes=4",
+            "f?bytes=",
+            "f?a=1&bytes=+4",
+            "f?a=1&bytes=4 ",
+            "f?a=1&Bytes=4",
+            "f?a=1&bytes=4&b=1",
+            "f?a=1&xbytes=4",
+            "f?a=1&bytes=int:4",
+        ] {
+            check(line, None);
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_any_address_is_no_number() {
+        check("f&bytes=99999999999999999999999999", Some((1, None)));
+    }
+}

@@ -1,0 +1,11 @@
+//! Bytes in, bounded frames out: where one message ends and the next begins.
+//!
+//! Framing opens no file and no socket and reads no meaning into a line; any split of the input gives the same frames.
+//! What a line says is the codec's business.
+
+mod bcp;
+mod buffer;
+mod marker;
+
+pub use bcp::{BcpFramer, Fault, Frame, Framing, RawMessage};
+pub use marker::{Marker, payload_marker};
