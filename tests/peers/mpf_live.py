@@ -178,6 +178,8 @@ def start_up(this):
     for line in ("hello?", "reset", "machine_variable?name=backbox_count&value=int:0", "mode_start?name=attract"):
         if not any(heard.startswith(line) for heard in this.heard()):
             raise Failed(f"listen did not print a line that begins with {line}")
+    for line in ("< reset", "> reset_complete"):
+        this.wait(f"{line!r} in what listen -v says", lambda: f"{line}\n" in this.listen.err())
 
 
 def trigger(this):

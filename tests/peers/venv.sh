@@ -45,8 +45,8 @@ install_mpf() {
 
 make() {
     command -v python3 >/dev/null || fail 'python3 is not on the PATH; install it (Debian: apt-get install python3-venv)'
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
-        fail "MPF $MPF_VERSION needs Python 3.9 or newer, and python3 is $(python3 --version 2>&1)"
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+        fail "MPF $MPF_VERSION needs Python 3.10 or newer, and python3 is $(python3 --version 2>&1)"
     # An environment that works but holds another MPF is mended; one that does not, or cannot be, is made anew.
     if [ -x "$python" ] && "$python" -c '' 2>/dev/null && install_mpf --force-reinstall 2>/dev/null && usable; then
         return
