@@ -16,9 +16,9 @@ NOTHING = "nothing"
 
 CLASSES = {
     "typed text": 'a text that looks typed arrives typed: "int:5" as 5, "bool:TRUE" as true, "NoneType:" as null',
-    "typed text, unreadable": 'a text such as "int:abc" that is no number: the line is refused; it ends MPF',
+    "typed text, unreadable": 'a text such as "int:abc" that is no ASCII number is refused, with its line; it ends MPF',
     "json first": "a parameter json in front of plain ones is read as the JSON of all, or refused; it ends MPF",
-    "bytes last": "a parameter bytes at the end whose text is digits is read as the mark of a payload, also by MPF",
+    "bytes last": "a parameter bytes at the end whose text is digits is read as the mark of a payload (&bytes=N by MPF too)",
     "no JSON type": "a tuple, bytes or any other object arrives as its str(), a tuple beside a list or object as a list",
     "command with #": "a line whose command begins with # is a comment; to MPF it is a command",
     "case and blanks": "command and names arrive trimmed and in lower case; MPF keeps them as they are",
