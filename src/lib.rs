@@ -2,11 +2,14 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod cli;
 pub mod codec;
+pub mod commands;
 pub mod failure;
 pub mod framing;
 pub mod limits;
 pub mod message;
+pub mod output;
 pub mod pattern;
 pub mod template;
 pub mod text;

@@ -258,6 +258,19 @@ impl Parts {
         Ok(())
     }
 
+    /// Writes the value of the parameter that was begun last from JSON text.
+    ///
+    /// # Errors
+    /// The text is no JSON, or more than the one value.
+    pub fn push_json(&mut self, json: &[u8], reading: &Reading) -> Result<(), super::json::JsonError> {
+        self.push_value(|out| {
+            let mut scanner = super::json::Scanner::new(json, reading.nan);
+            // The parameters' object is the first level (section 1), so this value stands in one already.
+            scanner.value(1, out)?;
+            scanner.end()
+        })
+    }
+
     /// Adds a parameter whose value is a string.
     pub fn push_text(&mut self, name: &[u8], text: &[u8], keep_case: bool) {
         self.push_name(name, keep_case);
