@@ -3,7 +3,7 @@
 MPF 0.81 writes `name=value` with every text escaped, and all parameters as raw JSON once one of them is a list or an
 object. The classes are the cases in which that line does not say what was meant, or not in backbox's normal form. They
 are told from the message and MPF's line, never from what came out, and each predicts the result exactly, so that no
-fault can hide in one. bcp.7 lists the same classes ("MPF's own losses").
+fault can hide in one. bcp.7 lists the same classes ("What MPF loses").
 """
 import json
 from urllib.parse import unquote_plus
