@@ -134,6 +134,8 @@ enum State {
     Line,
     /// In a line over the limit that has been reported (or is a comment): everything up to its LF is dropped.
     Skipping,
+    /// In a line over the limit of which only white space has come: it may turn out to be anything.
+    Blank,
     /// Behind a payload that cannot be skipped, or behind the end of the input.
     Ended,
 }
@@ -208,7 +210,11 @@ impl BcpFramer {
 
     /// The next whole frame, or `None` when more bytes are needed.
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
-        if self.state == State::Ended || (self.state == State::Skipping && !self.skip()) {
+        if self.state == State::Blank && self.is_blank_no_more() {
+            return Some(self.line_too_long());
+        }
+        let skipping = matches!(self.state, State::Skipping | State::Blank);
+        if self.state == State::Ended || (skipping && !self.skip()) {
             return None;
         }
         self.skip_byte_order_mark()?;
@@ -226,7 +232,7 @@ impl BcpFramer {
     pub fn end(&mut self) -> Option<Frame<'_>> {
         let number = self.number;
         let length = match (self.state, self.awaiting) {
-            (State::Ended | State::Skipping, _) => return None,
+            (State::Ended | State::Skipping | State::Blank, _) => return None,
             (State::Line, Some(line)) => {
                 let announced = payload_marker(without_cr(&mut self.clean, self.buffer.unread().get(..line)?))
                     .and_then(|m| m.length)
@@ -252,12 +258,10 @@ impl BcpFramer {
         let number = self.number;
         let rest = length + usize::from(has_lf);
         if length > self.framing.line_bytes_max {
-            let comment = is_ignored(self.buffer.unread());
+            let ignored = is_ignored(self.buffer.unread().get(..length)?);
+            let bad = self.line_too_long();
             self.take(rest, 1);
-            if comment {
-                return Some(Frame::Ignored { number, line: &[] });
-            }
-            return Some(Frame::Bad { number, fault: Fault::LineTooLong { limit: self.framing.line_bytes_max } });
+            return Some(if ignored { Frame::Ignored { number, line: &[] } } else { bad });
         }
         if is_ignored(self.buffer.unread().get(..length)?) {
             let at = self.take(rest, 1);
@@ -278,7 +282,8 @@ impl BcpFramer {
         };
         let payload_bytes = payload_length.unwrap_or_default();
         let unread = self.buffer.unread();
-        if unread.len() < rest + payload_bytes || (payload_bytes > 0 && !has_lf) {
+        // The limit may be as large as any address, so the sum can be larger than one.
+        if unread.len() < rest.saturating_add(payload_bytes) || (payload_bytes > 0 && !has_lf) {
             self.awaiting = Some(length);
             return if has_lf { None } else { self.end() };
         }
@@ -292,20 +297,31 @@ impl BcpFramer {
 
     /// What to do while a line has no LF yet: wait, or give up on one that is over the limit.
     fn unfinished_line(&mut self) -> Option<Frame<'_>> {
-        let number = self.number;
         let unread = self.buffer.unread().len();
         self.searched = unread;
         if unread <= self.framing.line_bytes_max {
             return None;
         }
-        let ignored = is_ignored(self.buffer.unread());
-        self.state = State::Skipping;
-        self.buffer.consume(unread);
         self.searched = 0;
-        if ignored {
-            return None;
+        self.state = State::Blank;
+        let bad = self.is_blank_no_more();
+        self.buffer.consume(unread);
+        bad.then(|| self.line_too_long())
+    }
+
+    /// Whether a line over the limit that was blank so far has turned out to be one that has to be reported.
+    fn is_blank_no_more(&mut self) -> bool {
+        match self.buffer.unread().iter().find(|&&b| b == b'\n' || !is_white(b)) {
+            None | Some(b'\n') => false,
+            Some(byte) => {
+                self.state = State::Skipping;
+                *byte != b'#'
+            }
         }
-        Some(Frame::Bad { number, fault: Fault::LineTooLong { limit: self.framing.line_bytes_max } })
+    }
+
+    fn line_too_long(&self) -> Frame<'static> {
+        Frame::Bad { number: self.number, fault: Fault::LineTooLong { limit: self.framing.line_bytes_max } }
     }
 
     /// Drops what belongs to a line over the limit; whether its LF was found.
