@@ -7,6 +7,7 @@ use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Secti
 use crate::codec::{Malformed, Parts, push_ascii, unescape};
 use crate::failure::{Exit, Failure};
 use crate::framing::{BcpFramer, Frame, Framing, RawMessage};
+use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
 use crate::pattern::Pattern;
 use crate::template::{Subject, Template};
@@ -144,19 +145,24 @@ fn check(options: &Options) -> Result<(), Failure> {
     let refuse = |text: &str| Err(Failure::Usage(text.to_string()));
     let selection = &options.selection;
     let selects = !selection.matching.is_empty() || !selection.excluded.is_empty();
+    let limits_payloads = options.input.payload_bytes_max != PAYLOAD_BYTES_MAX;
     if options.strings {
         if selection.template.is_some() || selects {
             return refuse("-s decodes bare strings: -F, -m and -x are about messages");
         }
-        if options.ascii || options.no_payload || options.input.reading != Default::default() {
+        let reads = options.no_payload || limits_payloads || options.input.reading != Default::default();
+        if options.ascii || reads {
             return refuse(
-                "-s decodes bare strings: --ascii, --no-payload, --keep-case and --no-nan are about messages",
+                "-s decodes bare strings: --ascii, --no-payload, --max-payload, --keep-case and --no-nan are about messages",
             );
         }
         return Ok(());
     }
     if options.null {
         return refuse("-0 says how bare strings end: it goes with -s");
+    }
+    if options.no_payload && limits_payloads {
+        return refuse("--no-payload reads a log without payloads, so --max-payload has nothing to limit");
     }
     if options.ascii && selection.template.is_some() {
         return refuse("--ascii is about JSON, and -F prints text: use one of them");
