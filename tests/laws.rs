@@ -5,7 +5,7 @@
 mod common;
 
 use backbox::codec::{Form, Malformed, Parts, Reading, Reason, is_command, unescape, write_line};
-use backbox::framing::{BcpFramer, Frame, Framing};
+use backbox::framing::{BcpFramer, Frame, Framing, Line, LineFramer};
 use backbox::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use backbox::pattern::Pattern;
 use common::random::{Message, Random, for_each_case, text};
@@ -13,8 +13,11 @@ use common::random::{Message, Random, for_each_case, text};
 /// How many random messages or lines each law is held to.
 const CASES: u64 = 20_000;
 
+/// A message with its payload, or what is wrong with it.
+type Read = Result<(Parts, Option<Vec<u8>>), String>;
+
 /// Reads a message in JSON.
-fn from_json(json: &str) -> Result<(Parts, Option<Vec<u8>>), String> {
+fn from_json(json: &str) -> Read {
     let mut parts = Parts::new();
     let payload = parts.read_json(json.as_bytes(), &Reading::default(), PAYLOAD_BYTES_MAX);
     payload.map(|payload| (parts, payload)).map_err(|error| format!("{json} is refused: {error}"))
@@ -29,8 +32,8 @@ fn encoded(parts: &Parts, payload: Option<&[u8]>) -> Result<Vec<u8>, Malformed> 
     Ok(out)
 }
 
-/// The messages of a stream, as `decode` sees them: each with its payload, or what is wrong with it.
-fn decoded(stream: &[u8]) -> Vec<Result<(Parts, Option<Vec<u8>>), String>> {
+/// The messages of a stream, as `decode` sees them.
+fn decoded(stream: &[u8]) -> Vec<Read> {
     let mut framer = BcpFramer::new(Framing { read_bytes: stream.len(), ..Framing::default() });
     framer.space()[..stream.len()].copy_from_slice(stream);
     framer.filled(stream.len());
@@ -276,4 +279,111 @@ fn plain_text(param: &backbox::codec::Param<'_>) -> String {
         (Kind::Float, digits) => format!("float:{digits}"),
         (Kind::List | Kind::Object, json) => panic!("{json} has no plain form"),
     }
+}
+
+/// The frames of a stream that comes in pieces of these sizes, as text; what is ignored is left out.
+fn frames(framing: &Framing, stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
+    let mut framer = BcpFramer::new(framing.clone());
+    let mut seen = Vec::new();
+    let mut rest = stream;
+    while !rest.is_empty() {
+        let space = framer.space();
+        let (piece, behind) = rest.split_at(pieces().min(space.len()).min(rest.len()));
+        space[..piece.len()].copy_from_slice(piece);
+        framer.filled(piece.len());
+        rest = behind;
+        while let Some(frame) = framer.next_frame() {
+            seen.push(format!("{frame:?}"));
+        }
+    }
+    while let Some(frame) = framer.end() {
+        seen.push(format!("{frame:?}"));
+    }
+    seen.retain(|frame| !frame.starts_with("Ignored"));
+    seen
+}
+
+/// A stream of short lines, blanks, comments, line ends, payloads and their markers.
+fn stream(random: &mut Random) -> Vec<u8> {
+    const PIECES: &[&str] = &[
+        "a",
+        "t?a=1",
+        "\n",
+        "\n",
+        "\n",
+        "\r\n",
+        "\r",
+        " ",
+        "        ",
+        "\t",
+        "#",
+        "# comment",
+        "\0",
+        "\u{feff}",
+        "é",
+        "&bytes=0\n",
+        "&bytes=3\n",
+        "?bytes=2\n",
+        "&bytes=3",
+        "&bytes=9\n",
+        "&bytes=99999999999999999999\n",
+        "long line",
+    ];
+    (0..random.below(20)).map(|_| *random.pick(PIECES)).collect::<String>().into_bytes()
+}
+
+#[test]
+fn any_split_of_the_input_gives_the_same_frames() {
+    for_each_case(CASES, |random| {
+        let stream = stream(random);
+        let framing = Framing {
+            line_bytes_max: [8, 12, LINE_BYTES_MAX][random.below(3)],
+            payload_bytes_max: [4, PAYLOAD_BYTES_MAX][random.below(2)],
+            payloads: !random.once_in(5),
+            read_bytes: 1 + random.below(50),
+        };
+        let whole = frames(&Framing { read_bytes: stream.len(), ..framing.clone() }, &stream, &mut || usize::MAX);
+        let bytes = frames(&framing, &stream, &mut || 1);
+        let pieces = frames(&framing, &stream, &mut || 1 + random.below(9));
+        let what = format!("{} with {framing:?}", shown(&stream));
+        equal(&what, &bytes.join("\n"), &whole.join("\n"))?;
+        equal(&what, &pieces.join("\n"), &whole.join("\n"))
+    });
+}
+
+/// The bare lines of a stream that comes in pieces of these sizes, as text.
+fn bare_lines(end: u8, limit: usize, stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
+    let mut framer = LineFramer::new(end, limit);
+    let mut seen = Vec::new();
+    let mut show = |line: Line<'_>| seen.push(format!("{line:?}"));
+    let mut rest = stream;
+    while !rest.is_empty() {
+        let space = framer.space();
+        let (piece, behind) = rest.split_at(pieces().min(space.len()).min(rest.len()));
+        space[..piece.len()].copy_from_slice(piece);
+        framer.filled(piece.len());
+        rest = behind;
+        while let Some(line) = framer.next_line() {
+            show(line);
+        }
+    }
+    while let Some(line) = framer.end() {
+        show(line);
+    }
+    seen
+}
+
+#[test]
+fn any_split_of_the_input_gives_the_same_lines() {
+    // Each of these framers has a buffer of 64 KiB, which takes more time than its work.
+    for_each_case(CASES / 20, |random| {
+        let stream = stream(random);
+        let (end, limit) = (*random.pick(b"\n\0"), *random.pick(&[6, 12, LINE_BYTES_MAX]));
+        let whole = bare_lines(end, limit, &stream, &mut || usize::MAX);
+        let bytes = bare_lines(end, limit, &stream, &mut || 1);
+        let pieces = bare_lines(end, limit, &stream, &mut || 1 + random.below(9));
+        let what = format!("{} ended by {end}, at most {limit}", shown(&stream));
+        equal(&what, &bytes.join("\n"), &whole.join("\n"))?;
+        equal(&what, &pieces.join("\n"), &whole.join("\n"))
+    });
 }
