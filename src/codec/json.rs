@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::error::too_deep;
 use super::number::json_number;
-use super::spell::{copy_plain, push_char, push_text, push_unit};
+use super::spell::{copy_name, copy_plain, copy_string, push_char, push_text, push_unit};
 use crate::limits::JSON_LEVELS_MAX;
 use crate::text::shown;
 
@@ -84,38 +84,38 @@ pub type Scan<T> = Result<T, JsonFault>;
 #[derive(Debug)]
 pub struct Scanner<'t> {
     text: &'t [u8],
-    at: usize,
+    rest: &'t [u8],
     nan: bool,
 }
 
 impl<'t> Scanner<'t> {
     /// A scanner at the start of `text`; `nan` says whether NaN and the infinities are numbers.
     pub fn new(text: &'t [u8], nan: bool) -> Scanner<'t> {
-        Scanner { text, at: 0, nan }
+        Scanner { text, rest: text, nan }
     }
 
     /// What is left to read.
     pub fn rest(&self) -> &'t [u8] {
-        self.text.get(self.at..).unwrap_or_default()
+        self.rest
     }
 
     /// Passes over JSON's white space, which is fewer characters than BCP's.
     pub fn skip_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at += 1;
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
+            self.rest = rest;
         }
     }
 
     /// The end of the text: nothing but white space may follow.
     pub fn end(&mut self) -> Scan<()> {
         self.skip_space();
-        if self.at < self.text.len() { self.fail(JsonFault::Trailing) } else { Ok(()) }
+        if self.rest.is_empty() { Ok(()) } else { self.fail(JsonFault::Trailing) }
     }
 
     /// Respells the value that begins here; `levels` is how many lists and objects are open around it.
     pub fn value(&mut self, levels: usize, out: &mut Vec<u8>) -> Scan<()> {
         self.skip_space();
-        match self.peek() {
+        match self.rest.first() {
             Some(b'"') => self.string(out),
             Some(b'{') => self.object(levels, out),
             Some(b'[') => self.list(levels, out),
@@ -130,24 +130,24 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Respells a member's name, without its quotes, and passes over the colon behind it.
-    pub fn name(&mut self, out: &mut Vec<u8>) -> Scan<()> {
-        match self.peek() {
-            Some(b'"') => {
-                self.at += 1;
-                self.inside(out)?;
-            }
-            Some(_) => return self.fail(JsonFault::Name),
-            None => return self.fail(JsonFault::CutShort),
+    /// Respells a member's name, with its quotes, and passes over the colon behind it. `folded` names keep no upper-case
+    /// letter as long as nothing in them needs care; whether that is so comes back.
+    #[inline]
+    pub fn name(&mut self, folded: bool, out: &mut Vec<u8>) -> Scan<bool> {
+        let Some(b'"') = self.rest.first() else { return self.fail(JsonFault::Name) };
+        let (copied, mut plain) = if folded { copy_name(self.rest, out) } else { copy_string(self.rest, out) };
+        self.advance(copied);
+        if !plain {
+            self.inside(out)?;
+            plain = false;
         }
         self.skip_space();
-        match self.peek() {
-            Some(b':') => self.at += 1,
-            Some(_) => return self.fail(JsonFault::Colon),
-            None => return self.fail(JsonFault::CutShort),
+        match self.rest {
+            [b':', rest @ ..] => self.rest = rest,
+            _ => return self.fail(JsonFault::Colon),
         }
         self.skip_space();
-        Ok(())
+        Ok(plain)
     }
 
     /// Passes over the `{` that begins here, if there is a level left for it; whether the object has a member.
@@ -171,9 +171,8 @@ impl<'t> Scanner<'t> {
         }
         out.push(b'{');
         while more {
-            out.push(b'"');
-            self.name(out)?;
-            out.extend_from_slice(b"\":");
+            self.name(false, out)?;
+            out.push(b':');
             self.value(levels + 1, out)?;
             more = self.next_member()?;
             out.push(if more { b',' } else { b'}' });
@@ -201,59 +200,60 @@ impl<'t> Scanner<'t> {
         if levels >= JSON_LEVELS_MAX {
             return self.fail(JsonFault::TooDeep);
         }
-        self.at += 1;
+        self.advance(1);
         self.skip_space();
-        let empty = self.peek() == Some(close);
-        self.at += usize::from(empty);
+        let empty = self.rest.first() == Some(&close);
+        self.advance(usize::from(empty));
         Ok(!empty)
     }
 
     /// Passes over a comma and says `true`, or over the closing bracket and says `false`.
+    #[inline]
     fn next(&mut self, close: u8) -> Scan<bool> {
         self.skip_space();
-        match self.peek() {
-            Some(b',') => {
-                self.at += 1;
+        match self.rest {
+            [b',', rest @ ..] => {
+                self.rest = rest;
                 self.skip_space();
-                if self.peek() == Some(close) { self.fail(JsonFault::TrailingComma) } else { Ok(true) }
+                if self.rest.first() == Some(&close) { self.fail(JsonFault::TrailingComma) } else { Ok(true) }
             }
-            Some(byte) if byte == close => {
-                self.at += 1;
+            [byte, rest @ ..] if *byte == close => {
+                self.rest = rest;
                 Ok(false)
             }
-            Some(_) => self.fail(JsonFault::Comma),
-            None => self.fail(JsonFault::CutShort),
+            _ => self.fail(JsonFault::Comma),
         }
     }
 
+    /// Respells a string, with its quotes.
+    #[inline]
     fn string(&mut self, out: &mut Vec<u8>) -> Scan<()> {
-        out.push(b'"');
-        self.at += 1;
-        self.inside(out)?;
-        out.push(b'"');
-        Ok(())
+        let (copied, closed) = copy_string(self.rest, out);
+        self.advance(copied);
+        if closed { Ok(()) } else { self.inside(out) }
     }
 
-    /// Respells a string behind its opening quote, and passes over the closing one.
+    /// Respells what is left of a string, with its closing quote.
     fn inside(&mut self, out: &mut Vec<u8>) -> Scan<()> {
         loop {
-            self.at += copy_plain(self.rest(), out);
-            match self.rest() {
-                [b'"', ..] => {
-                    self.at += 1;
+            let copied = copy_plain(self.rest, out);
+            self.advance(copied);
+            match self.rest {
+                [b'"', rest @ ..] => {
+                    out.push(b'"');
+                    self.rest = rest;
                     return Ok(());
                 }
                 [b'\\', ..] => self.escape(out)?,
                 [0..0x20, ..] => return self.fail(JsonFault::RawControl),
-                [0x7f, ..] => {
+                [0x7f, rest @ ..] => {
                     push_unit(0x7f, out);
-                    self.at += 1;
+                    self.rest = rest;
                 }
                 [_, ..] => {
-                    let beyond_ascii = self.rest().iter().take_while(|b| !b.is_ascii()).count();
-                    let end = self.at + beyond_ascii;
-                    push_text(self.text.get(self.at..end).unwrap_or_default(), out);
-                    self.at = end;
+                    let beyond_ascii = self.rest.iter().take_while(|b| !b.is_ascii()).count();
+                    push_text(self.rest.get(..beyond_ascii).unwrap_or_default(), out);
+                    self.advance(beyond_ascii);
                 }
                 [] => return self.fail(JsonFault::CutShort),
             }
@@ -261,7 +261,7 @@ impl<'t> Scanner<'t> {
     }
 
     fn escape(&mut self, out: &mut Vec<u8>) -> Scan<()> {
-        let meant = match self.rest().get(1) {
+        let meant = match self.rest.get(1) {
             Some(letter @ (b'"' | b'\\' | b'/')) => char::from(*letter),
             Some(b'b') => '\u{8}',
             Some(b'f') => '\u{c}',
@@ -277,22 +277,22 @@ impl<'t> Scanner<'t> {
             None => return self.fail(JsonFault::CutShort),
         };
         push_char(meant, out);
-        self.at += 2;
+        self.advance(2);
         Ok(())
     }
 
     /// The character of one `\uXXXX`, or of two that are a surrogate pair.
     fn unicode(&mut self) -> Scan<char> {
-        let first = self.unit(self.rest())?;
+        let first = self.unit(self.rest)?;
         if let Some(c) = char::from_u32(first) {
-            self.at += 6;
+            self.advance(6);
             return Ok(c);
         }
-        let behind = self.rest().get(6..).unwrap_or_default();
+        let behind = self.rest.get(6..).unwrap_or_default();
         if first < 0xdc00 && behind.starts_with(b"\\u") {
             let second = self.unit(behind)?;
             if let Some(Ok(c)) = char::decode_utf16([first as u16, second as u16]).next() {
-                self.at += 12;
+                self.advance(12);
                 return Ok(c);
             }
         }
@@ -307,56 +307,46 @@ impl<'t> Scanner<'t> {
     }
 
     fn number(&mut self, out: &mut Vec<u8>) -> Scan<()> {
-        if self.rest().starts_with(b"-I") {
+        if self.rest.starts_with(b"-I") {
             return self.not_finite(b"-Infinity", out);
         }
-        let length = json_number(self.rest()).map_or_else(|| self.fail(JsonFault::Number), Ok)?;
-        let digits = self.rest().get(..length).unwrap_or_default();
-        match memchr::memchr(b'+', digits) {
-            // The + of an exponent is dropped: it is a space to some peers (section 4).
-            Some(plus) => {
-                out.extend_from_slice(digits.get(..plus).unwrap_or_default());
-                out.extend_from_slice(digits.get(plus + 1..).unwrap_or_default());
-            }
-            None => out.extend_from_slice(digits),
-        }
-        self.at += length;
+        let Some(length) = json_number(self.rest) else { return self.fail(JsonFault::Number) };
+        let (digits, rest) = self.rest.split_at_checked(length).unwrap_or_default();
+        // The + of an exponent is dropped: it is a space to some peers (section 4).
+        out.extend(digits.iter().filter(|&&b| b != b'+'));
+        self.rest = rest;
         // A digit here means a leading zero, as in 01.
-        if self.peek().is_some_and(|b| b.is_ascii_digit()) { self.fail(JsonFault::Number) } else { Ok(()) }
+        if rest.first().is_some_and(u8::is_ascii_digit) { self.fail(JsonFault::Number) } else { Ok(()) }
     }
 
     fn not_finite(&mut self, word: &[u8], out: &mut Vec<u8>) -> Scan<()> {
-        let start = self.at;
-        self.word(word, out)?;
-        if self.nan {
-            return Ok(());
+        if !self.nan && self.rest.starts_with(word) {
+            return self.fail(JsonFault::Nan);
         }
-        self.at = start;
-        self.fail(JsonFault::Nan)
+        self.word(word, out)
     }
 
     fn word(&mut self, word: &[u8], out: &mut Vec<u8>) -> Scan<()> {
-        if !self.rest().starts_with(word) {
-            return self.fail(JsonFault::Value);
-        }
-        self.at += word.len();
+        let Some(rest) = self.rest.strip_prefix(word) else { return self.fail(JsonFault::Value) };
+        self.rest = rest;
         out.extend_from_slice(word);
         Ok(())
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        self.rest = self.rest.get(count..).unwrap_or_default();
     }
 
     /// What is wrong, with its place: where the scanner stopped.
     #[cold]
     pub fn error(&self, fault: JsonFault) -> JsonError {
-        JsonError { at: self.at, fault, found: shown(self.rest()) }
+        JsonError { at: self.text.len() - self.rest.len(), fault, found: shown(self.rest) }
     }
 
     #[cold]
     fn fail<T>(&self, fault: JsonFault) -> Scan<T> {
-        Err(if self.at >= self.text.len() { JsonFault::CutShort } else { fault })
+        Err(if self.rest.is_empty() { JsonFault::CutShort } else { fault })
     }
 }
 

@@ -73,14 +73,14 @@ impl Parts {
         reading: &Reading,
         payload_bytes_max: usize,
     ) -> Result<(), Malformed> {
-        let mut key = Vec::new();
-        scanner.name(&mut key).map_err(|fault| no_json(scanner, fault))?;
+        let mut key = Vec::with_capacity(16);
+        scanner.name(false, &mut key).map_err(|fault| no_json(scanner, fault))?;
         let first = match key.as_slice() {
-            b"command" => {
+            b"\"command\"" => {
                 let command = Spelled(&read_string(scanner, b"command")?).text().into_owned();
                 seen.command.replace(command.into_bytes()).is_none()
             }
-            b"params" => {
+            b"\"params\"" => {
                 if !scanner.rest().starts_with(b"{") {
                     let rest = scanner.rest();
                     scanner.value(1, &mut Vec::new()).map_err(|fault| no_json(scanner, fault))?;
@@ -91,18 +91,18 @@ impl Parts {
                 self.scan_members(scanner, 0, reading.keep_case).map_err(|fault| no_json(scanner, fault))?;
                 first
             }
-            b"bytes" => {
+            b"\"bytes\"" => {
                 let text = read_string(scanner, b"bytes")?;
                 let text = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
                 seen.payload.replace(decode_base64(text, payload_bytes_max)?).is_none()
             }
-            b"meta" => {
+            b"\"meta\"" => {
                 scanner.value(0, &mut Vec::new()).map_err(|fault| no_json(scanner, fault))?;
                 !std::mem::replace(&mut seen.meta, true)
             }
             _ => return Err(Malformed::message(&key, Reason::UnknownKey)),
         };
-        if first { Ok(()) } else { Err(Malformed::parameter(&key, b"", Reason::Twice)) }
+        if first { Ok(()) } else { Err(Malformed::message(&key, Reason::KeyTwice)) }
     }
 }
 

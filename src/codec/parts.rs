@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::error::{Malformed, Reason};
+use super::json::{JsonError, Scan, Scanner};
 use super::spell::{push_meaning, push_text};
 use crate::limits::NAMES_COMPARED_MAX;
+use crate::text::trim;
 
 /// How a message is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +129,28 @@ pub struct Parts {
     text: Vec<u8>,
     command_end: usize,
     places: Vec<Place>,
+    seen: SeenNames,
+    may_repeat: bool,
+}
+
+/// A bit for each name seen, by its length and its ends. Two names may share a bit; a name whose bit is free is new,
+/// and that spares nearly every message from having its names compared.
+#[derive(Clone, Copy, Debug, Default)]
+struct SeenNames(u64);
+
+impl SeenNames {
+    /// Whether the name is certainly new.
+    fn is_new(&mut self, name: &[u8]) -> bool {
+        let ends = match name {
+            [first, .., last] => usize::from(*first) * 7 + usize::from(*last) * 31,
+            [only] => usize::from(*only),
+            [] => 0,
+        };
+        let bit = 1 << ((name.len() + ends) % 64);
+        let is_new = self.0 & bit == 0;
+        self.0 |= bit;
+        is_new
+    }
 }
 
 impl Parts {
@@ -182,6 +206,8 @@ impl Parts {
     pub fn begin(&mut self, command: &[u8]) {
         self.text.clear();
         self.places.clear();
+        self.seen = SeenNames::default();
+        self.may_repeat = false;
         push_text(command, &mut self.text);
         self.command_end = self.text.len();
         self.text.push(b'{');
@@ -203,50 +229,48 @@ impl Parts {
     /// Begins a parameter: its name, trimmed, and folded unless `keep_case`.
     pub fn push_name(&mut self, name: &[u8], keep_case: bool) {
         let start = self.open_name();
-        push_name(crate::text::trim(name), keep_case, &mut self.text);
+        self.text.push(b'"');
+        push_name(trim(name), keep_case, &mut self.text);
+        self.text.push(b'"');
         self.close_name(start);
     }
 
-    /// Begins a parameter whose name is written by the callee as the inside of a JSON string.
-    pub(super) fn push_spelled_name<E>(
-        &mut self,
-        keep_case: bool,
-        spell: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Begins a parameter with the name at the scanner, in quotes and with its colon.
+    pub(super) fn scan_name(&mut self, scanner: &mut Scanner<'_>, keep_case: bool) -> Scan<()> {
         let start = self.open_name();
-        spell(&mut self.text)?;
-        self.normalize_name(start, keep_case);
+        let plain = scanner.name(!keep_case, &mut self.text)?;
+        let in_form = plain && !matches!(self.text.get(start + 1..), Some([b' ', ..] | [.., b' ', b'"']));
+        if !in_form {
+            self.normalize_name(start, keep_case);
+        }
         self.close_name(start);
         Ok(())
     }
 
+    /// Where the next name begins, with its quote.
     fn open_name(&mut self) -> usize {
         if !self.places.is_empty() {
             self.text.push(b',');
         }
-        self.text.push(b'"');
         self.text.len()
     }
 
+    /// Ends the name that began at `start`: its value follows.
     fn close_name(&mut self, start: usize) {
-        let end = self.text.len();
-        self.text.extend_from_slice(b"\":");
-        self.places.push(Place { name: start..end, value: end + 2..end + 2 });
+        let name = start + 1..self.text.len() - 1;
+        self.text.push(b':');
+        let value = self.text.len()..self.text.len();
+        self.may_repeat |= !self.seen.is_new(self.text.get(name.clone()).unwrap_or_default());
+        self.places.push(Place { name, value });
     }
 
-    /// Trims and folds the name that stands in its spelling at the end of the text.
+    /// Trims and folds the name that stands in its spelling, in quotes, at the end of the text.
     fn normalize_name(&mut self, start: usize, keep_case: bool) {
-        let spelled = self.text.get(start..).unwrap_or_default();
-        let in_form = match spelled {
-            [] => true,
-            [b' ', ..] | [.., b' '] => false,
-            _ => !spelled.iter().any(|&b| b == b'\\' || (!keep_case && b.is_ascii_uppercase())),
-        };
-        if !in_form {
-            let meant = meaning(spelled).into_owned();
-            self.text.truncate(start);
-            push_name(crate::text::trim(meant.as_bytes()), keep_case, &mut self.text);
-        }
+        let spelled = self.text.get(start + 1..self.text.len() - 1).unwrap_or_default();
+        let meant = meaning(spelled).into_owned();
+        self.text.truncate(start + 1);
+        push_name(trim(meant.as_bytes()), keep_case, &mut self.text);
+        self.text.push(b'"');
     }
 
     /// Writes the value of the parameter that was begun last.
@@ -262,9 +286,9 @@ impl Parts {
     ///
     /// # Errors
     /// The text is no JSON, or more than the one value.
-    pub fn push_json(&mut self, json: &[u8], reading: &Reading) -> Result<(), super::json::JsonError> {
+    pub fn push_json(&mut self, json: &[u8], reading: &Reading) -> Result<(), JsonError> {
         self.push_value(|out| {
-            let mut scanner = super::json::Scanner::new(json, reading.nan);
+            let mut scanner = Scanner::new(json, reading.nan);
             // The parameters' object is the first level (section 1), so this value stands in one already.
             scanner.value(1, out).and_then(|()| scanner.end()).map_err(|fault| scanner.error(fault))
         })
@@ -284,6 +308,9 @@ impl Parts {
     /// Ends the message: closes the object and settles names that were given twice.
     pub fn finish(&mut self, repeats: Repeats) -> Result<(), Malformed> {
         self.text.push(b'}');
+        if !self.may_repeat {
+            return Ok(());
+        }
         let Some(repeated) = self.first_repeated() else { return Ok(()) };
         if repeats == Repeats::Refused {
             let name = meaning(self.slice(&repeated)).into_owned();
@@ -348,7 +375,9 @@ impl Parts {
     /// Adds a parameter in its spelling.
     fn push_place(&mut self, spelled_name: &[u8], value: &[u8]) {
         let start = self.open_name();
+        self.text.push(b'"');
         self.text.extend_from_slice(spelled_name);
+        self.text.push(b'"');
         self.close_name(start);
         let Ok(()) = self.push_value::<std::convert::Infallible>(|out| {
             out.extend_from_slice(value);
