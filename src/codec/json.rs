@@ -130,8 +130,8 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Respells a member's name, with its quotes, and passes over the colon behind it. `folded` names keep no upper-case
-    /// letter as long as nothing in them needs care; whether that is so comes back.
+    /// Respells a member's name, with its quotes, and passes over the colon behind it. `folded` names keep no
+    /// upper-case letter as long as nothing in them needs care; whether that is so comes back.
     #[inline]
     pub fn name(&mut self, folded: bool, out: &mut Vec<u8>) -> Scan<bool> {
         let Some(b'"') = self.rest.first() else { return self.fail(JsonFault::Name) };

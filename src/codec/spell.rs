@@ -25,8 +25,8 @@ const OPENING_QUOTE: u128 = 0xff;
 
 /// Copies up to the first special byte; a quote there is copied too, unless nothing was `opened`.
 ///
-/// A step's bytes are stored first and judged afterwards; what was stored too much is taken back. That is the whole trick
-/// behind the speed of the filters: most of a game's lines are strings that fit into a step or two.
+/// A step's bytes are stored first and judged afterwards; what was stored too much is taken back. That is the whole
+/// trick behind the speed of the filters: most of a game's lines are strings that fit into a step or two.
 #[inline(always)]
 fn copy_until(text: &[u8], opened: u128, special: impl Fn(u8) -> bool, out: &mut Vec<u8>) -> (usize, bool) {
     let mut copied = 0;

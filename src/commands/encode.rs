@@ -69,10 +69,11 @@ pub const COMMAND: Command<Options> = Command {
         sections: &[Section {
             title: "Options of the reference encoder",
             paragraphs: &[
-                "`--sort-keys`, `--no-ensure-ascii`, `--no-nan` and `--compact` are those of Python's JSON encoder, which \
-                 the protocol's reference implementation uses. Its `skipkeys` and `check_circular` have no counterpart, \
-                 since JSON text has only strings for keys and no cycles; nor has `indent`, since a line holds no line \
-                 break, nor `default` and `iterencode`, since everything here is JSON already and is written as it comes.",
+                "`--sort-keys`, `--no-ensure-ascii`, `--no-nan` and `--compact` are those of Python's JSON encoder, \
+                 which the protocol's reference implementation uses. Its `skipkeys` and `check_circular` have no \
+                 counterpart, since JSON text has only strings for keys and no cycles; nor has `indent`, since a line \
+                 holds no line break, nor `default` and `iterencode`, since everything here is JSON already and is \
+                 written as it comes.",
             ],
         }],
         exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io],

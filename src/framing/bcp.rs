@@ -117,11 +117,13 @@ impl fmt::Display for Fault {
             }
             Fault::PayloadTooLarge { limit } => write!(
                 f,
-                "the payload is larger than {limit} bytes; --max-payload allows more, --no-payload reads a log without payloads"
+                "the payload is larger than {limit} bytes; --max-payload allows more, --no-payload reads a log without \
+                 payloads"
             ),
             Fault::PayloadCut { got, announced } => write!(
                 f,
-                "the input ends inside the payload: {got} of {announced} bytes; --no-payload reads a log without payloads"
+                "the input ends inside the payload: {got} of {announced} bytes; --no-payload reads a log without \
+                 payloads"
             ),
         }
     }
@@ -142,8 +144,8 @@ enum State {
 
 /// Cuts a stream of bytes into BCP's frames.
 ///
-/// Read into [`BcpFramer::space`], say how much with [`BcpFramer::filled`], take frames from [`BcpFramer::next_frame`] until it
-/// gives `None`, and at the end of the input take one more from [`BcpFramer::end`].
+/// Read into [`BcpFramer::space`], say how much with [`BcpFramer::filled`], take frames from [`BcpFramer::next_frame`]
+/// until it gives `None`, and at the end of the input take one more from [`BcpFramer::end`].
 ///
 /// ```
 /// use backbox::framing::{BcpFramer, Frame, Framing};
