@@ -301,7 +301,13 @@ impl Coprocess {
     #[track_caller]
     pub fn close(&mut self) -> ExitStatus {
         self.stdin = None;
-        wait(&mut self.child, Instant::now() + RUN_TIME_MAX)
+        self.wait(Instant::now() + RUN_TIME_MAX)
+    }
+
+    /// Waits for its end with standard input as it is.
+    #[track_caller]
+    pub fn wait(&mut self, deadline: Instant) -> ExitStatus {
+        wait(&mut self.child, deadline)
     }
 }
 
