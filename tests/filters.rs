@@ -197,7 +197,7 @@ fn a_file_without_permission_is_exit_3() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Workdir::new();
     let file = folder.write("secret.bcp", "secret\n");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::File::open(&file).is_ok() {
         println!("skipped: this user may read everything");
         return;
