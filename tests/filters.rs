@@ -529,6 +529,27 @@ fn memory_does_not_grow_with_the_stream() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn the_largest_message_takes_three_times_its_size() {
+    if !common::runner().is_empty() {
+        println!("skipped: the memory of an emulator says nothing");
+        return;
+    }
+    let payload = "x".repeat(3 << 20);
+    let line = format!("f&bytes={}\n{payload}", payload.len());
+    let json = backbox(["decode"], &line).exits(0).stdout.clone();
+    for (args, message, answer) in [(["decode"], line.as_bytes(), &json[..]), (["encode"], &json, line.as_bytes())] {
+        let mut filter = Coprocess::start(&args);
+        filter.write(message);
+        filter.skip_bytes(answer.len() as u64);
+        let most = PEAK_KIB_MAX + 3 * (json.len() as u64 >> 10);
+        let peak = vm_hwm_kib(filter.id());
+        assert!(peak < most, "{args:?} had {peak} KiB, {most} KiB at most");
+        assert_eq!(filter.close().code(), Some(0));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn memory_does_not_grow_with_what_a_length_claims_or_a_line_without_end() {
     if !common::runner().is_empty() {
         println!("skipped: the memory of an emulator says nothing");
