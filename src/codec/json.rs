@@ -1,5 +1,6 @@
 //! The scanner: JSON text in, the same text in the one spelling of section 4 out, in one pass and without a tree.
 //!
+//! The work is done by a [`Pen`]; here are its beginning and its end, its room, and what is said when it stops.
 //! It reads RFC 8259 and `NaN`, `Infinity`, `-Infinity`, keeps every digit of every number, and refuses what section 1
 //! refuses: raw control characters, lone surrogates, trailing commas, more than 128 levels. What a member means is its
 //! caller's business.
@@ -7,9 +8,7 @@
 use std::fmt;
 
 use super::error::too_deep;
-use super::number::json_number;
-use super::spell::{copy_name, copy_plain, copy_string, push_char, push_text, push_unit};
-use crate::limits::JSON_LEVELS_MAX;
+use super::pen::{Pen, Stop, Stroke};
 use crate::text::shown;
 
 /// Where and why a text is no JSON.
@@ -76,9 +75,27 @@ impl fmt::Display for JsonError {
     }
 }
 
-/// What a scan gives. The fault alone is as small as a byte, which every value on the way pays for; where it happened
-/// is known to the scanner, which has stopped there: [`Scanner::error`].
-pub type Scan<T> = Result<T, JsonFault>;
+/// What a scan gives: where it went wrong is known to the scanner, which has stopped there.
+pub type Scan<T> = Result<T, JsonError>;
+
+/// Room to write into. It keeps its size from message to message, and what is written over again is never cleared.
+#[derive(Clone, Debug, Default)]
+pub struct Room(Vec<u8>);
+
+impl Room {
+    /// At least `bytes` of room. New room comes zeroed from the system and costs memory only where it is used.
+    fn of(&mut self, bytes: usize) -> &mut [u8] {
+        if self.0.len() < bytes {
+            self.0 = vec![0; bytes.max(self.0.len().saturating_mul(2))];
+        }
+        &mut self.0
+    }
+
+    /// What was written.
+    fn written(&self, bytes: usize) -> &[u8] {
+        self.0.get(..bytes).unwrap_or_default()
+    }
+}
 
 /// Reads JSON from the front of a text that is UTF-8.
 #[derive(Debug)]
@@ -86,12 +103,18 @@ pub struct Scanner<'t> {
     text: &'t [u8],
     rest: &'t [u8],
     nan: bool,
+    room: Room,
 }
 
 impl<'t> Scanner<'t> {
-    /// A scanner at the start of `text`; `nan` says whether NaN and the infinities are numbers.
-    pub fn new(text: &'t [u8], nan: bool) -> Scanner<'t> {
-        Scanner { text, rest: text, nan }
+    /// A scanner at the start of `text`; `nan` says whether NaN and the infinities are numbers. It writes into `room`.
+    pub fn new(text: &'t [u8], nan: bool, room: Room) -> Scanner<'t> {
+        Scanner { text, rest: text, nan, room }
+    }
+
+    /// The room, for the next scanner.
+    pub fn into_room(self) -> Room {
+        self.room
     }
 
     /// What is left to read.
@@ -99,7 +122,7 @@ impl<'t> Scanner<'t> {
         self.rest
     }
 
-    /// Passes over JSON's white space, which is fewer characters than BCP's.
+    /// Passes over JSON's white space.
     pub fn skip_space(&mut self) {
         while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
             self.rest = rest;
@@ -109,244 +132,65 @@ impl<'t> Scanner<'t> {
     /// The end of the text: nothing but white space may follow.
     pub fn end(&mut self) -> Scan<()> {
         self.skip_space();
-        if self.rest.is_empty() { Ok(()) } else { self.fail(JsonFault::Trailing) }
+        if self.rest.is_empty() { Ok(()) } else { Err(self.error(JsonFault::Trailing)) }
     }
 
     /// Respells the value that begins here; `levels` is how many lists and objects are open around it.
-    pub fn value(&mut self, levels: usize, out: &mut Vec<u8>) -> Scan<()> {
-        self.skip_space();
-        match self.rest.first() {
-            Some(b'"') => self.string(out),
-            Some(b'{') => self.object(levels, out),
-            Some(b'[') => self.list(levels, out),
-            Some(b'0'..=b'9' | b'-') => self.number(out),
-            Some(b't') => self.word(b"true", out),
-            Some(b'f') => self.word(b"false", out),
-            Some(b'n') => self.word(b"null", out),
-            Some(b'N') => self.not_finite(b"NaN", out),
-            Some(b'I') => self.not_finite(b"Infinity", out),
-            Some(_) => self.fail(JsonFault::Value),
-            None => self.fail(JsonFault::CutShort),
-        }
+    pub fn value(&mut self, levels: usize) -> Scan<&[u8]> {
+        self.draw(|pen| pen.value(levels))
     }
 
-    /// Respells a member's name, with its quotes, and passes over the colon behind it. `folded` names keep no
-    /// upper-case letter as long as nothing in them needs care; whether that is so comes back.
-    #[inline]
-    pub fn name(&mut self, folded: bool, out: &mut Vec<u8>) -> Scan<bool> {
-        let Some(b'"') = self.rest.first() else { return self.fail(JsonFault::Name) };
-        let (copied, mut plain) = if folded { copy_name(self.rest, out) } else { copy_string(self.rest, out) };
-        self.advance(copied);
-        if !plain {
-            self.inside(out)?;
-            plain = false;
-        }
-        self.skip_space();
-        match self.rest {
-            [b':', rest @ ..] => self.rest = rest,
-            _ => return self.fail(JsonFault::Colon),
-        }
-        self.skip_space();
-        Ok(plain)
+    /// Respells the name that begins here, with its quotes and the colon behind it.
+    pub fn name(&mut self) -> Scan<&[u8]> {
+        self.draw(|pen| pen.name(false).map(|_| ()))
     }
 
-    /// Passes over the `{` that begins here, if there is a level left for it; whether the object has a member.
-    ///
-    /// Members are gone through by hand, so that each caller does with them what it wants:
-    /// `let mut more = scanner.open_object(levels)?; while more { …; more = scanner.next_member()? }`.
-    pub fn open_object(&mut self, levels: usize) -> Scan<bool> {
-        self.open(levels, b'}')
+    /// Passes over the `{` that begins here; whether the object has a member.
+    pub fn open_object(&mut self) -> Scan<bool> {
+        let Some(inside) = self.rest.strip_prefix(b"{") else { return Err(self.error(JsonFault::Value)) };
+        self.rest = inside;
+        self.skip_space();
+        let behind = self.rest.strip_prefix(b"}");
+        self.rest = behind.unwrap_or(self.rest);
+        Ok(behind.is_none())
     }
 
     /// Behind a member's value: whether another member follows. The closing bracket is passed over.
     pub fn next_member(&mut self) -> Scan<bool> {
-        self.next(b'}')
+        let mark = self.draw(|pen| pen.next(b'}').map(|_| ()))?;
+        Ok(mark == b",")
     }
 
-    fn object(&mut self, levels: usize, out: &mut Vec<u8>) -> Scan<()> {
-        let mut more = self.open_object(levels)?;
-        if !more {
-            out.extend_from_slice(b"{}");
-            return Ok(());
-        }
-        out.push(b'{');
-        while more {
-            self.name(false, out)?;
-            out.push(b':');
-            self.value(levels + 1, out)?;
-            more = self.next_member()?;
-            out.push(if more { b',' } else { b'}' });
-        }
-        Ok(())
-    }
-
-    fn list(&mut self, levels: usize, out: &mut Vec<u8>) -> Scan<()> {
-        let mut more = self.open(levels, b']')?;
-        if !more {
-            out.extend_from_slice(b"[]");
-            return Ok(());
-        }
-        out.push(b'[');
-        while more {
-            self.value(levels + 1, out)?;
-            more = self.next(b']')?;
-            out.push(if more { b',' } else { b']' });
-        }
-        Ok(())
-    }
-
-    /// Passes over an opening bracket; whether anything but its closing one follows.
-    fn open(&mut self, levels: usize, close: u8) -> Scan<bool> {
-        if levels >= JSON_LEVELS_MAX {
-            return self.fail(JsonFault::TooDeep);
-        }
-        self.advance(1);
-        self.skip_space();
-        let empty = self.rest.first() == Some(&close);
-        self.advance(usize::from(empty));
-        Ok(!empty)
-    }
-
-    /// Passes over a comma and says `true`, or over the closing bracket and says `false`.
-    #[inline]
-    fn next(&mut self, close: u8) -> Scan<bool> {
-        self.skip_space();
-        match self.rest {
-            [b',', rest @ ..] => {
-                self.rest = rest;
-                self.skip_space();
-                if self.rest.first() == Some(&close) { self.fail(JsonFault::TrailingComma) } else { Ok(true) }
-            }
-            [byte, rest @ ..] if *byte == close => {
-                self.rest = rest;
-                Ok(false)
-            }
-            _ => self.fail(JsonFault::Comma),
-        }
-    }
-
-    /// Respells a string, with its quotes.
-    #[inline]
-    fn string(&mut self, out: &mut Vec<u8>) -> Scan<()> {
-        let (copied, closed) = copy_string(self.rest, out);
-        self.advance(copied);
-        if closed { Ok(()) } else { self.inside(out) }
-    }
-
-    /// Respells what is left of a string, with its closing quote.
-    fn inside(&mut self, out: &mut Vec<u8>) -> Scan<()> {
+    /// Respells with a pen from here on, and gives what it wrote. Text whose spelling is longer than itself does not fit
+    /// at first; it is respelled with room for the worst, which is `\uXXXX` for every byte.
+    #[inline(always)]
+    pub(super) fn draw(&mut self, mut draw: impl FnMut(&mut Pen<'t, '_>) -> Stroke<()>) -> Scan<&[u8]> {
+        const SLACK_BYTES: usize = 64;
+        let mut wanted = self.rest.len().saturating_add(SLACK_BYTES);
         loop {
-            let copied = copy_plain(self.rest, out);
-            self.advance(copied);
-            match self.rest {
-                [b'"', rest @ ..] => {
-                    out.push(b'"');
-                    self.rest = rest;
-                    return Ok(());
+            let room = self.room.of(wanted);
+            let enough = room.len() >= self.rest.len().saturating_mul(6).saturating_add(SLACK_BYTES);
+            let mut pen = Pen { rest: self.rest, room, written: 0, nan: self.nan };
+            match draw(&mut pen) {
+                Ok(()) => {
+                    let written = pen.written;
+                    self.rest = pen.rest;
+                    return Ok(self.room.written(written));
                 }
-                [b'\\', ..] => self.escape(out)?,
-                [0..0x20, ..] => return self.fail(JsonFault::RawControl),
-                [0x7f, rest @ ..] => {
-                    push_unit(0x7f, out);
-                    self.rest = rest;
+                Err(Stop::Full) if !enough => wanted = wanted.saturating_mul(6),
+                Err(Stop::Full) => return Err(self.error(JsonFault::CutShort)),
+                Err(Stop::Fault(fault, left)) => {
+                    self.rest = self.text.get(self.text.len().saturating_sub(left)..).unwrap_or_default();
+                    return Err(self.error(fault));
                 }
-                [_, ..] => {
-                    let beyond_ascii = self.rest.iter().take_while(|b| !b.is_ascii()).count();
-                    push_text(self.rest.get(..beyond_ascii).unwrap_or_default(), out);
-                    self.advance(beyond_ascii);
-                }
-                [] => return self.fail(JsonFault::CutShort),
             }
         }
-    }
-
-    fn escape(&mut self, out: &mut Vec<u8>) -> Scan<()> {
-        let meant = match self.rest.get(1) {
-            Some(letter @ (b'"' | b'\\' | b'/')) => char::from(*letter),
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => {
-                let c = self.unicode()?;
-                push_char(c, out);
-                return Ok(());
-            }
-            Some(_) => return self.fail(JsonFault::Escape),
-            None => return self.fail(JsonFault::CutShort),
-        };
-        push_char(meant, out);
-        self.advance(2);
-        Ok(())
-    }
-
-    /// The character of one `\uXXXX`, or of two that are a surrogate pair.
-    fn unicode(&mut self) -> Scan<char> {
-        let first = self.unit(self.rest)?;
-        if let Some(c) = char::from_u32(first) {
-            self.advance(6);
-            return Ok(c);
-        }
-        let behind = self.rest.get(6..).unwrap_or_default();
-        if first < 0xdc00 && behind.starts_with(b"\\u") {
-            let second = self.unit(behind)?;
-            if let Some(Ok(c)) = char::decode_utf16([first as u16, second as u16]).next() {
-                self.advance(12);
-                return Ok(c);
-            }
-        }
-        self.fail(JsonFault::Surrogate)
-    }
-
-    /// The number of the `\uXXXX` with which `text` begins.
-    fn unit(&self, text: &[u8]) -> Scan<u32> {
-        let digits = text.get(2..6).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let hex = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        hex.and_then(|hex| u32::from_str_radix(hex, 16).ok()).map_or_else(|| self.fail(JsonFault::Escape), Ok)
-    }
-
-    fn number(&mut self, out: &mut Vec<u8>) -> Scan<()> {
-        if self.rest.starts_with(b"-I") {
-            return self.not_finite(b"-Infinity", out);
-        }
-        let Some(length) = json_number(self.rest) else { return self.fail(JsonFault::Number) };
-        let (digits, rest) = self.rest.split_at_checked(length).unwrap_or_default();
-        // The + of an exponent is dropped: it is a space to some peers (section 4).
-        out.extend(digits.iter().filter(|&&b| b != b'+'));
-        self.rest = rest;
-        // A digit here means a leading zero, as in 01.
-        if rest.first().is_some_and(u8::is_ascii_digit) { self.fail(JsonFault::Number) } else { Ok(()) }
-    }
-
-    fn not_finite(&mut self, word: &[u8], out: &mut Vec<u8>) -> Scan<()> {
-        if !self.nan && self.rest.starts_with(word) {
-            return self.fail(JsonFault::Nan);
-        }
-        self.word(word, out)
-    }
-
-    fn word(&mut self, word: &[u8], out: &mut Vec<u8>) -> Scan<()> {
-        let Some(rest) = self.rest.strip_prefix(word) else { return self.fail(JsonFault::Value) };
-        self.rest = rest;
-        out.extend_from_slice(word);
-        Ok(())
-    }
-
-    #[inline]
-    fn advance(&mut self, count: usize) {
-        self.rest = self.rest.get(count..).unwrap_or_default();
     }
 
     /// What is wrong, with its place: where the scanner stopped.
     #[cold]
-    pub fn error(&self, fault: JsonFault) -> JsonError {
+    fn error(&self, fault: JsonFault) -> JsonError {
         JsonError { at: self.text.len() - self.rest.len(), fault, found: shown(self.rest) }
-    }
-
-    #[cold]
-    fn fail<T>(&self, fault: JsonFault) -> Scan<T> {
-        Err(if self.rest.is_empty() { JsonFault::CutShort } else { fault })
     }
 }
 
