@@ -184,8 +184,8 @@ impl<'t> Pen<'t, '_> {
         self.give(|pen| pen.inside()).map(|()| false)
     }
 
-    /// Lets something rare go on with the pen, and takes it back. The pen is lent by value: its address never leaves, so
-    /// that its parts can stay in registers.
+    /// Lets something rare go on with the pen, and takes it back. The pen is lent by value: its address never leaves,
+    /// so that its parts can stay in registers.
     #[inline(always)]
     pub fn give<'r>(&'r mut self, rare: impl FnOnce(Pen<'t, 'r>) -> Stroke<(&'t [u8], usize)>) -> Stroke<()> {
         let lent = Pen { rest: self.rest, room: &mut *self.room, written: self.written, nan: self.nan };
