@@ -51,7 +51,8 @@ impl Exit {
         }
     }
 
-    /// The graver of two statuses: a signal, the time, usage, then 3, 4, 1, 0 (design.md, section 8: "one rule decides").
+    /// The graver of two statuses: a signal, the time, usage, then 3, 4, 1, 0 (design.md, section 8: "one rule
+    /// decides").
     #[must_use]
     pub fn worse(self, other: Exit) -> Exit {
         if self.gravity() >= other.gravity() { self } else { other }

@@ -7,7 +7,8 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 /// The largest payload in bytes, unless `--max-payload` says otherwise: a 4K RGB frame fits, a made-up length does not.
 pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 
-/// How deep JSON may nest, the parameters' object being level 1: deep enough for any game, shallow enough for any stack.
+/// How deep JSON may nest, the parameters' object being level 1: deep enough for any game, shallow enough for any
+/// stack.
 pub const JSON_LEVELS_MAX: usize = 128;
 
 /// The longest line of JSON Lines in bytes: each byte of a line may be spelled `\uXXXX`, and a payload is base64.

@@ -1,4 +1,5 @@
-//! Help for a terminal: a short one that fits a screen, and a long one with everything. Plain text of at most 80 columns.
+//! Help for a terminal: a short one that fits a screen, and a long one with everything. Plain text of at most 80
+//! columns.
 
 use super::flags::FlagInfo;
 use super::markup::{line, plain, wrapped};

@@ -82,7 +82,8 @@ pub(super) fn roff_lines(text: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// A text without marks broken into lines of at most `width` characters, where words allow it, each after `indent` spaces.
+/// A text without marks broken into lines of at most `width` characters, where words allow it, each after `indent`
+/// spaces.
 pub(super) fn wrapped(text: &str, indent: usize, width: usize) -> String {
     let mut out = String::new();
     let mut column = 0;

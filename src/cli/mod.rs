@@ -1,11 +1,11 @@
 //! The command-line frame: flag tables, the parser that obeys them, and the pages rendered from them.
 //!
-//! A subcommand declares one [`Command`]: its flags, its positionals and its prose. [`parse()`] reads that table, and so do
-//! the short and long help ([`help`]), the man page ([`man`]) and the completions ([`completions`]), so that no flag is
-//! written twice (design.md, sections 8 and 15). [`Program`] decides which subcommand is meant.
+//! A subcommand declares one [`Command`]: its flags, its positionals and its prose. [`parse()`] reads that table, and
+//! so do the short and long help ([`help`]), the man page ([`man`]) and the completions ([`completions`]), so that no
+//! flag is written twice (design.md, sections 8 and 15). [`Program`] decides which subcommand is meant.
 //!
-//! What it leaves to others: this module knows no subcommand and no protocol. It prints nothing and opens no file; texts
-//! go back to the caller, errors as [`Failure::Usage`](crate::failure::Failure::Usage).
+//! What it leaves to others: this module knows no subcommand and no protocol. It prints nothing and opens no file;
+//! texts go back to the caller, errors as [`Failure::Usage`](crate::failure::Failure::Usage).
 
 pub mod completions;
 pub mod help;

@@ -16,7 +16,8 @@ pub struct Program {
     pub about: About,
     /// The version, as `--version` prints it behind the name.
     pub version: &'static str,
-    /// The date on the man pages, in the form `January 31, 2026`: that of the release, so that a page never changes by itself.
+    /// The date on the man pages, in the form `January 31, 2026`: that of the release, so that a page never changes by
+    /// itself.
     pub date: &'static str,
     /// The subcommands' pages, in the order in which they are shown and in which [`Top::Subcommand`] counts them.
     pub pages: fn() -> Vec<Page>,

@@ -9,8 +9,9 @@ const EDITS_MAX: usize = 3;
 /// The candidate that `word` was most likely meant to be, if one is near enough.
 ///
 /// Near is a distance of at most a third of the longer word's letters (one for three letters, two for six) and of no
-/// more than three, where a letter added, dropped or changed, or two neighbours swapped, counts as one. Case does not count. A word that begins
-/// exactly one candidate is near to that one, however much is missing. Of two equally near ones the first wins.
+/// more than three, where a letter added, dropped or changed, or two neighbours swapped, counts as one. Case does not
+/// count. A word that begins exactly one candidate is near to that one, however much is missing. Of two equally near
+/// ones the first wins.
 pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = folded(word)?;
     let mut nearest: Option<(usize, &str)> = None;

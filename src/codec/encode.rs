@@ -200,7 +200,10 @@ mod tests {
         check(
             r##"{"command":"t","params":{"a,:":"%&=?+#;\"\\,: é😀","b":[1e-7,{"c":null}]}}"##,
             Form::default(),
-            r#"t?json={"a,:": "\u0025\u0026\u003d\u003f\u002b\u0023\u003b\"\\,: \u00e9\ud83d\ude00", "b": [1e-7, {"c": null}]}"#,
+            concat!(
+                r#"t?json={"a,:": "\u0025\u0026\u003d\u003f\u002b\u0023\u003b\"\\,: \u00e9\ud83d\ude00", "#,
+                r#""b": [1e-7, {"c": null}]}"#
+            ),
         );
         check(
             r#"{"command":"t","params":{"é":"é\u0085\n","b":[]}}"#,

@@ -162,8 +162,8 @@ impl<'t> Scanner<'t> {
         Ok(mark == b",")
     }
 
-    /// Respells with a pen from here on, and gives what it wrote. Text whose spelling is longer than itself does not fit
-    /// at first; it is respelled with room for the worst, which is `\uXXXX` for every byte.
+    /// Respells with a pen from here on, and gives what it wrote. Text whose spelling is longer than itself does not
+    /// fit at first; it is respelled with room for the worst, which is `\uXXXX` for every byte.
     #[inline(always)]
     pub(super) fn draw(&mut self, mut draw: impl FnMut(&mut Pen<'t, '_>) -> Stroke<()>) -> Scan<&[u8]> {
         const SLACK_BYTES: usize = 64;

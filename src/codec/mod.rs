@@ -1,9 +1,10 @@
 //! Pure functions between one line and its parts, and between the parts and JSON (design.md, sections 1, 4 and 5).
 //!
-//! Everything meets in [`Parts`]: a message as the JSON text of section 4, with the places of its parts. A line from the
-//! wire is respelled into it in one pass ([`Parts::read_line`]), a line of JSON Lines too ([`Parts::read_json`]), and from it
-//! come the canonical line ([`write_line`]) and the JSON ([`Parts::write_json`]). Nothing here opens a file, reads a
-//! clock, keeps a line, or knows where a line came from: finding its end and its payload is framing's business.
+//! Everything meets in [`Parts`]: a message as the JSON text of section 4, with the places of its parts. A line from
+//! the wire is respelled into it in one pass ([`Parts::read_line`]), a line of JSON Lines too ([`Parts::read_json`]),
+//! and from it come the canonical line ([`write_line`]) and the JSON ([`Parts::write_json`]). Nothing here opens a
+//! file, reads a clock, keeps a line, or knows where a line came from: finding its end and its payload is framing's
+//! business.
 //!
 //! ```
 //! use backbox::codec::{Form, Parts, Reading, write_line};

@@ -38,10 +38,7 @@ pub enum Float {
 
 /// Appends the JSON spelling of what follows `float:`; `None` when it is no number.
 pub fn push_float(text: &[u8], out: &mut Vec<u8>) -> Option<Float> {
-    if let Some(length) = json_number(text)
-        && length == text.len()
-        && !is_json_integer(text)
-    {
+    if json_number(text) == Some(text.len()) && !is_json_integer(text) {
         // The + of an exponent is a space to peers that unescape twice (section 4).
         out.extend(text.iter().filter(|&&b| b != b'+'));
         return Some(Float::Number);

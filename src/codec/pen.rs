@@ -84,7 +84,6 @@ impl<'t> Pen<'t, '_> {
     #[inline(always)]
     fn close(&mut self, open: &mut Levels) -> Stroke<bool> {
         while open.open > 0 {
-            self.skip_space();
             let bracket = if open.in_object() { b'}' } else { b']' };
             if self.next(bracket)? {
                 return Ok(true);
@@ -116,18 +115,25 @@ impl<'t> Pen<'t, '_> {
     /// Behind a value: copies a comma and says that another follows, or copies the closing bracket.
     #[inline(always)]
     pub fn next(&mut self, close: u8) -> Stroke<bool> {
-        self.skip_space();
-        match self.rest.first() {
-            Some(b',') => {
-                self.copy(b',')?;
-                self.skip_space();
-                if self.rest.first() == Some(&close) { self.fail(JsonFault::TrailingComma) } else { Ok(true) }
+        loop {
+            match self.rest.first() {
+                Some(b',') => {
+                    self.copy(b',')?;
+                    self.skip_space();
+                    return if self.rest.first() == Some(&close) {
+                        self.fail(JsonFault::TrailingComma)
+                    } else {
+                        Ok(true)
+                    };
+                }
+                Some(byte) if *byte == close => {
+                    self.copy(close)?;
+                    return Ok(false);
+                }
+                // Hardly anybody writes white space here, so it is looked for last.
+                _ if self.skip_space() => {}
+                _ => return self.fail(JsonFault::Comma),
             }
-            Some(byte) if *byte == close => {
-                self.copy(close)?;
-                Ok(false)
-            }
-            _ => self.fail(JsonFault::Comma),
         }
     }
 
@@ -146,8 +152,7 @@ impl<'t> Pen<'t, '_> {
     /// Copies the colon behind a name, and skips to the value.
     #[inline(always)]
     pub fn colon(&mut self) -> Stroke<()> {
-        self.skip_space();
-        if self.rest.first() != Some(&b':') {
+        if self.rest.first() != Some(&b':') && !(self.skip_space() && self.rest.first() == Some(&b':')) {
             return self.fail(JsonFault::Colon);
         }
         self.copy(b':')?;
@@ -186,8 +191,8 @@ impl<'t> Pen<'t, '_> {
         }
     }
 
-    /// Lets something rare go on with the pen, and takes it back. The pen is lent by value: its address never leaves, so
-    /// that its parts can stay in registers.
+    /// Lets something rare go on with the pen, and takes it back. The pen is lent by value: its address never leaves,
+    /// so that its parts can stay in registers.
     #[inline(always)]
     pub fn give<'r>(&'r mut self, rare: impl FnOnce(Pen<'t, 'r>) -> Stroke<(&'t [u8], usize)>) -> Stroke<()> {
         let lent = Pen { rest: self.rest, room: &mut *self.room, written: self.written, nan: self.nan };
@@ -233,16 +238,18 @@ impl<'t> Pen<'t, '_> {
         self.written += count;
     }
 
-    /// Passes over JSON's white space, which is fewer characters than BCP's.
+    /// Passes over JSON's white space, which is fewer characters than BCP's; whether there was any.
     #[inline(always)]
-    pub fn skip_space(&mut self) {
-        while let [byte, rest @ ..] = self.rest {
-            // One comparison for nearly every byte that is none.
-            if *byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-                return;
-            }
+    pub fn skip_space(&mut self) -> bool {
+        let before = self.rest.len();
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
             self.rest = rest;
+            // One blank is what peers write; a comparison tells that it is over.
+            if rest.first().is_some_and(|&byte| byte > b' ') {
+                break;
+            }
         }
+        self.rest.len() < before
     }
 
     #[cold]

@@ -7,6 +7,7 @@ use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Secti
 use crate::codec::{Malformed, Parts, push_ascii, unescape};
 use crate::failure::{Exit, Failure};
 use crate::framing::{BcpFramer, Frame, Framing, RawMessage};
+use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
 use crate::pattern::Pattern;
 use crate::template::{Subject, Template};
@@ -55,21 +56,22 @@ pub const COMMAND: Command<Options> = Command {
         synopsis: &["[*FLAG*]... [*FILE*]...", "[*FLAG*]... `-s` [*STRING*]..."],
         description: &[
             "Prints one line of JSON for each message of a BCP stream, read from the *FILE*s or from standard input: \
-             `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A payload becomes `\"bytes\"`, in base64. \
-             Blank lines and lines that begin with `#` are ignored, so a recorded session reads as what the dialler sent.",
-            "A malformed line is reported on standard error as *FILE*`:`*LINE*`: `*REASON*, the rest is still decoded, and \
-             the exit status is 1.",
+             `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A payload becomes `\"bytes\"`, in \
+             base64. Blank lines and lines that begin with `#` are ignored, so a recorded session reads as what the \
+             dialler sent.",
+            "A malformed line is reported on standard error as *FILE*`:`*LINE*`: `*REASON*, the rest is still decoded, \
+             and the exit status is 1.",
         ],
         arguments: &[("*FILE*", "a stream of its own, with line numbers from 1; `-` is standard input")],
         sections: &[Section {
             title: "Patterns",
             paragraphs: &[
-                "A *PATTERN* is a line of BCP whose command, names and plain values may hold `*`, any run of characters; \
-                 `%2A` is a literal star. The command has to match, and each parameter that it names has to be there \
-                 and match; others do not matter.",
-                "`name` is any value; `name=text` a value whose text matches (`state=1` matches the number 1, `x=null` null); \
-                 `name=int:5` that type and value; `name=int:*` that type; `json={...}` each member by type and value, \
-                 without stars; `bytes=`*N* also the length of the payload.",
+                "A *PATTERN* is a line of BCP whose command, names and plain values may hold `*`, any run of \
+                 characters; `%2A` is a literal star. The command has to match, and each parameter that it names has \
+                 to be there and match; others do not matter.",
+                "`name` is any value; `name=text` a value whose text matches (`state=1` matches the number 1, `x=null` \
+                 null); `name=int:5` that type and value; `name=int:*` that type; `json={...}` each member by type and \
+                 value, without stars; `bytes=`*N* also the length of the payload.",
             ],
         }],
         exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io],
@@ -144,19 +146,25 @@ fn check(options: &Options) -> Result<(), Failure> {
     let refuse = |text: &str| Err(Failure::Usage(text.to_string()));
     let selection = &options.selection;
     let selects = !selection.matching.is_empty() || !selection.excluded.is_empty();
+    let limits_payloads = options.input.payload_bytes_max != PAYLOAD_BYTES_MAX;
     if options.strings {
         if selection.template.is_some() || selects {
             return refuse("-s decodes bare strings: -F, -m and -x are about messages");
         }
-        if options.ascii || options.no_payload || options.input.reading != Default::default() {
+        let reads = options.no_payload || limits_payloads || options.input.reading != Default::default();
+        if options.ascii || reads {
             return refuse(
-                "-s decodes bare strings: --ascii, --no-payload, --keep-case and --no-nan are about messages",
+                "-s decodes bare strings: --ascii, --no-payload, --max-payload, --keep-case and --no-nan are about \
+                 messages",
             );
         }
         return Ok(());
     }
     if options.null {
         return refuse("-0 says how bare strings end: it goes with -s");
+    }
+    if options.no_payload && limits_payloads {
+        return refuse("--no-payload reads a log without payloads, so --max-payload has nothing to limit");
     }
     if options.ascii && selection.template.is_some() {
         return refuse("--ascii is about JSON, and -F prints text: use one of them");

@@ -7,7 +7,7 @@ use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Secti
 use crate::codec::{Form, Parts, escape, write_line};
 use crate::failure::{Exit, Failure};
 use crate::framing::{Line, LineFramer};
-use crate::limits::json_line_bytes_max;
+use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
 use crate::output::{Console, Output};
 
 use super::arguments::read_message;
@@ -69,10 +69,11 @@ pub const COMMAND: Command<Options> = Command {
         sections: &[Section {
             title: "Options of the reference encoder",
             paragraphs: &[
-                "`--sort-keys`, `--no-ensure-ascii`, `--no-nan` and `--compact` are those of Python's JSON encoder, which \
-                 the protocol's reference implementation uses. Its `skipkeys` and `check_circular` have no counterpart, \
-                 since JSON text has only strings for keys and no cycles; nor has `indent`, since a line holds no line \
-                 break, nor `default` and `iterencode`, since everything here is JSON already and is written as it comes.",
+                "`--sort-keys`, `--no-ensure-ascii`, `--no-nan` and `--compact` are those of Python's JSON encoder, \
+                 which the protocol's reference implementation uses. Its `skipkeys` and `check_circular` have no \
+                 counterpart, since JSON text has only strings for keys and no cycles; nor has `indent`, since a line \
+                 holds no line break, nor `default` and `iterencode`, since everything here is JSON already and is \
+                 written as it comes.",
             ],
         }],
         exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io],
@@ -172,13 +173,15 @@ fn check(options: &Options) -> Result<(), Failure> {
     let refuse = |text: &str| Err(Failure::Usage(text.to_string()));
     let from_stdin = options.words.first().is_none_or(|word| word == "-");
     let form = options.sort_keys || options.compact || options.no_ensure_ascii;
+    let limits_payloads = options.input.payload_bytes_max != PAYLOAD_BYTES_MAX;
     if options.strings {
         if options.payload.is_some() {
             return refuse("-b is the payload of a message, and -s writes bare strings");
         }
-        if form || options.input.reading != Default::default() {
+        if form || limits_payloads || options.input.reading != Default::default() {
             return refuse(
-                "-s writes bare strings: --keep-case, --no-nan, --sort-keys, --compact and --no-ensure-ascii are about messages",
+                "-s writes bare strings: --keep-case, --no-nan, --sort-keys, --compact, --no-ensure-ascii and \
+                 --max-payload are about messages",
             );
         }
         if options.file.is_some() && !options.words.is_empty() {
@@ -197,6 +200,9 @@ fn check(options: &Options) -> Result<(), Failure> {
     }
     if options.payload.is_some() && from_stdin {
         return refuse("-b is the payload of one message: write a COMMAND; in JSON Lines write \"bytes\" in base64");
+    }
+    if limits_payloads && !from_stdin && options.payload.is_none() {
+        return refuse("--max-payload limits the payload that -b appends, and there is no -b");
     }
     Ok(())
 }

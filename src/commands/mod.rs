@@ -1,4 +1,5 @@
-//! The subcommands: one file each, with its options, its table of flags, its checks of what makes no sense, and its run.
+//! The subcommands: one file each, with its options, its table of flags, its checks of what makes no sense, and its
+//! run.
 //!
 //! This is where what was typed becomes what is done; how a line is read and how bytes travel is known below.
 
@@ -23,8 +24,8 @@ pub const PROGRAM: Program = Program {
         summary: "talk to pinball machines in the Backbox Control Protocol",
         synopsis: &["*SUBCOMMAND* [*FLAG*]... [*ARGUMENT*]..."],
         description: &[
-            "BCP is the line protocol between a pinball machine's controller, such as the Mission Pinball Framework, and \
-             its media controller. `backbox` turns strings and JSON into BCP and back, sends messages to a running \
+            "BCP is the line protocol between a pinball machine's controller, such as the Mission Pinball Framework, \
+             and its media controller. `backbox` turns strings and JSON into BCP and back, sends messages to a running \
              machine, stands in for a media controller, and replays captured sessions.",
             "`backbox` *SUBCOMMAND* `-h` is a short help, `--help` the whole page.",
         ],

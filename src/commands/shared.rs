@@ -132,8 +132,10 @@ impl<T: HasInput> Flag<T> {
     .more("Otherwise they become lower case, since the protocol says that their case does not matter.");
     /// `--no-nan`.
     pub const NO_NAN: Flag<T> =
-        Flag::switch("no-nan", "refuse NaN and the infinities", |o: &mut T| o.input().reading.nan = false)
-            .more("Otherwise they are written and read as `NaN`, `Infinity` and `-Infinity`, which is Python's JSON and not the standard's.");
+        Flag::switch("no-nan", "refuse NaN and the infinities", |o: &mut T| o.input().reading.nan = false).more(
+            "Otherwise they are written and read as `NaN`, `Infinity` and `-Infinity`, which is Python's JSON and not \
+             the standard's.",
+        );
     /// `--fail-fast`.
     pub const FAIL_FAST: Flag<T> =
         Flag::switch("fail-fast", "stop at the first malformed line", |o: &mut T| o.input().fail_fast = true)

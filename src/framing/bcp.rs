@@ -320,7 +320,7 @@ impl BcpFramer {
         };
         let payload_bytes = payload_length.unwrap_or_default();
         let unread = self.buffer.unread();
-        if unread.len() < rest + payload_bytes || (payload_bytes > 0 && !has_lf) {
+        if unread.len() < rest.saturating_add(payload_bytes) || (payload_bytes > 0 && !has_lf) {
             self.awaiting = Some(length);
             return if has_lf { None } else { self.end() };
         }

@@ -172,6 +172,28 @@ fn payloads_can_be_switched_on_the_way() {
 }
 
 #[test]
+fn a_line_over_the_limit_that_begins_with_blanks_is_not_lost() {
+    let framing = Framing { line_bytes_max: 4, ..Framing::default() };
+    let fault = format!("1 !{}", Fault::LineTooLong { limit: 4 });
+    check_with(&framing, b"        x\na\n", &[&fault, "2 a"]);
+    check_with(&framing, b" \t\r\x0b  x", &[&fault]);
+    for ignored in ["        #x\na\n", "         \na\n", "#       x\na\n"] {
+        for piece in [1, 2, 3, 5, 6, 20] {
+            let seen = frames(&framing, ignored.as_bytes(), piece);
+            assert_eq!(seen.last().map(String::as_str), Some("2 a"), "{ignored:?}");
+            assert!(!seen.iter().any(|frame| frame.contains('!')), "{ignored:?}: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn a_payload_longer_than_any_address_is_waited_for() {
+    let framing = Framing { payload_bytes_max: usize::MAX, ..Framing::default() };
+    let fault = format!("1 !{}", Fault::PayloadCut { got: 2, announced: usize::MAX });
+    check_with(&framing, format!("f&bytes={}\nhi", usize::MAX).as_bytes(), &[&fault]);
+}
+
+#[test]
 fn without_payloads_the_marker_is_a_parameter() {
     let framing = Framing { payloads: false, ..Framing::default() };
     let mut framer = BcpFramer::new(framing);

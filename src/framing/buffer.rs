@@ -53,7 +53,10 @@ impl Buffer {
             self.start = 0;
             self.end = unread;
             if self.bytes.len() < wanted {
-                let grown = if unread == 0 { wanted } else { wanted.max(self.bytes.len().saturating_mul(2)) };
+                // By half, not to the double: the largest message may take three times its size, copies included
+                // (section 14).
+                let half_more = self.bytes.len().saturating_add(self.bytes.len() / 2);
+                let grown = if unread == 0 { wanted } else { wanted.max(half_more) };
                 self.bytes.resize(grown, 0);
             }
         }

@@ -77,10 +77,11 @@ impl Pattern {
     pub fn matches(&self, parts: &Parts, payload_bytes: Option<usize>) -> bool {
         self.command.matches(parts.command().as_bytes())
             && self.params.iter().all(|(name, wanted)| match name.literal() {
-                Some(literal) => match parts.find(&String::from_utf8_lossy(literal)) {
-                    Some(value) => wanted.admits(value),
-                    None => literal == b"bytes" && payload_bytes.is_some_and(|bytes| wanted.admits_length(bytes)),
-                },
+                Some(literal) => {
+                    // A message may hold a parameter called bytes and a payload; either may be meant (section 7).
+                    parts.find(&String::from_utf8_lossy(literal)).is_some_and(|value| wanted.admits(value))
+                        || (literal == b"bytes" && payload_bytes.is_some_and(|bytes| wanted.admits_length(bytes)))
+                }
                 None => parts.params().any(|param| {
                     let found = param.name().to_ascii_lowercase();
                     name.matches(found.as_bytes()) && wanted.admits(param.value)
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_is_the_parameter_or_else_the_payloads_length() {
+    fn bytes_is_the_parameter_or_the_payloads_length() {
         for (pattern, line, payload, matches) in [
             ("f&bytes=4", "f", Some(4), true),
             ("f?bytes=4", "f", Some(4), true),
@@ -237,6 +238,10 @@ mod tests {
             ("f?bytes", "f", Some(0), true),
             ("f?bytes=3", "f?bytes=3&x", Some(4), true),
             ("f?bytes=int:4", "f", Some(4), true),
+            ("f?bytes=4", "f?bytes=3&x", Some(4), true),
+            ("f?bytes=5", "f?bytes=3&x", Some(4), false),
+            ("f?json={\"bytes\": \"\"}&bytes=4", "f?bytes=&x", Some(4), true),
+            ("f?json={\"bytes\": \"\"}&bytes=4", "f?bytes=&x", Some(5), false),
         ] {
             check(pattern, line, payload, matches);
         }

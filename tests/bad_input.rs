@@ -1,0 +1,158 @@
+//! Input that nobody would write: garbage, halves, claims and depths. Each is a clear error with its place, costs
+//! nothing but itself, and never a panic.
+
+mod common;
+
+use common::{Outcome, Workdir, backbox, backbox_in};
+
+/// Decodes `bad` between two good lines; both must come out, whatever becomes of it.
+#[track_caller]
+fn between_good_lines(bad: &[u8]) -> Outcome {
+    let mut stdin = b"good?n=1\n".to_vec();
+    stdin.extend_from_slice(bad);
+    stdin.extend_from_slice(b"\ngood?n=2\n");
+    let outcome = backbox(["decode", "-F", "{@command} {n}"], stdin);
+    let lines: Vec<&str> = outcome.text().lines().collect();
+    assert_eq!((lines.first(), lines.last()), (Some(&"good 1"), Some(&"good 2")), "{}", outcome.stderr);
+    outcome
+}
+
+#[test]
+fn nul_bytes_are_characters_like_others() {
+    let outcome = between_good_lines(b"\0?a\0b=\0\0");
+    outcome.exits(0).says_nothing();
+    backbox(["decode"], "t?a=\0\n").prints("{\"command\":\"t\",\"params\":{\"a\":\"\\u0000\"}}\n");
+    between_good_lines(&[0; 10_000]).exits(0);
+}
+
+#[test]
+fn binary_garbage_is_reported_line_by_line() {
+    let mut random = common::random::Random::new(1);
+    let garbage: Vec<u8> = (0..300_000).map(|_| random.next() as u8).collect();
+    let outcome = between_good_lines(&garbage);
+    outcome.exits(1).says(&["<stdin>:2: ", "is not UTF-8"]);
+    let terminal_safe = |text: &str| !text.chars().any(|letter| letter.is_control() && letter != '\n');
+    assert!(terminal_safe(&outcome.stderr) && outcome.stderr.lines().all(|line| line.chars().count() < 400));
+    backbox(["encode"], &garbage).exits(1).prints("").says(&["<stdin>:1: "]);
+    backbox(["encode", "-s"], &garbage).exits(1).says(&["<stdin>:1: "]);
+    backbox(["decode", "-s"], &garbage).exits(1).says(&["<stdin>:1: "]);
+}
+
+#[test]
+fn half_a_character_at_the_end_is_reported() {
+    let bad = b"good\nt?a=\xf0\x9f\x98";
+    backbox(["decode", "-F", "{@command}"], bad).exits(1).prints("good\n").says(&["<stdin>:2: ", "is not UTF-8"]);
+    let bad = b"{\"command\":\"good\"}\n{\"command\":\"t\",\"params\":{\"a\":\"\xc3";
+    backbox(["encode"], bad).exits(1).prints("good\n").says(&["<stdin>:2: ", "is not UTF-8"]);
+    backbox(["encode", "-s"], b"good\n\xe2\x82").exits(1).prints("good\n").says(&["<stdin>:2: "]);
+}
+
+#[test]
+fn a_line_over_the_limit_costs_only_itself() {
+    let long = format!("t?a={}", "x".repeat(2 << 20));
+    let outcome = between_good_lines(long.as_bytes());
+    outcome.exits(1).says(&["<stdin>:2: the line is longer than 1048576 bytes; --max-line allows more"]);
+    assert_eq!(outcome.stderr.lines().count(), 1);
+    let allowed = backbox(["decode", "--max-line=3000000"], long.clone() + "\n");
+    allowed.exits(0).says_nothing();
+    assert!(allowed.stdout.len() > 2 << 20);
+    // A comment has no limit, with or without an end.
+    between_good_lines(format!("#{long}").as_bytes()).exits(0).says_nothing();
+    backbox(["decode"], format!("#{long}")).exits(0).says_nothing();
+    backbox(["decode"], &long).exits(1).says(&["<stdin>:1: the line is longer"]);
+    let json =
+        format!("{{\"command\":\"t\",\"params\":{{\"a\":\"{}\"}}}}\n{{\"command\":\"good\"}}\n", "x".repeat(2 << 20));
+    backbox(["encode"], json).exits(1).prints("good\n").says(&["<stdin>:1: the line would be longer than 1048576"]);
+    let strings = "x".repeat(2 << 20) + "\ngood\n";
+    backbox(["encode", "-s"], strings).exits(1).prints("good\n").says(&["<stdin>:1: the string is longer"]);
+}
+
+#[test]
+fn a_payload_cut_short_ends_its_input_only() {
+    let folder = Workdir::new();
+    folder.write("cut.bcp", "a\nf&bytes=10\nb\nc\n");
+    folder.write("no-lf.bcp", "f&bytes=10");
+    folder.write("good.bcp", "good\n");
+    let decode = |file: &str| backbox_in(&folder, ["decode", "-F", "{@command}", file, "good.bcp"], "");
+    decode("cut.bcp")
+        .exits(1)
+        .prints("a\ngood\n")
+        .says(&["cut.bcp:2: the input ends inside the payload: 4 of 10 bytes"]);
+    decode("no-lf.bcp")
+        .exits(1)
+        .prints("good\n")
+        .says(&["no-lf.bcp:1: the input ends inside the payload: 0 of 10 bytes"]);
+    let fast = backbox_in(&folder, ["decode", "--fail-fast", "cut.bcp", "good.bcp"], "");
+    fast.exits(1).prints("{\"command\":\"a\",\"params\":{}}\n");
+}
+
+#[test]
+fn a_huge_length_is_only_a_claim() {
+    for claim in ["16777217", "99999999999999", "18446744073709551616", &"9".repeat(1_000)] {
+        let outcome = backbox(["decode", "-F", "{@command}"], format!("a\nf&bytes={claim}\nb\n"));
+        outcome.exits(1).prints("a\n").says(&["<stdin>:2: the payload is larger than 16777216 bytes"]);
+    }
+    // Allowed, it is waited for without being believed.
+    let outcome = backbox(["decode", "--max-payload=18446744073709551615"], "f&bytes=18446744073709551615\nb\n");
+    outcome.exits(1).prints("").says(&["2 of 18446744073709551615 bytes"]);
+    let outcome = backbox(["decode", "--max-line=18446744073709551615"], "a\n");
+    outcome.exits(0).prints("{\"command\":\"a\",\"params\":{}}\n");
+}
+
+#[test]
+fn json_a_hundred_thousand_deep_is_refused() {
+    let deep = "[".repeat(100_000);
+    for bad in [format!("t?json={{\"a\":{deep}"), format!("t?json=%7B%22a%22:{deep}"), format!("t?json={deep}")] {
+        between_good_lines(bad.as_bytes()).exits(1).says(&["<stdin>:2: ", "nested more than 128 levels deep"]);
+    }
+    let objects = "{\"a\":".repeat(100_000);
+    between_good_lines(format!("t?json={objects}").as_bytes()).exits(1).says(&["128 levels deep"]);
+    for bad in [
+        format!("{{\"command\":\"t\",\"params\":{{\"a\":{deep}"),
+        format!("{{\"command\":\"t\",\"meta\":{deep}"),
+        deep.clone(),
+        objects,
+    ] {
+        let outcome = backbox(["encode"], bad + "\n{\"command\":\"good\"}\n");
+        outcome.exits(1).prints("good\n").says(&["<stdin>:1: "]);
+    }
+    backbox(["encode", "t", &format!("a:={deep}")], "").exits(2).says(&["a:=[[["]);
+}
+
+#[test]
+fn sixty_thousand_names_cost_no_more_than_their_text() {
+    let names: String = (0..60_000).map(|n| format!("&n{n}={}", n % 10)).collect();
+    let json: Vec<String> = (0..60_000).map(|n| format!("\"n{n}\":\"{}\"", n % 10)).collect();
+    let json = format!("{{\"command\":\"t\",\"params\":{{{}}}}}\n", json.join(","));
+    let line = format!("t?{}\n", &names[1..]);
+    backbox(["decode"], &line).exits(0).prints(&json);
+    backbox(["encode"], &json).exits(0).prints(&line);
+    backbox(["encode", "--sort-keys"], &json).exits(0);
+    backbox(["decode", "-F", "{n59999}", "-m", "t?n0=0&n59999=9"], &line).exits(0).prints("9\n");
+}
+
+#[test]
+fn one_name_sixty_thousand_times_is_one_parameter() {
+    let same: String = (0..60_000).map(|n| format!("&a={n}")).collect();
+    backbox(["decode"], format!("t?{same}\n")).prints("{\"command\":\"t\",\"params\":{\"a\":\"0\"}}\n");
+    let members: Vec<String> = (0..60_000).map(|n| format!("\"a\":{n}")).collect();
+    let members = members.join(",");
+    backbox(["decode"], format!("t?json={{{members}}}\n")).prints("{\"command\":\"t\",\"params\":{\"a\":59999}}\n");
+    let json = format!("{{\"command\":\"t\",\"params\":{{{members}}}}}\n");
+    backbox(["encode"], json).exits(1).says(&["<stdin>:1: a: given twice"]);
+}
+
+#[test]
+fn error_messages_are_short_and_safe_for_a_terminal() {
+    let evil = format!("t?\x1b[2J\u{9b}\x07=int:\x1b]0;x\x07{}\n", "y".repeat(10_000));
+    let outcome = backbox(["decode"], &evil);
+    outcome.exits(1);
+    assert_eq!(outcome.stderr.lines().count(), 1);
+    assert!(outcome.stderr.len() < 500, "{}", outcome.stderr);
+    let controls = |text: &str| text.trim_end().chars().any(char::is_control);
+    assert!(!controls(&outcome.stderr), "{:?}", outcome.stderr);
+    for args in [&["\x1b[2J"][..], &["decode", "--\x1b[2J"], &["decode", "\x1b[2J"], &["encode", "t", "\x1b[2J"]] {
+        let outcome = backbox(args, "");
+        assert!(outcome.code != Some(0) && !controls(&outcome.stderr), "{:?}", outcome.stderr);
+    }
+}

@@ -1,0 +1,348 @@
+//! Random numbers from a seed that is printed when something fails, and random messages that look for trouble.
+//!
+//! `BACKBOX_TEST_SEED` and `BACKBOX_TEST_COUNT` choose other cases, or one of them again.
+
+use backbox::message::Value;
+
+/// The seed unless the environment has another.
+const SEED: u64 = 20_261_121;
+
+/// Numbers that look random and come again from the same seed (Steele, Lea and Flood's SplitMix64).
+pub struct Random(u64);
+
+impl Random {
+    /// The numbers of this seed.
+    pub fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    /// True once in `times`.
+    pub fn once_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    /// One of these.
+    pub fn pick<'t, T>(&mut self, of: &'t [T]) -> &'t T {
+        &of[self.below(of.len())]
+    }
+}
+
+/// Runs `check` on as many cases as `BACKBOX_TEST_COUNT` says, `count` without it; each has a seed of its own. Of all
+/// that fail the one with the shortest text is shown, which saves a search for the smallest input.
+#[track_caller]
+pub fn for_each_case(count: u64, check: impl Fn(&mut Random) -> Result<(), String>) {
+    let from_environment = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect(name));
+    let first: u64 = from_environment("BACKBOX_TEST_SEED").unwrap_or(SEED);
+    let count = from_environment("BACKBOX_TEST_COUNT").unwrap_or(count);
+    let failures = (first..first.saturating_add(count))
+        .filter_map(|seed| check(&mut Random::new(seed)).err().map(|failure| (failure, seed)));
+    if let Some((failure, seed)) = failures.min_by_key(|(failure, _)| failure.len()) {
+        panic!("{failure}\nagain with BACKBOX_TEST_SEED={seed} BACKBOX_TEST_COUNT=1");
+    }
+}
+
+/// A message whose command `encode` accepts, whose names are in normal form and whose numbers have no `+`: what the
+/// laws of design.md, section 4, are about.
+#[derive(Debug)]
+pub struct Message {
+    /// The command.
+    pub command: String,
+    /// The parameters.
+    pub params: Vec<(String, Value)>,
+    /// The payload.
+    pub payload: Option<Vec<u8>>,
+}
+
+impl Message {
+    /// A random one.
+    pub fn new(random: &mut Random) -> Message {
+        let command = command(random);
+        let count = if random.once_in(200) { 40 } else { random.below(6) };
+        let mut params: Vec<(String, Value)> = Vec::new();
+        for _ in 0..count {
+            let name = name(random);
+            if params.iter().all(|(known, _)| *known != name) {
+                params.push((name, value(random, 1)));
+            }
+        }
+        if random.once_in(50) {
+            params.retain(|(known, _)| known != "deep");
+            params.push(("deep".to_owned(), deep(random)));
+        }
+        Message { command, params, payload: random.once_in(6).then(|| payload(random)) }
+    }
+
+    /// Its JSON in the one spelling of section 4, written here a second time so that the codec has a judge.
+    pub fn json(&self) -> String {
+        let mut out = format!("{{\"command\":\"{}\",\"params\":", self.command);
+        spell(&Value::Object(self.params.clone()), &mut out);
+        if let Some(payload) = &self.payload {
+            out += ",\"bytes\":\"";
+            spell_base64(payload, &mut out);
+            out.push('"');
+        }
+        out + "}"
+    }
+}
+
+fn spell(value: &Value, out: &mut String) {
+    let separated = |out: &mut String, count: usize| {
+        if count > 0 {
+            out.push(',');
+        }
+    };
+    match value {
+        Value::Null => *out += "null",
+        Value::Bool(on) => *out += &on.to_string(),
+        Value::Number(digits) => *out += digits,
+        Value::Text(text) => spell_string(text, out),
+        Value::List(items) => {
+            out.push('[');
+            for (count, item) in items.iter().enumerate() {
+                separated(out, count);
+                spell(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(members) => {
+            out.push('{');
+            for (count, (name, value)) in members.iter().enumerate() {
+                separated(out, count);
+                spell_string(name, out);
+                out.push(':');
+                spell(value, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn spell_string(text: &str, out: &mut String) {
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' => *out += "\\\"",
+            '\\' => *out += "\\\\",
+            '\n' => *out += "\\n",
+            '\r' => *out += "\\r",
+            '\t' => *out += "\\t",
+            '\u{8}' => *out += "\\b",
+            '\u{c}' => *out += "\\f",
+            letter if letter.is_control() => *out += &format!("\\u{:04x}", u32::from(letter)),
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+}
+
+fn spell_base64(bytes: &[u8], out: &mut String) {
+    use base64::Engine as _;
+    *out += &base64::engine::general_purpose::STANDARD.encode(bytes);
+}
+
+/// Characters and words that some decoder trips over.
+const TROUBLE: &[&str] = &[
+    "%",
+    "&",
+    "=",
+    "?",
+    "+",
+    "#",
+    ";",
+    ":",
+    "*",
+    ",",
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    "'",
+    "\\",
+    "/",
+    "`",
+    "$",
+    "|",
+    "~",
+    " ",
+    "\t",
+    "\n",
+    "\r",
+    "\u{b}",
+    "\u{c}",
+    "\0",
+    "\u{1}",
+    "\u{1b}",
+    "\u{1f}",
+    "\u{7f}",
+    "\u{80}",
+    "\u{85}",
+    "\u{9f}",
+    "\u{a0}",
+    "é",
+    "ß",
+    "\u{130}",
+    "\u{212a}",
+    "\u{2028}",
+    "\u{2029}",
+    "\u{feff}",
+    "\u{fffd}",
+    "\u{ffff}",
+    "\u{3000}",
+    "😀",
+    "\u{10ffff}",
+    "٣",
+    "int:",
+    "INT:5",
+    "int:5",
+    "float:",
+    "Float:1.5",
+    "bool:True",
+    "BOOL:maybe",
+    "bool:",
+    "NoneType:",
+    "nonetype:",
+    "json",
+    "json=",
+    "{\"a\": 1}",
+    "%41",
+    "%2541",
+    "%zz",
+    "%C3%A9",
+    "%00",
+    "&bytes=4",
+    "bytes=4",
+    "\\u0041",
+    "\\ud83d",
+    "\\n",
+    "null",
+    "true",
+    "NaN",
+    "-0",
+    "1e+16",
+    "0x10",
+    "<tag>",
+    "//[",
+    "a",
+    "b",
+    "Z",
+    "0",
+    "9",
+    "_",
+    "-",
+    ".",
+    "multiball",
+    "player",
+    "abcdefgh",
+    "ABCDEFGHIJKLMNOP",
+];
+
+/// A text of any kind, often empty and often one piece of trouble.
+pub fn text(random: &mut Random) -> String {
+    let pieces = if random.once_in(100) { 60 } else { random.below(5) };
+    (0..pieces).map(|_| *random.pick(TROUBLE)).collect()
+}
+
+fn command(random: &mut Random) -> String {
+    const COMMANDS: &[&str] = &["trigger", "hello", "t", "dmd_frame", "x-y.z", "json", "bytes", "5", "_"];
+    random.pick(COMMANDS).to_string()
+}
+
+/// A name in normal form: trimmed and in ASCII lower case.
+fn name(random: &mut Random) -> String {
+    const NAMES: &[&str] =
+        &["", "json", "bytes", "name", "value", "a", "b.c", "a b", "a*", "*", "x-y_z~", "é", "command"];
+    if random.once_in(2) {
+        return random.pick(NAMES).to_string();
+    }
+    let white = |letter: char| matches!(letter, ' ' | '\t' | '\n' | '\u{b}' | '\u{c}' | '\r');
+    text(random).to_ascii_lowercase().trim_matches(white).to_owned()
+}
+
+/// A value; `level` lists and objects are open around it.
+fn value(random: &mut Random, level: usize) -> Value {
+    match random.below(if level < 5 { 12 } else { 10 }) {
+        0..=4 => Value::Text(text(random)),
+        5..=7 => Value::Number(number(random)),
+        8 => Value::Bool(random.once_in(2)),
+        9 => Value::Null,
+        10 => Value::List((0..random.below(4)).map(|_| value(random, level + 1)).collect()),
+        // Nested objects may hold a name twice, in any case, with white space around it.
+        _ => Value::Object((0..random.below(4)).map(|_| (text(random), value(random, level + 1))).collect()),
+    }
+}
+
+/// Lists and objects as deep as the limit allows; the parameters' object is the first level.
+fn deep(random: &mut Random) -> Value {
+    let levels = backbox::limits::JSON_LEVELS_MAX - 1;
+    (0..levels).fold(Value::Text(text(random)), |inside, _| match random.once_in(2) {
+        true => Value::List(vec![inside]),
+        false => Value::Object(vec![(text(random), inside)]),
+    })
+}
+
+/// A number in JSON's spelling, without the `+` of an exponent.
+fn number(random: &mut Random) -> String {
+    const NUMBERS: &[&str] = &[
+        "0",
+        "-0",
+        "1",
+        "-1",
+        "5",
+        "9007199254740993",
+        "18446744073709551616",
+        "0.0",
+        "-0.0",
+        "1.0",
+        "1.50",
+        "1e16",
+        "1E16",
+        "1e-7",
+        "1E-07",
+        "5e-324",
+        "2.2250738585072014e-308",
+        "1.7976931348623157e308",
+        "1e400",
+        "-1e400",
+        "0.1",
+        "123456789.125",
+        "1e5",
+        "0e0",
+        "0.000001",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+    ];
+    let digits = |random: &mut Random, count: usize| -> String {
+        let first = char::from(b'1' + random.below(9) as u8);
+        std::iter::once(first).chain((1..count).map(|_| char::from(b'0' + random.below(10) as u8))).collect()
+    };
+    let sign = if random.once_in(3) { "-" } else { "" };
+    match random.below(5) {
+        0 => sign.to_owned() + &digits(random, 40),
+        1 => f64::from_bits(random.next() >> 1).to_string().replace("inf", "Infinity"),
+        2 => format!("{sign}{}.{}e-{}", digits(random, 3), digits(random, 20), digits(random, 2)),
+        _ => random.pick(NUMBERS).to_string(),
+    }
+}
+
+/// Bytes of any kind, none of which may be taken for anything.
+fn payload(random: &mut Random) -> Vec<u8> {
+    let pieces: &[&[u8]] =
+        &[b"", b"\n", b"\r\n", b"trigger?name=x\n", b"&bytes=9\n", b"\0\xff\xfe", b"#", b"\xef\xbb\xbf"];
+    (0..random.below(4)).flat_map(|_| random.pick(pieces).to_vec()).collect()
+}

@@ -1,0 +1,68 @@
+//! Each exit status that the filters can end with, provoked once (design.md, section 8).
+
+mod common;
+
+use common::{Workdir, backbox_in};
+
+/// Exit status, arguments, standard input, and what standard error says.
+const TABLE: &[(i32, &[&str], &str, &str)] = &[
+    (0, &["decode"], "t?a=1\n", ""),
+    (0, &["decode", "-m", "other"], "t?a=1\n", ""),
+    (0, &["decode"], "", ""),
+    (0, &["encode"], "{\"command\":\"t\"}\n", ""),
+    (0, &["encode", "t", "a=1"], "", ""),
+    (0, &["encode", "t", "a=int:1"], "", "a:=1"),
+    (0, &["--help"], "", ""),
+    (0, &["--version"], "", ""),
+    (0, &["encode", "--help"], "", ""),
+    (1, &["decode"], "t?a=int:x\n", "<stdin>:1: "),
+    (1, &["decode", "--fail-fast"], "t?a=int:x\nt?a=int:y\n", "<stdin>:1: "),
+    (1, &["decode", "-s"], "%FF\n", "<stdin>:1: "),
+    (1, &["encode"], "{}\n", "<stdin>:1: "),
+    (1, &["encode", "t", "a=xxxxxxxxxx", "--max-line=9"], "", "longer than 9 bytes"),
+    (1, &["encode", "t", "-b", "good.bcp", "--max-payload=1"], "", "more than 1 bytes"),
+    (2, &[], "", "which subcommand?"),
+    (2, &["nope"], "", "no such subcommand"),
+    (2, &["decode", "--nope"], "", "no such flag"),
+    (2, &["decode", "-m", "t?a=int:x"], "", "int:x"),
+    (2, &["decode", "-F", "{"], "", "{"),
+    (2, &["decode", "--max-line=x"], "", "--max-line"),
+    (2, &["encode", "t", "a"], "", "name=a"),
+    (2, &["encode", "-s", "-b", "x"], "", "-b"),
+    (3, &["decode", "missing"], "", "cannot open missing"),
+    // The graver status decides, whatever came first.
+    (3, &["decode", "missing", "bad.bcp"], "", "bad.bcp:1: "),
+    (3, &["decode", "bad.bcp", "missing"], "", "bad.bcp:1: "),
+    (3, &["encode", "-i", "missing"], "", "cannot open missing"),
+    (3, &["encode", "t", "-b", "missing"], "", "cannot open missing"),
+];
+
+#[test]
+fn each_exit_status_of_the_filters() {
+    let folder = Workdir::new();
+    folder.write("good.bcp", "good\n");
+    folder.write("bad.bcp", "t?a=int:x\n");
+    for (code, args, stdin, says) in TABLE {
+        let outcome = backbox_in(&folder, *args, stdin);
+        assert_eq!(outcome.code, Some(*code), "{args:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(says), "{args:?}: {}", outcome.stderr);
+        assert_eq!(outcome.stderr.is_empty(), says.is_empty(), "{args:?}: {}", outcome.stderr);
+    }
+    let provoked = |code: u8| TABLE.iter().any(|(provoked, ..)| *provoked == i32::from(code));
+    let statuses = [backbox::failure::Exit::Done, backbox::failure::Exit::No, backbox::failure::Exit::Usage];
+    assert!(statuses.iter().chain([&backbox::failure::Exit::Io]).all(|exit| provoked(exit.code())));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_filter_as_a_shell_expects() {
+    use std::os::unix::process::ExitStatusExt;
+    let mut filter = common::Coprocess::start(&["decode", "-F", "{@command}"]);
+    filter.write(b"a\n");
+    assert_eq!(filter.read_until(b'\n'), b"a\n");
+    let killed = std::process::Command::new("kill").args(["-TERM", &filter.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    // The shell says 143 for this; only TERM, since a test in the background of a shell has INT ignored.
+    let deadline = std::time::Instant::now() + common::RUN_TIME_MAX;
+    assert_eq!(filter.wait(deadline).signal(), Some(15));
+}

@@ -1,0 +1,389 @@
+//! The laws of design.md, section 4, on random messages and lines that look for trouble.
+//!
+//! `BACKBOX_TEST_COUNT=1000000 cargo test --release --test laws` runs them for longer, `BACKBOX_TEST_SEED` elsewhere.
+
+mod common;
+
+use backbox::codec::{Form, Malformed, Parts, Reading, Reason, is_command, unescape, write_line};
+use backbox::framing::{BcpFramer, Frame, Framing, Line, LineFramer};
+use backbox::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use backbox::pattern::Pattern;
+use common::random::{Message, Random, for_each_case, text};
+
+/// How many random messages or lines each law is held to.
+const CASES: u64 = 20_000;
+
+/// A message with its payload, or what is wrong with it.
+type Read = Result<(Parts, Option<Vec<u8>>), String>;
+
+/// Reads a message in JSON.
+fn from_json(json: &str) -> Read {
+    let mut parts = Parts::new();
+    let payload = parts.read_json(json.as_bytes(), &Reading::default(), PAYLOAD_BYTES_MAX);
+    payload.map(|payload| (parts, payload)).map_err(|error| format!("{json} is refused: {error}"))
+}
+
+/// What `encode` prints for a message, its payload included.
+fn encoded(parts: &Parts, payload: Option<&[u8]>) -> Result<Vec<u8>, Malformed> {
+    let mut out = Vec::new();
+    write_line(parts, payload.map(<[u8]>::len), &Form::default(), &mut out)?;
+    out.push(b'\n');
+    out.extend_from_slice(payload.unwrap_or_default());
+    Ok(out)
+}
+
+/// The messages of a stream, as `decode` sees them.
+fn decoded(stream: &[u8]) -> Vec<Read> {
+    let mut framer = BcpFramer::new(Framing { read_bytes: stream.len(), ..Framing::default() });
+    framer.space()[..stream.len()].copy_from_slice(stream);
+    framer.filled(stream.len());
+    let mut messages = Vec::new();
+    let mut take = |frame: Frame<'_>| match frame {
+        Frame::Message(message) => {
+            let mut parts = Parts::new();
+            let read = parts.read_line(message.text(), &Reading::default());
+            let payload = message.payload.map(<[u8]>::to_vec);
+            messages.push(read.map(|()| (parts, payload)).map_err(|error| error.to_string()));
+        }
+        Frame::Ignored { .. } => {}
+        Frame::Bad { fault, .. } => messages.push(Err(fault.to_string())),
+    };
+    while let Some(frame) = framer.next_frame() {
+        take(frame);
+    }
+    if let Some(frame) = framer.end() {
+        take(frame);
+    }
+    messages
+}
+
+fn json_of(parts: &Parts, payload: Option<&[u8]>) -> String {
+    let mut out = Vec::new();
+    parts.write_json(payload, &mut out);
+    String::from_utf8(out).expect("the JSON form is UTF-8")
+}
+
+/// Says what two texts are when they differ.
+fn equal(what: &str, got: &str, wanted: &str) -> Result<(), String> {
+    if got == wanted { Ok(()) } else { Err(format!("{what}\n   got {got}\nwanted {wanted}")) }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+#[test]
+fn a_message_comes_back_to_the_byte() {
+    for_each_case(CASES, |random| {
+        let json = Message::new(random).json();
+        let (parts, payload) = from_json(&json)?;
+        equal("the JSON is spelled otherwise", &json_of(&parts, payload.as_deref()), &json)?;
+        let mut stream = encoded(&parts, payload.as_deref()).map_err(|error| format!("{json}: {error}"))?;
+        let line = shown(&stream);
+        // A message behind it shows that the payload ends where it should.
+        stream.extend_from_slice(b"next\n");
+        match decoded(&stream).as_slice() {
+            [Ok((parts, payload)), Ok((next, None))] if next.command() == "next" => {
+                equal(&line, &json_of(parts, payload.as_deref()), &json)
+            }
+            other => Err(format!("{json} is written {line}, which reads as {other:?}")),
+        }
+    });
+}
+
+#[test]
+fn a_line_is_printable_ascii() {
+    for_each_case(CASES, |random| {
+        let json = Message::new(random).json();
+        let (parts, payload) = from_json(&json)?;
+        let mut line = encoded(&parts, payload.as_deref()).map_err(|error| format!("{json}: {error}"))?;
+        line.truncate(line.len() - payload.map_or(0, |payload| payload.len()));
+        let rest = line.strip_suffix(b"\n").ok_or("no LF")?;
+        let printable = rest.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        if printable { Ok(()) } else { Err(format!("{json} is written {}", shown(rest))) }
+    });
+}
+
+#[test]
+fn the_encoding_of_what_was_decoded_is_a_fixed_point() {
+    let real = std::fs::read("tests/data/sessions/one-ball-game.bcp").unwrap();
+    let real: Vec<&[u8]> = real.split(|&byte| byte == b'\n').filter(|line| !line.starts_with(b"#")).collect();
+    for_each_case(CASES, |random| {
+        let stream = line(random, &real);
+        for message in decoded(&stream) {
+            let Ok((parts, payload)) = message else { continue };
+            if is_command(parts.command().as_bytes()) {
+                fixed_point(&stream, &parts, payload.as_deref())?;
+            }
+        }
+        Ok(())
+    });
+}
+
+fn fixed_point(stream: &[u8], parts: &Parts, payload: Option<&[u8]>) -> Result<(), String> {
+    let line = shown(stream);
+    let first = match encoded(parts, payload) {
+        Ok(first) => first,
+        Err(Malformed { reason: Reason::LineTooLong(_), .. }) if stream.len() > LINE_BYTES_MAX / 6 => return Ok(()),
+        Err(error) => return Err(format!("{line} cannot be encoded: {error}")),
+    };
+    let again = decoded(&first);
+    let [Ok((again, again_payload))] = again.as_slice() else {
+        return Err(format!("{line} is encoded as {}, which reads as {again:?}", shown(&first)));
+    };
+    equal(&line, &json_of(again, again_payload.as_deref()), &json_of(parts, payload))?;
+    let second = encoded(again, again_payload.as_deref()).map_err(|error| format!("{line}: {error}"))?;
+    equal(&line, &shown(&second), &shown(&first))
+}
+
+/// A line of any kind: pieces of trouble, a real line or one that `encode` wrote, most often with bytes changed.
+fn line(random: &mut Random, real: &[&[u8]]) -> Vec<u8> {
+    let mut line = match random.below(4) {
+        0 => format!("t?{}={}&{}", text(random), text(random), text(random)).into_bytes(),
+        1 => (text(random) + &text(random) + &text(random)).into_bytes(),
+        2 => random.pick(real).to_vec(),
+        _ => {
+            let json = Message::new(random).json();
+            let (parts, payload) = from_json(&json).unwrap();
+            encoded(&parts, payload.as_deref()).unwrap()
+        }
+    };
+    for _ in 0..random.below(6) {
+        mutate(random, &mut line);
+    }
+    line
+}
+
+fn mutate(random: &mut Random, line: &mut Vec<u8>) {
+    if line.is_empty() {
+        return;
+    }
+    let at = random.below(line.len());
+    match random.below(5) {
+        0 => line[at] = random.next() as u8,
+        1 => drop(line.remove(at)),
+        2 => line.truncate(at),
+        3 => {
+            let end = at + random.below(line.len() - at);
+            let again = line[at..end].to_vec();
+            line.splice(at..at, again);
+        }
+        _ => drop(line.splice(at..at, text(random).into_bytes())),
+    }
+}
+
+#[test]
+fn a_line_is_a_pattern_that_matches_itself() {
+    for_each_case(CASES, |random| {
+        let json = Message::new(random).json();
+        let (parts, payload) = from_json(&json)?;
+        let length = payload.as_ref().map(Vec::len);
+        let mut line = Vec::new();
+        write_line(&parts, length, &Form::default(), &mut line).map_err(|error| format!("{json}: {error}"))?;
+        let line = String::from_utf8(line).map_err(|error| error.to_string())?;
+        let pattern = Pattern::parse(&line, false).map_err(|error| format!("{line}: {error}"))?;
+        if pattern.matches(&parts, length) { Ok(()) } else { Err(format!("{line} does not match {json}")) }
+    });
+}
+
+/// What another program's decoder makes of a line: the parameters as names and texts, or the one JSON text.
+type Foreign = Vec<(String, String)>;
+
+/// A decoder that splits at every mark and expects each piece to hold one `=`, then unescapes: many of .NET and Node.
+fn splits_at_every_mark(line: &str) -> Option<Foreign> {
+    let mut halves = line.split('?');
+    let (_, query) = (halves.next()?, halves.next().unwrap_or_default());
+    let parameter = |piece: &str| {
+        let mut halves = piece.split('=');
+        let pair = (percent_decoded(halves.next()?), percent_decoded(halves.next()?));
+        halves.next().is_none().then_some(pair)
+    };
+    if halves.next().is_some() {
+        return None;
+    }
+    query.split('&').filter(|piece| !piece.is_empty()).map(parameter).collect()
+}
+
+/// A decoder that unescapes the whole line before it splits it: the Unity and Godot ones.
+fn unescapes_first(line: &str) -> Option<Foreign> {
+    let line = percent_decoded(line);
+    let query = line.split_once('?').map_or("", |(_, query)| query);
+    let parameter = |piece: &str| piece.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    query.split('&').filter(|piece| !piece.is_empty()).map(parameter).collect()
+}
+
+/// A decoder that takes a line for a URL: it cuts at `#`, splits at `;` too, and unescapes twice, as old MPF did.
+fn takes_it_for_a_url(line: &str) -> Option<Foreign> {
+    let line = line.split('#').next()?;
+    let query = line.split_once('?').map_or("", |(_, query)| query);
+    let parameter = |piece: &str| {
+        let (name, value) = piece.split_once('=')?;
+        Some((name.to_owned(), percent_decoded(&percent_decoded(value))))
+    };
+    query.split(['&', ';']).filter(|piece| !piece.is_empty()).map(parameter).collect()
+}
+
+/// `%XX` and `+`, as everyone's library decodes them.
+fn percent_decoded(text: &str) -> String {
+    String::from_utf8_lossy(&unescape(text.as_bytes())).into_owned()
+}
+
+#[test]
+fn every_decoder_reads_the_same() {
+    for_each_case(CASES, |random| {
+        let message = Message { payload: None, ..Message::new(random) };
+        let json = message.json();
+        let (parts, _) = from_json(&json)?;
+        let line = encoded(&parts, None).map_err(|error| format!("{json}: {error}"))?;
+        let line = String::from_utf8(line).map_err(|error| error.to_string())?;
+        let line = line.trim_end_matches('\n');
+        if line.contains("?json=") {
+            let decoders = [splits_at_every_mark, unescapes_first, takes_it_for_a_url];
+            decoders.iter().try_for_each(|decoder| reads_json(*decoder, line, &parts))
+        } else {
+            // What is escaped twice has no plain form, so the decoder that unescapes twice is not asked.
+            [splits_at_every_mark, unescapes_first].iter().try_for_each(|decoder| reads_plain(*decoder, line, &parts))
+        }
+    });
+}
+
+fn reads_json(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Parts) -> Result<(), String> {
+    let foreign = decoder(line);
+    let Some([(name, json)]) = foreign.as_deref() else {
+        return Err(format!("{line} falls apart into {foreign:?}"));
+    };
+    equal(line, name, "json")?;
+    let (read, _) = from_json(&format!("{{\"command\":\"t\",\"params\":{json}}}"))?;
+    equal(line, &String::from_utf8_lossy(read.object()), &String::from_utf8_lossy(parts.object()))
+}
+
+fn reads_plain(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Parts) -> Result<(), String> {
+    let foreign = decoder(line).ok_or_else(|| format!("{line} falls apart"))?;
+    let wanted: Foreign = parts.params().map(|param| (param.name().into_owned(), plain_text(&param))).collect();
+    equal(line, &format!("{foreign:?}"), &format!("{wanted:?}"))
+}
+
+/// A value as it stands in a plain query once escapes are decoded.
+fn plain_text(param: &backbox::codec::Param<'_>) -> String {
+    use backbox::codec::Kind;
+    let text = param.value.text();
+    match (param.value.kind(), &*text) {
+        (Kind::Text, text) => text.to_owned(),
+        (Kind::Integer, digits) => format!("int:{digits}"),
+        (Kind::Null, _) => "NoneType:".to_owned(),
+        (Kind::Bool, "true") => "bool:True".to_owned(),
+        (Kind::Bool, _) => "bool:False".to_owned(),
+        (Kind::Float, "NaN") => "float:nan".to_owned(),
+        (Kind::Float, "Infinity") => "float:inf".to_owned(),
+        (Kind::Float, "-Infinity") => "float:-inf".to_owned(),
+        (Kind::Float, digits) => format!("float:{digits}"),
+        (Kind::List | Kind::Object, json) => panic!("{json} has no plain form"),
+    }
+}
+
+/// The frames of a stream that comes in pieces of these sizes, as text; what is ignored is left out.
+fn frames(framing: &Framing, stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
+    let mut framer = BcpFramer::new(framing.clone());
+    let mut seen = Vec::new();
+    let mut rest = stream;
+    while !rest.is_empty() {
+        let space = framer.space();
+        let (piece, behind) = rest.split_at(pieces().min(space.len()).min(rest.len()));
+        space[..piece.len()].copy_from_slice(piece);
+        framer.filled(piece.len());
+        rest = behind;
+        while let Some(frame) = framer.next_frame() {
+            seen.push(format!("{frame:?}"));
+        }
+    }
+    while let Some(frame) = framer.end() {
+        seen.push(format!("{frame:?}"));
+    }
+    seen.retain(|frame| !frame.starts_with("Ignored"));
+    seen
+}
+
+/// A stream of short lines, blanks, comments, line ends, payloads and their markers.
+fn stream(random: &mut Random) -> Vec<u8> {
+    const PIECES: &[&str] = &[
+        "a",
+        "t?a=1",
+        "\n",
+        "\n",
+        "\n",
+        "\r\n",
+        "\r",
+        " ",
+        "        ",
+        "\t",
+        "#",
+        "# comment",
+        "\0",
+        "\u{feff}",
+        "é",
+        "&bytes=0\n",
+        "&bytes=3\n",
+        "?bytes=2\n",
+        "&bytes=3",
+        "&bytes=9\n",
+        "&bytes=99999999999999999999\n",
+        "long line",
+    ];
+    (0..random.below(20)).map(|_| *random.pick(PIECES)).collect::<String>().into_bytes()
+}
+
+#[test]
+fn any_split_of_the_input_gives_the_same_frames() {
+    for_each_case(CASES, |random| {
+        let stream = stream(random);
+        let framing = Framing {
+            line_bytes_max: [8, 12, LINE_BYTES_MAX][random.below(3)],
+            payload_bytes_max: [4, PAYLOAD_BYTES_MAX][random.below(2)],
+            payloads: !random.once_in(5),
+            read_bytes: 1 + random.below(50),
+        };
+        let whole = frames(&Framing { read_bytes: stream.len(), ..framing.clone() }, &stream, &mut || usize::MAX);
+        let bytes = frames(&framing, &stream, &mut || 1);
+        let pieces = frames(&framing, &stream, &mut || 1 + random.below(9));
+        let what = format!("{} with {framing:?}", shown(&stream));
+        equal(&what, &bytes.join("\n"), &whole.join("\n"))?;
+        equal(&what, &pieces.join("\n"), &whole.join("\n"))
+    });
+}
+
+/// The bare lines of a stream that comes in pieces of these sizes, as text.
+fn bare_lines(end: u8, limit: usize, stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
+    let mut framer = LineFramer::new(end, limit);
+    let mut seen = Vec::new();
+    let mut show = |line: Line<'_>| seen.push(format!("{line:?}"));
+    let mut rest = stream;
+    while !rest.is_empty() {
+        let space = framer.space();
+        let (piece, behind) = rest.split_at(pieces().min(space.len()).min(rest.len()));
+        space[..piece.len()].copy_from_slice(piece);
+        framer.filled(piece.len());
+        rest = behind;
+        while let Some(line) = framer.next_line() {
+            show(line);
+        }
+    }
+    while let Some(line) = framer.end() {
+        show(line);
+    }
+    seen
+}
+
+#[test]
+fn any_split_of_the_input_gives_the_same_lines() {
+    // Each of these framers has a buffer of 64 KiB, which takes more time than its work.
+    for_each_case(CASES / 20, |random| {
+        let stream = stream(random);
+        let (end, limit) = (*random.pick(b"\n\0"), *random.pick(&[6, 12, LINE_BYTES_MAX]));
+        let whole = bare_lines(end, limit, &stream, &mut || usize::MAX);
+        let bytes = bare_lines(end, limit, &stream, &mut || 1);
+        let pieces = bare_lines(end, limit, &stream, &mut || 1 + random.below(9));
+        let what = format!("{} ended by {end}, at most {limit}", shown(&stream));
+        equal(&what, &bytes.join("\n"), &whole.join("\n"))?;
+        equal(&what, &pieces.join("\n"), &whole.join("\n"))
+    });
+}

@@ -1,0 +1,93 @@
+//! Memory does not grow with the stream (design.md, section 14): the peak is read from `/proc` while the filter waits.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::{Coprocess, backbox};
+use std::io::Write;
+
+/// How much of a 64 MiB stream stays: the most memory that the filter ever had resident, in KiB.
+fn peak_kib(args: &[&str], block: &[u8], answer_bytes: u64) -> u64 {
+    let times = (64 << 20) / block.len();
+    let mut filter = Coprocess::start(args);
+    let mut stdin = filter.take_stdin();
+    let block = block.to_vec();
+    // Standard input stays open until the peak was looked at: a process that has ended has none.
+    let writer = std::thread::spawn(move || {
+        for _ in 0..times {
+            stdin.write_all(&block).unwrap();
+        }
+        stdin
+    });
+    filter.skip_bytes(answer_bytes * times as u64);
+    let stdin = writer.join().unwrap();
+    let peak = vm_hwm_kib(filter.id());
+    drop(stdin);
+    assert_eq!(filter.close().code(), Some(0));
+    peak
+}
+
+fn vm_hwm_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("VmHWM");
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// The most that a filter may ever have resident, in KiB, in a build that is not optimized.
+const PEAK_KIB_MAX: u64 = 8 << 10;
+
+#[test]
+fn memory_does_not_grow_with_the_stream() {
+    if !common::runner().is_empty() {
+        println!("skipped: the memory of an emulator says nothing");
+        return;
+    }
+    let session = std::fs::read("tests/data/sessions/one-ball-game.bcp").unwrap();
+    let lines = backbox(["decode"], &session).exits(0).stdout.clone();
+    let again = backbox(["encode"], &lines).exits(0).stdout.clone();
+    let decode = peak_kib(&["decode"], &session, lines.len() as u64);
+    let encode = peak_kib(&["encode"], &lines, again.len() as u64);
+    assert!(decode < PEAK_KIB_MAX && encode < PEAK_KIB_MAX, "decode had {decode} KiB, encode {encode} KiB");
+}
+
+#[test]
+fn the_largest_message_takes_three_times_its_size() {
+    if !common::runner().is_empty() {
+        println!("skipped: the memory of an emulator says nothing");
+        return;
+    }
+    let payload = "x".repeat(3 << 20);
+    let line = format!("f&bytes={}\n{payload}", payload.len());
+    let json = backbox(["decode"], &line).exits(0).stdout.clone();
+    for (args, message, answer) in [(["decode"], line.as_bytes(), &json[..]), (["encode"], &json, line.as_bytes())] {
+        let mut filter = Coprocess::start(&args);
+        filter.write(message);
+        filter.skip_bytes(answer.len() as u64);
+        let most = PEAK_KIB_MAX + 3 * (json.len() as u64 >> 10);
+        let peak = vm_hwm_kib(filter.id());
+        assert!(peak < most, "{args:?} had {peak} KiB, {most} KiB at most");
+        assert_eq!(filter.close().code(), Some(0));
+    }
+}
+
+#[test]
+fn memory_does_not_grow_with_what_a_length_claims_or_a_line_without_end() {
+    if !common::runner().is_empty() {
+        println!("skipped: the memory of an emulator says nothing");
+        return;
+    }
+    let mut filter = Coprocess::start(&["decode", "--max-payload=99999999999", "-F", "{@command}"]);
+    filter.write(b"a\nf&bytes=99999999999\nbegun");
+    assert_eq!(filter.read_until(b'\n'), b"a\n");
+    let peak = vm_hwm_kib(filter.id());
+    assert!(peak < PEAK_KIB_MAX, "{peak} KiB");
+    // 64 MiB without a line end are dropped as they come; what is behind them is read again.
+    let mut filter = Coprocess::start(&["decode", "-F", "{@command}"]);
+    let block = vec![b'x'; 1 << 20];
+    (0..64).for_each(|_| filter.write(&block));
+    filter.write(b"\nnext\n");
+    assert_eq!(filter.read_until(b'\n'), b"next\n");
+    let peak = vm_hwm_kib(filter.id());
+    assert!(peak < PEAK_KIB_MAX, "{peak} KiB");
+}

@@ -1,0 +1,181 @@
+//! The README's examples, run as they stand.
+//!
+//! A block marked `console` holds commands behind `$ ` (continued behind `> `), each followed by its whole standard
+//! output; a line `...` stands for any number of lines. The block runs in one shell, so `$?`, variables and folders
+//! carry over, and its commands' standard error is shown when something differs. A block marked `sh` is only checked
+//! for its syntax; one marked `sh run` has to run to its end with exit status 0.
+//!
+//! Every block runs in a folder of its own that holds the sessions of `tests/data/sessions` under their names, the
+//! first of them as `game.bcp` too, and all of them once more under `tests/data/sessions`; `backbox` is on the path.
+
+#![cfg(unix)]
+
+mod common;
+
+use common::{Outcome, Workdir, shell_in};
+use std::path::Path;
+
+/// What stands behind each command's output, on a line of its own.
+const MARK: &str = "-- end of one command --";
+
+/// Tools that an example may use and a machine need not have.
+const OPTIONAL_TOOLS: &[&str] = &["jq", "nc", "socat"];
+
+/// A fenced block of a Markdown text.
+#[derive(Debug, PartialEq, Eq)]
+struct Block {
+    /// The line of its opening fence, from 1.
+    line: usize,
+    /// What stands behind the fence.
+    kind: String,
+    /// Its lines.
+    text: String,
+}
+
+fn blocks(markdown: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for (index, line) in markdown.lines().enumerate() {
+        match (line.trim_start().strip_prefix("```"), &mut open) {
+            (Some(kind), None) => {
+                open = Some(Block { line: index + 1, kind: kind.trim().to_owned(), text: String::new() });
+            }
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (None, Some(block)) => block.text += &format!("{line}\n"),
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a block is not closed: {open:?}");
+    blocks
+}
+
+/// The commands of a `console` block, each with the output it is said to have.
+fn commands(text: &str) -> Vec<(String, String)> {
+    let mut commands: Vec<(String, String)> = Vec::new();
+    for line in text.lines() {
+        if let Some(command) = line.strip_prefix("$ ") {
+            commands.push((command.to_owned(), String::new()));
+            continue;
+        }
+        let (command, output) = commands.last_mut().expect("a console block begins with a command");
+        match line.strip_prefix("> ") {
+            Some(more) if output.is_empty() => *command += &format!("\n{more}"),
+            _ => *output += &format!("{line}\n"),
+        }
+    }
+    commands
+}
+
+/// Whether an output is the one that is told, where `...` stands for any lines.
+fn is_told(output: &str, told: &str) -> bool {
+    let (output, told): (Vec<&str>, Vec<&str>) = (output.lines().collect(), told.lines().collect());
+    let mut pieces = told.split(|line| *line == "...");
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = output.strip_prefix(first) else { return false };
+    let pieces: Vec<&[&str]> = pieces.collect();
+    let Some((last, middle)) = pieces.split_last() else { return rest.is_empty() };
+    for piece in middle {
+        let found = (0..=rest.len()).find(|at| rest[*at..].starts_with(piece));
+        let Some(at) = found else { return false };
+        rest = &rest[at + piece.len()..];
+    }
+    rest.ends_with(last)
+}
+
+/// One shell script that runs the commands and puts a mark behind each output, without disturbing `$?`.
+fn script(commands: &[(String, String)]) -> String {
+    let marked =
+        |(command, _): &(String, String)| format!("{command}\n{{ _s=$?; printf '\\n{MARK}\\n'; }}; (exit $_s)\n");
+    commands.iter().map(marked).collect()
+}
+
+fn folder_with_sessions() -> Workdir {
+    let folder = Workdir::new();
+    let again = folder.path().join("tests/data/sessions");
+    std::fs::create_dir_all(&again).unwrap();
+    let sessions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sessions");
+    let mut files: Vec<_> = std::fs::read_dir(sessions).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    std::fs::copy(files.first().expect("a session"), folder.path().join("game.bcp")).unwrap();
+    for file in files {
+        let name = file.file_name().unwrap();
+        std::fs::copy(&file, folder.path().join(name)).unwrap();
+        std::fs::copy(&file, again.join(name)).unwrap();
+    }
+    folder
+}
+
+/// What is wrong with a block, if anything.
+fn wrong(block: &Block) -> Option<String> {
+    let folder = folder_with_sessions();
+    let missing = OPTIONAL_TOOLS.iter().find(|tool| {
+        let words = block.text.split(|c: char| !c.is_alphanumeric());
+        words.clone().any(|word| word == **tool) && shell_in(&folder, &format!("command -v {tool}")).code != Some(0)
+    });
+    match (block.kind.as_str(), missing) {
+        ("console", Some(tool)) => println!("skipped: line {} needs {tool}, which is not here", block.line),
+        ("console", None) => return wrong_console(&folder, &commands(&block.text)),
+        ("sh" | "sh run", _) => {
+            folder.write("example.sh", &block.text);
+            let checked = shell_in(&folder, "sh -n example.sh");
+            if checked.code != Some(0) {
+                return Some(checked.stderr);
+            }
+            if block.kind == "sh run" {
+                let ran = shell_in(&folder, "sh -e example.sh");
+                return (ran.code != Some(0)).then_some(ran.stderr);
+            }
+        }
+        ("" | "text" | "json", _) => {}
+        (other, _) => return Some(format!("a block of an unknown kind, {other}")),
+    }
+    None
+}
+
+fn wrong_console(folder: &Workdir, commands: &[(String, String)]) -> Option<String> {
+    let outcome: Outcome = shell_in(folder, &script(commands));
+    let end = format!("\n{MARK}\n");
+    let text = outcome.text();
+    let mut outputs = text.split(end.as_str());
+    for (command, told) in commands {
+        let Some(output) = outputs.next() else { return Some(format!("{command}\nnever ran: {}", outcome.stderr)) };
+        if !is_told(output, told) {
+            return Some(format!("{command}\nprints\n{output}and not\n{told}stderr:\n{}", outcome.stderr));
+        }
+    }
+    None
+}
+
+#[test]
+fn every_example_of_the_readme_is_true() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks = blocks(&readme);
+    assert!(blocks.iter().any(|block| block.kind == "console"), "the README has no example");
+    let told = |block: &Block| wrong(block).map(|wrong| format!("README.md:{}: {wrong}", block.line));
+    let wrong: Vec<String> = blocks.iter().filter_map(told).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_wrong_example_is_found() {
+    let check = |text: &str| wrong(&Block { line: 1, kind: "console".to_owned(), text: text.to_owned() });
+    assert_eq!(check("$ backbox encode t a=1\nt?a=1\n$ false\n$ echo $?\n1\n"), None);
+    assert_eq!(check("$ printf a\na\n$ printf '%s\\n' a \\\n> b\na\nb\n"), None);
+    assert!(check("$ backbox decode game.bcp\n{\"command\":\"hello\"...\n").is_some());
+    assert_eq!(check("$ seq 9\n1\n...\n5\n...\n9\n"), None);
+    assert!(check("$ seq 9\n1\n...\n5\n6\n8\n...\n").is_some());
+    assert!(check("$ seq 2\n1\n").is_some());
+    assert!(check("$ seq 2\n1\n2\n3\n").is_some());
+    assert!(check("$ exit 1\n$ echo\n\n").is_some());
+    let syntax = |kind: &str, text: &str| wrong(&Block { line: 1, kind: kind.to_owned(), text: text.to_owned() });
+    assert_eq!(syntax("sh", "backbox send trigger name=x\n"), None);
+    assert!(syntax("sh", "if then\n").is_some());
+    assert!(syntax("sh run", "false\n").is_some());
+    assert_eq!(syntax("sh run", "test -s game.bcp && test -d tests/data/sessions\n"), None);
+    assert!(syntax("shh", "").is_some());
+    let found = blocks("a\n```sh\nb\n```\n```\nc\n```\n");
+    assert_eq!(
+        found.iter().map(|block| (block.line, &*block.kind, &*block.text)).collect::<Vec<_>>(),
+        [(2, "sh", "b\n"), (5, "", "c\n")]
+    );
+}

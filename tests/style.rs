@@ -1,0 +1,161 @@
+//! The house rules that no compiler knows: files of a readable size, lines that fit, reasons beside dependencies, and
+//! nothing that the oldest Rust we promise (`rust-version`) cannot read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The longest file in lines: what is longer does more than one thing.
+const FILE_LINES_MAX: usize = 600;
+
+/// The widest line in characters; rustfmt leaves comments and texts to us.
+const LINE_CHARS_MAX: usize = 120;
+
+/// A rule: the numbers of the lines, from 1, that break it.
+type Rule = fn(&str) -> Vec<usize>;
+
+const RULES: &[(&str, Rule)] = &[
+    ("a file of at most 600 lines", too_long),
+    ("a line of at most 120 columns", too_wide),
+    ("no unsafe code", unsafe_code),
+    ("no let chain: Rust 1.85 has none", let_chains),
+    ("a module opens with //! and what it does", no_opening),
+];
+
+#[test]
+fn the_sources_keep_the_rules() {
+    let files = rust_files(Path::new("src"));
+    assert!(files.len() > 20, "only {} files", files.len());
+    let mut faults = Vec::new();
+    for file in files.iter().chain(&rust_files(Path::new("tests"))) {
+        let text = fs::read_to_string(file).unwrap();
+        for (name, rule) in RULES {
+            faults.extend(rule(&text).iter().map(|line| format!("{}:{line}: {name}", file.display())));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(index, line)| (index + 1, line))
+}
+
+fn too_long(text: &str) -> Vec<usize> {
+    let lines = text.lines().count();
+    if lines > FILE_LINES_MAX { vec![lines] } else { vec![] }
+}
+
+fn too_wide(text: &str) -> Vec<usize> {
+    let wide = numbered(text).filter(|(_, line)| line.chars().count() > LINE_CHARS_MAX);
+    wide.map(|(number, _)| number).collect()
+}
+
+/// The word itself, in code; the attributes that forbid it are `unsafe_code`.
+fn unsafe_code(text: &str) -> Vec<usize> {
+    let word = concat!("un", "safe");
+    let offends = |line: &str| {
+        !is_comment(line) && line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
+    };
+    // Help and rules may speak of it, in strings.
+    let offends = |line: &str| offends(line) && !line.contains('"');
+    numbered(text).filter(|(_, line)| offends(line)).map(|(number, _)| number).collect()
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}
+
+fn no_opening(text: &str) -> Vec<usize> {
+    if text.starts_with("//! ") { vec![] } else { vec![1] }
+}
+
+/// `if let … && …`, `while let … && …` and `… && let …`, over line breaks too.
+fn let_chains(text: &str) -> Vec<usize> {
+    let code = numbered(text).map(|(_, line)| if is_comment(line) { "" } else { line });
+    let code = code.collect::<Vec<_>>().join("\n");
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("let ") {
+        let before = code[..at].trim_end();
+        let begins = ["if", "while"].iter().any(|word| {
+            before.strip_suffix(word).is_some_and(|rest| !rest.ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+        });
+        if before.ends_with("&&") || (begins && has_and_before_block(&code[at..])) {
+            found.push(code[..at].matches('\n').count() + 1);
+        }
+    }
+    found
+}
+
+/// Whether `&&` stands between here and the next `{`, outside of brackets.
+fn has_and_before_block(code: &str) -> bool {
+    let mut depth = 0usize;
+    let mut previous = ' ';
+    for letter in code.chars() {
+        match letter {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            '{' | ';' if depth == 0 => return false,
+            '&' if depth == 0 && previous == '&' => return true,
+            _ => {}
+        }
+        previous = letter;
+    }
+    false
+}
+
+#[test]
+fn each_rule_finds_a_planted_offence() {
+    assert_eq!(too_long(&"\n".repeat(601)), [601]);
+    assert_eq!(too_long(&"\n".repeat(600)), [0; 0]);
+    assert_eq!(too_wide(&format!("\n{}\n{}", "é".repeat(121), "é".repeat(120))), [2]);
+    let word = concat!("un", "safe");
+    assert_eq!(unsafe_code(&format!("// {word}\n#![forbid({word}_code)]\n{word} fn x() {{}}\n")), [3]);
+    assert_eq!(no_opening("use std::fs;\n"), [1]);
+    let planted = ["if let ", "Some(a) = b\n &", "& c {}"].concat();
+    assert_eq!(let_chains(&planted), [1]);
+    assert_eq!(let_chains(&["if a &", "& let ", "Some(b) = c {}"].concat()), [1]);
+    assert_eq!(let_chains(&["while let ", "Some(a) = b.find(|x| x) &", "& c {}"].concat()), [1]);
+    assert_eq!(let_chains("if let Some(a) = b.find(|x| x && y) {}\nif let Some(a) = b { c && d }\n"), [0; 0]);
+    assert_eq!(let_chains("let a = b && c;\n"), [0; 0]);
+}
+
+#[test]
+fn each_dependency_has_its_reason() {
+    let manifest = fs::read_to_string("Cargo.toml").unwrap();
+    let (count, without) = dependencies_without_reason(&manifest);
+    assert!(count >= 5, "only {count} dependencies found");
+    assert!(without.is_empty(), "a comment with the reason has to stand above {without:?}");
+    let planted = "[dependencies]\n# Why.\na = \"1\"\nb = \"1\"\n\n[profile.release]\nlto = true\n";
+    assert_eq!(dependencies_without_reason(planted), (2, vec!["b = \"1\"".to_owned()]));
+}
+
+/// How many dependencies there are, and the lines of those without a comment above.
+fn dependencies_without_reason(manifest: &str) -> (usize, Vec<String>) {
+    let (mut count, mut without) = (0, Vec::new());
+    let (mut inside, mut above) = (false, "");
+    for line in manifest.lines() {
+        if let Some(section) = line.strip_prefix('[') {
+            inside = section.trim_end_matches(']').ends_with("dependencies");
+        } else if inside && !line.is_empty() && !line.starts_with('#') {
+            count += 1;
+            if !above.starts_with("# ") {
+                without.push(line.to_owned());
+            }
+        }
+        above = line;
+    }
+    (count, without)
+}
