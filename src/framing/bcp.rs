@@ -149,7 +149,8 @@ pub type MarkedLimit = fn(&[u8], &Framing) -> Option<usize>;
 
 /// Cuts a stream of bytes into BCP's frames.
 ///
-/// Read into [`BcpFramer::space`], say how much with [`BcpFramer::filled`], take frames from [`BcpFramer::next_frame`] until it
+/// Read into [`BcpFramer::space`], say how much with [`BcpFramer::filled`], take frames from [`BcpFramer::next_frame`]
+/// until it
 /// gives `None`, and at the end of the input take one more from [`BcpFramer::end`].
 ///
 /// ```
@@ -176,6 +177,8 @@ pub struct BcpFramer {
     awaiting: Option<usize>,
     /// The line at the front without CR, when it holds one.
     clean: Vec<u8>,
+    /// Whether there may be a CR in the buffer.
+    may_hold_cr: bool,
     /// Which comments are more than that, in a file format that hides lines behind `#`.
     marked: Option<MarkedLimit>,
     first: bool,
@@ -193,6 +196,7 @@ impl BcpFramer {
             searched: 0,
             awaiting: None,
             clean: Vec::new(),
+            may_hold_cr: false,
             marked: None,
             first: true,
         }
@@ -205,7 +209,9 @@ impl BcpFramer {
 
     /// Says how many bytes of [`BcpFramer::space`] were filled.
     pub fn filled(&mut self, count: usize) {
-        self.buffer.filled(count);
+        self.may_hold_cr &= !self.buffer.unread().is_empty();
+        // One look at everything that came costs less than one at each line.
+        self.may_hold_cr |= memchr(b'\r', self.buffer.filled(count)).is_some();
     }
 
     /// Whether nothing more can be read: a payload was over its limit, or the input has ended.
@@ -305,7 +311,8 @@ impl BcpFramer {
             let at = self.take(rest, 1);
             return Some(Frame::Ignored { number, line: self.buffer.taken(at, length) });
         }
-        let line = without_cr(&mut self.clean, self.buffer.unread().get(..length)?);
+        let line = self.buffer.unread().get(..length)?;
+        let line = if self.may_hold_cr { without_cr(&mut self.clean, line) } else { line };
         let marker = payload_marker(line);
         let payload_length = match marker {
             Some(marker) if self.framing.payloads => match marker.length {
@@ -327,7 +334,7 @@ impl BcpFramer {
         let lines = memchr_iter(b'\n', unread.get(rest..rest + payload_bytes)?).count();
         let at = self.take(rest + payload_bytes, 1 + lines as u64);
         let raw = self.buffer.taken(at, rest + payload_bytes);
-        let line = if self.clean.is_empty() { raw.get(..length)? } else { &self.clean };
+        let line = if self.may_hold_cr && !self.clean.is_empty() { &self.clean } else { raw.get(..length)? };
         let payload = payload_length.and_then(|_| raw.get(rest..));
         Some(Frame::Message(RawMessage { number, raw, line, marker, payload }))
     }

@@ -63,9 +63,11 @@ impl Buffer {
         self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 
-    /// Says how many bytes of [`Buffer::space`] were filled.
-    pub fn filled(&mut self, count: usize) {
+    /// Says how many bytes of [`Buffer::space`] were filled, and gives them.
+    pub fn filled(&mut self, count: usize) -> &[u8] {
+        let start = self.end;
         self.end = self.end.saturating_add(count).min(self.bytes.len());
+        self.bytes.get(start..self.end).unwrap_or_default()
     }
 }
 

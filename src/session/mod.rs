@@ -1,6 +1,7 @@
 //! The session format: a recorded conversation as text that is itself a stream of BCP (design.md, section 12).
 //!
-//! In: reading a session file or plain BCP lines into [`Record`]s, telling the two apart, and writing records. Out: files,
+//! In: reading a session file or plain BCP lines into [`Record`]s, telling the two apart, and writing records. Out:
+//! files,
 //! clocks and sockets; what a line says; what `#~` patterns match; how settings meet the flags that they stand for.
 //!
 //! ```

@@ -9,7 +9,8 @@ use crate::framing::{BcpFramer, Framing};
 
 /// Reads a session file or plain BCP lines, whichever the input is, in memory that does not grow with it.
 ///
-/// Read into [`Reader::space`], say how much with [`Reader::filled`], take records from [`Reader::next_record`] until it
+/// Read into [`Reader::space`], say how much with [`Reader::filled`], take records from [`Reader::next_record`] until
+/// it
 /// gives `None`, and at the end of the input from [`Reader::end`] until that gives `None`. The first error ends the
 /// reading: a script with a hole must not be played on (design.md, section 12).
 #[derive(Debug)]
@@ -20,10 +21,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader at the start of an input of this kind, or of one that is still to be told; `framing` has the limits, and
+    /// A reader at the start of an input of this kind, or of one that is still to be told; `framing` has the limits,
+    /// and
     /// whether plain lines have payloads; a session says that itself.
     ///
-    /// An input that is no session is plain lines only when `is_command` accepts the command of its first line, trimmed:
+    /// An input that is no session is plain lines only when `is_command` accepts the command of its first line,
+    /// trimmed:
     /// give it the rule of `encode` (`codec::is_command`), which no prose, log or JSON meets.
     pub fn new(kind: Option<Kind>, framing: Framing, is_command: fn(&[u8]) -> bool) -> Reader {
         let mut reader =
@@ -61,7 +64,8 @@ impl Reader {
         None
     }
 
-    /// What is left when the input has ended: a last plain line, whose LF may be missing, or what is wrong with the whole.
+    /// What is left when the input has ended: a last plain line, whose LF may be missing, or what is wrong with the
+    /// whole.
     /// A session's last line counts only with its LF, since half a line looks like a whole one.
     ///
     /// # Errors

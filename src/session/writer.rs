@@ -20,7 +20,8 @@ const SECONDS_MAX: u64 = 9_999_999_999;
 /// let mut file = Vec::new();
 /// let time = Some(std::time::Duration::from_micros(1204));
 /// let line = b"frame?name=dmd&bytes=2".as_slice();
-/// writer.write(&Record { number: 0, time, connection: 1, side: Side::Acceptor, line, payload: Some(b"hi") }, &mut file);
+/// writer.write(&Record { number: 0, time, connection: 1, side: Side::Acceptor, line, payload: Some(b"hi") }, &mut
+/// file);
 /// assert_eq!(file, b"#backbox-session 1\n#@0.001204\n#<frame?name=dmd&bytes=2\n#=aGk=\n");
 /// ```
 #[derive(Debug)]
@@ -39,7 +40,8 @@ impl Writer {
 
     /// Appends one record to `out`, whole, so that what was written before and `out` are a valid file at every moment.
     ///
-    /// Its payload has to be as long as its line announces, and its connection within [`super::CONNECTION_MAX`]. A record
+    /// Its payload has to be as long as its line announces, and its connection within [`super::CONNECTION_MAX`]. A
+    /// record
     /// without a time gets no stamp. CR and LF in a line are left out: a session file cannot hold them.
     pub fn write(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         self.header(out);
