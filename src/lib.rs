@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod duration;
 pub mod failure;
 pub mod framing;
 pub mod limits;
+pub mod net;
 pub mod text;
