@@ -5,7 +5,9 @@
 
 mod bcp;
 mod buffer;
+mod lines;
 mod marker;
 
 pub use bcp::{BcpFramer, Fault, Frame, Framing, RawMessage};
+pub use lines::{Line, LineFramer};
 pub use marker::{Marker, payload_marker};

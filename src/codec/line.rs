@@ -1,0 +1,196 @@
+//! A line from the wire into its parts (design.md, section 1).
+
+use memchr::memchr;
+
+use super::error::{Malformed, Reason};
+use super::escape::unescape;
+use super::json::Scanner;
+use super::number::{Float, push_float, push_integer};
+use super::parts::{Parts, Reading, Repeats};
+use super::spell::push_text;
+use crate::text::trim;
+
+impl Parts {
+    /// Reads a line without LF, CR and payload marker.
+    ///
+    /// # Errors
+    /// [`Malformed`] names the parameter and shows the text; what the parts hold then is no message.
+    ///
+    /// ```
+    /// use backbox::codec::{Parts, Reading};
+    /// let mut parts = Parts::new();
+    /// parts.read_line(b"switch?name=s_left&state=int:1", &Reading::default()).unwrap();
+    /// assert_eq!(parts.find("state").unwrap().text(), "1");
+    /// let error = parts.read_line(b"trigger?count=int:abc", &Reading::default()).unwrap_err();
+    /// assert_eq!(error.to_string(), "count: int:abc is no integer; digits follow int:, as in int:5");
+    /// ```
+    pub fn read_line(&mut self, line: &[u8], reading: &Reading) -> Result<(), Malformed> {
+        if std::str::from_utf8(line).is_err() {
+            return Err(Malformed::message(line, Reason::NotUtf8));
+        }
+        let (command, query) = match memchr(b'?', line) {
+            Some(at) => (line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default()),
+            None => (line, &line[..0]),
+        };
+        self.begin_folded(trim(command), reading.keep_case);
+        if self.spelled_command().is_empty() {
+            return Err(Malformed::message(line, Reason::NoCommand));
+        }
+        match query.split_at_checked(5) {
+            Some((name, json)) if name.eq_ignore_ascii_case(b"json=") => self.read_object(json, reading),
+            _ => self.read_query(query, reading),
+        }
+    }
+
+    /// Begins a message with a trimmed command, folded unless `keep_case`.
+    pub(super) fn begin_folded(&mut self, command: &[u8], keep_case: bool) {
+        if keep_case || !command.iter().any(u8::is_ascii_uppercase) {
+            self.begin(command);
+        } else {
+            self.begin(&command.to_ascii_lowercase());
+        }
+    }
+
+    /// The parameters of `json=`: taken raw when an object follows at once, else decoded first.
+    fn read_object(&mut self, json: &[u8], reading: &Reading) -> Result<(), Malformed> {
+        let raw = json.iter().find(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r')) == Some(&b'{');
+        if raw {
+            return self.read_members(json, reading);
+        }
+        let decoded = unescape(json);
+        if std::str::from_utf8(&decoded).is_err() {
+            return Err(Malformed::parameter(b"json", json, Reason::NotUtf8));
+        }
+        let text = trim(&decoded);
+        match text.first() {
+            None => return Err(Malformed::parameter(b"json", b"", Reason::NoJson)),
+            Some(b'{') => {}
+            Some(_) => {
+                let mut scanner = Scanner::new(&decoded, true);
+                let is_json = scanner.value(0, &mut Vec::new()).and_then(|()| scanner.end());
+                let reason = is_json.map_or_else(Reason::Json, |()| Reason::NotAnObject);
+                return Err(Malformed::parameter(b"json", text, reason));
+            }
+        }
+        self.read_members(&decoded, reading)
+    }
+
+    fn read_members(&mut self, json: &[u8], reading: &Reading) -> Result<(), Malformed> {
+        let mut scanner = Scanner::new(json, reading.nan);
+        scanner.skip_space();
+        self.scan_members(&mut scanner, 0, reading.keep_case)
+            .and_then(|()| scanner.end())
+            .map_err(|error| Malformed::parameter(b"json", json, Reason::Json(error)))?;
+        self.finish(Repeats::LastWins)
+    }
+
+    /// The members of the object at the scanner, each as a parameter.
+    pub(super) fn scan_members(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        levels: usize,
+        keep_case: bool,
+    ) -> super::json::Scan<()> {
+        scanner.object(levels, |scanner| {
+            self.push_spelled_name(keep_case, |out| scanner.name(out))?;
+            self.push_value(|out| scanner.value(levels + 1, out))
+        })
+    }
+
+    /// The parameters of a plain query.
+    fn read_query(&mut self, query: &[u8], reading: &Reading) -> Result<(), Malformed> {
+        let mut rest = query;
+        while !rest.is_empty() {
+            let piece = match memchr(b'&', rest) {
+                Some(at) => {
+                    let piece = rest.get(..at).unwrap_or_default();
+                    rest = rest.get(at + 1..).unwrap_or_default();
+                    piece
+                }
+                None => std::mem::take(&mut rest),
+            };
+            if !piece.is_empty() {
+                self.read_parameter(piece, reading)?;
+            }
+        }
+        self.finish(Repeats::FirstWins)
+    }
+
+    fn read_parameter(&mut self, piece: &[u8], reading: &Reading) -> Result<(), Malformed> {
+        let (raw_name, raw_value) = match memchr(b'=', piece) {
+            Some(at) => (piece.get(..at).unwrap_or_default(), piece.get(at + 1..).unwrap_or_default()),
+            None => (piece, &piece[..0]),
+        };
+        let name = unescape(raw_name);
+        if std::str::from_utf8(&name).is_err() {
+            return Err(Malformed::parameter(raw_name, raw_name, Reason::NotUtf8));
+        }
+        self.push_name(&name, reading.keep_case);
+        let value = unescape(raw_value);
+        // What was not escaped is part of a line that has been looked at.
+        if matches!(value, std::borrow::Cow::Owned(_)) && std::str::from_utf8(&value).is_err() {
+            return Err(Malformed::parameter(&name, raw_value, Reason::NotUtf8));
+        }
+        self.push_value(|out| push_typed(&value, reading.nan, out))
+            .map_err(|reason| Malformed::parameter(&name, &value, reason))
+    }
+}
+
+/// Appends the JSON of a decoded plain value, typed by its prefix.
+fn push_typed(value: &[u8], nan: bool, out: &mut Vec<u8>) -> Result<(), Reason> {
+    match value.first() {
+        Some(b'i') => {
+            if let Some(digits) = value.strip_prefix(b"int:") {
+                return if push_integer(digits, out) { Ok(()) } else { Err(Reason::Integer) };
+            }
+        }
+        Some(b'f') => {
+            if let Some(digits) = value.strip_prefix(b"float:") {
+                return match push_float(digits, out) {
+                    Some(Float::NotFinite) if !nan => Err(Reason::Nan),
+                    Some(_) => Ok(()),
+                    None => Err(Reason::Float),
+                };
+            }
+        }
+        Some(b'b' | b'B') => {
+            if let Some(word) = boolean(value) {
+                out.extend_from_slice(word);
+                return Ok(());
+            }
+        }
+        Some(b'N') if value == b"NoneType:" => {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        _ => {}
+    }
+    out.push(b'"');
+    push_text(value, out);
+    out.push(b'"');
+    Ok(())
+}
+
+fn boolean(value: &[u8]) -> Option<&'static [u8]> {
+    if value.eq_ignore_ascii_case(b"bool:true") {
+        Some(b"true")
+    } else if value.eq_ignore_ascii_case(b"bool:false") {
+        Some(b"false")
+    } else {
+        None
+    }
+}
+
+/// The JSON of a text that BCP would read as a number, a boolean or null; `None` when it stays text.
+///
+/// People who write `state=int:1` mean the number; the text is sent, and they are told (section 5).
+pub fn typed_text(text: &str) -> Option<String> {
+    let mut out = Vec::new();
+    push_typed(text.as_bytes(), true, &mut out).ok()?;
+    let json = String::from_utf8(out).ok()?;
+    (!json.starts_with('"')).then_some(json)
+}
+
+#[cfg(test)]
+#[path = "line_tests.rs"]
+mod tests;

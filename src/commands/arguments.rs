@@ -1,0 +1,129 @@
+//! A message written as arguments: `COMMAND [NAME=TEXT | NAME:=JSON]…` (design.md, section 5).
+
+use crate::codec::{Malformed, Parts, Reading, Reason, Repeats, is_command, typed_text};
+use crate::failure::Failure;
+use crate::text::{shown, trim};
+
+/// Reads a message from arguments into `parts`; gives notes for texts that look like something else.
+///
+/// # Errors
+/// [`Failure::Usage`] that names the argument and says what to write.
+pub fn read_message(words: &[String], reading: &Reading, parts: &mut Parts) -> Result<Vec<String>, Failure> {
+    let (command, arguments) = match words {
+        [command, arguments @ ..] => (command, arguments),
+        [] => return Err(Failure::Usage("a command is missing: write COMMAND NAME=TEXT".to_string())),
+    };
+    let trimmed = trim(command.as_bytes());
+    if !is_command(trimmed) {
+        return Err(Failure::Usage(command_complaint(command, trimmed)));
+    }
+    let folded = if reading.keep_case { trimmed.to_vec() } else { trimmed.to_ascii_lowercase() };
+    parts.begin(&folded);
+    let mut notes = Vec::new();
+    for argument in arguments {
+        read_argument(argument, reading, parts, &mut notes).map_err(Failure::Usage)?;
+    }
+    parts.finish(Repeats::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(notes)
+}
+
+fn command_complaint(command: &str, trimmed: &[u8]) -> String {
+    if trimmed.is_empty() {
+        return "the command is empty: write COMMAND NAME=TEXT, as in trigger name=multiball".to_string();
+    }
+    let error = Malformed::message(command.as_bytes(), Reason::Command);
+    if command.contains('?') {
+        return format!("{error}; a whole line is an argument of `backbox send`, here write COMMAND NAME=TEXT");
+    }
+    error.to_string()
+}
+
+/// `NAME=TEXT`, or `NAME:=JSON`: split at the first `=`; a `:` just before it makes the rest JSON.
+fn read_argument(
+    argument: &str,
+    reading: &Reading,
+    parts: &mut Parts,
+    notes: &mut Vec<String>,
+) -> Result<(), String> {
+    let Some((name, text)) = argument.split_once('=') else {
+        let word = shown(argument.as_bytes());
+        return Err(format!("{word}: write name={word}, or NAME={word} for another parameter"));
+    };
+    match name.strip_suffix(':') {
+        Some(name) => read_json(name, text, reading, parts),
+        None => {
+            if let Some(json) = typed_text(text) {
+                notes.push(typed_note(name, text, &json));
+            }
+            parts.push_text(name.as_bytes(), text.as_bytes(), reading.keep_case);
+            Ok(())
+        }
+    }
+}
+
+fn read_json(name: &str, json: &str, reading: &Reading, parts: &mut Parts) -> Result<(), String> {
+    parts.push_name(name.as_bytes(), reading.keep_case);
+    parts.push_json(json.as_bytes(), reading).map_err(|error| {
+        let (name, text) = (shown(name.as_bytes()), shown(json.as_bytes()));
+        match error.fault {
+            crate::codec::JsonFault::Nan => format!("{name}:={text} is no finite number, which --no-nan asks for"),
+            _ => format!("{name}:={text} is not JSON ({error}); {name}={text} is the text"),
+        }
+    })
+}
+
+fn typed_note(name: &str, text: &str, json: &str) -> String {
+    let kind = match json {
+        "null" => "null",
+        "true" | "false" => "the boolean",
+        _ => "the number",
+    };
+    let (name, text, json) = (shown(name.as_bytes()), shown(text.as_bytes()), shown(json.as_bytes()));
+    format!("{name}={text} is the text \"{text}\"; for {kind} write {name}:={json}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<(String, Vec<String>), String> {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        let mut parts = Parts::new();
+        let notes = read_message(&words, &Reading::default(), &mut parts)
+            .map_err(|failure| failure.message().unwrap_or_default().to_string())?;
+        let mut out = Vec::new();
+        parts.write_json(None, &mut out);
+        Ok((String::from_utf8(out).unwrap(), notes))
+    }
+
+    #[test]
+    fn text_and_json_in_the_order_given() {
+        let (json, notes) = read(&[" Trigger ", "Name=a b:=c", "n:=5", "l:= [1, 2] ", "e="]).unwrap();
+        assert_eq!(json, r#"{"command":"trigger","params":{"name":"a b:=c","n":5,"l":[1,2],"e":""}}"#);
+        assert!(notes.is_empty());
+    }
+
+    #[test]
+    fn each_mistake_says_what_to_write() {
+        for (words, complaint) in [
+            (&["trigger", "multiball"][..], "multiball: write name=multiball, or NAME=multiball for another parameter"),
+            (&["t", "foo:=bar"], "foo:=bar is not JSON (no JSON at byte 1: no value at bar); foo=bar is the text"),
+            (&["t", "a=1", "A:=2"], "a: given twice"),
+            (&[""], "the command is empty: write COMMAND NAME=TEXT, as in trigger name=multiball"),
+            (&[], "a command is missing: write COMMAND NAME=TEXT"),
+        ] {
+            assert_eq!(read(words), Err(complaint.to_string()), "{words:?}");
+        }
+        assert!(read(&["t?a=1"]).unwrap_err().contains("backbox send"));
+    }
+
+    #[test]
+    fn a_text_that_looks_typed_stays_text_and_is_noted() {
+        let (json, notes) = read(&["t", "state=int:1", "on=bool:TRUE"]).unwrap();
+        assert_eq!(json, r#"{"command":"t","params":{"state":"int:1","on":"bool:TRUE"}}"#);
+        assert_eq!(notes, [
+            "state=int:1 is the text \"int:1\"; for the number write state:=1",
+            "on=bool:TRUE is the text \"bool:TRUE\"; for the boolean write on:=true",
+        ]);
+    }
+}

@@ -1,0 +1,4 @@
+//! The subcommands.
+
+pub mod arguments;
+pub mod source;

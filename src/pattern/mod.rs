@@ -1,0 +1,257 @@
+//! Patterns: one small language for what a message has to look like (design.md, section 7).
+//!
+//! A pattern is a BCP line whose command, names and plain values may hold `*`. It is read once and matched against
+//! [`Parts`]; it looks at the payload's length and at nothing else of the payload.
+
+mod glob;
+
+pub use glob::Glob;
+
+use memchr::memchr;
+
+use crate::codec::{Kind, Malformed, Parts, Reading, Reason, Spelled, to_value};
+use crate::framing::payload_marker;
+use crate::message::Value;
+use crate::text::trim;
+
+/// What a message has to look like.
+///
+/// ```
+/// use backbox::codec::{Parts, Reading};
+/// use backbox::pattern::Pattern;
+/// let pattern = Pattern::parse("switch?name=s_*&state=1", false).unwrap();
+/// let mut parts = Parts::new();
+/// parts.read_line(b"switch?state=int:1&name=s_left", &Reading::default()).unwrap();
+/// assert!(pattern.matches(&parts, None));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    command: Glob,
+    params: Vec<(Glob, Wanted)>,
+}
+
+/// What one parameter has to hold.
+#[derive(Clone, Debug)]
+enum Wanted {
+    /// Anything.
+    Any,
+    /// A value whose text matches.
+    Text(Glob),
+    /// A value of this type whose text matches (`int:*`).
+    Typed(Kind, Glob),
+    /// This value, by type and meaning.
+    Value(Value),
+}
+
+impl Pattern {
+    /// Reads a pattern. Names are folded; the command is too, unless `keep_case`.
+    ///
+    /// # Errors
+    /// No command, or a value that no message could hold.
+    pub fn parse(text: &str, keep_case: bool) -> Result<Pattern, Malformed> {
+        let line = text.as_bytes();
+        let (line, marker) = match payload_marker(line) {
+            Some(marker) => (line.get(..marker.at).unwrap_or_default(), line.get(marker.digits_at..)),
+            None => (line, None),
+        };
+        let (command, query) = match memchr(b'?', line) {
+            Some(at) => (line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default()),
+            None => (line, &line[..0]),
+        };
+        let command = Glob::raw(trim(command));
+        if command.literal() == Some(b"") {
+            return Err(Malformed::message(text.as_bytes(), Reason::NoCommand));
+        }
+        let mut pattern = Pattern { command: if keep_case { command } else { command.folded() }, params: Vec::new() };
+        match query.split_at_checked(5) {
+            Some((name, _)) if name.eq_ignore_ascii_case(b"json=") => pattern.read_members(line)?,
+            _ => pattern.read_query(query)?,
+        }
+        if let Some(length) = marker {
+            pattern.params.push((Glob::raw(b"bytes"), Wanted::Text(Glob::raw(length))));
+        }
+        Ok(pattern)
+    }
+
+    /// Whether a message looks like this; `payload_bytes` is the length of its payload, if it has one.
+    pub fn matches(&self, parts: &Parts, payload_bytes: Option<usize>) -> bool {
+        self.command.matches(parts.command().as_bytes())
+            && self.params.iter().all(|(name, wanted)| match name.literal() {
+                Some(literal) => match parts.find(&String::from_utf8_lossy(literal)) {
+                    Some(value) => wanted.admits(value),
+                    None => literal == b"bytes" && payload_bytes.is_some_and(|bytes| wanted.admits_length(bytes)),
+                },
+                None => parts.params().any(|param| {
+                    let found = param.name().to_ascii_lowercase();
+                    name.matches(found.as_bytes()) && wanted.admits(param.value)
+                }),
+            })
+    }
+
+    /// `json={…}`: no stars, each member by type and value.
+    fn read_members(&mut self, line: &[u8]) -> Result<(), Malformed> {
+        let mut parts = Parts::new();
+        // The command's stars are text to the codec, which is right here: only the members are asked for.
+        parts.read_line(line, &Reading::default())?;
+        self.params.extend(parts.params().map(|param| {
+            let name = Glob { pieces: vec![param.name().into_owned().into_bytes()] };
+            (name, Wanted::Value(to_value(param.value.0)))
+        }));
+        Ok(())
+    }
+
+    fn read_query(&mut self, query: &[u8]) -> Result<(), Malformed> {
+        for piece in query.split(|&b| b == b'&').filter(|piece| !piece.is_empty()) {
+            let (name, wanted) = match memchr(b'=', piece) {
+                None => (piece, Wanted::Any),
+                Some(at) => {
+                    let name = piece.get(..at).unwrap_or_default();
+                    (name, Wanted::parse(name, piece.get(at + 1..).unwrap_or_default())?)
+                }
+            };
+            self.params.push((Glob::decoded(name).trimmed().folded(), wanted));
+        }
+        Ok(())
+    }
+}
+
+impl Wanted {
+    fn parse(name: &[u8], text: &[u8]) -> Result<Wanted, Malformed> {
+        let glob = Glob::decoded(text);
+        let Some(literal) = glob.literal() else {
+            return Ok(Wanted::with_stars(glob));
+        };
+        // Without a star the codec says what the value is, so that int:05 is 5 here too.
+        let mut parts = Parts::new();
+        let mut line = b"x?".to_vec();
+        crate::codec::escape(name, &mut line);
+        line.push(b'=');
+        line.extend_from_slice(text);
+        parts.read_line(&line, &Reading::default())?;
+        let value = parts.params().next().map(|param| param.value);
+        Ok(match value {
+            Some(value) if value.kind() != Kind::Text => Wanted::Value(to_value(value.0)),
+            _ => Wanted::Text(Glob { pieces: vec![literal.to_vec()] }),
+        })
+    }
+
+    /// `int:*`, `float:1*`, `bool:*`: the type, and a text that matches behind it.
+    fn with_stars(glob: Glob) -> Wanted {
+        const TYPES: [(&[u8], Kind); 4] =
+            [(b"int:", Kind::Integer), (b"float:", Kind::Float), (b"bool:", Kind::Bool), (b"NoneType:", Kind::Null)];
+        let (beginning, _) = glob.beginning();
+        let typed = TYPES.iter().find(|(prefix, kind)| match kind {
+            Kind::Bool => beginning.get(..prefix.len()).is_some_and(|b| b.eq_ignore_ascii_case(prefix)),
+            _ => beginning.starts_with(prefix),
+        });
+        match typed {
+            Some((prefix, Kind::Bool)) => Wanted::Typed(Kind::Bool, glob.without_beginning(prefix.len()).folded()),
+            // null has no text of its own behind its prefix, so only stars can follow it.
+            Some((prefix, Kind::Null)) => Wanted::Typed(Kind::Null, glob.without_beginning(prefix.len())),
+            Some((prefix, kind)) => Wanted::Typed(*kind, glob.without_beginning(prefix.len())),
+            None => Wanted::Text(glob),
+        }
+    }
+
+    fn admits(&self, value: Spelled<'_>) -> bool {
+        match self {
+            Wanted::Any => true,
+            Wanted::Text(glob) => glob.matches(value.text().as_bytes()),
+            Wanted::Typed(Kind::Null, glob) => value.kind() == Kind::Null && glob.matches(b""),
+            Wanted::Typed(kind, glob) => value.kind() == *kind && glob.matches(value.text().as_bytes()),
+            Wanted::Value(wanted) => wanted.means(&to_value(value.0)),
+        }
+    }
+
+    /// Whether a payload's length is what was asked for: a number, written or matched as one.
+    fn admits_length(&self, bytes: usize) -> bool {
+        let digits = bytes.to_string();
+        match self {
+            Wanted::Text(glob) => {
+                let number = glob.literal().and_then(|text| std::str::from_utf8(text).ok()?.parse::<usize>().ok());
+                number == Some(bytes) || glob.matches(digits.as_bytes())
+            }
+            other => other.admits(Spelled(digits.as_bytes())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, line: &str, payload_bytes: Option<usize>, matches: bool) {
+        let pattern_read = Pattern::parse(pattern, false).unwrap();
+        let mut parts = Parts::new();
+        parts.read_line(line.as_bytes(), &Reading::default()).unwrap();
+        assert_eq!(pattern_read.matches(&parts, payload_bytes), matches, "{pattern} on {line}");
+    }
+
+    #[test]
+    fn values_by_text_by_type_and_by_both() {
+        for (pattern, line, matches) in [
+            ("t", "t?a=1", true),
+            ("t?a", "t?a=", true),
+            ("t?a", "t?b=1", false),
+            ("t?a=1", "t?a=int:1", true),
+            ("t?a=null", "t?a=NoneType:", true),
+            ("t?l=[1,*", "t?json={\"l\": [1, 2]}", true),
+            ("t?a=int:05", "t?a=int:5", true),
+            ("t?a=int:5", "t?a=5", false),
+            ("t?a=int:*", "t?a=int:5", true),
+            ("t?a=int:*", "t?a=float:5.0", false),
+            ("t?a=int:5*", "t?a=int:51", true),
+            ("t?a=float:nan", "t?a=float:nan", true),
+            ("t?a=float:1.50", "t?a=float:1.5", true),
+            ("t?a=Bool:*", "t?a=bool:true", true),
+            ("t?a=bool:T*", "t?a=bool:true", true),
+            ("t?a=bool:*", "t?a=bool:x", false),
+            ("t?a=NoneType:", "t?a=NoneType:", true),
+            ("t?a=NoneType:*", "t?a=NoneType:", true),
+            ("t?a=NoneType:*", "t?a=NoneType:x", false),
+            ("t?*=x", "t?a=1&b=x", true),
+            ("t?*=x", "t?a=1", false),
+            ("t?A%2A=x", "t?a*=x", true),
+            ("t? A =x", "t?a=x", true),
+            ("t?a=", "t?a=", true),
+            ("t?a=", "t?a=x", false),
+            ("*", "anything", true),
+            ("t?json={\"a\": {\"y\": 1, \"x\": [1.0]}}", "t?json={\"b\": 1, \"a\": {\"x\": [1.00], \"y\": 1}}", true),
+            ("t?json={\"a\": 1}", "t?a=1", false),
+        ] {
+            check(pattern, line, None, matches);
+        }
+    }
+
+    #[test]
+    fn bytes_is_the_parameter_or_else_the_payloads_length() {
+        for (pattern, line, payload, matches) in [
+            ("f&bytes=4", "f", Some(4), true),
+            ("f?bytes=4", "f", Some(4), true),
+            ("f?bytes=004", "f", Some(4), true),
+            ("f&bytes=4", "f", Some(5), false),
+            ("f&bytes=4", "f", None, false),
+            ("f?a=1&bytes=4", "f?a=1", Some(4), true),
+            ("f?bytes=4*", "f", Some(4096), true),
+            ("f?bytes", "f", Some(0), true),
+            ("f?bytes=3", "f?bytes=3&x", Some(4), true),
+            ("f?bytes=int:4", "f", Some(4), true),
+        ] {
+            check(pattern, line, payload, matches);
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_no_message_could_match_is_refused() {
+        for (pattern, reason) in [
+            ("", Reason::NoCommand),
+            ("?a=1", Reason::NoCommand),
+            ("t?a=int:x", Reason::Integer),
+            ("t?a=float:", Reason::Float),
+        ] {
+            assert_eq!(Pattern::parse(pattern, false).map(|_| ()).map_err(|e| e.reason), Err(reason), "{pattern}");
+        }
+        assert!(matches!(Pattern::parse("t?json={", false).unwrap_err().reason, Reason::Json(_)));
+    }
+}
