@@ -314,7 +314,8 @@ impl Conversation {
         }
     }
 
-    /// Hears a line that is no message. What stands before its `?` is all that an answer repeats.
+    /// Hears a line that is no message, empty where it was not kept. What stands before its `?` is all that an answer
+    /// repeats.
     pub fn hear_malformed(&mut self, line: &[u8], said: &mut Vec<u8>) -> Effect {
         let command = line.split(|&b| b == b'?').next().unwrap_or_default();
         let command = String::from_utf8_lossy(trim(command)).to_ascii_lowercase();
@@ -413,18 +414,20 @@ fn answer(message: &str, command: &str, said: &mut Vec<u8>) {
     while !command.is_char_boundary(end) {
         end -= 1;
     }
-    let command = command.get(..end).unwrap_or_default();
-    push("error", &[("message", message), ("command", command)], said);
+    match command.get(..end) {
+        None | Some("") => push("error", &[("message", message)], said),
+        Some(command) => push("error", &[("message", message), ("command", command)], said),
+    }
 }
 
-/// Appends one message in its canonical form.
-fn push(command: &str, parameters: &[(&str, &str)], said: &mut Vec<u8>) {
+/// Appends one message of texts in its canonical form, with its LF.
+pub fn push(command: &str, parameters: &[(&str, &str)], said: &mut Vec<u8>) {
     let mut parts = Parts::new();
     parts.begin(command.as_bytes());
     for (name, text) in parameters {
         parts.push_text(name.as_bytes(), text.as_bytes(), true);
     }
-    // Neither step can fail: names are ours and stand once, commands are ours, and nothing here is near a limit.
+    // Neither step can fail: commands are ours, a name stands once, and nothing that we say is near a limit.
     if parts.finish(Repeats::FirstWins).and_then(|()| write_line(&parts, None, &Form::default(), said)).is_ok() {
         said.push(b'\n');
     }

@@ -23,3 +23,5 @@ pub mod dialogue;
 pub mod queue;
 pub mod server;
 pub mod wait;
+
+pub use std::net::{SocketAddr, TcpStream};

@@ -1,0 +1,253 @@
+//! `backbox send`: one message, or a stream of them, to a running game (design.md, section 9).
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::arguments::read_message;
+use super::dial::{PIN_PORT, Target};
+use super::ending::verdict;
+use super::stream::{Item, Stream, command};
+use super::traffic::Traffic;
+use crate::codec::{Form, Parts, Reading, write_line};
+use crate::conversation::{Conversation, Effect, Manners, Role};
+use crate::failure::{Exit, Failure};
+use crate::framing::{Frame, Framing, RawMessage, payload_marker};
+use crate::limits::LINE_BYTES_MAX;
+use crate::net::dialogue::{self, Script, Step};
+use crate::net::queue::Outbox;
+use crate::net::wait::{Input, Output, Stop};
+use crate::output::{Color, Console, push_for_terminal, stdout_is_terminal};
+use crate::text::{is_white, shown};
+
+/// The variable that says where to dial when no `-a` does.
+pub const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
+
+/// What `send` is asked to do.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The message: a command and its parameters, or one BCP line with a `?`; nothing, or `-`, is stdin.
+    pub words: Vec<String>,
+    /// Where to dial (`-a`); else [`ADDRESS_VARIABLE`], else `localhost:5051`.
+    pub address: Option<String>,
+    /// How long to keep dialling (`--retry`).
+    pub retry: Duration,
+    /// Shows the traffic on stderr (`-v`).
+    pub verbose: bool,
+    /// No notes (`-q`).
+    pub quiet: bool,
+    /// When stderr is coloured.
+    pub color: Color,
+}
+
+/// Sends, prints what comes back, and leaves.
+///
+/// # Errors
+/// A message that makes no sense, an address that cannot be reached, a connection that is lost, a stdout that cannot be
+/// written.
+pub fn run(options: Options) -> Result<Exit, Failure> {
+    let mut console = Console::new(options.quiet, options.color);
+    let source = match options.words.as_slice() {
+        [] => Source::Stream(Box::default()),
+        [dash] if dash == "-" => Source::Stream(Box::default()),
+        words => Source::One(Some(message(words, &console)?)),
+    };
+    let variable = std::env::var(ADDRESS_VARIABLE).ok().filter(|text| !text.is_empty());
+    let target = Target::resolve(options.address.as_deref().or(variable.as_deref()), PIN_PORT)?;
+    let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
+    let output = Output::stdout().map_err(|error| Failure::output(&error))?;
+    let input = match &source {
+        Source::One(_) => None,
+        Source::Stream(_) => Some(Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?),
+    };
+    let Some(socket) = target.dial(options.retry, &stop)? else {
+        return Ok(stop.signal().map_or(Exit::Done, Exit::Signal));
+    };
+    let mut sender = Sender {
+        conversation: Conversation::new(Role::Client, Manners::default()),
+        source,
+        complete: false,
+        console: &mut console,
+        traffic: Traffic::new(options.verbose),
+        terminal: stdout_is_terminal(),
+        peer: target.address.to_string(),
+        parts: Parts::new(),
+        said: Vec::new(),
+    };
+    let ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);
+    let complete = sender.complete;
+    verdict(ended, complete, &target.address, &mut console)
+}
+
+/// The one message of the arguments, with its LF.
+fn message(words: &[String], console: &Console) -> Result<Vec<u8>, Failure> {
+    let mut line = match words {
+        [line] if line.contains('?') => checked_line(line)?.as_bytes().to_vec(),
+        words => {
+            let mut parts = Parts::new();
+            for note in read_message(words, &Reading::default(), &mut parts)? {
+                console.note(note);
+            }
+            let mut line = Vec::new();
+            write_line(&parts, None, &Form::default(), &mut line).map_err(|why| Failure::Usage(why.to_string()))?;
+            line
+        }
+    };
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// A BCP line that was typed, which goes out as it stands.
+fn checked_line(line: &str) -> Result<&str, Failure> {
+    let wrong = |why: &str| Failure::Usage(format!("{}: {why}", shown(line.as_bytes())));
+    if line.contains(['\n', '\r']) {
+        return Err(wrong("a line break ends a message; write several messages to stdin, a line each"));
+    }
+    if line.bytes().find(|&b| !is_white(b)).is_none_or(|first| first == b'#') {
+        return Err(wrong("a comment is not sent: to some peers it is a command; write COMMAND?NAME=VALUE"));
+    }
+    if line.len() > LINE_BYTES_MAX {
+        return Err(wrong("a line is at most 1 MiB long"));
+    }
+    match payload_marker(line.as_bytes()).map(|marker| marker.length) {
+        None | Some(Some(0)) => Ok(line),
+        // The peer would take whatever comes next, our goodbye first, for the payload.
+        Some(_) => Err(wrong("it announces a payload, which only a stream on stdin can carry")),
+    }
+}
+
+/// Where the messages come from.
+enum Source {
+    /// The arguments; `None` once it has gone.
+    One(Option<Vec<u8>>),
+    /// Standard input, each message sent when it arrives.
+    Stream(Box<Stream>),
+}
+
+/// The script of `send`.
+struct Sender<'a> {
+    conversation: Conversation,
+    source: Source,
+    /// Whether everything that was to be said has been.
+    complete: bool,
+    console: &'a mut Console,
+    traffic: Traffic,
+    terminal: bool,
+    peer: String,
+    parts: Parts,
+    said: Vec<u8>,
+}
+
+impl Script for Sender<'_> {
+    fn next(&mut self, _now: Instant, outbox: &mut Outbox) -> Step {
+        if self.complete || self.conversation.peer_has_left() {
+            return Step::Done;
+        }
+        match &mut self.source {
+            Source::One(message) => {
+                if let Some(message) = message.take() {
+                    let line = message.strip_suffix(b"\n").unwrap_or(&message);
+                    // The only message may be a goodbye, which is then not said twice.
+                    if self.conversation.say(&command(line)).is_ok() {
+                        self.traffic.sent(line, None);
+                        outbox.push(&message);
+                    }
+                }
+                self.complete = true;
+                Step::Done
+            }
+            Source::Stream(_) => self.send_stream(outbox),
+        }
+    }
+
+    fn heard(&mut self, frame: &Frame<'_>, outbox: &mut Outbox, printed: &mut Vec<u8>) {
+        let message = match frame {
+            Frame::Message(message) => message,
+            Frame::Ignored { .. } => return,
+            Frame::Bad { number, fault } => {
+                return self.console.complain(Exit::Peer, format_args!("{}: line {number}", self.peer), fault);
+            }
+        };
+        self.traffic.came(message);
+        self.said.clear();
+        let effect = match self.parts.read_line(message.text(), &Reading::default()) {
+            Ok(()) => self.conversation.hear(&self.parts, &mut self.said),
+            Err(why) => {
+                self.console.complain(Exit::No, format_args!("{}: line {}", self.peer, message.number), why);
+                self.conversation.hear_malformed(message.line, &mut self.said)
+            }
+        };
+        self.traffic.sent_lines(&self.said);
+        outbox.push(&self.said);
+        match effect {
+            Effect::DealtWith | Effect::PeerLeft | Effect::Ready => {}
+            Effect::Passed | Effect::Fault(_) => print(message, self.terminal, printed),
+        }
+    }
+
+    fn farewell(&mut self, outbox: &mut Outbox) {
+        self.said.clear();
+        self.conversation.leave(&mut self.said);
+        self.traffic.sent_lines(&self.said);
+        outbox.push(&self.said);
+    }
+
+    fn wants_input(&self) -> bool {
+        !self.complete && matches!(&self.source, Source::Stream(stream) if !stream.has_ended())
+    }
+
+    fn input(&mut self, bytes: io::Result<&[u8]>) {
+        let Source::Stream(stream) = &mut self.source else { return };
+        match bytes {
+            Ok([]) => stream.end(),
+            Ok(bytes) => stream.feed(bytes),
+            Err(error) => {
+                stream.end();
+                self.console.survive(&Failure::io("cannot read <stdin>", &error));
+            }
+        }
+    }
+}
+
+impl Sender<'_> {
+    /// Sends what has arrived, as far as there is room.
+    fn send_stream(&mut self, outbox: &mut Outbox) -> Step {
+        let Sender { source, conversation, console, traffic, .. } = self;
+        let Source::Stream(stream) = source else { return Step::Done };
+        while outbox.has_room(1) {
+            match stream.next_item() {
+                Item::Dry => break,
+                Item::Over => {
+                    self.complete = true;
+                    break;
+                }
+                Item::Wrong { number, why } => console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
+                Item::Message { number, line, whole } => {
+                    if let Err(misuse) = conversation.say(&command(line)) {
+                        console.complain(Exit::No, format_args!("<stdin>:{number}"), format_args!("not sent: {misuse}"));
+                        self.complete = true;
+                        break;
+                    }
+                    traffic.sent(line, whole.len().checked_sub(line.len() + 1).filter(|&payload| payload > 0));
+                    outbox.push(whole);
+                }
+            }
+        }
+        match (self.complete, outbox.is_empty()) {
+            (true, _) => Step::Done,
+            (false, true) => Step::ReadOn,
+            (false, false) => Step::Write,
+        }
+    }
+}
+
+/// Appends a message as it stands, or so that it cannot move a terminal's cursor.
+pub fn print(message: &RawMessage<'_>, terminal: bool, printed: &mut Vec<u8>) {
+    if !terminal {
+        return printed.extend_from_slice(message.raw);
+    }
+    push_for_terminal(message.line, printed);
+    if let Some(payload) = message.payload {
+        printed.extend_from_slice(format!(" <{} bytes>", payload.len()).as_bytes());
+    }
+    printed.push(b'\n');
+}
