@@ -19,11 +19,11 @@
 //!
 //! ```
 //! use backbox::codec::{Parts, Reading};
-//! use backbox::conversation::{Conversation, Effect, Manners, Role};
+//! use backbox::conversation::{Conversation, Effect, Repertoire, Role};
 //!
-//! let mut pin = Conversation::new(Role::PinController, Manners::default());
-//! let manners = Manners { subscriptions: b"monitor_start?category=modes\n".to_vec(), ..Manners::default() };
-//! let mut media = Conversation::new(Role::MediaController, manners);
+//! let mut pin = Conversation::new(Role::PinController, Repertoire::default());
+//! let repertoire = Repertoire { subscriptions: b"monitor_start?category=modes\n".to_vec(), ..Repertoire::default() };
+//! let mut media = Conversation::new(Role::MediaController, repertoire);
 //! let hear = |who: &mut Conversation, said: &[u8]| {
 //!     let mut answer = Vec::new();
 //!     let effects: Vec<Effect> = said.split(|&b| b == b'\n').filter(|line| !line.is_empty()).map(|line| {
@@ -73,7 +73,7 @@ pub enum Role {
 
 /// What a conversation is told at its start.
 #[derive(Clone, Debug)]
-pub struct Manners {
+pub struct Repertoire {
     /// The lines, each with its LF, that a media controller says to the first `reset`, before `reset_complete`: what is
     /// subscribed to after it comes at a random time.
     pub subscriptions: Vec<u8>,
@@ -81,10 +81,10 @@ pub struct Manners {
     pub knows: fn(&str) -> bool,
 }
 
-impl Default for Manners {
+impl Default for Repertoire {
     /// No subscriptions, and every command is known.
-    fn default() -> Manners {
-        Manners { subscriptions: Vec::new(), knows: |_| true }
+    fn default() -> Repertoire {
+        Repertoire { subscriptions: Vec::new(), knows: |_| true }
     }
 }
 
@@ -264,18 +264,18 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct Conversation {
     role: Role,
-    manners: Manners,
+    repertoire: Repertoire,
     state: State,
 }
 
 impl Conversation {
     /// A conversation over a connection that has just been made.
-    pub fn new(role: Role, manners: Manners) -> Conversation {
+    pub fn new(role: Role, repertoire: Repertoire) -> Conversation {
         let state = match role {
             Role::Client => State::Open,
             Role::MediaController | Role::PinController => State::Fresh,
         };
-        Conversation { role, manners, state }
+        Conversation { role, repertoire, state }
     }
 
     /// Begins: a pin controller says hello, the others nothing.
@@ -349,7 +349,7 @@ impl Conversation {
                 Some(text) if text.text() == UNKNOWN_VERSION => Event::Refusal,
                 _ => Event::Error,
             },
-            command if (self.manners.knows)(command) => Event::Known,
+            command if (self.repertoire.knows)(command) => Event::Known,
             _ => Event::Unknown,
         }
     }
@@ -374,7 +374,7 @@ impl Conversation {
             Act::AnswerHello => push("hello", &[("version", VERSION)], said),
             Act::Complete => push("reset_complete", &[], said),
             Act::Subscribe => {
-                said.extend_from_slice(&self.manners.subscriptions);
+                said.extend_from_slice(&self.repertoire.subscriptions);
                 push("reset_complete", &[], said);
             }
             Act::RefuseVersion => {

@@ -29,7 +29,7 @@ const PEERS: [Event; 11] = [
 
 fn side(role: Role) -> Conversation {
     let subscriptions = b"monitor_start?category=modes\nregister_trigger?event=x\n".to_vec();
-    Conversation::new(role, Manners { subscriptions, knows: crate::catalogue::knows })
+    Conversation::new(role, Repertoire { subscriptions, knows: crate::catalogue::knows })
 }
 
 fn hear(who: &mut Conversation, line: &str) -> (Effect, String) {

@@ -3,6 +3,7 @@
 #![deny(missing_docs)]
 
 pub mod catalogue;
+pub mod cli;
 pub mod codec;
 pub mod commands;
 pub mod conversation;

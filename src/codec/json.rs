@@ -2,7 +2,7 @@
 //!
 //! It reads RFC 8259 and `NaN`, `Infinity`, `-Infinity`, keeps every digit of every number, and refuses what section 1
 //! refuses: raw control characters, lone surrogates, trailing commas, more than 128 levels. What a member means is its
-//! caller's business: [`Scanner::object`] hands each one over.
+//! caller's business.
 
 use std::fmt;
 
@@ -76,8 +76,9 @@ impl fmt::Display for JsonError {
     }
 }
 
-/// What a scan gives: `Err` holds what is wrong.
-pub type Scan<T> = Result<T, JsonError>;
+/// What a scan gives. The fault alone is as small as a byte, which every value on the way pays for; where it happened
+/// is known to the scanner, which has stopped there: [`Scanner::error`].
+pub type Scan<T> = Result<T, JsonFault>;
 
 /// Reads JSON from the front of a text that is UTF-8.
 #[derive(Debug)]
@@ -116,7 +117,7 @@ impl<'t> Scanner<'t> {
         self.skip_space();
         match self.peek() {
             Some(b'"') => self.string(out),
-            Some(b'{') => self.plain_object(levels, out),
+            Some(b'{') => self.object(levels, out),
             Some(b'[') => self.list(levels, out),
             Some(b'0'..=b'9' | b'-') => self.number(out),
             Some(b't') => self.word(b"true", out),
@@ -127,23 +128,6 @@ impl<'t> Scanner<'t> {
             Some(_) => self.fail(JsonFault::Value),
             None => self.fail(JsonFault::CutShort),
         }
-    }
-
-    /// Goes through the object that begins here and calls `member` at each of its names; the callee reads name, colon
-    /// and value with [`Scanner::name`] and [`Scanner::value`]. Nothing is written for the object itself.
-    pub fn object<E: From<JsonError>>(
-        &mut self,
-        levels: usize,
-        mut member: impl FnMut(&mut Scanner<'t>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.open(levels)?;
-        let mut more = self.peek() != Some(b'}');
-        while more {
-            member(self)?;
-            more = self.comma(b'}')?;
-        }
-        self.at += 1;
-        Ok(())
     }
 
     /// Respells a member's name, without its quotes, and passes over the colon behind it.
@@ -166,53 +150,66 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    fn plain_object(&mut self, levels: usize, out: &mut Vec<u8>) -> Scan<()> {
-        self.open(levels)?;
+    /// Passes over the `{` that begins here, if there is a level left for it; whether the object has a member.
+    ///
+    /// Members are gone through by hand, so that each caller does with them what it wants:
+    /// `let mut more = scanner.open_object(levels)?; while more { …; more = scanner.next_member()? }`.
+    pub fn open_object(&mut self, levels: usize) -> Scan<bool> {
+        self.open(levels, b'}')
+    }
+
+    /// Behind a member's value: whether another member follows. The closing bracket is passed over.
+    pub fn next_member(&mut self) -> Scan<bool> {
+        self.next(b'}')
+    }
+
+    fn object(&mut self, levels: usize, out: &mut Vec<u8>) -> Scan<()> {
+        let mut more = self.open_object(levels)?;
+        if !more {
+            out.extend_from_slice(b"{}");
+            return Ok(());
+        }
         out.push(b'{');
-        let mut more = self.peek() != Some(b'}');
         while more {
             out.push(b'"');
             self.name(out)?;
             out.extend_from_slice(b"\":");
             self.value(levels + 1, out)?;
-            more = self.comma(b'}')?;
-            if more {
-                out.push(b',');
-            }
+            more = self.next_member()?;
+            out.push(if more { b',' } else { b'}' });
         }
-        self.at += 1;
-        out.push(b'}');
         Ok(())
     }
 
     fn list(&mut self, levels: usize, out: &mut Vec<u8>) -> Scan<()> {
-        self.open(levels)?;
+        let mut more = self.open(levels, b']')?;
+        if !more {
+            out.extend_from_slice(b"[]");
+            return Ok(());
+        }
         out.push(b'[');
-        let mut more = self.peek() != Some(b']');
         while more {
             self.value(levels + 1, out)?;
-            more = self.comma(b']')?;
-            if more {
-                out.push(b',');
-            }
+            more = self.next(b']')?;
+            out.push(if more { b',' } else { b']' });
         }
-        self.at += 1;
-        out.push(b']');
         Ok(())
     }
 
-    /// Passes over an opening bracket, if there is a level left for it.
-    fn open(&mut self, levels: usize) -> Scan<()> {
+    /// Passes over an opening bracket; whether anything but its closing one follows.
+    fn open(&mut self, levels: usize, close: u8) -> Scan<bool> {
         if levels >= JSON_LEVELS_MAX {
             return self.fail(JsonFault::TooDeep);
         }
         self.at += 1;
         self.skip_space();
-        Ok(())
+        let empty = self.peek() == Some(close);
+        self.at += usize::from(empty);
+        Ok(!empty)
     }
 
-    /// Passes over a comma and says `true`, or stops at the closing bracket and says `false`.
-    fn comma(&mut self, close: u8) -> Scan<bool> {
+    /// Passes over a comma and says `true`, or over the closing bracket and says `false`.
+    fn next(&mut self, close: u8) -> Scan<bool> {
         self.skip_space();
         match self.peek() {
             Some(b',') => {
@@ -220,7 +217,10 @@ impl<'t> Scanner<'t> {
                 self.skip_space();
                 if self.peek() == Some(close) { self.fail(JsonFault::TrailingComma) } else { Ok(true) }
             }
-            Some(byte) if byte == close => Ok(false),
+            Some(byte) if byte == close => {
+                self.at += 1;
+                Ok(false)
+            }
             Some(_) => self.fail(JsonFault::Comma),
             None => self.fail(JsonFault::CutShort),
         }
@@ -348,10 +348,15 @@ impl<'t> Scanner<'t> {
         self.text.get(self.at).copied()
     }
 
+    /// What is wrong, with its place: where the scanner stopped.
+    #[cold]
+    pub fn error(&self, fault: JsonFault) -> JsonError {
+        JsonError { at: self.at, fault, found: shown(self.rest()) }
+    }
+
     #[cold]
     fn fail<T>(&self, fault: JsonFault) -> Scan<T> {
-        let fault = if self.at >= self.text.len() { JsonFault::CutShort } else { fault };
-        Err(JsonError { at: self.at, fault, found: shown(self.rest()) })
+        Err(if self.at >= self.text.len() { JsonFault::CutShort } else { fault })
     }
 }
 

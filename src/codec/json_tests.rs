@@ -5,7 +5,7 @@ use super::*;
 fn respell(text: &str) -> Result<String, JsonFault> {
     let mut scanner = Scanner::new(text.as_bytes(), true);
     let mut out = Vec::new();
-    scanner.value(0, &mut out).and_then(|()| scanner.end()).map_err(|e| e.fault)?;
+    scanner.value(0, &mut out).and_then(|()| scanner.end())?;
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -72,7 +72,8 @@ fn each_fault_has_a_text_that_shows_it() {
         assert_eq!(respell(text), Err(fault), "{text}");
     }
     let mut strict = Scanner::new(b"[1, -Infinity]", false);
-    assert_eq!(strict.value(0, &mut Vec::new()).map_err(|e| (e.fault, e.at)), Err((Nan, 4)));
+    let fault = strict.value(0, &mut Vec::new()).unwrap_err();
+    assert_eq!((fault, strict.error(fault).at), (Nan, 4));
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 
 use super::error::{Malformed, Reason};
-use super::json::{JsonError, Scanner};
+use super::json::{JsonFault, Scanner};
+use super::line::no_object;
 use super::parts::{Parts, Reading, Repeats, Spelled};
 use crate::text::trim;
 
@@ -45,14 +46,16 @@ impl Parts {
         let mut scanner = Scanner::new(line, reading.nan);
         scanner.skip_space();
         if !scanner.rest().starts_with(b"{") {
-            let is_json = scanner.value(0, &mut Vec::new()).and_then(|()| scanner.end());
-            let reason = is_json.map_or_else(Reason::Json, |()| Reason::NotAnObject);
-            return Err(Malformed::message(line, reason));
+            return Err(Malformed::message(line, no_object(&mut scanner)));
         }
         // The command may come behind the parameters, so it is put in front of them at the end.
         self.begin(b"");
-        scanner.object(0, |scanner| self.read_key(scanner, &mut seen, reading, payload_bytes_max))?;
-        scanner.end()?;
+        let mut more = scanner.open_object(0).map_err(|fault| no_json(&scanner, fault))?;
+        while more {
+            self.read_key(&mut scanner, &mut seen, reading, payload_bytes_max)?;
+            more = scanner.next_member().map_err(|fault| no_json(&scanner, fault))?;
+        }
+        scanner.end().map_err(|fault| no_json(&scanner, fault))?;
         let command = seen.command.ok_or_else(|| Malformed::message(b"", Reason::MissingCommand))?;
         let command = trim(&command);
         if command.is_empty() {
@@ -71,7 +74,7 @@ impl Parts {
         payload_bytes_max: usize,
     ) -> Result<(), Malformed> {
         let mut key = Vec::new();
-        scanner.name(&mut key)?;
+        scanner.name(&mut key).map_err(|fault| no_json(scanner, fault))?;
         let first = match key.as_slice() {
             b"command" => {
                 let command = Spelled(&read_string(scanner, b"command")?).text().into_owned();
@@ -80,12 +83,12 @@ impl Parts {
             b"params" => {
                 if !scanner.rest().starts_with(b"{") {
                     let rest = scanner.rest();
-                    scanner.value(1, &mut Vec::new())?;
+                    scanner.value(1, &mut Vec::new()).map_err(|fault| no_json(scanner, fault))?;
                     return Err(Malformed::parameter(b"params", rest, Reason::NotAnObject));
                 }
                 let first = !std::mem::replace(&mut seen.params, true);
                 // The parameters' object is the first of the levels that may nest (section 1).
-                self.scan_members(scanner, 0, reading.keep_case)?;
+                self.scan_members(scanner, 0, reading.keep_case).map_err(|fault| no_json(scanner, fault))?;
                 first
             }
             b"bytes" => {
@@ -94,7 +97,7 @@ impl Parts {
                 seen.payload.replace(decode_base64(text, payload_bytes_max)?).is_none()
             }
             b"meta" => {
-                scanner.value(0, &mut Vec::new())?;
+                scanner.value(0, &mut Vec::new()).map_err(|fault| no_json(scanner, fault))?;
                 !std::mem::replace(&mut seen.meta, true)
             }
             _ => return Err(Malformed::message(&key, Reason::UnknownKey)),
@@ -107,7 +110,7 @@ impl Parts {
 fn read_string(scanner: &mut Scanner<'_>, key: &[u8]) -> Result<Vec<u8>, Malformed> {
     let rest = scanner.rest();
     let mut text = Vec::new();
-    scanner.value(1, &mut text)?;
+    scanner.value(1, &mut text).map_err(|fault| no_json(scanner, fault))?;
     if text.starts_with(b"\"") { Ok(text) } else { Err(Malformed::parameter(key, rest, Reason::NotAString)) }
 }
 
@@ -121,8 +124,7 @@ fn decode_base64(text: &[u8], payload_bytes_max: usize) -> Result<Vec<u8>, Malfo
     Ok(payload)
 }
 
-impl From<JsonError> for Malformed {
-    fn from(error: JsonError) -> Malformed {
-        Malformed { parameter: None, text: String::new(), reason: Reason::Json(error) }
-    }
+/// The complaint about text that is no JSON, where the scanner stopped.
+fn no_json(scanner: &Scanner<'_>, fault: JsonFault) -> Malformed {
+    Malformed { parameter: None, text: String::new(), reason: Reason::Json(scanner.error(fault)) }
 }

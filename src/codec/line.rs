@@ -67,8 +67,7 @@ impl Parts {
             Some(b'{') => {}
             Some(_) => {
                 let mut scanner = Scanner::new(&decoded, true);
-                let is_json = scanner.value(0, &mut Vec::new()).and_then(|()| scanner.end());
-                let reason = is_json.map_or_else(Reason::Json, |()| Reason::NotAnObject);
+                let reason = no_object(&mut scanner);
                 return Err(Malformed::parameter(b"json", text, reason));
             }
         }
@@ -80,7 +79,7 @@ impl Parts {
         scanner.skip_space();
         self.scan_members(&mut scanner, 0, reading.keep_case)
             .and_then(|()| scanner.end())
-            .map_err(|error| Malformed::parameter(b"json", json, Reason::Json(error)))?;
+            .map_err(|fault| Malformed::parameter(b"json", json, Reason::Json(scanner.error(fault))))?;
         self.finish(Repeats::LastWins)
     }
 
@@ -91,10 +90,13 @@ impl Parts {
         levels: usize,
         keep_case: bool,
     ) -> super::json::Scan<()> {
-        scanner.object(levels, |scanner| {
+        let mut more = scanner.open_object(levels)?;
+        while more {
             self.push_spelled_name(keep_case, |out| scanner.name(out))?;
-            self.push_value(|out| scanner.value(levels + 1, out))
-        })
+            self.push_value(|out| scanner.value(levels + 1, out))?;
+            more = scanner.next_member()?;
+        }
+        Ok(())
     }
 
     /// The parameters of a plain query.
@@ -133,6 +135,14 @@ impl Parts {
         }
         self.push_value(|out| push_typed(&value, reading.nan, out))
             .map_err(|reason| Malformed::parameter(&name, &value, reason))
+    }
+}
+
+/// Why what stands at the scanner is no object: it is no JSON, or another value.
+pub(super) fn no_object(scanner: &mut Scanner<'_>) -> Reason {
+    match scanner.value(0, &mut Vec::new()).and_then(|()| scanner.end()) {
+        Ok(()) => Reason::NotAnObject,
+        Err(fault) => Reason::Json(scanner.error(fault)),
     }
 }
 

@@ -266,8 +266,7 @@ impl Parts {
         self.push_value(|out| {
             let mut scanner = super::json::Scanner::new(json, reading.nan);
             // The parameters' object is the first level (section 1), so this value stands in one already.
-            scanner.value(1, out)?;
-            scanner.end()
+            scanner.value(1, out).and_then(|()| scanner.end()).map_err(|fault| scanner.error(fault))
         })
     }
 

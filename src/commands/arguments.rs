@@ -39,12 +39,7 @@ fn command_complaint(command: &str, trimmed: &[u8]) -> String {
 }
 
 /// `NAME=TEXT`, or `NAME:=JSON`: split at the first `=`; a `:` just before it makes the rest JSON.
-fn read_argument(
-    argument: &str,
-    reading: &Reading,
-    parts: &mut Parts,
-    notes: &mut Vec<String>,
-) -> Result<(), String> {
+fn read_argument(argument: &str, reading: &Reading, parts: &mut Parts, notes: &mut Vec<String>) -> Result<(), String> {
     let Some((name, text)) = argument.split_once('=') else {
         let word = shown(argument.as_bytes());
         return Err(format!("{word}: write name={word}, or NAME={word} for another parameter"));
@@ -121,9 +116,12 @@ mod tests {
     fn a_text_that_looks_typed_stays_text_and_is_noted() {
         let (json, notes) = read(&["t", "state=int:1", "on=bool:TRUE"]).unwrap();
         assert_eq!(json, r#"{"command":"t","params":{"state":"int:1","on":"bool:TRUE"}}"#);
-        assert_eq!(notes, [
-            "state=int:1 is the text \"int:1\"; for the number write state:=1",
-            "on=bool:TRUE is the text \"bool:TRUE\"; for the boolean write on:=true",
-        ]);
+        assert_eq!(
+            notes,
+            [
+                "state=int:1 is the text \"int:1\"; for the number write state:=1",
+                "on=bool:TRUE is the text \"bool:TRUE\"; for the boolean write on:=true",
+            ]
+        );
     }
 }

@@ -6,64 +6,151 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::dial::MEDIA_PORT;
-use super::media::{MediaController, settings, subscriptions};
+use super::media::{MediaController, category_words, settings, subscriptions};
+use super::shared::{HasManners, HasTraffic, Manners};
 use super::traffic::Traffic;
+use crate::cli::{About, Command, Complete, Example, Flag, Group, number, text};
 use crate::failure::{Exit, Failure, plain_words};
 use crate::net::SocketAddr;
 use crate::net::address::Address;
 use crate::net::server::{Ended, Server};
 use crate::net::wait::{Output, Stop};
-use crate::output::{Color, Console};
 use crate::text::shown;
 
 /// How many peers are served at once unless told otherwise.
 pub const CONNECTIONS_MAX: usize = 64;
 
-/// What `listen` is asked to do.
-#[derive(Clone, Debug)]
+/// What `backbox listen` was told.
+#[derive(Debug)]
 pub struct Options {
-    /// Where to bind (`-a`); else `127.0.0.1:5050`. Port 0 takes a free one.
-    pub address: Option<String>,
-    /// The file that gets the address once it accepts (`--announce`).
-    pub announce: Option<PathBuf>,
-    /// The categories to subscribe to (`--monitor`), or `all`, or `none`; empty is the default list.
-    pub monitor: Vec<String>,
-    /// The events to register for (`--register`).
-    pub register: Vec<String>,
-    /// Ends when the first connection closes (`--once`).
-    pub once: bool,
-    /// How many peers are served at once (`--max-conns`).
-    pub connections_max: usize,
-    /// Shows the traffic on stderr (`-v`).
-    pub verbose: bool,
-    /// No notes (`-q`).
-    pub quiet: bool,
-    /// When stderr is coloured.
-    pub color: Color,
+    manners: Manners,
+    verbose: bool,
+    /// Where to bind; port 0 takes a free one.
+    address: Option<String>,
+    /// The file that gets the address once it accepts.
+    announce: Option<PathBuf>,
+    /// The categories to subscribe to, or `all`, or `none`; empty is the default list.
+    monitor: Vec<String>,
+    /// The events to register for.
+    register: Vec<String>,
+    /// Whether the first connection that closes ends it.
+    once: bool,
+    connections_max: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
         Options {
+            manners: Manners::default(),
+            verbose: false,
             address: None,
             announce: None,
             monitor: Vec::new(),
             register: Vec::new(),
             once: false,
             connections_max: CONNECTIONS_MAX,
-            verbose: false,
-            quiet: false,
-            color: Color::default(),
         }
     }
 }
+
+impl HasManners for Options {
+    fn manners(&mut self) -> &mut Manners {
+        &mut self.manners
+    }
+}
+
+impl HasTraffic for Options {
+    fn verbose(&mut self) -> &mut bool {
+        &mut self.verbose
+    }
+}
+
+/// The table of `backbox listen`.
+pub const COMMAND: Command<Options> = Command {
+    about: About {
+        name: "listen",
+        summary: "be the media controller of whoever dials, and print what comes",
+        synopsis: &["[*FLAG*]..."],
+        description: &[
+            "Binds, serves everyone who dials, many at once, and prints the messages that come as they stand, payloads \
+             too. It answers `hello`, and commands that nobody knows with an `error`. To the first `reset` of a connection it \
+             subscribes and says `reset_complete`, in one write: without subscriptions a whole game is two lines.",
+            "It ends with a signal, when nobody reads its output any more, or with `--once`. Leaving it says `goodbye`, which \
+             ends an MPF whose `exit_on_close` is true (its default).",
+            "A malformed line is printed all the same, reported on standard error, and answered with an `error`. A peer that \
+             does not read is reset; one that speaks HTTP is dropped.",
+        ],
+        arguments: &[],
+        sections: &[],
+        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer],
+        examples: &[
+            Example { line: "backbox listen > game.bcp", text: "Captures what MPF says to its media controller." },
+            Example { line: "backbox listen --monitor switches | backbox decode", text: "Watches the switches, as JSON." },
+            Example {
+                line: "backbox listen -a 127.0.0.1:0 --announce addr --once",
+                text: "Takes a free port, writes it to a file, and ends when the first peer closes.",
+            },
+        ],
+        see_also: &[("backbox", 1), ("backbox-send", 1), ("bcp", 7)],
+    },
+    groups: &[
+        Group {
+            title: "Connections",
+            flags: &[
+                Flag::value("addr", "ADDRESS", "where to bind", |o: &mut Options, value| {
+                    o.address = Some(text(value)?);
+                    Ok(())
+                })
+                .short('a')
+                .more(
+                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `127.0.0.1:5050`, where MPF dials, unless given. \
+                     Port 0 takes a free one. BCP has no authentication, so binding more than this machine is said.",
+                ),
+                Flag::value("announce", "FILE", "write the address to FILE once it accepts", |o: &mut Options, value| {
+                    o.announce = Some(value.into());
+                    Ok(())
+                })
+                .more("An old file is removed at the start, so whoever waits for it may dial when it is there.")
+                .complete(Complete::File),
+                Flag::value("max-conns", "N", "serve at most N peers at once", |o: &mut Options, value| {
+                    o.connections_max = number(&value)?;
+                    Ok(())
+                })
+                .more("64 unless given. One more is told `error?message=too%20many%20connections` and closed."),
+                Flag::switch("once", "end when the first connection closes", |o: &mut Options| o.once = true),
+            ],
+        },
+        Group {
+            title: "Subscriptions",
+            flags: &[
+                Flag::value("monitor", "CATEGORY", "subscribe to this category", |o: &mut Options, value| {
+                    o.monitor.push(text(value)?);
+                    Ok(())
+                })
+                .more(
+                    "Replaces the default list: `core_events`, `service_events`, `modes`, `player_vars`, `machine_vars`. \
+                     `all` and `none` are words too.",
+                )
+                .repeats()
+                .complete(Complete::List(category_words)),
+                Flag::value("register", "EVENT", "ask for a trigger when this event happens", |o: &mut Options, value| {
+                    o.register.push(text(value)?);
+                    Ok(())
+                })
+                .repeats(),
+            ],
+        },
+        Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
+    ],
+    operands: None,
+};
 
 /// Serves until a signal comes, stdout's reader has gone, or with `once` the first connection has closed.
 ///
 /// # Errors
 /// An address that cannot be bound, a file or a stdout that cannot be written.
 pub fn run(options: Options) -> Result<Exit, Failure> {
-    let console = Console::new(options.quiet, options.color);
+    let console = options.manners.console();
     let subscriptions = subscriptions(&options.monitor, &options.register)?;
     if let Some(file) = &options.announce {
         withdraw(file)?;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::send::print;
 use super::traffic::Traffic;
 use crate::catalogue::{self, CATEGORIES};
+use crate::cli::suggest;
 use crate::codec::{Parts, Reading};
-use crate::conversation::{self, Conversation, Effect, Manners, Role};
+use crate::conversation::{self, Conversation, Effect, Repertoire, Role};
 use crate::failure::{Exit, Failure};
 use crate::framing::{Frame, RawMessage};
 use crate::limits::READ_BYTES;
@@ -22,7 +23,7 @@ pub const CATEGORIES_BY_DEFAULT: [&str; 5] = ["core_events", "service_events", "
 
 /// Serves each peer as a media controller and prints what comes.
 pub struct MediaController {
-    manners: Manners,
+    repertoire: Repertoire,
     conversations: HashMap<u64, Conversation>,
     /// Where messages are printed; a peer inside this process needs no print.
     output: Option<Arc<Output>>,
@@ -43,7 +44,7 @@ impl MediaController {
     /// A media controller that says these subscriptions to the first reset of each connection.
     pub fn new(subscriptions: Vec<u8>, output: Option<Arc<Output>>, console: Console) -> MediaController {
         MediaController {
-            manners: Manners { subscriptions, knows: catalogue::knows },
+            repertoire: Repertoire { subscriptions, knows: catalogue::knows },
             conversations: HashMap::new(),
             terminal: output.is_some() && crate::output::stdout_is_terminal(),
             output,
@@ -133,7 +134,7 @@ impl MediaController {
 
 impl Host for MediaController {
     fn joined(&mut self, connection: &Connection) -> Next {
-        let conversation = Conversation::new(Role::MediaController, self.manners.clone());
+        let conversation = Conversation::new(Role::MediaController, self.repertoire.clone());
         self.conversations.insert(connection.number, conversation);
         Next::GoOn
     }
@@ -219,8 +220,12 @@ pub fn subscriptions(monitor: &[String], register: &[String]) -> Result<Vec<u8>,
         names => names.to_vec(),
     };
     if let Some(unknown) = categories.iter().find(|name| !CATEGORIES.contains(name)) {
-        let unknown = shown(unknown.as_bytes());
-        return Err(Failure::Usage(format!("{unknown} is no category; there are {}, all, none", CATEGORIES.join(", "))));
+        let words = category_words();
+        let advice = match suggest(unknown, words.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("there are {}", words.join(", ")),
+        };
+        return Err(Failure::Usage(format!("--monitor: {} is no category; {advice}", shown(unknown.as_bytes()))));
     }
     let mut lines = Vec::new();
     for category in categories {
@@ -230,6 +235,11 @@ pub fn subscriptions(monitor: &[String], register: &[String]) -> Result<Vec<u8>,
         conversation::push("register_trigger", &[("event", event)], &mut lines);
     }
     Ok(lines)
+}
+
+/// Every word that `--monitor` takes.
+pub fn category_words() -> Vec<String> {
+    CATEGORIES.iter().chain(&["all", "none"]).map(|word| (*word).to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -251,9 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_category_is_usage_that_lists_them() {
-        let why = lines(&["mode"], &[]).unwrap_err();
-        assert!(why.message().unwrap().starts_with("mode is no category; there are events, devices"));
+    fn an_unknown_category_is_usage_that_names_the_near_one_or_all() {
+        let why = |word| lines(&[word], &[]).unwrap_err().message().unwrap_or_default().to_owned();
+        assert_eq!(why("mode"), "--monitor: mode is no category; did you mean modes?");
+        assert!(why("xyz").starts_with("--monitor: xyz is no category; there are events, devices"));
         assert!(matches!(lines(&["none", "modes"], &[]), Err(Failure::Usage(_))));
     }
 }

@@ -1,11 +1,108 @@
-//! The subcommands.
+//! The subcommands: one file each, with its options, its table of flags, its checks of what makes no sense, and its run.
+//!
+//! This is where what was typed becomes what is done; how a line is read and how bytes travel is known below.
 
-pub mod arguments;
-pub mod dial;
-pub mod ending;
-pub mod listen;
-pub mod media;
-pub mod send;
-pub mod source;
-pub mod stream;
-pub mod traffic;
+mod arguments;
+mod decode;
+mod dial;
+mod encode;
+mod ending;
+mod listen;
+mod media;
+mod send;
+mod shared;
+mod source;
+mod stream;
+mod strings;
+mod traffic;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::cli::{About, Command, Example, Page, Parsed, Program, Top, parse};
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, say};
+
+/// The program as its help, man pages and completions see it.
+pub const PROGRAM: Program = Program {
+    about: About {
+        name: "backbox",
+        summary: "talk to pinball machines in the Backbox Control Protocol",
+        synopsis: &["*SUBCOMMAND* [*FLAG*]... [*ARGUMENT*]..."],
+        description: &[
+            "BCP is the line protocol between a pinball machine's controller, such as the Mission Pinball Framework, and \
+             its media controller. `backbox` turns strings and JSON into BCP and back, sends messages to a running \
+             machine, stands in for a media controller, and replays captured sessions.",
+            "`backbox` *SUBCOMMAND* `-h` is a short help, `--help` the whole page.",
+        ],
+        arguments: &[],
+        sections: &[],
+        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
+        examples: &[
+            Example { line: "backbox encode trigger name='HIGH SCORE #2'", text: "Prints one line of BCP." },
+            Example { line: "backbox decode game.bcp", text: "Prints each message of a capture as a line of JSON." },
+        ],
+        see_also: &[("bcp", 7)],
+    },
+    version: env!("CARGO_PKG_VERSION"),
+    date: "November 21, 2026",
+    pages,
+};
+
+/// The subcommands' pages; [`run_subcommand`] counts in the same order.
+fn pages() -> Vec<Page> {
+    vec![
+        encode::COMMAND.page(),
+        decode::COMMAND.page(),
+        send::COMMAND.page(),
+        listen::COMMAND.page(),
+    ]
+}
+
+/// Runs the program with the arguments behind its name, and gives the status to leave with.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let exit = match PROGRAM.top(arguments) {
+        Ok(Top::Print(text)) => settle("backbox", print(&text)),
+        Ok(Top::Subcommand(index, rest)) => run_subcommand(index, rest),
+        Err(failure) => settle("backbox", Err(failure)),
+    };
+    ExitCode::from(exit.code())
+}
+
+fn run_subcommand(index: usize, arguments: Vec<OsString>) -> Exit {
+    match index {
+        0 => run(&encode::COMMAND, arguments, encode::run),
+        1 => run(&decode::COMMAND, arguments, decode::run),
+        2 => run(&send::COMMAND, arguments, send::run),
+        _ => run(&listen::COMMAND, arguments, listen::run),
+    }
+}
+
+fn run<T: Default>(
+    command: &Command<T>,
+    arguments: Vec<OsString>,
+    run: impl FnOnce(T) -> Result<Exit, Failure>,
+) -> Exit {
+    let outcome = parse(&PROGRAM, command, arguments).and_then(|parsed| match parsed {
+        Parsed::Print(text) => print(&text),
+        Parsed::Run(options) => run(options),
+    });
+    settle(&format!("backbox {}", command.about.name), outcome)
+}
+
+/// The one place that says a run's last words.
+fn settle(who: &str, outcome: Result<Exit, Failure>) -> Exit {
+    outcome.unwrap_or_else(|failure| {
+        if let Some(text) = failure.message() {
+            say(&format!("{who}: {text}\n"));
+        }
+        failure.exit()
+    })
+}
+
+fn print(text: &str) -> Result<Exit, Failure> {
+    let mut output = Output::new();
+    output.buffer().extend_from_slice(text.as_bytes());
+    output.flush()?;
+    Ok(Exit::Done)
+}

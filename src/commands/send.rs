@@ -1,42 +1,128 @@
 //! `backbox send`: one message, or a stream of them, to a running game (design.md, section 9).
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::arguments::read_message;
 use super::dial::{PIN_PORT, Target};
 use super::ending::verdict;
+use super::shared::{Dialling, HasDialling, HasManners, HasTraffic, Manners};
 use super::stream::{Item, Stream, command};
 use super::traffic::Traffic;
+use crate::catalogue;
+use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, text};
 use crate::codec::{Form, Parts, Reading, write_line};
-use crate::conversation::{Conversation, Effect, Manners, Role};
+use crate::conversation::{Conversation, Effect, Repertoire, Role};
 use crate::failure::{Exit, Failure};
 use crate::framing::{Frame, Framing, RawMessage, payload_marker};
 use crate::limits::LINE_BYTES_MAX;
 use crate::net::dialogue::{self, Script, Step};
 use crate::net::queue::Outbox;
 use crate::net::wait::{Input, Output, Stop};
-use crate::output::{Color, Console, push_for_terminal, stdout_is_terminal};
+use crate::output::{Console, push_for_terminal, stdout_is_terminal};
 use crate::text::{is_white, shown};
 
 /// The variable that says where to dial when no `-a` does.
 pub const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
 
-/// What `send` is asked to do.
-#[derive(Clone, Debug, Default)]
+/// What `backbox send` was told.
+#[derive(Debug, Default)]
 pub struct Options {
+    manners: Manners,
+    dialling: Dialling,
+    verbose: bool,
     /// The message: a command and its parameters, or one BCP line with a `?`; nothing, or `-`, is stdin.
-    pub words: Vec<String>,
-    /// Where to dial (`-a`); else [`ADDRESS_VARIABLE`], else `localhost:5051`.
-    pub address: Option<String>,
-    /// How long to keep dialling (`--retry`).
-    pub retry: Duration,
-    /// Shows the traffic on stderr (`-v`).
-    pub verbose: bool,
-    /// No notes (`-q`).
-    pub quiet: bool,
-    /// When stderr is coloured.
-    pub color: Color,
+    words: Vec<String>,
+}
+
+impl HasManners for Options {
+    fn manners(&mut self) -> &mut Manners {
+        &mut self.manners
+    }
+}
+
+impl HasDialling for Options {
+    fn dialling(&mut self) -> &mut Dialling {
+        &mut self.dialling
+    }
+}
+
+impl HasTraffic for Options {
+    fn verbose(&mut self) -> &mut bool {
+        &mut self.verbose
+    }
+}
+
+/// The table of `backbox send`.
+pub const COMMAND: Command<Options> = Command {
+    about: About {
+        name: "send",
+        summary: "send messages to a running machine",
+        synopsis: &[
+            "[*FLAG*]... *COMMAND* [*NAME*`=`*TEXT* | *NAME*`:=`*JSON*]...",
+            "[*FLAG*]... *LINE*",
+            "[*FLAG*]... [`-`]",
+        ],
+        description: &[
+            "Dials, sends, says `goodbye`, and prints what comes back until the other side closes, but for the `hello`, `reset` \
+             and `goodbye` that it deals with itself. With arguments it sends one message and leaves standard input \
+             alone, so it is safe in a loop that reads lines.",
+            "Without arguments, or with `-`, the messages come from standard input, each sent when it arrives: a line that \
+             begins with `{` is a message in JSON, any other a line of BCP as it stands. Blank lines and lines that begin with \
+             `#` are not sent: to MPF they would be commands.",
+            "It leaves as MPF needs it: `goodbye` in one write with the last message, then the end of its side, then at most \
+             500 ms for the other side to close.",
+        ],
+        arguments: &[
+            ("*COMMAND*", "the command, such as `trigger`"),
+            ("*NAME*`=`*TEXT*", "a parameter that is a text"),
+            ("*NAME*`:=`*JSON*", "a parameter that is a number, `true`, `false`, `null`, a list or an object"),
+            ("*LINE*", "a whole line of BCP, known by its `?`, sent as it stands"),
+        ],
+        sections: &[Section {
+            title: "Environment",
+            paragraphs: &["`BACKBOX_ADDR` is where to dial when no `-a` says so."],
+        }],
+        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer],
+        examples: &[
+            Example { line: "backbox send trigger name=multiball", text: "Fires a trigger at the machine on this computer." },
+            Example {
+                line: "backbox send -a pinball.local switch name=s_start state:=1",
+                text: "Closes a switch of a machine elsewhere; its state is a number.",
+            },
+            Example { line: "backbox send --retry 30s < game.bcp", text: "Sends what the dialler of a recorded session sent." },
+        ],
+        see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7)],
+    },
+    groups: &[
+        Group {
+            title: "Connection",
+            flags: &[
+                Flag::value("addr", "ADDRESS", "where to dial", |o: &mut Options, value| {
+                    o.dialling.address = Some(text(value)?);
+                    Ok(())
+                })
+                .short('a')
+                .more(
+                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. Otherwise `BACKBOX_ADDR`, and without it \
+                     `localhost:5051`, where MPF listens.",
+                ),
+                Flag::RETRY,
+            ],
+        },
+        Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
+    ],
+    operands: Some(Operands {
+        complete: Complete::List(commands),
+        set: |o, word| {
+            o.words.push(text(word)?);
+            Ok(())
+        },
+    }),
+};
+
+fn commands() -> Vec<String> {
+    catalogue::COMMANDS.iter().filter(|entry| !entry.historical).map(|entry| entry.name.to_owned()).collect()
 }
 
 /// Sends, prints what comes back, and leaves.
@@ -45,25 +131,25 @@ pub struct Options {
 /// A message that makes no sense, an address that cannot be reached, a connection that is lost, a stdout that cannot be
 /// written.
 pub fn run(options: Options) -> Result<Exit, Failure> {
-    let mut console = Console::new(options.quiet, options.color);
+    let mut console = options.manners.console();
     let source = match options.words.as_slice() {
         [] => Source::Stream(Box::default()),
         [dash] if dash == "-" => Source::Stream(Box::default()),
         words => Source::One(Some(message(words, &console)?)),
     };
     let variable = std::env::var(ADDRESS_VARIABLE).ok().filter(|text| !text.is_empty());
-    let target = Target::resolve(options.address.as_deref().or(variable.as_deref()), PIN_PORT)?;
+    let target = Target::resolve(options.dialling.address.as_deref().or(variable.as_deref()), PIN_PORT)?;
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let input = match &source {
         Source::One(_) => None,
         Source::Stream(_) => Some(Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?),
     };
-    let Some(socket) = target.dial(options.retry, &stop)? else {
+    let Some(socket) = target.dial(options.dialling.retry, &stop)? else {
         return Ok(stop.signal().map_or(Exit::Done, Exit::Signal));
     };
     let mut sender = Sender {
-        conversation: Conversation::new(Role::Client, Manners::default()),
+        conversation: Conversation::new(Role::Client, Repertoire::default()),
         source,
         complete: false,
         console: &mut console,

@@ -83,12 +83,18 @@ pub fn say(text: &str) {
 #[derive(Debug, Default)]
 pub struct Output {
     bytes: Vec<u8>,
+    failed: bool,
 }
 
 impl Output {
     /// Nothing to write yet.
     pub fn new() -> Output {
         Output::default()
+    }
+
+    /// Whether writing failed; then nothing more can be shown.
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// Where results are appended.
@@ -109,6 +115,7 @@ impl Output {
         self.bytes.clear();
         // One huge message must not keep its memory for ever.
         self.bytes.shrink_to(8 * crate::limits::READ_BYTES);
+        self.failed = written.is_err();
         written.map_err(|error| Failure::output(&error))
     }
 }

@@ -1,0 +1,298 @@
+//! Tests of the parser: each rule once, then every short line of a nasty vocabulary.
+
+use super::super::toy::{COUNT, Count, PRESS, PROGRAM, Press, WAIT};
+use super::*;
+
+fn run(words: &[&str]) -> Result<Count, String> {
+    match parse_count(words.iter().map(OsString::from).collect()) {
+        Ok(Parsed::Run(options)) => Ok(options),
+        Ok(Parsed::Print(text)) => panic!("{words:?} printed {text}"),
+        Err(text) => Err(text),
+    }
+}
+
+fn parse_count(words: Vec<OsString>) -> Result<Parsed<Count>, String> {
+    parse(&PROGRAM, &COUNT, words).map_err(usage)
+}
+
+fn usage(failure: Failure) -> String {
+    match failure {
+        Failure::Usage(text) => text,
+        other => panic!("not usage: {other:?}"),
+    }
+}
+
+fn count(change: impl FnOnce(&mut Count)) -> Result<Count, String> {
+    let mut options = Count::default();
+    change(&mut options);
+    Ok(options)
+}
+
+#[test]
+fn a_value_is_read_in_all_its_spellings() {
+    for words in [&["-F", "{name}"][..], &["-F{name}"], &["-F={name}"], &["--format", "{name}"], &["--format={name}"]] {
+        let expected = count(|o| o.format = Some("{name}".to_owned()));
+        assert_eq!(run(words), expected, "{words:?}");
+    }
+    assert_eq!(run(&["--format="]), count(|o| o.format = Some(String::new())));
+    assert_eq!(run(&["--format=a=b"]), count(|o| o.format = Some("a=b".to_owned())));
+    assert_eq!(run(&["-F", "--quiet"]), count(|o| o.format = Some("--quiet".to_owned())));
+}
+
+#[test]
+fn switches_combine_and_the_last_may_have_a_value() {
+    let both = |o: &mut Count| (o.string, o.null) = (true, true);
+    assert_eq!(run(&["-s0"]), count(both));
+    assert_eq!(run(&["-s", "--null"]), count(both));
+    let with_bytes = count(|o| {
+        both(o);
+        o.bytes.push("x".into());
+    });
+    assert_eq!(run(&["-s0bx"]), with_bytes);
+    assert_eq!(run(&["-s0b", "x"]), with_bytes);
+}
+
+#[test]
+fn positionals_stand_anywhere_and_two_dashes_end_the_flags() {
+    let words = |list: &[&str]| list.iter().map(OsString::from).collect::<Vec<_>>();
+    assert_eq!(run(&["a", "-s", "-", "b"]), count(|o| (o.string, o.words) = (true, words(&["a", "-", "b"]))));
+    assert_eq!(run(&["--", "-s", "--", "--help"]), count(|o| o.words = words(&["-s", "--", "--help"])));
+    assert_eq!(run(&[""]), count(|o| o.words = words(&[""])));
+}
+
+#[test]
+fn a_flag_given_twice_adds_up_or_counts_as_given_last() {
+    assert_eq!(run(&["-b", "x", "--bytes", "y"]), count(|o| o.bytes = vec!["x".into(), "y".into()]));
+    assert_eq!(run(&["--max-line", "1", "--max-line", "2"]), count(|o| o.line_bytes_max = Some(2)));
+}
+
+#[test]
+fn shared_flags_reach_either_subcommand() {
+    let color = |words: &[&str]| {
+        let words = words.iter().map(OsString::from);
+        match parse::<Press>(&PROGRAM, &PRESS, words).map_err(usage) {
+            Ok(Parsed::Run(options)) => Ok(options.shared),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let shared = color(&["--color", "never", "-q"]).unwrap();
+    assert!(shared.quiet);
+    assert_eq!(shared.color, Some("never"));
+    assert_eq!(run(&["--color=never", "-q"]), count(|o| o.shared = shared.clone()));
+}
+
+#[test]
+fn complaints_name_the_flag_as_it_was_typed_and_say_what_to_do() {
+    let listed = "toy count --help lists them, and -- before a word that begins with - makes it no flag";
+    for (words, text) in [
+        (&["--fial-fast"][..], "--fial-fast: no such flag; did you mean --fail-fast?".to_owned()),
+        (&["--hlep"], "--hlep: no such flag; did you mean --help?".to_owned()),
+        (&["--line-buffered"], format!("--line-buffered: no such flag; {listed}")),
+        (&["-Z"], format!("-Z: no such flag; {listed}")),
+        (&["-B"], "-B: no such flag; did you mean -b?".to_owned()),
+        (&["-\u{1b}"], format!("-\\u{{1b}}: no such flag; {listed}")),
+        (&["--=x"], format!("--: no such flag; {listed}")),
+        (&["t", "-b"], "-b: no FILE behind it".to_owned()),
+        (&["--bytes"], "--bytes: no FILE behind it".to_owned()),
+        (&["--max-line", "lots"], "--max-line: \"lots\" is no whole number".to_owned()),
+        (&["--max-line="], "--max-line: \"\" is no whole number".to_owned()),
+        (&["--quiet=yes"], "--quiet: takes no value, but has \"yes\"".to_owned()),
+        (&["-q=yes"], "-q: takes no value, but has \"yes\"".to_owned()),
+        (&["--color", "nevr"], "--color: \"nevr\" is none of auto, always, never; did you mean never?".to_owned()),
+        (&["--color=red"], "--color: \"red\" is none of auto, always, never".to_owned()),
+        (&["refused"], "refused: write accepted".to_owned()),
+        (&["--nope", "--max-line", "x"], format!("--nope: no such flag; {listed}")),
+    ] {
+        assert_eq!(run(words), Err(text), "{words:?}");
+    }
+}
+
+#[test]
+fn a_subcommand_without_positionals_says_so() {
+    let words = ["x\u{7}".into()];
+    let text = parse(&PROGRAM, &WAIT, words).map_err(usage).unwrap_err();
+    assert_eq!(text, "\"x\\u{7}\": toy wait takes flags only");
+}
+
+#[test]
+fn help_works_when_everything_else_is_broken() {
+    let page = COUNT.page();
+    let printed = |words: &[&str]| parse_count(words.iter().map(OsString::from).collect());
+    let (short, long) = (help::short(&PROGRAM, &page), help::long(&PROGRAM, &page));
+    for words in [
+        &["--help"][..],
+        &["--frobnicate", "--help"],
+        &["--frobnicate=-h", "--help"],
+        &["-Zh", "--help"],
+        &["refused", "--max-line", "x", "--help", "-h"],
+        &["--max-line", "--help"],
+        &["--quiet=yes", "-b", "x", "--help"],
+        &["--help", "--version"],
+        &["--nope", "-b", "-h", "--help"],
+    ] {
+        assert_eq!(printed(words), Ok(Parsed::Print(long.clone())), "{words:?}");
+    }
+    for words in [&["-h"][..], &["-sh"], &["--nope", "-sh"], &["-h", "--help"]] {
+        assert_eq!(printed(words), Ok(Parsed::Print(short.clone())), "{words:?}");
+    }
+    let version = Parsed::Print("toy 1.2.3\n".to_owned());
+    assert_eq!(printed(&["--nope", "--version"]), Ok(version));
+    assert!(printed(&["--nope", "--", "--help"]).is_err());
+    assert_eq!(
+        run(&["-F", "--help"]),
+        count(|o| o.format = Some("--help".to_owned())),
+        "a value that is accepted is a value"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_value_need_not_be_utf_8_unless_its_setter_says_so() {
+    use std::os::unix::ffi::OsStringExt;
+    let word = || OsString::from_vec(b"a\xff".to_vec());
+    let mut expected = Count::default();
+    expected.bytes.push(word());
+    expected.words.push(word());
+    let words = vec!["-b".into(), word(), word()];
+    assert_eq!(parse_count(words), Ok(Parsed::Run(expected)));
+    assert_eq!(parse_count(vec!["-F".into(), word()]), Err("-F: \"a\u{fffd}\" is not UTF-8".to_owned()));
+}
+
+/// Words that have broken parsers of command lines.
+fn nasty() -> Vec<OsString> {
+    let mut words: Vec<OsString> = [
+        "",
+        "-",
+        "--",
+        "---",
+        "-=",
+        "--=",
+        "-s",
+        "-s0",
+        "-s=",
+        "-0s-",
+        "-b",
+        "-b=",
+        "-bx",
+        "-b-s",
+        "--bytes=",
+        "--bytes",
+        "--byte",
+        "--max-line=x",
+        "--max-line",
+        "7",
+        "-7",
+        "-Fx",
+        "-Fé",
+        "-F=",
+        "-é",
+        "-és",
+        "--é=é",
+        "--color=never",
+        "--color",
+        "never",
+        "--quiet=",
+        "--Quiet",
+        "-h",
+        "-sh",
+        "--help",
+        "--version",
+        "refused",
+        "a=b",
+        "\u{0}",
+        "-\u{0}",
+        "--a b",
+    ]
+    .map(OsString::from)
+    .to_vec();
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStringExt;
+        let broken = [&b"\xff"[..], b"-\xff", b"-s\xffs", b"--\xff", b"--bytes=\xc3", b"-F\xc3"];
+        words.extend(broken.map(|bytes| OsString::from_vec(bytes.to_vec())));
+    }
+    words
+}
+
+/// The same options in the plainest spelling.
+fn spelled_out(options: &Count) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    for (given, spelling) in [
+        (options.shared.quiet, "--quiet"),
+        (options.string, "--string"),
+        (options.null, "--null"),
+        (options.fail_fast, "--fail-fast"),
+    ] {
+        words.extend(given.then(|| spelling.into()));
+    }
+    for bytes in &options.bytes {
+        words.extend(["--bytes".into(), bytes.clone()]);
+    }
+    if let Some(format) = &options.format {
+        words.extend(["--format".into(), format.into()]);
+    }
+    if let Some(bytes) = options.line_bytes_max {
+        words.extend(["--max-line".into(), bytes.to_string().into()]);
+    }
+    if let Some(when) = options.shared.color {
+        words.extend(["--color".into(), when.into()]);
+    }
+    words.push("--".into());
+    words.extend(options.words.iter().cloned());
+    words
+}
+
+/// What has to hold of any line, whatever is in it.
+fn check(line: &[OsString], prints: &[String; 3]) {
+    match parse_count(line.to_vec()) {
+        Ok(Parsed::Run(options)) => {
+            let again = parse_count(spelled_out(&options));
+            assert_eq!(again, Ok(Parsed::Run(options.clone())), "{line:?}");
+            let (flags, behind) = match line.iter().position(|word| word == "--") {
+                Some(place) if !line[..place].iter().any(takes_the_next) => (&line[..place], &line[place + 1..]),
+                _ => (line, &line[..0]),
+            };
+            assert!(options.words.ends_with(behind), "{line:?}");
+            let plain = flags.iter().all(|word| !dashed(word));
+            assert!(!plain || options.words.len() == flags.len() + behind.len(), "{line:?}");
+        }
+        Ok(Parsed::Print(text)) => {
+            assert!(prints.contains(&text), "{line:?}");
+            let asks = |word: &OsString| ["-h", "-sh", "--help", "--version"].iter().any(|ask| word == ask);
+            assert!(line.iter().any(asks), "{line:?}");
+        }
+        Err(text) => {
+            assert!(!text.contains(char::is_control), "{line:?}: {text:?}");
+            assert!(text.starts_with('-') || text.starts_with("refused: "), "{line:?}: {text}");
+            assert_eq!(text.matches("is no whole number").count(), text.matches("--max-line: \"").count());
+            let blamed = text.split(": ").next().unwrap_or("");
+            let typed = |word: &OsString| shown(word).starts_with(blamed) || (blamed.len() < 9 && dashed(word));
+            assert!(line.iter().any(typed), "{line:?}: {text}");
+        }
+    }
+}
+
+fn dashed(word: &OsString) -> bool {
+    word.len() > 1 && word.to_string_lossy().starts_with('-')
+}
+
+fn takes_the_next(word: &OsString) -> bool {
+    ["-b", "--bytes", "--max-line", "--color"].iter().any(|flag| word == flag)
+}
+
+#[test]
+fn every_line_of_up_to_three_nasty_words_comes_to_something_known() {
+    let page = COUNT.page();
+    let prints = [help::short(&PROGRAM, &page), help::long(&PROGRAM, &page), PROGRAM.version_line()];
+    let words = nasty();
+    check(&[], &prints);
+    for first in &words {
+        check(std::slice::from_ref(first), &prints);
+        for second in &words {
+            check(&[first.clone(), second.clone()], &prints);
+            for third in &words {
+                check(&[first.clone(), second.clone(), third.clone()], &prints);
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A program of two subcommands that share flags: what the tests of this module parse and render.
+
+use std::ffi::OsString;
+
+use super::{About, Command, Complete, Example, Flag, Group, Operands, Page, Program, Section, number, text};
+use crate::failure::Exit;
+
+/// The program.
+pub const PROGRAM: Program = Program {
+    about: About {
+        name: "toy",
+        summary: "count and press things",
+        synopsis: &["*SUBCOMMAND* [*FLAG*]... [*WORD*]..."],
+        description: &["A toy. Its flags are read by `toy count -h` and by *you*."],
+        exits: &[Exit::Done, Exit::Usage],
+        ..EMPTY
+    },
+    version: "1.2.3",
+    date: "January 31, 2026",
+    pages,
+};
+
+fn pages() -> Vec<Page> {
+    vec![PRESS.page(), COUNT.page()]
+}
+
+/// Prose without any.
+const EMPTY: About = About {
+    name: "",
+    summary: "",
+    synopsis: &[],
+    description: &[],
+    arguments: &[],
+    sections: &[],
+    exits: &[Exit::Done, Exit::No, Exit::Usage],
+    examples: &[],
+    see_also: &[],
+};
+
+/// The options that both subcommands have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// `-q`.
+    pub quiet: bool,
+    /// `--color`.
+    pub color: Option<&'static str>,
+}
+
+/// How the shared flags reach them.
+pub trait HasShared: Sized + 'static {
+    /// Where they are.
+    fn shared(&mut self) -> &mut Shared;
+}
+
+/// Named for the toy, since these names are those of every flag in the crate.
+impl<T: HasShared> Flag<T> {
+    const TOY_QUIET: Flag<T> = Flag::switch("quiet", "print no notes", |o: &mut T| o.shared().quiet = true).short('q');
+    const TOY_COLOR: Flag<T> =
+        Flag::choice("color", "WHEN", &["auto", "always", "never"], "when to colour", |o: &mut T, when| {
+            o.shared().color = Some(when)
+        });
+}
+
+/// What `toy count` is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Shared with `toy press`.
+    pub shared: Shared,
+    /// `-s`.
+    pub string: bool,
+    /// `-0`.
+    pub null: bool,
+    /// `-b`, which adds up.
+    pub bytes: Vec<OsString>,
+    /// `-F`.
+    pub format: Option<String>,
+    /// `--max-line`.
+    pub line_bytes_max: Option<u64>,
+    /// `--fail-fast`.
+    pub fail_fast: bool,
+    /// The positionals.
+    pub words: Vec<OsString>,
+}
+
+impl HasShared for Count {
+    fn shared(&mut self) -> &mut Shared {
+        &mut self.shared
+    }
+}
+
+/// `toy count`.
+pub const COUNT: Command<Count> = Command {
+    about: About {
+        name: "count",
+        summary: "count what is read",
+        synopsis: &["[*FLAG*]... [*WORD*]...", "`-s` [*STRING*]..."],
+        description: &["It counts.", ".profile isn't read; a \\ is itself."],
+        arguments: &[("*NAME*=*TEXT*", "a parameter that is the text")],
+        sections: &[Section { title: "Notes", paragraphs: &["A `pattern*` keeps its star."] }],
+        examples: &[Example { line: "toy count -F '{name}\\t' -- -x", text: "Counts `-x`." }],
+        see_also: &[("bcp", 7)],
+        ..EMPTY
+    },
+    groups: &[
+        Group {
+            title: "Input",
+            flags: &[
+                Flag::value("bytes", "FILE", "read the payload from *FILE*", |o: &mut Count, v| {
+                    o.bytes.push(v);
+                    Ok(())
+                })
+                .short('b')
+                .more("A `-` is stdin.")
+                .repeats()
+                .complete(Complete::File),
+                Flag::value("max-line", "BYTES", "refuse longer lines", |o: &mut Count, v| {
+                    o.line_bytes_max = Some(number(&v)?);
+                    Ok(())
+                }),
+                Flag::switch("fail-fast", "stop at the first error", |o: &mut Count| {
+                    o.fail_fast = true;
+                }),
+            ],
+        },
+        Group {
+            title: "Output",
+            flags: &[
+                Flag::switch("string", "count strings [not lines]", |o: &mut Count| o.string = true).short('s'),
+                Flag::switch("null", "it's NUL that ends them", |o: &mut Count| o.null = true).short('0'),
+                Flag::value("format", "TEMPLATE", "print it like this: *x*", |o: &mut Count, v| {
+                    o.format = Some(text(v)?);
+                    Ok(())
+                })
+                .short('F'),
+                Flag::TOY_QUIET,
+                Flag::TOY_COLOR,
+            ],
+        },
+    ],
+    operands: Some(Operands {
+        complete: Complete::File,
+        set: |o, word| {
+            if word == "refused" {
+                return Err("refused: write accepted".to_owned());
+            }
+            o.words.push(word);
+            Ok(())
+        },
+    }),
+};
+
+/// What `toy press` is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Press {
+    /// Shared with `toy count`.
+    pub shared: Shared,
+    /// The positionals.
+    pub words: Vec<OsString>,
+}
+
+impl HasShared for Press {
+    fn shared(&mut self) -> &mut Shared {
+        &mut self.shared
+    }
+}
+
+/// `toy press`.
+pub const PRESS: Command<Press> = Command {
+    about: About {
+        name: "press",
+        summary: "press a button that isn't there: `*`",
+        synopsis: &["*BUTTON* [*NAME*=*TEXT*]..."],
+        ..EMPTY
+    },
+    groups: &[Group { title: "Output", flags: &[Flag::TOY_QUIET, Flag::TOY_COLOR] }],
+    operands: Some(Operands {
+        complete: Complete::Keyed(buttons),
+        set: |o, word| {
+            o.words.push(word);
+            Ok(())
+        },
+    }),
+};
+
+fn buttons() -> Vec<(String, Vec<String>)> {
+    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+    vec![("start".to_owned(), words(&["player=", "when="])), ("st'op$HOME".to_owned(), words(&["hard="]))]
+}
+
+/// `toy wait`, which takes nothing at all.
+pub const WAIT: Command<Press> = Command { about: About { name: "wait", ..EMPTY }, groups: &[], operands: None };

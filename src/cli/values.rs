@@ -1,0 +1,70 @@
+//! Turning an argument into a value, and an argument into text that is safe to show.
+
+use std::ffi::{OsStr, OsString};
+use std::str::FromStr;
+
+/// How much of an argument an error message repeats, in characters: enough to find it, not enough to fill a screen.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// An argument as an error message may show it: bytes that are no UTF-8 replaced, what a terminal would obey escaped, a
+/// long one cut.
+pub fn shown(word: impl AsRef<OsStr>) -> String {
+    let word = word.as_ref().to_string_lossy();
+    let mut text = String::new();
+    for (index, letter) in word.chars().enumerate() {
+        if index == SHOWN_CHARS_MAX {
+            text.push_str("...");
+            break;
+        }
+        if letter.is_control() {
+            text.extend(letter.escape_default());
+        } else {
+            text.push(letter);
+        }
+    }
+    text
+}
+
+/// A value that has to be text, for a flag's setter.
+///
+/// # Errors
+///
+/// A phrase for the setter to return when the value is not UTF-8.
+pub fn text(value: OsString) -> Result<String, String> {
+    value.into_string().map_err(|value| format!("\"{}\" is not UTF-8", shown(value)))
+}
+
+/// A value that has to be a whole number without a sign, for a flag's setter.
+///
+/// # Errors
+///
+/// A phrase for the setter to return when the value holds anything but ASCII digits, or is too large for `N`.
+pub fn number<N: FromStr>(value: &OsStr) -> Result<N, String> {
+    let digits = value.to_str().unwrap_or("");
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("\"{}\" is no whole number", shown(value)));
+    }
+    digits.parse().map_err(|_| format!("\"{}\" is too large", shown(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_word_is_one_short_safe_line() {
+        assert_eq!(shown("a\u{1b}[31m\nb\u{9b}"), "a\\u{1b}[31m\\nb\\u{9b}");
+        assert_eq!(shown("é".repeat(61)), format!("{}...", "é".repeat(60)));
+        assert_eq!(shown("é".repeat(60)), "é".repeat(60));
+    }
+
+    #[test]
+    fn a_number_is_digits_and_fits() {
+        assert_eq!(number::<u8>(OsStr::new("007")), Ok(7));
+        for bad in ["", "+1", "-1", "1.0", " 1", "lots", "٣"] {
+            let complaint = number::<u8>(OsStr::new(bad)).unwrap_err();
+            assert!(complaint.ends_with("is no whole number"), "{bad}");
+        }
+        assert_eq!(number::<u8>(OsStr::new("256")).unwrap_err(), "\"256\" is too large");
+    }
+}

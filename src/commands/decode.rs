@@ -1,0 +1,316 @@
+//! `backbox decode`: a BCP stream into JSON Lines or lines of a template (design.md, section 6).
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section};
+use crate::codec::{Malformed, Parts, push_ascii, unescape};
+use crate::failure::{Exit, Failure};
+use crate::framing::{BcpFramer, Frame, Framing, RawMessage};
+use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
+use crate::pattern::Pattern;
+use crate::template::{Subject, Template};
+use crate::text::shown;
+
+use super::shared::{HasInput, HasManners, HasSelection, Input, Manners, Selection};
+use super::source::Source;
+use super::strings::{Strings, not_utf8};
+
+/// What `backbox decode` was told.
+#[derive(Debug, Default)]
+pub struct Options {
+    manners: Manners,
+    input: Input,
+    selection: Selection,
+    words: Vec<OsString>,
+    strings: bool,
+    null: bool,
+    no_payload: bool,
+    ascii: bool,
+}
+
+impl HasManners for Options {
+    fn manners(&mut self) -> &mut Manners {
+        &mut self.manners
+    }
+}
+
+impl HasInput for Options {
+    fn input(&mut self) -> &mut Input {
+        &mut self.input
+    }
+}
+
+impl HasSelection for Options {
+    fn selection(&mut self) -> &mut Selection {
+        &mut self.selection
+    }
+}
+
+/// The table of `backbox decode`.
+pub const COMMAND: Command<Options> = Command {
+    about: About {
+        name: "decode",
+        summary: "turn BCP into JSON Lines",
+        synopsis: &["[*FLAG*]... [*FILE*]...", "[*FLAG*]... `-s` [*STRING*]..."],
+        description: &[
+            "Prints one line of JSON for each message of a BCP stream, read from the *FILE*s or from standard input: \
+             `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A payload becomes `\"bytes\"`, in base64. \
+             Blank lines and lines that begin with `#` are ignored, so a recorded session reads as what the dialler sent.",
+            "A malformed line is reported on standard error as *FILE*`:`*LINE*`: `*REASON*, the rest is still decoded, and \
+             the exit status is 1.",
+        ],
+        arguments: &[("*FILE*", "a stream of its own, with line numbers from 1; `-` is standard input")],
+        sections: &[Section {
+            title: "Patterns",
+            paragraphs: &[
+                "A *PATTERN* is a line of BCP whose command, names and plain values may hold `*`, any run of characters; \
+                 `%2A` is a literal star. The command has to match, and each parameter that it names has to be there \
+                 and match; others do not matter.",
+                "`name` is any value; `name=text` a value whose text matches (`state=1` matches the number 1, `x=null` null); \
+                 `name=int:5` that type and value; `name=int:*` that type; `json={...}` each member by type and value, \
+                 without stars; `bytes=`*N* also the length of the payload.",
+            ],
+        }],
+        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io],
+        examples: &[
+            Example { line: "backbox decode game.bcp", text: "Prints what the dialler of a recorded session sent." },
+            Example {
+                line: "backbox decode -m 'switch?state=1' -F '{name}' game.bcp",
+                text: "Prints the name of each switch that closed.",
+            },
+            Example { line: "backbox decode -s 'Foo%20Bar'", text: "Prints `Foo Bar`." },
+        ],
+        see_also: &[("backbox", 1), ("backbox-encode", 1), ("bcp", 7)],
+    },
+    groups: &[
+        Group { title: "Selection", flags: &[Flag::MATCH, Flag::EXCLUDE] },
+        Group {
+            title: "Output",
+            flags: &[
+                Flag::FORMAT,
+                Flag::switch("ascii", "write everything beyond ASCII as `\\uXXXX`", |o: &mut Options| o.ascii = true),
+                Flag::switch("string", "decode bare strings instead of messages", |o: &mut Options| o.strings = true)
+                    .short('s')
+                    .more("The arguments, or each line of standard input. Escapes are decoded once."),
+                Flag::switch("null", "strings on output end in NUL", |o: &mut Options| o.null = true)
+                    .short('0')
+                    .more("With `-s`; otherwise they end in LF."),
+            ],
+        },
+        Group {
+            title: "Input",
+            flags: &[
+                Flag::switch("no-payload", "no payload follows its line", |o: &mut Options| o.no_payload = true)
+                    .more("For a log that lost its payloads: their length becomes the parameter `bytes`, a string."),
+                Flag::KEEP_CASE,
+                Flag::NO_NAN,
+                Flag::FAIL_FAST,
+                Flag::MAX_LINE,
+                Flag::MAX_PAYLOAD,
+            ],
+        },
+        Group { title: "Manners", flags: &[Flag::QUIET, Flag::COLOR] },
+    ],
+    operands: Some(Operands {
+        complete: Complete::File,
+        set: |o, word| {
+            o.words.push(word);
+            Ok(())
+        },
+    }),
+};
+
+/// Runs `backbox decode`.
+///
+/// # Errors
+/// What ends the run at once; neither a malformed line nor a file that cannot be read does.
+pub fn run(options: Options) -> Result<Exit, Failure> {
+    check(&options)?;
+    let mut console = options.manners.console();
+    let outcome = if options.strings {
+        run_strings(&options, &mut console)
+    } else {
+        Decoder::new(&options)?.run(&options, &mut console)
+    };
+    match outcome {
+        Err(Failure::ReaderGone) => Ok(console.worst()),
+        outcome => outcome,
+    }
+}
+
+/// Refuses what makes no sense together, with a sentence that says why (section 8).
+fn check(options: &Options) -> Result<(), Failure> {
+    let refuse = |text: &str| Err(Failure::Usage(text.to_string()));
+    let selection = &options.selection;
+    let selects = !selection.matching.is_empty() || !selection.excluded.is_empty();
+    if options.strings {
+        if selection.template.is_some() || selects {
+            return refuse("-s decodes bare strings: -F, -m and -x are about messages");
+        }
+        if options.ascii || options.no_payload || options.input.reading != Default::default() {
+            return refuse(
+                "-s decodes bare strings: --ascii, --no-payload, --keep-case and --no-nan are about messages",
+            );
+        }
+        return Ok(());
+    }
+    if options.null {
+        return refuse("-0 says how bare strings end: it goes with -s");
+    }
+    if options.ascii && selection.template.is_some() {
+        return refuse("--ascii is about JSON, and -F prints text: use one of them");
+    }
+    Ok(())
+}
+
+fn run_strings(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
+    let plain = |text: &[u8], out: &mut Vec<u8>| decode_string(text, out, |text, out| out.extend_from_slice(text));
+    let safe = |text: &[u8], out: &mut Vec<u8>| decode_string(text, out, push_for_terminal);
+    let strings = Strings {
+        convert: if stdout_is_terminal() && !options.null { safe } else { plain },
+        end_out: if options.null { 0 } else { b'\n' },
+        fail_fast: options.input.fail_fast,
+        bytes_max: options.input.line_bytes_max,
+        ..Strings::default()
+    };
+    let mut words = Vec::with_capacity(options.words.len());
+    for word in &options.words {
+        let text = word
+            .to_str()
+            .ok_or_else(|| Failure::Usage(format!("the string {} is not UTF-8", shown(word.as_encoded_bytes()))))?;
+        words.push(text.to_string());
+    }
+    if words.is_empty() { strings.run_source(Source::stdin(), console) } else { strings.run_arguments(&words) }
+}
+
+fn decode_string(text: &[u8], out: &mut Vec<u8>, push: fn(&[u8], &mut Vec<u8>)) -> Result<(), Malformed> {
+    let decoded = unescape(text);
+    if std::str::from_utf8(&decoded).is_err() {
+        return Err(not_utf8(text));
+    }
+    push(&decoded, out);
+    Ok(())
+}
+
+/// The work on one run's messages.
+struct Decoder {
+    framing: Framing,
+    matching: Vec<Pattern>,
+    excluded: Vec<Pattern>,
+    template: Option<Template>,
+    for_terminal: bool,
+    parts: Parts,
+    line: Vec<u8>,
+    output: Output,
+}
+
+/// Whether a run goes on.
+#[derive(PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Stop,
+}
+
+impl Decoder {
+    fn new(options: &Options) -> Result<Decoder, Failure> {
+        let (matching, excluded) = options.selection.patterns(options.input.reading.keep_case)?;
+        Ok(Decoder {
+            framing: Framing { payloads: !options.no_payload, ..options.input.framing() },
+            matching,
+            excluded,
+            template: options.selection.template.clone(),
+            for_terminal: stdout_is_terminal(),
+            parts: Parts::new(),
+            line: Vec::new(),
+            output: Output::new(),
+        })
+    }
+
+    fn run(&mut self, options: &Options, console: &mut Console) -> Result<Exit, Failure> {
+        let stdin = [OsString::from("-")];
+        let files = if options.words.is_empty() { &stdin[..] } else { &options.words };
+        for file in files {
+            let done = Source::open(&PathBuf::from(file)).and_then(|source| self.source(source, options, console));
+            match done {
+                Ok(Next::GoOn) => {}
+                Ok(Next::Stop) => break,
+                Err(failure @ Failure::Io(_)) if !self.output.has_failed() => console.survive(&failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(console.worst())
+    }
+
+    /// Decodes one input to its end; what came whole is written after each read.
+    fn source(&mut self, mut source: Source, options: &Options, console: &mut Console) -> Result<Next, Failure> {
+        let mut framer = BcpFramer::new(self.framing.clone());
+        loop {
+            let count = source.read(framer.space())?;
+            framer.filled(count);
+            loop {
+                let frame = if count == 0 { framer.end() } else { framer.next_frame() };
+                let Some(frame) = frame else { break };
+                let Err((number, reason)) = self.frame(&frame, options) else { continue };
+                self.output.flush()?;
+                console.complain(Exit::No, format_args!("{}:{number}", source.name), reason);
+                if options.input.fail_fast {
+                    return Ok(Next::Stop);
+                }
+            }
+            self.output.flush()?;
+            if count == 0 || framer.has_ended() {
+                return Ok(Next::GoOn);
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame<'_>, options: &Options) -> Result<(), (u64, String)> {
+        match frame {
+            Frame::Message(message) => {
+                self.message(message, options).map_err(|error| (message.number, error.to_string()))
+            }
+            Frame::Ignored { .. } => Ok(()),
+            Frame::Bad { number, fault } => Err((*number, fault.to_string())),
+        }
+    }
+
+    fn message(&mut self, message: &RawMessage<'_>, options: &Options) -> Result<(), Malformed> {
+        self.parts.read_line(message.text(), &options.input.reading)?;
+        if let Some(digits) = message.marker_as_parameter() {
+            self.parts.add_text("bytes", digits);
+        }
+        if self.is_selected(message.payload.map(<[u8]>::len)) {
+            self.print(message, options.ascii);
+        }
+        Ok(())
+    }
+
+    fn is_selected(&self, payload_bytes: Option<usize>) -> bool {
+        let matches = |pattern: &Pattern| pattern.matches(&self.parts, payload_bytes);
+        (self.matching.is_empty() || self.matching.iter().any(matches)) && !self.excluded.iter().any(matches)
+    }
+
+    fn print(&mut self, message: &RawMessage<'_>, ascii: bool) {
+        let out = self.output.buffer();
+        match &self.template {
+            None if ascii => {
+                self.line.clear();
+                self.parts.write_json(message.payload, &mut self.line);
+                push_ascii(&self.line, out);
+            }
+            None => self.parts.write_json(message.payload, out),
+            Some(template) => {
+                let subject = Subject { parts: &self.parts, line: message.line, payload: message.payload };
+                if self.for_terminal {
+                    self.line.clear();
+                    template.write(&subject, &mut self.line);
+                    push_for_terminal(&self.line, out);
+                } else {
+                    template.write(&subject, out);
+                }
+            }
+        }
+        out.push(b'\n');
+    }
+}

@@ -1,0 +1,332 @@
+//! `backbox encode`: arguments or JSON Lines into BCP (design.md, section 5).
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, text};
+use crate::codec::{Form, Parts, escape, write_line};
+use crate::failure::{Exit, Failure};
+use crate::framing::{Line, LineFramer};
+use crate::limits::json_line_bytes_max;
+use crate::output::{Console, Output};
+
+use super::arguments::read_message;
+use super::shared::{HasInput, HasManners, Input, Manners};
+use super::source::Source;
+use super::strings::{Strings, not_utf8};
+
+/// What `backbox encode` was told.
+#[derive(Debug, Default)]
+pub struct Options {
+    manners: Manners,
+    input: Input,
+    words: Vec<String>,
+    file: Option<PathBuf>,
+    payload: Option<PathBuf>,
+    strings: bool,
+    null: bool,
+    sort_keys: bool,
+    compact: bool,
+    no_ensure_ascii: bool,
+}
+
+impl HasManners for Options {
+    fn manners(&mut self) -> &mut Manners {
+        &mut self.manners
+    }
+}
+
+impl HasInput for Options {
+    fn input(&mut self) -> &mut Input {
+        &mut self.input
+    }
+}
+
+/// The table of `backbox encode`.
+pub const COMMAND: Command<Options> = Command {
+    about: About {
+        name: "encode",
+        summary: "turn arguments or JSON Lines into BCP",
+        synopsis: &[
+            "[*FLAG*]... *COMMAND* [*NAME*=*TEXT* | *NAME*:=*JSON*]...",
+            "[*FLAG*]... [`-i` *FILE*]",
+            "[*FLAG*]... `-s` [*STRING*]...",
+        ],
+        description: &[
+            "Prints one line of BCP for each message, in the one form that every known peer reads alike: plain \
+             (`name=value`) where that is safe, else `json={...}` with every character escaped that some decoder trips \
+             over. The output is printable ASCII.",
+            "With a *COMMAND* it writes that one message. Without, or with `-`, it reads messages as JSON Lines from \
+             standard input: `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A malformed line is \
+             reported with its number and passed over.",
+            "Command and names are trimmed and become lower case. A command holds letters, digits, `_`, `-` and `.`; \
+             anything else ends some peer.",
+        ],
+        arguments: &[
+            ("*NAME*=*TEXT*", "a parameter that is a text, whatever it looks like"),
+            ("*NAME*:=*JSON*", "a parameter that is any JSON value: `count:=5`, `on:=true`, `list:='[1,2]'`"),
+        ],
+        sections: &[Section {
+            title: "Options of the reference encoder",
+            paragraphs: &[
+                "`--sort-keys`, `--no-ensure-ascii`, `--no-nan` and `--compact` are those of Python's JSON encoder, which \
+                 the protocol's reference implementation uses. Its `skipkeys` and `check_circular` have no counterpart, \
+                 since JSON text has only strings for keys and no cycles; nor has `indent`, since a line holds no line \
+                 break, nor `default` and `iterencode`, since everything here is JSON already and is written as it comes.",
+            ],
+        }],
+        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io],
+        examples: &[
+            Example {
+                line: "backbox encode trigger name=multiball count:=5",
+                text: "Prints `trigger?name=multiball&count=int:5`.",
+            },
+            Example { line: "backbox encode -s 'Foo Bar'", text: "Prints `Foo%20Bar`." },
+        ],
+        see_also: &[("backbox", 1), ("backbox-decode", 1), ("bcp", 7)],
+    },
+    groups: &[
+        Group {
+            title: "Input",
+            flags: &[
+                Flag::value("input", "FILE", "read JSON Lines, or strings, from *FILE*", |o: &mut Options, file| {
+                    o.file = Some(PathBuf::from(file));
+                    Ok(())
+                })
+                .short('i')
+                .more("`-` is standard input.")
+                .complete(Complete::File),
+                Flag::value("bytes", "FILE", "append the bytes of *FILE* as the payload", |o: &mut Options, file| {
+                    o.payload = Some(PathBuf::from(file));
+                    Ok(())
+                })
+                .short('b')
+                .more(
+                    "`-` is standard input. Only with a *COMMAND*; in JSON Lines a payload is `\"bytes\"`, in base64.",
+                )
+                .complete(Complete::File),
+                Flag::switch("string", "escape bare strings instead of messages", |o: &mut Options| o.strings = true)
+                    .short('s')
+                    .more("The arguments, or each line of the input, also an empty one and one that begins with `#`."),
+                Flag::switch("null", "strings on input end in NUL", |o: &mut Options| o.null = true)
+                    .short('0')
+                    .more("With `-s`; otherwise they end in LF or CR LF."),
+                Flag::FAIL_FAST,
+                Flag::MAX_LINE,
+                Flag::MAX_PAYLOAD,
+            ],
+        },
+        Group {
+            title: "Form",
+            flags: &[
+                Flag::KEEP_CASE,
+                Flag::switch("sort-keys", "sort parameters by name, nested ones too", |o: &mut Options| {
+                    o.sort_keys = true
+                })
+                .more("By code point."),
+                Flag::switch("compact", "no blanks behind `,` and `:` in the JSON form", |o: &mut Options| {
+                    o.compact = true
+                }),
+                Flag::switch(
+                    "no-ensure-ascii",
+                    "leave text beyond ASCII unescaped in the JSON form",
+                    |o: &mut Options| {
+                        o.no_ensure_ascii = true;
+                    },
+                )
+                .more("Some peers cannot read it then."),
+                Flag::NO_NAN,
+            ],
+        },
+        Group { title: "Manners", flags: &[Flag::QUIET, Flag::COLOR] },
+    ],
+    operands: Some(Operands { complete: Complete::Nothing, set: take_word }),
+};
+
+fn take_word(options: &mut Options, word: OsString) -> Result<(), String> {
+    options.words.push(text(word)?);
+    Ok(())
+}
+
+/// Runs `backbox encode`.
+///
+/// # Errors
+/// What ends the run at once; a malformed line does not.
+pub fn run(options: Options) -> Result<Exit, Failure> {
+    check(&options)?;
+    let mut console = options.manners.console();
+    let outcome = match options.words.as_slice() {
+        _ if options.strings => run_strings(&options, &mut console),
+        [] => run_lines(&options, &mut console),
+        [dash] if dash == "-" => run_lines(&options, &mut console),
+        words => run_message(&options, words, &console),
+    };
+    match outcome {
+        Err(Failure::ReaderGone) => Ok(console.worst()),
+        outcome => outcome,
+    }
+}
+
+/// Refuses what makes no sense together, with a sentence that says why (section 8).
+fn check(options: &Options) -> Result<(), Failure> {
+    let refuse = |text: &str| Err(Failure::Usage(text.to_string()));
+    let from_stdin = options.words.first().is_none_or(|word| word == "-");
+    let form = options.sort_keys || options.compact || options.no_ensure_ascii;
+    if options.strings {
+        if options.payload.is_some() {
+            return refuse("-b is the payload of a message, and -s writes bare strings");
+        }
+        if form || options.input.reading != Default::default() {
+            return refuse(
+                "-s writes bare strings: --keep-case, --no-nan, --sort-keys, --compact and --no-ensure-ascii are about messages",
+            );
+        }
+        if options.file.is_some() && !options.words.is_empty() {
+            return refuse("-i reads the strings from a file, so none can be arguments");
+        }
+        return Ok(());
+    }
+    if options.null {
+        return refuse("-0 says how bare strings end: it goes with -s");
+    }
+    if from_stdin && options.words.len() > 1 {
+        return refuse("- reads messages from standard input, so no NAME=TEXT can follow it");
+    }
+    if options.file.is_some() && !options.words.is_empty() {
+        return refuse("-i reads messages from a file, so there can be no COMMAND");
+    }
+    if options.payload.is_some() && from_stdin {
+        return refuse("-b is the payload of one message: write a COMMAND; in JSON Lines write \"bytes\" in base64");
+    }
+    Ok(())
+}
+
+impl Options {
+    fn form(&self) -> Form {
+        Form { compact: self.compact, ensure_ascii: !self.no_ensure_ascii, line_bytes_max: self.input.line_bytes_max }
+    }
+
+    fn source(&self) -> Result<Source, Failure> {
+        match &self.file {
+            Some(path) => Source::open(path),
+            None => Ok(Source::stdin()),
+        }
+    }
+}
+
+fn run_strings(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
+    let strings = Strings {
+        convert: |text, out| match std::str::from_utf8(text) {
+            Ok(_) => {
+                escape(text, out);
+                Ok(())
+            }
+            Err(_) => Err(not_utf8(text)),
+        },
+        end_in: if options.null { 0 } else { b'\n' },
+        end_out: b'\n',
+        fail_fast: options.input.fail_fast,
+        bytes_max: options.input.line_bytes_max,
+    };
+    if options.words.is_empty() {
+        strings.run_source(options.source()?, console)
+    } else {
+        strings.run_arguments(&options.words)
+    }
+}
+
+/// One message from the arguments.
+fn run_message(options: &Options, words: &[String], console: &Console) -> Result<Exit, Failure> {
+    let mut parts = Parts::new();
+    let notes = read_message(words, &options.input.reading, &mut parts)?;
+    let payload = match &options.payload {
+        Some(path) => Some(read_payload(path, options.input.payload_bytes_max)?),
+        None => None,
+    };
+    let mut output = Output::new();
+    push_message(&mut parts, payload.as_deref(), options, output.buffer())
+        .map_err(|error| Failure::Refused(error.to_string()))?;
+    for note in notes {
+        console.note(note);
+    }
+    output.flush()?;
+    Ok(Exit::Done)
+}
+
+fn read_payload(path: &std::path::Path, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut source = Source::open(path)?;
+    let payload = source.read_all(limit)?;
+    if payload.len() > limit {
+        let name = source.name;
+        return Err(Failure::Refused(format!("{name} holds more than {limit} bytes; --max-payload allows more")));
+    }
+    Ok(payload)
+}
+
+/// Messages from JSON Lines, one line of BCP for each.
+fn run_lines(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
+    let mut source = options.source()?;
+    let limit = json_line_bytes_max(options.input.line_bytes_max, options.input.payload_bytes_max);
+    let mut lines = LineFramer::new(b'\n', limit);
+    let mut parts = Parts::new();
+    let mut output = Output::new();
+    loop {
+        let count = source.read(lines.space())?;
+        lines.filled(count);
+        loop {
+            let line = if count == 0 { lines.end() } else { lines.next_line() };
+            let Some(line) = line else { break };
+            let Err((number, reason)) = encode_line(line, limit, options, &mut parts, &mut output) else { continue };
+            output.flush()?;
+            console.complain(Exit::No, format_args!("{}:{number}", source.name), reason);
+            if options.input.fail_fast {
+                return Ok(console.worst());
+            }
+        }
+        output.flush()?;
+        if count == 0 {
+            return Ok(console.worst());
+        }
+    }
+}
+
+fn encode_line(
+    line: Line<'_>,
+    limit: usize,
+    options: &Options,
+    parts: &mut Parts,
+    output: &mut Output,
+) -> Result<(), (u64, String)> {
+    let (number, text) = match line {
+        Line::Whole { number, text } => (number, text),
+        Line::TooLong { number } => {
+            return Err((
+                number,
+                format!("the line is longer than {limit} bytes; --max-line and --max-payload allow more"),
+            ));
+        }
+    };
+    if text.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r')) {
+        return Ok(());
+    }
+    parts
+        .read_json(text, &options.input.reading, options.input.payload_bytes_max)
+        .and_then(|payload| push_message(parts, payload.as_deref(), options, output.buffer()))
+        .map_err(|error| (number, error.to_string()))
+}
+
+/// Appends a message's line, its LF and its payload.
+fn push_message(
+    parts: &mut Parts,
+    payload: Option<&[u8]>,
+    options: &Options,
+    out: &mut Vec<u8>,
+) -> Result<(), crate::codec::Malformed> {
+    if options.sort_keys {
+        parts.sort_names();
+    }
+    write_line(parts, payload.map(<[u8]>::len), &options.form(), out)?;
+    out.push(b'\n');
+    out.extend_from_slice(payload.unwrap_or_default());
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! The flags that several subcommands have. Each is written once, here; a subcommand lists those that it takes.
+
+use std::time::Duration;
+
+use crate::cli::{Complete, Flag, number, text};
+use crate::codec::{Malformed, Reading};
+use crate::duration;
+use crate::failure::Failure;
+use crate::framing::Framing;
+use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use crate::output::{Color, Console};
+use crate::pattern::Pattern;
+use crate::template::Template;
+
+/// How much is said, and how it looks.
+#[derive(Clone, Debug, Default)]
+pub struct Manners {
+    /// `-q`: no notes and no summaries.
+    pub quiet: bool,
+    /// `--color`.
+    pub color: Color,
+}
+
+impl Manners {
+    /// The console that these options ask for.
+    pub fn console(&self) -> Console {
+        Console::new(self.quiet, self.color)
+    }
+}
+
+/// How input is read: what both filters, and whoever reads messages from a file, can be told.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// `--keep-case` and `--no-nan`.
+    pub reading: Reading,
+    /// `--fail-fast`: the first malformed line ends the run.
+    pub fail_fast: bool,
+    /// `--max-line`, in bytes.
+    pub line_bytes_max: usize,
+    /// `--max-payload`, in bytes.
+    pub payload_bytes_max: usize,
+}
+
+impl Default for Input {
+    fn default() -> Input {
+        Input {
+            reading: Reading::default(),
+            fail_fast: false,
+            line_bytes_max: LINE_BYTES_MAX,
+            payload_bytes_max: PAYLOAD_BYTES_MAX,
+        }
+    }
+}
+
+impl Input {
+    /// The framing with these limits.
+    pub fn framing(&self) -> Framing {
+        Framing { line_bytes_max: self.line_bytes_max, payload_bytes_max: self.payload_bytes_max, ..Framing::default() }
+    }
+}
+
+/// Which messages are shown, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// `-m`, as given: a pattern folds its command or not, which is known when all flags are read.
+    pub matching: Vec<String>,
+    /// `-x`, as given.
+    pub excluded: Vec<String>,
+    /// `-F`.
+    pub template: Option<Template>,
+}
+
+impl Selection {
+    /// Reads the patterns.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] that shows the pattern.
+    pub fn patterns(&self, keep_case: bool) -> Result<(Vec<Pattern>, Vec<Pattern>), Failure> {
+        Ok((patterns("-m", &self.matching, keep_case)?, patterns("-x", &self.excluded, keep_case)?))
+    }
+}
+
+fn patterns(flag: &str, texts: &[String], keep_case: bool) -> Result<Vec<Pattern>, Failure> {
+    let complaint =
+        |error: Malformed| Failure::Usage(format!("{flag}: {error}; a pattern is written COMMAND?NAME=TEXT"));
+    texts.iter().map(|text| Pattern::parse(text, keep_case).map_err(complaint)).collect()
+}
+
+/// Where to dial, and how patiently.
+#[derive(Clone, Debug, Default)]
+pub struct Dialling {
+    /// `-a`, as given.
+    pub address: Option<String>,
+    /// `--retry`.
+    pub retry: Duration,
+}
+
+/// Options that have a [`Dialling`].
+pub trait HasDialling: Sized + 'static {
+    /// Where it is.
+    fn dialling(&mut self) -> &mut Dialling;
+}
+
+impl<T: HasDialling> Flag<T> {
+    /// `--retry`.
+    pub const RETRY: Flag<T> =
+        Flag::value("retry", "DURATION", "keep dialling for so long", |o: &mut T, value| {
+            o.dialling().retry = duration::parse(&text(value)?)?;
+            Ok(())
+        })
+        .more("Every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare number is seconds.");
+}
+
+/// Options that can ask for the traffic to be shown.
+pub trait HasTraffic: Sized + 'static {
+    /// Where the wish is kept.
+    fn verbose(&mut self) -> &mut bool;
+}
+
+impl<T: HasTraffic> Flag<T> {
+    /// `-v`.
+    pub const VERBOSE: Flag<T> =
+        Flag::switch("verbose", "show the traffic on standard error", |o: &mut T| *o.verbose() = true)
+            .short('v')
+            .more("Each line that goes out stands behind `> `, each that comes behind `< `.");
+}
+
+/// Options that have [`Manners`].
+pub trait HasManners: Sized + 'static {
+    /// Where they are.
+    fn manners(&mut self) -> &mut Manners;
+}
+
+/// Options that have an [`Input`].
+pub trait HasInput: Sized + 'static {
+    /// Where it is.
+    fn input(&mut self) -> &mut Input;
+}
+
+/// Options that have a [`Selection`].
+pub trait HasSelection: Sized + 'static {
+    /// Where it is.
+    fn selection(&mut self) -> &mut Selection;
+}
+
+impl<T: HasManners> Flag<T> {
+    /// `-q`.
+    pub const QUIET: Flag<T> =
+        Flag::switch("quiet", "print no notes and no summaries", |o: &mut T| o.manners().quiet = true)
+            .short('q')
+            .more("Errors are printed all the same.");
+    /// `--color`.
+    pub const COLOR: Flag<T> = Flag::choice(
+        "color",
+        "WHEN",
+        &["auto", "always", "never"],
+        "colour what is meant for a person",
+        |o: &mut T, when| {
+            o.manners().color = match when {
+                "always" => Color::Always,
+                "never" => Color::Never,
+                _ => Color::Auto,
+            }
+        },
+    )
+    .more("`auto`, the default, colours on a terminal unless the environment variable `NO_COLOR` is set.");
+}
+
+impl<T: HasInput> Flag<T> {
+    /// `--keep-case`.
+    pub const KEEP_CASE: Flag<T> = Flag::switch("keep-case", "keep the case of commands and names", |o: &mut T| {
+        o.input().reading.keep_case = true
+    })
+    .more("Otherwise they become lower case, since the protocol says that their case does not matter.");
+    /// `--no-nan`.
+    pub const NO_NAN: Flag<T> =
+        Flag::switch("no-nan", "refuse NaN and the infinities", |o: &mut T| o.input().reading.nan = false)
+            .more("Otherwise they are written and read as `NaN`, `Infinity` and `-Infinity`, which is Python's JSON and not the standard's.");
+    /// `--fail-fast`.
+    pub const FAIL_FAST: Flag<T> =
+        Flag::switch("fail-fast", "stop at the first malformed line", |o: &mut T| o.input().fail_fast = true)
+            .more("Otherwise it is reported and passed over, and the exit status is 1 at the end.");
+    /// `--max-line`.
+    pub const MAX_LINE: Flag<T> =
+        Flag::value("max-line", "BYTES", "longest line, without its end", |o: &mut T, value| {
+            o.input().line_bytes_max = number(&value)?;
+            Ok(())
+        })
+        .more("1048576 unless given. A longer line is an error and costs nothing but itself.");
+    /// `--max-payload`.
+    pub const MAX_PAYLOAD: Flag<T> = Flag::value("max-payload", "BYTES", "largest payload", |o: &mut T, value| {
+        o.input().payload_bytes_max = number(&value)?;
+        Ok(())
+    })
+    .more("16777216 unless given. Nothing behind a larger payload can be read.");
+}
+
+impl<T: HasSelection> Flag<T> {
+    /// `-m`.
+    pub const MATCH: Flag<T> = Flag::value("match", "PATTERN", "show only messages that match", |o: &mut T, value| {
+        o.selection().matching.push(text(value)?);
+        Ok(())
+    })
+    .short('m')
+    .more("One match of several is enough.")
+    .repeats();
+    /// `-x`.
+    pub const EXCLUDE: Flag<T> =
+        Flag::value("exclude", "PATTERN", "leave out messages that match", |o: &mut T, value| {
+            o.selection().excluded.push(text(value)?);
+            Ok(())
+        })
+        .short('x')
+        .repeats();
+    /// `-F`.
+    pub const FORMAT: Flag<T> =
+        Flag::value("format", "TEMPLATE", "print a line of this form for each message", |o: &mut T, value| {
+            o.selection().template = Some(Template::parse(&text(value)?).map_err(|error| error.to_string())?);
+            Ok(())
+        })
+        .short('F')
+        .more(
+            "`{NAME}` is the text of a parameter, nothing when there is none; `{@command}`, `{@line}` (without its \
+             payload) and `{@json}` are the command, the line and the JSON form; `{{` and `}}` are braces. A backslash \
+             is itself: shells write a tab as `$'\\t'`.",
+        )
+        .complete(Complete::Nothing);
+}
