@@ -15,5 +15,6 @@ pub mod message;
 pub mod net;
 pub mod output;
 pub mod pattern;
+pub mod session;
 pub mod template;
 pub mod text;

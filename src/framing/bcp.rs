@@ -134,9 +134,18 @@ enum State {
     Line,
     /// In a line over the limit that has been reported (or is a comment): everything up to its LF is dropped.
     Skipping,
+    /// In a line over the limit that has been nothing but white space so far: what it is stands further on.
+    Blank,
     /// Behind a payload that cannot be skipped, or behind the end of the input.
     Ended,
 }
+
+/// How many bytes of a marked line's beginning a [`MarkedLimit`] looks at; they do not count as its length.
+pub const MARK_BYTES: usize = 2;
+
+/// Tells a line with a meaning of its own from a comment, by its first [`MARK_BYTES`] bytes: how long it may be behind
+/// them, or `None` for a comment, which may have any length and is skipped (design.md, section 12).
+pub type MarkedLimit = fn(&[u8], &Framing) -> Option<usize>;
 
 /// Cuts a stream of bytes into BCP's frames.
 ///
@@ -167,6 +176,8 @@ pub struct BcpFramer {
     awaiting: Option<usize>,
     /// The line at the front without CR, when it holds one.
     clean: Vec<u8>,
+    /// Which comments are more than that, in a file format that hides lines behind `#`.
+    marked: Option<MarkedLimit>,
     first: bool,
 }
 
@@ -182,6 +193,7 @@ impl BcpFramer {
             searched: 0,
             awaiting: None,
             clean: Vec::new(),
+            marked: None,
             first: true,
         }
     }
@@ -201,6 +213,25 @@ impl BcpFramer {
         self.state == State::Ended
     }
 
+    /// From here on, lines that `limit` knows by their mark are given whole or reported, however long comments may be.
+    pub fn keep_marked(&mut self, limit: MarkedLimit) {
+        self.marked = Some(limit);
+    }
+
+    /// Whether from here on a marker announces a payload: [`Framing::payloads`] as an input itself decides it.
+    pub fn look_for_payloads(&mut self, payloads: bool) {
+        self.framing.payloads = payloads;
+    }
+
+    /// The number of the line that has begun and is not whole: its LF or its payload has not come yet.
+    pub fn unfinished(&self) -> Option<u64> {
+        match self.state {
+            State::Line if self.buffer.unread().is_empty() => None,
+            State::Line | State::Skipping | State::Blank => Some(self.number),
+            State::Ended => None,
+        }
+    }
+
     /// The bytes that wait for the rest of their frame.
     pub fn unread(&self) -> &[u8] {
         self.buffer.unread()
@@ -208,8 +239,15 @@ impl BcpFramer {
 
     /// The next whole frame, or `None` when more bytes are needed.
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
-        if self.state == State::Ended || (self.state == State::Skipping && !self.skip()) {
-            return None;
+        match self.state {
+            State::Ended => return None,
+            State::Blank => return self.long_blank(),
+            State::Skipping => {
+                if !self.skip() {
+                    return None;
+                }
+            }
+            State::Line => {}
         }
         self.skip_byte_order_mark()?;
         let length = match self.awaiting {
@@ -227,6 +265,10 @@ impl BcpFramer {
         let number = self.number;
         let length = match (self.state, self.awaiting) {
             (State::Ended | State::Skipping, _) => return None,
+            (State::Blank, _) => {
+                self.state = State::Ended;
+                return Some(Frame::Ignored { number, line: &[] });
+            }
             (State::Line, Some(line)) => {
                 let announced = payload_marker(without_cr(&mut self.clean, self.buffer.unread().get(..line)?))
                     .and_then(|m| m.length)
@@ -252,12 +294,12 @@ impl BcpFramer {
         let number = self.number;
         let rest = length + usize::from(has_lf);
         if length > self.framing.line_bytes_max {
-            let comment = is_ignored(self.buffer.unread());
-            self.take(rest, 1);
-            if comment {
-                return Some(Frame::Ignored { number, line: &[] });
+            let marked = self.marked_limit();
+            if length > self.line_limit(marked) {
+                let comment = marked.is_none() && is_ignored(self.buffer.unread().get(..length)?);
+                self.take(rest, 1);
+                return Some(self.too_long(number, marked, comment));
             }
-            return Some(Frame::Bad { number, fault: Fault::LineTooLong { limit: self.framing.line_bytes_max } });
         }
         if is_ignored(self.buffer.unread().get(..length)?) {
             let at = self.take(rest, 1);
@@ -295,17 +337,63 @@ impl BcpFramer {
         let number = self.number;
         let unread = self.buffer.unread().len();
         self.searched = unread;
-        if unread <= self.framing.line_bytes_max {
+        if unread <= self.framing.line_bytes_max || unread < MARK_BYTES {
             return None;
         }
-        let ignored = is_ignored(self.buffer.unread());
-        self.state = State::Skipping;
+        let marked = self.marked_limit();
+        if unread <= self.line_limit(marked) {
+            return None;
+        }
+        let first = self.buffer.unread().iter().copied().find(|&b| !is_white(b));
         self.buffer.consume(unread);
         self.searched = 0;
-        if ignored {
+        if first.is_none() {
+            self.state = State::Blank;
             return None;
         }
-        Some(Frame::Bad { number, fault: Fault::LineTooLong { limit: self.framing.line_bytes_max } })
+        self.state = State::Skipping;
+        Some(self.too_long(number, marked, marked.is_none() && first == Some(b'#')))
+    }
+
+    /// What [`MarkedLimit`] says of the line at the front.
+    fn marked_limit(&self) -> Option<usize> {
+        self.marked.and_then(|limit| limit(self.buffer.unread().get(..MARK_BYTES)?, &self.framing))
+    }
+
+    /// How many bytes the line at the front may have, its mark included.
+    fn line_limit(&self, marked: Option<usize>) -> usize {
+        marked.map_or(self.framing.line_bytes_max, |limit| limit.saturating_add(MARK_BYTES))
+    }
+
+    fn too_long(&self, number: u64, marked: Option<usize>, comment: bool) -> Frame<'static> {
+        if comment {
+            return Frame::Ignored { number, line: &[] };
+        }
+        Frame::Bad { number, fault: Fault::LineTooLong { limit: marked.unwrap_or(self.framing.line_bytes_max) } }
+    }
+
+    /// Looks on in a line that is over the limit and was blank so far.
+    fn long_blank(&mut self) -> Option<Frame<'_>> {
+        let number = self.number;
+        let unread = self.buffer.unread();
+        let lf = memchr(b'\n', unread);
+        let end = lf.unwrap_or(unread.len());
+        let first = unread.iter().take(end).copied().find(|&b| !is_white(b));
+        match (first, lf) {
+            (None, None) => {
+                self.buffer.consume(end);
+                None
+            }
+            (None, Some(lf)) => {
+                self.state = State::Line;
+                self.take(lf + 1, 1);
+                Some(Frame::Ignored { number, line: &[] })
+            }
+            (Some(first), _) => {
+                self.state = State::Skipping;
+                Some(self.too_long(number, None, first == b'#'))
+            }
+        }
     }
 
     /// Drops what belongs to a line over the limit; whether its LF was found.
@@ -348,12 +436,13 @@ impl BcpFramer {
 }
 
 /// Whether a line is blank or a comment: its first character that is no white space is `#`, or there is none.
-fn is_ignored(line: &[u8]) -> bool {
+/// Such a line is read past, never has a payload and is never sent (design.md, section 1).
+pub fn is_ignored(line: &[u8]) -> bool {
     line.iter().find(|&&b| !is_white(b)).is_none_or(|&b| b == b'#')
 }
 
-/// The line without CR; `clean` stays empty when there was none.
-fn without_cr<'a>(clean: &'a mut Vec<u8>, line: &'a [u8]) -> &'a [u8] {
+/// The line without CR, which is ignored wherever it stands; `clean` stays empty when there was none.
+pub fn without_cr<'a>(clean: &'a mut Vec<u8>, line: &'a [u8]) -> &'a [u8] {
     clean.clear();
     if memchr(b'\r', line).is_none() {
         return line;

@@ -4,7 +4,10 @@ use super::*;
 
 /// Frames as text: `1 line|payload`, `2 -ignored`, `3 !fault`.
 fn frames(framing: &Framing, input: &[u8], piece: usize) -> Vec<String> {
-    let mut framer = BcpFramer::new(framing.clone());
+    frames_of(&mut BcpFramer::new(framing.clone()), input, piece)
+}
+
+fn frames_of(framer: &mut BcpFramer, input: &[u8], piece: usize) -> Vec<String> {
     let mut seen = Vec::new();
     for bytes in input.chunks(piece) {
         let mut left = bytes;
@@ -106,12 +109,66 @@ fn a_line_over_the_limit_costs_itself_alone() {
     let fault = |n| format!("{n} !{}", Fault::LineTooLong { limit: 4 });
     check_with(&framing, b"abcd\nabcde\nf\n", &["1 abcd", &fault(2), "3 f"]);
     check_with(&framing, b"abcdefghij", &[&fault(1)]);
-    let mut framer = BcpFramer::new(framing);
-    let comment = b"# a long comment\na\n";
-    framer.space()[..comment.len()].copy_from_slice(comment);
-    framer.filled(comment.len());
-    assert_eq!(framer.next_frame(), Some(Frame::Ignored { number: 1, line: b"" }));
-    assert!(matches!(framer.next_frame(), Some(Frame::Message(m)) if m.number == 2));
+}
+
+#[test]
+fn comments_and_blank_lines_may_have_any_length() {
+    let framing = Framing { line_bytes_max: 4, ..Framing::default() };
+    let fault = |n| format!("{n} !{}", Fault::LineTooLong { limit: 4 });
+    check_with(&framing, b"# a long comment\na\n", &["1 -", "2 a"]);
+    check_with(&framing, b"        \na\n", &["1 -", "2 a"]);
+    check_with(&framing, b"         # x\na", &["1 -", "2 a"]);
+    check_with(&framing, b"            x\na\n", &[&fault(1), "2 a"]);
+    check_with(&framing, b"     \n     \n#\n", &["1 -", "2 -", "3 -#"]);
+    check_with(&framing, b"a\n            ", &["1 a", "2 -"]);
+    check_with(&framing, b"#          ", &["1 -"]);
+}
+
+#[test]
+fn marked_lines_have_limits_of_their_own() {
+    let limit: MarkedLimit = |line, framing| match line {
+        b"#<" => Some(framing.line_bytes_max),
+        b"#=" => Some(8),
+        _ => None,
+    };
+    let framing = Framing { line_bytes_max: 4, ..Framing::default() };
+    let fault = |n, limit| format!("{n} !{}", Fault::LineTooLong { limit });
+    let input = b"#<abcd\n#<abcde\n#=12345678\n#=123456789\n#-abcdefghijk\nabcd\nabcde\n#";
+    let expected: &[&str] =
+        &["1 -#<abcd", &fault(2, 4), "3 -#=12345678", &fault(4, 8), "5 -", "6 abcd", &fault(7, 4), "8 -#"];
+    for piece in [input.len(), 1, 2, 3, 7] {
+        let mut framer = BcpFramer::new(framing.clone());
+        framer.keep_marked(limit);
+        assert_eq!(frames_of(&mut framer, input, piece), expected, "in pieces of {piece} bytes");
+    }
+}
+
+#[test]
+fn an_unfinished_line_is_known_by_its_number() {
+    let unfinished = |input: &[u8]| {
+        let mut framer = BcpFramer::new(Framing { line_bytes_max: 4, ..Framing::default() });
+        framer.space()[..input.len()].copy_from_slice(input);
+        framer.filled(input.len());
+        while framer.next_frame().is_some() {}
+        framer.unfinished()
+    };
+    assert_eq!(unfinished(b""), None);
+    assert_eq!(unfinished(b"a\n# a comment\n"), None);
+    assert_eq!(unfinished(b"a\nb"), Some(2));
+    assert_eq!(unfinished(b"a\n# a comment"), Some(2));
+    assert_eq!(unfinished(b"a\n           "), Some(2));
+    assert_eq!(unfinished(b"a\n\xef\xbb"), Some(2));
+    assert_eq!(unfinished(b"\xef\xbb\xbf"), None);
+}
+
+#[test]
+fn payloads_can_be_switched_on_the_way() {
+    let mut framer = BcpFramer::new(Framing::default());
+    framer.look_for_payloads(false);
+    assert_eq!(frames_of(&mut framer, b"f&bytes=4\nAB\n", 3), ["1 f", "2 AB"]);
+    let mut framer = BcpFramer::new(Framing { payloads: false, ..Framing::default() });
+    framer.look_for_payloads(true);
+    assert_eq!(frames_of(&mut framer, b"f&bytes=2\nAB\n", 3), ["1 f|AB", "2 -"]);
 }
 
 #[test]

@@ -8,6 +8,6 @@ mod buffer;
 mod lines;
 mod marker;
 
-pub use bcp::{BcpFramer, Fault, Frame, Framing, RawMessage};
+pub use bcp::{BcpFramer, Fault, Frame, Framing, MARK_BYTES, MarkedLimit, RawMessage, is_ignored, without_cr};
 pub use lines::{Line, LineFramer};
 pub use marker::{Marker, payload_marker};

@@ -1,0 +1,290 @@
+//! The session format against its data files: `tests/data/session.jsonl` (what is read), `session-writer.jsonl` (what is
+//! written), a session recorded from a real game, and the example of the manual page.
+
+use std::time::Duration;
+
+use backbox::codec::is_command;
+use backbox::framing::Framing;
+use backbox::session::{Kind, Reader, Record, Side, Writer};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+/// A record that owns its texts.
+#[derive(Clone, Debug, PartialEq)]
+struct Kept {
+    time: Option<Duration>,
+    connection: u32,
+    side: Side,
+    line: Vec<u8>,
+    payload: Option<Vec<u8>>,
+}
+
+impl Kept {
+    fn of(record: &Record<'_>) -> Kept {
+        let Record { time, connection, side, line, payload, .. } = *record;
+        Kept { time, connection, side, line: line.to_vec(), payload: payload.map(<[u8]>::to_vec) }
+    }
+
+    /// `[seconds or null, connection, side, line, base64 or null]`.
+    fn from_case(value: &Value) -> Kept {
+        let side = match value[2].as_str().unwrap() {
+            ">" => Side::Dialler,
+            "<" => Side::Acceptor,
+            "~" => Side::Pattern,
+            other => panic!("side {other}"),
+        };
+        Kept {
+            time: value[0].as_f64().map(|seconds| Duration::from_micros((seconds * 1e6).round() as u64)),
+            connection: value[1].as_u64().unwrap().try_into().unwrap(),
+            side,
+            line: text(&value[3]),
+            payload: (!value[4].is_null()).then(|| STANDARD.decode(text(&value[4])).unwrap()),
+        }
+    }
+
+    fn record(&self) -> Record<'_> {
+        let Kept { time, connection, side, ref line, ref payload } = *self;
+        Record { number: 0, time, connection, side, line, payload: payload.as_deref() }
+    }
+}
+
+/// A text of a case: itself, `{"b64": …}`, or `{"parts": [[text, times]…]}`.
+fn text(value: &Value) -> Vec<u8> {
+    if let Some(text) = value.as_str() {
+        return text.as_bytes().to_vec();
+    }
+    if let Some(base64) = value["b64"].as_str() {
+        return STANDARD.decode(base64).unwrap();
+    }
+    parts(&value["parts"])
+}
+
+fn parts(value: &Value) -> Vec<u8> {
+    let repeat = |part: &Value| part[0].as_str().unwrap().repeat(part[1].as_u64().unwrap() as usize);
+    value.as_array().unwrap().iter().flat_map(|part| repeat(part).into_bytes()).collect()
+}
+
+fn cases(file: &str) -> Vec<Value> {
+    let path = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// All that a reader says of an input.
+#[derive(Debug, Default, PartialEq)]
+struct Reading {
+    records: Vec<Kept>,
+    /// Line number and text.
+    error: Option<(Option<u64>, String)>,
+    note: Option<u64>,
+    kind: Option<Kind>,
+}
+
+fn read(kind: Option<Kind>, input: &[u8], piece: usize) -> Reading {
+    let mut reader = Reader::new(kind, Framing::default(), is_command);
+    let mut reading = Reading::default();
+    let mut left = input;
+    loop {
+        while let Some(record) = reader.next_record() {
+            reading.keep(record);
+        }
+        if left.is_empty() {
+            break;
+        }
+        let space = reader.space();
+        let count = left.len().min(space.len()).min(piece);
+        space[..count].copy_from_slice(&left[..count]);
+        reader.filled(count);
+        left = &left[count..];
+    }
+    while let Some(record) = reader.end() {
+        reading.keep(record);
+    }
+    reading.note = reader.take_note().map(|note| note.number());
+    reading.kind = reader.kind();
+    reading
+}
+
+impl Reading {
+    fn keep(&mut self, record: Result<Record<'_>, backbox::session::Error>) {
+        match record {
+            Ok(record) => self.records.push(Kept::of(&record)),
+            Err(error) => {
+                assert_eq!(self.error, None, "one error ends a reading");
+                self.error = Some((error.number, error.to_string()));
+            }
+        }
+    }
+}
+
+fn write(port: Option<u16>, records: &[Kept]) -> Vec<u8> {
+    let mut writer = Writer::new(port);
+    let mut out = Vec::new();
+    for record in records {
+        writer.write(&record.record(), &mut out);
+    }
+    out
+}
+
+/// Whether a case is a log, which is neither a session nor plain lines.
+fn is_log(case: &Value) -> bool {
+    let input = case["input"].as_str().unwrap_or_default();
+    let has_log_lines =
+        ["BCPClientSocket", "GMCServer", "MPF-MC BCP Server"].iter().any(|logger| input.contains(logger));
+    let name = case["name"].as_str().unwrap();
+    (has_log_lines || name == "monitor-cache") && name != "log-behind-ten-strange-lines-is-none"
+}
+
+fn input_of(case: &Value) -> Vec<u8> {
+    match (&case["input"], &case["input_b64"]) {
+        (Value::String(text), _) => text.as_bytes().to_vec(),
+        (_, Value::String(base64)) => STANDARD.decode(base64).unwrap(),
+        _ => parts(&case["input_parts"]),
+    }
+}
+
+/// What a case expects of a reading: records, error, note.
+fn check_case(case: &Value, reading: &Reading, how: &str) {
+    let name = case["name"].as_str().unwrap();
+    if let Some(records) = case["records"].as_array() {
+        let records: Vec<Kept> = records.iter().map(Kept::from_case).collect();
+        assert!(reading.records == records, "{name}, {how}: {:?}", reading.records);
+    }
+    let expected = case["error"].as_str().map(|error| match error.split_once(": ") {
+        Some((number, words)) if number.parse::<u64>().is_ok() => (number.parse().ok(), words),
+        _ => (None, error),
+    });
+    match (&reading.error, expected) {
+        (None, None) => {}
+        (Some((number, said)), Some((at, words))) => {
+            assert!(*number == at && said.contains(words), "{name}, {how}: {number:?} {said}");
+        }
+        (said, _) => panic!("{name}, {how}: {said:?}"),
+    }
+    assert_eq!(case["exit"].as_u64(), Some(u64::from(reading.error.is_some())), "{name}, {how}");
+    let note = match name {
+        // It names no note, but its second line begins like a session's.
+        "only-comments" => Some(2),
+        _ => case["note"].as_str().map(|note| note.trim_end_matches(": ").parse().unwrap()),
+    };
+    assert_eq!(reading.note, note, "{name}, {how}");
+}
+
+#[test]
+fn every_case_reads_as_expected_however_it_arrives() {
+    let (logs, cases): (Vec<Value>, Vec<Value>) = cases("session.jsonl").into_iter().partition(is_log);
+    assert_eq!((logs.len(), cases.len()), (51, 117));
+    for case in &cases {
+        let kind = case["from"].as_str().map(|name| Kind::named(name).expect("a kind that is no log's"));
+        let input = input_of(case);
+        for piece in [input.len().max(1), 1, 2, 3, 7] {
+            check_case(case, &read(kind, &input, piece), &format!("pieces of {piece}"));
+        }
+    }
+}
+
+#[test]
+fn trailing_data_changes_nothing_that_came_before() {
+    let mut followed = 0;
+    for case in cases("session.jsonl").iter().filter(|case| !is_log(case)) {
+        let kind = case["from"].as_str().and_then(Kind::named);
+        let input = input_of(case);
+        let alone = read(kind, &input, input.len().max(1));
+        // A cut input, and one that is wrong as a whole, would be completed by what follows.
+        let has_end = alone.note.is_none() && input.ends_with(b"\n") && alone.error.iter().all(|(at, _)| at.is_some());
+        if !has_end {
+            continue;
+        }
+        let longer = read(kind, &[&input[..], b"trailing\n"].concat(), input.len());
+        let extra = usize::from(alone.error.is_none());
+        assert_eq!(longer.records.len(), alone.records.len() + extra, "{}", case["name"]);
+        assert_eq!(longer.records[..alone.records.len()], alone.records, "{}", case["name"]);
+        assert_eq!(longer.error, alone.error, "{}", case["name"]);
+        followed += 1;
+    }
+    assert_eq!(followed, 98);
+}
+
+#[test]
+fn what_was_read_can_be_written_and_read_again() {
+    for case in cases("session.jsonl").iter().filter(|case| !is_log(case)) {
+        let kind = case["from"].as_str().and_then(Kind::named);
+        let input = input_of(case);
+        let first = read(kind, &input, input.len().max(1));
+        let written = write(None, &first.records);
+        if first.records.is_empty() {
+            assert_eq!(written, b"", "{}", case["name"]);
+            continue;
+        }
+        let again = read(None, &written, written.len());
+        assert!(again.records == first.records, "{}", case["name"]);
+        assert_eq!((again.error, again.note, again.kind), (None, None, Some(Kind::Session)), "{}", case["name"]);
+        let dry_run = match (&case["dry_run"], &case["dry_run_b64"]) {
+            (Value::String(text), _) => text.as_bytes().to_vec(),
+            (_, Value::String(base64)) => STANDARD.decode(base64).unwrap(),
+            _ => continue,
+        };
+        // Plain lines become a session as a recorder would write it; a session keeps its own comments and stamps.
+        if first.kind == Some(Kind::Lines) {
+            assert_eq!(written, dry_run, "{}", case["name"]);
+        }
+    }
+}
+
+#[test]
+fn every_record_is_written_as_expected() {
+    let cases = cases("session-writer.jsonl");
+    assert_eq!(cases.len(), 10);
+    for case in &cases {
+        let records: Vec<Kept> = case["records"].as_array().unwrap().iter().map(Kept::from_case).collect();
+        let written = write(case["port"].as_u64().map(|port| port.try_into().unwrap()), &records);
+        let name = &case["name"];
+        assert_eq!(String::from_utf8_lossy(&written), case["written"].as_str().unwrap(), "{name}");
+        assert_eq!(read(None, &written, written.len()).records, records, "{name}");
+    }
+}
+
+#[test]
+fn a_real_game_survives_reading_and_writing() {
+    let path = format!("{}/tests/data/sessions/one-ball-game.bcp", env!("CARGO_MANIFEST_DIR"));
+    let file = std::fs::read(path).unwrap();
+    let reading = read(None, &file, 7);
+    assert_eq!((reading.error, reading.note), (None, None));
+    assert!(reading.records.iter().any(|record| record.side == Side::Acceptor));
+    let is_comment = |line: &[u8]| line.starts_with(b"# ");
+    let lines: Vec<&[u8]> = file.split_inclusive(|&b| b == b'\n').filter(|line| !is_comment(line)).collect();
+    assert_eq!(String::from_utf8_lossy(&write(None, &reading.records)), String::from_utf8_lossy(&lines.concat()));
+}
+
+/// The lines of the display in `man/backbox-session.5` that stands between the comments `name: begin` and `name: end`.
+fn display(name: &str) -> String {
+    let page = std::fs::read_to_string(format!("{}/man/backbox-session.5", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let (_, from) = page.split_once(&format!(".\\\" {name}: begin\n.Bd -literal -offset indent\n")).unwrap();
+    let (text, _) = from.split_once(&format!(".Ed\n.\\\" {name}: end\n")).unwrap();
+    let text = text.replace("\\-", "-").replace("\\(ti", "~");
+    assert!(!text.contains('\\') && !text.lines().any(|line| line.starts_with(['.', '\''])), "{text}");
+    text
+}
+
+#[test]
+fn the_example_of_the_manual_page_reads_as_it_says() {
+    let reading = read(None, display("example").as_bytes(), usize::MAX);
+    assert_eq!((&reading.error, reading.note, reading.kind), (&None, None, Some(Kind::Session)));
+    let shown = |record: &Kept| {
+        let side = match record.side {
+            Side::Dialler => "dialler",
+            Side::Acceptor => "acceptor",
+            Side::Pattern => "pattern",
+        };
+        let seconds = record.time.unwrap().as_secs_f64();
+        format!("{seconds:.6} {} {side:<8} {}\n", record.connection, String::from_utf8_lossy(&record.line))
+    };
+    assert_eq!(reading.records.iter().map(shown).collect::<String>(), display("messages"));
+    let payloads: Vec<&[u8]> = reading.records.iter().filter_map(|record| record.payload.as_deref()).collect();
+    assert_eq!(payloads, [&[0, 1, 2, 3][..], b"ABC"]);
+    // The page's rules for writers give the example back, but for what a writer is not told.
+    let untold = |line: &&str| !line.starts_with("#!ignore") && !line.starts_with("# ");
+    let example: String = display("example").split_inclusive('\n').filter(untold).collect();
+    assert_eq!(String::from_utf8(write(Some(5051), &reading.records)).unwrap(), example);
+}
