@@ -4,15 +4,8 @@ use super::*;
 use crate::codec::Reading;
 
 const ROLES: [Role; 3] = [Role::MediaController, Role::PinController, Role::Client];
-const STATES: [State; 7] = [
-    State::Fresh,
-    State::Greeted,
-    State::Resetting,
-    State::Open,
-    State::Refused,
-    State::Leaving,
-    State::Left,
-];
+const STATES: [State; 7] =
+    [State::Fresh, State::Greeted, State::Resetting, State::Open, State::Refused, State::Leaving, State::Left];
 const PEERS: [Event; 11] = [
     Event::Hello,
     Event::Greeting,
@@ -69,14 +62,17 @@ fn joined(one: &mut Conversation, other: &mut Conversation) -> Vec<String> {
 fn a_handshake_from_both_ends() {
     let (mut pin, mut media) = (side(Role::PinController), side(Role::MediaController));
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(joined(&mut pin, &mut media), [
-        &format!("hello?version=1.1&controller_name=backbox&controller_version={version}"),
-        "hello?version=1.1",
-        "reset",
-        "monitor_start?category=modes",
-        "register_trigger?event=x",
-        "reset_complete",
-    ]);
+    assert_eq!(
+        joined(&mut pin, &mut media),
+        [
+            &format!("hello?version=1.1&controller_name=backbox&controller_version={version}"),
+            "hello?version=1.1",
+            "reset",
+            "monitor_start?category=modes",
+            "register_trigger?event=x",
+            "reset_complete",
+        ]
+    );
 }
 
 #[test]

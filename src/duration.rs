@@ -17,7 +17,8 @@ use crate::text::shown;
 /// assert!(parse("soon").is_err());
 /// ```
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{} is no duration; write 250ms, 1.5s, 2m, or a bare number of seconds", shown(text.as_bytes()));
+    let wrong =
+        || format!("{} is no duration; write 250ms, 1.5s, 2m, or a bare number of seconds", shown(text.as_bytes()));
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(unit_at).ok_or_else(wrong)?;
     let seconds_each = match unit {

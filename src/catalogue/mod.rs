@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn a_whole_game_holds_no_unknown_command() {
         let game = include_str!("../../tests/data/sessions/one-ball-game.bcp");
-        for line in game.lines().filter_map(|line| line.strip_prefix("#<").or((!line.starts_with('#')).then_some(line))) {
+        for line in game.lines().filter_map(|line| line.strip_prefix("#<").or((!line.starts_with('#')).then_some(line)))
+        {
             let command = line.split('?').next().unwrap();
             assert!(knows(command), "{command}");
         }

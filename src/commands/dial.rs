@@ -34,7 +34,8 @@ impl Target {
             Some(text) => Address::parse(text, &default).map_err(Failure::Usage)?,
             None => default,
         };
-        let sockets = address.resolve().map_err(|error| Failure::io(format_args!("cannot resolve {address}"), &error))?;
+        let sockets =
+            address.resolve().map_err(|error| Failure::io(format_args!("cannot resolve {address}"), &error))?;
         Ok(Target { address, sockets })
     }
 

@@ -190,7 +190,9 @@ pub fn settings(connections_max: usize) -> Settings {
         farewell: b"goodbye\n",
         notice: Box::new(|notice| {
             say(&match notice {
-                Notice::TurnedAway(peer) => format!("{peer}: turned away: too many connections; --max-conns allows more\n"),
+                Notice::TurnedAway(peer) => {
+                    format!("{peer}: turned away: too many connections; --max-conns allows more\n")
+                }
                 Notice::OutOfDescriptors(error) => format!(
                     "no descriptor is left for another connection ({}); waiting for one to close\n",
                     crate::failure::plain_words(error)

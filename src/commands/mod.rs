@@ -9,6 +9,9 @@ mod encode;
 mod ending;
 mod listen;
 mod media;
+mod player;
+mod recording;
+mod replay;
 mod send;
 mod shared;
 mod source;
@@ -56,6 +59,7 @@ fn pages() -> Vec<Page> {
         decode::COMMAND.page(),
         send::COMMAND.page(),
         listen::COMMAND.page(),
+        replay::COMMAND.page(),
     ]
 }
 
@@ -74,7 +78,8 @@ fn run_subcommand(index: usize, arguments: Vec<OsString>) -> Exit {
         0 => run(&encode::COMMAND, arguments, encode::run),
         1 => run(&decode::COMMAND, arguments, decode::run),
         2 => run(&send::COMMAND, arguments, send::run),
-        _ => run(&listen::COMMAND, arguments, listen::run),
+        3 => run(&listen::COMMAND, arguments, listen::run),
+        _ => run(&replay::COMMAND, arguments, replay::run),
     }
 }
 

@@ -85,12 +85,18 @@ pub const COMMAND: Command<Options> = Command {
         }],
         exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer],
         examples: &[
-            Example { line: "backbox send trigger name=multiball", text: "Fires a trigger at the machine on this computer." },
+            Example {
+                line: "backbox send trigger name=multiball",
+                text: "Fires a trigger at the machine on this computer.",
+            },
             Example {
                 line: "backbox send -a pinball.local switch name=s_start state:=1",
                 text: "Closes a switch of a machine elsewhere; its state is a number.",
             },
-            Example { line: "backbox send --retry 30s < game.bcp", text: "Sends what the dialler of a recorded session sent." },
+            Example {
+                line: "backbox send --retry 30s < game.bcp",
+                text: "Sends what the dialler of a recorded session sent.",
+            },
         ],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7)],
     },
@@ -309,7 +315,11 @@ impl Sender<'_> {
                 Item::Wrong { number, why } => console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
                 Item::Message { number, line, whole } => {
                     if let Err(misuse) = conversation.say(&command(line)) {
-                        console.complain(Exit::No, format_args!("<stdin>:{number}"), format_args!("not sent: {misuse}"));
+                        console.complain(
+                            Exit::No,
+                            format_args!("<stdin>:{number}"),
+                            format_args!("not sent: {misuse}"),
+                        );
                         self.complete = true;
                         break;
                     }

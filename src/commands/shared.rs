@@ -103,12 +103,11 @@ pub trait HasDialling: Sized + 'static {
 
 impl<T: HasDialling> Flag<T> {
     /// `--retry`.
-    pub const RETRY: Flag<T> =
-        Flag::value("retry", "DURATION", "keep dialling for so long", |o: &mut T, value| {
-            o.dialling().retry = duration::parse(&text(value)?)?;
-            Ok(())
-        })
-        .more("Every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare number is seconds.");
+    pub const RETRY: Flag<T> = Flag::value("retry", "DURATION", "keep dialling for so long", |o: &mut T, value| {
+        o.dialling().retry = duration::parse(&text(value)?)?;
+        Ok(())
+    })
+    .more("Every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare number is seconds.");
 }
 
 /// Options that can ask for the traffic to be shown.

@@ -180,7 +180,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_says_why_and_shows_the_forms() {
-        for text in ["", ":", "game:", "game:abc", "game:70000", "70000", "[::1", "[::1]5050", "a b:1", "tcp://game:1", "a:-1"] {
+        for text in
+            ["", ":", "game:", "game:abc", "game:70000", "70000", "[::1", "[::1]5050", "a b:1", "tcp://game:1", "a:-1"]
+        {
             check(text, &format!("{text} is no address ("));
         }
         let why = Address::parse("game:abc", &Address::new("localhost", 1)).unwrap_err();

@@ -23,7 +23,9 @@ struct Place {
 #[derive(Debug)]
 enum Kind {
     /// A message whose line without LF has this length.
-    Message { line: usize },
+    Message {
+        line: usize,
+    },
     Ignored,
     Bad(Fault),
 }

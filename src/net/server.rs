@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::connection::{self, Connection, FINISH_TIME, Left, Report};
-use super::wait::{self, Output, Poll, Stop, Wake, Woken};
+use super::wait::{self, Output, Poll, Stop, Stopper, Wake, Woken};
 use crate::framing::{Frame, Framing};
 
 /// How many chunks may wait for the printer before readers wait too.
@@ -75,7 +75,7 @@ pub struct Settings {
     /// What each peer is told when the server ends.
     pub farewell: &'static [u8],
     /// Who hears the supervisor's notices.
-    pub notice: Box<dyn FnMut(Notice<'_>)>,
+    pub notice: Box<dyn FnMut(Notice<'_>) + Send>,
 }
 
 /// Why a server ended.
@@ -93,6 +93,21 @@ pub enum Ended {
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+}
+
+/// A server in a thread of its own.
+#[derive(Debug)]
+pub struct Background<H> {
+    stopper: Stopper,
+    thread: thread::JoinHandle<io::Result<(Ended, Option<H>)>>,
+}
+
+impl<H> Background<H> {
+    /// Stops the server and waits until it has said farewell, which takes a second at most; the host comes back.
+    pub fn stop(self) -> Option<H> {
+        drop(self.stopper);
+        self.thread.join().ok().and_then(Result::ok).and_then(|(_, host)| host)
+    }
 }
 
 struct Supervisor<'a> {
@@ -125,6 +140,17 @@ impl Server {
     /// What the system says.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Serves in a thread of its own until the handle that comes back is stopped.
+    ///
+    /// # Errors
+    /// The system gives no pipe or thread.
+    pub fn in_background<H: Host>(self, settings: Settings, host: H) -> io::Result<Background<H>> {
+        let (stop, stopper) = wait::stop_pair()?;
+        let serve = move || self.run(settings, host, &stop, None);
+        let thread = thread::Builder::new().name("supervisor".to_owned()).spawn(serve)?;
+        Ok(Background { stopper, thread })
     }
 
     /// Serves until the stop, until the host says so, or until `output`'s reader has gone; then says farewell. The host comes

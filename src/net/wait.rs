@@ -54,7 +54,11 @@ impl Stop {
             // Actions run in the order of their registration: the way out must look before the flag is raised.
             signal_hook::flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&came))?;
             signal_hook::flag::register(number, Arc::clone(&came))?;
-            signal_hook::flag::register_usize(number, Arc::clone(&signal), usize::try_from(number).unwrap_or_default())?;
+            signal_hook::flag::register_usize(
+                number,
+                Arc::clone(&signal),
+                usize::try_from(number).unwrap_or_default(),
+            )?;
             signal_hook::low_level::pipe::register(number, other.try_clone()?)?;
         }
         Ok(Stop { pipe, signal })
@@ -265,10 +269,7 @@ impl<'a> Poll<'a> {
 }
 
 fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: duration.subsec_nanos().into(),
-    }
+    Timespec { tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), tv_nsec: duration.subsec_nanos().into() }
 }
 
 /// Connects to one address until `until`; a stop ends the attempt with [`io::ErrorKind::Interrupted`].
