@@ -282,10 +282,7 @@ impl Dialogue<'_> {
                 self.hear(script);
             }
             Err(error) if is_passing(&error) => {}
-            Err(error) => {
-                self.ended.noticed = true;
-                self.lost(error);
-            }
+            Err(error) => self.lost(error),
         }
     }
 
@@ -319,15 +316,17 @@ impl Dialogue<'_> {
         }
     }
 
-    /// The connection is of no more use. It counts as lost unless everything was said: some peers close on reading a
-    /// message and answer the goodbye behind it with a reset.
+    /// The connection is of no more use. It counts as lost unless everything was said and the peer has said something: some
+    /// peers close on reading a message and answer the goodbye behind it with a reset, but one that only resets has
+    /// thrown away what it was sent.
     fn lost(&mut self, error: io::Error) {
         self.peer_closed = true;
         self.ended.unfinished = self.framer.unread().to_vec();
-        let all_said = self.ended.unsent == 0 && self.outbox.is_empty();
+        let all_said = self.ended.unsent == 0 && self.outbox.is_empty() && self.ended.noticed;
         if !all_said || matches!(self.phase, Phase::Talking) {
             self.end(Reason::Lost(error));
         }
+        self.ended.noticed = true;
         self.close();
     }
 
