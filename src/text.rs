@@ -11,12 +11,20 @@ pub const fn is_white(byte: u8) -> bool {
 }
 
 /// `bytes` without white space at either end.
-pub fn trim(bytes: &[u8]) -> &[u8] {
-    let Some(first) = bytes.iter().position(|&b| !is_white(b)) else {
-        return &[];
-    };
-    let last = bytes.iter().rposition(|&b| !is_white(b)).unwrap_or(first);
-    bytes.get(first..=last).unwrap_or_default()
+pub fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = bytes {
+        if !is_white(*first) {
+            break;
+        }
+        bytes = rest;
+    }
+    while let [rest @ .., last] = bytes {
+        if !is_white(*last) {
+            break;
+        }
+        bytes = rest;
+    }
+    bytes
 }
 
 /// Whether a control character (C0, DEL, C1) would reach a terminal with this character.

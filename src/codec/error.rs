@@ -42,6 +42,8 @@ pub enum Reason {
     Twice,
     /// A member of a message in JSON that has no meaning (section 4).
     UnknownKey,
+    /// A member of a message in JSON that is there twice.
+    KeyTwice,
     /// A message in JSON without its `command`.
     MissingCommand,
     /// `command` or `bytes` that is no string.
@@ -88,6 +90,7 @@ impl fmt::Display for Malformed {
             Reason::NoJson => write!(f, "nothing follows json=; the parameters are written {{\"name\": value}}"),
             Reason::Twice => write!(f, "given twice"),
             Reason::UnknownKey => write!(f, "unknown key {text}; a message has command, params and bytes"),
+            Reason::KeyTwice => write!(f, "command, params, bytes or meta is there a second time, with {text}"),
             Reason::MissingCommand => write!(f, "no command in the message: write {{\"command\":\"NAME\"}}"),
             Reason::NotAString => write!(f, "{text} is no string"),
             Reason::Base64 => write!(f, "{text} is no standard base64 with padding"),

@@ -1,5 +1,6 @@
 //! The scanner: JSON text in, the same text in the one spelling of section 4 out, in one pass and without a tree.
 //!
+//! The work is done by a [`Pen`]; here are its beginning and its end, its room, and what is said when it stops.
 //! It reads RFC 8259 and `NaN`, `Infinity`, `-Infinity`, keeps every digit of every number, and refuses what section 1
 //! refuses: raw control characters, lone surrogates, trailing commas, more than 128 levels. What a member means is its
 //! caller's business.
@@ -7,9 +8,7 @@
 use std::fmt;
 
 use super::error::too_deep;
-use super::number::json_number;
-use super::spell::{copy_plain, push_char, push_text, push_unit};
-use crate::limits::JSON_LEVELS_MAX;
+use super::pen::{Pen, Stop, Stroke};
 use crate::text::shown;
 
 /// Where and why a text is no JSON.
@@ -76,287 +75,122 @@ impl fmt::Display for JsonError {
     }
 }
 
-/// What a scan gives. The fault alone is as small as a byte, which every value on the way pays for; where it happened
-/// is known to the scanner, which has stopped there: [`Scanner::error`].
-pub type Scan<T> = Result<T, JsonFault>;
+/// What a scan gives: where it went wrong is known to the scanner, which has stopped there.
+pub type Scan<T> = Result<T, JsonError>;
+
+/// Room to write into. It keeps its size from message to message, and what is written over again is never cleared.
+#[derive(Clone, Debug, Default)]
+pub struct Room(Vec<u8>);
+
+impl Room {
+    /// At least `bytes` of room. New room comes zeroed from the system and costs memory only where it is used.
+    fn of(&mut self, bytes: usize) -> &mut [u8] {
+        if self.0.len() < bytes {
+            self.0 = vec![0; bytes.max(self.0.len().saturating_mul(2))];
+        }
+        &mut self.0
+    }
+
+    /// What was written.
+    fn written(&self, bytes: usize) -> &[u8] {
+        self.0.get(..bytes).unwrap_or_default()
+    }
+}
 
 /// Reads JSON from the front of a text that is UTF-8.
 #[derive(Debug)]
 pub struct Scanner<'t> {
     text: &'t [u8],
-    at: usize,
+    rest: &'t [u8],
     nan: bool,
+    room: Room,
 }
 
 impl<'t> Scanner<'t> {
-    /// A scanner at the start of `text`; `nan` says whether NaN and the infinities are numbers.
-    pub fn new(text: &'t [u8], nan: bool) -> Scanner<'t> {
-        Scanner { text, at: 0, nan }
+    /// A scanner at the start of `text`; `nan` says whether NaN and the infinities are numbers. It writes into `room`.
+    pub fn new(text: &'t [u8], nan: bool, room: Room) -> Scanner<'t> {
+        Scanner { text, rest: text, nan, room }
+    }
+
+    /// The room, for the next scanner.
+    pub fn into_room(self) -> Room {
+        self.room
     }
 
     /// What is left to read.
     pub fn rest(&self) -> &'t [u8] {
-        self.text.get(self.at..).unwrap_or_default()
+        self.rest
     }
 
-    /// Passes over JSON's white space, which is fewer characters than BCP's.
+    /// Passes over JSON's white space.
     pub fn skip_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at += 1;
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
+            self.rest = rest;
         }
     }
 
     /// The end of the text: nothing but white space may follow.
     pub fn end(&mut self) -> Scan<()> {
         self.skip_space();
-        if self.at < self.text.len() { self.fail(JsonFault::Trailing) } else { Ok(()) }
+        if self.rest.is_empty() { Ok(()) } else { Err(self.error(JsonFault::Trailing)) }
     }
 
     /// Respells the value that begins here; `levels` is how many lists and objects are open around it.
-    pub fn value(&mut self, levels: usize, out: &mut Vec<u8>) -> Scan<()> {
-        self.skip_space();
-        match self.peek() {
-            Some(b'"') => self.string(out),
-            Some(b'{') => self.object(levels, out),
-            Some(b'[') => self.list(levels, out),
-            Some(b'0'..=b'9' | b'-') => self.number(out),
-            Some(b't') => self.word(b"true", out),
-            Some(b'f') => self.word(b"false", out),
-            Some(b'n') => self.word(b"null", out),
-            Some(b'N') => self.not_finite(b"NaN", out),
-            Some(b'I') => self.not_finite(b"Infinity", out),
-            Some(_) => self.fail(JsonFault::Value),
-            None => self.fail(JsonFault::CutShort),
-        }
+    pub fn value(&mut self, levels: usize) -> Scan<&[u8]> {
+        self.draw(|pen| pen.value(levels))
     }
 
-    /// Respells a member's name, without its quotes, and passes over the colon behind it.
-    pub fn name(&mut self, out: &mut Vec<u8>) -> Scan<()> {
-        match self.peek() {
-            Some(b'"') => {
-                self.at += 1;
-                self.inside(out)?;
-            }
-            Some(_) => return self.fail(JsonFault::Name),
-            None => return self.fail(JsonFault::CutShort),
-        }
-        self.skip_space();
-        match self.peek() {
-            Some(b':') => self.at += 1,
-            Some(_) => return self.fail(JsonFault::Colon),
-            None => return self.fail(JsonFault::CutShort),
-        }
-        self.skip_space();
-        Ok(())
+    /// Respells the name that begins here, with its quotes and the colon behind it.
+    pub fn name(&mut self) -> Scan<&[u8]> {
+        self.draw(|pen| pen.name(false).map(|_| ()))
     }
 
-    /// Passes over the `{` that begins here, if there is a level left for it; whether the object has a member.
-    ///
-    /// Members are gone through by hand, so that each caller does with them what it wants:
-    /// `let mut more = scanner.open_object(levels)?; while more { …; more = scanner.next_member()? }`.
-    pub fn open_object(&mut self, levels: usize) -> Scan<bool> {
-        self.open(levels, b'}')
+    /// Passes over the `{` that begins here; whether the object has a member.
+    pub fn open_object(&mut self) -> Scan<bool> {
+        let Some(inside) = self.rest.strip_prefix(b"{") else { return Err(self.error(JsonFault::Value)) };
+        self.rest = inside;
+        self.skip_space();
+        let behind = self.rest.strip_prefix(b"}");
+        self.rest = behind.unwrap_or(self.rest);
+        Ok(behind.is_none())
     }
 
     /// Behind a member's value: whether another member follows. The closing bracket is passed over.
     pub fn next_member(&mut self) -> Scan<bool> {
-        self.next(b'}')
+        let mark = self.draw(|pen| pen.next(b'}').map(|_| ()))?;
+        Ok(mark == b",")
     }
 
-    fn object(&mut self, levels: usize, out: &mut Vec<u8>) -> Scan<()> {
-        let mut more = self.open_object(levels)?;
-        if !more {
-            out.extend_from_slice(b"{}");
-            return Ok(());
-        }
-        out.push(b'{');
-        while more {
-            out.push(b'"');
-            self.name(out)?;
-            out.extend_from_slice(b"\":");
-            self.value(levels + 1, out)?;
-            more = self.next_member()?;
-            out.push(if more { b',' } else { b'}' });
-        }
-        Ok(())
-    }
-
-    fn list(&mut self, levels: usize, out: &mut Vec<u8>) -> Scan<()> {
-        let mut more = self.open(levels, b']')?;
-        if !more {
-            out.extend_from_slice(b"[]");
-            return Ok(());
-        }
-        out.push(b'[');
-        while more {
-            self.value(levels + 1, out)?;
-            more = self.next(b']')?;
-            out.push(if more { b',' } else { b']' });
-        }
-        Ok(())
-    }
-
-    /// Passes over an opening bracket; whether anything but its closing one follows.
-    fn open(&mut self, levels: usize, close: u8) -> Scan<bool> {
-        if levels >= JSON_LEVELS_MAX {
-            return self.fail(JsonFault::TooDeep);
-        }
-        self.at += 1;
-        self.skip_space();
-        let empty = self.peek() == Some(close);
-        self.at += usize::from(empty);
-        Ok(!empty)
-    }
-
-    /// Passes over a comma and says `true`, or over the closing bracket and says `false`.
-    fn next(&mut self, close: u8) -> Scan<bool> {
-        self.skip_space();
-        match self.peek() {
-            Some(b',') => {
-                self.at += 1;
-                self.skip_space();
-                if self.peek() == Some(close) { self.fail(JsonFault::TrailingComma) } else { Ok(true) }
-            }
-            Some(byte) if byte == close => {
-                self.at += 1;
-                Ok(false)
-            }
-            Some(_) => self.fail(JsonFault::Comma),
-            None => self.fail(JsonFault::CutShort),
-        }
-    }
-
-    fn string(&mut self, out: &mut Vec<u8>) -> Scan<()> {
-        out.push(b'"');
-        self.at += 1;
-        self.inside(out)?;
-        out.push(b'"');
-        Ok(())
-    }
-
-    /// Respells a string behind its opening quote, and passes over the closing one.
-    fn inside(&mut self, out: &mut Vec<u8>) -> Scan<()> {
+    /// Respells with a pen from here on, and gives what it wrote. Text whose spelling is longer than itself does not fit
+    /// at first; it is respelled with room for the worst, which is `\uXXXX` for every byte.
+    #[inline(always)]
+    pub(super) fn draw(&mut self, mut draw: impl FnMut(&mut Pen<'t, '_>) -> Stroke<()>) -> Scan<&[u8]> {
+        const SLACK_BYTES: usize = 64;
+        let mut wanted = self.rest.len().saturating_add(SLACK_BYTES);
         loop {
-            self.at += copy_plain(self.rest(), out);
-            match self.rest() {
-                [b'"', ..] => {
-                    self.at += 1;
-                    return Ok(());
+            let room = self.room.of(wanted);
+            let enough = room.len() >= self.rest.len().saturating_mul(6).saturating_add(SLACK_BYTES);
+            let mut pen = Pen { rest: self.rest, room, written: 0, nan: self.nan };
+            match draw(&mut pen) {
+                Ok(()) => {
+                    let written = pen.written;
+                    self.rest = pen.rest;
+                    return Ok(self.room.written(written));
                 }
-                [b'\\', ..] => self.escape(out)?,
-                [0..0x20, ..] => return self.fail(JsonFault::RawControl),
-                [0x7f, ..] => {
-                    push_unit(0x7f, out);
-                    self.at += 1;
+                Err(Stop::Full) if !enough => wanted = wanted.saturating_mul(6),
+                Err(Stop::Full) => return Err(self.error(JsonFault::CutShort)),
+                Err(Stop::Fault(fault, left)) => {
+                    self.rest = self.text.get(self.text.len().saturating_sub(left)..).unwrap_or_default();
+                    return Err(self.error(fault));
                 }
-                [_, ..] => {
-                    let beyond_ascii = self.rest().iter().take_while(|b| !b.is_ascii()).count();
-                    let end = self.at + beyond_ascii;
-                    push_text(self.text.get(self.at..end).unwrap_or_default(), out);
-                    self.at = end;
-                }
-                [] => return self.fail(JsonFault::CutShort),
             }
         }
-    }
-
-    fn escape(&mut self, out: &mut Vec<u8>) -> Scan<()> {
-        let meant = match self.rest().get(1) {
-            Some(letter @ (b'"' | b'\\' | b'/')) => char::from(*letter),
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => {
-                let c = self.unicode()?;
-                push_char(c, out);
-                return Ok(());
-            }
-            Some(_) => return self.fail(JsonFault::Escape),
-            None => return self.fail(JsonFault::CutShort),
-        };
-        push_char(meant, out);
-        self.at += 2;
-        Ok(())
-    }
-
-    /// The character of one `\uXXXX`, or of two that are a surrogate pair.
-    fn unicode(&mut self) -> Scan<char> {
-        let first = self.unit(self.rest())?;
-        if let Some(c) = char::from_u32(first) {
-            self.at += 6;
-            return Ok(c);
-        }
-        let behind = self.rest().get(6..).unwrap_or_default();
-        if first < 0xdc00 && behind.starts_with(b"\\u") {
-            let second = self.unit(behind)?;
-            if let Some(Ok(c)) = char::decode_utf16([first as u16, second as u16]).next() {
-                self.at += 12;
-                return Ok(c);
-            }
-        }
-        self.fail(JsonFault::Surrogate)
-    }
-
-    /// The number of the `\uXXXX` with which `text` begins.
-    fn unit(&self, text: &[u8]) -> Scan<u32> {
-        let digits = text.get(2..6).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let hex = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        hex.and_then(|hex| u32::from_str_radix(hex, 16).ok()).map_or_else(|| self.fail(JsonFault::Escape), Ok)
-    }
-
-    fn number(&mut self, out: &mut Vec<u8>) -> Scan<()> {
-        if self.rest().starts_with(b"-I") {
-            return self.not_finite(b"-Infinity", out);
-        }
-        let length = json_number(self.rest()).map_or_else(|| self.fail(JsonFault::Number), Ok)?;
-        let digits = self.rest().get(..length).unwrap_or_default();
-        match memchr::memchr(b'+', digits) {
-            // The + of an exponent is dropped: it is a space to some peers (section 4).
-            Some(plus) => {
-                out.extend_from_slice(digits.get(..plus).unwrap_or_default());
-                out.extend_from_slice(digits.get(plus + 1..).unwrap_or_default());
-            }
-            None => out.extend_from_slice(digits),
-        }
-        self.at += length;
-        // A digit here means a leading zero, as in 01.
-        if self.peek().is_some_and(|b| b.is_ascii_digit()) { self.fail(JsonFault::Number) } else { Ok(()) }
-    }
-
-    fn not_finite(&mut self, word: &[u8], out: &mut Vec<u8>) -> Scan<()> {
-        let start = self.at;
-        self.word(word, out)?;
-        if self.nan {
-            return Ok(());
-        }
-        self.at = start;
-        self.fail(JsonFault::Nan)
-    }
-
-    fn word(&mut self, word: &[u8], out: &mut Vec<u8>) -> Scan<()> {
-        if !self.rest().starts_with(word) {
-            return self.fail(JsonFault::Value);
-        }
-        self.at += word.len();
-        out.extend_from_slice(word);
-        Ok(())
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
     }
 
     /// What is wrong, with its place: where the scanner stopped.
     #[cold]
-    pub fn error(&self, fault: JsonFault) -> JsonError {
-        JsonError { at: self.at, fault, found: shown(self.rest()) }
-    }
-
-    #[cold]
-    fn fail<T>(&self, fault: JsonFault) -> Scan<T> {
-        Err(if self.at >= self.text.len() { JsonFault::CutShort } else { fault })
+    fn error(&self, fault: JsonFault) -> JsonError {
+        JsonError { at: self.text.len() - self.rest.len(), fault, found: shown(self.rest) }
     }
 }
 

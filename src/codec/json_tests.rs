@@ -1,11 +1,12 @@
 //! The scanner against hand-made cases, and against serde_json on random and on broken JSON.
 
 use super::*;
+use crate::limits::JSON_LEVELS_MAX;
 
 fn respell(text: &str) -> Result<String, JsonFault> {
-    let mut scanner = Scanner::new(text.as_bytes(), true);
-    let mut out = Vec::new();
-    scanner.value(0, &mut out).and_then(|()| scanner.end())?;
+    let mut scanner = Scanner::new(text.as_bytes(), true, Room::default());
+    let out = scanner.value(0).map(<[u8]>::to_vec).map_err(|e| e.fault)?;
+    scanner.end().map_err(|e| e.fault)?;
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -71,9 +72,8 @@ fn each_fault_has_a_text_that_shows_it() {
     ] {
         assert_eq!(respell(text), Err(fault), "{text}");
     }
-    let mut strict = Scanner::new(b"[1, -Infinity]", false);
-    let fault = strict.value(0, &mut Vec::new()).unwrap_err();
-    assert_eq!((fault, strict.error(fault).at), (Nan, 4));
+    let mut strict = Scanner::new(b"[1, -Infinity]", false, Room::default());
+    assert_eq!(strict.value(0).map_err(|e| (e.fault, e.at)), Err((Nan, 4)));
 }
 
 #[test]

@@ -3,18 +3,39 @@
 use base64::Engine as _;
 
 use super::error::{Malformed, Reason};
-use super::json::{JsonFault, Scanner};
+use super::json::{JsonError, Scanner};
 use super::line::no_object;
-use super::parts::{Parts, Reading, Repeats, Spelled};
+use super::parts::{Kind, Parts, Reading, Repeats, Spelled};
 use crate::text::trim;
 
-/// The members of a message seen so far; each may be there once.
+/// What was seen of a message so far; each may be there once.
 #[derive(Default)]
 struct Seen {
-    command: Option<Vec<u8>>,
+    command: bool,
     params: bool,
     payload: Option<Vec<u8>>,
     meta: bool,
+}
+
+/// The members that a message has.
+#[derive(Clone, Copy)]
+enum Key {
+    Command,
+    Params,
+    Bytes,
+    Meta,
+}
+
+impl Key {
+    fn of(spelled: &[u8]) -> Option<Key> {
+        match spelled {
+            b"\"command\":" => Some(Key::Command),
+            b"\"params\":" => Some(Key::Params),
+            b"\"bytes\":" => Some(Key::Bytes),
+            b"\"meta\":" => Some(Key::Meta),
+            _ => None,
+        }
+    }
 }
 
 impl Parts {
@@ -43,26 +64,24 @@ impl Parts {
             return Err(Malformed::message(line, Reason::NotUtf8));
         }
         let mut seen = Seen::default();
-        let mut scanner = Scanner::new(line, reading.nan);
+        let mut scanner = Scanner::new(line, reading.nan, std::mem::take(&mut self.room));
         scanner.skip_space();
         if !scanner.rest().starts_with(b"{") {
             return Err(Malformed::message(line, no_object(&mut scanner)));
         }
-        // The command may come behind the parameters, so it is put in front of them at the end.
         self.begin(b"");
-        let mut more = scanner.open_object(0).map_err(|fault| no_json(&scanner, fault))?;
+        self.object.push(b'}');
+        let mut more = scanner.open_object()?;
         while more {
             self.read_key(&mut scanner, &mut seen, reading, payload_bytes_max)?;
-            more = scanner.next_member().map_err(|fault| no_json(&scanner, fault))?;
+            more = scanner.next_member()?;
         }
-        scanner.end().map_err(|fault| no_json(&scanner, fault))?;
-        let command = seen.command.ok_or_else(|| Malformed::message(b"", Reason::MissingCommand))?;
-        let command = trim(&command);
-        if command.is_empty() {
+        scanner.end()?;
+        self.room = scanner.into_room();
+        if self.command.is_empty() {
             return Err(Malformed::message(line, Reason::MissingCommand));
         }
-        self.set_command(command, reading.keep_case);
-        self.finish(Repeats::Refused)?;
+        self.settle_repeats(Repeats::Refused)?;
         Ok(seen.payload)
     }
 
@@ -73,45 +92,50 @@ impl Parts {
         reading: &Reading,
         payload_bytes_max: usize,
     ) -> Result<(), Malformed> {
-        let mut key = Vec::new();
-        scanner.name(&mut key).map_err(|fault| no_json(scanner, fault))?;
-        let first = match key.as_slice() {
-            b"command" => {
-                let command = Spelled(&read_string(scanner, b"command")?).text().into_owned();
-                seen.command.replace(command.into_bytes()).is_none()
-            }
-            b"params" => {
-                if !scanner.rest().starts_with(b"{") {
-                    let rest = scanner.rest();
-                    scanner.value(1, &mut Vec::new()).map_err(|fault| no_json(scanner, fault))?;
-                    return Err(Malformed::parameter(b"params", rest, Reason::NotAnObject));
-                }
-                let first = !std::mem::replace(&mut seen.params, true);
-                // The parameters' object is the first of the levels that may nest (section 1).
-                self.scan_members(scanner, 0, reading.keep_case).map_err(|fault| no_json(scanner, fault))?;
-                first
-            }
-            b"bytes" => {
-                let text = read_string(scanner, b"bytes")?;
-                let text = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
-                seen.payload.replace(decode_base64(text, payload_bytes_max)?).is_none()
-            }
-            b"meta" => {
-                scanner.value(0, &mut Vec::new()).map_err(|fault| no_json(scanner, fault))?;
-                !std::mem::replace(&mut seen.meta, true)
-            }
-            _ => return Err(Malformed::message(&key, Reason::UnknownKey)),
+        let spelled = scanner.name()?;
+        let Some(key) = Key::of(spelled) else {
+            return Err(Malformed::message(spelled.strip_suffix(b":").unwrap_or(spelled), Reason::UnknownKey));
         };
-        if first { Ok(()) } else { Err(Malformed::parameter(&key, b"", Reason::Twice)) }
+        scanner.skip_space();
+        let before = scanner.rest();
+        let again = match key {
+            Key::Command => {
+                let value = scanner.value(1)?;
+                let command = read_string(value).ok_or_else(|| not_a_string(b"command", before))?;
+                self.set_command(trim(command.as_bytes()), reading.keep_case);
+                std::mem::replace(&mut seen.command, true)
+            }
+            Key::Params if before.starts_with(b"{") => {
+                // The parameters' object is the first of the levels that may nest (section 1).
+                self.scan_object(scanner, reading.keep_case)?;
+                std::mem::replace(&mut seen.params, true)
+            }
+            Key::Params => {
+                scanner.value(1)?;
+                return Err(Malformed::parameter(b"params", before, Reason::NotAnObject));
+            }
+            Key::Bytes => {
+                let value = scanner.value(1)?;
+                let text = value.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
+                let text = text.ok_or_else(|| not_a_string(b"bytes", before))?;
+                seen.payload.replace(decode_base64(text, payload_bytes_max)?).is_some()
+            }
+            Key::Meta => {
+                scanner.value(0)?;
+                std::mem::replace(&mut seen.meta, true)
+            }
+        };
+        if again { Err(Malformed::message(before, Reason::KeyTwice)) } else { Ok(()) }
     }
 }
 
-/// A string's spelling, with its quotes.
-fn read_string(scanner: &mut Scanner<'_>, key: &[u8]) -> Result<Vec<u8>, Malformed> {
-    let rest = scanner.rest();
-    let mut text = Vec::new();
-    scanner.value(1, &mut text).map_err(|fault| no_json(scanner, fault))?;
-    if text.starts_with(b"\"") { Ok(text) } else { Err(Malformed::parameter(key, rest, Reason::NotAString)) }
+/// What a string means; `None` for another value.
+fn read_string(value: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
+    (Spelled(value).kind() == Kind::Text).then(|| Spelled(value).text())
+}
+
+fn not_a_string(key: &[u8], text: &[u8]) -> Malformed {
+    Malformed::parameter(key, text, Reason::NotAString)
 }
 
 fn decode_base64(text: &[u8], payload_bytes_max: usize) -> Result<Vec<u8>, Malformed> {
@@ -124,7 +148,8 @@ fn decode_base64(text: &[u8], payload_bytes_max: usize) -> Result<Vec<u8>, Malfo
     Ok(payload)
 }
 
-/// The complaint about text that is no JSON, where the scanner stopped.
-fn no_json(scanner: &Scanner<'_>, fault: JsonFault) -> Malformed {
-    Malformed { parameter: None, text: String::new(), reason: Reason::Json(scanner.error(fault)) }
+impl From<JsonError> for Malformed {
+    fn from(error: JsonError) -> Malformed {
+        Malformed { parameter: None, text: String::new(), reason: Reason::Json(error) }
+    }
 }

@@ -4,7 +4,7 @@ use memchr::memchr;
 
 use super::error::{Malformed, Reason};
 use super::escape::unescape;
-use super::json::Scanner;
+use super::json::{Room, Scanner};
 use super::number::{Float, push_float, push_integer};
 use super::parts::{Parts, Reading, Repeats};
 use super::spell::push_text;
@@ -25,29 +25,21 @@ impl Parts {
     /// assert_eq!(error.to_string(), "count: int:abc is no integer; digits follow int:, as in int:5");
     /// ```
     pub fn read_line(&mut self, line: &[u8], reading: &Reading) -> Result<(), Malformed> {
-        if std::str::from_utf8(line).is_err() {
+        // Nearly every line is ASCII, which is seen faster than that it is UTF-8.
+        if !line.is_ascii() && std::str::from_utf8(line).is_err() {
             return Err(Malformed::message(line, Reason::NotUtf8));
         }
         let (command, query) = match memchr(b'?', line) {
             Some(at) => (line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default()),
             None => (line, &line[..0]),
         };
-        self.begin_folded(trim(command), reading.keep_case);
+        self.set_command(trim(command), reading.keep_case);
         if self.spelled_command().is_empty() {
             return Err(Malformed::message(line, Reason::NoCommand));
         }
         match query.split_at_checked(5) {
             Some((name, json)) if name.eq_ignore_ascii_case(b"json=") => self.read_object(json, reading),
             _ => self.read_query(query, reading),
-        }
-    }
-
-    /// Begins a message with a trimmed command, folded unless `keep_case`.
-    pub(super) fn begin_folded(&mut self, command: &[u8], keep_case: bool) {
-        if keep_case || !command.iter().any(u8::is_ascii_uppercase) {
-            self.begin(command);
-        } else {
-            self.begin(&command.to_ascii_lowercase());
         }
     }
 
@@ -66,8 +58,7 @@ impl Parts {
             None => return Err(Malformed::parameter(b"json", b"", Reason::NoJson)),
             Some(b'{') => {}
             Some(_) => {
-                let mut scanner = Scanner::new(&decoded, true);
-                let reason = no_object(&mut scanner);
+                let reason = no_object(&mut Scanner::new(&decoded, true, Room::default()));
                 return Err(Malformed::parameter(b"json", text, reason));
             }
         }
@@ -75,32 +66,18 @@ impl Parts {
     }
 
     fn read_members(&mut self, json: &[u8], reading: &Reading) -> Result<(), Malformed> {
-        let mut scanner = Scanner::new(json, reading.nan);
+        let mut scanner = Scanner::new(json, reading.nan, std::mem::take(&mut self.room));
         scanner.skip_space();
-        self.scan_members(&mut scanner, 0, reading.keep_case)
+        self.scan_object(&mut scanner, reading.keep_case)
             .and_then(|()| scanner.end())
-            .map_err(|fault| Malformed::parameter(b"json", json, Reason::Json(scanner.error(fault))))?;
-        self.finish(Repeats::LastWins)
-    }
-
-    /// The members of the object at the scanner, each as a parameter.
-    pub(super) fn scan_members(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        levels: usize,
-        keep_case: bool,
-    ) -> super::json::Scan<()> {
-        let mut more = scanner.open_object(levels)?;
-        while more {
-            self.push_spelled_name(keep_case, |out| scanner.name(out))?;
-            self.push_value(|out| scanner.value(levels + 1, out))?;
-            more = scanner.next_member()?;
-        }
-        Ok(())
+            .map_err(|error| Malformed::parameter(b"json", json, Reason::Json(error)))?;
+        self.room = scanner.into_room();
+        self.settle_repeats(Repeats::LastWins)
     }
 
     /// The parameters of a plain query.
     fn read_query(&mut self, query: &[u8], reading: &Reading) -> Result<(), Malformed> {
+        self.open_object();
         let mut rest = query;
         while !rest.is_empty() {
             let piece = match memchr(b'&', rest) {
@@ -140,9 +117,9 @@ impl Parts {
 
 /// Why what stands at the scanner is no object: it is no JSON, or another value.
 pub(super) fn no_object(scanner: &mut Scanner<'_>) -> Reason {
-    match scanner.value(0, &mut Vec::new()).and_then(|()| scanner.end()) {
+    match scanner.value(0).map(|_| ()).and_then(|()| scanner.end()) {
         Ok(()) => Reason::NotAnObject,
-        Err(fault) => Reason::Json(scanner.error(fault)),
+        Err(error) => Reason::Json(error),
     }
 }
 

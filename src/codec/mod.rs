@@ -25,6 +25,7 @@ mod jsonl;
 mod line;
 mod number;
 mod parts;
+mod pen;
 mod spell;
 mod tree;
 

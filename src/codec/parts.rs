@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use super::error::{Malformed, Reason};
+use super::json::{JsonError, Room, Scan, Scanner};
 use super::spell::{push_meaning, push_text};
 use crate::limits::NAMES_COMPARED_MAX;
+use crate::text::trim;
 
 /// How a message is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,20 +77,20 @@ impl<'p> Spelled<'p> {
     /// The text of the value (section 6): the string itself, else its JSON.
     pub fn text(self) -> Cow<'p, str> {
         match self.0 {
-            [b'"', inside @ .., b'"'] => meaning(inside),
+            [b'"', inside @ .., b'"'] => Spelled::inside(inside),
             json => String::from_utf8_lossy(json),
         }
     }
-}
 
-/// What the inside of a JSON string means; borrowed where nothing is escaped.
-fn meaning(spelled: &[u8]) -> Cow<'_, str> {
-    if memchr::memchr(b'\\', spelled).is_none() {
-        return String::from_utf8_lossy(spelled);
+    /// What the inside of a string means; borrowed where nothing is escaped.
+    pub(super) fn inside(spelled: &[u8]) -> Cow<'_, str> {
+        if memchr::memchr(b'\\', spelled).is_none() {
+            return String::from_utf8_lossy(spelled);
+        }
+        let mut out = Vec::with_capacity(spelled.len());
+        push_meaning(spelled, &mut out);
+        Cow::Owned(String::from_utf8_lossy(&out).into_owned())
     }
-    let mut out = Vec::with_capacity(spelled.len());
-    push_meaning(spelled, &mut out);
-    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }
 
 /// One parameter of a message.
@@ -101,7 +104,7 @@ pub struct Param<'p> {
 impl<'p> Param<'p> {
     /// Its name, trimmed and folded as the message was read.
     pub fn name(self) -> Cow<'p, str> {
-        meaning(self.spelled_name)
+        Spelled::inside(self.spelled_name)
     }
 
     /// Its name as the inside of a JSON string.
@@ -110,9 +113,10 @@ impl<'p> Param<'p> {
     }
 }
 
-/// Where one parameter stands in the text.
+/// Where one parameter stands in the object.
 #[derive(Clone, Debug)]
 struct Place {
+    /// Its name, without the quotes.
     name: Range<usize>,
     value: Range<usize>,
 }
@@ -123,10 +127,62 @@ struct Place {
 /// is one text, so what is equal is equal to the byte. A payload is not kept here: it stays where framing found it.
 #[derive(Clone, Debug, Default)]
 pub struct Parts {
-    /// The command's spelling, directly followed by the parameters' object.
-    text: Vec<u8>,
-    command_end: usize,
+    pub(super) command: Vec<u8>,
+    pub(super) object: Vec<u8>,
+    index: Index,
+    pub(super) room: Room,
+}
+
+/// The places of the parameters, and whether two may have one name.
+#[derive(Clone, Debug, Default)]
+struct Index {
     places: Vec<Place>,
+    seen: SeenNames,
+    may_repeat: bool,
+}
+
+impl Index {
+    fn clear(&mut self) {
+        self.places.clear();
+        self.seen = SeenNames::default();
+        self.may_repeat = false;
+    }
+
+    /// Notes a name in `text`, its quotes at both ends of `quoted`; its value is not there yet.
+    #[inline]
+    fn add(&mut self, text: &[u8], quoted: Range<usize>) {
+        let name = quoted.start + 1..quoted.end.saturating_sub(1);
+        self.may_repeat |= !self.seen.is_new(text.get(name.clone()).unwrap_or_default());
+        self.places.push(Place { name, value: quoted.end + 1..quoted.end + 1 });
+    }
+
+    /// Notes where the value of the last name ends.
+    #[inline]
+    fn end_value(&mut self, end: usize) {
+        if let Some(place) = self.places.last_mut() {
+            place.value.end = end;
+        }
+    }
+}
+
+/// A bit for each name seen, by its length and its ends. Two names may share a bit; a name whose bit is free is new,
+/// and that spares nearly every message from having its names compared.
+#[derive(Clone, Copy, Debug, Default)]
+struct SeenNames(u64);
+
+impl SeenNames {
+    /// Whether the name is certainly new.
+    fn is_new(&mut self, name: &[u8]) -> bool {
+        let ends = match name {
+            [first, .., last] => usize::from(*first) * 7 + usize::from(*last) * 31,
+            [only] => usize::from(*only),
+            [] => 0,
+        };
+        let bit = 1 << ((name.len() + ends) % 64);
+        let is_new = self.0 & bit == 0;
+        self.0 |= bit;
+        is_new
+    }
 }
 
 impl Parts {
@@ -137,17 +193,18 @@ impl Parts {
 
     /// The command, trimmed and folded as it was read.
     pub fn command(&self) -> Cow<'_, str> {
-        meaning(self.spelled_command())
+        Spelled::inside(&self.command)
     }
 
     /// The command as the inside of a JSON string.
     pub fn spelled_command(&self) -> &[u8] {
-        self.slice(&(0..self.command_end))
+        &self.command
     }
 
     /// The parameters in their order.
     pub fn params(&self) -> impl ExactSizeIterator<Item = Param<'_>> {
-        self.places
+        self.index
+            .places
             .iter()
             .map(|place| Param { spelled_name: self.slice(&place.name), value: Spelled(self.slice(&place.value)) })
     }
@@ -161,15 +218,15 @@ impl Parts {
 
     /// The parameters as one JSON object.
     pub fn object(&self) -> &[u8] {
-        self.text.get(self.command_end..).unwrap_or_default()
+        &self.object
     }
 
     /// Appends the JSON form of section 4, without LF; a payload becomes standard base64.
     pub fn write_json(&self, payload: Option<&[u8]>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"command\":\"");
-        out.extend_from_slice(self.spelled_command());
+        out.extend_from_slice(&self.command);
         out.extend_from_slice(b"\",\"params\":");
-        out.extend_from_slice(self.object());
+        out.extend_from_slice(&self.object);
         if let Some(bytes) = payload {
             out.extend_from_slice(b",\"bytes\":\"");
             push_base64(bytes, out);
@@ -180,81 +237,68 @@ impl Parts {
 
     /// Begins a message with this command, as it is meant.
     pub fn begin(&mut self, command: &[u8]) {
-        self.text.clear();
-        self.places.clear();
-        push_text(command, &mut self.text);
-        self.command_end = self.text.len();
-        self.text.push(b'{');
+        self.set_command(command, true);
+        self.open_object();
     }
 
-    /// Puts the command, trimmed and folded unless `keep_case`, in front of parameters that came before it.
+    /// Says what the command is, folded unless `keep_case`.
     pub(super) fn set_command(&mut self, command: &[u8], keep_case: bool) {
-        let mut spelled = Vec::with_capacity(command.len());
-        push_name(command, keep_case, &mut spelled);
-        let moved = spelled.len();
-        self.text.splice(..self.command_end, spelled);
-        for place in &mut self.places {
-            place.name = place.name.start - self.command_end + moved..place.name.end - self.command_end + moved;
-            place.value = place.value.start - self.command_end + moved..place.value.end - self.command_end + moved;
-        }
-        self.command_end = moved;
+        self.command.clear();
+        push_name(command, keep_case, &mut self.command);
+    }
+
+    /// Begins the parameters.
+    pub(super) fn open_object(&mut self) {
+        self.index.clear();
+        self.object.clear();
+        self.object.push(b'{');
     }
 
     /// Begins a parameter: its name, trimmed, and folded unless `keep_case`.
     pub fn push_name(&mut self, name: &[u8], keep_case: bool) {
-        let start = self.open_name();
-        push_name(crate::text::trim(name), keep_case, &mut self.text);
-        self.close_name(start);
+        if !self.index.places.is_empty() {
+            self.object.push(b',');
+        }
+        let start = self.object.len();
+        self.object.push(b'"');
+        push_name(trim(name), keep_case, &mut self.object);
+        self.object.push(b'"');
+        self.index.add(&self.object, start..self.object.len());
+        self.object.push(b':');
     }
 
-    /// Begins a parameter whose name is written by the callee as the inside of a JSON string.
-    pub(super) fn push_spelled_name<E>(
-        &mut self,
-        keep_case: bool,
-        spell: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let start = self.open_name();
-        spell(&mut self.text)?;
-        self.normalize_name(start, keep_case);
-        self.close_name(start);
+    /// Reads the parameters from the object at the scanner; [`Parts::settle_repeats`] has to follow.
+    pub(super) fn scan_object(&mut self, scanner: &mut Scanner<'_>, keep_case: bool) -> Scan<()> {
+        let index = &mut self.index;
+        let object = scanner.draw(|pen| {
+            index.clear();
+            if !pen.open_object()? {
+                return Ok(());
+            }
+            loop {
+                let start = pen.written;
+                let plain = pen.name(!keep_case)?;
+                let name = pen.room.get(start..pen.written - 1).unwrap_or_default();
+                if !plain || matches!(name, [_, b' ', ..] | [.., b' ', _]) {
+                    pen.give(|pen| pen.normalize_name(start, keep_case))?;
+                }
+                index.add(pen.room, start..pen.written - 1);
+                pen.value(1)?;
+                index.end_value(pen.written);
+                if !pen.next(b'}')? {
+                    return Ok(());
+                }
+            }
+        })?;
+        self.object.clear();
+        self.object.extend_from_slice(object);
         Ok(())
-    }
-
-    fn open_name(&mut self) -> usize {
-        if !self.places.is_empty() {
-            self.text.push(b',');
-        }
-        self.text.push(b'"');
-        self.text.len()
-    }
-
-    fn close_name(&mut self, start: usize) {
-        let end = self.text.len();
-        self.text.extend_from_slice(b"\":");
-        self.places.push(Place { name: start..end, value: end + 2..end + 2 });
-    }
-
-    /// Trims and folds the name that stands in its spelling at the end of the text.
-    fn normalize_name(&mut self, start: usize, keep_case: bool) {
-        let spelled = self.text.get(start..).unwrap_or_default();
-        let in_form = match spelled {
-            [] => true,
-            [b' ', ..] | [.., b' '] => false,
-            _ => !spelled.iter().any(|&b| b == b'\\' || (!keep_case && b.is_ascii_uppercase())),
-        };
-        if !in_form {
-            let meant = meaning(spelled).into_owned();
-            self.text.truncate(start);
-            push_name(crate::text::trim(meant.as_bytes()), keep_case, &mut self.text);
-        }
     }
 
     /// Writes the value of the parameter that was begun last.
     pub fn push_value<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
-        write(&mut self.text)?;
-        if let Some(place) = self.places.last_mut() {
-            place.value.end = self.text.len();
-        }
+        write(&mut self.object)?;
+        self.index.end_value(self.object.len());
         Ok(())
     }
 
@@ -262,12 +306,15 @@ impl Parts {
     ///
     /// # Errors
     /// The text is no JSON, or more than the one value.
-    pub fn push_json(&mut self, json: &[u8], reading: &Reading) -> Result<(), super::json::JsonError> {
-        self.push_value(|out| {
-            let mut scanner = super::json::Scanner::new(json, reading.nan);
-            // The parameters' object is the first level (section 1), so this value stands in one already.
-            scanner.value(1, out).and_then(|()| scanner.end()).map_err(|fault| scanner.error(fault))
-        })
+    pub fn push_json(&mut self, json: &[u8], reading: &Reading) -> Result<(), JsonError> {
+        let mut scanner = Scanner::new(json, reading.nan, std::mem::take(&mut self.room));
+        // The parameters' object is the first level (section 1), so this value stands in one already.
+        let value = scanner.value(1)?;
+        self.object.extend_from_slice(value);
+        self.index.end_value(self.object.len());
+        scanner.end()?;
+        self.room = scanner.into_room();
+        Ok(())
     }
 
     /// Adds a parameter whose value is a string.
@@ -282,11 +329,22 @@ impl Parts {
     }
 
     /// Ends the message: closes the object and settles names that were given twice.
+    ///
+    /// # Errors
+    /// A name given twice, where that is [`Repeats::Refused`].
     pub fn finish(&mut self, repeats: Repeats) -> Result<(), Malformed> {
-        self.text.push(b'}');
+        self.object.push(b'}');
+        self.settle_repeats(repeats)
+    }
+
+    /// Settles names that were given twice.
+    pub(super) fn settle_repeats(&mut self, repeats: Repeats) -> Result<(), Malformed> {
+        if !self.index.may_repeat {
+            return Ok(());
+        }
         let Some(repeated) = self.first_repeated() else { return Ok(()) };
         if repeats == Repeats::Refused {
-            let name = meaning(self.slice(&repeated)).into_owned();
+            let name = Spelled::inside(self.slice(&repeated));
             return Err(Malformed::parameter(name.as_bytes(), b"", Reason::Twice));
         }
         self.settle(repeats == Repeats::LastWins);
@@ -296,64 +354,67 @@ impl Parts {
     /// Adds a parameter behind a finished message, unless there is one of that name (section 1, `--no-payload`).
     pub fn add_text(&mut self, name: &str, text: &[u8]) {
         if self.find(name).is_none() {
-            self.text.pop();
+            self.object.pop();
             self.push_text(name.as_bytes(), text, true);
-            self.text.push(b'}');
+            self.object.push(b'}');
         }
     }
 
     /// The first name that stands there a second time. Few names are compared pairwise, many are looked up by hash:
     /// 60,000 names fit in one line, and comparing them all takes seconds (section 14).
     fn first_repeated(&self) -> Option<Range<usize>> {
-        if self.places.len() <= NAMES_COMPARED_MAX {
-            let repeated = self.places.iter().enumerate().find(|(count, place)| {
+        if self.index.places.len() <= NAMES_COMPARED_MAX {
+            let repeated = self.index.places.iter().enumerate().find(|(count, place)| {
                 let name = self.slice(&place.name);
-                self.places.iter().take(*count).any(|earlier| self.slice(&earlier.name) == name)
+                self.index.places.iter().take(*count).any(|earlier| self.slice(&earlier.name) == name)
             });
             return repeated.map(|(_, place)| place.name.clone());
         }
-        let mut seen = std::collections::HashSet::with_capacity(self.places.len());
-        self.places.iter().find(|place| !seen.insert(self.slice(&place.name))).map(|place| place.name.clone())
+        let mut seen = std::collections::HashSet::with_capacity(self.index.places.len());
+        self.index.places.iter().find(|place| !seen.insert(self.slice(&place.name))).map(|place| place.name.clone())
     }
 
-    /// Writes the message anew with each name once.
+    /// Writes the object anew with each name once.
     fn settle(&mut self, last_wins: bool) {
-        let mut settled = Parts::new();
-        settled.text.extend_from_slice(self.spelled_command());
-        settled.command_end = self.command_end;
-        settled.text.push(b'{');
-        let mut kept: Vec<Place> = Vec::with_capacity(self.places.len());
-        let mut seen: HashMap<&[u8], usize> = HashMap::with_capacity(self.places.len());
-        for place in &self.places {
+        let places = &self.index.places;
+        let mut kept: Vec<Place> = Vec::with_capacity(places.len());
+        let mut seen: HashMap<&[u8], usize> = HashMap::with_capacity(places.len());
+        for place in places {
             match seen.entry(self.slice(&place.name)) {
-                std::collections::hash_map::Entry::Vacant(free) => {
+                Entry::Vacant(free) => {
                     free.insert(kept.len());
                     kept.push(place.clone());
                 }
-                std::collections::hash_map::Entry::Occupied(first) if last_wins => {
+                Entry::Occupied(first) if last_wins => {
                     if let Some(kept) = kept.get_mut(*first.get()) {
                         kept.value = place.value.clone();
                     }
                 }
-                std::collections::hash_map::Entry::Occupied(_) => {}
+                Entry::Occupied(_) => {}
             }
         }
-        for place in &kept {
-            settled.push_place(self.slice(&place.name), self.slice(&place.value));
-        }
-        settled.text.push(b'}');
-        *self = settled;
+        let old = std::mem::take(&mut self.object);
+        let of = |place: &Range<usize>| old.get(place.clone()).unwrap_or_default();
+        self.write_object(kept.iter().map(|place| (of(&place.name), of(&place.value))));
     }
 
-    /// Adds a parameter in its spelling.
-    fn push_place(&mut self, spelled_name: &[u8], value: &[u8]) {
-        let start = self.open_name();
-        self.text.extend_from_slice(spelled_name);
-        self.close_name(start);
-        let Ok(()) = self.push_value::<std::convert::Infallible>(|out| {
-            out.extend_from_slice(value);
-            Ok(())
-        });
+    /// Writes the object from names and values in their spelling.
+    fn write_object<'a>(&mut self, members: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+        self.open_object();
+        for (spelled_name, value) in members {
+            if !self.index.places.is_empty() {
+                self.object.push(b',');
+            }
+            let start = self.object.len();
+            self.object.push(b'"');
+            self.object.extend_from_slice(spelled_name);
+            self.object.push(b'"');
+            self.index.add(&self.object, start..self.object.len());
+            self.object.push(b':');
+            self.object.extend_from_slice(value);
+            self.index.end_value(self.object.len());
+        }
+        self.object.push(b'}');
     }
 
     /// Sorts the parameters, and what is nested in them, by the code points of their names (`--sort-keys`).
@@ -369,21 +430,16 @@ impl Parts {
             })
             .collect();
         order.sort_by(|a, b| a.0.cmp(&b.0));
-        self.text.truncate(self.command_end + 1);
-        self.places.clear();
-        for (_, spelled_name, value) in &order {
-            self.push_place(spelled_name, value);
-        }
-        self.text.push(b'}');
+        self.write_object(order.iter().map(|(_, name, value)| (name.as_slice(), value.as_slice())));
     }
 
     fn slice(&self, place: &Range<usize>) -> &[u8] {
-        self.text.get(place.clone()).unwrap_or_default()
+        self.object.get(place.clone()).unwrap_or_default()
     }
 }
 
 /// Appends a trimmed name as the inside of a JSON string, folded unless `keep_case`.
-fn push_name(trimmed: &[u8], keep_case: bool, out: &mut Vec<u8>) {
+pub(super) fn push_name(trimmed: &[u8], keep_case: bool, out: &mut Vec<u8>) {
     let start = out.len();
     push_text(trimmed, out);
     if !keep_case {

@@ -1,0 +1,381 @@
+//! The fast path of the codec: JSON text in, the same text in the one spelling of section 4 out, in one pass.
+//!
+//! A [`Pen`] holds where reading and writing stand. Its methods are small and inlined into one loop that needs no
+//! recursion, so that both stay in registers; whatever is rare takes a pen by value and gives it back, for the same
+//! reason. The pen writes into room that is there already; when a text full of escapes needs more, it says so, and the
+//! text is respelled from its start with room enough for the worst.
+
+use super::json::JsonFault;
+use super::number::json_number;
+use super::parts::{Spelled, push_name};
+use super::spell::{STEP, is_special, marks, push_char, spell_unit};
+use crate::limits::JSON_LEVELS_MAX;
+use crate::text::trim;
+
+/// Why a pen stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The room is full.
+    Full,
+    /// The text is no JSON, and how much of it was left.
+    Fault(JsonFault, usize),
+}
+
+/// What a step of the pen gives.
+pub type Stroke<T> = Result<T, Stop>;
+
+/// Where reading and writing stand.
+pub struct Pen<'t, 'r> {
+    /// What is left to read.
+    pub rest: &'t [u8],
+    /// Where is written.
+    pub room: &'r mut [u8],
+    /// How many bytes were written.
+    pub written: usize,
+    /// Whether NaN and the infinities are numbers.
+    pub nan: bool,
+}
+
+/// The lists and objects that are open, one bit each: 128 levels fit in a word.
+struct Levels {
+    objects: u128,
+    open: usize,
+    around: usize,
+}
+
+const _: () = assert!(JSON_LEVELS_MAX <= 128, "Levels has a bit for each level");
+
+impl Levels {
+    fn in_object(&self) -> bool {
+        self.objects & 1 == 1
+    }
+}
+
+impl<'t> Pen<'t, '_> {
+    /// Respells one value; `levels` is how many lists and objects are open around it.
+    #[inline(always)]
+    pub fn value(&mut self, levels: usize) -> Stroke<()> {
+        let mut open = Levels { objects: 0, open: 0, around: levels };
+        loop {
+            self.skip_space();
+            let opened = match self.rest.first() {
+                Some(b'"') => self.string().map(|_| false)?,
+                Some(bracket @ (b'{' | b'[')) => self.open(*bracket == b'{', &mut open)?,
+                _ => self.number_or_word().map(|()| false)?,
+            };
+            if !opened && !self.close(&mut open)? {
+                return Ok(());
+            }
+            if open.in_object() {
+                self.name(false)?;
+            }
+        }
+    }
+
+    /// Copies the bracket of the object that begins here; whether it has a member. An empty one is copied whole.
+    #[inline(always)]
+    pub fn open_object(&mut self) -> Stroke<bool> {
+        let mut levels = Levels { objects: 0, open: 0, around: 0 };
+        self.open(true, &mut levels)
+    }
+
+    /// Behind a value: copies brackets that close, and a comma; whether another value follows.
+    #[inline(always)]
+    fn close(&mut self, open: &mut Levels) -> Stroke<bool> {
+        while open.open > 0 {
+            self.skip_space();
+            let bracket = if open.in_object() { b'}' } else { b']' };
+            if self.next(bracket)? {
+                return Ok(true);
+            }
+            open.objects >>= 1;
+            open.open -= 1;
+        }
+        Ok(false)
+    }
+
+    /// Copies an opening bracket; whether anything but its closing one follows, which is copied too.
+    #[inline(always)]
+    fn open(&mut self, object: bool, open: &mut Levels) -> Stroke<bool> {
+        let (bracket, close) = if object { (b'{', b'}') } else { (b'[', b']') };
+        if open.around + open.open >= JSON_LEVELS_MAX {
+            return self.fail(JsonFault::TooDeep);
+        }
+        self.copy(bracket)?;
+        self.skip_space();
+        if self.rest.first() == Some(&close) {
+            self.copy(close)?;
+            return Ok(false);
+        }
+        open.objects = open.objects << 1 | u128::from(object);
+        open.open += 1;
+        Ok(true)
+    }
+
+    /// Behind a value: copies a comma and says that another follows, or copies the closing bracket.
+    #[inline(always)]
+    pub fn next(&mut self, close: u8) -> Stroke<bool> {
+        self.skip_space();
+        match self.rest.first() {
+            Some(b',') => {
+                self.copy(b',')?;
+                self.skip_space();
+                if self.rest.first() == Some(&close) { self.fail(JsonFault::TrailingComma) } else { Ok(true) }
+            }
+            Some(byte) if *byte == close => {
+                self.copy(close)?;
+                Ok(false)
+            }
+            _ => self.fail(JsonFault::Comma),
+        }
+    }
+
+    /// Respells a name with its quotes and copies the colon behind it. Whether nothing in it needed care; to a `folded`
+    /// name upper-case letters do.
+    #[inline(always)]
+    pub fn name(&mut self, folded: bool) -> Stroke<bool> {
+        if self.rest.first() != Some(&b'"') {
+            return self.fail(JsonFault::Name);
+        }
+        let plain = if folded { self.quoted(|b| is_special(b) | b.is_ascii_uppercase())? } else { self.string()? };
+        self.colon()?;
+        Ok(plain)
+    }
+
+    /// Copies the colon behind a name.
+    #[inline(always)]
+    pub fn colon(&mut self) -> Stroke<()> {
+        self.skip_space();
+        if self.rest.first() != Some(&b':') {
+            return self.fail(JsonFault::Colon);
+        }
+        self.copy(b':')
+    }
+
+    /// Respells a string with its quotes; whether nothing in it needed care.
+    #[inline(always)]
+    pub fn string(&mut self) -> Stroke<bool> {
+        self.quoted(is_special)
+    }
+
+    #[inline(always)]
+    fn quoted(&mut self, special: impl Fn(u8) -> bool) -> Stroke<bool> {
+        // The opening quote is copied with what follows it.
+        let mut passed = 0xff;
+        while let Some(step) = self.rest.first_chunk::<STEP>() {
+            let Some(room) = self.room.get_mut(self.written..).and_then(|room| room.first_chunk_mut::<STEP>()) else {
+                return Err(Stop::Full);
+            };
+            // Stored first, judged afterwards: what was stored too much is written over.
+            *room = *step;
+            let marks = marks(step, &special) & !passed;
+            if marks != 0 {
+                let plain = (marks.trailing_zeros() / 8) as usize;
+                let closed = step.get(plain) == Some(&b'"');
+                self.go(plain + usize::from(closed));
+                return if closed { Ok(true) } else { self.give(|pen| pen.inside()).map(|()| false) };
+            }
+            passed = 0;
+            self.go(STEP);
+        }
+        if passed != 0 {
+            self.copy(b'"')?;
+        }
+        self.give(|pen| pen.inside()).map(|()| false)
+    }
+
+    /// Lets something rare go on with the pen, and takes it back. The pen is lent by value: its address never leaves, so
+    /// that its parts can stay in registers.
+    #[inline(always)]
+    pub fn give<'r>(&'r mut self, rare: impl FnOnce(Pen<'t, 'r>) -> Stroke<(&'t [u8], usize)>) -> Stroke<()> {
+        let lent = Pen { rest: self.rest, room: &mut *self.room, written: self.written, nan: self.nan };
+        let (rest, written) = rare(lent)?;
+        (self.rest, self.written) = (rest, written);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn number_or_word(&mut self) -> Stroke<()> {
+        self.give(|pen| pen.rare_value())
+    }
+
+    /// Copies the byte that is known to come next.
+    #[inline(always)]
+    fn copy(&mut self, byte: u8) -> Stroke<()> {
+        self.put(byte)?;
+        self.rest = self.rest.get(1..).unwrap_or_default();
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put(&mut self, byte: u8) -> Stroke<()> {
+        let Some(room) = self.room.get_mut(self.written) else { return Err(Stop::Full) };
+        *room = byte;
+        self.written += 1;
+        Ok(())
+    }
+
+    /// Goes on behind bytes that were copied.
+    #[inline(always)]
+    fn go(&mut self, count: usize) {
+        self.rest = self.rest.get(count..).unwrap_or_default();
+        self.written += count;
+    }
+
+    /// Passes over JSON's white space, which is fewer characters than BCP's.
+    #[inline(always)]
+    pub fn skip_space(&mut self) {
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+    }
+
+    #[cold]
+    fn fail<T>(&self, fault: JsonFault) -> Stroke<T> {
+        let fault = if self.rest.is_empty() { JsonFault::CutShort } else { fault };
+        Err(Stop::Fault(fault, self.rest.len()))
+    }
+}
+
+/// What is rare, or long enough to be worth a call.
+impl<'t> Pen<'t, '_> {
+    fn write(&mut self, bytes: &[u8]) -> Stroke<()> {
+        let end = self.written + bytes.len();
+        let Some(room) = self.room.get_mut(self.written..end) else { return Err(Stop::Full) };
+        room.copy_from_slice(bytes);
+        self.written = end;
+        Ok(())
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.rest = self.rest.get(count..).unwrap_or_default();
+    }
+
+    /// A number, a word, or nothing that begins a value.
+    fn rare_value(mut self) -> Stroke<(&'t [u8], usize)> {
+        match self.rest.first() {
+            Some(b'-') if self.rest.starts_with(b"-I") => self.not_finite(b"-Infinity")?,
+            Some(b'0'..=b'9' | b'-') => self.number()?,
+            Some(b't') => self.word(b"true")?,
+            Some(b'f') => self.word(b"false")?,
+            Some(b'n') => self.word(b"null")?,
+            Some(b'N') => self.not_finite(b"NaN")?,
+            Some(b'I') => self.not_finite(b"Infinity")?,
+            _ => self.fail(JsonFault::Value)?,
+        }
+        Ok((self.rest, self.written))
+    }
+
+    fn number(&mut self) -> Stroke<()> {
+        let Some(length) = json_number(self.rest) else { return self.fail(JsonFault::Number) };
+        let (digits, rest) = self.rest.split_at_checked(length).unwrap_or_default();
+        // The + of an exponent is dropped: it is a space to some peers (section 4).
+        for &digit in digits.iter().filter(|&&b| b != b'+') {
+            self.put(digit)?;
+        }
+        self.rest = rest;
+        // A digit here means a leading zero, as in 01.
+        if rest.first().is_some_and(u8::is_ascii_digit) { self.fail(JsonFault::Number) } else { Ok(()) }
+    }
+
+    fn not_finite(&mut self, word: &[u8]) -> Stroke<()> {
+        if !self.nan && self.rest.starts_with(word) {
+            return self.fail(JsonFault::Nan);
+        }
+        self.word(word)
+    }
+
+    fn word(&mut self, word: &[u8]) -> Stroke<()> {
+        let Some(rest) = self.rest.strip_prefix(word) else { return self.fail(JsonFault::Value) };
+        self.rest = rest;
+        self.write(word)
+    }
+
+    /// Trims a name that was written from `start` on, with its quotes and colon, and folds it unless `keep_case`.
+    pub fn normalize_name(mut self, start: usize, keep_case: bool) -> Stroke<(&'t [u8], usize)> {
+        let spelled = self.room.get(start + 1..self.written.saturating_sub(2)).unwrap_or_default();
+        let meant = Spelled::inside(spelled).into_owned();
+        let mut name = Vec::with_capacity(meant.len());
+        push_name(trim(meant.as_bytes()), keep_case, &mut name);
+        self.written = start + 1;
+        self.write(&name)?;
+        self.write(b"\":")?;
+        Ok((self.rest, self.written))
+    }
+
+    /// Respells what is left of a string, with its closing quote.
+    fn inside(mut self) -> Stroke<(&'t [u8], usize)> {
+        loop {
+            let plain = self.rest.iter().take_while(|&&b| !is_special(b)).count();
+            let (text, rest) = self.rest.split_at_checked(plain).unwrap_or_default();
+            self.write(text)?;
+            self.rest = rest;
+            match self.rest {
+                [b'"', ..] => {
+                    self.copy(b'"')?;
+                    return Ok((self.rest, self.written));
+                }
+                [b'\\', ..] => self.escape()?,
+                [0..0x20, ..] => return self.fail(JsonFault::RawControl),
+                // A C1 control; in UTF-8 it is always these two bytes.
+                [0xc2, second @ 0x80..=0x9f, rest @ ..] => {
+                    self.write(&spell_unit(u16::from(*second)))?;
+                    self.rest = rest;
+                }
+                [0x7f, rest @ ..] => {
+                    self.write(&spell_unit(0x7f))?;
+                    self.rest = rest;
+                }
+                [byte, ..] => self.copy(*byte)?,
+                [] => return self.fail(JsonFault::CutShort),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Stroke<()> {
+        let (spelled, length): (&[u8], usize) = match self.rest.get(1) {
+            // The spelling of section 4 has the same short escapes.
+            Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') => (self.rest.get(..2).unwrap_or_default(), 2),
+            Some(b'/') => (b"/", 2),
+            Some(b'u') => {
+                let (c, length) = self.unicode()?;
+                let mut spelled = Vec::with_capacity(6);
+                push_char(c, &mut spelled);
+                self.write(&spelled)?;
+                self.skip(length);
+                return Ok(());
+            }
+            Some(_) => return self.fail(JsonFault::Escape),
+            None => return Err(Stop::Fault(JsonFault::CutShort, 0)),
+        };
+        self.write(spelled)?;
+        self.skip(length);
+        Ok(())
+    }
+
+    /// The character of one `\uXXXX` or of two that are a surrogate pair, and how long they are.
+    fn unicode(&self) -> Stroke<(char, usize)> {
+        let first = self.unit(self.rest)?;
+        if let Some(c) = char::from_u32(u32::from(first)) {
+            return Ok((c, 6));
+        }
+        let behind = self.rest.get(6..).unwrap_or_default();
+        if behind.starts_with(b"\\u") {
+            let second = self.unit(behind)?;
+            if let Some(Ok(c)) = char::decode_utf16([first, second]).next() {
+                return Ok((c, 12));
+            }
+        }
+        self.fail(JsonFault::Surrogate)
+    }
+
+    /// The number of the `\uXXXX` with which `text` begins.
+    fn unit(&self, text: &[u8]) -> Stroke<u16> {
+        let digits = text.get(2..6).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let hex = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        match hex.and_then(|hex| u16::from_str_radix(hex, 16).ok()) {
+            Some(unit) => Ok(unit),
+            None => self.fail(JsonFault::Escape),
+        }
+    }
+}
