@@ -7,6 +7,7 @@ use crate::failure::{Failure, plain_words};
 use crate::net::address::{Address, Unreached, dial};
 use crate::net::wait::Stop;
 use crate::net::{SocketAddr, TcpStream};
+use crate::output::Console;
 
 /// The port on which a media controller listens and MPF dials.
 pub const MEDIA_PORT: u16 = 5050;
@@ -44,12 +45,15 @@ impl Target {
         Target { address: Address::new(&socket.ip().to_string(), socket.port()), sockets: vec![socket] }
     }
 
-    /// Dials, again and again until `retry` has passed; `None` when the stop came first.
+    /// Dials, again and again until `retry` has passed, which is noted; `None` when the stop came first.
     ///
     /// # Errors
     /// [`Failure::Io`] that says what was met, and what to do about it.
-    pub fn dial(&self, retry: Duration, stop: &Stop) -> Result<Option<TcpStream>, Failure> {
-        match dial(&self.sockets, retry, stop) {
+    pub fn dial(&self, retry: Duration, stop: &Stop, console: &Console) -> Result<Option<TcpStream>, Failure> {
+        let waiting = |error: &io::Error| {
+            console.note(format_args!("{}: {}; dialling again until it answers", self.address, plain_words(error)));
+        };
+        match dial(&self.sockets, retry, stop, waiting) {
             Ok(socket) => Ok(Some(socket)),
             Err(Unreached::Stopped) => Ok(None),
             Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, retry))),

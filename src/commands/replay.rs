@@ -126,7 +126,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     console.note(format_args!("playing {} ({}) to {}", survey.name, survey.size(), peer.name()));
-    let Some(socket) = peer.target.dial(options.dialling.retry, &stop)? else {
+    let Some(socket) = peer.target.dial(options.dialling.retry, &stop, &console)? else {
         peer.end();
         return Ok(stop.signal().map_or(Exit::Done, Exit::Signal));
     };

@@ -151,7 +151,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
         Source::One(_) => None,
         Source::Stream(_) => Some(Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?),
     };
-    let Some(socket) = target.dial(options.dialling.retry, &stop)? else {
+    let Some(socket) = target.dial(options.dialling.retry, &stop, &console)? else {
         return Ok(stop.signal().map_or(Exit::Done, Exit::Signal));
     };
     let mut sender = Sender {

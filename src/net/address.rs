@@ -127,10 +127,17 @@ pub enum Unreached {
 }
 
 /// Dials the addresses in order, each for at most [`DIAL_TIME`], and again every [`RETRY_PAUSE`] until `retry` has passed.
+/// When the first round has failed and another one will follow, `waiting` hears why.
 ///
 /// # Errors
 /// The stop, or what the last try of the last address met.
-pub fn dial(addresses: &[SocketAddr], retry: Duration, stop: &Stop) -> Result<TcpStream, Unreached> {
+pub fn dial(
+    addresses: &[SocketAddr],
+    retry: Duration,
+    stop: &Stop,
+    waiting: impl FnOnce(&io::Error),
+) -> Result<TcpStream, Unreached> {
+    let mut waiting = Some(waiting);
     let start = Instant::now();
     // A time beyond the clock's end is for ever.
     let give_up = start.checked_add(retry);
@@ -146,6 +153,9 @@ pub fn dial(addresses: &[SocketAddr], retry: Duration, stop: &Stop) -> Result<Tc
         let next = Instant::now() + RETRY_PAUSE;
         if give_up.is_some_and(|end| next > end) {
             return Err(Unreached::Failed(last));
+        }
+        if let Some(tell) = waiting.take() {
+            tell(&last);
         }
         if stop.wait_until(next).map_err(Unreached::Failed)? {
             return Err(Unreached::Stopped);
@@ -201,7 +211,7 @@ mod tests {
         let good = listener.local_addr().unwrap();
         let closed = listen(&["127.0.0.1:0".parse().unwrap()]).unwrap().local_addr().unwrap();
         let (stop, _stopper) = stop_pair().unwrap();
-        let socket = dial(&[closed, good], Duration::ZERO, &stop).unwrap();
+        let socket = dial(&[closed, good], Duration::ZERO, &stop, |_| ()).unwrap();
         assert_eq!(socket.peer_addr().unwrap(), good);
     }
 
@@ -209,16 +219,15 @@ mod tests {
     fn a_retry_meets_whoever_comes_later_and_a_stop_ends_it() {
         let address = listen(&["127.0.0.1:0".parse().unwrap()]).unwrap().local_addr().unwrap();
         let (stop, stopper) = stop_pair().unwrap();
-        let refused = dial(&[address], Duration::ZERO, &stop).unwrap_err();
+        let refused = dial(&[address], Duration::ZERO, &stop, |_| ()).unwrap_err();
         assert!(matches!(refused, Unreached::Failed(error) if error.kind() == io::ErrorKind::ConnectionRefused));
         std::thread::scope(|scope| {
-            let dialled = scope.spawn(|| dial(&[address], Duration::from_secs(20), &stop).map(|_| ()));
+            let dialled = scope.spawn(|| dial(&[address], Duration::from_secs(20), &stop, |_| ()).map(|_| ()));
             let _listener = listen(&[address]).unwrap();
             assert!(dialled.join().unwrap().is_ok());
         });
         std::thread::scope(|scope| {
-            let dialled = scope.spawn(|| dial(&[address], Duration::MAX, &stop).map(|_| ()));
-            drop(stopper);
+            let dialled = scope.spawn(|| dial(&[address], Duration::MAX, &stop, |_| drop(stopper)).map(|_| ()));
             assert!(matches!(dialled.join().unwrap(), Err(Unreached::Stopped)));
         });
     }

@@ -75,10 +75,6 @@ impl Running {
         self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -86,20 +82,29 @@ impl Running {
     /// Waits for its end.
     #[track_caller]
     pub fn finish(mut self) -> Finished {
-        let end = Instant::now() + PATIENCE;
-        let code = loop {
-            match self.child.try_wait().unwrap() {
-                Some(status) => break status.code(),
-                None if Instant::now() > end => panic!("it does not end"),
-                None => thread::sleep(Duration::from_millis(2)),
-            }
-        };
+        let code = exit_code(&mut self.child);
         let text = |bytes: Receiver<Vec<u8>>| {
             String::from_utf8_lossy(&bytes.recv_timeout(PATIENCE).expect("an output does not end")).into_owned()
         };
         let stdout = self.stdout.take().map(text).unwrap_or_default();
         let stderr = text(std::mem::replace(&mut self.stderr, channel().1));
         Finished { code, stdout, stderr }
+    }
+}
+
+/// Waits for a program's end; `None` when a signal ended it.
+#[track_caller]
+pub fn exit_code(child: &mut Child) -> Option<i32> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if Instant::now() > end {
+            let _ = child.kill();
+            panic!("it does not end");
+        }
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

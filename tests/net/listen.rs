@@ -260,7 +260,7 @@ fn a_full_disk_is_3() {
     peer.say(b"trigger?name=x\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
-    assert_eq!(listening.wait().unwrap().code(), Some(3));
+    assert_eq!(exit_code(&mut listening), Some(3));
 }
 
 #[test]
@@ -269,7 +269,8 @@ fn a_port_that_is_taken_is_3_and_named() {
     let address = listening.address.to_string();
     let ended = run(&["listen", "-a", &address]);
     assert_eq!(ended.code, Some(3));
-    let complaint = format!("backbox listen: cannot listen on {address}: address already in use; another media controller");
+    let complaint =
+        format!("backbox listen: cannot listen on {address}: address already in use; another media controller");
     assert!(ended.stderr.starts_with(&complaint), "{}", ended.stderr);
 }
 

@@ -33,7 +33,8 @@ fn a_game_over_loopback_prints_what_the_media_controller_says() {
     );
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let lines: Vec<&str> = ended.stderr.lines().collect();
-    let first = "playing one-ball-game.bcp (227 messages, 20.9 s as recorded) to the built-in media controller at 127.0.0.1:";
+    let first =
+        "playing one-ball-game.bcp (227 messages, 20.9 s as recorded) to the built-in media controller at 127.0.0.1:";
     assert!(lines[0].starts_with(first), "{}", ended.stderr);
     assert!(lines[1].starts_with("replayed 227 messages of one-ball-game.bcp in "), "{}", ended.stderr);
     assert!(lines[1].ends_with(" s; the built-in media controller answered with 7 messages; done"), "{}", ended.stderr);
@@ -107,10 +108,19 @@ fn what_is_wrong_with_a_file_is_known_before_anybody_is_dialled() {
         ("/no/such/file", "no such file or directory"),
     ] {
         let ended = run(&["replay", file]);
-        assert_eq!((ended.code, ended.stderr), (Some(3), format!("backbox replay: cannot read {file}: {why}{}\n", match why {
-            "it is no regular file" => ", and it is read twice",
-            _ => "",
-        })));
+        assert_eq!(
+            (ended.code, ended.stderr),
+            (
+                Some(3),
+                format!(
+                    "backbox replay: cannot read {file}: {why}{}\n",
+                    match why {
+                        "it is no regular file" => ", and it is read twice",
+                        _ => "",
+                    }
+                )
+            )
+        );
     }
 }
 

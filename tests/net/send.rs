@@ -1,12 +1,10 @@
 //! `backbox send` against peers of every temper.
 
-use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::*;
 
@@ -187,7 +185,10 @@ fn a_goodbye_in_the_stream_is_the_last_word() {
     sending.write(b"a\ngoodbye\nb\n");
     assert_eq!(port.accept().rest().unwrap(), "a\ngoodbye\n");
     let ended = sending.finish();
-    assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), "<stdin>:3: not sent: nothing is sent after a goodbye\n"));
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(1), "<stdin>:3: not sent: nothing is sent after a goodbye\n")
+    );
 }
 
 #[test]
@@ -216,15 +217,13 @@ fn a_retry_meets_who_comes_later() {
 #[test]
 fn a_signal_ends_dialling_too() {
     let closed = port().close();
-    let sending = start_with_input(&["send", "--retry", "60s", "-a", &closed, "-"]);
-    // The signals are caught before the first dial, and two sockets for the handlers are there when they are.
-    let descriptors = format!("/proc/{}/fd", sending.id());
-    let end = Instant::now() + PATIENCE;
-    while fs::read_dir(&descriptors).map_or(0, Iterator::count) < 8 && Instant::now() < end {
-        thread::sleep(Duration::from_millis(2));
-    }
-    sending.signal(Signal::INT);
-    assert_eq!(sending.finish().code, Some(130));
+    let mut command = command(&["send", "--retry", "60s", "-a", &closed, "a?"]);
+    let mut sending = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut note = String::new();
+    BufReader::new(sending.stderr.take().unwrap()).read_line(&mut note).unwrap();
+    assert_eq!(note, format!("{closed}: connection refused; dialling again until it answers\n"));
+    kill_process(Pid::from_child(&sending), Signal::INT).unwrap();
+    assert_eq!(exit_code(&mut sending), Some(130));
 }
 
 #[test]
@@ -251,7 +250,7 @@ fn a_full_disk_is_3() {
     peer.rest().unwrap();
     peer.say(b"b\n");
     drop(peer);
-    assert_eq!(sending.wait().unwrap().code(), Some(3));
+    assert_eq!(exit_code(&mut sending), Some(3));
 }
 
 #[test]
