@@ -1,6 +1,7 @@
 //! From the end of a dialogue to the end of the run: the exit status, and what a person is told.
 
 use crate::failure::{Exit, Failure};
+use crate::framing::Fault;
 use crate::net::address::Address;
 use crate::net::dialogue::{Ended, Reason};
 use crate::output::Console;
@@ -35,5 +36,12 @@ pub fn verdict(ended: Ended, complete: bool, peer: &Address, console: &mut Conso
             }
             Ok(console.worst())
         }
+    }
+}
+
+/// Reports a frame of the peer's that is none. One that ends the dialogue is left to [`verdict`].
+pub fn complain_of_frame(console: &mut Console, peer: &Address, number: u64, fault: Fault) {
+    if let Fault::LineTooLong { .. } = fault {
+        console.complain(Exit::No, format_args!("{peer}: line {number}"), fault);
     }
 }

@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use super::ending::complain_of_frame;
 use super::recording::{Line, Recording};
 use super::send::print;
 use super::stream::command;
 use super::traffic::Traffic;
 use crate::failure::Failure;
 use crate::framing::Frame;
+use crate::net::address::Address;
 use crate::net::dialogue::{Script, Step};
 use crate::net::queue::Outbox;
-use crate::output::stdout_is_terminal;
+use crate::output::{Console, stdout_is_terminal};
 use crate::text::shown;
 
 /// How far apart lines may have been recorded that leave in one write: they left in one, or as good as.
@@ -81,7 +83,9 @@ impl Pace {
 
 /// Plays the dialler of a recording, and prints what comes back.
 #[derive(Debug)]
-pub struct Player {
+pub struct Player<'a> {
+    console: &'a mut Console,
+    peer: &'a Address,
     recording: Recording,
     pace: Pace,
     traffic: Traffic,
@@ -102,10 +106,18 @@ pub struct Player {
     pub failure: Option<Failure>,
 }
 
-impl Player {
+impl<'a> Player<'a> {
     /// A player at the start of a recording.
-    pub fn new(recording: Recording, speed: Speed, traffic: Traffic) -> Player {
+    pub fn new(
+        recording: Recording,
+        speed: Speed,
+        traffic: Traffic,
+        peer: &'a Address,
+        console: &'a mut Console,
+    ) -> Player<'a> {
         Player {
+            console,
+            peer,
             recording,
             pace: Pace { speed, anchor: None, latest: None },
             traffic,
@@ -141,7 +153,7 @@ impl Player {
     }
 }
 
-impl Script for Player {
+impl Script for Player<'_> {
     fn next(&mut self, now: Instant, outbox: &mut Outbox) -> Step {
         if self.peer_left || self.failure.is_some() {
             return Step::Done;
@@ -179,11 +191,15 @@ impl Script for Player {
     }
 
     fn heard(&mut self, frame: &Frame<'_>, _outbox: &mut Outbox, printed: &mut Vec<u8>) {
-        if let Frame::Message(message) = frame {
-            self.heard += 1;
-            self.traffic.came(message);
-            self.peer_left |= is_goodbye(message.line);
-            print(message, self.terminal, printed);
+        match frame {
+            Frame::Message(message) => {
+                self.heard += 1;
+                self.traffic.came(message);
+                self.peer_left |= is_goodbye(message.line);
+                print(message, self.terminal, printed);
+            }
+            Frame::Ignored { .. } => {}
+            Frame::Bad { number, fault } => complain_of_frame(self.console, self.peer, *number, *fault),
         }
     }
 

@@ -132,15 +132,18 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     };
     wake_precisely();
     let start = Instant::now();
-    let mut player = Player::new(recording, options.speed, Traffic::new(options.verbose));
-    let ended = dialogue::converse(socket, Framing::default(), &mut player, &stop, None, &output);
-    console.note(summary(&player, &survey, &peer, start.elapsed(), &ended.reason));
     let address = peer.target.address.clone();
+    let traffic = Traffic::new(options.verbose);
+    let mut player = Player::new(recording, options.speed, traffic, &address, &mut console);
+    let ended = dialogue::converse(socket, Framing::default(), &mut player, &stop, None, &output);
+    let summary = summary(&player, &survey, &peer, start.elapsed(), &ended.reason);
+    let (complete, failure) = (player.complete, player.failure);
+    console.note(summary);
     peer.end();
-    if let Some(failure) = player.failure {
-        return Err(failure);
+    match failure {
+        Some(failure) => Err(failure),
+        None => verdict(ended, complete, &address, &mut console),
     }
-    verdict(ended, player.complete, &address, &mut console)
 }
 
 /// The one file to play.
@@ -202,7 +205,7 @@ impl Peer {
 }
 
 /// What came of it, in a sentence.
-fn summary(player: &Player, survey: &Survey, peer: &Peer, took: Duration, reason: &Reason) -> String {
+fn summary(player: &Player<'_>, survey: &Survey, peer: &Peer, took: Duration, reason: &Reason) -> String {
     let who = if peer.built_in.is_some() { "the built-in media controller".to_owned() } else { peer.name() };
     let end = match reason {
         Reason::Done if player.complete => "done",

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::arguments::read_message;
 use super::dial::{PIN_PORT, Target};
-use super::ending::verdict;
+use super::ending::{complain_of_frame, verdict};
 use super::shared::{Dialling, HasDialling, HasManners, HasTraffic, Manners};
 use super::stream::{Item, Stream, command};
 use super::traffic::Traffic;
@@ -16,6 +16,7 @@ use crate::conversation::{Conversation, Effect, Repertoire, Role};
 use crate::failure::{Exit, Failure};
 use crate::framing::{Frame, Framing, RawMessage, payload_marker};
 use crate::limits::LINE_BYTES_MAX;
+use crate::net::address::Address;
 use crate::net::dialogue::{self, Script, Step};
 use crate::net::queue::Outbox;
 use crate::net::wait::{Input, Output, Stop};
@@ -161,7 +162,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
         console: &mut console,
         traffic: Traffic::new(options.verbose),
         terminal: stdout_is_terminal(),
-        peer: target.address.to_string(),
+        peer: &target.address,
         parts: Parts::new(),
         said: Vec::new(),
     };
@@ -224,7 +225,7 @@ struct Sender<'a> {
     console: &'a mut Console,
     traffic: Traffic,
     terminal: bool,
-    peer: String,
+    peer: &'a Address,
     parts: Parts,
     said: Vec<u8>,
 }
@@ -255,9 +256,7 @@ impl Script for Sender<'_> {
         let message = match frame {
             Frame::Message(message) => message,
             Frame::Ignored { .. } => return,
-            Frame::Bad { number, fault } => {
-                return self.console.complain(Exit::Peer, format_args!("{}: line {number}", self.peer), fault);
-            }
+            Frame::Bad { number, fault } => return complain_of_frame(self.console, self.peer, *number, *fault),
         };
         self.traffic.came(message);
         self.said.clear();

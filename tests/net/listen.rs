@@ -234,6 +234,22 @@ fn stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye() {
 }
 
 #[test]
+fn stdouts_reader_gone_is_noticed_in_a_write_too() {
+    let file = directory().join("address");
+    let (listening, mut stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
+    let mut peer = dial(announced(&file));
+    peer.say(b"trigger?name=x\n");
+    stdout.read_exact(&mut [0; 15]).unwrap();
+    drop(stdout);
+    // It may be gone already when this is written; what counts is that it goes.
+    let _ = peer.socket.write_all(b"trigger?name=y\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = listening.finish();
+    assert_eq!((ended.code, ended.stderr.lines().count()), (Some(0), 1), "{}", ended.stderr);
+}
+
+#[test]
 fn a_stdout_that_nobody_reads_stops_the_peers_and_not_the_signals() {
     let file = directory().join("address");
     let (listening, mut stdout) = Running::unread(listen_command(&["-q"], &file).stdin(Stdio::null()));

@@ -292,3 +292,33 @@ fn two_who_write_before_they_read_do_not_block_each_other() {
     assert!(ended.stdout == text, "{} bytes printed", ended.stdout.len());
     assert_eq!(ended.code, Some(0));
 }
+
+#[test]
+fn a_peer_that_breaks_the_framing_is_4_and_said_once() {
+    for replaying in [false, true] {
+        let port = port();
+        let arguments = ["send", "-a", &port.address, "a?"];
+        let replay = ["replay", "-q", "-a", &port.address, GAME];
+        let running = start(if replaying { &replay } else { &arguments });
+        let mut peer = port.accept();
+        peer.say(b"b\nf&bytes=99999999999\nxyz");
+        let _ = peer.rest();
+        let ended = running.finish();
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "b\n"));
+        assert_eq!(ended.stderr.matches("the payload is larger than 16777216 bytes").count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_line_over_the_limit_is_reported_and_the_next_one_read() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "a?"]);
+    let mut peer = port.accept();
+    peer.rest().unwrap();
+    peer.say(&vec![b'x'; (1 << 20) + 1]);
+    peer.say(b"\nb\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "b\n"));
+    assert!(ended.stderr.contains(": line 1: the line is longer than 1048576 bytes"), "{}", ended.stderr);
+}
