@@ -137,6 +137,7 @@ impl<'t> Scanner<'t> {
 
     /// Respells the value that begins here; `levels` is how many lists and objects are open around it.
     pub fn value(&mut self, levels: usize) -> Scan<&[u8]> {
+        self.skip_space();
         self.draw(|pen| pen.value(levels))
     }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::error::{Malformed, Reason};
 use super::json::{JsonError, Room, Scan, Scanner};
-use super::spell::{push_meaning, push_text};
+use super::spell::{is_plain_name, push_meaning, push_text};
 use crate::limits::NAMES_COMPARED_MAX;
 use crate::text::trim;
 
@@ -165,20 +165,22 @@ impl Index {
     }
 }
 
-/// A bit for each name seen, by its length and its ends. Two names may share a bit; a name whose bit is free is new,
-/// and that spares nearly every message from having its names compared.
+/// A bit for each name seen, by its length and its last letters. Two names may share a bit; a name whose bit is free is
+/// new, and that spares nearly every message from having its names compared.
 #[derive(Clone, Copy, Debug, Default)]
 struct SeenNames(u64);
 
 impl SeenNames {
     /// Whether the name is certainly new.
+    #[inline]
     fn is_new(&mut self, name: &[u8]) -> bool {
-        let ends = match name {
-            [first, .., last] => usize::from(*first) * 7 + usize::from(*last) * 31,
-            [only] => usize::from(*only),
-            [] => 0,
+        let letters = match name.last_chunk::<8>() {
+            Some(last) => u64::from_le_bytes(*last),
+            None => name.iter().fold(0, |sum, &letter| sum << 8 | u64::from(letter)),
         };
-        let bit = 1 << ((name.len() + ends) % 64);
+        // A multiplication by an odd number without a pattern spreads all bits into the upper six.
+        let mixed = (letters ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let bit = 1 << (mixed >> 58);
         let is_new = self.0 & bit == 0;
         self.0 |= bit;
         is_new
@@ -440,6 +442,10 @@ impl Parts {
 
 /// Appends a trimmed name as the inside of a JSON string, folded unless `keep_case`.
 pub(super) fn push_name(trimmed: &[u8], keep_case: bool, out: &mut Vec<u8>) {
+    if is_plain_name(trimmed) {
+        out.extend_from_slice(trimmed);
+        return;
+    }
     let start = out.len();
     push_text(trimmed, out);
     if !keep_case {

@@ -9,6 +9,33 @@ pub const fn is_special(byte: u8) -> bool {
     ((byte as i8) < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0x7f)
 }
 
+/// [`is_special`] for one byte at a time.
+const SPECIAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = is_special(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+/// Whether a byte of a name does not stand for itself, folded and in JSON.
+const SPECIAL_IN_NAMES: [bool; 256] = {
+    let mut table = SPECIAL;
+    let mut upper = b'A';
+    while upper <= b'Z' {
+        table[upper as usize] = true;
+        upper += 1;
+    }
+    table
+};
+
+/// Whether a name is its own spelling: in lower case, and nothing in it needs an escape.
+pub fn is_plain_name(name: &[u8]) -> bool {
+    !name.iter().any(|&b| SPECIAL_IN_NAMES[usize::from(b)])
+}
+
 /// A step with `ff` at each special byte, in the order of memory; it compiles to a few instructions for all of them.
 #[inline(always)]
 pub fn marks(step: &[u8; STEP], special: impl Fn(u8) -> bool) -> u128 {
@@ -19,15 +46,29 @@ pub fn marks(step: &[u8; STEP], special: impl Fn(u8) -> bool) -> u128 {
     u128::from_le_bytes(marks)
 }
 
+/// With how many bytes that are not special a text begins.
+pub fn plain_bytes(text: &[u8]) -> usize {
+    let mut plain = 0;
+    for step in text.chunks(STEP) {
+        let marks = match step.first_chunk::<STEP>() {
+            Some(step) => marks(step, is_special),
+            None => return plain + step.iter().take_while(|&&b| !SPECIAL[usize::from(b)]).count(),
+        };
+        if marks != 0 {
+            return plain + (marks.trailing_zeros() / 8) as usize;
+        }
+        plain += STEP;
+    }
+    plain
+}
+
 /// Appends text as the inside of a JSON string, in the one spelling of section 4.
 pub fn push_text(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     loop {
-        let plain = rest.iter().take_while(|&&b| !is_special(b)).count();
-        let (copied, behind) = rest.split_at_checked(plain).unwrap_or_default();
-        out.extend_from_slice(copied);
-        rest = behind;
-        match rest {
+        let (plain, behind) = rest.split_at_checked(plain_bytes(rest)).unwrap_or_default();
+        out.extend_from_slice(plain);
+        match behind {
             [] => return,
             [0xc2, second @ 0x80..=0x9f, behind @ ..] => {
                 push_unit(u16::from(*second), out);

@@ -1,0 +1,190 @@
+"""Random messages that favour trouble, and what it means for two of them to be the same.
+
+A message here is a pair: the command, and a dictionary of parameters with Python's own types. Nothing in this file knows
+backbox or MPF; what becomes of a message on the wire is mpf_codec.py's business.
+"""
+import json
+import math
+import random
+
+WHITE_SPACE = " \t\n\v\f\r"
+
+# design.md, section 1: 128 levels, the parameters' object being the first.
+LEVELS_MAX = 128
+
+COMMANDS = ["trigger", "device", "machine_variable", "player_variable", "x", "a.b-c_d", "0", "-", "settings", "goodbye_x"]
+
+PLAIN_NAMES = ["name", "value", "state", "x", "prev_value", "k-1", "~t", "a.b", "_", "0", "player_num", "number", "int"]
+
+NAMES = PLAIN_NAMES + ["json", "bytes", "", "x y", "a=b", "a&b", "%41", "a+b", "#", ";", ":", "?", "int:", "na\u00efve", "\u212a",
+                       "\U0001f3b1", "q\"uote", "back\\slash", "\x00", "\x7f", "\x85", "\u2028", "json=", "bytes=4", "callback",
+                       "\u00e9" * 40]
+
+# Each one broke some reader of BCP, or would break a careless one.
+TROUBLE = ["%", "&", "=", "?", "+", "#", ";", ":", "/", "//", "\"", "'", "\\", "\\u0041", "\\n", "{", "}", "[", "]", ",", "@",
+           "\x00", "\x01", "\x08", "\t", "\n", "\v", "\f", "\r", "\x1b", "\x1f", " ", "\x7f", "\x80", "\x85", "\x9b", "\xa0",
+           "\u00df", "\u0130", "\u0661", "\u212a", "\u2028", "\u2029", "\ufeff", "\ufffd", "\uffff", "\U0001f3b1", "\U0010ffff",
+           "%41", "%2541", "%zz", "%E9", "&bytes=4", "json={", "<b>", "\r\n", "a", "Z", "0", "9", "~", "hello", "caf\u00e9"]
+
+TYPED = ["int:5", "int:", "int:abc", "int:-0", "int:007", "int:1_000", "int:+5", "int: 5 ", "int:5.0", "int:\u0663", "INT:5",
+         "Int:5", "float:1.5", "float:2", "float:.00001", "float:1e999", "float:nan", "float:-inf", "float:abc", "float:",
+         "FLOAT:1", "float:1_0.5", "bool:true", "bool:TRUE", "BOOL:false", "bool:False", "bool:maybe", "bool:", "NoneType:",
+         "nonetype:", "NoneType:x", "NONETYPE:", "int%3A5", " int:5", "true", "null", "5", "1.5", "NaN", "[1]", "{\"a\": 1}"]
+
+FLOATS = [0.0, -0.0, 1.0, 0.1, 2.5, -7.25, 1e16, 1e-7, 1e22, 1e-5, 123456789.125, 5e-324, 2.2250738585072014e-308, 1e-310,
+          1.7976931348623157e308, math.pi, float("inf"), float("-inf"), float("nan")]
+
+INTEGERS = [0, 1, -1, 5, 127, 255, 2**31, -2**31 - 1, 2**53 + 1, 2**63, -2**64]
+
+
+class Generator:
+    """Random messages from one seed; the same seed gives the same messages on every machine."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def text(self):
+        """A string: typed-looking, a stew of troublesome pieces, or any characters but lone surrogates."""
+        pick = self.random.random()
+        if pick < 0.2:
+            return self.random.choice(TYPED)
+        if pick < 0.8:
+            return "".join(self.random.choice(TROUBLE) for _ in range(self.random.randrange(6)))
+        if pick < 0.85:
+            return self.random.choice(["INT:", "fLoat:", "Bool:", "NoneType:"]) + self.random.choice(TROUBLE)
+        return "".join(self.character() for _ in range(self.random.randrange(12)))
+
+    def character(self):
+        """Any character that UTF-8 can hold, from every length of its encoding."""
+        low, high = self.random.choice([(0, 0x80), (0x80, 0x800), (0x800, 0xD800), (0xE000, 0x10000), (0x10000, 0x110000)])
+        return chr(self.random.randrange(low, high))
+
+    def integer(self):
+        """An integer, now and then of 40 digits or more; never over the 4,300 that Python refuses to read."""
+        pick = self.random.random()
+        if pick < 0.6:
+            return self.random.choice(INTEGERS)
+        digits = 40 if pick < 0.95 else self.random.choice([400, 4000])
+        return self.random.choice([1, -1]) * self.random.randrange(10 ** (digits - 1), 10**digits)
+
+    def number(self):
+        """An integer or a float, the floats from the corners of the format too."""
+        if self.random.random() < 0.5:
+            return self.integer()
+        if self.random.random() < 0.7:
+            return self.random.choice(FLOATS)
+        return self.random.uniform(-1, 1) * 10.0 ** self.random.randrange(-308, 308)
+
+    def scalar(self):
+        """A value that the plain form can hold."""
+        pick = self.random.random()
+        if pick < 0.6:
+            return self.text()
+        return self.number() if pick < 0.85 else self.random.choice([True, False, None])
+
+    def nested(self, depth):
+        """A list or an object, `depth` further levels at the most."""
+        def inner():
+            return self.nested(depth - 1) if depth > 0 and self.random.random() < 0.3 else self.scalar()
+
+        size = self.random.randrange(4)
+        if self.random.random() < 0.5:
+            return [inner() for _ in range(size)]
+        # Names inside are taken as they are, so they need not be in normal form.
+        return {self.random.choice(NAMES) + self.random.choice(["", " ", "A"]): inner() for _ in range(size)}
+
+    def tower(self):
+        """Lists and objects inside each other, down to the last level that a message may have."""
+        value = self.scalar()
+        for _ in range(self.random.choice([LEVELS_MAX - 1, LEVELS_MAX - 2, 60])):
+            value = [value] if self.random.random() < 0.5 else {self.random.choice(NAMES): value}
+        return value
+
+    def value(self):
+        """Any value that a message can hold."""
+        pick = self.random.random()
+        if pick < 0.8:
+            return self.scalar()
+        return self.tower() if pick > 0.99 else self.nested(4)
+
+    def name(self):
+        """A name in normal form: trimmed, without ASCII capitals; any text now and then."""
+        return fold(self.text() if self.random.random() < 0.1 else self.random.choice(NAMES))
+
+    def message(self):
+        """A message in normal form, with any values."""
+        size = self.random.choice([0, 1, 1, 2, 2, 3, 5, 20])
+        # Half of the messages have nothing nested and half no odd name, or the plain form would hardly be seen.
+        value = self.value if self.random.random() < 0.5 else self.scalar
+        name = self.name if self.random.random() < 0.5 else lambda: self.random.choice(PLAIN_NAMES)
+        return self.random.choice(COMMANDS), {name(): value() for _ in range(size)}
+
+    def unfold(self, text):
+        """The same name with blanks around it or in capitals: `fold` undoes it."""
+        if self.random.random() < 0.5:
+            text = "".join(c.upper() if c.isascii() else c for c in text)
+        return self.random.choice(["", " ", "\t "]) + text + self.random.choice(["", " ", "\r\n"])
+
+
+def fold(name):
+    """A name or command in normal form: trimmed and lower-cased, ASCII only (design.md, section 1)."""
+    return "".join(c.lower() if c.isascii() else c for c in name.strip(WHITE_SPACE))
+
+
+def same(one, other):
+    """Whether two values are the same to the type, the sign of a zero and the order of members; a NaN is a NaN."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, float):
+        return one == other and math.copysign(1, one) == math.copysign(1, other) or one != one and other != other
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(map(same, one.values(), other.values()))
+    return one == other
+
+
+class Speller:
+    """Writes a message as JSON in one of the many ways that mean the same: escapes, spaces, spellings of a number."""
+
+    def __init__(self, source):
+        self.random = source
+
+    def message(self, command, params, payload=None):
+        """One line of JSON Lines; `payload` is base64 text."""
+        members = ['"command":' + self.gap() + self.string(command)]
+        if params or self.random.random() < 0.5:
+            members.append('"params":' + self.gap() + self.value(params))
+        if payload is not None:
+            members.append('"bytes":' + self.string(payload))
+        self.random.shuffle(members)
+        return self.gap() + "{" + ",".join(self.gap() + member for member in members) + self.gap() + "}"
+
+    def gap(self):
+        """White space between two tokens of JSON, usually none."""
+        return self.random.choice(["", "", "", "", " ", "\t", "  ", "\r"])
+
+    def string(self, text):
+        """A JSON string, wholly or partly escaped or with its characters as they are."""
+        if self.random.random() < 0.1:
+            units = text.encode("utf-16-be").hex()
+            return '"' + "".join("\\u" + units[i:i + 4] for i in range(0, len(units), 4)) + '"'
+        spelled = json.dumps(text, ensure_ascii=self.random.random() < 0.5)
+        return spelled.replace("/", "\\/") if self.random.random() < 0.1 else spelled
+
+    def number(self, value):
+        """A JSON number; the digits of a float in another form of the same value now and then."""
+        text = json.dumps(value)
+        if not isinstance(value, float) or value != value or math.isinf(value):
+            return "-0" if value == 0 and self.random.random() < 0.2 and not isinstance(value, float) else text
+        return self.random.choice([text, text, text, text.upper(), "%.17e" % value, text.replace("e+", "e")])
+
+    def value(self, value):
+        """Any JSON value."""
+        if isinstance(value, str):
+            return self.string(value)
+        if isinstance(value, dict):
+            return "{" + ",".join(self.gap() + self.string(k) + self.gap() + ":" + self.value(v) for k, v in value.items()) + "}"
+        if isinstance(value, list):
+            return "[" + ",".join(self.gap() + self.value(v) + self.gap() for v in value) + "]"
+        return json.dumps(value) if value is None or isinstance(value, bool) else self.number(value)

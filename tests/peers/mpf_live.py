@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""Checks `backbox listen` and `backbox send` against a running MPF 0.81 on virtual hardware.
+
+usage: mpf_live.py BACKBOX [--keep]
+
+MPF is started with the machine beside this file and dials `listen`, its media controller, which has to bring it through
+start-up; `send` fires events that MPF acts on; after 100 sends MPF has the descriptors that it had before; both leave as
+they should. Every port is a free one of the loopback interface, every wait has a deadline, and nothing is left behind.
+
+Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_live.py target/release/backbox
+Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+"""
+import argparse
+import contextlib
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+
+from processes import Failed, Process, port_of, wait_for
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SENDS = 100
+SUBSCRIPTIONS = ["core_events", "service_events", "modes", "player_vars", "machine_vars"]
+
+# A client that leaves without goodbye costs MPF a descriptor until Python's garbage collector comes by (design.md,
+# section 2). It never comes here, so that a descriptor lost once is still lost when they are counted.
+START_MPF = "import gc, runpy; gc.disable(); runpy.run_module('mpf', run_name='__main__', alter_sys=True)"
+
+PORTS = """#config_version=6
+bcp:
+  connections:
+    local_display:
+      host: 127.0.0.1
+      port: {media}
+      exit_on_close: true
+  servers:
+    url_style:
+      ip: 127.0.0.1
+      port: {own}
+"""
+
+
+def main():
+    """Reads the arguments, runs the steps in their order, cleans up whatever happens."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("backbox", help="the program to check")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with MPF's log and everyone's output")
+    options = parser.parse_args()
+    if importlib.util.find_spec("mpf") is None:
+        return give_up('mpf is not installed in this Python; run it with "$(tests/peers/venv.sh)"')
+    if shutil.which(options.backbox) is None:
+        return give_up(f"cannot run {options.backbox}; build it with cargo build --release")
+    # Ending by SIGTERM has to clean up as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    folder = tempfile.mkdtemp(prefix="backbox-mpf-")
+    try:
+        with contextlib.ExitStack() as stack:
+            return run(Run(os.path.abspath(shutil.which(options.backbox)), folder, stack))
+    finally:
+        if options.keep:
+            print(f"kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def give_up(reason):
+    """Says why the check cannot be made at all."""
+    print(f"mpf_live.py: {reason}", file=sys.stderr)
+    return 2
+
+
+def run(this):
+    """All steps; what everyone said is shown when one fails."""
+    steps = [start_up, trigger, many_sends, watch_is_not_blind, refused, leaving]
+    for step in steps:
+        try:
+            step(this)
+        except Failed as failed:
+            print(f"FAILED: {step.__name__}: {failed}")
+            this.show()
+            return 1
+        print(f"ok: {step.__doc__.split(chr(10), 1)[0]}", flush=True)
+    print("passed: backbox and a running MPF 0.81 get on")
+    return 0
+
+
+class Run:
+    """The processes of one run, and what they have said so far."""
+
+    def __init__(self, backbox, folder, stack):
+        self.backbox, self.folder, self.stack = backbox, folder, stack
+        self.own_port = None
+        self.listen = self.mpf = None
+        self.sends = 0
+
+    def start(self, name, arguments):
+        """Starts a process that is ended with the run."""
+        return self.stack.enter_context(Process(name, arguments, self.folder))
+
+    def start_mpf(self, media_port):
+        """Starts MPF on a copy of the machine, since it writes logs and data there."""
+        machine = os.path.join(self.folder, "machine")
+        shutil.copytree(os.path.join(HERE, "machine"), machine)
+        self.own_port = free_port()
+        with open(os.path.join(machine, "config", "ports.yaml"), "w", encoding="ascii") as file:
+            file.write(PORTS.format(media=media_port, own=self.own_port))
+        flags = ["-X", "-t", "-a", "-A", "-v", "-l", "mpf.log", "-c", "config.yaml,ports.yaml"]
+        self.mpf = self.start("mpf", [sys.executable, "-c", START_MPF, "game", machine, *flags])
+
+    def send(self, *arguments, port=None):
+        """One `backbox send` to MPF, waited for; returns the ended process."""
+        self.sends += 1
+        address = f"127.0.0.1:{port or self.own_port}"
+        process = self.start(f"send-{self.sends}", [self.backbox, "send", "-a", address, *arguments])
+        process.wait()
+        return process
+
+    def must_send(self, *arguments):
+        """A send that has to leave with 0."""
+        process = self.send(*arguments)
+        if process.status != 0:
+            raise Failed(f"send {' '.join(arguments)} left with {process.status}: {process.err()}")
+
+    def bcp_log(self):
+        """What MPF's log holds of BCP so far: pairs of `Sending` or `Received`, and the line."""
+        path = os.path.join(self.folder, "machine", "mpf.log")
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return re.findall(r"""BCPClientSocket\S* : (Sending|Received) "(?:b['"])?(.*?)['"]?"$""", file.read(), re.M)
+
+    def received(self):
+        """What MPF's log says that it received so far, from all clients."""
+        return [line for direction, line in self.bcp_log() if direction == "Received"]
+
+    def heard(self):
+        """The lines that `listen` has printed so far, whole ones only."""
+        return self.listen.out().split("\n")[:-1]
+
+    def wait(self, what, condition):
+        """Waits until `condition()` is true; the end of `listen` or MPF ends the waiting."""
+        return wait_for(what, condition, [process for process in (self.listen, self.mpf) if process])
+
+    def show(self):
+        """What everyone said, for the person who looks into a failure."""
+        for process in (self.listen, self.mpf):
+            if process:
+                process.show()
+        if self.mpf and self.mpf.status is None:
+            print(f"--- mpf has {descriptors(self)} descriptors")
+        print("--- BCP in MPF's log, the last lines:")
+        for direction, line in self.bcp_log()[-40:]:
+            print(f"{direction:8} {line[:200]}")
+
+
+def start_up(this):
+    """listen is MPF's media controller through start-up: hello, reset, its subscriptions, reset_complete, reports"""
+    announced = os.path.join(this.folder, "announced")
+    arguments = ["listen", "-a", "127.0.0.1:0", "--announce", announced, "-v"]
+    this.listen = this.start("listen", [this.backbox, *arguments])
+    media_port = this.wait("listen to announce its address", lambda: port_of(announced))
+    this.start_mpf(media_port)
+    this.wait("the attract mode in what listen prints", lambda: any(
+        line.startswith("mode_list?") and "attract" in line for line in this.heard()))
+    # MPF writes its log from another thread, so it may lag behind what it sent.
+    this.wait("reset_complete in MPF's log", lambda: "reset_complete" in this.received())
+    received = this.received()
+    wanted = [f"monitor_start?category={name}" for name in SUBSCRIPTIONS] + ["reset_complete"]
+    if not received or not re.fullmatch(r"hello\?version=1\.1(&.*)?", received[0]):
+        raise Failed(f"MPF's hello was answered with {received[:1]}, not with hello?version=1.1")
+    if received[1:] != wanted:
+        raise Failed(f"after its reset MPF received {received[1:]}, not {wanted}")
+    for line in ("hello?", "reset", "machine_variable?name=backbox_count&value=int:0", "mode_start?name=attract"):
+        if not any(heard.startswith(line) for heard in this.heard()):
+            raise Failed(f"listen did not print a line that begins with {line}")
+    for line in ("< reset", "> reset_complete"):
+        this.wait(f"{line!r} in what listen -v says", lambda: f"{line}\n" in this.listen.err())
+
+
+def trigger(this):
+    """send fires events, as arguments and as a line, and MPF acts on them"""
+    this.must_send("--retry", "30s", "trigger", "name=backbox_knock")
+    this.wait("the machine variable that backbox_knock sets", lambda: any(
+        line.startswith("machine_variable?name=backbox_last&value=knocked") for line in this.heard()))
+    this.must_send("trigger?name=backbox_count_up")
+    this.wait("the count of 1", lambda: counted(this) == [0, 1])
+
+
+def counted(this):
+    """Each value of the machine variable backbox_count that listen has printed, in order."""
+    text = "\n".join(this.heard())
+    return [int(digits) for digits in re.findall(r"^machine_variable\?name=backbox_count&value=int:(\d+)", text, re.M)]
+
+
+def many_sends(this):
+    """100 sends: each leaves with 0, each event is acted on once, MPF's descriptors are what they were"""
+    before = settled_descriptors(this)
+    most = before
+    for _ in range(SENDS):
+        this.must_send("trigger", "name=backbox_count_up")
+        most = max(most, descriptors(this))
+    this.wait(f"the count of {SENDS + 1}", lambda: counted(this)[-1] >= SENDS + 1)
+    if counted(this) != list(range(SENDS + 2)):
+        raise Failed(f"the counts that MPF reported are not 0 to {SENDS + 1}, each once: {counted(this)}")
+    this.wait(f"MPF to have {before} descriptors again, as before {SENDS} sends", lambda: descriptors(this) == before)
+    print(f"    descriptors of MPF: {before} before, {most} at the most, {descriptors(this)} after {SENDS} sends")
+
+
+def watch_is_not_blind(this):
+    """a client that leaves without goodbye does cost MPF a descriptor, so that the count above means something"""
+    before = descriptors(this)
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", this.own_port), timeout=30) as client:
+            client.makefile("rb").readline()  # MPF's hello: it has taken the connection.
+    this.wait("MPF to lose three descriptors", lambda: descriptors(this) == before + 3)
+
+
+def refused(this):
+    """send to a closed port leaves with 3 and says how to wait for it"""
+    with socket.socket() as taken:
+        # Bound, but not listening: nobody else can have the port, and it refuses.
+        taken.bind(("127.0.0.1", 0))
+        process = this.send("trigger", "name=x", port=taken.getsockname()[1])
+    if process.status != 3 or "--retry" not in process.err() or process.out():
+        raise Failed(f"left with {process.status}, printed {process.out()!r} and said {process.err()!r}")
+
+
+def leaving(this):
+    """SIGINT: listen says goodbye and leaves with 130, and MPF ends with its media controller"""
+    this.listen.signal(signal.SIGINT)
+    this.listen.wait()
+    if this.listen.status != 130:
+        raise Failed(f"listen left with {this.listen.status}, not 130: {this.listen.err()[-500:]}")
+    this.mpf.wait()
+    if this.mpf.status != 0:
+        raise Failed(f"MPF left with {this.mpf.status}")
+    if this.received()[-1:] != ["goodbye"]:
+        raise Failed(f"the last thing that MPF received was {this.received()[-1:]}, not goodbye")
+
+
+def descriptors(this):
+    """How many descriptors MPF has open now."""
+    return len(os.listdir(f"/proc/{this.mpf.pid}/fd"))
+
+
+def settled_descriptors(this):
+    """The number of MPF's descriptors once it has stayed alike for 20 looks."""
+    seen = []
+
+    def settled():
+        seen.append(descriptors(this))
+        return len(seen) >= 20 and len(set(seen[-20:])) == 1
+
+    this.wait("MPF's descriptors to stay alike", settled)
+    return seen[-1]
+
+
+def free_port():
+    """A port that was free a moment ago; MPF cannot be told to pick one itself."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
