@@ -2,13 +2,17 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod catalogue;
 pub mod cli;
 pub mod codec;
 pub mod commands;
+pub mod conversation;
+pub mod duration;
 pub mod failure;
 pub mod framing;
 pub mod limits;
 pub mod message;
+pub mod net;
 pub mod output;
 pub mod pattern;
 pub mod session;

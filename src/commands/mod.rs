@@ -5,10 +5,20 @@
 
 mod arguments;
 mod decode;
+mod dial;
 mod encode;
+mod ending;
+mod listen;
+mod media;
+mod player;
+mod recording;
+mod replay;
+mod send;
 mod shared;
 mod source;
+mod stream;
 mod strings;
+mod traffic;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -45,7 +55,13 @@ pub const PROGRAM: Program = Program {
 
 /// The subcommands' pages; [`run_subcommand`] counts in the same order.
 fn pages() -> Vec<Page> {
-    vec![encode::COMMAND.page(), decode::COMMAND.page()]
+    vec![
+        encode::COMMAND.page(),
+        decode::COMMAND.page(),
+        send::COMMAND.page(),
+        listen::COMMAND.page(),
+        replay::COMMAND.page(),
+    ]
 }
 
 /// Runs the program with the arguments behind its name, and gives the status to leave with.
@@ -61,7 +77,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run_subcommand(index: usize, arguments: Vec<OsString>) -> Exit {
     match index {
         0 => run(&encode::COMMAND, arguments, encode::run),
-        _ => run(&decode::COMMAND, arguments, decode::run),
+        1 => run(&decode::COMMAND, arguments, decode::run),
+        2 => run(&send::COMMAND, arguments, send::run),
+        3 => run(&listen::COMMAND, arguments, listen::run),
+        _ => run(&replay::COMMAND, arguments, replay::run),
     }
 }
 

@@ -1,7 +1,10 @@
 //! The flags that several subcommands have. Each is written once, here; a subcommand lists those that it takes.
 
+use std::time::Duration;
+
 use crate::cli::{Complete, Flag, number, text};
 use crate::codec::{Malformed, Reading};
+use crate::duration;
 use crate::failure::Failure;
 use crate::framing::Framing;
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
@@ -81,6 +84,44 @@ fn patterns(flag: &str, texts: &[String], keep_case: bool) -> Result<Vec<Pattern
     let complaint =
         |error: Malformed| Failure::Usage(format!("{flag}: {error}; a pattern is written COMMAND?NAME=TEXT"));
     texts.iter().map(|text| Pattern::parse(text, keep_case).map_err(complaint)).collect()
+}
+
+/// Where to dial, and how patiently.
+#[derive(Clone, Debug, Default)]
+pub struct Dialling {
+    /// `-a`, as given.
+    pub address: Option<String>,
+    /// `--retry`.
+    pub retry: Duration,
+}
+
+/// Options that have a [`Dialling`].
+pub trait HasDialling: Sized + 'static {
+    /// Where it is.
+    fn dialling(&mut self) -> &mut Dialling;
+}
+
+impl<T: HasDialling> Flag<T> {
+    /// `--retry`.
+    pub const RETRY: Flag<T> = Flag::value("retry", "DURATION", "keep dialling for so long", |o: &mut T, value| {
+        o.dialling().retry = duration::parse(&text(value)?)?;
+        Ok(())
+    })
+    .more("Every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare number is seconds.");
+}
+
+/// Options that can ask for the traffic to be shown.
+pub trait HasTraffic: Sized + 'static {
+    /// Where the wish is kept.
+    fn verbose(&mut self) -> &mut bool;
+}
+
+impl<T: HasTraffic> Flag<T> {
+    /// `-v`.
+    pub const VERBOSE: Flag<T> =
+        Flag::switch("verbose", "show the traffic on standard error", |o: &mut T| *o.verbose() = true)
+            .short('v')
+            .more("Each line that goes out stands behind `> `, each that comes behind `< `.");
 }
 
 /// Options that have [`Manners`].

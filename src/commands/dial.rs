@@ -1,0 +1,110 @@
+//! Whom to dial, and what to say when nobody answers: shared by the subcommands that dial.
+
+use std::io;
+use std::time::Duration;
+
+use crate::failure::{Failure, plain_words};
+use crate::net::address::{Address, Unreached, dial};
+use crate::net::wait::Stop;
+use crate::net::{SocketAddr, TcpStream};
+use crate::output::Console;
+
+/// The port on which a media controller listens and MPF dials.
+pub const MEDIA_PORT: u16 = 5050;
+
+/// The port on which MPF listens for everyone but its media controller.
+pub const PIN_PORT: u16 = 5051;
+
+/// Somebody to dial.
+#[derive(Debug)]
+pub struct Target {
+    /// As typed, for messages.
+    pub address: Address,
+    sockets: Vec<SocketAddr>,
+}
+
+impl Target {
+    /// Reads and resolves an address; what is left out is `localhost` and `port`. Made before signals are caught: a resolver
+    /// takes its time and knows of no stop.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for what is no address, [`Failure::Io`] for a name that has none.
+    pub fn resolve(text: Option<&str>, port: u16) -> Result<Target, Failure> {
+        let default = Address::new("localhost", port);
+        let address = match text {
+            Some(text) => Address::parse(text, &default).map_err(Failure::Usage)?,
+            None => default,
+        };
+        let sockets =
+            address.resolve().map_err(|error| Failure::io(format_args!("cannot resolve {address}"), &error))?;
+        Ok(Target { address, sockets })
+    }
+
+    /// One known address, such as that of a server in this process.
+    pub fn known(socket: SocketAddr) -> Target {
+        Target { address: Address::new(&socket.ip().to_string(), socket.port()), sockets: vec![socket] }
+    }
+
+    /// Dials, again and again until `retry` has passed, which is noted; `None` when the stop came first.
+    ///
+    /// # Errors
+    /// [`Failure::Io`] that says what was met, and what to do about it.
+    pub fn dial(&self, retry: Duration, stop: &Stop, console: &Console) -> Result<Option<TcpStream>, Failure> {
+        let waiting = |error: &io::Error| {
+            console.note(format_args!("{}: {}; dialling again until it answers", self.address, plain_words(error)));
+        };
+        match dial(&self.sockets, retry, stop, waiting) {
+            Ok(socket) => Ok(Some(socket)),
+            Err(Unreached::Stopped) => Ok(None),
+            Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, retry))),
+        }
+    }
+
+    fn complaint(&self, error: &io::Error, retry: Duration) -> String {
+        let address = &self.address;
+        let mut text = match error.kind() {
+            io::ErrorKind::ConnectionRefused => format!("connection refused at {address}"),
+            io::ErrorKind::TimedOut => format!("no answer from {address}"),
+            _ => format!("cannot connect to {address}: {}", plain_words(error)),
+        };
+        if error.kind() == io::ErrorKind::ConnectionRefused {
+            text.push_str(match address.port {
+                PIN_PORT => ": MPF opens this port only after its media controller has connected (or with mpf -b)",
+                MEDIA_PORT => ": no media controller listens there; backbox listen is one",
+                _ => ": nobody listens there",
+            });
+        }
+        text.push_str(&match retry.is_zero() {
+            true => "; --retry 30s waits for it".to_owned(),
+            false => format!("; tried for {} s", retry.as_secs_f64()),
+        });
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let target = |port| Target { address: Address::new("localhost", port), sockets: Vec::new() };
+        let refused = io::ErrorKind::ConnectionRefused.into();
+        assert_eq!(
+            target(5051).complaint(&refused, Duration::ZERO),
+            "connection refused at localhost:5051: MPF opens this port only after its media controller has connected (or with mpf -b); --retry 30s waits for it"
+        );
+        let tried = target(5050).complaint(&refused, Duration::from_millis(1500));
+        assert!(tried.ends_with("backbox listen is one; tried for 1.5 s"), "{tried}");
+        assert!(target(7).complaint(&refused, Duration::ZERO).contains(": nobody listens there; --retry"));
+        let late = target(7).complaint(&io::ErrorKind::TimedOut.into(), Duration::ZERO);
+        assert_eq!(late, "no answer from localhost:7; --retry 30s waits for it");
+    }
+
+    #[test]
+    fn what_is_no_address_is_usage() {
+        assert!(matches!(Target::resolve(Some("a b"), 1), Err(Failure::Usage(_))));
+        assert_eq!(Target::resolve(Some(":7"), 1).unwrap().address.to_string(), "localhost:7");
+        assert_eq!(Target::resolve(None, 5051).unwrap().address.to_string(), "localhost:5051");
+    }
+}

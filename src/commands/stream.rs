@@ -1,0 +1,182 @@
+//! A live stream of messages on stdin: BCP lines as they stand, and JSON Lines (design.md, section 9).
+
+use crate::codec::{Form, Malformed, Parts, Reading, Reason, write_line};
+use crate::framing::{BcpFramer, Frame, Framing, RawMessage, payload_marker};
+use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX, json_line_bytes_max};
+use crate::text::trim;
+
+/// Messages as they arrive, in the form in which they go out.
+#[derive(Debug)]
+pub struct Stream {
+    framer: BcpFramer,
+    /// No more bytes will come.
+    ended: bool,
+    /// All whole frames are taken; only a last line can be left.
+    at_last: bool,
+    parts: Parts,
+    out: Vec<u8>,
+}
+
+/// What a stream gives next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// A message.
+    Message {
+        /// Its line number in the input, from 1.
+        number: u64,
+        /// Its line, without LF.
+        line: &'a [u8],
+        /// Line, LF and payload: what goes out.
+        whole: &'a [u8],
+    },
+    /// Something that is no message, which is passed over.
+    Wrong {
+        /// Its line number in the input, from 1.
+        number: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Nothing until more bytes come.
+    Dry,
+    /// Nothing more at all.
+    Over,
+}
+
+impl Default for Stream {
+    fn default() -> Stream {
+        // A line of JSON may be longer than the line that it becomes.
+        let line_bytes_max = json_line_bytes_max(LINE_BYTES_MAX, PAYLOAD_BYTES_MAX);
+        let framer = BcpFramer::new(Framing { line_bytes_max, ..Framing::default() });
+        Stream { framer, ended: false, at_last: false, parts: Parts::new(), out: Vec::new() }
+    }
+}
+
+impl Stream {
+    /// Adds bytes that have come.
+    pub fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let space = self.framer.space();
+            let (now, later) = bytes.split_at(bytes.len().min(space.len()));
+            if let Some(space) = space.get_mut(..now.len()) {
+                space.copy_from_slice(now);
+            }
+            self.framer.filled(now.len());
+            bytes = later;
+        }
+    }
+
+    /// Says that no more bytes will come.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Whether no more bytes are wanted.
+    pub fn has_ended(&self) -> bool {
+        self.ended || self.framer.has_ended()
+    }
+
+    /// The next message. Blank lines and comments are passed over: to MPF they are commands.
+    pub fn next_item(&mut self) -> Item<'_> {
+        let (number, length) = loop {
+            let no_more = self.has_ended();
+            let frame = if self.at_last { self.framer.end() } else { self.framer.next_frame() };
+            match frame {
+                Some(Frame::Ignored { .. }) => {}
+                Some(Frame::Bad { number, fault }) => return Item::Wrong { number, why: fault.to_string() },
+                Some(Frame::Message(message)) => match spell(&message, &mut self.parts, &mut self.out) {
+                    Ok(length) => break (message.number, length),
+                    Err(why) => return Item::Wrong { number: message.number, why: why.to_string() },
+                },
+                None if self.at_last => return Item::Over,
+                None if no_more => self.at_last = true,
+                None => return Item::Dry,
+            }
+        };
+        Item::Message { number, line: self.out.get(..length).unwrap_or_default(), whole: &self.out }
+    }
+}
+
+/// Writes a message as it goes out; gives the length of its line.
+fn spell(message: &RawMessage<'_>, parts: &mut Parts, out: &mut Vec<u8>) -> Result<usize, Malformed> {
+    out.clear();
+    let is_json = message.line.first() == Some(&b'{');
+    let from_json = match is_json {
+        true => parts.read_json(message.line, &Reading::default(), PAYLOAD_BYTES_MAX)?,
+        false => None,
+    };
+    if is_json {
+        write_line(parts, from_json.as_ref().map(Vec::len), &Form::default(), out)?;
+    } else if message.line.len() > LINE_BYTES_MAX {
+        return Err(Malformed::message(b"", Reason::LineTooLong(LINE_BYTES_MAX)));
+    } else {
+        out.extend_from_slice(message.line);
+    }
+    let length = out.len();
+    out.push(b'\n');
+    out.extend_from_slice(from_json.as_deref().or(message.payload).unwrap_or_default());
+    Ok(length)
+}
+
+/// The command of a line, trimmed.
+pub fn command(line: &[u8]) -> String {
+    let end = payload_marker(line).map_or(line.len(), |marker| marker.at);
+    let text = line.get(..end).unwrap_or_default();
+    String::from_utf8_lossy(trim(text.split(|&b| b == b'?').next().unwrap_or_default())).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What goes out of a stream that arrives in pieces, and what is wrong with it.
+    fn sent(input: &[u8], piece: usize) -> (Vec<u8>, Vec<String>) {
+        let (mut stream, mut out, mut wrong) = (Stream::default(), Vec::new(), Vec::new());
+        let mut take = |stream: &mut Stream| loop {
+            match stream.next_item() {
+                Item::Message { whole, .. } => out.extend_from_slice(whole),
+                Item::Wrong { number, why } => wrong.push(format!("{number}: {why}")),
+                Item::Dry | Item::Over => return,
+            }
+        };
+        for bytes in input.chunks(piece) {
+            stream.feed(bytes);
+            take(&mut stream);
+        }
+        stream.end();
+        take(&mut stream);
+        assert_eq!(stream.next_item(), Item::Over);
+        (out, wrong)
+    }
+
+    #[test]
+    fn lines_and_json_go_out_and_comments_do_not() {
+        let input = b"#backbox-session 1\r\n\na?x=1\r\n{\"command\":\"f\",\"bytes\":\"SGk=\"}\n  \nd&bytes=3\n{\n}\n{oops}\nlast";
+        for piece in [input.len(), 1, 2, 5] {
+            let (out, wrong) = sent(input, piece);
+            assert_eq!(out.escape_ascii().to_string(), "a?x=1\\nf&bytes=2\\nHid&bytes=3\\n{\\n}last\\n");
+            assert_eq!(wrong.len(), 1);
+            assert!(wrong[0].starts_with("9: "), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_payload_cut_short_is_not_sent() {
+        let (out, wrong) = sent(b"a\nf&bytes=10\nabc", 4);
+        assert_eq!(out, b"a\n");
+        assert!(wrong[0].starts_with("2: the input ends inside the payload"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_line_over_its_limit_is_passed_over_though_json_may_be_longer() {
+        let long = vec![b'x'; LINE_BYTES_MAX + 1];
+        let (out, wrong) = sent(&[&long, &b"\nb\n"[..]].concat(), 1 << 20);
+        assert_eq!((out.as_slice(), wrong.len()), (&b"b\n"[..], 1));
+    }
+
+    #[test]
+    fn the_command_of_a_line() {
+        for (line, expected) in [("a", "a"), (" Good Bye ?x", "Good Bye"), ("f&bytes=4", "f"), ("?x=1", "")] {
+            assert_eq!(command(line.as_bytes()), expected);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Conversations without a socket: one side alone, both sides joined in memory, and the whole table walked.
+
+use super::*;
+use crate::codec::Reading;
+
+const ROLES: [Role; 3] = [Role::MediaController, Role::PinController, Role::Client];
+const STATES: [State; 7] =
+    [State::Fresh, State::Greeted, State::Resetting, State::Open, State::Refused, State::Leaving, State::Left];
+const PEERS: [Event; 11] = [
+    Event::Hello,
+    Event::Greeting,
+    Event::WrongHello,
+    Event::Reset,
+    Event::ResetComplete,
+    Event::Goodbye,
+    Event::Refusal,
+    Event::Error,
+    Event::Known,
+    Event::Unknown,
+    Event::Malformed,
+];
+
+fn side(role: Role) -> Conversation {
+    let subscriptions = b"monitor_start?category=modes\nregister_trigger?event=x\n".to_vec();
+    Conversation::new(role, Repertoire { subscriptions, knows: crate::catalogue::knows })
+}
+
+fn hear(who: &mut Conversation, line: &str) -> (Effect, String) {
+    let (mut parts, mut said) = (Parts::new(), Vec::new());
+    let effect = match parts.read_line(line.as_bytes(), &Reading::default()) {
+        Ok(()) => who.hear(&parts, &mut said),
+        Err(_) => who.hear_malformed(line.as_bytes(), &mut said),
+    };
+    (effect, String::from_utf8(said).unwrap())
+}
+
+#[track_caller]
+fn check(who: &mut Conversation, line: &str, effect: Effect, said: &str) {
+    assert_eq!(hear(who, line), (effect, said.to_owned()), "{line}");
+}
+
+/// What both sides say, in order, until neither has anything to say.
+fn joined(one: &mut Conversation, other: &mut Conversation) -> Vec<String> {
+    let (mut log, mut said) = (Vec::new(), Vec::new());
+    one.open(&mut said).unwrap();
+    let mut waiting = String::from_utf8(said).unwrap();
+    let mut sides = [other, one];
+    while !waiting.is_empty() {
+        assert!(log.len() < 50, "they do not stop: {log:?}");
+        let mut answers = String::new();
+        for line in waiting.lines() {
+            log.push(line.to_owned());
+            answers.push_str(&hear(sides[0], line).1);
+        }
+        waiting = answers;
+        sides.reverse();
+    }
+    log
+}
+
+#[test]
+fn a_handshake_from_both_ends() {
+    let (mut pin, mut media) = (side(Role::PinController), side(Role::MediaController));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        joined(&mut pin, &mut media),
+        [
+            &format!("hello?version=1.1&controller_name=backbox&controller_version={version}"),
+            "hello?version=1.1",
+            "reset",
+            "monitor_start?category=modes",
+            "register_trigger?event=x",
+            "reset_complete",
+        ]
+    );
+}
+
+#[test]
+fn two_of_a_kind_come_to_an_end() {
+    for (one, other) in ROLES.into_iter().flat_map(|one| ROLES.map(|other| (one, other))) {
+        let (mut first, mut second) = (side(one), side(other));
+        joined(&mut first, &mut second);
+        // Each error that one says may only be followed by silence.
+        let mut line = "nosuch".to_owned();
+        for turn in 0.. {
+            let (_, said) = hear(if turn % 2 == 0 { &mut first } else { &mut second }, &line);
+            let Some(next) = said.lines().next() else { break };
+            line = next.to_owned();
+            assert!(turn < 3, "{one:?} and {other:?} answer each other for ever");
+        }
+    }
+}
+
+#[test]
+fn a_media_controller_accepts_version_one_and_refuses_others() {
+    let mut media = side(Role::MediaController);
+    for version in ["1", "1.x", "1.0", "1.1", "float:1.1", "int:1"] {
+        check(&mut media, &format!("hello?version={version}"), Effect::DealtWith, "hello?version=1.1\n");
+    }
+    check(&mut media, "hello", Effect::DealtWith, "hello?version=1.1\n");
+    for version in ["", "2.0", "21", "11", "one"] {
+        let refusal = "error?message=unknown%20protocol%20version\n";
+        let fault = Effect::Fault(Fault::Version(version.to_owned()));
+        check(&mut media, &format!("hello?version={version}"), fault, refusal);
+    }
+}
+
+#[test]
+fn only_the_first_reset_subscribes() {
+    let mut media = side(Role::MediaController);
+    let all = "monitor_start?category=modes\nregister_trigger?event=x\nreset_complete\n";
+    check(&mut media, "reset", Effect::DealtWith, all);
+    check(&mut media, "reset", Effect::DealtWith, "reset_complete\n");
+}
+
+#[test]
+fn an_unknown_command_is_answered_by_a_media_controller_alone() {
+    for (command, said) in [
+        ("nosuch?a=1", "error?message=unknown%20command&command=nosuch\n"),
+        ("no such", "error?message=unknown%20command&command=no%20such\n"),
+        ("100%", "error?json={\"message\": \"unknown command\", \"command\": \"100\\u0025\"}\n"),
+    ] {
+        let name = command.split('?').next().unwrap();
+        let fault = Effect::Fault(Fault::UnknownCommand(name.to_owned()));
+        check(&mut side(Role::MediaController), command, fault, said);
+        check(&mut side(Role::Client), command, Effect::Passed, "");
+        check(&mut side(Role::PinController), command, Effect::Passed, "");
+    }
+    check(&mut side(Role::MediaController), "trigger?name=x", Effect::Passed, "");
+}
+
+#[test]
+fn an_answer_repeats_little_of_what_it_is_about() {
+    let long = "é".repeat(80);
+    let (_, said) = hear(&mut side(Role::MediaController), &format!("{long}?secret=1"));
+    assert_eq!(said, format!("error?message=unknown%20command&command={}\n", "%C3%A9".repeat(50)));
+    let (effect, said) = hear(&mut side(Role::MediaController), "Trigger ?name=int:secret");
+    assert_eq!(effect, Effect::Fault(Fault::Malformed));
+    assert_eq!(said, "error?message=malformed%20line&command=trigger\n");
+}
+
+#[test]
+fn an_error_is_never_answered() {
+    let mut media = side(Role::MediaController);
+    check(&mut media, "error?message=unknown command&command=hello", Effect::Passed, "");
+    check(&mut media, "error?message=unknown protocol version", Effect::Passed, "");
+    check(&mut media, "error?n=int:x", Effect::Fault(Fault::Malformed), "");
+    for (role, state) in ROLES.into_iter().flat_map(|role| STATES.map(|state| (role, state))) {
+        let (after, act) = transition(role, state, Event::Error).unwrap();
+        assert!(after == state && act == Act::Pass, "{role:?} {state:?}");
+    }
+}
+
+#[test]
+fn nothing_is_said_after_a_goodbye_of_either_side() {
+    for role in ROLES {
+        for event in PEERS {
+            for state in [State::Left, State::Leaving] {
+                let (after, act) = transition(role, state, event).unwrap();
+                assert!(matches!(act, Act::Pass | Act::Deal | Act::Left), "{role:?} {state:?} {event:?}");
+                assert!(after == State::Left || after == state);
+            }
+        }
+        let mut one = side(role);
+        let mut said = Vec::new();
+        one.leave(&mut said);
+        one.leave(&mut said);
+        assert_eq!(said, b"goodbye\n", "{role:?}");
+        assert_eq!(one.say("trigger"), Err(Misuse::AfterGoodbye));
+        assert!(!one.peer_has_left());
+        check(&mut one, "goodbye", Effect::PeerLeft, "");
+        assert!(one.peer_has_left());
+    }
+}
+
+#[test]
+fn the_peer_may_do_anything_at_any_time() {
+    for (role, state) in ROLES.into_iter().flat_map(|role| STATES.map(|state| (role, state))) {
+        for event in PEERS {
+            assert!(transition(role, state, event).is_ok(), "{role:?} {state:?} {event:?}");
+        }
+    }
+}
+
+#[test]
+fn a_client_answers_a_reset_and_leaves_greetings_alone() {
+    let mut client = side(Role::Client);
+    check(&mut client, "hello?version=1.1&controller_name=MPF", Effect::DealtWith, "");
+    check(&mut client, "reset", Effect::DealtWith, "reset_complete\n");
+    assert_eq!(client.say("trigger"), Ok(()));
+    assert_eq!(client.say("goodbye"), Ok(()));
+    assert_eq!(client.say("trigger"), Err(Misuse::AfterGoodbye));
+    let mut said = Vec::new();
+    client.leave(&mut said);
+    assert_eq!(said, b"", "the goodbye of the stream is the one");
+}
+
+#[test]
+fn a_pin_controller_is_refused_or_meets_another_one() {
+    let begun = || {
+        let mut pin = side(Role::PinController);
+        pin.open(&mut Vec::new()).unwrap();
+        pin
+    };
+    let refused = |said: &str| Effect::Fault(Fault::RefusedOurs(said.to_owned()));
+    check(&mut begun(), "error?message=unknown%20protocol%20version", refused("unknown protocol version"), "");
+    check(&mut begun(), "hello?version=unknown%20protocol%20version", refused("unknown protocol version"), "");
+    check(&mut begun(), "hello?version=1.1&controller_name=MPF", Effect::Ready, "");
+    let mut pin = begun();
+    assert_eq!(pin.say("trigger"), Err(Misuse::InHandshake));
+    assert_eq!(pin.open(&mut Vec::new()), Err(Misuse::InHandshake));
+    check(&mut pin, "hello", Effect::DealtWith, "reset\n");
+    check(&mut pin, "trigger?name=early", Effect::Passed, "");
+    check(&mut pin, "reset_complete", Effect::Ready, "");
+    assert_eq!(pin.say("trigger"), Ok(()));
+}
+
+#[test]
+fn each_fault_and_misuse_is_a_sentence() {
+    assert_eq!(Misuse::AfterGoodbye.to_string(), "nothing is sent after a goodbye");
+    assert_eq!(Misuse::InHandshake.to_string(), "nothing is sent before the handshake is done");
+    for (fault, text) in [
+        (Fault::Version("2\x1b".into()), "refused protocol version 2\\x1b; 1 and 1.x are accepted"),
+        (Fault::RefusedOurs("no".into()), "protocol version 1.1 was refused: no"),
+        (Fault::UnknownCommand("x".into()), "unknown command x"),
+        (Fault::Malformed, "malformed line"),
+    ] {
+        assert_eq!(fault.to_string(), text);
+    }
+}

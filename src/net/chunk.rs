@@ -1,0 +1,114 @@
+//! What a connection's reader hands to the printer: the whole frames of one read, in one allocation.
+//!
+//! One message a channel slot collapses when a thousand readers wait for a slot; chunks do not.
+
+use crate::framing::{Fault, Frame, RawMessage, payload_marker};
+
+/// Whole frames that came in one read, in order.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    bytes: Vec<u8>,
+    frames: Vec<Place>,
+}
+
+/// Where a frame stands in a chunk.
+#[derive(Debug)]
+struct Place {
+    number: u64,
+    /// Where its bytes end; they begin where those of the frame before it end.
+    end: usize,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// A message whose line without LF has this length.
+    Message {
+        line: usize,
+    },
+    Ignored,
+    Bad(Fault),
+}
+
+impl Chunk {
+    /// Copies a frame into the chunk.
+    pub fn push(&mut self, frame: &Frame<'_>) {
+        let (number, bytes, kind) = match frame {
+            Frame::Message(message) => {
+                let line = message.raw.len().saturating_sub(message.payload.map_or(0, <[u8]>::len));
+                (message.number, message.raw, Kind::Message { line: line.saturating_sub(1) })
+            }
+            Frame::Ignored { number, line } => (*number, *line, Kind::Ignored),
+            Frame::Bad { number, fault } => (*number, &[][..], Kind::Bad(*fault)),
+        };
+        self.bytes.extend_from_slice(bytes);
+        self.frames.push(Place { number, end: self.bytes.len(), kind });
+    }
+
+    /// Whether no frame is in it.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Shows each frame to `hear`, as the framer gave it.
+    pub fn each(&self, mut hear: impl FnMut(&Frame<'_>)) {
+        let mut start = 0;
+        let mut clean = Vec::new();
+        for place in &self.frames {
+            let raw = self.bytes.get(start..place.end).unwrap_or_default();
+            start = place.end;
+            hear(&place.frame(raw, &mut clean));
+        }
+    }
+}
+
+impl Place {
+    fn frame<'a>(&self, raw: &'a [u8], clean: &'a mut Vec<u8>) -> Frame<'a> {
+        let number = self.number;
+        match self.kind {
+            Kind::Bad(fault) => Frame::Bad { number, fault },
+            Kind::Ignored => Frame::Ignored { number, line: raw },
+            Kind::Message { line } => {
+                let (line, rest) = raw.split_at_checked(line).unwrap_or((raw, &[]));
+                let line = without_cr(clean, line);
+                let marker = payload_marker(line);
+                // Nothing but a payload stands behind the LF.
+                let payload = marker.and(rest.get(1..));
+                Frame::Message(RawMessage { number, raw, line, marker, payload })
+            }
+        }
+    }
+}
+
+fn without_cr<'a>(clean: &'a mut Vec<u8>, line: &'a [u8]) -> &'a [u8] {
+    if memchr::memchr(b'\r', line).is_none() {
+        return line;
+    }
+    clean.clear();
+    clean.extend(line.iter().filter(|&&b| b != b'\r'));
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::{BcpFramer, Framing};
+
+    #[test]
+    fn a_chunk_gives_back_the_frames_that_went_in() {
+        let input = b"a?x=1\n# no\nf\r&bytes=3\r\n\n\n\n\nlonger than thirty bytes, so a fault\ng&bytes=0\nb\r\n";
+        let framing = Framing { line_bytes_max: 30, ..Framing::default() };
+        let mut framer = BcpFramer::new(framing);
+        framer.space()[..input.len()].copy_from_slice(input);
+        framer.filled(input.len());
+        let (mut chunk, mut expected) = (Chunk::default(), Vec::new());
+        while let Some(frame) = framer.next_frame() {
+            chunk.push(&frame);
+            expected.push(format!("{frame:?}"));
+        }
+        let mut seen = Vec::new();
+        chunk.each(|frame| seen.push(format!("{frame:?}")));
+        assert_eq!(seen, expected);
+        assert_eq!(seen.len(), 7);
+    }
+}

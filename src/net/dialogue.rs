@@ -1,0 +1,405 @@
+//! One connection that we dialled: the loop of `send` and `replay`, each of them a [`Script`].
+//!
+//! One thread polls the stop, the socket, stdin and stdout; nothing in it blocks. The script says what goes to the peer and
+//! when, and hears what comes; it touches no socket and no clock. Leaving is the loop's business: farewell, half-close,
+//! reading what still comes, close (design.md, section 9). It never ends a connection in order inside a message.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::queue::Outbox;
+use super::wait::{self, Input, Output, Poll, Stop, Want};
+use crate::framing::{BcpFramer, Fault, Frame, Framing};
+use crate::limits::READ_BYTES;
+
+/// How long the peer may take to close after we have half-closed (design.md, section 9).
+pub const DRAIN_TIME: Duration = Duration::from_millis(500);
+
+/// How long the message being written may take to go out after a stop, before the connection is reset.
+pub const FINISH_TIME: Duration = Duration::from_millis(300);
+
+/// How long a stdout that nobody reads is waited for after a stop.
+pub const OUTPUT_TIME: Duration = Duration::from_millis(500);
+
+/// How much may wait to be written, in bytes, in each direction, before its source is left unread.
+pub const WAITING_BYTES_MAX: usize = 64 << 10;
+
+/// What a script wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It has put messages into the outbox: ask again when they have gone.
+    Write,
+    /// Nothing to say before this time; what comes is read meanwhile.
+    WaitUntil(Instant),
+    /// Nothing to say until something comes.
+    ReadOn,
+    /// All is said: leave.
+    Done,
+}
+
+/// What is to be said, and who hears what comes. All methods but [`Script::next`] are calls that tell it something.
+pub trait Script {
+    /// What to do at `now`; messages go into the outbox, each pushed whole.
+    fn next(&mut self, now: Instant, outbox: &mut Outbox) -> Step;
+
+    /// Hears one frame; it may answer, and append to what is printed.
+    fn heard(&mut self, frame: &Frame<'_>, outbox: &mut Outbox, printed: &mut Vec<u8>);
+
+    /// The last words, if they are not said already.
+    fn farewell(&mut self, outbox: &mut Outbox);
+
+    /// Whether stdin is to be read now.
+    fn wants_input(&self) -> bool {
+        false
+    }
+
+    /// What stdin brought; empty at its end.
+    fn input(&mut self, _bytes: io::Result<&[u8]>) {}
+}
+
+/// Why a dialogue ended.
+#[derive(Debug)]
+pub enum Reason {
+    /// The script was done.
+    Done,
+    /// The stop came, with this signal if it was one.
+    Stopped(Option<u8>),
+    /// The peer closed before the script was done.
+    Closed,
+    /// The connection was lost.
+    Lost(io::Error),
+    /// The peer's framing cannot be followed any further.
+    Broken(Fault),
+    /// Whoever reads our stdout has gone, or it cannot be written.
+    Output(io::Error),
+    /// The system's poll failed.
+    Poll(io::Error),
+}
+
+/// How a dialogue ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Why.
+    pub reason: Reason,
+    /// How many messages of ours did not go out.
+    pub unsent: usize,
+    /// Whether the peer sent anything, or closed: a peer that did neither may not have listened at all.
+    pub noticed: bool,
+    /// The bytes of a line that the peer did not finish.
+    pub unfinished: Vec<u8>,
+}
+
+/// What the connection is doing.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// The script speaks.
+    Talking,
+    /// The last words are being written; until then, if there is a limit.
+    Finishing(Option<Instant>),
+    /// We have half-closed and read what still comes.
+    Draining(Instant),
+    /// The connection is closed; only stdout is left, until then, if there is a limit.
+    Closed(Option<Instant>),
+}
+
+struct Dialogue<'a> {
+    /// `None` once it is closed.
+    socket: Option<TcpStream>,
+    stop: &'a Stop,
+    input: Option<&'a Input>,
+    output: &'a Output,
+    framer: BcpFramer,
+    outbox: Outbox,
+    printed: Vec<u8>,
+    /// How many of `printed` are written.
+    written: usize,
+    phase: Phase,
+    ended: Ended,
+    stopped: bool,
+    peer_closed: bool,
+    output_failed: bool,
+}
+
+/// Runs `script` over `socket`, which must not block, until it is done or something ends it, and closes the connection.
+pub fn converse(
+    socket: TcpStream,
+    framing: Framing,
+    script: &mut dyn Script,
+    stop: &Stop,
+    input: Option<&Input>,
+    output: &Output,
+) -> Ended {
+    let mut dialogue = Dialogue {
+        socket: Some(socket),
+        stop,
+        input,
+        output,
+        framer: BcpFramer::new(framing),
+        outbox: Outbox::new(WAITING_BYTES_MAX),
+        printed: Vec::new(),
+        written: 0,
+        phase: Phase::Talking,
+        ended: Ended { reason: Reason::Done, unsent: 0, noticed: false, unfinished: Vec::new() },
+        stopped: false,
+        peer_closed: false,
+        output_failed: false,
+    };
+    let mut scratch = vec![0; READ_BYTES];
+    while !dialogue.is_over() {
+        let wake = dialogue.advance(script);
+        if let Err(error) = dialogue.wait(script, wake, &mut scratch) {
+            dialogue.end(Reason::Poll(error));
+            break;
+        }
+    }
+    dialogue.ended
+}
+
+impl Dialogue<'_> {
+    fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Closed(_)) && self.unwritten().is_empty()
+    }
+
+    /// What waits for stdout.
+    fn unwritten(&self) -> &[u8] {
+        self.printed.get(self.written..).unwrap_or_default()
+    }
+
+    /// Lets the script speak, writes what it said and moves through the phases of leaving; when to look again.
+    fn advance(&mut self, script: &mut dyn Script) -> Option<Instant> {
+        loop {
+            self.write_to_peer();
+            let now = Instant::now();
+            match self.phase {
+                Phase::Talking if !self.outbox.is_empty() => return None,
+                Phase::Talking => match script.next(now, &mut self.outbox) {
+                    Step::Write => {}
+                    Step::WaitUntil(time) if time <= now => {}
+                    Step::WaitUntil(time) => return Some(time),
+                    Step::ReadOn => return None,
+                    Step::Done => self.leave(Reason::Done, script),
+                },
+                Phase::Finishing(until) if !self.outbox.is_empty() => {
+                    if until.is_none_or(|until| now < until) {
+                        return until;
+                    }
+                    self.close();
+                }
+                Phase::Finishing(_) => {
+                    // The peer learns that nothing more comes and can still answer; it may be gone, which reading tells.
+                    let _ = self.socket.as_ref().map(|socket| socket.shutdown(Shutdown::Write));
+                    self.phase = Phase::Draining(now + DRAIN_TIME);
+                }
+                Phase::Draining(_) if self.peer_closed => self.close(),
+                // While our own reader is what holds us up, the peer is given its time.
+                Phase::Draining(_) if self.is_held_up() && !self.stopped => {
+                    self.phase = Phase::Draining(now + DRAIN_TIME);
+                    return None;
+                }
+                Phase::Draining(until) if now < until => return Some(until),
+                Phase::Draining(_) => self.close(),
+                Phase::Closed(until) => {
+                    if until.is_some_and(|until| now >= until) {
+                        self.drop_output();
+                    }
+                    return until;
+                }
+            }
+        }
+    }
+
+    /// Whether so much waits for stdout that the peer is not read.
+    fn is_held_up(&self) -> bool {
+        self.unwritten().len() >= WAITING_BYTES_MAX
+    }
+
+    fn drop_output(&mut self) {
+        self.printed.clear();
+        self.written = 0;
+    }
+
+    /// Polls everything that can move, until `wake`, and moves it.
+    fn wait(&mut self, script: &mut dyn Script, wake: Option<Instant>, scratch: &mut [u8]) -> io::Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
+        let want = Want { read: !self.peer_closed && !self.is_held_up(), write: !self.outbox.is_empty() };
+        let talking = matches!(self.phase, Phase::Talking);
+        let mut poll = Poll::default();
+        let stop = (!self.stopped).then(|| poll.stop(self.stop));
+        // A socket that is watched for nothing would report its end again and again.
+        let socket = self.socket.as_ref().filter(|_| want != Want::default()).map(|socket| poll.socket(socket, want));
+        let input = self.input.filter(|_| talking && self.outbox.is_empty() && script.wants_input());
+        let input = input.map(|input| (input, poll.input(input)));
+        let output = (!self.output_failed).then(|| poll.output(self.output, !self.unwritten().is_empty()));
+        poll.wait(wake)?;
+        let ready = |place: Option<_>| place.map(|place| poll.ready(place)).unwrap_or_default();
+        let (stop, socket, output) = (ready(stop), ready(socket), ready(output));
+        let input = input.filter(|(_, place)| poll.ready(*place).read).map(|(input, _)| input);
+        if stop.read {
+            self.stop(script);
+        }
+        if socket.read {
+            self.read_from_peer(script);
+        }
+        if let Some(input) = input {
+            match input.read_some(scratch) {
+                Ok(count) => script.input(Ok(scratch.get(..count).unwrap_or_default())),
+                Err(error) if is_passing(&error) => {}
+                Err(error) => script.input(Err(error)),
+            }
+        }
+        if output.gone || (output.write && !self.unwritten().is_empty()) {
+            self.write_to_output(script);
+        }
+        Ok(())
+    }
+
+    fn write_to_peer(&mut self) {
+        while let Some(mut socket) = self.socket.as_ref().filter(|_| !self.outbox.is_empty()) {
+            match socket.write(self.outbox.unsent()) {
+                Ok(count) => self.outbox.sent(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    // What the peer said before it went is still to be read.
+                    self.ended.unsent += self.outbox.messages();
+                    self.outbox.clear();
+                    self.lost(error);
+                }
+            }
+        }
+    }
+
+    fn read_from_peer(&mut self, script: &mut dyn Script) {
+        let Some(mut socket) = self.socket.as_ref() else { return };
+        match socket.read(self.framer.space()) {
+            Ok(0) => self.peer_has_closed(script),
+            Ok(count) => {
+                self.ended.noticed = true;
+                self.framer.filled(count);
+                self.hear(script);
+            }
+            Err(error) if is_passing(&error) => {}
+            Err(error) => self.lost(error),
+        }
+    }
+
+    fn hear(&mut self, script: &mut dyn Script) {
+        let mut broken = None;
+        while let Some(frame) = self.framer.next_frame() {
+            if let Frame::Bad { fault, .. } = frame {
+                broken = Some(fault);
+            }
+            script.heard(&frame, &mut self.outbox, &mut self.printed);
+        }
+        if self.output_failed {
+            self.drop_output();
+        }
+        if self.framer.has_ended() {
+            self.peer_closed = true;
+            if let Some(fault) = broken {
+                self.leave(Reason::Broken(fault), script);
+            }
+        }
+    }
+
+    fn peer_has_closed(&mut self, script: &mut dyn Script) {
+        self.peer_closed = true;
+        self.ended.noticed = true;
+        self.ended.unfinished = self.framer.unread().to_vec();
+        if matches!(self.phase, Phase::Talking) {
+            // It may have closed its writing side only, so it is told goodbye like any other.
+            self.leave(Reason::Closed, script);
+            self.phase = Phase::Finishing(Some(Instant::now() + FINISH_TIME));
+        }
+    }
+
+    /// The connection is of no more use. It counts as lost unless everything was said and the peer has said something: some
+    /// peers close on reading a message and answer the goodbye behind it with a reset, but one that only resets has
+    /// thrown away what it was sent.
+    fn lost(&mut self, error: io::Error) {
+        self.peer_closed = true;
+        self.ended.unfinished = self.framer.unread().to_vec();
+        let all_said = self.ended.unsent == 0 && self.outbox.is_empty() && self.ended.noticed;
+        if !all_said || matches!(self.phase, Phase::Talking) {
+            self.end(Reason::Lost(error));
+        }
+        self.ended.noticed = true;
+        self.close();
+    }
+
+    fn stop(&mut self, script: &mut dyn Script) {
+        self.stopped = true;
+        self.outbox.keep_only_started();
+        let now = Instant::now();
+        match self.phase {
+            Phase::Talking | Phase::Finishing(_) => {
+                self.leave(Reason::Stopped(self.stop.signal()), script);
+                self.phase = Phase::Finishing(Some(now + FINISH_TIME));
+            }
+            Phase::Draining(_) => self.end(Reason::Stopped(self.stop.signal())),
+            Phase::Closed(_) => {
+                self.end(Reason::Stopped(self.stop.signal()));
+                self.phase = Phase::Closed(Some(now + OUTPUT_TIME));
+            }
+        }
+    }
+
+    /// Says the last words and begins to leave.
+    fn leave(&mut self, reason: Reason, script: &mut dyn Script) {
+        self.end(reason);
+        script.farewell(&mut self.outbox);
+        self.phase = Phase::Finishing(None);
+    }
+
+    /// Remembers why the dialogue ends: a stop goes before everything, and anything before being done.
+    fn end(&mut self, reason: Reason) {
+        match (&self.ended.reason, &reason) {
+            (Reason::Stopped(_), _) => {}
+            (Reason::Done, _) | (_, Reason::Stopped(_)) => self.ended.reason = reason,
+            _ => {}
+        }
+    }
+
+    /// Closes the connection: by a reset when a message is half out, since its half would be taken for a message.
+    fn close(&mut self) {
+        self.ended.unsent += self.outbox.messages();
+        if let Some(socket) = self.socket.take().filter(|_| self.outbox.is_inside_message()) {
+            wait::reset_when_closed(&socket);
+        }
+        self.outbox.clear();
+        self.peer_closed = true;
+        self.phase = Phase::Closed(self.stopped.then(|| Instant::now() + OUTPUT_TIME));
+    }
+
+    fn write_to_output(&mut self, script: &mut dyn Script) {
+        let result = match self.unwritten() {
+            [] => Err(io::ErrorKind::BrokenPipe.into()),
+            waiting => self.output.write_some(waiting),
+        };
+        match result {
+            Ok(count) => {
+                self.written = self.written.saturating_add(count);
+                if self.unwritten().is_empty() {
+                    self.drop_output();
+                }
+            }
+            Err(error) if is_passing(&error) => {}
+            Err(error) => {
+                self.output_failed = true;
+                self.drop_output();
+                match self.phase {
+                    Phase::Talking => self.leave(Reason::Output(error), script),
+                    _ => self.end(Reason::Output(error)),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a read or write only has to be tried again.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}

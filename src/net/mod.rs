@@ -1,0 +1,27 @@
+//! Sockets, threads, poll, timeouts and signals: the only place that touches `std::net` and `std::thread`.
+//!
+//! `net` is handed what to do with a frame and what to say; it knows no command, no parameter and no output format.
+//! Which thread does what, and how each blocking place is left:
+//!
+//! ```text
+//! dialogue   ONE thread: poll [stop, socket, stdin, stdout], two bounded buffers; each direction stops reading only when
+//!            its own buffer is full, so two programs that write at once cannot block each other.
+//! server     supervisor (the caller's thread): poll [stop, stdout, listener, wake, connections with unsent bytes]
+//!            a reader a connection: blocking read -> frames -> chunk -> channel of 64 -> printer
+//!            printer: owns the host, which owns stdout; tells the supervisor through one byte on `wake`
+//!            writers: whoever says something appends to the connection's queue and sends what the socket takes at once;
+//!            the supervisor sends the rest
+//! ```
+//!
+//! A stop (a signal, or the other half of [`wait::stop_pair`]) is a pipe that stays readable for every poller; a reader is
+//! woken by shutting down its socket's reading side; a printer that hangs in stdout is given a moment and then left behind.
+
+pub mod address;
+pub mod chunk;
+pub mod connection;
+pub mod dialogue;
+pub mod queue;
+pub mod server;
+pub mod wait;
+
+pub use std::net::{SocketAddr, TcpStream};

@@ -1,0 +1,393 @@
+//! A server of many peers: the supervisor, which accepts and ends, and the printer, which runs the [`Host`].
+//!
+//! The supervisor never waits for the printer, and the printer never for a peer: a stdout that nobody reads stops the
+//! peers (their readers wait for the channel), and still a stop ends everything in time.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::connection::{self, Connection, FINISH_TIME, Left, Report};
+use super::wait::{self, Output, Poll, Stop, Stopper, Wake, Woken};
+use crate::framing::{Frame, Framing};
+
+/// How many chunks may wait for the printer before readers wait too.
+const CHUNKS_WAITING_MAX: usize = 64;
+
+/// The stack of a reader, in bytes: its buffers are on the heap, and a thousand peers are a thousand stacks.
+const READER_STACK_BYTES: usize = 64 << 10;
+
+/// How much a reader reads at a time: with more a thousand peers cost more memory and are no faster.
+const CONNECTION_READ_BYTES: usize = 16 << 10;
+
+/// How long accepting rests when no descriptor is free, unless a connection ends before: a listener stays readable, so
+/// that trying at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long the printer may take over its last writes once the connections have ended after a stop.
+const PRINTER_TIME: Duration = Duration::from_millis(100);
+
+/// Whether the server goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It does.
+    GoOn,
+    /// It says farewell to all peers and ends.
+    Stop,
+}
+
+/// Who decides what happens with what comes. It runs in one thread, sees each connection's frames in order, and may block
+/// in stdout.
+pub trait Host: Send + 'static {
+    /// Somebody has connected.
+    fn joined(&mut self, connection: &Connection) -> Next;
+    /// A frame has come.
+    fn heard(&mut self, connection: &Connection, frame: &Frame<'_>) -> Next;
+    /// Nothing more will come from this connection.
+    fn left(&mut self, connection: &Connection, left: &Left) -> Next;
+    /// No further frame is at hand: what was kept back is to be written now.
+    fn pause(&mut self) -> Next;
+}
+
+/// What the supervisor has to tell, which is not the host's thread.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// One peer more than allowed was turned away.
+    TurnedAway(SocketAddr),
+    /// No descriptor or memory is free for another connection; told once.
+    OutOfDescriptors(&'a io::Error),
+    /// A connection was given up: no thread could be started for it, or accepting failed.
+    GivenUp(&'a io::Error),
+}
+
+/// How a server behaves.
+pub struct Settings {
+    /// The limits of what peers send.
+    pub framing: Framing,
+    /// How many peers are served at once.
+    pub connections_max: usize,
+    /// What one peer too many is told.
+    pub full: &'static [u8],
+    /// What each peer is told when the server ends.
+    pub farewell: &'static [u8],
+    /// Who hears the supervisor's notices.
+    pub notice: Box<dyn FnMut(Notice<'_>) + Send>,
+}
+
+/// Why a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The stop came, with this signal if it was one.
+    Stopped(Option<u8>),
+    /// The host said so.
+    Host,
+    /// Whoever reads our stdout has gone.
+    ReaderGone,
+}
+
+/// A bound server.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+}
+
+/// A server in a thread of its own.
+#[derive(Debug)]
+pub struct Background<H> {
+    stopper: Stopper,
+    thread: thread::JoinHandle<io::Result<(Ended, Option<H>)>>,
+}
+
+impl<H> Background<H> {
+    /// Stops the server and waits until it has said farewell, which takes a second at most; the host comes back.
+    pub fn stop(self) -> Option<H> {
+        drop(self.stopper);
+        self.thread.join().ok().and_then(Result::ok).and_then(|(_, host)| host)
+    }
+}
+
+struct Supervisor<'a> {
+    server: Server,
+    settings: Settings,
+    stop: &'a Stop,
+    output: Option<&'a Output>,
+    connections: Vec<Arc<Connection>>,
+    accepted: u64,
+    /// When to accept again after running out of descriptors.
+    resting: Option<Instant>,
+    said_out_of_descriptors: bool,
+    wake: Wake,
+    woken: Woken,
+    host_ends: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// Binds the first address that allows it.
+    ///
+    /// # Errors
+    /// What the last one said.
+    pub fn bind(addresses: &[SocketAddr]) -> io::Result<Server> {
+        Ok(Server { listener: wait::listen(addresses)? })
+    }
+
+    /// Where it listens; the port is the real one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves in a thread of its own until the handle that comes back is stopped.
+    ///
+    /// # Errors
+    /// The system gives no pipe or thread.
+    pub fn in_background<H: Host>(self, settings: Settings, host: H) -> io::Result<Background<H>> {
+        let (stop, stopper) = wait::stop_pair()?;
+        let serve = move || self.run(settings, host, &stop, None);
+        let thread = thread::Builder::new().name("supervisor".to_owned()).spawn(serve)?;
+        Ok(Background { stopper, thread })
+    }
+
+    /// Serves until the stop, until the host says so, or until `output`'s reader has gone; then says farewell. The host comes
+    /// back unless it hangs in a stdout that nobody reads.
+    ///
+    /// # Errors
+    /// The system gives no pipe or thread, or its poll fails.
+    pub fn run<H: Host>(
+        self,
+        settings: Settings,
+        host: H,
+        stop: &Stop,
+        output: Option<&Output>,
+    ) -> io::Result<(Ended, Option<H>)> {
+        let (wake, woken) = wait::wake_pair()?;
+        let host_ends = Arc::new(AtomicBool::new(false));
+        let (reports, heard) = sync_channel(CHUNKS_WAITING_MAX);
+        let (returned, host_back) = sync_channel(1);
+        let printer = Printer { host, wake: wake.clone(), host_ends: Arc::clone(&host_ends) };
+        thread::Builder::new().name("printer".to_owned()).spawn(move || printer.run(&heard, &returned))?;
+        let mut supervisor = Supervisor {
+            server: self,
+            settings,
+            stop,
+            output,
+            connections: Vec::new(),
+            accepted: 0,
+            resting: None,
+            said_out_of_descriptors: false,
+            wake,
+            woken,
+            host_ends,
+        };
+        let ended = supervisor.serve(&reports)?;
+        drop(reports);
+        supervisor.leave(ended, &host_back)
+    }
+}
+
+impl Supervisor<'_> {
+    fn serve(&mut self, reports: &SyncSender<Report>) -> io::Result<Ended> {
+        loop {
+            let (until, writing) = self.tend();
+            let now = Instant::now();
+            self.resting = self.resting.filter(|&end| end > now);
+            let mut poll = Poll::default();
+            let stop = poll.stop(self.stop);
+            let woken = poll.woken(&self.woken);
+            let output = self.output.map(|output| poll.output(output, false));
+            let listener = self.resting.is_none().then(|| poll.listener(&self.server.listener));
+            writing.iter().for_each(|connection| connection.watch(&mut poll));
+            poll.wait(earlier(until, self.resting))?;
+            let (stop, woken) = (poll.ready(stop).read, poll.ready(woken).read);
+            let gone = output.is_some_and(|place| poll.ready(place).gone);
+            let calls = listener.is_some_and(|place| poll.ready(place).read);
+            if woken {
+                self.woken.clear();
+            }
+            if stop {
+                return Ok(Ended::Stopped(self.stop.signal()));
+            }
+            if self.host_ends.load(Ordering::SeqCst) {
+                return Ok(Ended::Host);
+            }
+            if gone {
+                return Ok(Ended::ReaderGone);
+            }
+            if calls {
+                self.accept(reports);
+            }
+        }
+    }
+
+    /// Moves every connection on; when to look again, and which ones wait for room.
+    fn tend(&mut self) -> (Option<Instant>, Vec<Arc<Connection>>) {
+        let now = Instant::now();
+        let (mut until, mut writing) = (None, Vec::new());
+        let before = self.connections.len();
+        self.connections.retain(|connection| {
+            let care = connection.tend(now);
+            until = earlier(until, care.until.filter(|_| !care.over));
+            if care.write && !care.over {
+                writing.push(Arc::clone(connection));
+            }
+            !care.over
+        });
+        if self.connections.len() < before {
+            // A descriptor is free, or will be in a moment.
+            self.resting = None;
+        }
+        (until, writing)
+    }
+
+    fn accept(&mut self, reports: &SyncSender<Report>) {
+        loop {
+            match self.server.listener.accept() {
+                Ok((socket, peer)) => self.welcome(socket, peer, reports),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The caller has hung up again.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.resting = Some(Instant::now() + ACCEPT_PAUSE);
+                    if !self.said_out_of_descriptors {
+                        self.said_out_of_descriptors = true;
+                        (self.settings.notice)(match wait::is_out_of_descriptors(&error) {
+                            true => Notice::OutOfDescriptors(&error),
+                            false => Notice::GivenUp(&error),
+                        });
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn welcome(&mut self, socket: TcpStream, peer: SocketAddr, reports: &SyncSender<Report>) {
+        if self.connections.len() >= self.settings.connections_max {
+            // The refusal fits any socket's buffer; a peer that does not take it is closed all the same.
+            let _ = wait::send_now(&socket, self.settings.full);
+            (self.settings.notice)(Notice::TurnedAway(peer));
+            return;
+        }
+        let number = self.accepted + 1;
+        let Ok(connection) = Connection::new(number, peer, socket, self.wake.clone()) else {
+            // It has gone before it was served.
+            return;
+        };
+        let connection = Arc::new(connection);
+        let (reader, reports) = (Arc::clone(&connection), reports.clone());
+        let framing = Framing { read_bytes: CONNECTION_READ_BYTES, ..self.settings.framing.clone() };
+        let thread = thread::Builder::new().stack_size(READER_STACK_BYTES);
+        match thread.spawn(move || connection::read(&reader, framing, &reports)) {
+            Ok(_) => {
+                self.accepted = number;
+                self.connections.push(connection);
+            }
+            Err(error) => (self.settings.notice)(Notice::GivenUp(&error)),
+        }
+    }
+
+    /// Says farewell to all, waits for the peers and then for the printer, each only so long after a stop.
+    fn leave<H>(&mut self, ended: Ended, host_back: &Receiver<H>) -> io::Result<(Ended, Option<H>)> {
+        let start = Instant::now();
+        for connection in &self.connections {
+            connection.say(self.settings.farewell);
+            connection.finish();
+        }
+        let mut ended = ended;
+        let mut ended_at = None;
+        loop {
+            let (until, writing) = self.tend();
+            let now = Instant::now();
+            if self.connections.is_empty() {
+                ended_at.get_or_insert(now);
+            } else if now >= start + FINISH_TIME {
+                self.connections.iter().for_each(|connection| connection.abort());
+                continue;
+            }
+            let limit = ended_at
+                .filter(|_| matches!(ended, Ended::Stopped(_)))
+                .map(|at| (start + FINISH_TIME).max(at + PRINTER_TIME));
+            match host_back.try_recv() {
+                Ok(host) => return Ok((ended, Some(host))),
+                Err(TryRecvError::Disconnected) => return Ok((ended, None)),
+                Err(TryRecvError::Empty) if limit.is_some_and(|limit| now >= limit) => return Ok((ended, None)),
+                Err(TryRecvError::Empty) => {}
+            }
+            let mut poll = Poll::default();
+            let stop = (!matches!(ended, Ended::Stopped(_))).then(|| poll.stop(self.stop));
+            poll.woken(&self.woken);
+            writing.iter().for_each(|connection| connection.watch(&mut poll));
+            let patience = (!self.connections.is_empty()).then(|| start + FINISH_TIME);
+            poll.wait(earlier(earlier(until, limit), patience))?;
+            if stop.is_some_and(|place| poll.ready(place).read) {
+                ended = Ended::Stopped(self.stop.signal());
+            }
+            self.woken.clear();
+        }
+    }
+}
+
+/// The earlier of two points in time of which either may be missing.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The thread that owns the host.
+struct Printer<H> {
+    host: H,
+    wake: Wake,
+    host_ends: Arc<AtomicBool>,
+}
+
+impl<H: Host> Printer<H> {
+    /// Hands every report to the host until no reader is left.
+    fn run(mut self, reports: &Receiver<Report>, returned: &SyncSender<H>) {
+        while let Ok(report) = reports.recv() {
+            self.hand_over(&report);
+            while let Ok(report) = reports.try_recv() {
+                self.hand_over(&report);
+            }
+            let next = self.host.pause();
+            self.note(next);
+        }
+        // There is room for it, and the supervisor may have stopped waiting.
+        let _ = returned.try_send(self.host);
+        self.wake.wake();
+    }
+
+    fn hand_over(&mut self, report: &Report) {
+        match report {
+            Report::Joined(connection) => {
+                let next = self.host.joined(connection);
+                self.note(next);
+            }
+            Report::Heard(connection, chunk) => chunk.each(|frame| {
+                let next = self.host.heard(connection, frame);
+                self.note(next);
+            }),
+            Report::Left(connection, left) => {
+                let next = self.host.left(connection, left);
+                match left {
+                    Left::Http => connection.abort(),
+                    _ => connection.finish(),
+                }
+                self.note(next);
+            }
+        }
+    }
+
+    fn note(&self, next: Next) {
+        if next == Next::Stop && !self.host_ends.swap(true, Ordering::SeqCst) {
+            self.wake.wake();
+        }
+    }
+}

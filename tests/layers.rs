@@ -1,0 +1,246 @@
+//! Dependencies run one way (design.md, section 15): this reads every path in `src` and fails on one that runs the wrong way.
+//!
+//! Unit tests may use what they like: what stands behind `#[cfg(test)]`, and files named `…_tests.rs`, are not looked at.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What everyone may use: exit statuses, limits, text, durations. They use each other and nothing above them.
+const BASE: &[&str] = &["failure", "limits", "text", "duration"];
+
+/// Every other top module, and which of the others it may use, from the bottom to the top.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("message", &[]),
+    ("codec", &["message"]),
+    ("framing", &[]),
+    ("catalogue", &["codec"]),
+    // A pattern may ask for a payload's length, and framing knows how a line announces it.
+    ("pattern", &["codec", "message", "framing"]),
+    ("template", &["codec", "message"]),
+    ("conversation", &["codec"]),
+    ("session", &["framing"]),
+    ("goals", &["session", "framing", "pattern", "codec", "message"]),
+    ("check", &["session", "framing", "pattern", "codec", "message"]),
+    ("output", &["template"]),
+    ("net", &["conversation", "framing"]),
+    ("cli", &[]),
+    (
+        "commands",
+        &[
+            "message",
+            "codec",
+            "framing",
+            "catalogue",
+            "pattern",
+            "template",
+            "conversation",
+            "session",
+            "goals",
+            "check",
+            "output",
+            "net",
+            "cli",
+        ],
+    ),
+    ("lib", &[]),
+    ("main", &["commands"]),
+];
+
+/// Parts of the standard library that only these modules may name.
+const STANDARD: &[(&str, &[&str])] = &[
+    ("std::net", &["net"]),
+    ("std::thread", &["net"]),
+    ("std::os", &["net"]),
+    ("rustix", &["net"]),
+    ("signal_hook", &["net"]),
+];
+
+/// Parts of the standard library that a pure layer never names: it opens nothing, reads no clock.
+const IMPURE: &[&str] =
+    &["std::fs", "std::io", "std::time::Instant", "std::time::SystemTime", "std::env", "std::process"];
+const PURE: &[&str] =
+    &["message", "codec", "framing", "catalogue", "pattern", "template", "conversation", "session", "goals", "check"];
+
+/// A file of the crate: its module path, such as `net::wait`, and its text.
+struct Source {
+    module: Vec<String>,
+    text: String,
+}
+
+#[test]
+fn dependencies_run_one_way() {
+    let mut sources = Vec::new();
+    collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut sources);
+    assert!(sources.len() > 20, "the sources are not where they were");
+    let offences: Vec<String> = sources.iter().flat_map(offences).collect();
+    assert!(offences.is_empty(), "{}", offences.join("\n"));
+}
+
+#[test]
+fn a_planted_offence_is_found() {
+    for (module, text, found) in [
+        ("codec::line", "use crate::net::wait;", "codec must not use net"),
+        ("codec::line", "use super::super::net::wait;", "codec must not use net"),
+        ("conversation", "use super::framing::Frame;", "conversation must not use framing"),
+        ("conversation", "use std::{fmt, time::{Duration, Instant}};", "conversation must not name std::time::Instant"),
+        ("codec", "fn f() { std::fs::read(\"x\"); }", "codec must not name std::fs"),
+        ("message", "use crate::{text::trim, codec::{Parts, Reading}};", "message must not use codec"),
+        ("framing::bcp", "fn f(p: &crate::codec::Parts) {}", "framing must not use codec"),
+        ("net::server", "pub(crate) use crate::output::say;", "net must not use output"),
+        ("cli::flags", "use crate::codec as c;", "cli must not use codec"),
+        ("commands::send", "use std::net::TcpStream;", "commands must not name std::net"),
+        ("commands::send", "use std::{io, thread};", "commands must not name std::thread"),
+        ("session::reader", "use std::io::Read;", "session must not name std::io"),
+        ("failure", "use crate::codec::Malformed;", "failure must not use codec"),
+        ("novelty", "", "novelty has no layer"),
+    ] {
+        let module = module.split("::").map(str::to_owned).collect();
+        let seen = offences(&Source { module, text: text.to_owned() });
+        assert!(!seen.is_empty() && seen.iter().all(|offence| offence.contains(found)), "{text}: {seen:?}");
+    }
+}
+
+#[test]
+fn what_is_allowed_is_no_offence() {
+    for (module, text) in [
+        (
+            "net::dialogue",
+            "use std::net::TcpStream;\nuse super::wait::{self, Stop};\nuse crate::framing::{Frame, Framing};",
+        ),
+        (
+            "conversation",
+            "//! Not `crate::net`.\nuse crate::codec::Parts; // nor std::fs\n#[cfg(test)]\nmod tests { use crate::net; }",
+        ),
+        ("commands::send", "use super::dial::Target;\nuse crate::net::TcpStream;\nlet s = \"crate::nowhere\";"),
+        ("codec::json", "use super::spell::push;\nuse std::time::Duration;"),
+    ] {
+        let module = module.split("::").map(str::to_owned).collect();
+        let seen = offences(&Source { module, text: text.to_owned() });
+        assert!(seen.is_empty(), "{seen:?}");
+    }
+}
+
+fn collect(directory: &Path, sources: &mut Vec<Source>) {
+    let mut entries: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            collect(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_test(&path) {
+            let text = fs::read_to_string(&path).unwrap();
+            sources.push(Source { module: module_of(&path), text });
+        }
+    }
+}
+
+fn is_test(path: &Path) -> bool {
+    path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("_tests"))
+}
+
+fn module_of(path: &Path) -> Vec<String> {
+    let inside = path.strip_prefix(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap().with_extension("");
+    let mut module: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    if module.last().is_some_and(|last| last == "mod") {
+        module.pop();
+    }
+    module
+}
+
+/// What is wrong with the paths in one file.
+fn offences(source: &Source) -> Vec<String> {
+    let layer = source.module[0].as_str();
+    let place = source.module.join("::");
+    let allowed: &[&str] = match LAYERS.iter().find(|(name, _)| *name == layer) {
+        Some((_, allowed)) => allowed,
+        None if BASE.contains(&layer) => &[],
+        None => return vec![format!("{place}: {layer} has no layer: give it a place in this test and in the design")],
+    };
+    let mut found = Vec::new();
+    for path in paths(&code(&source.text)) {
+        if let Some(used) = top_module(&path, &source.module) {
+            let known = BASE.contains(&used) || LAYERS.iter().any(|(name, _)| *name == used);
+            if known && used != layer && !BASE.contains(&used) && !allowed.contains(&used) {
+                found.push(format!("{place}: {layer} must not use {used} ({path})"));
+            }
+        }
+        let names = |part: &str| path == part || path.starts_with(&format!("{part}::"));
+        for (part, _) in STANDARD.iter().filter(|(part, owners)| names(part) && !owners.contains(&layer)) {
+            found.push(format!("{place}: {layer} must not name {part} ({path})"));
+        }
+        for part in IMPURE.iter().filter(|part| names(part) && PURE.contains(&layer)) {
+            found.push(format!("{place}: {layer} must not name {part} ({path})"));
+        }
+    }
+    found
+}
+
+/// The top module that a path of this crate leads to.
+fn top_module<'a>(path: &'a str, module: &[String]) -> Option<&'a str> {
+    let mut steps = path.split("::");
+    match steps.next()? {
+        "crate" | "backbox" => steps.next(),
+        "super" => {
+            let mut depth = module.len().checked_sub(1)?;
+            let mut next = steps.next()?;
+            while next == "super" {
+                depth = depth.checked_sub(1)?;
+                next = steps.next()?;
+            }
+            (depth == 0).then_some(next)
+        }
+        _ => None,
+    }
+}
+
+/// The text without comments, strings and unit tests.
+fn code(text: &str) -> String {
+    let before_tests = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut code = String::new();
+    for line in before_tests.lines() {
+        // A `//` inside a string cuts that string short, which hides nothing: paths stand before it.
+        let line = line.split("//").next().unwrap_or_default();
+        for (count, piece) in line.split('"').enumerate() {
+            code.push_str(if count % 2 == 0 { piece } else { " " });
+        }
+        code.push('\n');
+    }
+    code
+}
+
+/// Every path that is used, groups taken apart: `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn paths(code: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    let roots = ["crate::", "super::", "std::", "rustix::", "signal_hook::", "backbox::"];
+    let mut rest = code;
+    while let Some((at, root)) = roots.iter().filter_map(|root| rest.find(root).map(|at| (at, root))).min() {
+        let begins = !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+        rest = &rest[at..];
+        if begins {
+            let end = expand("", rest, &mut paths);
+            rest = &rest[end..];
+        } else {
+            rest = &rest[root.len()..];
+        }
+    }
+    paths
+}
+
+/// Takes one path apart, behind `prefix`; gives how many bytes it took.
+fn expand(prefix: &str, text: &str, paths: &mut Vec<String>) -> usize {
+    let simple = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').unwrap_or(text.len());
+    let head = format!("{prefix}{}", &text[..simple]);
+    if !text[simple..].starts_with('{') || !head.ends_with("::") {
+        paths.push(head.trim_end_matches(':').trim_end_matches("::self").to_owned());
+        return simple.max(1);
+    }
+    let mut at = simple + 1;
+    while at < text.len() {
+        match text[at..].chars().next() {
+            Some('}') => return at + 1,
+            Some(c) if c.is_alphanumeric() || c == '_' => at += expand(&head, &text[at..], paths),
+            Some(c) => at += c.len_utf8(),
+            None => break,
+        }
+    }
+    at
+}

@@ -1,0 +1,252 @@
+//! Running the program and playing its peer. Everything ends in [`PATIENCE`], by a panic where it has to.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long anything may take on a slow, busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A real game.
+pub const GAME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sessions/one-ball-game.bcp");
+
+/// A running backbox. It is killed when the test is over.
+pub struct Running {
+    child: Child,
+    pub stdin: Option<ChildStdin>,
+    stdout: Option<Receiver<Vec<u8>>>,
+    stderr: Receiver<Vec<u8>>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backbox"));
+    command.args(arguments).env_remove("BACKBOX_ADDR").env_remove("NO_COLOR");
+    command
+}
+
+/// Starts it with nothing on stdin.
+pub fn start(arguments: &[&str]) -> Running {
+    Running::of(command(arguments).stdin(Stdio::null()))
+}
+
+/// Starts it with a stdin that stays open.
+pub fn start_with_input(arguments: &[&str]) -> Running {
+    Running::of(command(arguments).stdin(Stdio::piped()))
+}
+
+/// Runs it to its end.
+pub fn run(arguments: &[&str]) -> Finished {
+    start(arguments).finish()
+}
+
+impl Running {
+    pub fn of(command: &mut Command) -> Running {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = Some(collect(child.stdout.take().unwrap()));
+        let stderr = collect(child.stderr.take().unwrap());
+        Running { stdin: child.stdin.take(), stdout, stderr, child }
+    }
+
+    /// Starts it with a stdout that nobody reads, and gives that.
+    pub fn unread(command: &mut Command) -> (Running, std::process::ChildStdout) {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let stderr = collect(child.stderr.take().unwrap());
+        (Running { stdin: child.stdin.take(), stdout: None, stderr, child }, stdout)
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn finish(mut self) -> Finished {
+        let code = exit_code(&mut self.child);
+        let text = |bytes: Receiver<Vec<u8>>| {
+            String::from_utf8_lossy(&bytes.recv_timeout(PATIENCE).expect("an output does not end")).into_owned()
+        };
+        let stdout = self.stdout.take().map(text).unwrap_or_default();
+        let stderr = text(std::mem::replace(&mut self.stderr, channel().1));
+        Finished { code, stdout, stderr }
+    }
+}
+
+/// Waits for a program's end; `None` when a signal ended it.
+#[track_caller]
+pub fn exit_code(child: &mut Child) -> Option<i32> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if Instant::now() > end {
+            let _ = child.kill();
+            panic!("it does not end");
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Everything that a pipe brings, once it has ended.
+fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (send, receive) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        let _ = send.send(bytes);
+    });
+    receive
+}
+
+/// A directory of its own for one test.
+pub fn directory() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("net-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// Waits for the address in an announced file.
+#[track_caller]
+pub fn announced(file: &Path) -> SocketAddr {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(text) = fs::read_to_string(file) {
+            return text.trim_end().parse().unwrap();
+        }
+        assert!(Instant::now() < end, "nothing is announced");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A `backbox listen` on a free port.
+pub struct Listening {
+    pub running: Running,
+    pub address: SocketAddr,
+}
+
+pub fn listen(arguments: &[&str]) -> Listening {
+    let file = directory().join("address");
+    let mut command = listen_command(arguments, &file);
+    let running = Running::of(command.stdin(Stdio::null()));
+    Listening { running, address: announced(&file) }
+}
+
+pub fn listen_command(arguments: &[&str], file: &Path) -> Command {
+    let mut command = command(&["listen", "-a", "127.0.0.1:0", "--announce"]);
+    command.arg(file).args(arguments);
+    command
+}
+
+/// A peer for `send` and `replay` to dial.
+pub struct Port {
+    listener: TcpListener,
+    pub address: String,
+}
+
+pub fn port() -> Port {
+    Port::at("127.0.0.1:0")
+}
+
+impl Port {
+    pub fn at(address: &str) -> Port {
+        let listener = TcpListener::bind(address).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        Port { listener, address }
+    }
+
+    #[track_caller]
+    pub fn accept(&self) -> Peer {
+        self.listener.set_nonblocking(true).unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.listener.accept() {
+                Ok((socket, _)) => return Peer::of(socket),
+                Err(_) => assert!(Instant::now() < end, "nobody dials"),
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// An address where nobody listens.
+    pub fn close(self) -> String {
+        self.address
+    }
+}
+
+/// One end of a connection, held by the test.
+pub struct Peer {
+    pub socket: TcpStream,
+    reader: BufReader<TcpStream>,
+}
+
+pub fn dial(address: SocketAddr) -> Peer {
+    Peer::of(TcpStream::connect_timeout(&address, PATIENCE).unwrap())
+}
+
+impl Peer {
+    fn of(socket: TcpStream) -> Peer {
+        socket.set_nonblocking(false).unwrap();
+        socket.set_nodelay(true).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        let reader = BufReader::new(socket.try_clone().unwrap());
+        Peer { socket, reader }
+    }
+
+    pub fn say(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).unwrap();
+    }
+
+    /// The next line, with its LF.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Everything up to the end of the connection, or what broke it.
+    pub fn rest(&mut self) -> std::io::Result<String> {
+        let mut text = String::new();
+        self.reader.read_to_string(&mut text).map(|_| text)
+    }
+
+    pub fn half_close(&self) {
+        self.socket.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// Breaks the connection off.
+    pub fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO)).unwrap();
+    }
+}

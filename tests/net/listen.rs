@@ -1,0 +1,347 @@
+//! `backbox listen` among peers that are many, slow, rude or gone.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+
+const SUBSCRIBED: &str = "monitor_start?category=modes\nregister_trigger?event=x\nreset_complete\n";
+
+#[test]
+fn what_send_says_is_printed_and_answered() {
+    let listening = listen(&["--once", "--monitor", "modes", "--register", "x"]);
+    let address = listening.address.to_string();
+    let mut sending = start_with_input(&["send", "-a", &address]);
+    sending.write(b"hello?version=1.1\nreset\nreset\nnosuch?a=1\ndmd_frame&bytes=3\n\n\n\ntrigger?name=x\n");
+    sending.stdin = None;
+    let sent = sending.finish();
+    let answers = format!("{SUBSCRIBED}reset_complete\nerror?message=unknown%20command&command=nosuch\n");
+    assert_eq!((sent.code, sent.stdout), (Some(0), answers));
+    let listened = listening.running.finish();
+    assert_eq!(listened.code, Some(0), "{}", listened.stderr);
+    assert_eq!(
+        listened.stdout,
+        "hello?version=1.1\nreset\nreset\nnosuch?a=1\ndmd_frame&bytes=3\n\n\n\ntrigger?name=x\ngoodbye\n"
+    );
+    assert_eq!(listened.stderr, format!("listening on {address}\n"));
+}
+
+#[test]
+fn the_handshake_byte_for_byte() {
+    let listening = listen(&["--monitor", "modes", "--register", "x"]);
+    let mut peer = dial(listening.address);
+    peer.say(b"hello?version=1.1&controller_name=MPF\n");
+    assert_eq!(peer.line(), "hello?version=1.1\n");
+    peer.say(b"hello?version=3\n");
+    assert_eq!(peer.line(), "error?message=unknown%20protocol%20version\n");
+    peer.say(b"reset\n");
+    assert_eq!((peer.line() + &peer.line()) + &peer.line(), SUBSCRIBED);
+    peer.say(b"goodbye\n");
+    assert_eq!(peer.rest().unwrap(), "");
+}
+
+#[test]
+fn lines_and_payloads_in_single_bytes() {
+    let listening = listen(&["--once"]);
+    let mut peer = dial(listening.address);
+    let said = b"trigger?name=x\r\nf&bytes=4\nab\ncmode_stop?name=y\n";
+    said.iter().for_each(|&byte| peer.say(&[byte]));
+    drop(peer);
+    assert_eq!(listening.running.finish().stdout.as_bytes(), said);
+}
+
+#[test]
+fn many_peers_are_printed_each_in_its_order() {
+    const PEERS: usize = 30;
+    const LINES: usize = 300;
+    let listening = listen(&[]);
+    let address = listening.address;
+    let silent = dial(address);
+    let peers: Vec<_> = (0..PEERS)
+        .map(|number| {
+            thread::spawn(move || {
+                let mut peer = dial(address);
+                for line in 0..LINES {
+                    peer.say(format!("trigger?peer={number}&line={line}\n").as_bytes());
+                }
+                peer.say(b"goodbye\n");
+                assert_eq!(peer.rest().unwrap(), "");
+            })
+        })
+        .collect();
+    peers.into_iter().for_each(|peer| peer.join().unwrap());
+    listening.running.signal(Signal::INT);
+    let ended = listening.running.finish();
+    drop(silent);
+    assert_eq!(ended.code, Some(130));
+    let mut next: HashMap<&str, usize> = HashMap::new();
+    for line in ended.stdout.lines().filter(|line| *line != "goodbye") {
+        let (peer, number) = line.split_once("&line=").unwrap();
+        let next = next.entry(peer).or_default();
+        assert_eq!(number.parse::<usize>().unwrap(), *next, "{line}");
+        *next += 1;
+    }
+    assert!(next.len() == PEERS && next.values().all(|&lines| lines == LINES), "{next:?}");
+}
+
+#[test]
+fn rude_peers_disturb_nobody() {
+    let listening = listen(&[]);
+    let mut good = dial(listening.address);
+    good.say(b"trigger?name=before\n");
+    let mut http = dial(listening.address);
+    http.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\ntrigger?name=stolen\n");
+    // What it sent is unread, so its end may be a reset.
+    assert!(matches!(http.rest(), Ok(text) if text.is_empty()) || http.rest().is_err());
+    let mut huge = dial(listening.address);
+    huge.say(b"f&bytes=99999999999999\nxxxx");
+    assert_eq!(huge.rest().unwrap(), "error?message=malformed%20line\n");
+    let mut long = dial(listening.address);
+    long.say(&vec![b'x'; 2 << 20]);
+    long.say(b"\ntrigger?name=after_long\n");
+    assert_eq!(long.line(), "error?message=malformed%20line\n");
+    let mut garbage = dial(listening.address);
+    garbage.say(b"\xff\xfe\0?\n");
+    assert!(garbage.line().starts_with("error?message=malformed%20line&command="));
+    let mut broken = dial(listening.address);
+    broken.say(b"trigger?name=reset_behind\nhal");
+    broken.reset();
+    let mut half = dial(listening.address);
+    half.say(b"nosuch\nhal");
+    half.half_close();
+    assert_eq!(half.rest().unwrap(), "error?message=unknown%20command&command=nosuch\n");
+    good.say(b"nosuch\n");
+    assert_eq!(good.line(), "error?message=unknown%20command&command=nosuch\n");
+    listening.running.signal(Signal::TERM);
+    assert_eq!(good.rest().unwrap(), "goodbye\n");
+    let ended = listening.running.finish();
+    assert_eq!(ended.code, Some(143));
+    assert!(!ended.stdout.contains("stolen") && !ended.stdout.contains("hal"), "{}", ended.stdout);
+    for line in ["trigger?name=before\n", "trigger?name=after_long\n", "nosuch\n"] {
+        assert!(ended.stdout.contains(line), "{}", ended.stdout);
+    }
+    for complaint in [
+        ": it speaks HTTP, not BCP: dropped\n",
+        ": line 1: the payload is larger than 16777216 bytes",
+        ": line 1: the line is longer than 1048576 bytes",
+        "is not UTF-8",
+        ": it left in the middle of a line: hal\n",
+    ] {
+        assert!(ended.stderr.contains(complaint), "{complaint} in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_malformed_line_is_printed_reported_and_answered() {
+    let listening = listen(&["--once"]);
+    let mut peer = dial(listening.address);
+    peer.say(b"trigger?name=int:x\n");
+    assert_eq!(peer.line(), "error?message=malformed%20line&command=trigger\n");
+    drop(peer);
+    let ended = listening.running.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "trigger?name=int:x\n"));
+    assert!(ended.stderr.contains(": line 1: name: int:x is no integer"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_reset_and_that_is_said() {
+    let listening = listen(&["--once"]);
+    let mut peer = dial(listening.address);
+    peer.socket.set_write_timeout(Some(PATIENCE)).unwrap();
+    // Each line is answered, and the answers are not read.
+    let lines = "nosuch\n".repeat(10_000);
+    let broken = loop {
+        if let Err(error) = peer.socket.write_all(lines.as_bytes()) {
+            break error;
+        }
+    };
+    assert!(matches!(broken.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{broken:?}");
+    let ended = listening.running.finish();
+    assert!(ended.stderr.contains("it does not read: reset with 65536 bytes waiting for it"), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(1));
+}
+
+#[test]
+fn one_peer_too_many_is_told_so() {
+    let listening = listen(&["--max-conns", "1"]);
+    let mut first = dial(listening.address);
+    first.say(b"hello\n");
+    assert_eq!(first.line(), "hello?version=1.1\n");
+    assert_eq!(dial(listening.address).rest().unwrap(), "error?message=too%20many%20connections\n");
+    first.say(b"goodbye\n");
+    assert_eq!(first.rest().unwrap(), "");
+    drop(first);
+    // Its place is free once its connection has been forgotten, which takes a moment.
+    let mut served = false;
+    for _ in 0..2000 {
+        let mut next = dial(listening.address);
+        next.say(b"hello\n");
+        served = matches!(next.line().as_str(), "hello?version=1.1\n");
+        if served {
+            break;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    assert!(served);
+}
+
+#[test]
+fn a_signal_says_goodbye_to_all() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let listening = listen(&[]);
+        let mut peers: Vec<Peer> = (0..20).map(|_| dial(listening.address)).collect();
+        for peer in &mut peers {
+            peer.say(b"hello\n");
+            assert_eq!(peer.line(), "hello?version=1.1\n");
+        }
+        listening.running.signal(signal);
+        for peer in &mut peers {
+            assert_eq!(peer.rest().unwrap(), "goodbye\n");
+        }
+        drop(peers);
+        assert_eq!(listening.running.finish().code, Some(code));
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_close_is_left_after_a_signal() {
+    let listening = listen(&[]);
+    let mut peer = dial(listening.address);
+    peer.say(b"hello\n");
+    assert_eq!(peer.line(), "hello?version=1.1\n");
+    listening.running.signal(Signal::INT);
+    assert_eq!(listening.running.finish().code, Some(130));
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+}
+
+#[test]
+fn stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye() {
+    let file = directory().join("address");
+    let (listening, stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
+    let mut peer = dial(announced(&file));
+    peer.say(b"hello\n");
+    assert_eq!(peer.line(), "hello?version=1.1\n");
+    drop(stdout);
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    assert_eq!(listening.finish().code, Some(0));
+}
+
+#[test]
+fn stdouts_reader_gone_is_noticed_in_a_write_too() {
+    let file = directory().join("address");
+    let (listening, mut stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
+    let mut peer = dial(announced(&file));
+    peer.say(b"trigger?name=x\n");
+    stdout.read_exact(&mut [0; 15]).unwrap();
+    drop(stdout);
+    // It may be gone already when this is written; what counts is that it goes.
+    let _ = peer.socket.write_all(b"trigger?name=y\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = listening.finish();
+    assert_eq!((ended.code, ended.stderr.lines().count()), (Some(0), 1), "{}", ended.stderr);
+}
+
+#[test]
+fn a_stdout_that_nobody_reads_stops_the_peers_and_not_the_signals() {
+    let file = directory().join("address");
+    let (listening, mut stdout) = Running::unread(listen_command(&["-q"], &file).stdin(Stdio::null()));
+    let peer = dial(announced(&file));
+    peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let lines = "trigger?name=0123456789\n".repeat(40_000);
+    let mut socket = &peer.socket;
+    // The pipe, the channel and both sockets' buffers fill up, and then the peer has to wait.
+    while socket.write_all(lines.as_bytes()).is_ok() {}
+    listening.signal(Signal::INT);
+    assert_eq!(listening.finish().code, Some(130));
+    let mut printed = Vec::new();
+    stdout.read_to_end(&mut printed).unwrap();
+    assert!(printed.starts_with(b"trigger?name=0123456789\n"));
+}
+
+#[test]
+fn a_full_disk_is_3() {
+    let file = directory().join("address");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = listen_command(&[], &file);
+    let mut listening = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::null()).spawn().unwrap();
+    let mut peer = dial(announced(&file));
+    peer.say(b"trigger?name=x\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    assert_eq!(exit_code(&mut listening), Some(3));
+}
+
+#[test]
+fn a_port_that_is_taken_is_3_and_named() {
+    let listening = listen(&[]);
+    let address = listening.address.to_string();
+    let ended = run(&["listen", "-a", &address]);
+    assert_eq!(ended.code, Some(3));
+    let complaint =
+        format!("backbox listen: cannot listen on {address}: address already in use; another media controller");
+    assert!(ended.stderr.starts_with(&complaint), "{}", ended.stderr);
+}
+
+#[test]
+fn an_old_announcement_is_replaced() {
+    let file = directory().join("address");
+    fs::write(&file, "old").unwrap();
+    let mut taken = command(&["listen", "-a", "256.0.0.1:1", "--announce"]);
+    let ended = Running::of(taken.arg(&file).stdin(Stdio::null())).finish();
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(!file.exists(), "whoever waits for the file would dial the old address");
+    let _listening = Running::of(listen_command(&[], &file).stdin(Stdio::null()));
+    let address = announced(&file);
+    assert_eq!(fs::read_to_string(&file).unwrap(), format!("{address}\n"));
+    assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn binding_more_than_this_machine_is_said() {
+    let file = directory().join("address");
+    let mut command = command(&["listen", "-a", "0.0.0.0:0", "--announce"]);
+    let listening = Running::of(command.arg(&file).stdin(Stdio::null()));
+    announced(&file);
+    listening.signal(Signal::INT);
+    let ended = listening.finish();
+    assert_eq!(ended.code, Some(130));
+    assert!(ended.stderr.contains("BCP has no authentication"), "{}", ended.stderr);
+}
+
+#[test]
+fn unknown_categories_are_usage() {
+    let ended = run(&["listen", "--monitor", "mode"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("mode is no category; did you mean modes?"), "{}", ended.stderr);
+}
+
+#[test]
+fn want_of_descriptors_is_said_once_and_passes() {
+    const PEERS: usize = 40;
+    let file = directory().join("address");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -n 24; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_backbox"), "listen", "-a", "127.0.0.1:0"]);
+    let listening = Running::of(shell.arg("--announce").arg(&file).stdin(Stdio::null()));
+    let address = announced(&file);
+    let mut peers: Vec<Peer> = (0..PEERS).map(|_| dial(address)).collect();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.say(format!("trigger?name={number}\nhello\n").as_bytes());
+    }
+    // Those at the front are served and go, which makes room for those behind.
+    for mut peer in peers {
+        assert_eq!(peer.line(), "hello?version=1.1\n");
+    }
+    listening.signal(Signal::INT);
+    let ended = listening.finish();
+    assert_eq!(ended.code, Some(130));
+    assert_eq!(ended.stdout.matches("trigger?name=").count(), PEERS);
+    assert_eq!(ended.stderr.matches("no descriptor is left").count(), 1, "{}", ended.stderr);
+}

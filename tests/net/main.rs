@@ -1,0 +1,6 @@
+//! The subcommands that talk, run as programs against real sockets: on port 0, with a deadline for everything.
+
+mod harness;
+mod listen;
+mod replay;
+mod send;

@@ -1,0 +1,213 @@
+//! `backbox replay` against a peer of its own and against others.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+
+/// A file with this text.
+fn session(text: &str) -> String {
+    let file = directory().join("session.bcp");
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// What the dialler of the game said.
+fn dialler_of_the_game() -> String {
+    let game = fs::read_to_string(GAME).unwrap();
+    game.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_game_over_loopback_prints_what_the_media_controller_says() {
+    let ended = run(&["replay", "--loopback", "--speed", "max", GAME]);
+    assert_eq!(
+        ended.stdout,
+        "hello?version=1.1\n\
+         monitor_start?category=core_events\nmonitor_start?category=service_events\nmonitor_start?category=modes\n\
+         monitor_start?category=player_vars\nmonitor_start?category=machine_vars\nreset_complete\n"
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    let first =
+        "playing one-ball-game.bcp (227 messages, 20.9 s as recorded) to the built-in media controller at 127.0.0.1:";
+    assert!(lines[0].starts_with(first), "{}", ended.stderr);
+    assert!(lines[1].starts_with("replayed 227 messages of one-ball-game.bcp in "), "{}", ended.stderr);
+    assert!(lines[1].ends_with(" s; the built-in media controller answered with 7 messages; done"), "{}", ended.stderr);
+    assert_eq!(lines.len(), 2);
+    assert_eq!(run(&["replay", "-q", "--loopback", "--speed", "max", GAME]).stderr, "");
+}
+
+#[test]
+fn the_dialler_is_played_byte_for_byte() {
+    let port = port();
+    let playing = start(&["replay", "--speed", "max", "-a", &port.address, GAME]);
+    let mut peer = port.accept();
+    assert!(peer.rest().unwrap() == dialler_of_the_game());
+    peer.say(b"late?\n");
+    drop(peer);
+    let ended = playing.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "late?\n"));
+    assert!(ended.stderr.contains(" answered with 1 message; done\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn it_keeps_the_recorded_pace_over_the_speed_and_stays_to_the_end() {
+    let file = session("#backbox-session 1\n#@5\na\n#@5.001\nb\n#@6\nf&bytes=2\nhi#@6.5\n#<c\n");
+    let port = port();
+    let playing = start(&["replay", "--speed", "2", "-a", &port.address, &file]);
+    let mut peer = port.accept();
+    assert_eq!((peer.line(), peer.line()), ("a\n".into(), "b\n".into()));
+    let begin = Instant::now();
+    assert_eq!(peer.line(), "f&bytes=2\n");
+    let (middle, rest) = (begin.elapsed(), peer.rest().unwrap());
+    let end = begin.elapsed();
+    assert_eq!(rest, "higoodbye\n");
+    // A line can be read late but never sent early; what is recorded after it takes another half second over the speed.
+    assert!(middle > Duration::from_millis(400), "{middle:?}");
+    assert!(end > Duration::from_millis(650), "{end:?}");
+    drop(peer);
+    assert_eq!(playing.finish().code, Some(0));
+}
+
+#[test]
+fn plain_lines_leave_at_once() {
+    let file = session("hello?version=1.1\n# a comment\ntrigger?name=x");
+    let port = port();
+    let playing = start(&["replay", "-a", &port.address, &file]);
+    assert_eq!(port.accept().rest().unwrap(), "hello?version=1.1\ntrigger?name=x\ngoodbye\n");
+    assert_eq!(playing.finish().code, Some(0));
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_known_before_anybody_is_dialled() {
+    let good = "#backbox-session 1\n#@0\na\n";
+    for (text, code, complaint) in [
+        (&*format!("{good}#@soon\nb\n"), 1, ":4: bad time"),
+        ("#backbox-session 2\na\n", 1, ":1: format 2 is newer"),
+        (&*format!("{good}#@1 2\nb\n"), 1, "it holds several connections (1, 2)"),
+        ("#backbox-session 1\n#@0\n#<a\n", 1, "no line in it is the dialler's"),
+        ("", 1, "no BCP line in it"),
+        ("{\"json\": 1}\n", 1, ":1: neither a session nor BCP lines"),
+        ("#backbox-session 1\n#!wire obe\n#@0\n{\"command\": 1}\n", 1, "OBE messages"),
+    ] {
+        let file = session(text);
+        let ended = run(&["replay", "-a", "127.0.0.1:1", &file]);
+        assert_eq!(ended.code, Some(code), "{text}: {}", ended.stderr);
+        assert!(ended.stderr.starts_with(&format!("backbox replay: {file}:")), "{}", ended.stderr);
+        assert!(ended.stderr.contains(complaint), "{text}: {}", ended.stderr);
+    }
+    let directory = directory();
+    for (file, why) in [
+        (directory.to_str().unwrap(), "it is a directory"),
+        ("/dev/null", "it is no regular file"),
+        ("/no/such/file", "no such file or directory"),
+    ] {
+        let ended = run(&["replay", file]);
+        assert_eq!(
+            (ended.code, ended.stderr),
+            (
+                Some(3),
+                format!(
+                    "backbox replay: cannot read {file}: {why}{}\n",
+                    match why {
+                        "it is no regular file" => ", and it is read twice",
+                        _ => "",
+                    }
+                )
+            )
+        );
+    }
+}
+
+#[test]
+fn a_file_that_ends_in_half_a_line_is_played_up_to_it() {
+    let file = session("#backbox-session 1\n#@0\na\nhalf");
+    let port = port();
+    let playing = start(&["replay", "-a", &port.address, &file]);
+    assert_eq!(port.accept().rest().unwrap(), "a\ngoodbye\n");
+    let ended = playing.finish();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.starts_with(&format!("{file}:4: the file ends inside")), "{}", ended.stderr);
+}
+
+#[test]
+fn options_that_make_no_sense_get_a_sentence() {
+    for (arguments, complaint) in [
+        (&["replay"][..], "a session is missing"),
+        (&["replay", GAME, GAME], "one session is played at a time"),
+        (&["replay", "--loopback", "-a", "x", GAME], "there is nobody to dial: leave out -a"),
+        (&["replay", "--loopback", "--retry", "1", GAME], "leave out --retry"),
+        (&["replay", "--speed", "0", GAME], "0 is no speed; write a number above 0, or max"),
+    ] {
+        let ended = run(arguments);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_refused_connection_is_3_and_a_retry_meets_who_comes_later() {
+    let closed = port().close();
+    let ended = run(&["replay", "-a", &closed, GAME]);
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("connection refused at 127.0.0.1:"), "{}", ended.stderr);
+    let playing = start(&["replay", "--retry", "60s", "--speed", "max", "-a", &closed, GAME]);
+    let listener = TcpListener::bind(&closed).unwrap();
+    let (socket, _) = listener.accept().unwrap();
+    let sink = std::thread::spawn(move || std::io::copy(&mut { socket }, &mut std::io::sink()).unwrap());
+    assert_eq!(playing.finish().code, Some(0));
+    assert_eq!(sink.join().unwrap(), dialler_of_the_game().len() as u64);
+}
+
+#[test]
+fn a_peer_that_leaves_before_the_end_is_3() {
+    let file = session("#backbox-session 1\n#@0\na\n#@30\nb\n");
+    for goodbye in [&b""[..], b"goodbye\n"] {
+        let port = port();
+        let playing = start(&["replay", "-a", &port.address, &file]);
+        let mut peer = port.accept();
+        assert_eq!(peer.line(), "a\n");
+        peer.say(goodbye);
+        drop(peer);
+        let ended = playing.finish();
+        assert_eq!(ended.code, Some(3));
+        assert!(ended.stderr.contains("it closed before the end\n"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_signal_says_goodbye_and_sums_up() {
+    let file = session("#backbox-session 1\n#@0\na\n#@600\nb\n");
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let port = port();
+        let playing = start(&["replay", "-a", &port.address, &file]);
+        let mut peer = port.accept();
+        assert_eq!(peer.line(), "a\n");
+        playing.signal(signal);
+        assert_eq!(peer.rest().unwrap(), "goodbye\n");
+        drop(peer);
+        let ended = playing.finish();
+        assert_eq!(ended.code, Some(code));
+        assert!(ended.stderr.contains("replayed 1 message of session.bcp"), "{}", ended.stderr);
+        assert!(ended.stderr.ends_with("stopped by a signal\n"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye() {
+    let file = session("#backbox-session 1\n#@0\na\n#@600\nb\n");
+    let port = port();
+    let mut command = command(&["replay", "-a", &port.address, &file]);
+    let (playing, stdout) = Running::unread(command.stdin(Stdio::null()));
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "a\n");
+    drop(stdout);
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    assert_eq!(playing.finish().code, Some(0));
+}

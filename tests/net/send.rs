@@ -1,0 +1,324 @@
+//! `backbox send` against peers of every temper.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::*;
+
+#[test]
+fn one_message_and_goodbye_then_the_end_of_our_side() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "trigger", "name=HIGH SCORE #2", "count:=5"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.rest().unwrap(), "trigger?name=HIGH%20SCORE%20%232&count=int:5\ngoodbye\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""));
+}
+
+#[test]
+fn a_line_goes_out_as_it_stands() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "Trigger?Name=a+b%zz&json={"]);
+    assert_eq!(port.accept().rest().unwrap(), "Trigger?Name=a+b%zz&json={\ngoodbye\n");
+    assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_is_dialled() {
+    for (words, complaint) in [
+        (&["a?b\nc"][..], "a line break ends a message"),
+        (&["#a?b"], "a comment is not sent"),
+        (&["  ?"], ""),
+        (&["dmd_frame?name=x&bytes=4"], "it announces a payload"),
+        (&["trigger", "multiball"], "multiball: write name=multiball"),
+        (&["-a", "a:b", "trigger"], "a:b is no address (a port is a number); write HOST:PORT"),
+        (&["--retry", "soon", "trigger"], "soon is no duration; write 250ms, 1.5s, 2m"),
+    ] {
+        let mut arguments = vec!["send", "-a", "127.0.0.1:1"];
+        arguments.extend(words);
+        let ended = run(&arguments);
+        let expected = if complaint.is_empty() { Some(3) } else { Some(2) };
+        assert_eq!(ended.code, expected, "{words:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(complaint), "{words:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_refused_connection_is_3_with_a_hint() {
+    let ended = run(&["send", "-a", &port().close(), "trigger", "name=x"]);
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.starts_with("backbox send: connection refused at 127.0.0.1:"), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with("--retry 30s waits for it\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_variable_says_where_to_dial_unless_a_flag_does() {
+    let (named, other) = (port(), port());
+    let sending = Running::of(command(&["send", "a?"]).env("BACKBOX_ADDR", &named.address).stdin(Stdio::null()));
+    assert_eq!(named.accept().rest().unwrap(), "a?\ngoodbye\n");
+    assert_eq!(sending.finish().code, Some(0));
+    let flagged = ["send", "-a", &other.address, "b?"];
+    let sending = Running::of(command(&flagged).env("BACKBOX_ADDR", &named.address).stdin(Stdio::null()));
+    assert_eq!(other.accept().rest().unwrap(), "b?\ngoodbye\n");
+    assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn an_answer_that_comes_with_the_close_is_printed_and_the_handshake_is_not() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "service", "subcommand=list_coils"]);
+    let mut peer = port.accept();
+    peer.say(b"hello?version=1.1&controller_name=MPF\n");
+    peer.rest().unwrap();
+    peer.say(b"list_coils?coils=%1b[2J\ndmd&bytes=3\n\n\n\ngoodbye\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "list_coils?coils=%1b[2J\ndmd&bytes=3\n\n\n\n"));
+}
+
+#[test]
+fn a_peer_that_never_closes_is_left_and_noted() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "trigger", "name=x"]);
+    let _peer = port.accept();
+    let ended = sending.finish();
+    assert_eq!(ended.code, Some(0));
+    let note = "took the connection but said nothing: a media controller serves one connection at a time\n";
+    assert!(ended.stderr.ends_with(note), "{}", ended.stderr);
+    let quiet = start(&["send", "-q", "-a", &port.address, "trigger", "name=x"]);
+    let _peer = port.accept();
+    assert_eq!(quiet.finish().stderr, "");
+}
+
+#[test]
+fn a_peer_that_resets_without_a_word_is_3() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    let mut peer = port.accept();
+    sending.write(b"a\n");
+    assert_eq!(peer.line(), "a\n");
+    peer.reset();
+    let ended = sending.finish();
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("lost the connection to 127.0.0.1:"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_peer_that_closes_in_a_stream_is_3_though_stdin_stays_open() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    let mut peer = port.accept();
+    sending.write(b"a\n");
+    assert_eq!(peer.line(), "a\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("closed the connection before the last message was sent"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_line_cut_short_is_reported() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "a?"]);
+    let mut peer = port.accept();
+    peer.rest().unwrap();
+    peer.say(b"b\nhal\x1bf");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "b\n"));
+    assert!(ended.stderr.ends_with(": left in the middle of a line: hal\\x1bf\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn single_bytes_make_lines() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "a?"]);
+    let mut peer = port.accept();
+    peer.rest().unwrap();
+    b"hello\ntrigger?name=x\nf&bytes=2\nhi".iter().for_each(|&byte| peer.say(&[byte]));
+    drop(peer);
+    assert_eq!(sending.finish().stdout, "trigger?name=x\nf&bytes=2\nhi");
+}
+
+#[test]
+fn a_malformed_answer_is_printed_and_reported() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "a?"]);
+    let mut peer = port.accept();
+    peer.rest().unwrap();
+    peer.say(b"b?n=int:x\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "b?n=int:x\n"));
+    assert!(ended.stderr.contains(": line 1: n: int:x is no integer"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_stream_goes_out_line_by_line_and_a_reset_is_answered() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-v", "-a", &port.address, "-"]);
+    let mut peer = port.accept();
+    sending.write(b"# not sent\n\na?x=1\r\n{\"command\":\"b\",\"params\":{\"n\":5}}\n{oops}\nf&bytes=2\nh");
+    assert_eq!((peer.line(), peer.line()), ("a?x=1\n".into(), "b?n=int:5\n".into()));
+    peer.say(b"reset\n");
+    assert_eq!(peer.line(), "reset_complete\n");
+    sending.write(b"ilast");
+    sending.stdin = None;
+    assert_eq!(peer.rest().unwrap(), "f&bytes=2\nhilast\ngoodbye\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert!(ended.stderr.contains("<stdin>:5: "), "{}", ended.stderr);
+    for line in ["> a?x=1\n", "> f&bytes=2 <2 bytes>\n", "< reset\n> reset_complete\n", "> goodbye\n"] {
+        assert!(ended.stderr.contains(line), "{line} in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_goodbye_in_the_stream_is_the_last_word() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    sending.write(b"a\ngoodbye\nb\n");
+    assert_eq!(port.accept().rest().unwrap(), "a\ngoodbye\n");
+    let ended = sending.finish();
+    assert_eq!(
+        (ended.code, ended.stderr.as_str()),
+        (Some(1), "<stdin>:3: not sent: nothing is sent after a goodbye\n")
+    );
+}
+
+#[test]
+fn a_signal_says_goodbye_and_ends_it() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let port = port();
+        let mut sending = start_with_input(&["send", "-a", &port.address]);
+        let mut peer = port.accept();
+        sending.write(b"a\n");
+        assert_eq!(peer.line(), "a\n");
+        sending.signal(signal);
+        assert_eq!(peer.rest().unwrap(), "goodbye\n");
+        drop(peer);
+        assert_eq!(sending.finish().code, Some(code));
+    }
+}
+
+#[test]
+fn a_retry_meets_who_comes_later() {
+    let closed = port().close();
+    let sending = start(&["send", "--retry", "60s", "-a", &closed, "a?"]);
+    assert_eq!(Port::at(&closed).accept().rest().unwrap(), "a?\ngoodbye\n");
+    assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn a_signal_ends_dialling_too() {
+    let closed = port().close();
+    let mut command = command(&["send", "--retry", "60s", "-a", &closed, "a?"]);
+    let mut sending = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut note = String::new();
+    BufReader::new(sending.stderr.take().unwrap()).read_line(&mut note).unwrap();
+    assert_eq!(note, format!("{closed}: connection refused; dialling again until it answers\n"));
+    kill_process(Pid::from_child(&sending), Signal::INT).unwrap();
+    assert_eq!(exit_code(&mut sending), Some(130));
+}
+
+#[test]
+fn stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye() {
+    let port = port();
+    let (mut sending, stdout) = Running::unread(command(&["send", "-a", &port.address]).stdin(Stdio::piped()));
+    let mut peer = port.accept();
+    sending.write(b"a\n");
+    assert_eq!(peer.line(), "a\n");
+    drop(stdout);
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_full_disk_is_3() {
+    let port = port();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = command(&["send", "-a", &port.address, "a?"]);
+    let mut sending = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let mut peer = port.accept();
+    peer.rest().unwrap();
+    peer.say(b"b\n");
+    drop(peer);
+    assert_eq!(exit_code(&mut sending), Some(3));
+}
+
+#[test]
+fn half_a_message_never_ends_in_order() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    let mut peer = port.accept();
+    let mut stdin = sending.stdin.take().unwrap();
+    let feeder = thread::spawn(move || {
+        // More than any socket's buffers take; the end of the program is the end of the pipe.
+        let _ = stdin.write_all(b"f&bytes=16777216\n");
+        let _ = stdin.write_all(&vec![b'x'; 16 << 20]);
+        stdin
+    });
+    assert_eq!(peer.line(), "f&bytes=16777216\n");
+    sending.signal(Signal::TERM);
+    assert_eq!(sending.finish().code, Some(143));
+    let broken = peer.rest().expect_err("an orderly end inside a message");
+    assert_eq!(broken.kind(), std::io::ErrorKind::ConnectionReset);
+    drop(feeder.join());
+}
+
+#[test]
+fn two_who_write_before_they_read_do_not_block_each_other() {
+    const LINES: usize = 400_000;
+    let port = port();
+    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    let mut stdin = sending.stdin.take().unwrap();
+    let text = "trigger?name=012345678901\n".repeat(LINES);
+    let (ours, theirs) = (text.clone(), text.clone());
+    let feeder = thread::spawn(move || stdin.write_all(ours.as_bytes()));
+    let mut peer = port.accept();
+    peer.say(theirs.as_bytes());
+    let came = peer.rest().unwrap();
+    assert!(came.strip_suffix("goodbye\n") == Some(&text), "{} bytes came", came.len());
+    drop(peer);
+    feeder.join().unwrap().unwrap();
+    let ended = sending.finish();
+    assert!(ended.stdout == text, "{} bytes printed", ended.stdout.len());
+    assert_eq!(ended.code, Some(0));
+}
+
+#[test]
+fn a_peer_that_breaks_the_framing_is_4_and_said_once() {
+    for replaying in [false, true] {
+        let port = port();
+        let arguments = ["send", "-a", &port.address, "a?"];
+        let replay = ["replay", "-q", "-a", &port.address, GAME];
+        let running = start(if replaying { &replay } else { &arguments });
+        let mut peer = port.accept();
+        peer.say(b"b\nf&bytes=99999999999\nxyz");
+        let _ = peer.rest();
+        let ended = running.finish();
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "b\n"));
+        assert_eq!(ended.stderr.matches("the payload is larger than 16777216 bytes").count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_line_over_the_limit_is_reported_and_the_next_one_read() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "a?"]);
+    let mut peer = port.accept();
+    peer.rest().unwrap();
+    peer.say(&vec![b'x'; (1 << 20) + 1]);
+    peer.say(b"\nb\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "b\n"));
+    assert!(ended.stderr.contains(": line 1: the line is longer than 1048576 bytes"), "{}", ended.stderr);
+}
