@@ -1,6 +1,8 @@
-//! Dependencies run one way (design.md, section 15): this reads every path in `src` and fails on one that runs the wrong way.
+//! Dependencies run one way (design.md, section 15): this reads every path in `src` and fails on one that runs the
+//! wrong way.
 //!
-//! Unit tests may use what they like: what stands behind `#[cfg(test)]`, and files named `…_tests.rs`, are not looked at.
+//! Unit tests may use what they like: what stands behind `#[cfg(test)]`, and files named `…_tests.rs`, are not looked
+//! at.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The commands of BCP: who sends each, and what answers it (design.md, section 13).
 //!
-//! One table. BCP is open: a command that is not in it may be understood all the same, and unknown parameters are ignored.
+//! One table. BCP is open: a command that is not in it may be understood all the same, and unknown parameters are
+//! ignored.
 
 /// Who sends a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

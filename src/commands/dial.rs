@@ -24,7 +24,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads and resolves an address; what is left out is `localhost` and `port`. Made before signals are caught: a resolver
+    /// Reads and resolves an address; what is left out is `localhost` and `port`. Made before signals are caught: a
+    /// resolver
     /// takes its time and knows of no stop.
     ///
     /// # Errors

@@ -215,7 +215,8 @@ fn withdraw(file: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes the address: beside the file and renamed, so that nobody reads half of it; something like `/dev/fd/3` directly.
+/// Writes the address: beside the file and renamed, so that nobody reads half of it; something like `/dev/fd/3`
+/// directly.
 fn announce(file: &Path, address: SocketAddr) -> Result<(), Failure> {
     let text = format!("{address}\n");
     let written = match fs::metadata(file) {

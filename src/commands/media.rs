@@ -205,7 +205,8 @@ pub fn settings(connections_max: usize) -> Settings {
     }
 }
 
-/// The lines that subscribe to these categories (all the default ones when none is named, `all` and `none` are words too)
+/// The lines that subscribe to these categories (all the default ones when none is named, `all` and `none` are words
+/// too)
 /// and these events.
 ///
 /// # Errors

@@ -80,7 +80,8 @@ impl Address {
 
     /// All that the address stands for, in the order in which it is dialled.
     ///
-    /// `localhost` needs no resolver: it is `[::1]`, then `127.0.0.1`. Other names may take as long as the system's resolver
+    /// `localhost` needs no resolver: it is `[::1]`, then `127.0.0.1`. Other names may take as long as the system's
+    /// resolver
     /// takes, so this is called before signals are caught.
     ///
     /// # Errors
@@ -126,7 +127,8 @@ pub enum Unreached {
     Failed(io::Error),
 }
 
-/// Dials the addresses in order, each for at most [`DIAL_TIME`], and again every [`RETRY_PAUSE`] until `retry` has passed.
+/// Dials the addresses in order, each for at most [`DIAL_TIME`], and again every [`RETRY_PAUSE`] until `retry` has
+/// passed.
 /// When the first round has failed and another one will follow, `waiting` hears why.
 ///
 /// # Errors

@@ -132,7 +132,8 @@ impl Connection {
         Said::Queued
     }
 
-    /// Ends the connection in order: sends what waits, half-closes, and closes when the peer has or [`FINISH_TIME`] is over.
+    /// Ends the connection in order: sends what waits, half-closes, and closes when the peer has or [`FINISH_TIME`] is
+    /// over.
     pub fn finish(&self) {
         let mut sending = self.lock();
         if matches!(sending.phase, Phase::Open) {

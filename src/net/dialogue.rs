@@ -1,6 +1,7 @@
 //! One connection that we dialled: the loop of `send` and `replay`, each of them a [`Script`].
 //!
-//! One thread polls the stop, the socket, stdin and stdout; nothing in it blocks. The script says what goes to the peer and
+//! One thread polls the stop, the socket, stdin and stdout; nothing in it blocks. The script says what goes to the
+//! peer and
 //! when, and hears what comes; it touches no socket and no clock. Leaving is the loop's business: farewell, half-close,
 //! reading what still comes, close (design.md, section 9). It never ends a connection in order inside a message.
 
@@ -187,7 +188,8 @@ impl Dialogue<'_> {
                     self.close();
                 }
                 Phase::Finishing(_) => {
-                    // The peer learns that nothing more comes and can still answer; it may be gone, which reading tells.
+                    // The peer learns that nothing more comes and can still answer; it may be gone, which reading
+                    // tells.
                     let _ = self.socket.as_ref().map(|socket| socket.shutdown(Shutdown::Write));
                     self.phase = Phase::Draining(now + DRAIN_TIME);
                 }
@@ -316,7 +318,8 @@ impl Dialogue<'_> {
         }
     }
 
-    /// The connection is of no more use. It counts as lost unless everything was said and the peer has said something: some
+    /// The connection is of no more use. It counts as lost unless everything was said and the peer has said something:
+    /// some
     /// peers close on reading a message and answer the goodbye behind it with a reset, but one that only resets has
     /// thrown away what it was sent.
     fn lost(&mut self, error: io::Error) {

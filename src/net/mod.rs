@@ -4,17 +4,21 @@
 //! Which thread does what, and how each blocking place is left:
 //!
 //! ```text
-//! dialogue   ONE thread: poll [stop, socket, stdin, stdout], two bounded buffers; each direction stops reading only when
+//! dialogue   ONE thread: poll [stop, socket, stdin, stdout], two bounded buffers; each direction stops reading only
+//! when
 //!            its own buffer is full, so two programs that write at once cannot block each other.
 //! server     supervisor (the caller's thread): poll [stop, stdout, listener, wake, connections with unsent bytes]
 //!            a reader a connection: blocking read -> frames -> chunk -> channel of 64 -> printer
 //!            printer: owns the host, which owns stdout; tells the supervisor through one byte on `wake`
-//!            writers: whoever says something appends to the connection's queue and sends what the socket takes at once;
+//!            writers: whoever says something appends to the connection's queue and sends what the socket takes at
+//! once;
 //!            the supervisor sends the rest
 //! ```
 //!
-//! A stop (a signal, or the other half of [`wait::stop_pair`]) is a pipe that stays readable for every poller; a reader is
-//! woken by shutting down its socket's reading side; a printer that hangs in stdout is given a moment and then left behind.
+//! A stop (a signal, or the other half of [`wait::stop_pair`]) is a pipe that stays readable for every poller; a
+//! reader is
+//! woken by shutting down its socket's reading side; a printer that hangs in stdout is given a moment and then left
+//! behind.
 
 pub mod address;
 pub mod chunk;

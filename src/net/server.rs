@@ -40,7 +40,8 @@ pub enum Next {
     Stop,
 }
 
-/// Who decides what happens with what comes. It runs in one thread, sees each connection's frames in order, and may block
+/// Who decides what happens with what comes. It runs in one thread, sees each connection's frames in order, and may
+/// block
 /// in stdout.
 pub trait Host: Send + 'static {
     /// Somebody has connected.
@@ -153,7 +154,8 @@ impl Server {
         Ok(Background { stopper, thread })
     }
 
-    /// Serves until the stop, until the host says so, or until `output`'s reader has gone; then says farewell. The host comes
+    /// Serves until the stop, until the host says so, or until `output`'s reader has gone; then says farewell. The
+    /// host comes
     /// back unless it hangs in a stdout that nobody reads.
     ///
     /// # Errors
