@@ -93,7 +93,8 @@ mod tests {
         let refused = io::ErrorKind::ConnectionRefused.into();
         assert_eq!(
             target(5051).complaint(&refused, Duration::ZERO),
-            "connection refused at localhost:5051: MPF opens this port only after its media controller has connected (or with mpf -b); --retry 30s waits for it"
+            "connection refused at localhost:5051: MPF opens this port only after its media controller has \
+                connected (or with mpf -b); --retry 30s waits for it"
         );
         let tried = target(5050).complaint(&refused, Duration::from_millis(1500));
         assert!(tried.ends_with("backbox listen is one; tried for 1.5 s"), "{tried}");

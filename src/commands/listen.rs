@@ -73,11 +73,14 @@ pub const COMMAND: Command<Options> = Command {
         synopsis: &["[*FLAG*]..."],
         description: &[
             "Binds, serves everyone who dials, many at once, and prints the messages that come as they stand, payloads \
-             too. It answers `hello`, and commands that nobody knows with an `error`. To the first `reset` of a connection it \
+             too. It answers `hello`, and commands that nobody knows with an `error`. To the first `reset` of a \
+             connection it \
              subscribes and says `reset_complete`, in one write: without subscriptions a whole game is two lines.",
-            "It ends with a signal, when nobody reads its output any more, or with `--once`. Leaving it says `goodbye`, which \
+            "It ends with a signal, when nobody reads its output any more, or with `--once`. Leaving it says \
+                `goodbye`, which \
              ends an MPF whose `exit_on_close` is true (its default).",
-            "A malformed line is printed all the same, reported on standard error, and answered with an `error`. A peer that \
+            "A malformed line is printed all the same, reported on standard error, and answered with an `error`. A \
+                peer that \
              does not read is reset; one that speaks HTTP is dropped.",
         ],
         arguments: &[],
@@ -85,7 +88,11 @@ pub const COMMAND: Command<Options> = Command {
         exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer],
         examples: &[
             Example { line: "backbox listen > game.bcp", text: "Captures what MPF says to its media controller." },
-            Example { line: "backbox listen --monitor switches | backbox decode", text: "Watches the switches, as JSON." },
+            Example {
+                line: "backbox listen --monitor switches | backbox decode",
+                text: "Watches the switches, as \
+                JSON.",
+            },
             Example {
                 line: "backbox listen -a 127.0.0.1:0 --announce addr --once",
                 text: "Takes a free port, writes it to a file, and ends when the first peer closes.",
@@ -103,13 +110,19 @@ pub const COMMAND: Command<Options> = Command {
                 })
                 .short('a')
                 .more(
-                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `127.0.0.1:5050`, where MPF dials, unless given. \
+                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `127.0.0.1:5050`, where MPF dials, \
+                        unless given. \
                      Port 0 takes a free one. BCP has no authentication, so binding more than this machine is said.",
                 ),
-                Flag::value("announce", "FILE", "write the address to FILE once it accepts", |o: &mut Options, value| {
-                    o.announce = Some(value.into());
-                    Ok(())
-                })
+                Flag::value(
+                    "announce",
+                    "FILE",
+                    "write the address to FILE once it accepts",
+                    |o: &mut Options, value| {
+                        o.announce = Some(value.into());
+                        Ok(())
+                    },
+                )
                 .more("An old file is removed at the start, so whoever waits for it may dial when it is there.")
                 .complete(Complete::File),
                 Flag::value("max-conns", "N", "serve at most N peers at once", |o: &mut Options, value| {
@@ -128,15 +141,21 @@ pub const COMMAND: Command<Options> = Command {
                     Ok(())
                 })
                 .more(
-                    "Replaces the default list: `core_events`, `service_events`, `modes`, `player_vars`, `machine_vars`. \
+                    "Replaces the default list: `core_events`, `service_events`, `modes`, `player_vars`, \
+                        `machine_vars`. \
                      `all` and `none` are words too.",
                 )
                 .repeats()
                 .complete(Complete::List(category_words)),
-                Flag::value("register", "EVENT", "ask for a trigger when this event happens", |o: &mut Options, value| {
-                    o.register.push(text(value)?);
-                    Ok(())
-                })
+                Flag::value(
+                    "register",
+                    "EVENT",
+                    "ask for a trigger when this event happens",
+                    |o: &mut Options, value| {
+                        o.register.push(text(value)?);
+                        Ok(())
+                    },
+                )
                 .repeats(),
             ],
         },

@@ -101,7 +101,8 @@ impl Survey {
             let list: Vec<String> = self.connections.iter().map(u32::to_string).collect();
             let list = list.join(", ");
             return Err(Failure::Refused(format!(
-                "{file}: it holds several connections ({list}), and one is played: keep the lines of one in a file of its own"
+                "{file}: it holds several connections ({list}), and one is played: keep the lines of one in a file \
+                    of its own"
             )));
         }
         match self.ours {

@@ -55,9 +55,11 @@ pub const COMMAND: Command<Options> = Command {
         summary: "play a recorded session to a peer",
         synopsis: &["[*FLAG*]... *FILE*"],
         description: &[
-            "Dials and plays what the dialler of a recorded session sent, at the recorded pace, and prints what comes back. \
+            "Dials and plays what the dialler of a recorded session sent, at the recorded pace, and prints what \
+                comes back. \
              What it is doing, and at the end what came of it, is said on standard error.",
-            "Its lines leave as they were recorded, and nothing else does but a `goodbye` at the end, unless the recording has \
+            "Its lines leave as they were recorded, and nothing else does but a `goodbye` at the end, unless the \
+                recording has \
              one. Lines recorded within 2 ms of each other leave together. After the last it stays as long as the \
              recording went on.",
             "A *FILE* without the session's first line is played as plain lines of BCP, all at once.",
@@ -84,7 +86,8 @@ pub const COMMAND: Command<Options> = Command {
                 })
                 .short('a')
                 .more(
-                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `localhost` and the port that the session names, else \
+                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `localhost` and the port that the \
+                        session names, else \
                      5050, unless given.",
                 ),
                 Flag::RETRY,

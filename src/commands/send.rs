@@ -65,13 +65,17 @@ pub const COMMAND: Command<Options> = Command {
             "[*FLAG*]... [`-`]",
         ],
         description: &[
-            "Dials, sends, says `goodbye`, and prints what comes back until the other side closes, but for the `hello`, `reset` \
+            "Dials, sends, says `goodbye`, and prints what comes back until the other side closes, but for the \
+                `hello`, `reset` \
              and `goodbye` that it deals with itself. With arguments it sends one message and leaves standard input \
              alone, so it is safe in a loop that reads lines.",
-            "Without arguments, or with `-`, the messages come from standard input, each sent when it arrives: a line that \
-             begins with `{` is a message in JSON, any other a line of BCP as it stands. Blank lines and lines that begin with \
+            "Without arguments, or with `-`, the messages come from standard input, each sent when it arrives: a \
+                line that \
+             begins with `{` is a message in JSON, any other a line of BCP as it stands. Blank lines and lines that \
+             begin with \
              `#` are not sent: to MPF they would be commands.",
-            "It leaves as MPF needs it: `goodbye` in one write with the last message, then the end of its side, then at most \
+            "It leaves as MPF needs it: `goodbye` in one write with the last message, then the end of its side, \
+                then at most \
              500 ms for the other side to close.",
         ],
         arguments: &[

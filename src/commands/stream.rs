@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn lines_and_json_go_out_and_comments_do_not() {
-        let input = b"#backbox-session 1\r\n\na?x=1\r\n{\"command\":\"f\",\"bytes\":\"SGk=\"}\n  \nd&bytes=3\n{\n}\n{oops}\nlast";
+        let input = b"#backbox-session 1\r\n\na?x=1\r\n{\"command\":\"f\",\"bytes\":\"SGk=\"}\n  \
+            \nd&bytes=3\n{\n}\n{oops}\nlast";
         for piece in [input.len(), 1, 2, 5] {
             let (out, wrong) = sent(input, piece);
             assert_eq!(out.escape_ascii().to_string(), "a?x=1\\nf&bytes=2\\nHid&bytes=3\\n{\\n}last\\n");

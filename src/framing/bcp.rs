@@ -117,11 +117,13 @@ impl fmt::Display for Fault {
             }
             Fault::PayloadTooLarge { limit } => write!(
                 f,
-                "the payload is larger than {limit} bytes; --max-payload allows more, --no-payload reads a log without payloads"
+                "the payload is larger than {limit} bytes; --max-payload allows more, --no-payload reads a log \
+                    without payloads"
             ),
             Fault::PayloadCut { got, announced } => write!(
                 f,
-                "the input ends inside the payload: {got} of {announced} bytes; --no-payload reads a log without payloads"
+                "the input ends inside the payload: {got} of {announced} bytes; --no-payload reads a log without \
+                    payloads"
             ),
         }
     }

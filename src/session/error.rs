@@ -105,7 +105,8 @@ impl fmt::Display for Reason {
             }
             Reason::Time => write!(
                 f,
-                "bad time: write '#@SECONDS' or '#@SECONDS CONNECTION', with SECONDS as 1 to 10 digits, then at most a point and 1 to 9 digits"
+                "bad time: write '#@SECONDS' or '#@SECONDS CONNECTION', with SECONDS as 1 to 10 digits, then at \
+                    most a point and 1 to 9 digits"
             ),
             Reason::Connection { word } => {
                 write!(f, "bad connection number {word}: it is 1 to 9 digits and does not begin with 0")
