@@ -111,7 +111,8 @@ fn what_is_allowed_is_no_offence() {
         ),
         (
             "conversation",
-            "//! Not `crate::net`.\nuse crate::codec::Parts; // nor std::fs\n#[cfg(test)]\nmod tests { use crate::net; }",
+            "//! Not `crate::net`.\nuse crate::codec::Parts; // nor std::fs\n\
+             #[cfg(test)]\nmod tests { use crate::net; }",
         ),
         ("commands::send", "use super::dial::Target;\nuse crate::net::TcpStream;\nlet s = \"crate::nowhere\";"),
         ("codec::json", "use super::spell::push;\nuse std::time::Duration;"),
