@@ -2,8 +2,9 @@
 
 use super::error::{Malformed, Reason};
 use super::escape::{escape, is_unreserved};
-use super::parts::{Kind, Parts, Spelled};
+use super::parts::Parts;
 use super::spell::{push_unit, push_units};
+use super::spelled::{Kind, Spelled};
 
 /// The seed's options for the JSON form; the default is the form that every decoder tried survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

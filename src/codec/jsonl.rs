@@ -5,7 +5,8 @@ use base64::Engine as _;
 use super::error::{Malformed, Reason};
 use super::json::{JsonError, Scanner};
 use super::line::no_object;
-use super::parts::{Kind, Parts, Reading, Repeats, Spelled};
+use super::parts::{Parts, Reading, Repeats};
+use super::spelled::{Kind, Spelled};
 use crate::text::trim;
 
 /// What was seen of a message so far; each may be there once.
@@ -64,21 +65,20 @@ impl Parts {
             return Err(Malformed::message(line, Reason::NotUtf8));
         }
         let mut seen = Seen::default();
-        let mut scanner = Scanner::new(line, reading.nan, std::mem::take(&mut self.room));
+        let mut scanner = self.scanner(line, reading.nan);
         scanner.skip_space();
         if !scanner.rest().starts_with(b"{") {
             return Err(Malformed::message(line, no_object(&mut scanner)));
         }
-        self.begin(b"");
-        self.object.push(b'}');
+        self.begin_empty();
         let mut more = scanner.open_object()?;
         while more {
             self.read_key(&mut scanner, &mut seen, reading, payload_bytes_max)?;
             more = scanner.next_member()?;
         }
         scanner.end()?;
-        self.room = scanner.into_room();
-        if self.command.is_empty() {
+        self.take_back(scanner);
+        if self.spelled_command().is_empty() {
             return Err(Malformed::message(line, Reason::MissingCommand));
         }
         self.settle_repeats(Repeats::Refused)?;
@@ -108,6 +108,7 @@ impl Parts {
             Key::Params if before.starts_with(b"{") => {
                 // The parameters' object is the first of the levels that may nest (section 1).
                 self.scan_object(scanner, reading.keep_case)?;
+                self.keep_object(scanner);
                 std::mem::replace(&mut seen.params, true)
             }
             Key::Params => {

@@ -68,12 +68,12 @@ impl Parts {
     }
 
     fn read_members(&mut self, json: &[u8], reading: &Reading) -> Result<(), Malformed> {
-        let mut scanner = Scanner::new(json, reading.nan, std::mem::take(&mut self.room));
+        let mut scanner = self.scanner(json, reading.nan);
         scanner.skip_space();
         self.scan_object(&mut scanner, reading.keep_case)
             .and_then(|()| scanner.end())
             .map_err(|error| Malformed::parameter(b"json", json, Reason::Json(error)))?;
-        self.room = scanner.into_room();
+        self.take_back(scanner);
         self.settle_repeats(Repeats::LastWins)
     }
 
