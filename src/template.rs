@@ -3,6 +3,7 @@
 //! A template is read once; what it cannot name is refused then. It appends text and knows nothing of where that goes.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::codec::Parts;
 use crate::text::{shown, trim};
@@ -16,6 +17,56 @@ pub struct Subject<'m> {
     pub line: &'m [u8],
     /// The payload, if it has one.
     pub payload: Option<&'m [u8]>,
+    /// Where and when it was met, if it came over a connection.
+    pub origin: Option<&'m Origin<'m>>,
+}
+
+/// Which end of a connection said something; TCP's ends, whatever part they play in BCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The end that dialled.
+    Dialler,
+    /// The end that accepted.
+    Acceptor,
+}
+
+impl End {
+    /// `dialler` or `acceptor`.
+    pub fn word(self) -> &'static str {
+        match self {
+            End::Dialler => "dialler",
+            End::Acceptor => "acceptor",
+        }
+    }
+
+    /// The other end.
+    #[must_use]
+    pub fn other(self) -> End {
+        match self {
+            End::Dialler => End::Acceptor,
+            End::Acceptor => End::Dialler,
+        }
+    }
+}
+
+/// Where and when a message of a live connection was met (design.md, section 10).
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'m> {
+    /// When, since the start of 1970.
+    pub time: Duration,
+    /// The number of the connection, from 1.
+    pub connection: u64,
+    /// The address of the peer; of a forwarded pair that of the dialler.
+    pub peer: &'m str,
+    /// Who said it.
+    pub from: End,
+}
+
+impl Origin<'_> {
+    /// The seconds since the start of 1970, with microseconds.
+    pub fn seconds(&self) -> String {
+        format!("{}.{:06}", self.time.as_secs(), self.time.subsec_micros())
+    }
 }
 
 /// A template that was read.
@@ -31,6 +82,16 @@ enum Piece {
     Line,
     Json,
     Param(String),
+    Live(Live),
+}
+
+/// What only messages of a live connection have.
+#[derive(Clone, Copy, Debug)]
+enum Live {
+    Time,
+    Connection,
+    Peer,
+    From,
 }
 
 /// What is wrong with a template.
@@ -60,6 +121,15 @@ impl fmt::Display for TemplateError {
 }
 
 impl Template {
+    /// Reads a template for messages of a live connection, which know `{@time}`, `{@conn}`, `{@peer}` and `{@from}`
+    /// too.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn parse_live(text: &str) -> Result<Template, TemplateError> {
+        Template::read(text, true)
+    }
+
     /// Reads a template: `{name}` a parameter's text, `{@command}`, `{@line}`, `{@json}`, `{{` and `}}` literal.
     ///
     /// # Errors
@@ -73,10 +143,14 @@ impl Template {
     /// let mut parts = Parts::new();
     /// parts.read_line(line, &Reading::default()).unwrap();
     /// let mut out = Vec::new();
-    /// template.write(&Subject { parts: &parts, line, payload: None }, &mut out);
+    /// template.write(&Subject { parts: &parts, line, payload: None, origin: None }, &mut out);
     /// assert_eq!(out, b"trigger: multiball");
     /// ```
     pub fn parse(text: &str) -> Result<Template, TemplateError> {
+        Template::read(text, false)
+    }
+
+    fn read(text: &str, live: bool) -> Result<Template, TemplateError> {
         let mut pieces = Vec::new();
         let mut literal = Vec::new();
         let mut rest = text;
@@ -97,7 +171,7 @@ impl Template {
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal)));
             }
-            pieces.push(Piece::named(name)?);
+            pieces.push(Piece::named(name, live)?);
             rest = behind;
         }
         literal.extend_from_slice(rest.as_bytes());
@@ -122,18 +196,38 @@ impl Template {
                     }
                     (None, _) => {}
                 },
+                Piece::Live(live) => {
+                    if let Some(origin) = subject.origin {
+                        live.write(origin, out);
+                    }
+                }
             }
         }
     }
 }
 
+impl Live {
+    fn write(self, origin: &Origin<'_>, out: &mut Vec<u8>) {
+        match self {
+            Live::Time => out.extend_from_slice(origin.seconds().as_bytes()),
+            Live::Connection => out.extend_from_slice(origin.connection.to_string().as_bytes()),
+            Live::Peer => out.extend_from_slice(origin.peer.as_bytes()),
+            Live::From => out.extend_from_slice(origin.from.word().as_bytes()),
+        }
+    }
+}
+
 impl Piece {
-    fn named(name: &str) -> Result<Piece, TemplateError> {
+    fn named(name: &str, live: bool) -> Result<Piece, TemplateError> {
         let name = String::from_utf8_lossy(trim(name.as_bytes())).to_ascii_lowercase();
         match name.as_str() {
             "@command" => Ok(Piece::Command),
             "@line" => Ok(Piece::Line),
             "@json" => Ok(Piece::Json),
+            "@time" if live => Ok(Piece::Live(Live::Time)),
+            "@conn" if live => Ok(Piece::Live(Live::Connection)),
+            "@peer" if live => Ok(Piece::Live(Live::Peer)),
+            "@from" if live => Ok(Piece::Live(Live::From)),
             word if word.starts_with('@') => Err(TemplateError::UnknownWord(shown(word.as_bytes()))),
             _ => Ok(Piece::Param(name)),
         }
@@ -149,7 +243,7 @@ mod tests {
         let mut parts = Parts::new();
         parts.read_line(line.as_bytes(), &Reading::default()).unwrap();
         let mut out = Vec::new();
-        let subject = Subject { parts: &parts, line: line.as_bytes(), payload };
+        let subject = Subject { parts: &parts, line: line.as_bytes(), payload, origin: None };
         Template::parse(template).unwrap().write(&subject, &mut out);
         String::from_utf8(out).unwrap()
     }
@@ -176,12 +270,27 @@ mod tests {
     }
 
     #[test]
+    fn a_live_message_has_a_time_a_connection_a_peer_and_an_end() {
+        let template = Template::parse_live("{@time} {@conn} {@peer} {@from} {@command}").unwrap();
+        let mut parts = Parts::new();
+        parts.read_line(b"t", &Reading::default()).unwrap();
+        let time = Duration::new(1_700_000_000, 1_234_567);
+        let origin = Origin { time, connection: 3, peer: "127.0.0.1:9", from: End::Acceptor };
+        let mut out = Vec::new();
+        let subject = Subject { parts: &parts, line: b"t", payload: None, origin: Some(&origin) };
+        template.write(&subject, &mut out);
+        assert_eq!(out, b"1700000000.001234 3 127.0.0.1:9 acceptor t");
+        assert!(Template::parse_live("{@nope}").is_err());
+    }
+
+    #[test]
     fn what_does_not_parse_is_shown() {
         for (template, error) in [
             ("a{name", TemplateError::Unclosed("{name".into())),
             ("{", TemplateError::Unclosed("{".into())),
             ("name}", TemplateError::LoneClose("name}".into())),
             ("{@nope}", TemplateError::UnknownWord("@nope".into())),
+            ("{@time}", TemplateError::UnknownWord("@time".into())),
         ] {
             assert_eq!(Template::parse(template).map(|_| ()), Err(error), "{template}");
         }

@@ -23,7 +23,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("session", &["framing"]),
     ("goals", &["session", "framing", "pattern", "codec", "message"]),
     ("check", &["session", "framing", "pattern", "codec", "message"]),
-    ("output", &["template"]),
+    // Showing a message is filling a form with its parts, when a pattern lets it through.
+    ("output", &["template", "pattern", "codec", "framing"]),
     ("net", &["conversation", "framing"]),
     ("cli", &[]),
     (

@@ -309,7 +309,8 @@ impl Decoder {
             }
             None => self.parts.write_json(message.payload, out),
             Some(template) => {
-                let subject = Subject { parts: &self.parts, line: message.line, payload: message.payload };
+                let subject =
+                    Subject { parts: &self.parts, line: message.line, payload: message.payload, origin: None };
                 if self.for_terminal {
                     self.line.clear();
                     template.write(&subject, &mut self.line);

@@ -8,6 +8,7 @@ use crate::duration;
 use crate::failure::Failure;
 use crate::framing::Framing;
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use crate::output::show::{Show, Style};
 use crate::output::{Color, Console};
 use crate::pattern::Pattern;
 use crate::template::Template;
@@ -84,6 +85,76 @@ fn patterns(flag: &str, texts: &[String], keep_case: bool) -> Result<Vec<Pattern
     let complaint =
         |error: Malformed| Failure::Usage(format!("{flag}: {error}; a pattern is written COMMAND?NAME=TEXT"));
     texts.iter().map(|text| Pattern::parse(text, keep_case).map_err(complaint)).collect()
+}
+
+/// How messages of a live connection are shown: [`Selection`], and JSON.
+#[derive(Clone, Debug, Default)]
+pub struct Display {
+    /// `-m`, `-x` and `-F`.
+    pub selection: Selection,
+    /// `--json`.
+    pub json: bool,
+    /// `--meta`, which stands in JSON.
+    pub meta: bool,
+}
+
+impl Display {
+    /// What prints the messages; `marked` says whether a terminal is shown who said each.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for flags that make no sense together, or a pattern that does not parse.
+    pub fn show(&self, color: Color, marked: bool) -> Result<Show, Failure> {
+        let refuse = |why: &str| Err(Failure::Usage(why.to_owned()));
+        if self.meta && !self.json {
+            return refuse("--meta adds a member to JSON: add --json, or name {@time} and the like in -F");
+        }
+        let template = self.selection.template.clone();
+        let style = match (self.json, template) {
+            (true, Some(_)) => return refuse("--json and -F are two forms of the same message: use one of them"),
+            (true, None) => Style::Json { meta: self.meta },
+            (false, Some(template)) => Style::Template(template),
+            (false, None) => Style::Raw,
+        };
+        let (matching, excluded) = self.selection.patterns(false)?;
+        Ok(Show::new(style, matching, excluded).for_stdout(color, marked))
+    }
+}
+
+/// Options that have a [`Display`].
+pub trait HasDisplay: Sized + 'static {
+    /// Where it is.
+    fn display(&mut self) -> &mut Display;
+}
+
+impl<T: HasDisplay + HasSelection> Flag<T> {
+    /// `--json`.
+    pub const JSON: Flag<T> = Flag::switch("json", "print messages as JSON Lines", |o: &mut T| o.display().json = true)
+        .more("As `decode` does. What is no message is reported and not printed, as with `-F`.");
+    /// `--meta`.
+    pub const META: Flag<T> = Flag::switch("meta", "add time, connection and sender to the JSON", |o: &mut T| {
+        o.display().meta = true
+    })
+    .more(
+        "One more member, `meta`: `time` (seconds since 1970), `conn` (its number), `peer` (its address) and `from` \
+             (`dialler` or `acceptor`).",
+    );
+    /// `-F` with the words of a live connection.
+    pub const LIVE_FORMAT: Flag<T> = Flag::value(
+        "format",
+        "TEMPLATE",
+        "print a line of this form for each message",
+        |o: &mut T, value| {
+            let template = Template::parse_live(&text(value)?).map_err(|error| error.to_string())?;
+            o.selection().template = Some(template);
+            Ok(())
+        },
+    )
+    .short('F')
+    .more(
+        "As in `decode`: `{NAME}`, `{@command}`, `{@line}`, `{@json}`; here also `{@time}`, `{@conn}`, `{@peer}` and \
+             `{@from}`, which are what `--meta` says.",
+    )
+    .complete(Complete::Nothing);
 }
 
 /// Where to dial, and how patiently.

@@ -2,6 +2,8 @@
 //!
 //! The worst thing that was said decides the exit status (design.md, section 8), so the console keeps it.
 
+pub mod show;
+
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 

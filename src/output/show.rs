@@ -1,0 +1,217 @@
+//! One way of printing a message for all live subcommands: as it stands, as JSON, or as a line of a template.
+//!
+//! Into a pipe a message goes as it came. A terminal gets nothing that could move its cursor, payloads as their length,
+//! and colours (design.md, sections 8 and 10). Writing it anywhere is the caller's business.
+
+use std::io::{self, IsTerminal};
+
+use super::{Color, push_for_terminal};
+use crate::codec::Parts;
+use crate::framing::RawMessage;
+use crate::pattern::Pattern;
+use crate::template::{End, Origin, Subject, Template};
+
+/// The form in which messages are printed.
+#[derive(Clone, Debug)]
+pub enum Style {
+    /// As they stand.
+    Raw,
+    /// As JSON Lines, with a member `meta` or without.
+    Json {
+        /// Whether each says when, where and by whom it was said.
+        meta: bool,
+    },
+    /// A line of this form for each.
+    Template(Template),
+}
+
+/// What a terminal wants.
+#[derive(Clone, Copy, Debug, Default)]
+struct Terminal {
+    colored: bool,
+    /// Whether a mark says which end said it.
+    marked: bool,
+}
+
+/// Prints messages, or does not: `-m` and `-x` decide.
+#[derive(Clone, Debug)]
+pub struct Show {
+    style: Style,
+    matching: Vec<Pattern>,
+    excluded: Vec<Pattern>,
+    terminal: Option<Terminal>,
+    line: Vec<u8>,
+}
+
+impl Show {
+    /// Prints for a pipe: in this style what matches one of the first patterns, if there are any, and none of the
+    /// second.
+    pub fn new(style: Style, matching: Vec<Pattern>, excluded: Vec<Pattern>) -> Show {
+        Show { style, matching, excluded, terminal: None, line: Vec::new() }
+    }
+
+    /// Prints for whatever standard output is; with `marked` a terminal is shown which end said a message.
+    #[must_use]
+    pub fn for_stdout(mut self, color: Color, marked: bool) -> Show {
+        let is_terminal = io::stdout().is_terminal();
+        let colored = color.is_on(is_terminal);
+        self.terminal = is_terminal.then_some(Terminal { colored, marked });
+        self
+    }
+
+    /// Whether a message is to be printed; `parts` is `None` for a line that is no message, which no pattern matches.
+    pub fn selects(&self, parts: Option<&Parts>, payload_bytes: Option<usize>) -> bool {
+        let matches = |pattern: &Pattern| parts.is_some_and(|parts| pattern.matches(parts, payload_bytes));
+        (self.matching.is_empty() || self.matching.iter().any(matches)) && !self.excluded.iter().any(matches)
+    }
+
+    /// Appends a message if it is selected; whether it was printed. A line that is no message is printed as it stands,
+    /// and not at all where it would have to be JSON or fill a template.
+    pub fn show(
+        &mut self,
+        message: &RawMessage<'_>,
+        parts: Option<&Parts>,
+        origin: Option<&Origin<'_>>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        if !self.selects(parts, message.payload.map(<[u8]>::len)) {
+            return false;
+        }
+        match (&self.style, parts) {
+            (Style::Raw, parts) => match self.terminal {
+                None => out.extend_from_slice(message.raw),
+                Some(terminal) => terminal.show(message, parts.is_some(), origin, out),
+            },
+            (Style::Json { .. } | Style::Template(_), None) => return false,
+            (Style::Json { meta }, Some(parts)) => {
+                parts.write_json(message.payload, out);
+                if let Some(origin) = origin.filter(|_| *meta) {
+                    push_meta(origin, out);
+                }
+                out.push(b'\n');
+            }
+            (Style::Template(template), Some(parts)) => {
+                let subject = Subject { parts, line: message.line, payload: message.payload, origin };
+                if self.terminal.is_some() {
+                    self.line.clear();
+                    template.write(&subject, &mut self.line);
+                    push_for_terminal(&self.line, out);
+                } else {
+                    template.write(&subject, out);
+                }
+                out.push(b'\n');
+            }
+        }
+        true
+    }
+}
+
+/// Puts the member `meta` behind the others.
+fn push_meta(origin: &Origin<'_>, out: &mut Vec<u8>) {
+    if out.last() == Some(&b'}') {
+        out.pop();
+    }
+    // Neither an address nor a word of ours needs an escape.
+    let (time, conn, peer, from) = (origin.seconds(), origin.connection, origin.peer, origin.from.word());
+    let meta = format!(r#","meta":{{"time":{time},"conn":{conn},"peer":"{peer}","from":"{from}"}}}}"#);
+    out.extend_from_slice(meta.as_bytes());
+}
+
+impl Terminal {
+    fn show(self, message: &RawMessage<'_>, is_message: bool, origin: Option<&Origin<'_>>, out: &mut Vec<u8>) {
+        if let Some(origin) = origin.filter(|_| self.marked) {
+            // The marks are those of -v and of curl: what went to the accepting side, what came from it.
+            let (color, mark): (&[u8], &[u8]) = match origin.from {
+                End::Dialler => (b"\x1b[36m", b"> "),
+                End::Acceptor => (b"\x1b[33m", b"< "),
+            };
+            self.colored(color, mark, out);
+        }
+        let line = message.line;
+        let command = line.iter().position(|&b| b == b'?' || b == b'&').unwrap_or(line.len());
+        let (command, query) = line.split_at_checked(command).unwrap_or((line, &[]));
+        let mut safe = Vec::with_capacity(command.len());
+        push_for_terminal(command, &mut safe);
+        self.colored(if is_message { b"\x1b[1m" } else { b"\x1b[31m" }, &safe, out);
+        push_for_terminal(query, out);
+        if let Some(payload) = message.payload {
+            out.extend_from_slice(format!(" <{} bytes>", payload.len()).as_bytes());
+        }
+        out.push(b'\n');
+    }
+
+    fn colored(self, color: &[u8], text: &[u8], out: &mut Vec<u8>) {
+        if self.colored {
+            out.extend_from_slice(color);
+        }
+        out.extend_from_slice(text);
+        if self.colored {
+            out.extend_from_slice(b"\x1b[0m");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Reading;
+    use crate::framing::payload_marker;
+    use std::time::Duration;
+
+    fn shown(show: &mut Show, raw: &[u8]) -> String {
+        let line = raw.split(|&b| b == b'\n').next().unwrap_or_default();
+        let marker = payload_marker(line);
+        let payload = marker.and(raw.get(line.len() + 1..));
+        let message = RawMessage { number: 1, raw, line, marker, payload };
+        let mut parts = Parts::new();
+        let read = parts.read_line(message.text(), &Reading::default());
+        let time = Duration::from_micros(1_500_000);
+        let origin = Origin { time, connection: 2, peer: "[::1]:7", from: End::Dialler };
+        let mut out = Vec::new();
+        show.show(&message, read.is_ok().then_some(&parts), Some(&origin), &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    fn pipe(style: Style) -> Show {
+        Show::new(style, Vec::new(), Vec::new())
+    }
+
+    #[test]
+    fn a_pipe_gets_every_byte() {
+        let mut show = pipe(Style::Raw);
+        for raw in ["Trigger?Name=\u{1b}[2J\r\n", "f&bytes=3\na\nb", "trigger?name=int:x\n"] {
+            assert_eq!(shown(&mut show, raw.as_bytes()), raw);
+        }
+    }
+
+    #[test]
+    fn json_has_meta_when_asked_and_no_line_that_is_no_message() {
+        let bare = r#"{"command":"f","params":{"a":1},"bytes":"aGk="}"#;
+        assert_eq!(shown(&mut pipe(Style::Json { meta: false }), b"F?a=int:1&bytes=2\nhi"), format!("{bare}\n"));
+        let meta = r#","meta":{"time":1.500000,"conn":2,"peer":"[::1]:7","from":"dialler"}}"#;
+        let with_meta = format!("{}{meta}\n", bare.strip_suffix('}').unwrap());
+        assert_eq!(shown(&mut pipe(Style::Json { meta: true }), b"F?a=int:1&bytes=2\nhi"), with_meta);
+        assert_eq!(shown(&mut pipe(Style::Json { meta: true }), b"f?a=int:x\n"), "");
+    }
+
+    #[test]
+    fn patterns_choose() {
+        let pattern = |text: &str| vec![Pattern::parse(text, false).unwrap()];
+        let mut show = Show::new(Style::Raw, pattern("switch?state=1"), pattern("switch?name=s_b"));
+        assert_eq!(shown(&mut show, b"switch?state=int:1&name=s_a\n"), "switch?state=int:1&name=s_a\n");
+        assert_eq!(shown(&mut show, b"switch?state=int:1&name=s_b\n"), "");
+        assert_eq!(shown(&mut show, b"switch?state=int:x\n"), "");
+    }
+
+    #[test]
+    fn a_terminal_is_never_at_risk() {
+        let mut show = pipe(Style::Raw);
+        show.terminal = Some(Terminal { colored: false, marked: true });
+        assert_eq!(shown(&mut show, "t?a=\u{1b}[2J\u{9b}x\n".as_bytes()), "> t?a=\\x1b[2J\\x9bx\n");
+        assert_eq!(shown(&mut show, b"f&bytes=3\n\x1b\n\n"), "> f&bytes=3 <3 bytes>\n");
+        show.terminal = Some(Terminal { colored: true, marked: true });
+        assert_eq!(shown(&mut show, b"t?a=b\n"), "\u{1b}[36m> \u{1b}[0m\u{1b}[1mt\u{1b}[0m?a=b\n");
+        show.style = Style::Template(Template::parse("{a}").unwrap());
+        assert_eq!(shown(&mut show, "t?a=%1B%C2%9B\n".as_bytes()), "\\x1b\\x9b\n");
+    }
+}
