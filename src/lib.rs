@@ -72,6 +72,7 @@ pub mod conversation;
 pub mod duration;
 pub mod failure;
 pub mod framing;
+pub mod goals;
 pub mod limits;
 pub mod message;
 pub mod net;

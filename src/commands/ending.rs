@@ -39,6 +39,23 @@ pub fn verdict(ended: Ended, complete: bool, peer: &Address, console: &mut Conso
     }
 }
 
+/// How a connection that we dialled ended, for the recording of it.
+pub fn closing(ended: &Ended) -> String {
+    let by = match &ended.reason {
+        Reason::Done => "closed by the dialler",
+        Reason::Stopped(_) => "closed by the dialler, which a signal ended",
+        Reason::Closed => "closed by the acceptor",
+        Reason::Lost(_) => "lost",
+        Reason::Broken(_) => "closed by the dialler, since the acceptor broke the framing",
+        Reason::Output(_) => "closed by the dialler, whose output failed",
+        Reason::Poll(_) => "closed by the dialler, which could not wait",
+    };
+    match ended.unsent {
+        0 => by.to_owned(),
+        unsent => format!("{by}; not sent: the last {unsent} of what stands here"),
+    }
+}
+
 /// Reports a frame of the peer's that is none. One that ends the dialogue is left to [`verdict`].
 pub fn complain_of_frame(console: &mut Console, peer: &Address, number: u64, fault: Fault) {
     if let Fault::LineTooLong { .. } = fault {

@@ -1,26 +1,23 @@
 //! `backbox send`: one message, or a stream of them, to a running game (design.md, section 9).
 
-use std::io;
-use std::time::Instant;
-
 use super::arguments::read_message;
 use super::dial::{PIN_PORT, Target};
-use super::ending::{complain_of_frame, verdict};
+use super::ending::{closing, verdict};
+use super::recorder::{HasRecord, RecordWish};
+use super::sender::{Sender, Source, record};
 use super::shared::{Dialling, HasDialling, HasManners, HasTraffic, Manners};
-use super::stream::{Item, Stream, command};
 use super::traffic::Traffic;
 use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, text};
 use crate::codec::{Form, Parts, Reading, write_line};
-use crate::conversation::{Conversation, Effect, Repertoire, Role};
+use crate::conversation::{Conversation, Repertoire, Role};
 use crate::failure::{Exit, Failure};
-use crate::framing::{Frame, Framing, RawMessage, payload_marker};
+use crate::framing::{Framing, RawMessage, payload_marker};
 use crate::limits::LINE_BYTES_MAX;
-use crate::net::address::Address;
-use crate::net::dialogue::{self, Script, Step};
-use crate::net::queue::Outbox;
+use crate::net::dialogue;
 use crate::net::wait::{Input, Output, Stop};
 use crate::output::{Console, push_for_terminal, stdout_is_terminal};
+use crate::session::Side;
 use crate::text::{is_white, shown};
 
 /// The variable that says where to dial when no `-a` does.
@@ -31,6 +28,7 @@ pub const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
 pub struct Options {
     manners: Manners,
     dialling: Dialling,
+    record: RecordWish,
     verbose: bool,
     /// The message: a command and its parameters, or one BCP line with a `?`; nothing, or `-`, is stdin.
     words: Vec<String>,
@@ -45,6 +43,12 @@ impl HasManners for Options {
 impl HasDialling for Options {
     fn dialling(&mut self) -> &mut Dialling {
         &mut self.dialling
+    }
+}
+
+impl HasRecord for Options {
+    fn record(&mut self) -> &mut RecordWish {
+        &mut self.record
     }
 }
 
@@ -121,6 +125,7 @@ pub const COMMAND: Command<Options> = Command {
                 Flag::RETRY,
             ],
         },
+        Group { title: "Recording", flags: &[Flag::RECORD, Flag::OVERWRITE] },
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
     ],
     operands: Some(Operands {
@@ -150,6 +155,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     };
     let variable = std::env::var(ADDRESS_VARIABLE).ok().filter(|text| !text.is_empty());
     let target = Target::resolve(options.dialling.address.as_deref().or(variable.as_deref()), PIN_PORT)?;
+    let recorder = options.record.open(&format!("dialling {}", target.address), target.address.port)?;
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let input = match &source {
@@ -165,12 +171,16 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
         complete: false,
         console: &mut console,
         traffic: Traffic::new(options.verbose),
+        recorder,
         terminal: stdout_is_terminal(),
         peer: &target.address,
         parts: Parts::new(),
         said: Vec::new(),
     };
     let ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);
+    record(&mut sender.recorder, sender.console, |recorder| {
+        recorder.ended(1, &closing(&ended), Side::Acceptor, &ended.unfinished)
+    });
     let complete = sender.complete;
     verdict(ended, complete, &target.address, &mut console)
 }
@@ -209,133 +219,6 @@ fn checked_line(line: &str) -> Result<&str, Failure> {
         None | Some(Some(0)) => Ok(line),
         // The peer would take whatever comes next, our goodbye first, for the payload.
         Some(_) => Err(wrong("it announces a payload, which only a stream on stdin can carry")),
-    }
-}
-
-/// Where the messages come from.
-enum Source {
-    /// The arguments; `None` once it has gone.
-    One(Option<Vec<u8>>),
-    /// Standard input, each message sent when it arrives.
-    Stream(Box<Stream>),
-}
-
-/// The script of `send`.
-struct Sender<'a> {
-    conversation: Conversation,
-    source: Source,
-    /// Whether everything that was to be said has been.
-    complete: bool,
-    console: &'a mut Console,
-    traffic: Traffic,
-    terminal: bool,
-    peer: &'a Address,
-    parts: Parts,
-    said: Vec<u8>,
-}
-
-impl Script for Sender<'_> {
-    fn next(&mut self, _now: Instant, outbox: &mut Outbox) -> Step {
-        if self.complete || self.conversation.peer_has_left() {
-            return Step::Done;
-        }
-        match &mut self.source {
-            Source::One(message) => {
-                if let Some(message) = message.take() {
-                    let line = message.strip_suffix(b"\n").unwrap_or(&message);
-                    // The only message may be a goodbye, which is then not said twice.
-                    if self.conversation.say(&command(line)).is_ok() {
-                        self.traffic.sent(line, None);
-                        outbox.push(&message);
-                    }
-                }
-                self.complete = true;
-                Step::Done
-            }
-            Source::Stream(_) => self.send_stream(outbox),
-        }
-    }
-
-    fn heard(&mut self, frame: &Frame<'_>, outbox: &mut Outbox, printed: &mut Vec<u8>) {
-        let message = match frame {
-            Frame::Message(message) => message,
-            Frame::Ignored { .. } => return,
-            Frame::Bad { number, fault } => return complain_of_frame(self.console, self.peer, *number, *fault),
-        };
-        self.traffic.came(message);
-        self.said.clear();
-        let effect = match self.parts.read_line(message.text(), &Reading::default()) {
-            Ok(()) => self.conversation.hear(&self.parts, &mut self.said),
-            Err(why) => {
-                self.console.complain(Exit::No, format_args!("{}: line {}", self.peer, message.number), why);
-                self.conversation.hear_malformed(message.line, &mut self.said)
-            }
-        };
-        self.traffic.sent_lines(&self.said);
-        outbox.push(&self.said);
-        match effect {
-            Effect::DealtWith | Effect::PeerLeft | Effect::Ready => {}
-            Effect::Passed | Effect::Fault(_) => print(message, self.terminal, printed),
-        }
-    }
-
-    fn farewell(&mut self, outbox: &mut Outbox) {
-        self.said.clear();
-        self.conversation.leave(&mut self.said);
-        self.traffic.sent_lines(&self.said);
-        outbox.push(&self.said);
-    }
-
-    fn wants_input(&self) -> bool {
-        !self.complete && matches!(&self.source, Source::Stream(stream) if !stream.has_ended())
-    }
-
-    fn input(&mut self, bytes: io::Result<&[u8]>) {
-        let Source::Stream(stream) = &mut self.source else { return };
-        match bytes {
-            Ok([]) => stream.end(),
-            Ok(bytes) => stream.feed(bytes),
-            Err(error) => {
-                stream.end();
-                self.console.survive(&Failure::io("cannot read <stdin>", &error));
-            }
-        }
-    }
-}
-
-impl Sender<'_> {
-    /// Sends what has arrived, as far as there is room.
-    fn send_stream(&mut self, outbox: &mut Outbox) -> Step {
-        let Sender { source, conversation, console, traffic, .. } = self;
-        let Source::Stream(stream) = source else { return Step::Done };
-        while outbox.has_room(1) {
-            match stream.next_item() {
-                Item::Dry => break,
-                Item::Over => {
-                    self.complete = true;
-                    break;
-                }
-                Item::Wrong { number, why } => console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
-                Item::Message { number, line, whole } => {
-                    if let Err(misuse) = conversation.say(&command(line)) {
-                        console.complain(
-                            Exit::No,
-                            format_args!("<stdin>:{number}"),
-                            format_args!("not sent: {misuse}"),
-                        );
-                        self.complete = true;
-                        break;
-                    }
-                    traffic.sent(line, whole.len().checked_sub(line.len() + 1).filter(|&payload| payload > 0));
-                    outbox.push(whole);
-                }
-            }
-        }
-        match (self.complete, outbox.is_empty()) {
-            (true, _) => Step::Done,
-            (false, true) => Step::ReadOn,
-            (false, false) => Step::Write,
-        }
     }
 }
 

@@ -89,6 +89,12 @@ impl Pattern {
             })
     }
 
+    /// Whether its command is `word`, or it asks for a parameter of that name; a star names nothing.
+    pub fn names(&self, word: &str) -> bool {
+        let is_word = |glob: &Glob| glob.literal() == Some(word.as_bytes());
+        is_word(&self.command) || self.params.iter().any(|(name, _)| is_word(name))
+    }
+
     /// `json={…}`: no stars, each member by type and value.
     fn read_members(&mut self, line: &[u8]) -> Result<(), Malformed> {
         let mut parts = Parts::new();

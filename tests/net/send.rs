@@ -322,3 +322,36 @@ fn a_line_over_the_limit_is_reported_and_the_next_one_read() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "b\n"));
     assert!(ended.stderr.contains(": line 1: the line is longer than 1048576 bytes"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_recording_holds_both_directions_and_an_old_one_is_refused_before_anything_is_sent() {
+    let (port, file) = (port(), directory().join("game.bcp"));
+    let name = file.to_str().unwrap();
+    let sending = start(&["send", "-a", &port.address, "--record", name, "a?x=1"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.rest().unwrap(), "a?x=1\ngoodbye\n");
+    peer.say(b"b?y=2\n# no\nf&bytes=2\nhihal");
+    drop(peer);
+    assert_eq!(sending.finish().code, Some(1));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("#@")).collect();
+    assert_eq!(lines[..2], ["#backbox-session 1", &format!("#!port {}", port.address.rsplit(':').next().unwrap())]);
+    assert!(lines[2].ends_with(&format!("Z, dialling {}", port.address)), "{text}");
+    let messages = ["a?x=1", "goodbye", "#<b?y=2", "#<# no", "#<f&bytes=2", "#=aGk="];
+    assert_eq!(lines[3..9], messages);
+    assert_eq!(lines[9], "# connection 1, acceptor: half a line: hal");
+    let refused = run(&["send", "-a", &port.address, "--record", name, "a?"]);
+    assert_eq!(refused.code, Some(3));
+    assert!(refused.stderr.ends_with("it holds something already; --overwrite empties it\n"), "{}", refused.stderr);
+    assert_eq!(run(&["send", "-a", &port.address, "--overwrite", "a?"]).code, Some(2));
+}
+
+#[test]
+fn a_full_disk_under_the_recording_is_3_and_the_message_goes_out() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--record", "/dev/full", "a?"]);
+    assert_eq!(port.accept().rest().unwrap(), "a?\ngoodbye\n");
+    let ended = sending.finish();
+    assert_eq!(ended.code, Some(3));
+    assert_eq!(ended.stderr.matches("cannot go on recording to /dev/full").count(), 1, "{}", ended.stderr);
+}

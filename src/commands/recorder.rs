@@ -1,0 +1,312 @@
+//! `--record`: both directions of a run as a session file, written message by message (design.md, sections 8 and 12).
+//!
+//! It opens the file, keeps the clock and survives a full disk. How a record is spelled is `session`'s business; who is
+//! told that the recording has failed is the caller's.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::cli::{Complete, Flag};
+use crate::failure::Failure;
+use crate::framing::Frame;
+use crate::session::{Record, Side, Writer};
+use crate::text::shown;
+
+/// The port that a session file need not name: the usual one of a media controller.
+const USUAL_PORT: u16 = 5050;
+
+/// Where to record, and whether over an old file.
+#[derive(Clone, Debug, Default)]
+pub struct RecordWish {
+    /// `--record`.
+    pub file: Option<PathBuf>,
+    /// `--overwrite`.
+    pub overwrite: bool,
+}
+
+/// Options that have a [`RecordWish`].
+pub trait HasRecord: Sized + 'static {
+    /// Where it is.
+    fn record(&mut self) -> &mut RecordWish;
+}
+
+impl<T: HasRecord> Flag<T> {
+    /// `--record`.
+    pub const RECORD: Flag<T> =
+        Flag::value("record", "FILE", "record both directions as a session file", |o: &mut T, value| {
+            o.record().file = Some(value.into());
+            Ok(())
+        })
+        .more(
+            "Each message is written when it is seen, so what is there is valid at every moment. A *FILE* that is not \
+             empty is refused before anything is sent. A full disk is said at once and is exit status 3 at the end; \
+             the run goes on.",
+        )
+        .complete(Complete::File);
+    /// `--overwrite`.
+    pub const OVERWRITE: Flag<T> =
+        Flag::switch("overwrite", "record over a file that is not empty", |o: &mut T| o.record().overwrite = true);
+}
+
+impl RecordWish {
+    /// Opens and empties the file, if one is wished for. `opening` says who listens and dials, such as `dialling
+    /// localhost:5051`; `port` is the accepting side's. Called before anything is dialled or bound.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for `--overwrite` alone, [`Failure::Io`] for a file that holds something or cannot be opened.
+    pub fn open(&self, opening: &str, port: u16) -> Result<Option<Recorder>, Failure> {
+        match &self.file {
+            None if self.overwrite => {
+                Err(Failure::Usage("--overwrite says how to --record, which is not given".into()))
+            }
+            None => Ok(None),
+            Some(path) => {
+                let name = shown(path.as_os_str().as_encoded_bytes());
+                let failure = |error| Failure::io(format_args!("cannot record to {name}"), &error);
+                let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failure)?;
+                let found = file.metadata().map_err(failure)?;
+                if found.is_file() && found.len() > 0 && !self.overwrite {
+                    return Err(Failure::Io(format!(
+                        "cannot record to {name}: it holds something already; --overwrite empties it"
+                    )));
+                }
+                // What is no regular file, such as /dev/null or a pipe, has nothing to empty.
+                if found.is_file() {
+                    file.set_len(0).map_err(failure)?;
+                }
+                let length = found.is_file().then_some(0);
+                let opening = format!("{}, {opening}", clock_time(SystemTime::now()));
+                Ok(Some(Recorder::new(file, name, length, opening, port)))
+            }
+        }
+    }
+}
+
+/// A recording that is being written. After its first failure it takes everything and writes nothing.
+#[derive(Debug)]
+pub struct Recorder {
+    /// `None` once writing has failed.
+    file: Option<File>,
+    name: String,
+    /// How long a regular file is, in bytes, up to its last whole message.
+    length: Option<u64>,
+    writer: Writer,
+    /// What stands at the top; it waits for the first message, since a run without one leaves an empty file.
+    opening: Option<String>,
+    /// When the first message was seen: from then on times count.
+    start: Option<Instant>,
+    bytes: Vec<u8>,
+}
+
+impl Recorder {
+    fn new(file: File, name: String, length: Option<u64>, opening: String, port: u16) -> Recorder {
+        let writer = Writer::new((port != USUAL_PORT).then_some(port));
+        Recorder { file: Some(file), name, length, writer, opening: Some(opening), start: None, bytes: Vec::new() }
+    }
+
+    /// Records one message, seen at `now`; `line` is without its LF.
+    ///
+    /// # Errors
+    /// The first time that writing fails: the run is to go on, and to end with 3.
+    pub fn message(
+        &mut self,
+        now: Instant,
+        connection: u32,
+        side: Side,
+        line: &[u8],
+        payload: Option<&[u8]>,
+    ) -> Result<(), Failure> {
+        self.open();
+        let start = *self.start.get_or_insert(now);
+        let time = Some(now.checked_duration_since(start).unwrap_or_default());
+        self.writer.write(&Record { number: 0, time, connection, side, line, payload }, &mut self.bytes);
+        self.flush()
+    }
+
+    /// Records what a framer gave: a message, a line that is ignored, or that something was over a limit.
+    ///
+    /// # Errors
+    /// As for [`Recorder::message`].
+    pub fn frame(&mut self, now: Instant, connection: u32, side: Side, frame: &Frame<'_>) -> Result<(), Failure> {
+        match frame {
+            Frame::Message(message) => self.message(now, connection, side, message.line, message.payload),
+            Frame::Ignored { line, .. } => self.message(now, connection, side, line, None),
+            Frame::Bad { fault, .. } => self.comment(&format!("connection {connection}, {}: {fault}", side_name(side))),
+        }
+    }
+
+    /// Records each of several lines without payloads.
+    ///
+    /// # Errors
+    /// As for [`Recorder::message`].
+    pub fn lines(&mut self, now: Instant, connection: u32, side: Side, lines: &[u8]) -> Result<(), Failure> {
+        let mut result = Ok(());
+        for line in lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
+            result = result.and(self.message(now, connection, side, line, None));
+        }
+        result
+    }
+
+    /// Records how a connection ended, and the bytes of a line that `side` did not finish.
+    ///
+    /// # Errors
+    /// As for [`Recorder::message`].
+    pub fn ended(&mut self, connection: u32, how: &str, side: Side, unfinished: &[u8]) -> Result<(), Failure> {
+        if self.start.is_none() && unfinished.is_empty() {
+            return Ok(());
+        }
+        if !unfinished.is_empty() {
+            let half = shown(unfinished);
+            self.open();
+            let text = format!("connection {connection}, {}: half a line: {half}", side_name(side));
+            self.writer.comment(&text, &mut self.bytes);
+        }
+        self.comment(&format!("connection {connection}: {how}"))
+    }
+
+    /// Writes a comment.
+    ///
+    /// # Errors
+    /// As for [`Recorder::message`].
+    pub fn comment(&mut self, text: &str) -> Result<(), Failure> {
+        self.open();
+        self.writer.comment(text, &mut self.bytes);
+        self.flush()
+    }
+
+    fn open(&mut self) {
+        if let Some(opening) = self.opening.take() {
+            self.writer.comment(&opening, &mut self.bytes);
+        }
+    }
+
+    /// Writes what was appended, in one piece.
+    fn flush(&mut self) -> Result<(), Failure> {
+        let Some(file) = &mut self.file else {
+            self.bytes.clear();
+            return Ok(());
+        };
+        let written = file.write_all(&self.bytes);
+        let bytes = self.bytes.len() as u64;
+        self.bytes.clear();
+        match written {
+            Ok(()) => {
+                self.length = self.length.map(|length| length.saturating_add(bytes));
+                Ok(())
+            }
+            Err(error) => Err(self.give_up(&error)),
+        }
+    }
+
+    /// Closes the file, cut to its last whole message, since half of one might be read as a whole one.
+    fn give_up(&mut self, error: &io::Error) -> Failure {
+        if let Some((file, length)) = self.file.take().zip(self.length) {
+            let _ = file.set_len(length);
+        }
+        Failure::io(format_args!("cannot go on recording to {}; the run does without", self.name), error)
+    }
+}
+
+fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Dialler => "dialler",
+        Side::Acceptor | Side::Pattern => "acceptor",
+    }
+}
+
+/// A clock time in UTC, as `2026-11-21T13:34:30Z`. A clock before 1970 counts as 1970.
+fn clock_time(time: SystemTime) -> String {
+    const DAY_SECONDS: u64 = 24 * 60 * 60;
+    /// The end of the year 9999: no clock is right beyond it.
+    const LAST_SECOND: u64 = 253_402_300_799;
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since: Duration| since.as_secs()).min(LAST_SECOND);
+    let (mut day, second) = (seconds / DAY_SECONDS, seconds % DAY_SECONDS);
+    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let mut year = 1970;
+    while day >= 365 + u64::from(is_leap(year)) {
+        day -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    for days in [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if day < days {
+            break;
+        }
+        day -= days;
+        month += 1;
+    }
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{:02}Z", day + 1, second % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("backbox-recorder-{}-{name}", std::process::id()))
+    }
+
+    #[test]
+    fn clock_times_of_every_kind_of_year() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_795_267_800, "2026-11-21T13:30:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (u64::MAX >> 1, "9999-12-31T23:59:59Z"),
+        ] {
+            let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH);
+            assert_eq!(clock_time(time), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_recording_is_whole_after_each_message_and_an_old_one_is_safe() {
+        let path = scratch("whole");
+        let wish = RecordWish { file: Some(path.clone()), overwrite: false };
+        let mut recorder = wish.open("dialling localhost:5051", 5051).unwrap().unwrap();
+        recorder.ended(1, "nothing happened", Side::Acceptor, b"").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+        let now = Instant::now();
+        recorder.message(now, 1, Side::Dialler, b"a?x=1", None).unwrap();
+        let later = now + Duration::from_micros(1500);
+        recorder.message(later, 1, Side::Acceptor, b"f&bytes=2", Some(b"hi")).unwrap();
+        recorder.frame(later, 1, Side::Acceptor, &Frame::Ignored { number: 1, line: b"# no" }).unwrap();
+        recorder.lines(later, 1, Side::Dialler, b"reset_complete\ngoodbye\n").unwrap();
+        recorder.ended(1, "closed by the acceptor", Side::Acceptor, b"half\x1b").unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (top, rest) = text.split_once(", dialling localhost:5051\n").unwrap();
+        assert!(top.starts_with("#backbox-session 1\n#!port 5051\n# 20"), "{top}");
+        assert_eq!(
+            rest,
+            "#@0.000000\na?x=1\n#@0.001500\n#<f&bytes=2\n#=aGk=\n#<# no\nreset_complete\ngoodbye\n\
+             # connection 1, acceptor: half a line: half\\x1b\n# connection 1: closed by the acceptor\n"
+        );
+        let refused = wish.open("again", 5051).unwrap_err();
+        assert!(refused.message().unwrap().ends_with("it holds something already; --overwrite empties it"));
+        let again = RecordWish { overwrite: true, ..wish }.open("again", 5051).unwrap();
+        assert!(again.is_some() && std::fs::read(&path).unwrap().is_empty());
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_is_said_once_and_the_run_goes_on() {
+        let wish = RecordWish { file: Some("/dev/full".into()), overwrite: false };
+        let mut recorder = wish.open("dialling localhost:5051", 5051).unwrap().unwrap();
+        let failure = recorder.message(Instant::now(), 1, Side::Dialler, b"a", None).unwrap_err();
+        assert_eq!(failure.exit().code(), 3);
+        assert!(failure.message().unwrap().contains("/dev/full; the run does without"), "{failure:?}");
+        assert!(recorder.message(Instant::now(), 1, Side::Dialler, b"b", None).is_ok());
+    }
+
+    #[test]
+    fn to_overwrite_nothing_makes_no_sense() {
+        let wish = RecordWish { file: None, overwrite: true };
+        assert!(matches!(wish.open("", 1), Err(Failure::Usage(_))));
+        assert!(RecordWish::default().open("", 1).unwrap().is_none());
+    }
+}
