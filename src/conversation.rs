@@ -51,6 +51,7 @@
 use std::fmt;
 
 use crate::codec::{Form, Parts, Repeats, write_line};
+use crate::pattern::Pattern;
 use crate::text::{shown, trim};
 
 /// The version that we say (MPF says the same).
@@ -81,12 +82,14 @@ pub struct Repertoire {
     pub subscriptions: Vec<u8>,
     /// Which commands are known; only a media controller answers others.
     pub knows: fn(&str) -> bool,
+    /// What a `hello` has to look like, instead of naming version 1, 1.x or none.
+    pub accepts: Option<Pattern>,
 }
 
 impl Default for Repertoire {
     /// No subscriptions, and every command is known.
     fn default() -> Repertoire {
-        Repertoire { subscriptions: Vec::new(), knows: |_| true }
+        Repertoire { subscriptions: Vec::new(), knows: |_| true, accepts: None }
     }
 }
 
@@ -236,7 +239,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Version(version) => {
-                write!(f, "refused protocol version {}; 1 and 1.x are accepted", shown(version.as_bytes()))
+                let version = shown(version.as_bytes());
+                write!(f, "refused protocol version {version}; --accept-version {version} accepts it")
             }
             Fault::RefusedOurs(said) => {
                 write!(f, "protocol version {VERSION} was refused: {}", shown(said.as_bytes()))
@@ -341,7 +345,7 @@ impl Conversation {
 
     fn event(&self, message: &Parts) -> Event {
         match &*message.command() {
-            "hello" if !speaks_our_version(message) => Event::WrongHello,
+            "hello" if !self.speaks_our_version(message) => Event::WrongHello,
             "hello" if message.find("controller_name").is_some() => Event::Greeting,
             "hello" => Event::Hello,
             "reset" => Event::Reset,
@@ -356,21 +360,24 @@ impl Conversation {
         }
     }
 
+    /// Whether a hello names a version that we speak, or none, as some peers' do.
+    fn speaks_our_version(&self, hello: &Parts) -> bool {
+        if let Some(accepted) = &self.repertoire.accepts {
+            return accepted.matches(hello, None);
+        }
+        hello.find("version").is_none_or(|version| {
+            let version = version.text();
+            version == "1" || version.starts_with("1.")
+        })
+    }
+
     fn act(&self, act: Act, heard: Option<&Parts>, said: &mut Vec<u8>) -> Effect {
         match act {
             Act::Pass => return Effect::Passed,
             Act::Deal => {}
             Act::Ready => return Effect::Ready,
             Act::Left => return Effect::PeerLeft,
-            Act::SayHello => push(
-                "hello",
-                &[
-                    ("version", VERSION),
-                    ("controller_name", env!("CARGO_PKG_NAME")),
-                    ("controller_version", env!("CARGO_PKG_VERSION")),
-                ],
-                said,
-            ),
+            Act::SayHello => greet(said),
             Act::SayReset => push("reset", &[], said),
             Act::SayGoodbye => push("goodbye", &[], said),
             Act::AnswerHello => push("hello", &[("version", VERSION)], said),
@@ -398,12 +405,10 @@ impl Conversation {
     }
 }
 
-/// Whether a hello names a version that we speak, or none, as some peers' do.
-fn speaks_our_version(hello: &Parts) -> bool {
-    hello.find("version").is_none_or(|version| {
-        let version = version.text();
-        version == "1" || version.starts_with("1.")
-    })
+/// Appends the `hello` of a pin controller, which is also how one greets whoever dials it.
+pub fn greet(said: &mut Vec<u8>) {
+    let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    push("hello", &[("version", VERSION), ("controller_name", name), ("controller_version", version)], said);
 }
 
 fn parameter(message: Option<&Parts>, name: &str) -> String {

@@ -22,7 +22,7 @@ const PEERS: [Event; 11] = [
 
 fn side(role: Role) -> Conversation {
     let subscriptions = b"monitor_start?category=modes\nregister_trigger?event=x\n".to_vec();
-    Conversation::new(role, Repertoire { subscriptions, knows: crate::catalogue::knows })
+    Conversation::new(role, Repertoire { subscriptions, knows: crate::catalogue::knows, ..Repertoire::default() })
 }
 
 fn hear(who: &mut Conversation, line: &str) -> (Effect, String) {
@@ -220,7 +220,7 @@ fn each_fault_and_misuse_is_a_sentence() {
     assert_eq!(Misuse::AfterGoodbye.to_string(), "nothing is sent after a goodbye");
     assert_eq!(Misuse::InHandshake.to_string(), "nothing is sent before the handshake is done");
     for (fault, text) in [
-        (Fault::Version("2\x1b".into()), "refused protocol version 2\\x1b; 1 and 1.x are accepted"),
+        (Fault::Version("2\x1b".into()), "refused protocol version 2\\x1b; --accept-version 2\\x1b accepts it"),
         (Fault::RefusedOurs("no".into()), "protocol version 1.1 was refused: no"),
         (Fault::UnknownCommand("x".into()), "unknown command x"),
         (Fault::Malformed, "malformed line"),

@@ -19,7 +19,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     // A pattern may ask for a payload's length, and framing knows how a line announces it.
     ("pattern", &["codec", "message", "framing"]),
     ("template", &["codec", "message"]),
-    ("conversation", &["codec"]),
+    // A version is accepted by the pattern that it matches.
+    ("conversation", &["codec", "pattern"]),
     ("session", &["framing"]),
     ("goals", &["session", "framing", "pattern", "codec", "message"]),
     ("check", &["session", "framing", "pattern", "codec", "message"]),

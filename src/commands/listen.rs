@@ -1,54 +1,75 @@
-//! `backbox listen`: a media controller for whoever dials, which prints what comes (design.md, section 10).
+//! `backbox listen`: its flags, and which of them make no sense together (design.md, section 10).
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use super::dial::MEDIA_PORT;
-use super::media::{MediaController, category_words, settings, subscriptions};
-use super::shared::{HasManners, HasTraffic, Manners};
-use super::traffic::Traffic;
-use crate::cli::{About, Command, Complete, Example, Flag, Group, number, text};
-use crate::failure::{Exit, Failure, plain_words};
-use crate::net::SocketAddr;
-use crate::net::address::Address;
-use crate::net::server::{Ended, Server};
-use crate::net::wait::{Output, Stop};
-use crate::text::shown;
+use super::goal_flags::{GoalWish, HasGoals};
+use super::listener::Part;
+use super::media::category_words;
+use super::recorder::{HasRecord, RecordWish};
+use super::reply::Reply;
+use super::serving;
+use super::shared::{
+    Dialling, Display, HasDialling, HasDisplay, HasInput, HasManners, HasSelection, HasTraffic, Input, Manners,
+    Selection,
+};
+use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, number, text};
+use crate::failure::{Exit, Failure};
+use crate::pattern::Pattern;
 
 /// How many peers are served at once unless told otherwise.
 pub const CONNECTIONS_MAX: usize = 64;
 
 /// What `backbox listen` was told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Options {
-    manners: Manners,
-    verbose: bool,
+    /// `-q` and `--color`.
+    pub manners: Manners,
+    /// `-v`.
+    pub verbose: bool,
+    /// `--max-line` and `--max-payload`.
+    pub input: Input,
+    /// What is printed, and how.
+    pub display: Display,
+    /// `-e`, `-n` and `-W`.
+    pub goals: GoalWish,
+    /// `--record`.
+    pub record: RecordWish,
     /// Where to bind; port 0 takes a free one.
-    address: Option<String>,
+    pub address: Option<String>,
     /// The file that gets the address once it accepts.
-    announce: Option<PathBuf>,
+    pub announce: Option<PathBuf>,
+    /// `-c`, and how patiently.
+    pub dialling: Dialling,
     /// The categories to subscribe to, or `all`, or `none`; empty is the default list.
-    monitor: Vec<String>,
+    pub monitor: Vec<String>,
     /// The events to register for.
-    register: Vec<String>,
+    pub register: Vec<String>,
+    /// `--reply`.
+    pub replies: Vec<Reply>,
+    /// `--no-auto`.
+    pub silent: bool,
+    /// `--accept-version`.
+    pub accepts: Option<Pattern>,
+    /// `--stdin`.
+    pub stdin: bool,
     /// Whether the first connection that closes ends it.
-    once: bool,
-    connections_max: usize,
+    pub once: bool,
+    /// How many peers are served at once, if that was said.
+    pub connections_max: Option<usize>,
+    /// `--as pin`.
+    pub as_pin: bool,
+    /// `-c`.
+    pub connects: bool,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            manners: Manners::default(),
-            verbose: false,
-            address: None,
-            announce: None,
-            monitor: Vec::new(),
-            register: Vec::new(),
-            once: false,
-            connections_max: CONNECTIONS_MAX,
+impl Options {
+    /// Which part is played.
+    pub fn part(&self) -> Part {
+        match (self.as_pin, self.connects) {
+            (false, false) => Part::Media,
+            (true, false) => Part::Pin,
+            (true, true) => Part::DiallingPin,
+            (false, true) => Part::Attached,
         }
     }
 }
@@ -65,6 +86,42 @@ impl HasTraffic for Options {
     }
 }
 
+impl HasInput for Options {
+    fn input(&mut self) -> &mut Input {
+        &mut self.input
+    }
+}
+
+impl HasDisplay for Options {
+    fn display(&mut self) -> &mut Display {
+        &mut self.display
+    }
+}
+
+impl HasSelection for Options {
+    fn selection(&mut self) -> &mut Selection {
+        &mut self.display.selection
+    }
+}
+
+impl HasGoals for Options {
+    fn goals(&mut self) -> &mut GoalWish {
+        &mut self.goals
+    }
+}
+
+impl HasRecord for Options {
+    fn record(&mut self) -> &mut RecordWish {
+        &mut self.record
+    }
+}
+
+impl HasDialling for Options {
+    fn dialling(&mut self) -> &mut Dialling {
+        &mut self.dialling
+    }
+}
+
 /// The table of `backbox listen`.
 pub const COMMAND: Command<Options> = Command {
     about: About {
@@ -76,17 +133,42 @@ pub const COMMAND: Command<Options> = Command {
              too. It answers `hello`, and commands that nobody knows with an `error`. To the first `reset` of a \
              connection it \
              subscribes and says `reset_complete`, in one write: without subscriptions a whole game is two lines.",
-            "It ends with a signal, when nobody reads its output any more, or with `--once`. Leaving it says \
-                `goodbye`, which \
-             ends an MPF whose `exit_on_close` is true (its default).",
+            "With `--as pin` it is a stand-in for MPF, and greets with `hello`; with `-c` it joins a running MPF and \
+             subscribes, or as pin controller dials a media controller.",
+            "It ends with a signal, when nobody reads its output any more, with `--once`, and with `-n`, `-e` or `-W`. \
+             Leaving it says `goodbye`, which ends an MPF whose `exit_on_close` is true (its default).",
             "A malformed line is printed all the same, reported on standard error, and answered with an `error`. A \
                 peer that \
              does not read is reset; one that speaks HTTP is dropped.",
         ],
         arguments: &[],
-        sections: &[],
-        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer],
+        sections: &[Section {
+            title: "Replies",
+            paragraphs: &[
+                "`--reply '`*PATTERN*` => `*LINE*`'` answers each message that matches, in the place of the built-in \
+                 answer; the first that matches counts. A *PATTERN* is one of `backbox decode`.",
+                "*LINE* is a message. A value that is exactly `{`*NAME*`}` becomes that parameter of the message that \
+                 is answered, with its type; inside other text it is the parameter's text, and nothing when there is \
+                 none. The answer is encoded like any other, so no value can end its line. Other braces stand for \
+                 themselves. An empty *LINE* says that the command is known and not answered.",
+                "An `error` is never answered. A reply that was given 1000 times in a second on one connection is \
+                 stopped, which is said: two programs that answer each other would not stop.",
+            ],
+        }],
+        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
         examples: &[
+            Example {
+                line: "backbox listen --record game.bcp -q > /dev/null",
+                text: "Records both directions of a game, with times.",
+            },
+            Example {
+                line: "backbox listen -c localhost:5051 -m device -F '{name} {state}'",
+                text: "Joins a running MPF and watches its devices.",
+            },
+            Example {
+                line: "backbox listen --as pin --reply 'trigger?name=* => switch?name={name}&state=int:1'",
+                text: "Is a stand-in for MPF that answers each trigger with a switch.",
+            },
             Example { line: "backbox listen > game.bcp", text: "Captures what MPF says to its media controller." },
             Example {
                 line: "backbox listen --monitor switches | backbox decode",
@@ -125,12 +207,39 @@ pub const COMMAND: Command<Options> = Command {
                 )
                 .more("An old file is removed at the start, so whoever waits for it may dial when it is there.")
                 .complete(Complete::File),
+                Flag::choice("as", "ROLE", &["media", "pin"], "which part to play", |o: &mut Options, role| {
+                    o.as_pin = role == "pin";
+                })
+                .more(
+                    "`media`, the default, is a media controller. `pin` is a pin controller: it greets whoever dials, \
+                     or with `-c` dials, says `hello` and `reset`, and stays; what more it says comes from `--stdin` \
+                     and `--reply`.",
+                ),
+                Flag::value("connect", "ADDRESS", "dial instead of waiting to be dialled", |o: &mut Options, value| {
+                    o.connects = true;
+                    o.dialling.address = Some(text(value)?);
+                    Ok(())
+                })
+                .short('c')
+                .more(
+                    "`localhost` and 5051, where MPF listens, for what is left out; with `--as pin` 5050. Joining, it \
+                     subscribes at once, to `devices`, `events`, `modes`, `machine_vars` and `player_vars` unless told \
+                     otherwise. The other side's end without a `goodbye` is exit status 3.",
+                ),
+                Flag::RETRY,
                 Flag::value("max-conns", "N", "serve at most N peers at once", |o: &mut Options, value| {
-                    o.connections_max = number(&value)?;
+                    o.connections_max = Some(number(&value)?);
                     Ok(())
                 })
                 .more("64 unless given. One more is told `error?message=too%20many%20connections` and closed."),
                 Flag::switch("once", "end when the first connection closes", |o: &mut Options| o.once = true),
+                Flag::value("accept-version", "PATTERN", "accept these versions", |o: &mut Options, value| {
+                    let pattern = text(value)?;
+                    let accepted = Pattern::parse(&format!("hello?version={pattern}"), false);
+                    o.accepts = Some(accepted.map_err(|error| error.to_string())?);
+                    Ok(())
+                })
+                .more("`1` and `1.*` unless given; `*` is any text. The answer names `1.1` all the same."),
             ],
         },
         Group {
@@ -141,9 +250,8 @@ pub const COMMAND: Command<Options> = Command {
                     Ok(())
                 })
                 .more(
-                    "Replaces the default list: `core_events`, `service_events`, `modes`, `player_vars`, \
-                        `machine_vars`. \
-                     `all` and `none` are words too.",
+                    "Replaces the default list, which for a media controller is `core_events`, `service_events`, \
+                     `modes`, `player_vars`, `machine_vars`. `all` and `none` are words too.",
                 )
                 .repeats()
                 .complete(Complete::List(category_words)),
@@ -159,101 +267,85 @@ pub const COMMAND: Command<Options> = Command {
                 .repeats(),
             ],
         },
+        Group {
+            title: "Answers",
+            flags: &[
+                Flag::value("reply", "RULE", "answer what matches with a line", |o: &mut Options, value| {
+                    o.replies.push(Reply::parse(&text(value)?)?);
+                    Ok(())
+                })
+                .repeats(),
+                Flag::switch("stdin", "send the lines on standard input to every peer", |o: &mut Options| {
+                    o.stdin = true
+                })
+                .more("BCP or JSON, as `send` reads them, from when the first peer is there. Their end ends nothing."),
+                Flag::switch("no-auto", "answer nothing by itself", |o: &mut Options| o.silent = true)
+                    .more("Not `hello`, not `reset`, not what is unknown. `--reply` answers all the same."),
+            ],
+        },
+        Group {
+            title: "What is printed",
+            flags: &[Flag::JSON, Flag::META, Flag::LIVE_FORMAT, Flag::MATCH, Flag::EXCLUDE],
+        },
+        Group {
+            title: "The end",
+            flags: &[
+                Flag::COUNT,
+                Flag::value("expect", "PATTERN", "end when a message matches", |o: &mut Options, value| {
+                    o.goals.expected.push(text(value)?);
+                    Ok(())
+                })
+                .short('e')
+                .more("Each of several has to be met by some message. What is printed is the business of `-m`.")
+                .repeats(),
+                Flag::TIMEOUT,
+            ],
+        },
+        Group { title: "Recording", flags: &[Flag::RECORD, Flag::OVERWRITE] },
+        Group { title: "Limits", flags: &[Flag::MAX_LINE, Flag::MAX_PAYLOAD] },
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
     ],
     operands: None,
 };
 
-/// Serves until a signal comes, stdout's reader has gone, or with `once` the first connection has closed.
+/// Runs `backbox listen`.
 ///
 /// # Errors
-/// An address that cannot be bound, a file or a stdout that cannot be written.
+/// Options that make no sense together, and what ends the run.
 pub fn run(options: Options) -> Result<Exit, Failure> {
-    let console = options.manners.console();
-    let subscriptions = subscriptions(&options.monitor, &options.register)?;
-    if let Some(file) = &options.announce {
-        withdraw(file)?;
-    }
-    let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
-    let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
-    let (server, address) = bind(options.address.as_deref())?;
-    if !address.ip().is_loopback() {
-        console.note(format_args!(
-            "{address} can be reached from other machines, and BCP has no authentication: anyone there can play"
-        ));
-    }
-    if let Some(file) = &options.announce {
-        announce(file, address)?;
-    }
-    console.note(format_args!("listening on {address}"));
-    let host = MediaController::new(subscriptions, Some(Arc::clone(&output)), console)
-        .once(options.once)
-        .traffic(Traffic::new(options.verbose));
-    let served = server.run(settings(options.connections_max), host, &stop, Some(&output));
-    let (ended, host) = served.map_err(|error| Failure::io(format_args!("cannot serve {address}"), &error))?;
-    if let Ended::Stopped(Some(signal)) = ended {
-        return Ok(Exit::Signal(signal));
-    }
-    let Some(host) = host else { return Ok(Exit::Done) };
-    match host.failure {
-        None | Some(Failure::ReaderGone) => Ok(host.console.worst()),
-        Some(failure) => Err(failure),
-    }
+    check(&options)?;
+    serving::run(&options)
 }
 
-/// Binds, and says what else to try when that fails.
-fn bind(text: Option<&str>) -> Result<(Server, SocketAddr), Failure> {
-    let default = Address::new("127.0.0.1", MEDIA_PORT);
-    let address = text.map_or(Ok(default.clone()), |text| Address::parse(text, &default)).map_err(Failure::Usage)?;
-    let mut sockets =
-        address.resolve().map_err(|error| Failure::io(format_args!("cannot resolve {address}"), &error))?;
-    // MPF dials the IPv4 loopback address, whatever localhost means here.
-    sockets.sort_by_key(SocketAddr::is_ipv6);
-    let complaint = |error: &io::Error| {
-        let hint = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                "; another media controller, or another backbox, has it; -a 127.0.0.1:0 takes a free port"
-            }
-            io::ErrorKind::PermissionDenied => "; ports below 1024 are the system's; take a higher one",
-            io::ErrorKind::AddrNotAvailable => "; this machine has no such address; -a 127.0.0.1 is its own",
-            _ => "",
-        };
-        Failure::Io(format!("cannot listen on {address}: {}{hint}", plain_words(error)))
-    };
-    let server = Server::bind(&sockets).map_err(|error| complaint(&error))?;
-    let bound = server.address().map_err(|error| complaint(&error))?;
-    Ok((server, bound))
-}
-
-/// Removes an old announcement: whoever waits for the file must not read the address of an earlier run.
-fn withdraw(file: &Path) -> Result<(), Failure> {
-    let is_file = fs::symlink_metadata(file).is_ok_and(|found| found.is_file() || found.is_symlink());
-    match is_file.then(|| fs::remove_file(file)) {
-        Some(Err(error)) => Err(Failure::io(format_args!("cannot remove the old {}", name(file)), &error)),
-        _ => Ok(()),
+/// Refuses what makes no sense together, with a sentence that says why (design.md, section 8).
+fn check(options: &Options) -> Result<(), Failure> {
+    let part = options.part();
+    let subscribes = !options.monitor.is_empty() || !options.register.is_empty();
+    let rules = [
+        (part.dials() && options.address.is_some(), "-a says where to listen, and -c dials instead: use one of them"),
+        (
+            part.dials() && options.announce.is_some(),
+            "--announce tells where others may dial, and with -c nobody does: leave it out",
+        ),
+        (
+            part.dials() && options.connections_max.is_some(),
+            "--max-conns limits those who dial, and with -c nobody does: leave it out",
+        ),
+        (part.dials() && options.once, "-c has one connection and ends with it: leave out --once"),
+        (!part.dials() && !options.dialling.retry.is_zero(), "--retry is about dialling: it goes with -c"),
+        (options.as_pin && subscribes, "--as pin is who others subscribe to: leave out --monitor and --register"),
+        (
+            matches!(part, Part::Pin | Part::Attached) && options.accepts.is_some(),
+            "--accept-version judges a hello that is answered, and here none is: leave it out",
+        ),
+        (
+            options.silent && part == Part::Media && subscribes,
+            "--no-auto does not answer the reset, and that answer is what subscribes: leave out --monitor and --register",
+        ),
+        (options.connections_max == Some(0), "--max-conns 0 serves nobody: write 1 or more"),
+    ];
+    match rules.iter().find(|(offends, _)| *offends) {
+        Some((_, why)) => Err(Failure::Usage((*why).to_owned())),
+        None => Ok(()),
     }
-}
-
-/// Writes the address: beside the file and renamed, so that nobody reads half of it; something like `/dev/fd/3`
-/// directly.
-fn announce(file: &Path, address: SocketAddr) -> Result<(), Failure> {
-    let text = format!("{address}\n");
-    let written = match fs::metadata(file) {
-        Ok(found) if !found.is_file() => fs::write(file, text),
-        _ => {
-            let mut beside = file.as_os_str().to_owned();
-            beside.push(format!(".{}", std::process::id()));
-            let beside = PathBuf::from(beside);
-            let renamed = fs::write(&beside, text).and_then(|()| fs::rename(&beside, file));
-            if renamed.is_err() {
-                let _ = fs::remove_file(&beside);
-            }
-            renamed
-        }
-    };
-    written.map_err(|error| Failure::io(format_args!("cannot write {}", name(file)), &error))
-}
-
-fn name(file: &Path) -> String {
-    shown(file.as_os_str().as_encoded_bytes())
 }

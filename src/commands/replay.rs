@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::dial::{MEDIA_PORT, Target};
 use super::ending::verdict;
-use super::media::{MediaController, settings, subscriptions};
+use super::listener::{Listener, Setup};
+use super::media::{CATEGORIES_OF_MEDIA, settings, subscriptions};
 use super::player::{Player, Speed};
 use super::recording::{Recording, Survey, count};
 use super::shared::{Dialling, HasDialling, HasManners, HasTraffic, Manners};
@@ -173,7 +174,7 @@ fn check(options: &Options) -> Result<&Path, Failure> {
 /// Who is played to.
 struct Peer {
     target: Target,
-    built_in: Option<Background<MediaController>>,
+    built_in: Option<Background<Listener>>,
 }
 
 impl Peer {
@@ -188,7 +189,8 @@ impl Peer {
         let local = Address::new("127.0.0.1", 0).resolve().map_err(cannot)?;
         let server = Server::bind(&local).map_err(cannot)?;
         let target = Target::known(server.address().map_err(cannot)?);
-        let host = MediaController::new(subscriptions(&[], &[])?, None, options.manners.console());
+        let subscriptions = subscriptions(&[], &[], &CATEGORIES_OF_MEDIA)?;
+        let host = Listener::new(Setup { subscriptions, ..Setup::default() }, None, options.manners.console());
         let built_in = server.in_background(settings(1), host).map_err(cannot)?;
         Ok(Peer { target, built_in: Some(built_in) })
     }

@@ -4,7 +4,7 @@ use crate::framing::RawMessage;
 use crate::output::{push_for_terminal, say};
 
 /// Shows the traffic of one connection, or does not.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Traffic {
     shown: bool,
 }

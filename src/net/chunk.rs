@@ -2,11 +2,15 @@
 //!
 //! One message a channel slot collapses when a thousand readers wait for a slot; chunks do not.
 
+use std::time::Instant;
+
 use crate::framing::{Fault, Frame, RawMessage, payload_marker};
 
 /// Whole frames that came in one read, in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Chunk {
+    /// When it was read.
+    pub seen: Instant,
     bytes: Vec<u8>,
     frames: Vec<Place>,
 }
@@ -31,6 +35,16 @@ enum Kind {
 }
 
 impl Chunk {
+    /// No frames yet of what was read at `seen`.
+    pub fn new(seen: Instant) -> Chunk {
+        Chunk { seen, bytes: Vec::new(), frames: Vec::new() }
+    }
+
+    /// How many bytes its frames have.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Copies a frame into the chunk.
     pub fn push(&mut self, frame: &Frame<'_>) {
         let (number, bytes, kind) = match frame {
@@ -101,7 +115,7 @@ mod tests {
         let mut framer = BcpFramer::new(framing);
         framer.space()[..input.len()].copy_from_slice(input);
         framer.filled(input.len());
-        let (mut chunk, mut expected) = (Chunk::default(), Vec::new());
+        let (mut chunk, mut expected) = (Chunk::new(Instant::now()), Vec::new());
         while let Some(frame) = framer.next_frame() {
             chunk.push(&frame);
             expected.push(format!("{frame:?}"));

@@ -52,6 +52,8 @@ pub enum Report {
     Joined(Arc<Connection>),
     /// Frames have come.
     Heard(Arc<Connection>, Chunk),
+    /// Stdin has brought something; nothing at its end.
+    Input(Vec<u8>),
     /// Nothing more will come.
     Left(Arc<Connection>, Left),
 }
@@ -66,6 +68,7 @@ pub struct Connection {
     socket: TcpStream,
     sending: Mutex<Sending>,
     reading_ended: AtomicBool,
+    told_farewell: AtomicBool,
     wake: Wake,
 }
 
@@ -110,7 +113,8 @@ impl Connection {
         socket.set_nonblocking(false)?;
         socket.set_nodelay(true)?;
         let sending = Mutex::new(Sending { outbox: Outbox::new(QUEUE_BYTES_MAX), phase: Phase::Open });
-        Ok(Connection { number, peer, socket, sending, reading_ended: AtomicBool::new(false), wake })
+        let (reading_ended, told_farewell) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Connection { number, peer, socket, sending, reading_ended, told_farewell, wake })
     }
 
     /// Says whole messages (one or more, LF and payload included), in one write where the socket takes it.
@@ -130,6 +134,24 @@ impl Connection {
             self.wake.wake();
         }
         Said::Queued
+    }
+
+    /// Says the last words, if more may be said, and ends the connection in order.
+    pub fn part(&self, farewell: &[u8]) {
+        if self.say(farewell) == Said::Queued {
+            self.told_farewell.store(true, Ordering::SeqCst);
+        }
+        self.finish();
+    }
+
+    /// Whether [`Connection::part`] said the last words.
+    pub fn was_told_farewell(&self) -> bool {
+        self.told_farewell.load(Ordering::SeqCst)
+    }
+
+    /// Whether more may be said.
+    pub fn is_open(&self) -> bool {
+        matches!(self.lock().phase, Phase::Open)
     }
 
     /// Ends the connection in order: sends what waits, half-closes, and closes when the peer has or [`FINISH_TIME`] is
@@ -244,7 +266,7 @@ fn read_frames(connection: &Arc<Connection>, framer: &mut BcpFramer, reports: &S
         if first && is_http(framer.unread()) {
             return Some(Left::Http);
         }
-        let mut chunk = Chunk::default();
+        let mut chunk = Chunk::new(Instant::now());
         let mut fault = None;
         while let Some(frame) = framer.next_frame() {
             if let Frame::Bad { fault: found, .. } = frame {

@@ -7,12 +7,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::connection::{self, Connection, FINISH_TIME, Left, Report};
-use super::wait::{self, Output, Poll, Stop, Stopper, Wake, Woken};
+use super::wait::{self, Input, Output, Poll, Stop, Stopper, Wake, Woken};
 use crate::framing::{Frame, Framing};
 
 /// How many chunks may wait for the printer before readers wait too.
@@ -27,6 +27,15 @@ const CONNECTION_READ_BYTES: usize = 16 << 10;
 /// How long accepting rests when no descriptor is free, unless a connection ends before: a listener stays readable, so
 /// that trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+
+/// How much of stdin is read at a time, in bytes: much less than what may wait for one peer.
+const INPUT_BYTES: usize = 8 << 10;
+
+/// How long stdin waits for a peer that is behind, until that peer is given more than it may have and is reset.
+const INPUT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How soon stdin is tried again when the printer had no room for it.
+const INPUT_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long the printer may take over its last writes once the connections have ended after a stop.
 const PRINTER_TIME: Duration = Duration::from_millis(100);
@@ -45,9 +54,13 @@ pub enum Next {
 /// in stdout.
 pub trait Host: Send + 'static {
     /// Somebody has connected.
-    fn joined(&mut self, connection: &Connection) -> Next;
-    /// A frame has come.
-    fn heard(&mut self, connection: &Connection, frame: &Frame<'_>) -> Next;
+    fn joined(&mut self, connection: &Arc<Connection>) -> Next;
+    /// A frame has come, read at `seen`.
+    fn heard(&mut self, connection: &Connection, frame: &Frame<'_>, seen: Instant) -> Next;
+    /// Stdin has brought this, nothing at its end; only when the settings have it read.
+    fn input(&mut self, _bytes: &[u8]) -> Next {
+        Next::GoOn
+    }
     /// Nothing more will come from this connection.
     fn left(&mut self, connection: &Connection, left: &Left) -> Next;
     /// No further frame is at hand: what was kept back is to be written now.
@@ -75,6 +88,10 @@ pub struct Settings {
     pub full: &'static [u8],
     /// What each peer is told when the server ends.
     pub farewell: &'static [u8],
+    /// When to end at the latest.
+    pub until: Option<Instant>,
+    /// Whether stdin is read, once there is a peer.
+    pub input: Option<Input>,
     /// Who hears the supervisor's notices.
     pub notice: Box<dyn FnMut(Notice<'_>) + Send>,
 }
@@ -86,14 +103,17 @@ pub enum Ended {
     Stopped(Option<u8>),
     /// The host said so.
     Host,
+    /// The settings' time has come.
+    Time,
     /// Whoever reads our stdout has gone.
     ReaderGone,
 }
 
-/// A bound server.
+/// A bound server, or one that has dialled its only peer.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listener: Option<TcpListener>,
+    dialled: Option<TcpStream>,
 }
 
 /// A server in a thread of its own.
@@ -124,6 +144,18 @@ struct Supervisor<'a> {
     wake: Wake,
     woken: Woken,
     host_ends: Arc<AtomicBool>,
+    input: Feed,
+}
+
+/// What becomes of stdin.
+#[derive(Default)]
+struct Feed {
+    /// What the printer had no room for.
+    waiting: Option<Vec<u8>>,
+    /// Whether it has ended, which is told like anything else.
+    ended: bool,
+    /// When it was read last.
+    last: Option<Instant>,
 }
 
 impl Server {
@@ -132,7 +164,12 @@ impl Server {
     /// # Errors
     /// What the last one said.
     pub fn bind(addresses: &[SocketAddr]) -> io::Result<Server> {
-        Ok(Server { listener: wait::listen(addresses)? })
+        Ok(Server { listener: Some(wait::listen(addresses)?), dialled: None })
+    }
+
+    /// A server whose only peer was dialled.
+    pub fn dialled(socket: TcpStream) -> Server {
+        Server { listener: None, dialled: Some(socket) }
     }
 
     /// Where it listens; the port is the real one.
@@ -140,7 +177,11 @@ impl Server {
     /// # Errors
     /// What the system says.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        match (&self.listener, &self.dialled) {
+            (Some(listener), _) => listener.local_addr(),
+            (None, Some(socket)) => socket.local_addr(),
+            (None, None) => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     /// Serves in a thread of its own until the handle that comes back is stopped.
@@ -185,7 +226,9 @@ impl Server {
             wake,
             woken,
             host_ends,
+            input: Feed::default(),
         };
+        supervisor.welcome_dialled(&reports)?;
         let ended = supervisor.serve(&reports)?;
         drop(reports);
         supervisor.leave(ended, &host_back)
@@ -202,11 +245,15 @@ impl Supervisor<'_> {
             let stop = poll.stop(self.stop);
             let woken = poll.woken(&self.woken);
             let output = self.output.map(|output| poll.output(output, false));
-            let listener = self.resting.is_none().then(|| poll.listener(&self.server.listener));
+            let listener = self.server.listener.as_ref().filter(|_| self.resting.is_none());
+            let listener = listener.map(|listener| poll.listener(listener));
+            let (wants_input, input_at) = self.wants_input(now, writing.is_empty());
+            let input = self.settings.input.as_ref().filter(|_| wants_input).map(|input| poll.input(input));
             writing.iter().for_each(|connection| connection.watch(&mut poll));
-            poll.wait(earlier(until, self.resting))?;
+            poll.wait(earlier(earlier(until, self.resting), earlier(self.settings.until, input_at)))?;
             let (stop, woken) = (poll.ready(stop).read, poll.ready(woken).read);
             let gone = output.is_some_and(|place| poll.ready(place).gone);
+            let brings = input.is_some_and(|place| poll.ready(place).read);
             let calls = listener.is_some_and(|place| poll.ready(place).read);
             if woken {
                 self.woken.clear();
@@ -220,10 +267,59 @@ impl Supervisor<'_> {
             if gone {
                 return Ok(Ended::ReaderGone);
             }
+            if self.settings.until.is_some_and(|until| Instant::now() >= until) {
+                return Ok(Ended::Time);
+            }
             if calls {
                 self.accept(reports);
             }
+            if brings || self.input.waiting.is_some() {
+                self.read_input(brings, reports)?;
+            }
         }
+    }
+
+    /// Whether stdin is to be read now: there is a peer, and none is behind; else when to look again.
+    fn wants_input(&self, now: Instant, all_written: bool) -> (bool, Option<Instant>) {
+        if self.settings.input.is_none() || self.connections.is_empty() {
+            return (false, None);
+        }
+        if self.input.waiting.is_some() {
+            return (false, Some(now + INPUT_PAUSE));
+        }
+        let patience = self.input.last.map(|last| last + INPUT_PATIENCE).filter(|&end| end > now && !all_written);
+        (!self.input.ended && patience.is_none(), patience.filter(|_| !self.input.ended))
+    }
+
+    /// Reads what stdin has and hands it to the printer, as far as that has room.
+    fn read_input(&mut self, brings: bool, reports: &SyncSender<Report>) -> io::Result<()> {
+        if let Some(input) = self.settings.input.as_ref().filter(|_| brings && self.input.waiting.is_none()) {
+            let mut bytes = vec![0; INPUT_BYTES];
+            match input.read_some(&mut bytes) {
+                Ok(count) => bytes.truncate(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+            self.input.ended = bytes.is_empty();
+            self.input.last = Some(Instant::now());
+            self.input.waiting = Some(bytes);
+        }
+        if let Some(bytes) = self.input.waiting.take() {
+            if let Err(TrySendError::Full(Report::Input(bytes))) = reports.try_send(Report::Input(bytes)) {
+                self.input.waiting = Some(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves the peer that was dialled.
+    fn welcome_dialled(&mut self, reports: &SyncSender<Report>) -> io::Result<()> {
+        if let Some(socket) = self.server.dialled.take() {
+            let peer = socket.peer_addr()?;
+            self.welcome(socket, peer, reports);
+        }
+        Ok(())
     }
 
     /// Moves every connection on; when to look again, and which ones wait for room.
@@ -248,7 +344,8 @@ impl Supervisor<'_> {
 
     fn accept(&mut self, reports: &SyncSender<Report>) {
         loop {
-            match self.server.listener.accept() {
+            let Some(listener) = &self.server.listener else { return };
+            match listener.accept() {
                 Ok((socket, peer)) => self.welcome(socket, peer, reports),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // The caller has hung up again.
@@ -298,8 +395,7 @@ impl Supervisor<'_> {
     fn leave<H>(&mut self, ended: Ended, host_back: &Receiver<H>) -> io::Result<(Ended, Option<H>)> {
         let start = Instant::now();
         for connection in &self.connections {
-            connection.say(self.settings.farewell);
-            connection.finish();
+            connection.part(self.settings.farewell);
         }
         let mut ended = ended;
         let mut ended_at = None;
@@ -373,9 +469,13 @@ impl<H: Host> Printer<H> {
                 self.note(next);
             }
             Report::Heard(connection, chunk) => chunk.each(|frame| {
-                let next = self.host.heard(connection, frame);
+                let next = self.host.heard(connection, frame, chunk.seen);
                 self.note(next);
             }),
+            Report::Input(bytes) => {
+                let next = self.host.input(bytes);
+                self.note(next);
+            }
             Report::Left(connection, left) => {
                 let next = self.host.left(connection, left);
                 match left {

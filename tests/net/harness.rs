@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ pub struct Running {
     pub stdin: Option<ChildStdin>,
     stdout: Option<Receiver<Vec<u8>>>,
     stderr: Receiver<Vec<u8>>,
+    said: Arc<Mutex<Vec<u8>>>,
 }
 
 /// How it ended.
@@ -59,20 +61,27 @@ impl Running {
     pub fn of(command: &mut Command) -> Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Some(collect(child.stdout.take().unwrap()));
-        let stderr = collect(child.stderr.take().unwrap());
-        Running { stdin: child.stdin.take(), stdout, stderr, child }
+        let said = Arc::default();
+        let stderr = watch(child.stderr.take().unwrap(), Arc::clone(&said));
+        Running { stdin: child.stdin.take(), stdout, stderr, said, child }
     }
 
     /// Starts it with a stdout that nobody reads, and gives that.
     pub fn unread(command: &mut Command) -> (Running, std::process::ChildStdout) {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
-        let stderr = collect(child.stderr.take().unwrap());
-        (Running { stdin: child.stdin.take(), stdout: None, stderr, child }, stdout)
+        let said = Arc::default();
+        let stderr = watch(child.stderr.take().unwrap(), Arc::clone(&said));
+        (Running { stdin: child.stdin.take(), stdout: None, stderr, said, child }, stdout)
     }
 
     pub fn write(&mut self, bytes: &[u8]) {
         self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    /// Whether its standard error holds this so far.
+    pub fn has_said(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.said.lock().unwrap()).contains(text)
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -122,6 +131,22 @@ fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
         let mut bytes = Vec::new();
         let _ = pipe.read_to_end(&mut bytes);
         let _ = send.send(bytes);
+    });
+    receive
+}
+
+/// The same, and what has come so far.
+fn watch(mut pipe: impl Read + Send + 'static, so_far: Arc<Mutex<Vec<u8>>>) -> Receiver<Vec<u8>> {
+    let (send, receive) = channel();
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count) = pipe.read(&mut bytes) {
+            if count == 0 {
+                break;
+            }
+            so_far.lock().unwrap().extend_from_slice(&bytes[..count]);
+        }
+        let _ = send.send(so_far.lock().unwrap().clone());
     });
     receive
 }

@@ -3,4 +3,5 @@
 mod harness;
 mod listen;
 mod replay;
+mod roles;
 mod send;

@@ -1,0 +1,449 @@
+//! What `listen` is to those it talks with: media controller, stand-in pin controller, or attached to a running MPF.
+//! `replay --loopback` plays to one too.
+//!
+//! It hears frames in the printer's thread, answers, records and prints. Sockets and the end of the run are `net`'s.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::printing::{Printing, Speaker};
+use super::recorder::Recorder;
+use super::reply::Reply;
+use super::stream::{Item, Stream, command};
+use super::traffic::Traffic;
+use crate::catalogue;
+use crate::codec::{Malformed, Parts, Reading};
+use crate::conversation::{self, Conversation, Effect, Misuse, Repertoire, Role};
+use crate::failure::{Exit, Failure, plain_words};
+use crate::framing::{Frame, RawMessage};
+use crate::net::connection::{Connection, Left, QUEUE_BYTES_MAX, Said};
+use crate::net::server::{Host, Next};
+use crate::output::Console;
+use crate::pattern::Pattern;
+use crate::session::Side;
+use crate::template::End;
+use crate::text::shown;
+
+/// How often a reply may be given in [`REPLY_TIME`] on one connection: two programs that answer each other do not stop.
+pub const REPLIES_MAX: u32 = 1000;
+
+/// The time in which [`REPLIES_MAX`] replies are too many.
+const REPLY_TIME: Duration = Duration::from_secs(1);
+
+/// Which part is played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// The media controller of whoever dials.
+    #[default]
+    Media,
+    /// A pin controller that greets whoever dials, as MPF's port for its clients does.
+    Pin,
+    /// A pin controller that dials its media controller.
+    DiallingPin,
+    /// Somebody who joins a running MPF.
+    Attached,
+}
+
+impl Part {
+    /// Whether we dialled.
+    pub fn dials(self) -> bool {
+        matches!(self, Part::DiallingPin | Part::Attached)
+    }
+
+    fn role(self) -> Role {
+        match self {
+            Part::Media => Role::MediaController,
+            Part::DiallingPin => Role::PinController,
+            Part::Pin | Part::Attached => Role::Client,
+        }
+    }
+}
+
+/// What a listener is told at its start.
+#[derive(Default)]
+pub struct Setup {
+    /// Which part it plays.
+    pub part: Part,
+    /// What it subscribes to, as lines.
+    pub subscriptions: Vec<u8>,
+    /// What a `hello` has to look like, instead of naming version 1, 1.x or none.
+    pub accepts: Option<Pattern>,
+    /// Scripted answers; the first that matches counts.
+    pub replies: Vec<Reply>,
+    /// Whether nothing is answered by itself.
+    pub silent: bool,
+    /// Whether the first connection that closes is the last.
+    pub once: bool,
+    /// Shows the traffic.
+    pub traffic: Traffic,
+    /// Records it.
+    pub recorder: Option<Recorder>,
+}
+
+/// One connection's conversation.
+struct Talk {
+    conversation: Conversation,
+    connection: Arc<Connection>,
+    peer: Arc<str>,
+    /// What stdin brought before the handshake was done.
+    backlog: Vec<u8>,
+    /// For each reply, since when its gifts are counted, and how many; `None` once it is stopped.
+    replied: Vec<Option<(Instant, u32)>>,
+}
+
+/// Talks with every peer, and prints what comes.
+pub struct Listener {
+    setup: Setup,
+    talks: HashMap<u64, Talk>,
+    /// Where messages are printed; a peer inside this process needs no print.
+    pub printing: Option<Printing>,
+    stream: Stream,
+    parts: Parts,
+    said: Vec<u8>,
+    /// Its complaints, and the worst of them.
+    pub console: Console,
+    /// How the only connection ended, when that ends the run with a failure.
+    pub lost: Option<String>,
+}
+
+impl Listener {
+    /// A listener for whom nobody has come yet.
+    pub fn new(setup: Setup, printing: Option<Printing>, console: Console) -> Listener {
+        Listener {
+            setup,
+            talks: HashMap::new(),
+            printing,
+            stream: Stream::default(),
+            parts: Parts::new(),
+            said: Vec::new(),
+            console,
+            lost: None,
+        }
+    }
+
+    fn message(&mut self, connection: &Connection, message: &RawMessage<'_>, seen: Instant) -> Next {
+        self.setup.traffic.came(message);
+        let read = self.parts.read_line(message.text(), &Reading::default());
+        let Some(talk) = self.talks.get_mut(&connection.number) else { return Next::GoOn };
+        let peer = Arc::clone(&talk.peer);
+        let mut next = Next::GoOn;
+        if let Some(printing) = &mut self.printing {
+            let speaker = Speaker { connection: connection.number, peer: &peer, from: their_end(self.setup.part) };
+            if printing.message(message, read.is_ok().then_some(&self.parts), speaker, seen) {
+                next = Next::Stop;
+            }
+        }
+        let effect = self.hear(connection.number, message, read, &peer);
+        self.answer(connection.number);
+        match effect {
+            Effect::PeerLeft => connection.finish(),
+            Effect::Ready => self.release(connection.number),
+            Effect::Fault(conversation::Fault::RefusedOurs(_)) => next = Next::Stop,
+            Effect::Fault(_) | Effect::Passed | Effect::DealtWith => {}
+        }
+        next
+    }
+
+    /// Has the conversation hear what was read, and puts into `said` what is to be answered.
+    fn hear(&mut self, number: u64, message: &RawMessage<'_>, read: Result<(), Malformed>, peer: &str) -> Effect {
+        let Listener { setup, talks, parts, said, console, .. } = self;
+        let place = (peer, message.number);
+        said.clear();
+        let Some(talk) = talks.get_mut(&number) else { return Effect::Passed };
+        let effect = match read {
+            Ok(()) => talk.conversation.hear(parts, said),
+            Err(why) => {
+                complain(console, Exit::No, place, why);
+                talk.conversation.hear_malformed(message.line, said);
+                // What is no message matches no pattern, so that no reply is for it.
+                if setup.silent {
+                    said.clear();
+                }
+                return Effect::Fault(conversation::Fault::Malformed);
+            }
+        };
+        if setup.silent {
+            said.clear();
+        }
+        let bytes = message.payload.map(<[u8]>::len);
+        let answered = effect != Effect::PeerLeft
+            && parts.command() != "error"
+            && reply(&setup.replies, talk, (parts, bytes), said, console);
+        match &effect {
+            Effect::Fault(conversation::Fault::UnknownCommand(_) | conversation::Fault::Malformed) => {}
+            Effect::Fault(fault) if !answered => complain(console, Exit::Peer, place, fault),
+            _ => {}
+        }
+        effect
+    }
+
+    /// Says what waits in `said`, in one write.
+    fn answer(&mut self, number: u64) {
+        if self.said.is_empty() {
+            return;
+        }
+        let Some(talk) = self.talks.get(&number) else { return };
+        let ours = our_side(self.setup.part);
+        match talk.connection.say(&self.said) {
+            Said::Queued => {
+                self.setup.traffic.sent_lines(&self.said);
+                let recorded = self
+                    .setup
+                    .recorder
+                    .as_mut()
+                    .map_or(Ok(()), |recorder| recorder.lines(Instant::now(), narrow(number), ours, &self.said));
+                survive(&mut self.console, recorded);
+            }
+            Said::Overrun => {
+                let why = format_args!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
+                self.console.complain(Exit::No, &talk.peer, why);
+            }
+            Said::Ending => {}
+        }
+    }
+
+    /// Says what stdin brought before the handshake was done.
+    fn release(&mut self, number: u64) {
+        if let Some(talk) = self.talks.get_mut(&number) {
+            self.said.clear();
+            self.said.append(&mut talk.backlog);
+        }
+        self.answer(number);
+    }
+
+    /// Says a message of stdin to everyone.
+    fn say_to_all(&mut self, line: &[u8], whole: &[u8]) {
+        let command = command(line);
+        let payload = whole.get(line.len() + 1..).filter(|payload| !payload.is_empty());
+        let mut numbers: Vec<u64> = self.talks.keys().copied().collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            let Some(talk) = self.talks.get_mut(&number) else { continue };
+            match talk.conversation.say(&command) {
+                Ok(()) => {}
+                Err(Misuse::InHandshake) if talk.backlog.len() + whole.len() <= QUEUE_BYTES_MAX => {
+                    talk.backlog.extend_from_slice(whole);
+                    continue;
+                }
+                Err(misuse) => {
+                    self.console.complain(Exit::No, &talk.peer, format_args!("{command} was not sent: {misuse}"));
+                    continue;
+                }
+            }
+            match talk.connection.say(whole) {
+                Said::Queued => {
+                    self.setup.traffic.sent(line, payload.map(<[u8]>::len));
+                    let ours = our_side(self.setup.part);
+                    let recorded = self.setup.recorder.as_mut().map_or(Ok(()), |recorder| {
+                        recorder.message(Instant::now(), narrow(number), ours, line, payload)
+                    });
+                    survive(&mut self.console, recorded);
+                }
+                Said::Overrun => {
+                    let why = format_args!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
+                    self.console.complain(Exit::No, &talk.peer, why);
+                }
+                Said::Ending => {}
+            }
+            if command.eq_ignore_ascii_case("goodbye") {
+                talk.connection.finish();
+            }
+        }
+    }
+
+    /// Records and remembers how a connection ended.
+    fn note_end(&mut self, talk: &Talk, left: &Left) {
+        let number = narrow(talk.connection.number);
+        let (theirs, ours) = (their_end(self.setup.part).word(), their_end(self.setup.part).other().word());
+        let how = match left {
+            Left::Closed(_) if talk.connection.is_open() || talk.conversation.peer_has_left() => {
+                format!("closed by the {theirs}")
+            }
+            Left::Closed(_) => format!("closed by the {ours}"),
+            Left::Lost(error) => format!("lost: {}", plain_words(error)),
+            Left::Broken(_) => format!("closed by the {ours}, since the {theirs} broke the framing"),
+            Left::Http => format!("closed by the {ours}, since the {theirs} speaks HTTP"),
+        };
+        let unfinished = if let Left::Closed(unfinished) = left { unfinished.as_slice() } else { &[] };
+        if let Some(recorder) = &mut self.setup.recorder {
+            let ours = our_side(self.setup.part);
+            let farewell = match talk.connection.was_told_farewell() {
+                true => recorder.lines(Instant::now(), number, ours, b"goodbye\n"),
+                false => Ok(()),
+            };
+            let ended = recorder.ended(number, &how, their_side(self.setup.part), unfinished);
+            survive(&mut self.console, farewell.and(ended));
+        }
+        // Whoever was attached to a game wants to know that it is gone.
+        if self.setup.part.dials() && talk.connection.is_open() && !talk.conversation.peer_has_left() {
+            self.lost = Some(how);
+        }
+    }
+}
+
+fn their_end(part: Part) -> End {
+    if part.dials() { End::Acceptor } else { End::Dialler }
+}
+
+/// The side of a recording that an end is.
+pub fn side(end: End) -> Side {
+    match end {
+        End::Dialler => Side::Dialler,
+        End::Acceptor => Side::Acceptor,
+    }
+}
+
+fn their_side(part: Part) -> Side {
+    side(their_end(part))
+}
+
+fn our_side(part: Part) -> Side {
+    side(their_end(part).other())
+}
+
+/// A connection's number as a session file has it; nobody has a thousand million connections.
+pub fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX).min(crate::session::CONNECTION_MAX)
+}
+
+/// Says that a recording has failed, which the run survives.
+pub fn survive(console: &mut Console, recorded: Result<(), Failure>) {
+    if let Err(failure) = recorded {
+        console.survive(&failure);
+    }
+}
+
+/// Puts the scripted answer in the place of the built-in one; whether there is one.
+fn reply(
+    replies: &[Reply],
+    talk: &mut Talk,
+    (message, bytes): (&Parts, Option<usize>),
+    said: &mut Vec<u8>,
+    console: &mut Console,
+) -> bool {
+    let Some((index, reply)) = replies.iter().enumerate().find(|(_, reply)| reply.matches(message, bytes)) else {
+        return false;
+    };
+    said.clear();
+    let Some(Some((since, count))) = talk.replied.get_mut(index) else { return true };
+    let now = Instant::now();
+    if now.saturating_duration_since(*since) >= REPLY_TIME {
+        (*since, *count) = (now, 0);
+    }
+    *count = count.saturating_add(1);
+    if *count > REPLIES_MAX {
+        let text = shown(reply.text.as_bytes());
+        let why = format_args!(
+            "--reply {text}: given {REPLIES_MAX} times in a second and stopped: two programs answer each other"
+        );
+        console.complain(Exit::No, &talk.peer, why);
+        if let Some(stopped) = talk.replied.get_mut(index) {
+            *stopped = None;
+        }
+        return true;
+    }
+    let answered: Result<(), Malformed> = reply.answer(message, bytes, said);
+    if let Err(why) = answered {
+        let text = shown(reply.text.as_bytes());
+        console.complain(Exit::No, &talk.peer, format_args!("--reply {text}: not sent: {why}"));
+    }
+    if let Some(Err(_)) = reply.command().map(|command| talk.conversation.say(command)) {
+        // The connection is ending, or the handshake goes before.
+        said.clear();
+    }
+    true
+}
+
+impl Host for Listener {
+    fn joined(&mut self, connection: &Arc<Connection>) -> Next {
+        let Setup { part, subscriptions, accepts, replies, .. } = &self.setup;
+        let repertoire = Repertoire {
+            subscriptions: if *part == Part::Media { subscriptions.clone() } else { Vec::new() },
+            knows: catalogue::knows,
+            accepts: accepts.clone(),
+        };
+        let mut talk = Talk {
+            conversation: Conversation::new(part.role(), repertoire),
+            connection: Arc::clone(connection),
+            peer: connection.peer.to_string().into(),
+            backlog: Vec::new(),
+            replied: vec![Some((Instant::now(), 0)); replies.len()],
+        };
+        self.said.clear();
+        match part {
+            Part::Media => {}
+            Part::Pin => conversation::greet(&mut self.said),
+            Part::Attached => self.said.extend_from_slice(subscriptions),
+            // A conversation that has just been made may begin.
+            Part::DiallingPin => talk.conversation.open(&mut self.said).unwrap_or_default(),
+        }
+        self.talks.insert(connection.number, talk);
+        self.answer(connection.number);
+        Next::GoOn
+    }
+
+    fn heard(&mut self, connection: &Connection, frame: &Frame<'_>, seen: Instant) -> Next {
+        if let Some(recorder) = &mut self.setup.recorder {
+            let recorded = recorder.frame(seen, narrow(connection.number), their_side(self.setup.part), frame);
+            survive(&mut self.console, recorded);
+        }
+        match frame {
+            Frame::Message(message) => self.message(connection, message, seen),
+            Frame::Ignored { .. } => Next::GoOn,
+            Frame::Bad { number, fault } => {
+                complain(&mut self.console, Exit::No, (&connection.peer.to_string(), *number), fault);
+                self.said.clear();
+                if let Some(talk) = self.talks.get_mut(&connection.number).filter(|_| !self.setup.silent) {
+                    talk.conversation.hear_malformed(b"", &mut self.said);
+                }
+                self.answer(connection.number);
+                Next::GoOn
+            }
+        }
+    }
+
+    fn left(&mut self, connection: &Connection, left: &Left) -> Next {
+        let peer = connection.peer;
+        match left {
+            Left::Closed(unfinished) if !unfinished.is_empty() => {
+                let why = format_args!("it left in the middle of a line: {}", shown(unfinished));
+                self.console.complain(Exit::No, peer, why);
+            }
+            Left::Closed(_) | Left::Broken(_) => {}
+            Left::Lost(error) => self.console.note(format_args!("{peer}: {}", plain_words(error))),
+            Left::Http => self.console.complain(Exit::No, peer, "it speaks HTTP, not BCP: dropped"),
+        }
+        if let Some(talk) = self.talks.remove(&connection.number) {
+            self.note_end(&talk, left);
+        }
+        if self.setup.once || self.setup.part.dials() { Next::Stop } else { Next::GoOn }
+    }
+
+    fn input(&mut self, bytes: &[u8]) -> Next {
+        let mut stream = std::mem::take(&mut self.stream);
+        match bytes {
+            [] => stream.end(),
+            bytes => stream.feed(bytes),
+        }
+        loop {
+            match stream.next_item() {
+                Item::Dry | Item::Over => break,
+                Item::Wrong { number, why } => self.console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
+                Item::Message { line, whole, .. } => self.say_to_all(line, whole),
+            }
+        }
+        self.stream = stream;
+        Next::GoOn
+    }
+
+    fn pause(&mut self) -> Next {
+        let Some(printing) = &mut self.printing else { return Next::GoOn };
+        printing.flush();
+        if printing.is_done() { Next::Stop } else { Next::GoOn }
+    }
+}
+
+fn complain(console: &mut Console, exit: Exit, place: (&str, u64), why: impl std::fmt::Display) {
+    console.complain(exit, format_args!("{}: line {}", place.0, place.1), why);
+}

@@ -1,0 +1,227 @@
+//! `--reply 'PATTERN => LINE'`: scripted answers (design.md, section 10).
+//!
+//! An answer is a message whose texts are filled in from the one that it answers, and then encoded like any other: no
+//! value can end its line. What is sent when, and how often, is the listener's business.
+
+use crate::codec::{Form, Malformed, Parts, Reading, Repeats, to_text, to_value, write_line};
+use crate::framing::payload_marker;
+use crate::message::Value;
+use crate::pattern::Pattern;
+use crate::text::{shown, trim};
+
+/// One answer, and what it answers.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pattern: Pattern,
+    /// As it was given, for messages.
+    pub text: String,
+    /// `None` for a command that is known and not answered.
+    line: Option<Line>,
+}
+
+/// A message with places to fill in.
+#[derive(Clone, Debug)]
+struct Line {
+    command: String,
+    params: Vec<(String, Value)>,
+}
+
+/// A message that is answered.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    parts: &'a Parts,
+    payload_bytes: Option<usize>,
+}
+
+impl Reply {
+    /// Reads `PATTERN => LINE`; an empty LINE answers nothing.
+    ///
+    /// # Errors
+    /// A sentence that shows what to write.
+    pub fn parse(text: &str) -> Result<Reply, String> {
+        let wrong = |why: &str| format!("{}: {why}", shown(text.as_bytes()));
+        let (pattern, line) = text
+            .split_once(" => ")
+            .or_else(|| text.strip_suffix(" =>").map(|pattern| (pattern, "")))
+            .ok_or_else(|| wrong("write 'PATTERN => LINE', with blanks around the arrow"))?;
+        let pattern = Pattern::parse(pattern.trim(), false)
+            .map_err(|error| wrong(&format!("{error}; a pattern is written COMMAND?NAME=TEXT")))?;
+        let reply = Reply { pattern, text: text.to_owned(), line: Line::read(line).map_err(|why| wrong(&why))? };
+        // What cannot be encoded is found now, not in the middle of a game.
+        reply.answer(&Parts::new(), None, &mut Vec::new()).map_err(|why| wrong(&why.to_string()))?;
+        Ok(reply)
+    }
+
+    /// Whether it answers this message.
+    pub fn matches(&self, message: &Parts, payload_bytes: Option<usize>) -> bool {
+        self.pattern.matches(message, payload_bytes)
+    }
+
+    /// Appends the answer, with its LF; nothing when there is none.
+    ///
+    /// # Errors
+    /// The filled line is over the limit; then nothing is appended.
+    pub fn answer(&self, message: &Parts, payload_bytes: Option<usize>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let Some(line) = &self.line else { return Ok(()) };
+        let question = Question { parts: message, payload_bytes };
+        let mut parts = Parts::new();
+        parts.begin(line.command.as_bytes());
+        for (name, value) in &line.params {
+            parts.push_name(name.as_bytes(), true);
+            parts.push_value(|out| {
+                to_text(&fill(value, question), out);
+                Ok::<(), Malformed>(())
+            })?;
+        }
+        parts.finish(Repeats::FirstWins)?;
+        write_line(&parts, None, &Form::default(), out)?;
+        out.push(b'\n');
+        Ok(())
+    }
+
+    /// The command that it answers with.
+    pub fn command(&self) -> Option<&str> {
+        self.line.as_ref().map(|line| line.command.as_str())
+    }
+}
+
+impl Line {
+    fn read(text: &str) -> Result<Option<Line>, String> {
+        let text = trim(text.as_bytes());
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if text.contains(&b'\n') {
+            return Err("an answer is one line".to_owned());
+        }
+        if payload_marker(text).is_some() {
+            return Err("an answer has no payload".to_owned());
+        }
+        let mut parts = Parts::new();
+        parts.read_line(text, &Reading::default()).map_err(|error| error.to_string())?;
+        let params = parts.params().map(|param| (param.name().into_owned(), to_value(param.value.0))).collect();
+        Ok(Some(Line { command: parts.command().into_owned(), params }))
+    }
+}
+
+/// A value with what the question says in its places.
+fn fill(value: &Value, question: Question<'_>) -> Value {
+    match value {
+        Value::Text(text) => fill_text(text, question),
+        Value::List(items) => Value::List(items.iter().map(|item| fill(item, question)).collect()),
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, value)| (name.clone(), fill(value, question))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn fill_text(text: &str, question: Question<'_>) -> Value {
+    if let Some(name) = place(text).filter(|name| name.len() + 2 == text.len()) {
+        return question.value(name);
+    }
+    let (mut filled, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find('{') {
+        let (before, braced) = rest.split_at(at);
+        filled.push_str(before);
+        let length = match place(braced) {
+            Some(name) => {
+                filled.push_str(&question.text(name));
+                name.len() + 2
+            }
+            None => {
+                filled.push('{');
+                1
+            }
+        };
+        rest = braced.get(length..).unwrap_or_default();
+    }
+    filled.push_str(rest);
+    Value::Text(filled)
+}
+
+/// The name in the `{name}` that a text begins with; other braces stand for themselves.
+fn place(text: &str) -> Option<&str> {
+    let (name, _) = text.strip_prefix('{')?.split_once('}')?;
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-~".contains(&b));
+    is_name.then_some(name)
+}
+
+impl Question<'_> {
+    fn value(self, name: &str) -> Value {
+        match (self.parts.find(name), self.payload_bytes) {
+            (Some(value), _) => to_value(value.0),
+            (None, Some(bytes)) if name.eq_ignore_ascii_case("bytes") => Value::Number(bytes.to_string()),
+            (None, _) => Value::Text(String::new()),
+        }
+    }
+
+    fn text(self, name: &str) -> String {
+        match self.value(name) {
+            Value::Text(text) => text,
+            other => {
+                let mut text = Vec::new();
+                to_text(&other, &mut text);
+                String::from_utf8_lossy(&text).into_owned()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(reply: &str, line: &str) -> String {
+        let reply = Reply::parse(reply).unwrap();
+        let mut parts = Parts::new();
+        parts.read_line(line.as_bytes(), &Reading::default()).unwrap();
+        let mut out = Vec::new();
+        reply.answer(&parts, Some(7), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_place_alone_keeps_the_type_and_inside_text_it_is_text() {
+        for (line, expected) in [
+            ("a?x={n}", "a?x=int:5\n"),
+            ("a?x=[{n}]", "a?x=%5B5%5D\n"),
+            ("a?x={N}&y={none}z{}", "a?x=int:5&y=z%7B%7D\n"),
+            ("a?x={b}", "a?x=bool:True\n"),
+            ("a?x={{n}}", "a?x=%7B5%7D\n"),
+            ("a?x={bytes}", "a?x=int:7\n"),
+            ("a?json={\"l\": [\"{n}\", \"{s}\"]}", "a?json={\"l\": [5, \"t\\u003du\\nv\"]}\n"),
+            ("", ""),
+        ] {
+            let question = "q?n=int:5&b=bool:true&s=t%3Du%0Av";
+            assert_eq!(answer(&format!("q => {line}"), question), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn no_value_ends_the_line_and_each_arrives_intact() {
+        let question = "q?s=a%0Agoodbye%0A%22%7Bn%7D%5C&n=int:1";
+        let said = answer("q => trigger?name={s}&text=x{s}y", question);
+        assert_eq!((said.matches('\n').count(), said.ends_with('\n')), (1, true));
+        let mut parts = Parts::new();
+        parts.read_line(said.trim_end().as_bytes(), &Reading::default()).unwrap();
+        assert_eq!(parts.find("name").unwrap().text(), "a\ngoodbye\n\"{n}\\");
+        assert_eq!(parts.find("text").unwrap().text(), "xa\ngoodbye\n\"{n}\\y");
+    }
+
+    #[test]
+    fn what_is_no_reply_says_what_to_write() {
+        for (text, why) in [
+            ("a", "write 'PATTERN => LINE'"),
+            ("a=>b", "write 'PATTERN => LINE'"),
+            (" => b", "a pattern is written"),
+            ("a => b?x=int:y", "is no integer"),
+            ("a => b&bytes=3", "no payload"),
+            ("a => b c?x", "b c"),
+            ("a => ?x", "a => ?x"),
+        ] {
+            let seen = Reply::parse(text).map(|_| ()).unwrap_err();
+            assert!(seen.contains(why), "{text}: {seen}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The running of `backbox listen`: binding or dialling, serving, and what the exit status comes to.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::dial::{MEDIA_PORT, PIN_PORT, Target};
+use super::listen::{CONNECTIONS_MAX, Options};
+use super::listener::{Listener, Part, Setup};
+use super::media::{CATEGORIES_OF_CLIENT, CATEGORIES_OF_MEDIA, settings, subscriptions};
+use super::printing::Printing;
+use super::traffic::Traffic;
+use crate::failure::{Exit, Failure, plain_words};
+use crate::net::SocketAddr;
+use crate::net::address::Address;
+use crate::net::server::{Ended, Server};
+use crate::net::wait::{Input, Output, Stop};
+use crate::output::Console;
+use crate::text::shown;
+
+/// Serves until a signal comes, stdout's reader has gone, the goals are met, or the only connection has closed.
+///
+/// # Errors
+/// An address that cannot be bound or dialled, a file or a stdout that cannot be written, a goal that was not met.
+pub fn run(options: &Options) -> Result<Exit, Failure> {
+    let console = options.manners.console();
+    let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
+    let printing = printing(options, &output, false)?;
+    let mut setup = setup(options)?;
+    let (server, stop, name) = match options.part().dials() {
+        true => match connect(options, &mut setup, &console)? {
+            (Some(server), stop, name) => (server, stop, name),
+            (None, stop, _) => return Ok(stop.signal().map_or(Exit::Done, Exit::Signal)),
+        },
+        false => {
+            let stop = catch_signals()?;
+            let bound = bind(options)?;
+            setup.recorder = options.record.open(&format!("listening on {}", bound.1), bound.1.port())?;
+            welcome(options, bound.1, &console)?;
+            (bound.0, stop, bound.1.to_string())
+        }
+    };
+    let mut settings = settings(options.connections_max.unwrap_or(CONNECTIONS_MAX));
+    settings.framing = options.input.framing();
+    settings.until = deadline(options);
+    if options.stdin {
+        settings.input = Some(Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?);
+    }
+    let host = Listener::new(setup, Some(printing), console);
+    let served = server.run(settings, host, &stop, Some(&output));
+    let (ended, host) = served.map_err(|error| Failure::io(format_args!("cannot serve {name}"), &error))?;
+    match host {
+        Some(host) => verdict(ended, host, options),
+        None => Ok(signal_of(ended).unwrap_or(Exit::Done)),
+    }
+}
+
+/// What prints; with `both` directions a terminal is shown which one a message went.
+///
+/// # Errors
+/// [`Failure::Usage`] for patterns and forms that make no sense.
+pub fn printing(options: &Options, output: &Arc<Output>, both: bool) -> Result<Printing, Failure> {
+    let show = options.display.show(options.manners.color, both)?;
+    Ok(Printing::new(Arc::clone(output), show, options.goals.goals()?))
+}
+
+/// When the run ends at the latest.
+pub fn deadline(options: &Options) -> Option<Instant> {
+    options.goals.time(None).and_then(|time| Instant::now().checked_add(time))
+}
+
+/// Catches the signals from here on.
+///
+/// # Errors
+/// The system does not let us.
+pub fn catch_signals() -> Result<Stop, Failure> {
+    Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))
+}
+
+fn setup(options: &Options) -> Result<Setup, Failure> {
+    let otherwise = if options.part() == Part::Attached { &CATEGORIES_OF_CLIENT } else { &CATEGORIES_OF_MEDIA };
+    Ok(Setup {
+        part: options.part(),
+        subscriptions: subscriptions(&options.monitor, &options.register, otherwise)?,
+        accepts: options.accepts.clone(),
+        replies: options.replies.clone(),
+        silent: options.silent,
+        once: options.once,
+        traffic: Traffic::new(options.verbose),
+        recorder: None,
+    })
+}
+
+/// Dials; no server when the stop came first.
+fn connect(options: &Options, setup: &mut Setup, console: &Console) -> Result<(Option<Server>, Stop, String), Failure> {
+    let port = if options.part() == Part::Attached { PIN_PORT } else { MEDIA_PORT };
+    let target = Target::resolve(options.dialling.address.as_deref(), port)?;
+    let name = target.address.to_string();
+    setup.recorder = options.record.open(&format!("dialling {name}"), target.address.port)?;
+    let stop = catch_signals()?;
+    let socket = target.dial(options.dialling.retry, &stop, console)?;
+    Ok((socket.map(Server::dialled), stop, name))
+}
+
+/// Says where we listen, to whoever reads it.
+///
+/// # Errors
+/// The file of `--announce` cannot be written.
+pub fn welcome(options: &Options, address: SocketAddr, console: &Console) -> Result<(), Failure> {
+    if !address.ip().is_loopback() {
+        // Quiet or not, this is for whoever owns the machine.
+        crate::output::say(&format!(
+            "{address} can be reached from other machines, and BCP has no authentication: anyone there can play\n"
+        ));
+    }
+    if let Some(file) = &options.announce {
+        announce(file, address)?;
+    }
+    console.note(format_args!("listening on {address}"));
+    Ok(())
+}
+
+fn signal_of(ended: Ended) -> Option<Exit> {
+    match ended {
+        Ended::Stopped(Some(signal)) => Some(Exit::Signal(signal)),
+        _ => None,
+    }
+}
+
+/// One rule decides (design.md, section 8): a signal, else what ended the run, else the worst thing seen.
+fn verdict(ended: Ended, host: Listener, options: &Options) -> Result<Exit, Failure> {
+    if let Some(exit) = signal_of(ended) {
+        return Ok(exit);
+    }
+    let Listener { console, printing, lost, .. } = host;
+    outcome(ended, printing, lost, &console, options.goals.time(None))
+}
+
+/// What a run comes to that no signal ended; `lost` says how its connection ended, if that ended it.
+///
+/// # Errors
+/// What ended it, when that is a failure.
+pub fn outcome(
+    ended: Ended,
+    printing: Option<Printing>,
+    lost: Option<String>,
+    console: &Console,
+    time: Option<Duration>,
+) -> Result<Exit, Failure> {
+    let Some(mut printing) = printing else { return Ok(console.worst()) };
+    match printing.failure.take() {
+        None => {}
+        Some(Failure::ReaderGone) => return Ok(console.worst()),
+        Some(failure) => return Err(failure),
+    }
+    let unmet = printing.goals.are_set() && !printing.goals.are_met();
+    let missing = printing.goals.missing();
+    match (ended, lost) {
+        (Ended::ReaderGone | Ended::Stopped(_), _) => Ok(console.worst()),
+        (Ended::Time, _) if unmet => {
+            let seconds = time.unwrap_or_default().as_secs_f64();
+            Err(Failure::Time(format!("{seconds} s passed before {missing}; -W allows more")))
+        }
+        (Ended::Time, _) => Ok(console.worst()),
+        (Ended::Host, Some(how)) if unmet => {
+            Err(Failure::Refused(format!("the connection was {how} before {missing}")))
+        }
+        (Ended::Host, Some(how)) => Err(Failure::Io(format!("the connection was {how}, without a goodbye"))),
+        (Ended::Host, None) if unmet => Err(Failure::Refused(format!("the connection ended before {missing}"))),
+        (Ended::Host, None) => Ok(console.worst()),
+    }
+}
+
+/// Binds, and says what else to try when that fails.
+///
+/// # Errors
+/// [`Failure::Usage`] for what is no address, [`Failure::Io`] for one that is taken and the like.
+pub fn bind(options: &Options) -> Result<(Server, SocketAddr), Failure> {
+    if let Some(file) = &options.announce {
+        withdraw(file)?;
+    }
+    let (address, sockets) = own_address(options)?;
+    let complaint = |error: &io::Error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "; another media controller, or another backbox, has it; -a 127.0.0.1:0 takes a free port"
+            }
+            io::ErrorKind::PermissionDenied => "; ports below 1024 are the system's; take a higher one",
+            io::ErrorKind::AddrNotAvailable => "; this machine has no such address; -a 127.0.0.1 is its own",
+            _ => "",
+        };
+        Failure::Io(format!("cannot listen on {address}: {}{hint}", plain_words(error)))
+    };
+    let server = Server::bind(&sockets).map_err(|error| complaint(&error))?;
+    let bound = server.address().map_err(|error| complaint(&error))?;
+    Ok((server, bound))
+}
+
+/// Where to bind: as typed, and what it resolves to.
+///
+/// # Errors
+/// [`Failure::Usage`] for what is no address, [`Failure::Io`] for a name that has none.
+pub fn own_address(options: &Options) -> Result<(Address, Vec<SocketAddr>), Failure> {
+    let default = Address::new("127.0.0.1", MEDIA_PORT);
+    let address = match &options.address {
+        Some(text) => Address::parse(text, &default).map_err(Failure::Usage)?,
+        None => default,
+    };
+    let mut sockets =
+        address.resolve().map_err(|error| Failure::io(format_args!("cannot resolve {address}"), &error))?;
+    // MPF dials the IPv4 loopback address, whatever localhost means here.
+    sockets.sort_by_key(SocketAddr::is_ipv6);
+    Ok((address, sockets))
+}
+
+/// Removes an old announcement: whoever waits for the file must not read the address of an earlier run.
+fn withdraw(file: &Path) -> Result<(), Failure> {
+    let is_file = fs::symlink_metadata(file).is_ok_and(|found| found.is_file() || found.is_symlink());
+    match is_file.then(|| fs::remove_file(file)) {
+        Some(Err(error)) => Err(Failure::io(format_args!("cannot remove the old {}", name(file)), &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the address: beside the file and renamed, so that nobody reads half of it; something like `/dev/fd/3`
+/// directly.
+fn announce(file: &Path, address: SocketAddr) -> Result<(), Failure> {
+    let text = format!("{address}\n");
+    let written = match fs::metadata(file) {
+        Ok(found) if !found.is_file() => fs::write(file, text),
+        _ => {
+            let mut beside = file.as_os_str().to_owned();
+            beside.push(format!(".{}", std::process::id()));
+            let beside = PathBuf::from(beside);
+            let renamed = fs::write(&beside, text).and_then(|()| fs::rename(&beside, file));
+            if renamed.is_err() {
+                let _ = fs::remove_file(&beside);
+            }
+            renamed
+        }
+    };
+    written.map_err(|error| Failure::io(format_args!("cannot write {}", name(file)), &error))
+}
+
+fn name(file: &Path) -> String {
+    shown(file.as_os_str().as_encoded_bytes())
+}

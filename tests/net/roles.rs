@@ -1,0 +1,244 @@
+//! `backbox listen` in its other parts, with scripted answers, lines from stdin, goals and recordings.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+
+const GREETING: &str = concat!("&controller_name=backbox&controller_version=", env!("CARGO_PKG_VERSION"), "\n");
+
+fn refused(arguments: &[&str], why: &str) {
+    let ended = run(&[&["listen"], arguments].concat());
+    assert_eq!(ended.code, Some(2), "{arguments:?} {}", ended.stderr);
+    assert!(ended.stderr.contains(why), "{arguments:?} {}", ended.stderr);
+}
+
+#[test]
+fn what_makes_no_sense_together_is_refused_with_a_sentence() {
+    refused(&["-c", ":1", "-a", ":2"], "use one of them");
+    refused(&["-c", ":1", "--announce", "x"], "nobody does");
+    refused(&["-c", ":1", "--once"], "leave out --once");
+    refused(&["-c", ":1", "--max-conns", "3"], "--max-conns limits those who dial");
+    refused(&["--retry", "1s"], "goes with -c");
+    refused(&["--as", "pin", "--monitor", "modes"], "leave out --monitor");
+    refused(&["--as", "pin", "--accept-version", "2"], "--accept-version judges");
+    refused(&["--no-auto", "--monitor", "modes"], "--no-auto does not answer");
+    refused(&["--max-conns", "0"], "write 1 or more");
+    refused(&["--meta"], "add --json");
+    refused(&["--json", "-F", "{a}"], "use one of them");
+    refused(&["-n", "0"], "-n 0 waits for nothing");
+    refused(&["--reply", "a"], "write 'PATTERN => LINE'");
+    refused(&["-F", "{@nope}"], "{@nope} is unknown");
+    refused(&["--overwrite"], "--overwrite");
+}
+
+#[test]
+fn json_with_meta_says_when_where_and_who() {
+    let listening = listen(&["--json", "--meta", "-x", "goodbye", "-n", "2"]);
+    let mut peer = dial(listening.address);
+    let own = peer.socket.local_addr().unwrap();
+    peer.say(b"trigger?name=int:x\ntrigger?name=a&n=int:1\nf&bytes=2\nhi");
+    let ended = listening.running.finish();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let lines: Vec<serde_json::Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["params"]["n"], 1);
+    assert_eq!(lines[1]["bytes"], "aGk=");
+    for line in &lines {
+        assert_eq!((&line["meta"]["conn"], &line["meta"]["peer"]), (&1.into(), &own.to_string().into()));
+        assert_eq!(line["meta"]["from"], "dialler");
+        let time = line["meta"]["time"].to_string();
+        assert!(time.split_once('.').unwrap().1.len() == 6 && time.parse::<f64>().unwrap() > 1.6e9, "{time}");
+    }
+}
+
+#[test]
+fn templates_know_the_connection() {
+    let listening = listen(&["-F", "{@conn} {@peer} {@from} {name}", "-m", "trigger?name=b*", "-n", "1"]);
+    let mut peer = dial(listening.address);
+    let own = peer.socket.local_addr().unwrap();
+    peer.say(b"trigger?name=a\ntrigger?name=b1\ntrigger?name=b2\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    assert_eq!(listening.running.finish().stdout, format!("1 {own} dialler b1\n"));
+}
+
+#[test]
+fn a_goal_ends_it_whatever_is_printed() {
+    let listening = listen(&["-m", "nothing", "-e", "trigger?name=x", "-W", "20s"]);
+    let mut peer = dial(listening.address);
+    peer.say(b"trigger?name=y\ntrigger?name=x\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = listening.running.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn time_ends_it_with_124_when_a_goal_is_unmet_and_else_with_0() {
+    let unmet = run(&["listen", "-a", "127.0.0.1:0", "-W", "50ms", "-e", "never"]);
+    assert_eq!(unmet.code, Some(124));
+    assert!(unmet.stderr.contains("0.05 s passed before a message matched never; -W allows more"), "{}", unmet.stderr);
+    assert_eq!(run(&["listen", "-a", "127.0.0.1:0", "-W", "50ms"]).code, Some(0));
+}
+
+#[test]
+fn once_is_no_goal() {
+    let listening = listen(&["--once", "-e", "never"]);
+    drop(dial(listening.address));
+    let ended = listening.running.finish();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("ended before a message matched never"), "{}", ended.stderr);
+}
+
+#[test]
+fn versions_are_accepted_as_told() {
+    let listening = listen(&["--once", "--accept-version", "2*"]);
+    let mut peer = dial(listening.address);
+    peer.say(b"hello?version=21\n");
+    assert_eq!(peer.line(), "hello?version=1.1\n");
+    peer.say(b"hello?version=1.1\n");
+    assert_eq!(peer.line(), "error?message=unknown%20protocol%20version\n");
+    drop(peer);
+    let ended = listening.running.finish();
+    assert_eq!(ended.code, Some(4));
+    assert!(ended.stderr.contains("--accept-version 1.1 accepts it"), "{}", ended.stderr);
+}
+
+#[test]
+fn no_auto_answers_nothing() {
+    let listening = listen(&["--no-auto", "--once"]);
+    let mut peer = dial(listening.address);
+    peer.say(b"hello?version=1.1\nreset\nnosuch\ntrigger?x=int:x\n");
+    peer.half_close();
+    assert_eq!(peer.rest().unwrap(), "");
+    assert_eq!(listening.running.finish().stdout, "hello?version=1.1\nreset\nnosuch\ntrigger?x=int:x\n");
+}
+
+#[test]
+fn a_stand_in_for_mpf_greets_whoever_dials_and_answers_as_scripted() {
+    let rule = "trigger?name=* => switch?name={name}&state={state}";
+    let listening = listen(&["--as", "pin", "--reply", rule, "--reply", "hello => "]);
+    let mut peer = dial(listening.address);
+    assert_eq!(peer.line(), format!("hello?version=1.1{GREETING}"));
+    peer.say(b"hello?version=1.1\nnosuch\nreset\ntrigger?name=a%0Ab&state=int:1\n");
+    assert_eq!(peer.line(), "reset_complete\n");
+    assert_eq!(peer.line(), "switch?name=a%0Ab&state=int:1\n");
+    listening.running.signal(Signal::INT);
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+}
+
+#[test]
+fn a_pin_controller_dials_its_media_controller_and_stdin_waits_for_the_handshake() {
+    let port = port();
+    let mut listening = start_with_input(&["listen", "--as", "pin", "-c", &port.address, "--stdin"]);
+    listening.write(b"# a comment\n{\"command\":\"mode_start\",\"params\":{\"name\":\"x\"}}\nball_start\n");
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), format!("hello?version=1.1{GREETING}"));
+    peer.say(b"hello?version=1.1\n");
+    assert_eq!(peer.line(), "reset\n");
+    peer.say(b"monitor_start?category=modes\nreset_complete\n");
+    assert_eq!((peer.line(), peer.line()), ("mode_start?name=x\n".into(), "ball_start\n".into()));
+    listening.stdin = None;
+    peer.say(b"trigger?name=still_there\ngoodbye\n");
+    assert_eq!(peer.rest().unwrap(), "");
+    drop(peer);
+    let ended = listening.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.ends_with("trigger?name=still_there\ngoodbye\n"), "{}", ended.stdout);
+}
+
+#[test]
+fn attached_it_subscribes_at_once_and_answers_a_later_reset() {
+    let port = port();
+    let listening = start(&["listen", "-c", &port.address]);
+    let mut peer = port.accept();
+    for category in ["devices", "events", "modes", "machine_vars", "player_vars"] {
+        assert_eq!(peer.line(), format!("monitor_start?category={category}\n"));
+    }
+    peer.say(b"hello?version=1.1&controller_name=MPF\nnosuch\nreset\n");
+    assert_eq!(peer.line(), "reset_complete\n");
+    drop(peer);
+    let ended = listening.finish();
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("closed by the acceptor, without a goodbye"), "{}", ended.stderr);
+}
+
+#[test]
+fn attached_with_a_goal_unmet_the_peers_end_is_1() {
+    let port = port();
+    let listening = start(&["listen", "-c", &port.address, "--monitor", "none", "-e", "x"]);
+    drop(port.accept());
+    let ended = listening.finish();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("before a message matched x"), "{}", ended.stderr);
+}
+
+#[test]
+fn two_that_answer_each_other_are_stopped_and_that_is_said() {
+    let first = listen(&["--reply", "ping => pong"]);
+    let address = first.address.to_string();
+    let second = start(&[
+        "listen",
+        "--as",
+        "pin",
+        "-c",
+        &address,
+        "--reply",
+        "pong => ping",
+        "--reply",
+        "reset_complete => ping",
+    ]);
+    let waiting = Instant::now();
+    while !second.has_said("stopped: two programs") && !first.running.has_said("stopped: two programs") {
+        assert!(waiting.elapsed() < PATIENCE, "nobody stops");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_recording_has_both_directions_and_whose_line_is_whose() {
+    let file = directory().join("game.bcp");
+    let path = file.to_str().unwrap();
+    let listening = listen(&["--record", path, "--monitor", "modes"]);
+    let mut first = dial(listening.address);
+    first.say(b"hello?version=1.1\n");
+    assert_eq!(first.line(), "hello?version=1.1\n");
+    let mut second = dial(listening.address);
+    second.say(b"# odd\ndmd_frame&bytes=3\n\n\n\nreset\n");
+    assert_eq!((second.line(), second.line()), ("monitor_start?category=modes\n".into(), "reset_complete\n".into()));
+    second.say(b"goodbye\n");
+    assert_eq!(second.rest().unwrap(), "");
+    listening.running.signal(Signal::INT);
+    assert_eq!(first.rest().unwrap(), "goodbye\n");
+    drop(first);
+    let address = listening.address;
+    assert_eq!(listening.running.finish().code, Some(130));
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("#@") && !line.starts_with("# 2")).collect();
+    let expected = format!(
+        "#backbox-session 1|#!port {}|hello?version=1.1|#<hello?version=1.1|#># odd|dmd_frame&bytes=3||||reset|\
+         #<monitor_start?category=modes|#<reset_complete|goodbye|# connection 2: closed by the dialler|#<goodbye|\
+         # connection 1: closed by the acceptor",
+        address.port()
+    );
+    assert_eq!(lines.join("|"), expected);
+    assert!(text.contains(" 2\n#># odd\n"), "{text}");
+}
+
+#[test]
+fn a_recording_on_a_full_disk_is_said_at_once_and_3_at_the_end() {
+    let listening = listen(&["--record", "/dev/full", "-n", "2"]);
+    let mut peer = dial(listening.address);
+    peer.say(b"hello\n");
+    assert_eq!(peer.line(), "hello?version=1.1\n");
+    peer.say(b"trigger?name=x\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = listening.running.finish();
+    assert_eq!(ended.code, Some(3));
+    assert_eq!(ended.stderr.matches("cannot go on recording").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stdout, "hello\ntrigger?name=x\n");
+}
