@@ -69,6 +69,7 @@ pub struct Connection {
     sending: Mutex<Sending>,
     reading_ended: AtomicBool,
     told_farewell: AtomicBool,
+    announced: AtomicBool,
     wake: Wake,
 }
 
@@ -113,8 +114,8 @@ impl Connection {
         socket.set_nonblocking(false)?;
         socket.set_nodelay(true)?;
         let sending = Mutex::new(Sending { outbox: Outbox::new(QUEUE_BYTES_MAX), phase: Phase::Open });
-        let (reading_ended, told_farewell) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Connection { number, peer, socket, sending, reading_ended, told_farewell, wake })
+        let [reading_ended, told_farewell, announced] = [false; 3].map(AtomicBool::new);
+        Ok(Connection { number, peer, socket, sending, reading_ended, told_farewell, announced, wake })
     }
 
     /// Says whole messages (one or more, LF and payload included), in one write where the socket takes it.
@@ -147,6 +148,11 @@ impl Connection {
     /// Whether [`Connection::part`] said the last words.
     pub fn was_told_farewell(&self) -> bool {
         self.told_farewell.load(Ordering::SeqCst)
+    }
+
+    /// Whether the printer has been told, or will be before anything that is told from now on.
+    pub fn is_announced(&self) -> bool {
+        self.announced.load(Ordering::SeqCst)
     }
 
     /// Whether more may be said.
@@ -239,6 +245,8 @@ impl Connection {
 /// Reads a connection until it ends: the body of its reader thread.
 pub fn read(connection: &Arc<Connection>, framing: Framing, reports: &SyncSender<Report>) {
     if reports.send(Report::Joined(Arc::clone(connection))).is_ok() {
+        connection.announced.store(true, Ordering::SeqCst);
+        connection.wake.wake();
         let mut framer = BcpFramer::new(framing);
         // A receiver that is gone is a printer that has ended; there is nobody to report to.
         if let Some(left) = read_frames(connection, &mut framer, reports) {

@@ -281,7 +281,7 @@ impl Supervisor<'_> {
 
     /// Whether stdin is to be read now: there is a peer, and none is behind; else when to look again.
     fn wants_input(&self, now: Instant, all_written: bool) -> (bool, Option<Instant>) {
-        if self.settings.input.is_none() || self.connections.is_empty() {
+        if self.settings.input.is_none() || !self.connections.iter().any(|connection| connection.is_announced()) {
             return (false, None);
         }
         if self.input.waiting.is_some() {
