@@ -41,6 +41,11 @@ impl Target {
         Ok(Target { address, sockets })
     }
 
+    /// What it resolves to, in the order in which it is dialled.
+    pub fn sockets(&self) -> &[SocketAddr] {
+        &self.sockets
+    }
+
     /// One known address, such as that of a server in this process.
     pub fn known(socket: SocketAddr) -> Target {
         Target { address: Address::new(&socket.ip().to_string(), socket.port()), sockets: vec![socket] }

@@ -12,6 +12,7 @@ use super::shared::{
     Dialling, Display, HasDialling, HasDisplay, HasInput, HasManners, HasSelection, HasTraffic, Input, Manners,
     Selection,
 };
+use super::tapping;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, number, text};
 use crate::failure::{Exit, Failure};
 use crate::pattern::Pattern;
@@ -50,6 +51,10 @@ pub struct Options {
     pub silent: bool,
     /// `--accept-version`.
     pub accepts: Option<Pattern>,
+    /// `--forward`.
+    pub forward: Option<String>,
+    /// `--canonical`.
+    pub canonical: bool,
     /// `--stdin`.
     pub stdin: bool,
     /// Whether the first connection that closes ends it.
@@ -135,6 +140,7 @@ pub const COMMAND: Command<Options> = Command {
              subscribes and says `reset_complete`, in one write: without subscriptions a whole game is two lines.",
             "With `--as pin` it is a stand-in for MPF, and greets with `hello`; with `-c` it joins a running MPF and \
              subscribes, or as pin controller dials a media controller.",
+            "With `--forward` it is a tap in between two programs.",
             "It ends with a signal, when nobody reads its output any more, with `--once`, and with `-n`, `-e` or `-W`. \
              Leaving it says `goodbye`, which ends an MPF whose `exit_on_close` is true (its default).",
             "A malformed line is printed all the same, reported on standard error, and answered with an `error`. A \
@@ -168,6 +174,11 @@ pub const COMMAND: Command<Options> = Command {
             Example {
                 line: "backbox listen --as pin --reply 'trigger?name=* => switch?name={name}&state=int:1'",
                 text: "Is a stand-in for MPF that answers each trigger with a switch.",
+            },
+            Example {
+                line: "backbox listen --forward :5052 --canonical --json",
+                text: "Stands between MPF and a media controller on port 5052, shows what both say, and cures what MPF \
+                       sends.",
             },
             Example { line: "backbox listen > game.bcp", text: "Captures what MPF says to its media controller." },
             Example {
@@ -225,6 +236,23 @@ pub const COMMAND: Command<Options> = Command {
                     "`localhost` and 5051, where MPF listens, for what is left out; with `--as pin` 5050. Joining, it \
                      subscribes at once, to `devices`, `events`, `modes`, `machine_vars` and `player_vars` unless told \
                      otherwise. The other side's end without a `goodbye` is exit status 3.",
+                ),
+                Flag::value("forward", "ADDRESS", "pass both directions through to ADDRESS", |o: &mut Options, value| {
+                    o.forward = Some(text(value)?);
+                    Ok(())
+                })
+                .more(
+                    "In between two programs, it prints what both say and adds nothing of its own. Nothing that happens \
+                     to its output slows or ends them: what standard output or a recording cannot take is left out and \
+                     counted. A dialler is reset when the target does not take the call; `--retry` has it wait.",
+                ),
+                Flag::switch("canonical", "with --forward, cure what the dialler sends", |o: &mut Options| {
+                    o.canonical = true
+                })
+                .more(
+                    "Each line that parses is passed on in the form that `encode` writes, which every known decoder reads \
+                     alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would pass 65536 bytes \
+                     stays as it was; payloads are never touched.",
                 ),
                 Flag::RETRY,
                 Flag::value("max-conns", "N", "serve at most N peers at once", |o: &mut Options, value| {
@@ -314,12 +342,16 @@ pub const COMMAND: Command<Options> = Command {
 /// Options that make no sense together, and what ends the run.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     check(&options)?;
-    serving::run(&options)
+    match &options.forward {
+        Some(target) => tapping::run(&options, target),
+        None => serving::run(&options),
+    }
 }
 
 /// Refuses what makes no sense together, with a sentence that says why (design.md, section 8).
 fn check(options: &Options) -> Result<(), Failure> {
     let part = options.part();
+    let forwards = options.forward.is_some();
     let subscribes = !options.monitor.is_empty() || !options.register.is_empty();
     let rules = [
         (part.dials() && options.address.is_some(), "-a says where to listen, and -c dials instead: use one of them"),
@@ -332,7 +364,17 @@ fn check(options: &Options) -> Result<(), Failure> {
             "--max-conns limits those who dial, and with -c nobody does: leave it out",
         ),
         (part.dials() && options.once, "-c has one connection and ends with it: leave out --once"),
-        (!part.dials() && !options.dialling.retry.is_zero(), "--retry is about dialling: it goes with -c"),
+        (
+            !part.dials() && !forwards && !options.dialling.retry.is_zero(),
+            "--retry is about dialling: it goes with -c or --forward",
+        ),
+        (forwards && (options.as_pin || options.connects), "--forward plays no part of its own: leave out --as and -c"),
+        (forwards && subscribes, "--forward says nothing of its own: leave out --monitor and --register"),
+        (
+            forwards && (!options.replies.is_empty() || options.stdin || options.silent || options.accepts.is_some()),
+            "--forward says nothing of its own: leave out --reply, --stdin, --no-auto and --accept-version",
+        ),
+        (options.canonical && !forwards, "--canonical rewrites what is passed on: it goes with --forward"),
         (options.as_pin && subscribes, "--as pin is who others subscribe to: leave out --monitor and --register"),
         (
             matches!(part, Part::Pin | Part::Attached) && options.accepts.is_some(),

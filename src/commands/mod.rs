@@ -4,6 +4,7 @@
 //! This is where what was typed becomes what is done; how a line is read and how bytes travel is known below.
 
 mod arguments;
+mod canonical;
 mod decode;
 mod dial;
 mod encode;
@@ -25,6 +26,7 @@ mod shared;
 mod source;
 mod stream;
 mod strings;
+mod tapping;
 mod traffic;
 
 use std::ffi::OsString;

@@ -24,8 +24,11 @@ pub mod address;
 pub mod chunk;
 pub mod connection;
 pub mod dialogue;
+pub mod forward;
+pub mod pump;
 pub mod queue;
 pub mod server;
+pub mod tap;
 pub mod wait;
 
 pub use std::net::{SocketAddr, TcpStream};

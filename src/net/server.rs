@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::connection::{self, Connection, FINISH_TIME, Left, Report};
+use super::forward::{self, Ear, Ears, Outcome};
 use super::wait::{self, Input, Output, Poll, Stop, Stopper, Wake, Woken};
 use crate::framing::{Frame, Framing};
 
@@ -182,6 +183,21 @@ impl Server {
             (None, Some(socket)) => socket.local_addr(),
             (None, None) => Err(io::ErrorKind::NotConnected.into()),
         }
+    }
+
+    /// Forwards whoever dials, instead of serving.
+    ///
+    /// # Errors
+    /// As for [`forward::run`]; a server that has dialled forwards nobody.
+    pub fn forward<P: Ear, R: Ear>(
+        self,
+        settings: forward::Settings,
+        ears: Ears<P, R>,
+        stop: &Stop,
+        output: &Output,
+    ) -> io::Result<Outcome<P, R>> {
+        let listener = self.listener.ok_or(io::ErrorKind::NotConnected)?;
+        forward::run(listener, settings, ears, stop, output)
     }
 
     /// Serves in a thread of its own until the handle that comes back is stopped.

@@ -266,6 +266,11 @@ impl Peer {
         self.reader.read_to_string(&mut text).map(|_| text)
     }
 
+    /// What is still to be read, some of which may have come already.
+    pub fn buffered(&mut self) -> &mut impl Read {
+        &mut self.reader
+    }
+
     pub fn half_close(&self) {
         self.socket.shutdown(std::net::Shutdown::Write).unwrap();
     }

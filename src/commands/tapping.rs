@@ -1,0 +1,208 @@
+//! `listen --forward`: in between two programs, printing and recording what they say (design.md, section 10).
+//!
+//! What it does to the two is `net`'s business, and the rule there is that nothing here can harm them.
+
+use std::sync::Arc;
+
+use super::canonical::Canonical;
+use super::dial::{MEDIA_PORT, Target};
+use super::listen::{CONNECTIONS_MAX, Options};
+use super::listener::{narrow, side, survive};
+use super::printing::{Printing, Speaker};
+use super::recorder::Recorder;
+use super::serving::{bind, catch_signals, deadline, outcome, printing, welcome};
+use super::traffic::Traffic;
+use crate::codec::{Parts, Reading};
+use crate::failure::{Exit, Failure, plain_words};
+use crate::framing::{Frame, RawMessage};
+use crate::net::SocketAddr;
+use crate::net::connection::Left;
+use crate::net::forward::{After, Ear, Ears, Notice, Settings};
+use crate::net::pump::{Heard, What};
+use crate::net::server::Ended;
+use crate::net::wait::Output;
+use crate::output::{Console, say};
+use crate::template::End;
+use crate::text::shown;
+
+/// Forwards until a signal comes, the goals are met, the time is up, or with `--once` the first pair has ended.
+///
+/// # Errors
+/// An address that cannot be bound, is no address, or is our own; a file or a stdout that cannot be written; a goal that
+/// was not met.
+pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
+    let console = options.manners.console();
+    let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
+    let printing = printing(options, &output, true)?;
+    let target = Target::resolve(Some(target), MEDIA_PORT)?;
+    let stop = catch_signals()?;
+    let (server, own) = bind(options)?;
+    refuse_own(own, &target)?;
+    let recorder = options.record.open(&format!("listening on {own}, forwarding to {}", target.address), own.port())?;
+    welcome(options, own, &console)?;
+    console.note(format_args!("forwarding to {}", target.address));
+    let recorder = recorder.map(|recorder| RecordingEar { recorder, console: options.manners.console() });
+    let printer = PrintingEar { printing, console, traffic: Traffic::new(options.verbose), parts: Parts::new() };
+    let settings = Settings {
+        framing: options.input.framing(),
+        connections_max: options.connections_max.unwrap_or(CONNECTIONS_MAX),
+        target: target.sockets().to_vec(),
+        retry: options.dialling.retry,
+        once: options.once,
+        until: deadline(options),
+        rewrite: options.canonical.then_some(|| Box::<Canonical>::default()),
+        notice,
+    };
+    let ears = Ears { printer, recorder };
+    let done = server.forward(settings, ears, &stop, &output);
+    let done = done.map_err(|error| Failure::io(format_args!("cannot forward to {}", target.address), &error))?;
+    let recorded = done.recorder.map_or(Exit::Done, |recorder| recorder.console.worst());
+    if let Ended::Stopped(Some(signal)) = done.ended {
+        return Ok(Exit::Signal(signal));
+    }
+    let Some(PrintingEar { printing, console, .. }) = done.printer else { return Ok(recorded) };
+    let exit = outcome(done.ended, Some(printing), None, &console, options.goals.time(None))?;
+    Ok(exit.worse(recorded))
+}
+
+/// Refuses to call ourselves: each call would lead to the next.
+fn refuse_own(own: SocketAddr, target: &Target) -> Result<(), Failure> {
+    let is_own = |there: &SocketAddr| {
+        there.port() == own.port()
+            && (there.ip() == own.ip() || (own.ip().is_unspecified() && there.ip().is_loopback()))
+    };
+    match target.sockets().iter().any(is_own) {
+        false => Ok(()),
+        true => Err(Failure::Usage(format!(
+            "--forward {} is where this listens itself, so each call would lead to the next; start the media \
+             controller on another port, such as 5052, and write --forward :5052, or listen elsewhere with -a",
+            target.address
+        ))),
+    }
+}
+
+fn notice(notice: Notice<'_>) {
+    say(&match notice {
+        Notice::TurnedAway(peer) => format!("{peer}: reset: too many connections; --max-conns allows more\n"),
+        Notice::Unreached(peer, error) => {
+            let why = plain_words(error);
+            format!("{peer}: reset, since the target was not reached: {why}; --retry 30s waits for it\n")
+        }
+        Notice::Waiting(peer, error) => {
+            format!("{peer}: waits for the target: {}; dialling again until it answers\n", plain_words(error))
+        }
+        Notice::GivenUp(error) => format!("a connection was given up: {}\n", plain_words(error)),
+    });
+}
+
+fn end_of(heard: &Heard) -> End {
+    if heard.by_dialler { End::Dialler } else { End::Acceptor }
+}
+
+/// Prints what both sides say.
+struct PrintingEar {
+    printing: Printing,
+    console: Console,
+    traffic: Traffic,
+    parts: Parts,
+}
+
+impl PrintingEar {
+    fn after(&self) -> After {
+        match (&self.printing.failure, self.printing.is_done()) {
+            (Some(_), _) => After::Deaf,
+            (None, true) => After::End,
+            (None, false) => After::GoOn,
+        }
+    }
+
+    fn message(&mut self, heard: &Heard, message: &RawMessage<'_>, seen: std::time::Instant) {
+        let from = end_of(heard);
+        match from {
+            End::Dialler => self.traffic.sent(message.line, message.payload.map(<[u8]>::len)),
+            End::Acceptor => self.traffic.came(message),
+        }
+        let read = self.parts.read_line(message.text(), &Reading::default());
+        if let Err(why) = &read {
+            let place = format_args!("{} {}: line {}", heard.peer, from.word(), message.number);
+            self.console.complain(Exit::No, place, why);
+        }
+        let speaker = Speaker { connection: heard.number, peer: &heard.peer, from };
+        self.printing.message(message, read.is_ok().then_some(&self.parts), speaker, seen);
+    }
+}
+
+impl Ear for PrintingEar {
+    fn heard(&mut self, heard: &Heard) -> After {
+        match &heard.what {
+            What::Frames(chunk) => chunk.each(|frame| match frame {
+                Frame::Message(message) => self.message(heard, message, chunk.seen),
+                Frame::Ignored { .. } => {}
+                Frame::Bad { number, fault } => {
+                    let place = format_args!("{} {}: line {number}", heard.peer, end_of(heard).word());
+                    self.console.complain(Exit::No, place, fault);
+                }
+            }),
+            What::Left(Some(Left::Closed(unfinished))) if !unfinished.is_empty() => {
+                let why =
+                    format_args!("the {} left in the middle of a line: {}", end_of(heard).word(), shown(unfinished));
+                self.console.complain(Exit::No, &heard.peer, why);
+            }
+            What::Left(Some(Left::Lost(error))) => {
+                let who = end_of(heard).word();
+                self.console.note(format_args!("{}: the {who} was lost: {}", heard.peer, plain_words(error)));
+            }
+            What::Left(_) => {}
+        }
+        self.after()
+    }
+
+    fn missed(&mut self, bytes: u64) {
+        let why = format_args!("{bytes} bytes were passed on and not printed: it is not read fast enough");
+        self.console.complain(Exit::No, "<stdout>", why);
+    }
+
+    fn pause(&mut self) -> After {
+        self.printing.flush();
+        self.after()
+    }
+}
+
+/// Records what both sides say.
+struct RecordingEar {
+    recorder: Recorder,
+    console: Console,
+}
+
+impl Ear for RecordingEar {
+    fn heard(&mut self, heard: &Heard) -> After {
+        let (number, from) = (narrow(heard.number), end_of(heard));
+        let RecordingEar { recorder, console } = self;
+        match &heard.what {
+            What::Frames(chunk) => {
+                chunk.each(|frame| survive(console, recorder.frame(chunk.seen, number, side(from), frame)));
+            }
+            What::Left(left) => {
+                let (how, unfinished) = match left {
+                    Some(Left::Closed(unfinished)) => (format!("closed by the {}", from.word()), unfinished.as_slice()),
+                    Some(Left::Lost(error)) => {
+                        (format!("lost by the {}: {}", from.word(), plain_words(error)), &[][..])
+                    }
+                    _ => (format!("closed by the tap, {}", from.word()), &[][..]),
+                };
+                survive(console, recorder.ended(number, &how, side(from), unfinished));
+            }
+        }
+        After::GoOn
+    }
+
+    fn missed(&mut self, bytes: u64) {
+        let why = format_args!("{bytes} bytes were passed on and not recorded: the disk is too slow");
+        self.console.complain(Exit::No, "--record", why);
+        survive(&mut self.console, self.recorder.comment(&format!("{bytes} bytes are missing here")));
+    }
+
+    fn pause(&mut self) -> After {
+        After::GoOn
+    }
+}

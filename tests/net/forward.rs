@@ -1,0 +1,331 @@
+//! `backbox listen --forward`: in between two programs, whom nothing that happens to the tap may harm.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+
+/// A tap in front of a target that the test plays.
+struct Tapped {
+    tap: Listening,
+    target: Port,
+}
+
+fn tapped(arguments: &[&str]) -> Tapped {
+    let target = port();
+    let tap = listen(&[&["--forward", &target.address], arguments].concat());
+    Tapped { tap, target }
+}
+
+impl Tapped {
+    fn pair(&self) -> (Peer, Peer) {
+        let dialler = dial(self.tap.address);
+        (dialler, self.target.accept())
+    }
+}
+
+#[test]
+fn every_byte_passes_and_each_half_close_too() {
+    let tapped = tapped(&["--once"]);
+    let (mut dialler, mut target) = tapped.pair();
+    let said = b"hello?version=1.1\r\n# odd\n\xff\xfe\0\nGET / HTTP/1.1\n\nf&bytes=4\na\nb\nx&bytes=zz9\nhalf";
+    dialler.say(said);
+    dialler.half_close();
+    let mut heard = Vec::new();
+    target.socket.read_to_end(&mut heard).unwrap();
+    assert_eq!(heard, said);
+    target.say(b"hello?version=1.1\ngoodbye\n");
+    target.half_close();
+    assert_eq!(dialler.rest().unwrap(), "hello?version=1.1\ngoodbye\n");
+    let ended = tapped.tap.running.finish();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for line in ["hello?version=1.1\r\n", "GET / HTTP/1.1\n", "f&bytes=4\na\nb\n", "goodbye\n"] {
+        assert!(ended.stdout.contains(line), "{line:?} in {}", ended.stdout);
+    }
+    assert!(ended.stderr.contains("is not UTF-8"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the dialler left in the middle of a line: half"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_cannot_be_framed_any_more_is_passed_on() {
+    let tapped = tapped(&[]);
+    let (mut dialler, mut target) = tapped.pair();
+    dialler.say(b"f&bytes=99999999999999\nand on\nit goes\n");
+    assert_eq!((target.line(), target.line()), ("f&bytes=99999999999999\n".into(), "and on\n".into()));
+}
+
+#[test]
+fn nothing_of_its_own_is_said_at_the_end_and_a_message_in_flight_is_finished() {
+    let tapped = tapped(&[]);
+    let (mut dialler, mut target) = tapped.pair();
+    dialler.say(b"f&bytes=6\nabc");
+    target.say(b"trigger?name=x\n");
+    assert_eq!(dialler.line(), "trigger?name=x\n");
+    assert_eq!(target.line(), "f&bytes=6\n");
+    let mut half = [0; 3];
+    target.buffered().read_exact(&mut half).unwrap();
+    tapped.tap.running.signal(Signal::TERM);
+    // The direction that has nothing in flight ends, which shows that the signal has come.
+    assert_eq!(dialler.rest().unwrap(), "");
+    dialler.say(b"defnot passed on\n");
+    assert_eq!(target.rest().unwrap(), "def");
+    assert_eq!(tapped.tap.running.finish().code, Some(143));
+}
+
+#[test]
+fn a_message_that_is_never_finished_is_reset_and_not_ended() {
+    let tapped = tapped(&[]);
+    let (mut dialler, mut target) = tapped.pair();
+    dialler.say(b"trigger?name=x\ntrigger?na");
+    assert_eq!(target.line(), "trigger?name=x\n");
+    let mut half = [0; 10];
+    target.buffered().read_exact(&mut half).unwrap();
+    tapped.tap.running.signal(Signal::INT);
+    assert_eq!(target.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(tapped.tap.running.finish().code, Some(130));
+}
+
+#[test]
+fn a_reader_that_goes_ends_the_printing_and_not_the_game() {
+    let target = port();
+    let file = directory().join("address");
+    let (tap, stdout) =
+        Running::unread(listen_command(&["--forward", &target.address, "--once"], &file).stdin(Stdio::null()));
+    let mut dialler = dial(announced(&file));
+    let mut target = target.accept();
+    dialler.say(b"a\n");
+    assert_eq!(target.line(), "a\n");
+    drop(stdout);
+    for _ in 0..200 {
+        dialler.say(b"b\n");
+        assert_eq!(target.line(), "b\n");
+        target.say(b"c\n");
+        assert_eq!(dialler.line(), "c\n");
+    }
+    drop((dialler, target));
+    assert_eq!(tap.finish().code, Some(0));
+}
+
+#[test]
+fn a_stdout_that_nobody_reads_slows_nobody() {
+    let target = port();
+    let file = directory().join("address");
+    let (tap, stdout) = Running::unread(listen_command(&["--forward", &target.address], &file).stdin(Stdio::null()));
+    let mut dialler = dial(announced(&file));
+    let mut target = target.accept();
+    let lines = "trigger?name=0123456789\n".repeat(10_000);
+    let writer = thread::spawn(move || {
+        // Ten times what the pipe and the sockets hold.
+        for _ in 0..10 {
+            dialler.say(lines.as_bytes());
+        }
+        dialler
+    });
+    for _ in 0..100_000 {
+        assert_eq!(target.line(), "trigger?name=0123456789\n");
+    }
+    drop(writer.join().unwrap());
+    tap.signal(Signal::INT);
+    assert_eq!(tap.finish().code, Some(130));
+    drop(stdout);
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_and_not_the_game() {
+    let tapped = tapped(&["--record", "/dev/full", "--once"]);
+    let (mut dialler, mut target) = tapped.pair();
+    for _ in 0..100 {
+        dialler.say(b"a\n");
+        assert_eq!(target.line(), "a\n");
+    }
+    drop((dialler, target));
+    let ended = tapped.tap.running.finish();
+    assert_eq!(ended.code, Some(3));
+    assert_eq!(ended.stderr.matches("cannot go on recording").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn no_answer_is_recorded_before_its_question() {
+    const EXCHANGES: usize = 2000;
+    let file = directory().join("game.bcp");
+    let tapped = tapped(&["--once", "--record", file.to_str().unwrap()]);
+    let (mut dialler, mut target) = tapped.pair();
+    let answering = thread::spawn(move || {
+        for _ in 0..EXCHANGES {
+            let question = target.line();
+            target.say(question.replace('q', "a").as_bytes());
+        }
+    });
+    for number in 0..EXCHANGES {
+        dialler.say(format!("q?n={number}\n").as_bytes());
+        assert_eq!(dialler.line(), format!("a?n={number}\n"));
+    }
+    answering.join().unwrap();
+    drop(dialler);
+    let ended = tapped.tap.running.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let text = fs::read_to_string(&file).unwrap();
+    let mut lines = text.lines().filter(|line| line.starts_with("q?") || line.starts_with("#<"));
+    for number in 0..EXCHANGES {
+        assert_eq!(lines.next().unwrap(), format!("q?n={number}"));
+        assert_eq!(lines.next().unwrap(), format!("#<a?n={number}"));
+    }
+    assert_eq!(ended.stdout.lines().count(), 2 * EXCHANGES);
+}
+
+#[test]
+fn pairs_are_told_apart() {
+    let file = directory().join("game.bcp");
+    let style = "{@conn} {@from} {@command}";
+    let tapped = tapped(&["-F", style, "-n", "4", "--record", file.to_str().unwrap()]);
+    let (mut one, mut first) = tapped.pair();
+    let (mut two, mut second) = tapped.pair();
+    for (says, hears, text) in [(&mut one, &mut first, "a\n"), (&mut two, &mut second, "b\n")] {
+        says.say(text.as_bytes());
+        assert_eq!(hears.line(), text);
+        hears.say(b"c\n");
+        assert_eq!(says.line(), "c\n");
+    }
+    let ended = tapped.tap.running.finish();
+    assert_eq!(ended.stdout, "1 dialler a\n1 acceptor c\n2 dialler b\n2 acceptor c\n", "{}", ended.stderr);
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| line.len() <= 3).collect();
+    assert_eq!(lines, ["a", "#<c", "b", "#<c"], "{text}");
+}
+
+#[test]
+fn a_target_that_refuses_has_the_dialler_reset_and_that_is_said() {
+    let nobody = port().close();
+    let tap = listen(&["--forward", &nobody]);
+    let mut dialler = dial(tap.address);
+    // It may be reset before this is written.
+    let _ = dialler.socket.write_all(b"hello\n");
+    assert_eq!(dialler.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
+    tap.running.signal(Signal::INT);
+    let ended = tap.running.finish();
+    assert!(ended.stderr.contains("reset, since the target was not reached: connection refused"), "{}", ended.stderr);
+}
+
+#[test]
+fn retry_holds_the_dialler_until_the_target_is_there() {
+    let later = port().close();
+    let tap = listen(&["--forward", &later, "--retry", "20s"]);
+    let mut dialler = dial(tap.address);
+    dialler.say(b"hello\n");
+    let waiting = Instant::now();
+    while !tap.running.has_said("waits for the target") {
+        assert!(waiting.elapsed() < PATIENCE, "it does not dial again");
+        thread::sleep(Duration::from_millis(2));
+    }
+    let target = Port::at(&later);
+    assert_eq!(target.accept().line(), "hello\n");
+}
+
+#[test]
+fn a_reset_reaches_the_other_side() {
+    let tapped = tapped(&[]);
+    let (mut dialler, mut target) = tapped.pair();
+    dialler.say(b"trigger?na");
+    target.say(b"x\n");
+    assert_eq!(dialler.line(), "x\n");
+    dialler.reset();
+    assert_eq!(target.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn forwarding_to_itself_is_usage_with_a_recipe() {
+    let free = port().close();
+    let ended = run(&["listen", "-a", &free, "--forward", &free]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("write --forward :5052, or listen elsewhere with -a"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_tap_says_nothing_of_its_own_so_much_is_refused() {
+    for flags in [
+        &["--as", "pin"][..],
+        &["-c", ":1"],
+        &["--monitor", "modes"],
+        &["--register", "x"],
+        &["--reply", "a => b"],
+        &["--stdin"],
+        &["--no-auto"],
+        &["--accept-version", "2"],
+    ] {
+        let ended = run(&[&["listen", "--forward", ":1"], flags].concat());
+        assert_eq!(ended.code, Some(2), "{flags:?}");
+        assert!(ended.stderr.contains("--forward "), "{}", ended.stderr);
+    }
+    let alone = run(&["listen", "--canonical"]);
+    assert_eq!(alone.code, Some(2));
+    assert!(alone.stderr.contains("it goes with --forward"), "{}", alone.stderr);
+}
+
+/// A media controller that splits at every mark that it knows, unescaping nothing before or after but `%XX`.
+fn split_at_every_mark(line: &str) -> Vec<String> {
+    line.split(['?', '&', '=', '#', '+', ';']).map(unescaped).collect()
+}
+
+/// One that unescapes a line before it looks for its parts.
+fn unescape_first(line: &str) -> Vec<String> {
+    let line = unescaped(line);
+    let (command, query) = line.split_once('?').unwrap_or((&line, ""));
+    let pairs = query.split('&').flat_map(|pair| pair.splitn(2, '=').map(str::to_owned).collect::<Vec<_>>());
+    [command.to_owned()].into_iter().chain(pairs).collect()
+}
+
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        match (first, hex) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+/// What is meant: the value of `json=` read as JSON, or the plain value.
+fn meant(pieces: &[String]) -> serde_json::Value {
+    assert_eq!(pieces[0], "trigger");
+    assert_eq!(pieces.len(), 3, "{pieces:?}");
+    match pieces[1].as_str() {
+        "json" => serde_json::from_str(&pieces[2]).unwrap(),
+        name => serde_json::json!({ name: pieces[2] }),
+    }
+}
+
+#[test]
+fn canonical_cures_decoders_that_break_at_marks() {
+    let tapped = tapped(&["--canonical"]);
+    let (mut dialler, mut target) = tapped.pair();
+    for (said, expected) in [
+        ("trigger?name=HIGH%20SCORE%20%232\n", serde_json::json!({"name": "HIGH SCORE #2"})),
+        ("trigger?name=Brooks%20%26%20Dunn\n", serde_json::json!({"name": "Brooks & Dunn"})),
+        (
+            "trigger?json={\"name\": [\"Ball search enabled?\"]}\n",
+            serde_json::json!({"name": ["Ball search enabled?"]}),
+        ),
+    ] {
+        dialler.say(said.as_bytes());
+        let line = target.line();
+        let line = line.trim_end();
+        assert_eq!(meant(&split_at_every_mark(line)), expected, "{line}");
+        assert_eq!(meant(&unescape_first(line)), expected, "{line}");
+    }
+    target.say(b"trigger?name=Brooks%20%26%20Dunn\n");
+    assert_eq!(dialler.line(), "trigger?name=Brooks%20%26%20Dunn\n", "what the target says is left alone");
+}
