@@ -6,6 +6,7 @@ use super::error::{Malformed, Reason};
 use super::json::{JsonError, Scanner};
 use super::line::no_object;
 use super::parts::{Kind, Parts, Reading, Repeats, Spelled};
+use super::spell::plain_bytes;
 use crate::text::trim;
 
 /// What was seen of a message so far; each may be there once.
@@ -60,8 +61,12 @@ impl Parts {
         reading: &Reading,
         payload_bytes_max: usize,
     ) -> Result<Option<Vec<u8>>, Malformed> {
-        if std::str::from_utf8(line).is_err() {
+        // Nearly every line is ASCII, which is seen faster than that it is UTF-8.
+        if !line.is_ascii() && std::str::from_utf8(line).is_err() {
             return Err(Malformed::message(line, Reason::NotUtf8));
+        }
+        if self.read_usual(line, reading) {
+            return self.settle_repeats(Repeats::Refused).map(|()| None);
         }
         let mut seen = Seen::default();
         let mut scanner = Scanner::new(line, reading.nan, std::mem::take(&mut self.room));
@@ -83,6 +88,19 @@ impl Parts {
         }
         self.settle_repeats(Repeats::Refused)?;
         Ok(seen.payload)
+    }
+
+    /// Reads what nearly every line is: a command that needs no care, the parameters, and nothing else. Whether it was
+    /// that; anything else, a fault too, is for the reader that knows all keys and says what is wrong.
+    fn read_usual(&mut self, line: &[u8], reading: &Reading) -> bool {
+        let Some((command, params)) = split_usual(line) else { return false };
+        self.set_command(command, reading.keep_case);
+        let mut scanner = Scanner::new(params, reading.nan, std::mem::take(&mut self.room));
+        scanner.skip_space();
+        let read = scanner.rest().starts_with(b"{") && self.scan_object(&mut scanner, reading.keep_case).is_ok();
+        let rest = scanner.rest();
+        self.room = scanner.into_room();
+        read && rest == b"}"
     }
 
     fn read_key(
@@ -127,6 +145,21 @@ impl Parts {
         };
         if again { Err(Malformed::message(before, Reason::KeyTwice)) } else { Ok(()) }
     }
+}
+
+/// The command of a usual line, and its text from the parameters on.
+fn split_usual(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let value = behind(behind(behind(line, b"{")?, b"\"command\":")?, b"\"")?;
+    let (command, rest) = value.split_at_checked(plain_bytes(value))?;
+    let params = behind(behind(rest.strip_prefix(b"\"")?, b",")?, b"\"params\":")?;
+    let command = trim(command);
+    (!command.is_empty()).then_some((command, params))
+}
+
+/// What stands behind a token, and behind the blanks before it, that a text begins with.
+fn behind<'t>(text: &'t [u8], token: &[u8]) -> Option<&'t [u8]> {
+    let blanks = text.iter().take_while(|&&b| b == b' ').count();
+    text.get(blanks..)?.strip_prefix(token)
 }
 
 /// What a string means; `None` for another value.
