@@ -2,8 +2,9 @@
 
 use super::error::{Malformed, Reason};
 use super::escape::{escape, is_unreserved};
-use super::parts::{Kind, Parts, Spelled};
+use super::parts::Parts;
 use super::spell::{STEP, marks, push_unit, push_units};
+use super::spelled::{Kind, Spelled};
 
 /// The seed's options for the JSON form; the default is the form that every decoder tried survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +65,8 @@ pub fn write_line(
 
 /// Appends the plain form of the parameters, as long as every peer's decoder reads it alike; whether all are written.
 fn push_query(parts: &Parts, out: &mut Vec<u8>) -> bool {
-    // Most messages in the JSON form have a list or an object, which is seen without looking into a string.
-    if parts.params().any(|param| matches!(param.value.0, [b'[' | b'{', ..])) {
+    // Most messages in the JSON form end in a list or an object, which is seen without going through what is before it.
+    if matches!(parts.object(), [.., b']' | b'}', b'}']) {
         return false;
     }
     let mut separator = b'?';
@@ -126,6 +127,7 @@ fn begins_with_type(text: &[u8]) -> bool {
 /// Appends a value of the plain form, behind its prefix; whether every peer's decoder reads it alike.
 fn push_plain(value: Spelled<'_>, out: &mut Vec<u8>) -> bool {
     match value.0 {
+        [b'[' | b'{', ..] => return false,
         // JSON's own escapes hold nothing that splits, so the spelling is looked at as it stands.
         [b'"', inside @ .., b'"'] => match dangers(inside) {
             0 => out.extend_from_slice(inside),

@@ -92,7 +92,7 @@ impl Room {
     }
 
     /// What was written.
-    fn written(&self, bytes: usize) -> &[u8] {
+    pub fn written(&self, bytes: usize) -> &[u8] {
         self.0.get(..bytes).unwrap_or_default()
     }
 }
@@ -115,6 +115,11 @@ impl<'t> Scanner<'t> {
     /// The room, for the next scanner.
     pub fn into_room(self) -> Room {
         self.room
+    }
+
+    /// What was written last.
+    pub fn written(&self, bytes: usize) -> &[u8] {
+        self.room.written(bytes)
     }
 
     /// What is left to read.

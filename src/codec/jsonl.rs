@@ -5,8 +5,9 @@ use base64::Engine as _;
 use super::error::{Malformed, Reason};
 use super::json::{JsonError, Scanner};
 use super::line::no_object;
-use super::parts::{Kind, Parts, Reading, Repeats, Spelled};
+use super::parts::{Parts, Reading, Repeats};
 use super::spell::plain_bytes;
+use super::spelled::{Kind, Spelled};
 use crate::text::trim;
 
 /// What was seen of a message so far; each may be there once.
@@ -69,21 +70,20 @@ impl Parts {
             return self.settle_repeats(Repeats::Refused).map(|()| None);
         }
         let mut seen = Seen::default();
-        let mut scanner = Scanner::new(line, reading.nan, std::mem::take(&mut self.room));
+        let mut scanner = self.scanner(line, reading.nan);
         scanner.skip_space();
         if !scanner.rest().starts_with(b"{") {
             return Err(Malformed::message(line, no_object(&mut scanner)));
         }
-        self.begin(b"");
-        self.object.push(b'}');
+        self.begin_empty();
         let mut more = scanner.open_object()?;
         while more {
             self.read_key(&mut scanner, &mut seen, reading, payload_bytes_max)?;
             more = scanner.next_member()?;
         }
         scanner.end()?;
-        self.room = scanner.into_room();
-        if self.command.is_empty() {
+        self.take_back(scanner);
+        if self.spelled_command().is_empty() {
             return Err(Malformed::message(line, Reason::MissingCommand));
         }
         self.settle_repeats(Repeats::Refused)?;
@@ -95,11 +95,11 @@ impl Parts {
     fn read_usual(&mut self, line: &[u8], reading: &Reading) -> bool {
         let Some((command, params)) = split_usual(line) else { return false };
         self.set_command(command, reading.keep_case);
-        let mut scanner = Scanner::new(params, reading.nan, std::mem::take(&mut self.room));
+        let mut scanner = self.scanner(params, reading.nan);
         scanner.skip_space();
         let read = scanner.rest().starts_with(b"{") && self.scan_object(&mut scanner, reading.keep_case).is_ok();
         let rest = scanner.rest();
-        self.room = scanner.into_room();
+        self.take_back(scanner);
         read && rest == b"}"
     }
 
@@ -126,6 +126,7 @@ impl Parts {
             Key::Params if before.starts_with(b"{") => {
                 // The parameters' object is the first of the levels that may nest (section 1).
                 self.scan_object(scanner, reading.keep_case)?;
+                self.keep_object(scanner);
                 std::mem::replace(&mut seen.params, true)
             }
             Key::Params => {

@@ -48,7 +48,7 @@ fn the_same_parts_serve_message_after_message() {
         let _ = parts.read_line(line.as_bytes(), &Reading::default());
     }
     assert_eq!((parts.spelled_command(), parts.object()), (&b"c"[..], &b"{}"[..]));
-    assert_eq!(parts.params().len(), 0);
+    assert_eq!(parts.params().count(), 0);
 }
 
 #[test]

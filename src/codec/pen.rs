@@ -7,8 +7,9 @@
 
 use super::json::JsonFault;
 use super::number::json_number;
-use super::parts::{Spelled, push_name};
+use super::parts::push_name;
 use super::spell::{STEP, is_special, marks, plain_bytes, push_char, spell_unit};
+use super::spelled::Spelled;
 use crate::limits::JSON_LEVELS_MAX;
 use crate::text::trim;
 
@@ -61,6 +62,7 @@ impl<'t> Pen<'t, '_> {
                 Some(b'"') => self.string().map(|_| false)?,
                 Some(bracket @ (b'{' | b'[')) => self.open(*bracket == b'{', &mut open)?,
                 Some(b'0'..=b'9') if self.short_integer()? => false,
+                Some(b'n') => self.word(b"null").map(|()| false)?,
                 _ => self.give(|pen| pen.rare_value()).map(|()| false)?,
             };
             if !opened && !self.close(&mut open)? {
@@ -269,6 +271,7 @@ fn padded(rest: &[u8]) -> [u8; STEP] {
 
 /// What is rare, or long enough to be worth a call.
 impl<'t> Pen<'t, '_> {
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> Stroke<()> {
         let end = self.written + bytes.len();
         let Some(room) = self.room.get_mut(self.written..end) else { return Err(Stop::Full) };
@@ -288,7 +291,6 @@ impl<'t> Pen<'t, '_> {
             Some(b'0'..=b'9' | b'-') => self.number()?,
             Some(b't') => self.word(b"true")?,
             Some(b'f') => self.word(b"false")?,
-            Some(b'n') => self.word(b"null")?,
             Some(b'N') => self.not_finite(b"NaN")?,
             Some(b'I') => self.not_finite(b"Infinity")?,
             _ => self.fail(JsonFault::Value)?,
@@ -315,6 +317,7 @@ impl<'t> Pen<'t, '_> {
         self.word(word)
     }
 
+    #[inline(always)]
     fn word(&mut self, word: &[u8]) -> Stroke<()> {
         let Some(rest) = self.rest.strip_prefix(word) else { return self.fail(JsonFault::Value) };
         self.rest = rest;
