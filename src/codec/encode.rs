@@ -176,6 +176,10 @@ fn push_string<'s>(spelled: &'s [u8], form: &Form, out: &mut Vec<u8>) -> &'s [u8
         rest = push_harmless(rest, out);
         match rest {
             [] => return rest,
+            [b'"', separator @ (b',' | b':'), behind @ ..] if !form.compact => {
+                out.extend_from_slice(&[b'"', *separator, b' ']);
+                return behind;
+            }
             [b'"', behind @ ..] => {
                 out.push(b'"');
                 return behind;
@@ -218,8 +222,8 @@ fn push_harmless<'s>(inside: &'s [u8], out: &mut Vec<u8>) -> &'s [u8] {
     rest.get(harmless..).unwrap_or_default()
 }
 
-/// Whether a byte of a spelled string ends it, begins an escape, or puts some decoder at risk: `% & = ? + # ;`, or beyond
-/// ASCII. No `||`: a step's bytes are then judged all at once.
+/// Whether a byte of a spelled string ends it, begins an escape, or puts some decoder at risk: `% & = ? + # ;`, or
+/// beyond ASCII. No `||`: a step's bytes are then judged all at once.
 const fn is_risky(byte: u8) -> bool {
     (byte == b'"')
         | (byte == b'\\')
@@ -273,6 +277,40 @@ mod tests {
             Form { compact: true, ensure_ascii: false, ..Form::default() },
             r#"t?json={"é":"é\u0085\n","b":[]}"#,
         );
+    }
+
+    #[test]
+    fn each_risky_character_is_found_wherever_it_stands_in_a_step() {
+        for risky in ["\\\"", "\\\\", "#", "%", "&", "+", ";", "=", "?", "é", "😀"] {
+            for before in 0..2 * STEP {
+                let (before, behind) = ("x".repeat(before), "y".repeat(STEP));
+                let escaped = match risky {
+                    "\\\"" | "\\\\" => risky.to_string(),
+                    _ => risky.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
+                };
+                for behind in [behind.as_str(), ""] {
+                    check(
+                        &format!(r#"{{"command":"t","params":{{"a":["{before}{risky}{behind}"],"b":1}}}}"#),
+                        Form::default(),
+                        &format!(r#"t?json={{"a": ["{before}{escaped}{behind}"], "b": 1}}"#),
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_or_an_object_asks_for_the_json_form_wherever_it_stands() {
+        for (params, expected) in [
+            (r#"{"a":[],"b":1}"#, r#"t?json={"a": [], "b": 1}"#),
+            (r#"{"a":"]","b":"}"}"#, "t?a=%5D&b=%7D"),
+            (r#"{"a":1,"b":{}}"#, r#"t?json={"a": 1, "b": {}}"#),
+            (r#"{"a":"x","Json":1}"#, r#"t?json={"a": "x", "json": 1}"#),
+            (r#"{"a":"x","b":"Int:1"}"#, r#"t?json={"a": "x", "b": "Int:1"}"#),
+            ("{}", "t"),
+        ] {
+            check(&format!(r#"{{"command":"t","params":{params}}}"#), Form::default(), expected);
+        }
     }
 
     #[test]

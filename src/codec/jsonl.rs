@@ -187,3 +187,39 @@ impl From<JsonError> for Malformed {
         Malformed { parameter: None, text: String::new(), reason: Reason::Json(error) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_line_and_the_same_with_care_are_one_message() {
+        let usual = [
+            (r#"{"command":"Trigger ","params":{"A":1}}"#, r#" {"params":{"A":1},"command":"Trigger "}"#),
+            (r#"{"command": "t", "params": {}}"#, r#"{"command":"t"}"#),
+            (r#"{"command":"t","params":{"b":[1]}}"#, r#"{"command":"\u0074","params":{"b":[1]},"meta":{}}"#),
+        ];
+        for (usual, other) in usual {
+            let (mut one, mut two) = (Parts::new(), Parts::new());
+            assert!(one.read_usual(usual.as_bytes(), &Reading::default()), "{usual}");
+            assert!(!two.read_usual(other.as_bytes(), &Reading::default()), "{other}");
+            assert_eq!(one.read_json(usual.as_bytes(), &Reading::default(), 0), Ok(None));
+            assert_eq!(two.read_json(other.as_bytes(), &Reading::default(), 0), Ok(None));
+            assert_eq!((one.command(), one.object()), (two.command(), two.object()), "{usual} {other}");
+        }
+    }
+
+    #[test]
+    fn what_only_begins_like_a_usual_line_is_read_with_care() {
+        for (line, expected) in [
+            (r#"{"command":" ","params":{}}"#, Reason::MissingCommand),
+            (r#"{"command":"t","params":[]}"#, Reason::NotAnObject),
+            (r#"{"command":"t","params":{},"params":{}}"#, Reason::KeyTwice),
+            (r#"{"command":"t","params":{},"more":1}"#, Reason::UnknownKey),
+            (r#"{"command":"t","params":{"a":1,"A":2}}"#, Reason::Twice),
+        ] {
+            let found = Parts::new().read_json(line.as_bytes(), &Reading::default(), 0).map_err(|error| error.reason);
+            assert_eq!(found, Err(expected), "{line}");
+        }
+    }
+}
