@@ -98,7 +98,10 @@ fn run(settings: &Settings) -> Result<(), String> {
     }
     many_names(&scratch, settings, &mut table)?;
     if mpf.is_none() {
-        println!("\nMPF is not installed, so nothing was compared with it; tests/peers/venv.sh installs it into .venv");
+        println!(
+            "\nMPF is not installed, so nothing was compared with it; tests/peers/venv.sh installs it into .venv,"
+        );
+        println!("and BACKBOX_MPF_PYTHON names another Python that has it");
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ impl Table {
 }
 
 fn print_row(what: &str, middle: &str, spread: &str, bound: &str, verdict: &str, beside: &str) {
-    let row = format!("{what:<58} {middle:>7} {spread:>15}  {bound:<8} {verdict:<6} {beside}");
+    let row = format!("{what:<66} {middle:>7} {spread:>15}  {bound:<8} {verdict:<6} {beside}");
     println!("{}", row.trim_end());
 }
 
