@@ -191,7 +191,7 @@ pub const COMMAND: Command<Options> = Command {
                 text: "Takes a free port, writes it to a file, and ends when the first peer closes.",
             },
         ],
-        see_also: &[("backbox", 1), ("backbox-send", 1), ("bcp", 7)],
+        see_also: &[("backbox", 1), ("backbox-send", 1), ("backbox-session", 5), ("bcp", 7)],
     },
     groups: &[
         Group {
@@ -261,7 +261,7 @@ pub const COMMAND: Command<Options> = Command {
                 })
                 .more("64 unless given. One more is told `error?message=too%20many%20connections` and closed."),
                 Flag::switch("once", "end when the first connection closes", |o: &mut Options| o.once = true),
-                Flag::value("accept-version", "PATTERN", "versions to accept", |o: &mut Options, value| {
+                Flag::value("accept-version", "V", "versions to accept", |o: &mut Options, value| {
                     let pattern = text(value)?;
                     let accepted = Pattern::parse(&format!("hello?version={pattern}"), false);
                     o.accepts = Some(accepted.map_err(|error| error.to_string())?);

@@ -196,7 +196,7 @@ impl Listener {
                 survive(&mut self.console, recorded);
             }
             Said::Overrun => {
-                let why = format_args!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
+                let why = format!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
                 self.console.complain(Exit::No, &talk.peer, why);
             }
             Said::Ending => {}
@@ -241,7 +241,7 @@ impl Listener {
                     survive(&mut self.console, recorded);
                 }
                 Said::Overrun => {
-                    let why = format_args!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
+                    let why = format!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
                     self.console.complain(Exit::No, &talk.peer, why);
                 }
                 Said::Ending => {}
@@ -334,7 +334,7 @@ fn reply(
     *count = count.saturating_add(1);
     if *count > REPLIES_MAX {
         let text = shown(reply.text.as_bytes());
-        let why = format_args!(
+        let why = format!(
             "--reply {text}: given {REPLIES_MAX} times in a second and stopped: two programs answer each other"
         );
         console.complain(Exit::No, &talk.peer, why);
@@ -407,7 +407,7 @@ impl Host for Listener {
         let peer = connection.peer;
         match left {
             Left::Closed(unfinished) if !unfinished.is_empty() => {
-                let why = format_args!("it left in the middle of a line: {}", shown(unfinished));
+                let why = format!("it left in the middle of a line: {}", shown(unfinished));
                 self.console.complain(Exit::No, peer, why);
             }
             Left::Closed(_) | Left::Broken(_) => {}

@@ -124,7 +124,7 @@ impl PrintingEar {
         }
         let read = self.parts.read_line(message.text(), &Reading::default());
         if let Err(why) = &read {
-            let place = format_args!("{} {}: line {}", heard.peer, from.word(), message.number);
+            let place = format!("{} {}: line {}", heard.peer, from.word(), message.number);
             self.console.complain(Exit::No, place, why);
         }
         let speaker = Speaker { connection: heard.number, peer: &heard.peer, from };
@@ -139,7 +139,7 @@ impl Ear for PrintingEar {
                 Frame::Message(message) => self.message(heard, message, chunk.seen),
                 Frame::Ignored { .. } => {}
                 Frame::Bad { number, fault } => {
-                    let place = format_args!("{} {}: line {number}", heard.peer, end_of(heard).word());
+                    let place = format!("{} {}: line {number}", heard.peer, end_of(heard).word());
                     self.console.complain(Exit::No, place, fault);
                 }
             }),
@@ -158,7 +158,7 @@ impl Ear for PrintingEar {
     }
 
     fn missed(&mut self, bytes: u64) {
-        let why = format_args!("{bytes} bytes were passed on and not printed: it is not read fast enough");
+        let why = format!("{bytes} bytes were passed on and not printed: it is not read fast enough");
         self.console.complain(Exit::No, "<stdout>", why);
     }
 
@@ -197,7 +197,7 @@ impl Ear for RecordingEar {
     }
 
     fn missed(&mut self, bytes: u64) {
-        let why = format_args!("{bytes} bytes were passed on and not recorded: the disk is too slow");
+        let why = format!("{bytes} bytes were passed on and not recorded: the disk is too slow");
         self.console.complain(Exit::No, "--record", why);
         survive(&mut self.console, self.recorder.comment(&format!("{bytes} bytes are missing here")));
     }
