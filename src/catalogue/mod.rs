@@ -118,6 +118,25 @@ pub fn knows(command: &str) -> bool {
     find(command).is_some()
 }
 
+/// The commands of which one answers a command; `subcommand` is that of `service`, whose answer is named after it.
+/// Empty when none does, or none that is always the same.
+///
+/// ```
+/// assert_eq!(backbox::catalogue::answers("service", Some("list_coils")), ["list_coils"]);
+/// assert!(backbox::catalogue::answers("trigger", None).is_empty());
+/// ```
+pub fn answers(command: &str, subcommand: Option<&str>) -> Vec<&'static str> {
+    const NAMED_ALIKE: [&str; 4] = ["list_", "coil_", "show_", "light_"];
+    match (command, subcommand) {
+        ("service", Some("stop")) => vec!["service_stop"],
+        ("service", Some(subcommand)) if NAMED_ALIKE.iter().any(|start| subcommand.starts_with(start)) => {
+            COMMANDS.iter().map(|entry| entry.name).filter(|name| *name == subcommand).collect()
+        }
+        ("service", _) => Vec::new(),
+        (command, _) => find(command).map(|entry| entry.answers.to_vec()).unwrap_or_default(),
+    }
+}
+
 /// The categories that `monitor_start` knows.
 pub const CATEGORIES: &[&str] = &[
     "events",

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::dial::{MEDIA_PORT, Target};
-use super::ending::verdict;
+use super::ending::{Wanted, verdict};
 use super::media::{MediaController, settings, subscriptions};
 use super::player::{Player, Speed};
 use super::recording::{Recording, Survey, count};
@@ -145,7 +145,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     peer.end();
     match failure {
         Some(failure) => Err(failure),
-        None => verdict(ended, complete, &address, &mut console),
+        None => verdict(ended, Wanted { complete, ..Wanted::default() }, &address, &mut console),
     }
 }
 
@@ -215,6 +215,7 @@ fn summary(player: &Player<'_>, survey: &Survey, peer: &Peer, took: Duration, re
         Reason::Stopped(_) => "stopped by a signal",
         Reason::Done | Reason::Closed => "it closed before the end",
         Reason::Lost(_) => "the connection was lost",
+        Reason::TimeUp => "the time was up",
         Reason::Broken(_) => "it broke the framing",
         Reason::Output(_) => "nobody reads the output any more",
         Reason::Poll(_) => "the system's poll failed",

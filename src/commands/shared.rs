@@ -81,7 +81,11 @@ impl Selection {
     }
 }
 
-fn patterns(flag: &str, texts: &[String], keep_case: bool) -> Result<Vec<Pattern>, Failure> {
+/// Reads the patterns of one flag.
+///
+/// # Errors
+/// [`Failure::Usage`] that shows the flag and the pattern.
+pub fn patterns(flag: &str, texts: &[String], keep_case: bool) -> Result<Vec<Pattern>, Failure> {
     let complaint =
         |error: Malformed| Failure::Usage(format!("{flag}: {error}; a pattern is written COMMAND?NAME=TEXT"));
     texts.iter().map(|text| Pattern::parse(text, keep_case).map_err(complaint)).collect()

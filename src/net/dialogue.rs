@@ -55,6 +55,12 @@ pub trait Script {
         false
     }
 
+    /// How long the dialogue may take from the first byte that is written, or from when nothing is left to be said; it
+    /// then ends with [`Reason::TimeUp`]. `None` is for ever.
+    fn time_limit(&self) -> Option<Duration> {
+        None
+    }
+
     /// What stdin brought; empty at its end.
     fn input(&mut self, _bytes: io::Result<&[u8]>) {}
 }
@@ -66,6 +72,8 @@ pub enum Reason {
     Done,
     /// The stop came, with this signal if it was one.
     Stopped(Option<u8>),
+    /// The script's [time limit](Script::time_limit) passed before it was done.
+    TimeUp,
     /// The peer closed before the script was done.
     Closed,
     /// The connection was lost.
@@ -117,7 +125,11 @@ struct Dialogue<'a> {
     written: usize,
     phase: Phase,
     ended: Ended,
+    /// When the time limit begins to count.
+    began: Option<Instant>,
     stopped: bool,
+    /// After a stop, or when the time is up: nothing is waited for without an end any more.
+    hurried: bool,
     peer_closed: bool,
     output_failed: bool,
 }
@@ -142,13 +154,18 @@ pub fn converse(
         written: 0,
         phase: Phase::Talking,
         ended: Ended { reason: Reason::Done, unsent: 0, noticed: false, unfinished: Vec::new() },
+        began: None,
         stopped: false,
+        hurried: false,
         peer_closed: false,
         output_failed: false,
     };
     let mut scratch = vec![0; READ_BYTES];
     while !dialogue.is_over() {
+        dialogue.watch_the_time(script);
         let wake = dialogue.advance(script);
+        let deadline = dialogue.deadline(script).filter(|_| !dialogue.hurried);
+        let wake = wake.into_iter().chain(deadline).min();
         if let Err(error) = dialogue.wait(script, wake, &mut scratch) {
             dialogue.end(Reason::Poll(error));
             break;
@@ -167,18 +184,51 @@ impl Dialogue<'_> {
         self.printed.get(self.written..).unwrap_or_default()
     }
 
+    fn deadline(&self, script: &dyn Script) -> Option<Instant> {
+        // A time beyond the clock's end is for ever.
+        self.began.zip(script.time_limit()).and_then(|(began, limit)| began.checked_add(limit))
+    }
+
+    /// Leaves, or stops waiting for whatever leaving waits for, when the time is up.
+    fn watch_the_time(&mut self, script: &mut dyn Script) {
+        let now = Instant::now();
+        if self.hurried || self.deadline(script).is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        self.hurried = true;
+        match self.phase {
+            Phase::Talking => {
+                self.ended.unsent += self.outbox.keep_only_started();
+                self.leave(Reason::TimeUp, script);
+                self.phase = Phase::Finishing(Some(now + FINISH_TIME));
+            }
+            Phase::Finishing(_) => self.phase = Phase::Finishing(Some(now + FINISH_TIME)),
+            Phase::Draining(_) => {}
+            Phase::Closed(_) => self.phase = Phase::Closed(Some(now + OUTPUT_TIME)),
+        }
+    }
+
     /// Lets the script speak, writes what it said and moves through the phases of leaving; when to look again.
     fn advance(&mut self, script: &mut dyn Script) -> Option<Instant> {
         loop {
-            self.write_to_peer();
+            self.write_to_peer(script);
             let now = Instant::now();
             match self.phase {
                 Phase::Talking if !self.outbox.is_empty() => return None,
                 Phase::Talking => match script.next(now, &mut self.outbox) {
-                    Step::Write => {}
+                    // However much it has to say: a stop and what the peer says are looked at between its writes.
+                    Step::Write => {
+                        self.write_to_peer(script);
+                        return self.outbox.is_empty().then_some(now);
+                    }
                     Step::WaitUntil(time) if time <= now => {}
                     Step::WaitUntil(time) => return Some(time),
-                    Step::ReadOn => return None,
+                    Step::ReadOn => {
+                        if !script.wants_input() {
+                            self.began.get_or_insert(now);
+                        }
+                        return None;
+                    }
                     Step::Done => self.leave(Reason::Done, script),
                 },
                 Phase::Finishing(until) if !self.outbox.is_empty() => {
@@ -195,7 +245,7 @@ impl Dialogue<'_> {
                 }
                 Phase::Draining(_) if self.peer_closed => self.close(),
                 // While our own reader is what holds us up, the peer is given its time.
-                Phase::Draining(_) if self.is_held_up() && !self.stopped => {
+                Phase::Draining(_) if self.is_held_up() && !self.hurried => {
                     self.phase = Phase::Draining(now + DRAIN_TIME);
                     return None;
                 }
@@ -258,16 +308,19 @@ impl Dialogue<'_> {
         Ok(())
     }
 
-    fn write_to_peer(&mut self) {
+    fn write_to_peer(&mut self, script: &mut dyn Script) {
         while let Some(mut socket) = self.socket.as_ref().filter(|_| !self.outbox.is_empty()) {
             match socket.write(self.outbox.unsent()) {
-                Ok(count) => self.outbox.sent(count),
+                Ok(count) => {
+                    self.began.get_or_insert_with(Instant::now);
+                    self.outbox.sent(count);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    // What the peer said before it went is still to be read.
                     self.ended.unsent += self.outbox.messages();
                     self.outbox.clear();
+                    self.hear_the_rest(script);
                     self.lost(error);
                 }
             }
@@ -285,6 +338,23 @@ impl Dialogue<'_> {
             }
             Err(error) if is_passing(&error) => {}
             Err(error) => self.lost(error),
+        }
+    }
+
+    /// What the peer said before it went is here already; whatever the script answers goes nowhere.
+    fn hear_the_rest(&mut self, script: &mut dyn Script) {
+        while let Some(mut socket) = self.socket.as_ref().filter(|_| !self.framer.has_ended()) {
+            match socket.read(self.framer.space()) {
+                Ok(0) => return,
+                Ok(count) => {
+                    self.ended.noticed = true;
+                    self.framer.filled(count);
+                    self.hear(script);
+                    self.outbox.clear();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
         }
     }
 
@@ -335,6 +405,7 @@ impl Dialogue<'_> {
 
     fn stop(&mut self, script: &mut dyn Script) {
         self.stopped = true;
+        self.hurried = true;
         self.outbox.keep_only_started();
         let now = Instant::now();
         match self.phase {
@@ -374,7 +445,7 @@ impl Dialogue<'_> {
         }
         self.outbox.clear();
         self.peer_closed = true;
-        self.phase = Phase::Closed(self.stopped.then(|| Instant::now() + OUTPUT_TIME));
+        self.phase = Phase::Closed(self.hurried.then(|| Instant::now() + OUTPUT_TIME));
     }
 
     fn write_to_output(&mut self, script: &mut dyn Script) {

@@ -4,3 +4,5 @@ mod harness;
 mod listen;
 mod replay;
 mod send;
+mod send_goals;
+mod send_ways;

@@ -1,0 +1,82 @@
+//! `-e`, `-n` and `-W`: what a run waits for and how long, as `send` and `listen` are told (design.md, section 9).
+
+use std::time::Duration;
+
+use crate::cli::{Flag, number, text};
+use crate::duration;
+use crate::failure::Failure;
+use crate::goals::Goals;
+
+use super::shared::patterns;
+
+/// What a run waits for, as given.
+#[derive(Clone, Debug, Default)]
+pub struct GoalWish {
+    /// `-e`.
+    pub expected: Vec<String>,
+    /// `-n`.
+    pub count: Option<u64>,
+    /// `-W`; zero is for ever.
+    pub timeout: Option<Duration>,
+}
+
+/// Options that have a [`GoalWish`].
+pub trait HasGoals: Sized + 'static {
+    /// Where it is.
+    fn goals(&mut self) -> &mut GoalWish;
+}
+
+impl GoalWish {
+    /// The goals, as far as these flags set them.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a pattern that is none, and for a count of 0.
+    pub fn goals(&self) -> Result<Goals, Failure> {
+        let mut goals = Goals::default();
+        for (text, pattern) in self.expected.iter().zip(patterns("-e", &self.expected, false)?) {
+            goals.expect(text, pattern);
+        }
+        match self.count {
+            None => {}
+            Some(0) => return Err(Failure::Usage("-n 0 waits for nothing: leave it out, or write 1 or more".into())),
+            Some(count) => goals.count(count),
+        }
+        Ok(goals)
+    }
+
+    /// How long the run may take: `otherwise` unless `-W` says so; `None` for ever.
+    pub fn time(&self, otherwise: Option<Duration>) -> Option<Duration> {
+        self.timeout.or(otherwise).filter(|time| !time.is_zero())
+    }
+}
+
+impl<T: HasGoals> Flag<T> {
+    /// `-e`.
+    pub const EXPECT: Flag<T> =
+        Flag::value("expect", "PATTERN", "end when a message matches, print those that do", |o: &mut T, value| {
+            o.goals().expected.push(text(value)?);
+            Ok(())
+        })
+        .short('e')
+        .more(
+            "Each of several has to be met by some message. A *PATTERN* is a line of BCP whose command, names and \
+             plain values may hold `*`; the page of `backbox decode` has all of it.",
+        )
+        .repeats();
+    /// `-n`.
+    pub const COUNT: Flag<T> = Flag::value("count", "N", "end when *N* messages are printed", |o: &mut T, value| {
+        o.goals().count = Some(number(&value)?);
+        Ok(())
+    })
+    .short('n');
+    /// `-W`.
+    pub const TIMEOUT: Flag<T> = Flag::value("timeout", "DURATION", "stay at most so long", |o: &mut T, value| {
+        o.goals().timeout = Some(duration::parse(&text(value)?)?);
+        Ok(())
+    })
+    .short('W')
+    .more(
+        "With something to wait for, the exit status is 124 when it has not come by then; without, this is how \
+             long to stay and print. `0` is for ever.",
+    );
+}

@@ -1,0 +1,145 @@
+//! The ways in which `backbox send` opens, sends and leaves: handshake, payload, repetition, pace.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::*;
+
+fn hello() -> String {
+    format!("hello?version=1.1&controller_name=backbox&controller_version={}\n", env!("CARGO_PKG_VERSION"))
+}
+
+#[test]
+fn hello_alone_probes_a_media_controller() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--hello"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.say(b"hello?version=1.1\n");
+    assert_eq!(peer.line(), "reset\n");
+    peer.say(b"monitor_start?category=modes\nreset_complete\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = sending.finish();
+    let expected = (Some(0), "monitor_start?category=modes\n", "");
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), expected);
+}
+
+#[test]
+fn hello_and_listen_understand_each_other() {
+    let listening = listen(&["--once", "--monitor", "none"]);
+    let ended = run(&["send", "-a", &listening.address.to_string(), "--hello", "trigger", "name=x"]);
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""));
+    let listened = listening.running.finish().stdout;
+    assert_eq!(listened, format!("{}reset\ntrigger?name=x\ngoodbye\n", hello()));
+}
+
+#[test]
+fn a_pin_controllers_greeting_is_answer_enough() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-a", &port.address, "--hello", "-"]);
+    sending.write(b"a\n");
+    sending.stdin = None;
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.say(b"hello?version=1.1&controller_name=Mission%20Pinball%20Framework\n");
+    assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
+    drop(peer);
+    assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn a_refused_version_is_4_and_nothing_is_sent() {
+    for answer in [&b"error?message=unknown%20protocol%20version\n"[..], b"hello?version=2.0\n"] {
+        let port = port();
+        let sending = start(&["send", "-a", &port.address, "--hello", "a?"]);
+        let mut peer = port.accept();
+        assert_eq!(peer.line(), hello());
+        peer.say(answer);
+        assert_eq!(peer.rest().unwrap(), "goodbye\n");
+        drop(peer);
+        let ended = sending.finish();
+        assert_eq!(ended.code, Some(4));
+        assert_eq!(ended.stderr.matches("protocol version 1.1 was refused").count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_handshake_that_is_not_answered_is_124_and_one_broken_off_is_told() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--hello", "-W", "50ms", "a?"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.rest().unwrap(), format!("{}goodbye\n", hello()));
+    let ended = sending.finish();
+    assert_eq!(ended.code, Some(124));
+    assert!(ended.stderr.contains("0.05 s passed before the handshake was done"), "{}", ended.stderr);
+    let sending = start(&["send", "-a", &port.address, "--hello", "a?"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.reset();
+    assert_eq!(sending.finish().code, Some(3));
+}
+
+#[test]
+fn a_payload_comes_from_a_file() {
+    let (port, file) = (port(), directory().join("frame"));
+    std::fs::write(&file, b"\n\x00#\n").unwrap();
+    for words in [&["dmd_frame", "name=x"][..], &["dmd_frame?name=x"]] {
+        let mut all = vec!["send", "-a", &port.address, "-b", file.to_str().unwrap()];
+        all.extend(words);
+        let sending = start(&all);
+        let mut peer = port.accept();
+        assert_eq!(peer.rest().unwrap(), "dmd_frame?name=x&bytes=4\n\n\0#\ngoodbye\n");
+        drop(peer);
+        assert_eq!(sending.finish().code, Some(0));
+    }
+    let missing = run(&["send", "-a", &port.address, "-b", "no-such-file", "dmd_frame"]);
+    assert_eq!(missing.code, Some(3));
+}
+
+#[test]
+fn a_message_is_repeated_and_all_of_it_goes() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--repeat", "100000", "trigger", "name=x"]);
+    let mut peer = port.accept();
+    let came = peer.rest().unwrap();
+    assert!(came == format!("{}goodbye\n", "trigger?name=x\n".repeat(100_000)), "{} bytes came", came.len());
+    drop(peer);
+    assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn a_pace_is_kept_by_repetition_and_stream() {
+    const EVERY: Duration = Duration::from_millis(40);
+    let port = port();
+    for is_stream in [false, true] {
+        let arguments: &[&str] =
+            if is_stream { &["--every", "40ms", "-"] } else { &["--every", "40ms", "--repeat", "5", "a?"] };
+        let mut all = vec!["send", "-a", &port.address];
+        all.extend(arguments);
+        let mut sending = start_with_input(&all);
+        if is_stream {
+            sending.write(&b"a?\n".repeat(5));
+            sending.stdin = None;
+        }
+        let mut peer = port.accept();
+        let began = Instant::now();
+        for _ in 0..5 {
+            assert_eq!(peer.line(), "a?\n");
+        }
+        assert!(began.elapsed() > EVERY * 3, "{:?}", began.elapsed());
+        assert_eq!(peer.rest().unwrap(), "goodbye\n");
+        drop(peer);
+        assert_eq!(sending.finish().code, Some(0));
+    }
+}
+
+#[test]
+fn leaving_without_goodbye_closes_all_the_same() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--no-goodbye", "a?"]);
+    assert_eq!(port.accept().rest().unwrap(), "a?\n");
+    assert_eq!(sending.finish().code, Some(0));
+    let sending = start(&["send", "-a", &port.address, "goodbye"]);
+    assert_eq!(port.accept().rest().unwrap(), "goodbye\n");
+    assert_eq!(sending.finish().code, Some(0));
+}
