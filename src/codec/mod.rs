@@ -35,6 +35,7 @@ pub use error::{Malformed, Reason};
 pub use escape::{escape, unescape};
 pub use json::{JsonError, JsonFault};
 pub use line::typed_text;
+pub use number::json_number;
 pub use parts::{Kind, Param, Parts, Reading, Repeats, Spelled};
 pub use spell::push_ascii;
 pub use tree::{to_text, to_value};

@@ -124,17 +124,13 @@ pub const COMMAND: Command<Options> = Command {
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
     ],
     operands: Some(Operands {
-        complete: Complete::List(commands),
+        complete: Complete::Keyed(catalogue::completions),
         set: |o, word| {
             o.words.push(text(word)?);
             Ok(())
         },
     }),
 };
-
-fn commands() -> Vec<String> {
-    catalogue::COMMANDS.iter().filter(|entry| !entry.historical).map(|entry| entry.name.to_owned()).collect()
-}
 
 /// Sends, prints what comes back, and leaves.
 ///
