@@ -145,7 +145,7 @@ fn before_marker(line: &[u8], payload_bytes: usize) -> Result<&[u8], Refusal> {
     let digits = digits.strip_suffix(b"\r").unwrap_or(digits);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return refuse(format!(
-            "&bytes= has to stand once, at the very end, with digits behind it, got {}; inside JSON write \\u0026 for &",
+            "&bytes= has to stand once, at the very end, with digits behind it, got {}; in JSON write \\u0026 for &",
             shown(marker)
         ));
     }
