@@ -64,25 +64,26 @@ impl Outgoing {
         Ok(Outgoing { whole, line_length })
     }
 
-    /// The commands of which one answers this message.
+    /// The command that answers this message.
     ///
     /// # Errors
     /// [`Failure::Usage`] when none does.
-    pub fn answers(&self) -> Result<Vec<String>, Failure> {
+    pub fn answer(&self) -> Result<&'static str, Failure> {
         let mut parts = Parts::new();
         let end = payload_marker(self.line()).map_or(self.line_length, |marker| marker.at);
         let readable = parts.read_line(self.line().get(..end).unwrap_or_default(), &Reading::default());
         readable.map_err(|why| Failure::Usage(format!("-w: {why}")))?;
-        let subcommand = parts.find("subcommand").map(|value| value.text().into_owned());
-        let answers = catalogue::answers(&parts.command(), subcommand.as_deref());
-        if answers.is_empty() {
-            let command = shown(parts.command().as_bytes());
-            let what = subcommand.map(|word| format!(" {}", shown(word.as_bytes()))).unwrap_or_default();
-            return Err(Failure::Usage(format!(
-                "-w: {command}{what} has no answer; -e PATTERN waits for a message of your choice"
-            )));
+        match catalogue::answer(&parts) {
+            Some(answer) => Ok(answer),
+            None => {
+                let command = shown(parts.command().as_bytes());
+                let what = parts.find("subcommand").or_else(|| parts.find("category"));
+                let what = what.map(|word| format!(" {}", shown(word.text().as_bytes()))).unwrap_or_default();
+                Err(Failure::Usage(format!(
+                    "-w: {command}{what} has no answer; -e PATTERN waits for a message of your choice"
+                )))
+            }
         }
-        Ok(answers.into_iter().map(str::to_owned).collect())
     }
 }
 
@@ -125,15 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn a_message_knows_its_answers() {
+    fn a_message_knows_its_answer() {
         for (words, expected) in [
-            (&["service", "subcommand=coil_pulse", "coil=c_knocker"][..], &["coil_pulse"][..]),
-            (&["service?subcommand=list_switches"], &["list_switches"]),
-            (&["service", "subcommand=stop"], &["service_stop"]),
-            (&["RESET"], &["reset_complete"]),
-            (&["hello", "version=1.1"], &["hello", "error"]),
+            (&["service", "subcommand=coil_pulse", "coil=c_knocker"][..], "coil_pulse"),
+            (&["service?subcommand=list_switches"], "list_switches"),
+            (&["RESET"], "reset_complete"),
+            (&["monitor_start", "category=modes"], "mode_list"),
         ] {
-            assert_eq!(outgoing(words).answers().unwrap(), expected, "{words:?}");
+            assert_eq!(outgoing(words).answer().unwrap(), expected, "{words:?}");
         }
     }
 
@@ -142,9 +142,10 @@ mod tests {
         for (words, text) in [
             (&["trigger", "name=x"][..], "-w: trigger has no answer; -e PATTERN waits for a message of your choice"),
             (&["service", "subcommand=start"], "-w: service start has no answer; -e PATTERN"),
+            (&["monitor_start", "category=events"], "-w: monitor_start events has no answer; -e PATTERN"),
             (&["a?n=int:x"], "-w: n: int:x is no integer"),
         ] {
-            let failure = outgoing(words).answers().unwrap_err();
+            let failure = outgoing(words).answer().unwrap_err();
             assert!(failure.message().unwrap().starts_with(text), "{failure:?}");
         }
     }

@@ -228,17 +228,13 @@ pub const COMMAND: Command<Options> = Command {
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
     ],
     operands: Some(Operands {
-        complete: Complete::List(commands),
+        complete: Complete::Keyed(catalogue::completions),
         set: |o, word| {
             o.words.push(text(word)?);
             Ok(())
         },
     }),
 };
-
-fn commands() -> Vec<String> {
-    catalogue::COMMANDS.iter().filter(|entry| !entry.historical).map(|entry| entry.name.to_owned()).collect()
-}
 
 /// Sends, prints what comes back, and leaves.
 ///
@@ -320,7 +316,7 @@ fn source(options: &Options, goals: &mut Goals, console: &Console) -> Result<Sou
         words => {
             let message = Outgoing::read(words, options.payload.as_deref(), console)?;
             if options.wait {
-                goals.answer(message.answers()?);
+                goals.answer(message.answer()?);
             }
             Ok(Source::One { message, left: options.repeat.unwrap_or(1) })
         }
