@@ -101,7 +101,7 @@ impl Parts {
         let again = match key {
             Key::Command => {
                 let value = scanner.value(1)?;
-                let command = read_string(value).ok_or_else(|| not_a_string(b"command", before))?;
+                let command = read_string(value).ok_or_else(|| not_a_string(b"command", value))?;
                 self.set_command(trim(command.as_bytes()), reading.keep_case);
                 std::mem::replace(&mut seen.command, true)
             }
@@ -112,13 +112,13 @@ impl Parts {
                 std::mem::replace(&mut seen.params, true)
             }
             Key::Params => {
-                scanner.value(1)?;
-                return Err(Malformed::parameter(b"params", before, Reason::NotAnObject));
+                let value = scanner.value(1)?;
+                return Err(Malformed::parameter(b"params", value, Reason::NotAnObject));
             }
             Key::Bytes => {
                 let value = scanner.value(1)?;
                 let text = value.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
-                let text = text.ok_or_else(|| not_a_string(b"bytes", before))?;
+                let text = text.ok_or_else(|| not_a_string(b"bytes", value))?;
                 seen.payload.replace(decode_base64(text, payload_bytes_max)?).is_some()
             }
             Key::Meta => {
@@ -152,5 +152,26 @@ fn decode_base64(text: &[u8], payload_bytes_max: usize) -> Result<Vec<u8>, Malfo
 impl From<JsonError> for Malformed {
     fn from(error: JsonError) -> Malformed {
         Malformed { parameter: None, text: String::new(), reason: Reason::Json(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_shows_the_value_alone_and_how_a_message_is_written() {
+        for (line, words) in [
+            ("[1]", "[1] is no message; one is written {\"command\":\"NAME\",\"params\":{\"name\":value}}"),
+            ("{\"command\":5,\"params\":{}}", "command: 5 is no string"),
+            ("{\"command\":\"t\",\"bytes\":null}", "bytes: null is no string"),
+            (
+                "{\"params\":[1],\"command\":\"t\"}",
+                "params: [1] is no JSON object; the parameters are written {\"name\": value}",
+            ),
+        ] {
+            let read = Parts::new().read_json(line.as_bytes(), &Reading::default(), 1);
+            assert_eq!(read.map_err(|malformed| malformed.to_string()), Err(words.to_owned()), "{line}");
+        }
     }
 }
