@@ -87,6 +87,14 @@ impl Outgoing {
     }
 }
 
+/// Refuses what would stop MPF, be lost on it, or be misread by it (design.md, section 13).
+///
+/// # Errors
+/// What would happen, what to write instead, and which flag sends it all the same.
+pub fn guard(line: &[u8], payload: Option<&[u8]>) -> Result<(), String> {
+    catalogue::judge(line, payload).map_err(|refusal| format!("{refusal}; --force sends it all the same"))
+}
+
 /// A BCP line that was typed, which goes out as it stands.
 fn checked_line(line: &str) -> Result<&str, Failure> {
     let wrong = |why: &str| Failure::Usage(format!("{}: {why}", shown(line.as_bytes())));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::dial::{PIN_PORT, Target};
 use super::ending::{closing, verdict};
 use super::goal_flags::{GoalWish, HasGoals};
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, guard};
 use super::pace::Pace;
 use super::recorder::{HasRecord, RecordWish};
 use super::sender::{Sender, Source};
@@ -43,6 +43,7 @@ pub struct Options {
     fail_on: Vec<String>,
     all: bool,
     hello: bool,
+    force: bool,
     no_goodbye: bool,
     payload: Option<PathBuf>,
     repeat: Option<u64>,
@@ -184,6 +185,10 @@ pub const COMMAND: Command<Options> = Command {
                 .short('b')
                 .more("Of the one message of the arguments. `-` is standard input.")
                 .complete(Complete::File),
+                Flag::switch("force", "send what would stop MPF, too", |o: &mut Options| o.force = true).more(
+                    "Otherwise a line that would end MPF, or be lost on it or misread without a word, is refused: as \
+                     an argument before anything is dialled, in a stream alone, with exit status 1 at the end.",
+                ),
                 Flag::value("repeat", "N", "send the message *N* times", |o: &mut Options, value| {
                     o.repeat = Some(number(&value)?);
                     Ok(())
@@ -251,6 +256,11 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let time = options.goals.time(goals.are_set().then_some(ANSWER_TIME));
     let variable = std::env::var(ADDRESS_VARIABLE).ok().filter(|text| !text.is_empty());
     let target = Target::resolve(options.dialling.address.as_deref().or(variable.as_deref()), PIN_PORT)?;
+    if let Source::One { message, .. } = &source {
+        if !options.force {
+            guard(message.line(), message.payload()).map_err(Failure::Refused)?;
+        }
+    }
     let recorder = options.record.open(&format!("dialling {}", target.address), target.address.port)?;
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
@@ -268,6 +278,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     sender.stays = options.goals.timeout.is_some();
     sender.goodbye = !options.no_goodbye;
     sender.all = options.all;
+    sender.guarded = !options.force;
     sender.traffic = Traffic::new(options.verbose);
     sender.recorder = recorder;
     let ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);

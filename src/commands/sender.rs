@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::ending::{Wanted, complain_of_frame};
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, guard};
 use super::pace::Pace;
 use super::recorder::Recorder;
 use super::stream::{Item, Stream, command};
@@ -85,6 +85,8 @@ pub struct Sender<'a> {
     pub stays: bool,
     /// Whether it says goodbye.
     pub goodbye: bool,
+    /// Whether what would stop MPF is refused.
+    pub guarded: bool,
     /// `--all`.
     pub all: bool,
     /// What `-v` shows.
@@ -112,6 +114,7 @@ impl<'a> Sender<'a> {
             time: None,
             stays: false,
             goodbye: true,
+            guarded: true,
             all: false,
             traffic: Traffic::new(false),
             recorder: None,
@@ -248,7 +251,7 @@ impl Sender<'_> {
         if let Some(due) = self.pace.wait(now) {
             return Step::WaitUntil(due);
         }
-        let Sender { source, conversation, console, traffic, recorder, pace, .. } = self;
+        let Sender { source, conversation, console, traffic, recorder, pace, guarded, .. } = self;
         let Source::Stream { stream, dry } = source else { return Step::Done };
         *dry = false;
         while outbox.has_room(1) {
@@ -264,13 +267,17 @@ impl Sender<'_> {
                 }
                 Item::Wrong { number, why } => console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
                 Item::Message { number, line, whole } => {
+                    let payload = whole.get(line.len() + 1..).filter(|payload| !payload.is_empty());
+                    if let Some(why) = guarded.then(|| guard(line, payload)).and_then(Result::err) {
+                        console.complain(Exit::No, format_args!("<stdin>:{number}"), format_args!("not sent: {why}"));
+                        continue;
+                    }
                     if let Err(misuse) = conversation.say(&command(line)) {
                         let why = format_args!("not sent: {misuse}");
                         console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
                         self.complete = true;
                         break;
                     }
-                    let payload = whole.get(line.len() + 1..).filter(|payload| !payload.is_empty());
                     traffic.sent(line, payload.map(<[u8]>::len));
                     record(recorder, console, |recorder| {
                         recorder.message(Instant::now(), 1, Side::Dialler, line, payload)

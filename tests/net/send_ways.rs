@@ -143,3 +143,45 @@ fn leaving_without_goodbye_closes_all_the_same() {
     assert_eq!(port.accept().rest().unwrap(), "goodbye\n");
     assert_eq!(sending.finish().code, Some(0));
 }
+
+#[test]
+fn what_would_stop_mpf_is_refused_before_anything_is_dialled_unless_forced() {
+    let port = port();
+    for (words, refusal) in [
+        (
+            &["switch", "name=s_start", "state=on"][..],
+            "would end MPF 0.81: switch needs state as 0, 1 or -1, got \"on\"",
+        ),
+        (&["TRIGGER?name=x"], "would be lost on MPF 0.81"),
+        (&["trigger"], "would end MPF 0.81: trigger needs name"),
+    ] {
+        let mut all = vec!["send", "-a", &port.address];
+        all.extend(words);
+        let ended = run(&all);
+        assert_eq!(ended.code, Some(1), "{words:?}");
+        assert!(ended.stderr.starts_with(&format!("backbox send: {refusal}")), "{}", ended.stderr);
+        assert!(ended.stderr.ends_with("; --force sends it all the same\n"), "{}", ended.stderr);
+    }
+    let sending = start(&["send", "-a", &port.address, "--force", "TRIGGER?name=x"]);
+    // The first that dials is the one that was forced.
+    assert_eq!(port.accept().rest().unwrap(), "TRIGGER?name=x\ngoodbye\n");
+    assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn in_a_stream_only_the_line_that_would_stop_mpf_is_left_out() {
+    let port = port();
+    for (flag, sent, code) in [("-q", "a\nb\ngoodbye\n", 1), ("--force", "a\nswitch?name=x&state=on\nb\ngoodbye\n", 0)]
+    {
+        let mut sending = start_with_input(&["send", "-a", &port.address, flag]);
+        sending.write(b"a\nswitch?name=x&state=on\nb\n");
+        sending.stdin = None;
+        let mut peer = port.accept();
+        assert_eq!(peer.rest().unwrap(), sent);
+        drop(peer);
+        let ended = sending.finish();
+        assert_eq!(ended.code, Some(code));
+        let refusals = ended.stderr.matches("<stdin>:2: not sent: would end MPF 0.81: switch needs state").count();
+        assert_eq!(refusals, usize::from(code == 1), "{}", ended.stderr);
+    }
+}
