@@ -9,6 +9,9 @@ use crate::net::dialogue::{Ended, Reason};
 use crate::output::Console;
 use crate::text::shown;
 
+/// What is said of a peer that neither sent anything nor closed.
+const SILENCE: &str = "took the connection but said nothing: a media controller serves one connection at a time";
+
 /// What a run wanted of its dialogue, and what became of that.
 #[derive(Debug, Default)]
 pub struct Wanted {
@@ -68,7 +71,9 @@ fn unmet(
     let why = match ended.reason {
         Reason::TimeUp => {
             let seconds = time.unwrap_or_default().as_secs_f64();
-            return Err(Failure::Time(format!("{peer}: {seconds} s passed before {missing}; -W allows more")));
+            let silence = if ended.noticed { String::new() } else { format!("; {peer} {SILENCE}") };
+            let text = format!("{peer}: {seconds} s passed before {missing}; -W allows more{silence}");
+            return Err(Failure::Time(text));
         }
         Reason::Lost(error) if all_sent => plain_words(&error),
         Reason::Done | Reason::Closed if all_sent => "it closed the connection".to_owned(),
@@ -91,9 +96,7 @@ fn nothing_missing(ended: Ended, all_sent: bool, peer: &Address, console: &Conso
         }
         _ => {
             if !ended.noticed {
-                console.note(format_args!(
-                    "{peer} took the connection but said nothing: a media controller serves one connection at a time"
-                ));
+                console.note(format_args!("{peer} {SILENCE}"));
             }
             Ok(console.worst())
         }

@@ -226,3 +226,49 @@ fn what_makes_no_sense_together_is_refused() {
         assert!(ended.stderr.contains(complaint), "{arguments:?}: {}", ended.stderr);
     }
 }
+
+#[test]
+fn a_peer_that_is_silent_until_the_time_is_up_is_told_of() {
+    let (running, _peer) = sending(&["-W", "50ms", "-n", "1", "a?"]);
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(124));
+    assert!(ended.stderr.contains("took the connection but said nothing"), "{}", ended.stderr);
+}
+
+#[test]
+fn time_in_the_middle_of_a_message_breaks_the_connection_off() {
+    let (mut running, mut peer) = sending(&["-W", "200ms", "-n", "1", "-"]);
+    let mut stdin = running.stdin.take().unwrap();
+    let feeder = thread::spawn(move || {
+        let _ = stdin.write_all(b"f&bytes=16777216\n");
+        let _ = stdin.write_all(&vec![b'x'; 16 << 20]);
+        stdin
+    });
+    assert_eq!(peer.line(), "f&bytes=16777216\n");
+    assert_eq!(running.finish().code, Some(124));
+    let broken = peer.rest().expect_err("an orderly end inside a message");
+    assert_eq!(broken.kind(), std::io::ErrorKind::ConnectionReset);
+    drop(feeder.join());
+}
+
+#[test]
+fn a_goodbye_of_the_peers_before_the_goal_is_1() {
+    let (running, mut peer) = sending(&["-e", "b", "a?"]);
+    assert_eq!(peer.line(), "a?\n");
+    peer.say(b"goodbye\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    assert_eq!(running.finish().code, Some(1));
+}
+
+#[test]
+fn ipv6_works_as_ipv4_does() {
+    let port = Port::at("[::1]:0");
+    let running = start(&["send", "-a", &port.address, "-e", "b", "a?"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "a?\n");
+    peer.say(b"b\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    assert_eq!(running.finish().code, Some(0));
+}
