@@ -9,6 +9,7 @@ mod dial;
 mod encode;
 mod ending;
 mod goal_flags;
+mod ledger;
 mod listen;
 mod media;
 mod outgoing;

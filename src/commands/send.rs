@@ -1,7 +1,7 @@
 //! `backbox send`: one message, or a stream of them, to a running game (design.md, section 9).
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::dial::{PIN_PORT, Target};
 use super::ending::{closing, verdict};
@@ -20,12 +20,16 @@ use crate::duration;
 use crate::failure::{Exit, Failure};
 use crate::framing::{Framing, RawMessage};
 use crate::goals::Goals;
-use crate::net::dialogue;
+use crate::net::TcpStream;
+use crate::net::dialogue::{self, Reason};
 use crate::net::wait::{Input, Output, Stop};
 use crate::output::{Console, push_for_terminal};
 
 /// How long an answer is waited for unless `-W` says so: MPF answers at once, and a script should not hang.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// How often a lost connection is dialled again.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The variable that says where to dial when no `-a` does.
 pub const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
@@ -45,6 +49,7 @@ pub struct Options {
     hello: bool,
     force: bool,
     no_goodbye: bool,
+    reconnect: bool,
     payload: Option<PathBuf>,
     repeat: Option<u64>,
     every: Option<Duration>,
@@ -172,6 +177,14 @@ pub const COMMAND: Command<Options> = Command {
                      arguments, it sends nothing else, which tells whether a media controller is there; with `-` the \
                      messages of standard input follow.",
                 ),
+                Flag::switch("reconnect", "dial again when the connection is lost", |o: &mut Options| {
+                    o.reconnect = true
+                })
+                .more(
+                    "Once a second, for as long as `--retry` says, without it for ever. Nothing is sent twice; the \
+                         last line that was written is named, since it and lines just before it may be lost. `-W` and \
+                         what is waited for go on counting.",
+                ),
                 Flag::switch("no-goodbye", "leave without `goodbye`", |o: &mut Options| o.no_goodbye = true),
             ],
         },
@@ -281,9 +294,42 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     sender.guarded = !options.force;
     sender.traffic = Traffic::new(options.verbose);
     sender.recorder = recorder;
-    let ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);
+    sender.reconnects = options.reconnect;
+    let mut ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);
+    while sender.wants_another(&closing(&ended), &ended.unfinished, ended.began) {
+        match redial(&target, options.dialling.retry, &stop, &sender)? {
+            Redialled::Reached(socket) => {
+                ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);
+            }
+            Redialled::Ended(reason) => ended.reason = reason,
+        }
+    }
     let wanted = sender.finish(&closing(&ended), &ended.unfinished);
     verdict(ended, wanted, &target.address, &mut console)
+}
+
+/// What became of dialling again.
+enum Redialled {
+    Reached(TcpStream),
+    /// A signal came, or the time was up.
+    Ended(Reason),
+}
+
+/// Dials again once a second, until the time of `--retry` or of `-W` is up.
+fn redial(target: &Target, retry: Duration, stop: &Stop, sender: &Sender<'_>) -> Result<Redialled, Failure> {
+    let failure = |error| Failure::io("cannot wait to dial again", &error);
+    let pause = sender.time_left().map_or(RECONNECT_PAUSE, |left| left.min(RECONNECT_PAUSE));
+    if stop.wait_until(Instant::now() + pause).map_err(failure)? {
+        return Ok(Redialled::Ended(Reason::Stopped(stop.signal())));
+    }
+    let retry = if retry.is_zero() { Duration::MAX } else { retry };
+    let left = sender.time_left();
+    match target.dial_again(RECONNECT_PAUSE, left.map_or(retry, |left| left.min(retry)), stop) {
+        Ok(Some(socket)) => Ok(Redialled::Reached(socket)),
+        Ok(None) => Ok(Redialled::Ended(Reason::Stopped(stop.signal()))),
+        Err(_) if left.is_some_and(|left| left < retry) => Ok(Redialled::Ended(Reason::TimeUp)),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Refuses what makes no sense together.
@@ -329,7 +375,7 @@ fn source(options: &Options, goals: &mut Goals, console: &Console) -> Result<Sou
             if options.wait {
                 goals.answer(message.answer()?);
             }
-            Ok(Source::One { message, left: options.repeat.unwrap_or(1) })
+            Ok(Source::One { message, times: options.repeat.unwrap_or(1), gone: 0 })
         }
     }
 }

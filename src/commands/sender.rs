@@ -4,6 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::ending::{Wanted, complain_of_frame};
+use super::ledger::Ledger;
 use super::outgoing::{Outgoing, guard};
 use super::pace::Pace;
 use super::recorder::Recorder;
@@ -19,7 +20,7 @@ use crate::net::dialogue::{Script, Step};
 use crate::net::queue::Outbox;
 use crate::output::Console;
 use crate::output::show::Show;
-use crate::session::Side;
+use crate::session::{CONNECTION_MAX, Side};
 use crate::text::shown;
 
 /// Where the messages come from.
@@ -31,8 +32,10 @@ pub enum Source {
     One {
         /// The message.
         message: Outgoing,
-        /// How many times it is still to be sent.
-        left: u64,
+        /// How many times it is to be sent.
+        times: u64,
+        /// How many times it has been put on its way.
+        gone: u64,
     },
     /// Standard input, each message sent when it arrives.
     Stream {
@@ -65,7 +68,15 @@ enum Handshake {
 #[derive(Debug)]
 pub struct Sender<'a> {
     conversation: Conversation,
+    says_hello: bool,
     handshake: Handshake,
+    /// The connection's number, from 1.
+    connection: u32,
+    ledger: Ledger,
+    /// Whether the connection was lost and another one is to go on.
+    again: bool,
+    /// When the time began to count, over an earlier connection.
+    began: Option<Instant>,
     source: Source,
     goals: Goals,
     show: Show,
@@ -85,6 +96,8 @@ pub struct Sender<'a> {
     pub stays: bool,
     /// Whether it says goodbye.
     pub goodbye: bool,
+    /// `--reconnect`.
+    pub reconnects: bool,
     /// Whether what would stop MPF is refused.
     pub guarded: bool,
     /// `--all`.
@@ -100,7 +113,12 @@ impl<'a> Sender<'a> {
     pub fn new(source: Source, goals: Goals, show: Show, peer: &'a Address, console: &'a mut Console) -> Sender<'a> {
         Sender {
             conversation: Conversation::new(Role::Client, Repertoire::default()),
+            says_hello: false,
             handshake: Handshake::Done,
+            connection: 1,
+            ledger: Ledger::default(),
+            again: false,
+            began: None,
             complete: matches!(source, Source::Nothing),
             source,
             goals,
@@ -114,6 +132,7 @@ impl<'a> Sender<'a> {
             time: None,
             stays: false,
             goodbye: true,
+            reconnects: false,
             guarded: true,
             all: false,
             traffic: Traffic::new(false),
@@ -123,15 +142,47 @@ impl<'a> Sender<'a> {
 
     /// Opens as a pin controller (`--hello`), or does not.
     pub fn hello(&mut self, says_hello: bool) {
-        if says_hello {
-            self.conversation = Conversation::new(Role::PinController, Repertoire::default());
-            self.handshake = Handshake::Due;
+        let (role, handshake) = match says_hello {
+            true => (Role::PinController, Handshake::Due),
+            false => (Role::Client, Handshake::Done),
+        };
+        self.conversation = Conversation::new(role, Repertoire::default());
+        self.says_hello = says_hello;
+        self.handshake = handshake;
+    }
+
+    /// Whether the connection, which ended like this, was lost and another one is wanted: says so, and is ready for it.
+    pub fn wants_another(&mut self, how: &str, unfinished: &[u8], began: Option<Instant>) -> bool {
+        if !std::mem::take(&mut self.again) {
+            return false;
         }
+        let connection = self.connection;
+        self.record(|recorder| recorder.ended(connection, how, Side::Acceptor, unfinished));
+        self.began = began;
+        self.connection = self.connection.saturating_add(1).min(CONNECTION_MAX);
+        self.hello(self.says_hello);
+        let what = if matches!(self.source, Source::Stream { .. }) { "line" } else { "message" };
+        let text = match self.ledger.last() {
+            None => "lost before anything was sent; dialling again".to_owned(),
+            Some(last) => {
+                format!("lost after {what} {last}, which may be lost too with some before it; dialling again")
+            }
+        };
+        // Messages may be lost, so this is said even where notes are not; the run may still end well.
+        self.console.complain(Exit::Done, self.peer, text);
+        true
+    }
+
+    /// How long another connection may be waited for, if there is a limit.
+    pub fn time_left(&self) -> Option<Duration> {
+        let time = self.time?;
+        Some(self.began.map_or(time, |began| time.saturating_sub(began.elapsed())))
     }
 
     /// Ends the recording, and says what became of the run.
     pub fn finish(mut self, how: &str, unfinished: &[u8]) -> Wanted {
-        self.record(|recorder| recorder.ended(1, how, Side::Acceptor, unfinished));
+        let connection = self.connection;
+        self.record(|recorder| recorder.ended(connection, how, Side::Acceptor, unfinished));
         Wanted {
             complete: self.complete,
             missing: self.goals.are_set().then(|| self.goals.missing()),
@@ -143,8 +194,15 @@ impl<'a> Sender<'a> {
 
 impl Script for Sender<'_> {
     fn next(&mut self, now: Instant, outbox: &mut Outbox) -> Step {
-        if self.failure.is_some() || self.conversation.peer_has_left() {
+        if self.failure.is_some() {
             return Step::Done;
+        }
+        if self.conversation.peer_has_left() {
+            // Who reconnects waits for the close that follows.
+            return if self.goes_on_without() { Step::ReadOn } else { Step::Done };
+        }
+        if outbox.is_empty() {
+            self.ledger.all_gone();
         }
         match self.handshake {
             Handshake::Due => {
@@ -157,6 +215,9 @@ impl Script for Sender<'_> {
             }
             Handshake::Running => return Step::ReadOn,
             Handshake::Done => {}
+        }
+        if self.send_waiting(outbox) {
+            return Step::Write;
         }
         if !self.complete {
             let step = match &self.source {
@@ -178,7 +239,8 @@ impl Script for Sender<'_> {
     }
 
     fn heard(&mut self, frame: &Frame<'_>, outbox: &mut Outbox, printed: &mut Vec<u8>) {
-        self.record(|recorder| recorder.frame(Instant::now(), 1, Side::Acceptor, frame));
+        let connection = self.connection;
+        self.record(|recorder| recorder.frame(Instant::now(), connection, Side::Acceptor, frame));
         match frame {
             Frame::Message(message) => self.message(message, outbox, printed),
             Frame::Ignored { .. } => {}
@@ -196,7 +258,19 @@ impl Script for Sender<'_> {
 
     fn wants_input(&self) -> bool {
         let is_open = matches!(&self.source, Source::Stream { stream, dry: true } if !stream.has_ended());
-        is_open && !self.complete && self.handshake == Handshake::Done
+        is_open && !self.complete && self.handshake == Handshake::Done && !self.conversation.peer_has_left()
+    }
+
+    fn began(&self) -> Option<Instant> {
+        self.began
+    }
+
+    fn goes_on(&mut self, outbox: &Outbox) -> bool {
+        self.again = self.goes_on_without();
+        if self.again {
+            self.ledger.lost(outbox);
+        }
+        self.again
     }
 
     fn time_limit(&self) -> Option<Duration> {
@@ -223,26 +297,28 @@ impl Sender<'_> {
         if let Some(due) = self.pace.wait(now) {
             return Step::WaitUntil(due);
         }
-        let Sender { source, conversation, console, traffic, recorder, pace, .. } = self;
-        let Source::One { message, left } = source else { return Step::Done };
-        while *left > 0 && outbox.has_room(message.whole.len()) {
-            *left -= 1;
+        let connection = self.connection;
+        let Sender { source, conversation, console, traffic, recorder, pace, ledger, .. } = self;
+        let Source::One { message, times, gone } = source else { return Step::Done };
+        while *gone < *times && outbox.has_room(message.whole.len()) {
+            *gone += 1;
             // The message may be a goodbye, behind which nothing goes.
             if conversation.say(&command(message.line())).is_err() {
-                *left = 0;
+                *gone = *times;
                 break;
             }
             traffic.sent(message.line(), message.payload().map(<[u8]>::len));
             record(recorder, console, |recorder| {
-                recorder.message(Instant::now(), 1, Side::Dialler, message.line(), message.payload())
+                recorder.message(Instant::now(), connection, Side::Dialler, message.line(), message.payload())
             });
+            ledger.push(*gone);
             outbox.push(&message.whole);
             pace.gone(now);
             if pace.is_set() {
                 break;
             }
         }
-        self.complete = *left == 0;
+        self.complete = *gone == *times;
         Step::Write
     }
 
@@ -251,7 +327,8 @@ impl Sender<'_> {
         if let Some(due) = self.pace.wait(now) {
             return Step::WaitUntil(due);
         }
-        let Sender { source, conversation, console, traffic, recorder, pace, guarded, .. } = self;
+        let connection = self.connection;
+        let Sender { source, conversation, console, traffic, recorder, pace, guarded, ledger, .. } = self;
         let Source::Stream { stream, dry } = source else { return Step::Done };
         *dry = false;
         while outbox.has_room(1) {
@@ -280,8 +357,9 @@ impl Sender<'_> {
                     }
                     traffic.sent(line, payload.map(<[u8]>::len));
                     record(recorder, console, |recorder| {
-                        recorder.message(Instant::now(), 1, Side::Dialler, line, payload)
+                        recorder.message(Instant::now(), connection, Side::Dialler, line, payload)
                     });
+                    ledger.push(number);
                     outbox.push(whole);
                     pace.gone(now);
                     if pace.is_set() {
@@ -293,11 +371,38 @@ impl Sender<'_> {
         if outbox.is_empty() { Step::ReadOn } else { Step::Write }
     }
 
+    /// Whether the run goes on over another connection when it loses this one.
+    fn goes_on_without(&self) -> bool {
+        let is_over = self.complete && (self.goals.are_met() || !(self.goals.are_set() || self.stays));
+        self.reconnects && self.failure.is_none() && !is_over
+    }
+
+    /// Sends what the connection before did not take, in front of everything; whether there was any. It was shown and
+    /// recorded when it was on its way for the first time.
+    fn send_waiting(&mut self, outbox: &mut Outbox) -> bool {
+        let was_empty = outbox.is_empty();
+        while let Some((number, message)) = self.ledger.next_waiting() {
+            // A goodbye is the last word over this connection too.
+            let line = message.split(|&b| b == b'\n').next().unwrap_or_default();
+            if self.conversation.say(&command(line)).is_ok() {
+                self.ledger.push(number);
+                outbox.push(&message);
+            }
+        }
+        was_empty && !outbox.is_empty()
+    }
+
     /// Sends what the conversation had to say.
     fn push_said(&mut self, outbox: &mut Outbox) {
+        if self.said.is_empty() {
+            return;
+        }
         self.traffic.sent_lines(&self.said);
-        let said = &self.said;
-        record(&mut self.recorder, self.console, |recorder| recorder.lines(Instant::now(), 1, Side::Dialler, said));
+        self.ledger.push(0);
+        let (said, connection) = (&self.said, self.connection);
+        record(&mut self.recorder, self.console, |recorder| {
+            recorder.lines(Instant::now(), connection, Side::Dialler, said)
+        });
         outbox.push(said);
     }
 

@@ -61,6 +61,17 @@ pub trait Script {
         None
     }
 
+    /// When the [time limit](Script::time_limit) began to count, if it did so in an earlier dialogue.
+    fn began(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Hears that the connection was lost before the script was done, and what has not gone; whether it will go on over
+    /// another connection, so that there is nobody to say farewell to.
+    fn goes_on(&mut self, _outbox: &Outbox) -> bool {
+        false
+    }
+
     /// What stdin brought; empty at its end.
     fn input(&mut self, _bytes: io::Result<&[u8]>) {}
 }
@@ -93,6 +104,8 @@ pub struct Ended {
     pub reason: Reason,
     /// How many messages of ours did not go out.
     pub unsent: usize,
+    /// When the time limit began to count.
+    pub began: Option<Instant>,
     /// Whether the peer sent anything, or closed: a peer that did neither may not have listened at all.
     pub noticed: bool,
     /// The bytes of a line that the peer did not finish.
@@ -153,8 +166,8 @@ pub fn converse(
         printed: Vec::new(),
         written: 0,
         phase: Phase::Talking,
-        ended: Ended { reason: Reason::Done, unsent: 0, noticed: false, unfinished: Vec::new() },
-        began: None,
+        ended: Ended { reason: Reason::Done, unsent: 0, began: None, noticed: false, unfinished: Vec::new() },
+        began: script.began(),
         stopped: false,
         hurried: false,
         peer_closed: false,
@@ -171,6 +184,7 @@ pub fn converse(
             break;
         }
     }
+    dialogue.ended.began = dialogue.began;
     dialogue.ended
 }
 
@@ -318,10 +332,8 @@ impl Dialogue<'_> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.ended.unsent += self.outbox.messages();
-                    self.outbox.clear();
                     self.hear_the_rest(script);
-                    self.lost(error);
+                    self.lost(error, script);
                 }
             }
         }
@@ -337,7 +349,7 @@ impl Dialogue<'_> {
                 self.hear(script);
             }
             Err(error) if is_passing(&error) => {}
-            Err(error) => self.lost(error),
+            Err(error) => self.lost(error, script),
         }
     }
 
@@ -350,7 +362,6 @@ impl Dialogue<'_> {
                     self.ended.noticed = true;
                     self.framer.filled(count);
                     self.hear(script);
-                    self.outbox.clear();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return,
@@ -381,7 +392,10 @@ impl Dialogue<'_> {
         self.peer_closed = true;
         self.ended.noticed = true;
         self.ended.unfinished = self.framer.unread().to_vec();
-        if matches!(self.phase, Phase::Talking) {
+        if matches!(self.phase, Phase::Talking) && script.goes_on(&self.outbox) {
+            self.end(Reason::Closed);
+            self.close();
+        } else if matches!(self.phase, Phase::Talking) {
             // It may have closed its writing side only, so it is told goodbye like any other.
             self.leave(Reason::Closed, script);
             self.phase = Phase::Finishing(Some(Instant::now() + FINISH_TIME));
@@ -392,8 +406,11 @@ impl Dialogue<'_> {
     /// some
     /// peers close on reading a message and answer the goodbye behind it with a reset, but one that only resets has
     /// thrown away what it was sent.
-    fn lost(&mut self, error: io::Error) {
+    fn lost(&mut self, error: io::Error, script: &mut dyn Script) {
         self.peer_closed = true;
+        if matches!(self.phase, Phase::Talking) {
+            script.goes_on(&self.outbox);
+        }
         self.ended.unfinished = self.framer.unread().to_vec();
         let all_said = self.ended.unsent == 0 && self.outbox.is_empty() && self.ended.noticed;
         if !all_said || matches!(self.phase, Phase::Talking) {

@@ -185,3 +185,65 @@ fn in_a_stream_only_the_line_that_would_stop_mpf_is_left_out() {
         assert_eq!(refusals, usize::from(code == 1), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn a_lost_connection_is_dialled_again_and_nothing_is_sent_twice() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-q", "-a", &port.address, "--reconnect", "-e", "done"]);
+    for line in ["a\n", "b\n"] {
+        // Before it has noticed the loss it would write into a connection that is gone.
+        let mut peer = port.accept();
+        sending.write(line.as_bytes());
+        assert_eq!(peer.line(), line);
+        peer.say(b"other\n");
+    }
+    let mut peer = port.accept();
+    sending.write(b"c\n");
+    assert_eq!(peer.line(), "c\n");
+    sending.stdin = None;
+    peer.say(b"done\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "done\n"));
+    for line in [1, 2] {
+        let told = format!("{}: lost after line {line}, which may be lost too", port.address);
+        assert_eq!(ended.stderr.matches(&told).count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_handshake_is_repeated_over_a_new_connection_and_the_message_goes_once() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--reconnect", "--hello", "-n", "1", "a?"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.reset();
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.say(b"hello?version=1.1&controller_name=x\n");
+    assert_eq!(peer.line(), "a?\n");
+    peer.say(b"goodbye\n");
+    drop(peer);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.say(b"hello?version=1.1&controller_name=x\nb\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "b\n"));
+}
+
+#[test]
+fn the_time_counts_on_while_nobody_is_there() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--reconnect", "-W", "300ms", "-e", "b", "a?"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "a?\n");
+    port.close();
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!(ended.code, Some(124), "{}", ended.stderr);
+    let sending = start(&["send", "-a", &Port::at("127.0.0.1:0").close(), "--reconnect", "a?"]);
+    assert_eq!(sending.finish().code, Some(3));
+}
