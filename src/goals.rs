@@ -27,8 +27,8 @@ pub struct Goals {
     expected: Vec<Expected>,
     count: Option<u64>,
     printed: u64,
-    /// The commands of which one is the answer; empty when none is waited for.
-    answers: Vec<String>,
+    /// The command that is the answer, if one is waited for.
+    answer: Option<String>,
     answered: bool,
     /// Whether the handshake is done, if it is a goal.
     handshake: Option<bool>,
@@ -46,7 +46,7 @@ struct Expected {
 /// What a message is to the goals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// It is one of those that `-e` or `-w` asks for.
+    /// It is one of those that `-e` asks for.
     pub expected: bool,
     /// It is a failed answer.
     pub failed: bool,
@@ -63,9 +63,9 @@ impl Goals {
         self.count = Some(messages);
     }
 
-    /// Waits for one of these commands (`-w`).
-    pub fn answer(&mut self, commands: Vec<String>) {
-        self.answers = commands;
+    /// Waits for this command (`-w`).
+    pub fn answer(&mut self, command: &str) {
+        self.answer = Some(command.to_owned());
     }
 
     /// Waits for the handshake.
@@ -80,7 +80,7 @@ impl Goals {
 
     /// Whether there is anything to wait for.
     pub fn are_set(&self) -> bool {
-        !self.expected.is_empty() || self.count.is_some() || !self.answers.is_empty() || self.handshake.is_some()
+        !self.expected.is_empty() || self.count.is_some() || self.answer.is_some() || self.handshake.is_some()
     }
 
     /// Whether there is a goal and all of them are met.
@@ -88,7 +88,7 @@ impl Goals {
         self.are_set()
             && self.expected.iter().all(|expected| expected.met)
             && self.count.is_none_or(|count| self.printed >= count)
-            && (self.answers.is_empty() || self.answered)
+            && (self.answer.is_none() || self.answered)
             && self.handshake != Some(false)
     }
 
@@ -112,10 +112,9 @@ impl Goals {
                 excused |= goal.pattern.names("error");
             }
         }
-        let answers = asked && self.answers.iter().any(|answer| *answer == *message.command());
-        self.answered |= answers;
+        self.answered |= asked && self.answer.as_deref() == Some(&*message.command());
         let failed = is_error(message) || self.failures.iter().any(|failure| failure.matches(message, payload_bytes));
-        Verdict { expected: expected || answers, failed: failed && !excused }
+        Verdict { expected, failed: failed && !excused }
     }
 
     /// One more message is printed.
@@ -134,8 +133,8 @@ impl Goals {
         if self.handshake == Some(false) {
             missing.push("the handshake was done".to_owned());
         }
-        if !self.answers.is_empty() && !self.answered {
-            missing.push(format!("the answer came ({})", self.answers.join(" or ")));
+        if let Some(answer) = self.answer.as_ref().filter(|_| !self.answered) {
+            missing.push(format!("the answer came ({answer})"));
         }
         for expected in self.expected.iter().filter(|expected| !expected.met) {
             missing.push(format!("a message matched {}", shown(expected.text.as_bytes())));
@@ -199,10 +198,10 @@ mod tests {
     #[test]
     fn an_answer_counts_only_once_the_question_has_gone() {
         let mut goals = Goals::default();
-        goals.answer(vec!["reset_complete".into(), "other".into()]);
-        assert!(!goals.hear(&parts("reset_complete"), None, false).expected);
-        assert_eq!(goals.missing(), "the answer came (reset_complete or other)");
-        assert!(goals.hear(&parts("reset_complete"), None, true).expected);
+        goals.answer("reset_complete");
+        goals.hear(&parts("reset_complete"), None, false);
+        assert_eq!(goals.missing(), "the answer came (reset_complete)");
+        goals.hear(&parts("reset_complete"), None, true);
         assert!(goals.are_met());
     }
 

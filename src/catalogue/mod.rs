@@ -1,7 +1,21 @@
-//! The commands of BCP: who sends each, and what answers it (design.md, section 13).
+//! What is known of the commands of BCP: the one table (design.md, section 13), and what is read from it.
 //!
-//! One table. BCP is open: a command that is not in it may be understood all the same, and unknown parameters are
-//! ignored.
+//! From here `send` and `replay` know what would stop MPF ([`judge`]), `send -w` knows what to wait for ([`answer`]),
+//! `decode --lint` what some peer misreads, `listen` what is unknown, and the completions and `bcp`(7) what
+//! there is. BCP is open: a command that is not in the table may be understood all the same. Nothing here sends, prints
+//! or remembers what was sent.
+
+mod fit;
+mod guard;
+mod json;
+mod python;
+mod table;
+mod value;
+
+pub use guard::{Effect, MPF_LINE_BYTES_MAX, Refusal, Rule, judge};
+pub use table::COMMANDS;
+
+use crate::codec::{Kind, Parts};
 
 /// Who sends a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +28,72 @@ pub enum Sender {
     Both,
 }
 
+/// What a parameter has to be for MPF to live; what it is called is what `bcp`(7) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Anything at all; the word is what it usually is.
+    Any(&'static str),
+    /// A key to look something up by: neither a list nor an object.
+    Key,
+    /// Text: no number, boolean, null, list or object.
+    Text,
+    /// What Python's `int()` takes: 0, 1 or -1.
+    State,
+    /// The name of an event, as a handler for it is registered.
+    Event,
+    /// An expression of Python's.
+    Placeholder,
+    /// Names of fields with commas between them; which there are depends on the subcommand.
+    Fields,
+    /// A number of milliseconds.
+    Milliseconds,
+    /// A share between 0 and 1.
+    Power,
+    /// An object, or nothing.
+    Tokens,
+    /// The name of a color, six hexadecimal digits, or three numbers.
+    Color,
+}
+
+impl Needs {
+    /// What it is, in a word or two.
+    pub fn words(self) -> &'static str {
+        match self {
+            Needs::Any(usually) => usually,
+            Needs::Key | Needs::Text | Needs::Event => "text",
+            Needs::State => "1, 0, or \\-1 to toggle",
+            Needs::Placeholder => "a Python expression",
+            Needs::Fields => "field names, with commas",
+            Needs::Milliseconds => "milliseconds",
+            Needs::Power => "0 to 1",
+            Needs::Tokens => "an object",
+            Needs::Color => "a name or six hexadecimal digits",
+        }
+    }
+}
+
+/// One parameter of a command.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// Its name, in lower case.
+    pub name: &'static str,
+    /// What it has to be.
+    pub needs: Needs,
+    /// Whether it has to be there: for MPF where MPF takes the command, else for the media controllers that do.
+    pub required: bool,
+}
+
+/// What MPF 0.81 does with a command that a client of its sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is logged as unknown and otherwise ignored.
+    No,
+    /// It is acted on. These names end MPF, since its own code passes parameters of these names too.
+    Open(&'static [&'static str]),
+    /// It is acted on, and any parameter that is not in the table ends MPF, a payload included.
+    Closed,
+}
+
 /// One command.
 #[derive(Clone, Copy, Debug)]
 pub struct CommandEntry {
@@ -21,87 +101,15 @@ pub struct CommandEntry {
     pub name: &'static str,
     /// Who sends it.
     pub from: Sender,
+    /// Its parameters, required ones first; others are ignored, unless it is [`Taken::Closed`].
+    pub parameters: &'static [Parameter],
     /// The commands of which one answers it; empty when none does, or none that is always the same.
     pub answers: &'static [&'static str],
+    /// What MPF does with it.
+    pub taken: Taken,
     /// Whether only old peers and pages know it.
     pub historical: bool,
 }
-
-const fn entry(name: &'static str, from: Sender, answers: &'static [&'static str]) -> CommandEntry {
-    CommandEntry { name, from, answers, historical: false }
-}
-
-/// A command that no present peer sends; its side is not known of all of them.
-const fn historical(name: &'static str, answers: &'static [&'static str]) -> CommandEntry {
-    CommandEntry { name, from: Sender::Both, answers, historical: true }
-}
-
-use Sender::{Both, Media, Pin};
-
-/// Every command that the specification or a peer knows.
-pub const COMMANDS: &[CommandEntry] = &[
-    entry("hello", Both, &["hello", "error"]),
-    entry("goodbye", Both, &[]),
-    entry("reset", Pin, &["reset_complete"]),
-    entry("reset_complete", Media, &[]),
-    entry("error", Both, &[]),
-    entry("mode_start", Pin, &[]),
-    entry("mode_stop", Pin, &[]),
-    entry("mode_list", Pin, &[]),
-    entry("ball_start", Pin, &[]),
-    entry("ball_end", Pin, &[]),
-    entry("player_added", Pin, &[]),
-    entry("player_turn_start", Pin, &[]),
-    entry("player_variable", Pin, &[]),
-    entry("machine_variable", Pin, &[]),
-    entry("settings", Pin, &[]),
-    entry("switch", Both, &[]),
-    entry("trigger", Both, &[]),
-    entry("register_trigger", Media, &[]),
-    entry("remove_trigger", Media, &[]),
-    entry("monitor_start", Media, &[]),
-    entry("monitor_stop", Media, &[]),
-    entry("device", Pin, &[]),
-    entry("monitored_event", Pin, &[]),
-    entry("driver_event", Pin, &[]),
-    entry("status_request", Pin, &["status_report"]),
-    entry("status_report", Media, &[]),
-    entry("set_machine_var", Media, &[]),
-    entry("evaluate_placeholder", Media, &["evaluate_placeholder"]),
-    entry("service", Media, &[]),
-    entry("service_stop", Pin, &[]),
-    entry("list_switches", Pin, &[]),
-    entry("list_coils", Pin, &[]),
-    entry("list_lights", Pin, &[]),
-    entry("list_shows", Pin, &[]),
-    entry("coil_pulse", Pin, &[]),
-    entry("coil_enable", Pin, &[]),
-    entry("coil_disable", Pin, &[]),
-    entry("show_play", Pin, &[]),
-    entry("show_stop", Pin, &[]),
-    entry("light_color", Pin, &[]),
-    entry("dmd_frame", Media, &[]),
-    entry("rgb_dmd_frame", Media, &[]),
-    entry("vpcom_bridge", Media, &["vpcom_bridge_response"]),
-    entry("vpcom_bridge_response", Pin, &[]),
-    historical("get", &["set"]),
-    historical("set", &[]),
-    historical("config", &[]),
-    historical("shot", &[]),
-    historical("timer", &[]),
-    historical("player_score", &[]),
-    historical("attract_start", &[]),
-    historical("attract_stop", &[]),
-    historical("game_start", &[]),
-    historical("game_end", &[]),
-    historical("dmd_start", &[]),
-    historical("rgb_dmd_start", &[]),
-    historical("external_show_start", &[]),
-    historical("external_show_stop", &[]),
-    historical("external_show_frame", &[]),
-    historical("player_add", &[]),
-    historical("terminate", &[]),
-];
 
 /// The entry of a command, whatever its case.
 pub fn find(command: &str) -> Option<&'static CommandEntry> {
@@ -118,23 +126,94 @@ pub fn knows(command: &str) -> bool {
     find(command).is_some()
 }
 
-/// The categories that `monitor_start` knows.
-pub const CATEGORIES: &[&str] = &[
-    "events",
-    "devices",
-    "drivers",
-    "switches",
-    "machine_vars",
-    "player_vars",
-    "modes",
-    "core_events",
-    "service_events",
-    "status_request",
+/// The categories that `monitor_start` knows, each with the command that reports the present state at once, if one is
+/// sure to. What a player's variables are is only reported within a game.
+const MONITORED: [(&str, Option<&str>); 10] = [
+    ("events", None),
+    ("devices", Some("device")),
+    ("drivers", None),
+    ("switches", None),
+    ("machine_vars", Some("machine_variable")),
+    ("player_vars", None),
+    ("modes", Some("mode_list")),
+    ("core_events", None),
+    ("service_events", None),
+    ("status_request", None),
 ];
+
+/// The categories that `monitor_start` knows.
+pub const CATEGORIES: &[&str] = &{
+    let mut names = [""; MONITORED.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = MONITORED[at].0;
+        at += 1;
+    }
+    names
+};
+
+/// The subcommands of `service`, each with the command that answers it.
+const SERVICES: [(&str, Option<&str>); 12] = [
+    ("start", None),
+    ("stop", Some("service_stop")),
+    ("list_switches", Some("list_switches")),
+    ("list_coils", Some("list_coils")),
+    ("list_lights", Some("list_lights")),
+    ("list_shows", Some("list_shows")),
+    ("coil_pulse", Some("coil_pulse")),
+    ("coil_enable", Some("coil_enable")),
+    ("coil_disable", Some("coil_disable")),
+    ("show_play", Some("show_play")),
+    ("show_stop", Some("show_stop")),
+    ("light_color", Some("light_color")),
+];
+
+/// The command that answers a message, where one is sure to (`send -w`); `None` when none is.
+///
+/// A category that MPF does not know is answered with `error`; a subcommand that it does not know, not at all.
+///
+/// ```
+/// use backbox::catalogue::answer;
+/// use backbox::codec::{Parts, Reading};
+/// let mut parts = Parts::new();
+/// parts.read_line(b"service?subcommand=coil_pulse&coil=c_knocker", &Reading::default()).unwrap();
+/// assert_eq!(answer(&parts), Some("coil_pulse"));
+/// parts.read_line(b"trigger?name=multiball", &Reading::default()).unwrap();
+/// assert_eq!(answer(&parts), None);
+/// ```
+pub fn answer(message: &Parts) -> Option<&'static str> {
+    let entry = find(&message.command())?;
+    let text = |name: &str| message.find(name).filter(|value| value.kind() == Kind::Text).map(|value| value.text());
+    let named = |table: &'static [(&'static str, Option<&'static str>)], word: &str| {
+        table.iter().find(|(name, _)| *name == word).map(|(_, answer)| *answer)
+    };
+    match entry.name {
+        "service" => named(&SERVICES, &text("subcommand")?).flatten(),
+        // MPF folds the category, and nothing else of a message.
+        "monitor_start" => named(&MONITORED, &text("category")?.to_lowercase()).unwrap_or(Some("error")),
+        _ => entry.answers.first().copied(),
+    }
+}
+
+/// The words that a message on the command line is completed from: each command with its parameters as `name=`, for the
+/// two that have a choice of values with those too. Historical commands are left out.
+pub fn completions() -> Vec<(String, Vec<String>)> {
+    let words = |entry: &CommandEntry| {
+        let mut words: Vec<String> = entry.parameters.iter().map(|p| format!("{}=", p.name)).collect();
+        match entry.name {
+            "service" => words.extend(SERVICES.iter().map(|(name, _)| format!("subcommand={name}"))),
+            "monitor_start" | "monitor_stop" => words.extend(CATEGORIES.iter().map(|name| format!("category={name}"))),
+            _ => {}
+        }
+        (entry.name.to_owned(), words)
+    };
+    COMMANDS.iter().filter(|entry| !entry.historical).map(words).collect()
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Reading;
 
     #[test]
     fn each_command_stands_once_in_lower_case_and_every_answer_is_a_command() {
@@ -142,7 +221,11 @@ mod tests {
             assert!(!COMMANDS[..count].iter().any(|earlier| earlier.name == entry.name), "{} twice", entry.name);
             assert_eq!(entry.name, entry.name.to_ascii_lowercase());
             assert!(entry.answers.iter().all(|answer| knows(answer)), "{}: unknown answer", entry.name);
+            let required = entry.parameters.iter().map(|p| p.required);
+            assert!(required.is_sorted_by(|a, b| a >= b), "{}: the required ones come first", entry.name);
         }
+        let answers = SERVICES.iter().chain(&MONITORED).filter_map(|(_, answer)| *answer);
+        assert!(answers.into_iter().all(knows));
     }
 
     #[test]
@@ -153,5 +236,47 @@ mod tests {
             let command = line.split('?').next().unwrap();
             assert!(knows(command), "{command}");
         }
+    }
+
+    #[test]
+    fn each_message_has_its_answer_or_none() {
+        let mut parts = Parts::new();
+        for (line, expected) in [
+            ("hello?version=1.1", Some("hello")),
+            ("goodbye", None),
+            ("reset", Some("reset_complete")),
+            ("status_request", Some("status_report")),
+            ("evaluate_placeholder?placeholder=1", Some("evaluate_placeholder")),
+            ("vpcom_bridge?subcommand=init", Some("vpcom_bridge_response")),
+            ("get?name=x", Some("set")),
+            ("service?subcommand=stop", Some("service_stop")),
+            ("service?subcommand=start", None),
+            ("service?subcommand=list_shows", Some("list_shows")),
+            ("service?subcommand=nope", None),
+            ("service?subcommand=int:5", None),
+            ("service", None),
+            ("monitor_start?category=devices", Some("device")),
+            ("monitor_start?category=MODES", Some("mode_list")),
+            ("monitor_start?category=machine_vars", Some("machine_variable")),
+            ("monitor_start?category=player_vars", None),
+            ("monitor_start?category=events", None),
+            ("monitor_start?category=nope", Some("error")),
+            ("monitor_stop?category=modes", None),
+            ("trigger?name=x", None),
+            ("nosuch", None),
+        ] {
+            parts.read_line(line.as_bytes(), &Reading::default()).unwrap();
+            assert_eq!(answer(&parts), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn completions_know_commands_parameters_and_choices() {
+        let words = completions();
+        let of = |command: &str| words.iter().find(|(key, _)| key == command).map(|(_, words)| words.clone());
+        assert_eq!(of("switch").unwrap(), ["name=", "state="]);
+        assert!(of("monitor_start").unwrap().contains(&"category=machine_vars".to_owned()));
+        assert!(of("service").unwrap().contains(&"subcommand=coil_pulse".to_owned()));
+        assert_eq!(of("attract_start"), None);
     }
 }

@@ -36,6 +36,7 @@ pub use error::{Malformed, Reason};
 pub use escape::{escape, unescape};
 pub use json::{JsonError, JsonFault};
 pub use line::typed_text;
+pub use number::json_number;
 pub use parts::{Parts, Reading, Repeats};
 pub use spell::push_ascii;
 pub use spelled::{Kind, Param, Params, Spelled};

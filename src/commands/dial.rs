@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::failure::{Failure, plain_words};
-use crate::net::address::{Address, Unreached, dial};
+use crate::net::address::{Address, Unreached, dial, dial_every};
 use crate::net::wait::Stop;
 use crate::net::{SocketAddr, TcpStream};
 use crate::output::Console;
@@ -60,6 +60,18 @@ impl Target {
             console.note(format_args!("{}: {}; dialling again until it answers", self.address, plain_words(error)));
         };
         match dial(&self.sockets, retry, stop, waiting) {
+            Ok(socket) => Ok(Some(socket)),
+            Err(Unreached::Stopped) => Ok(None),
+            Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, retry))),
+        }
+    }
+
+    /// Dials again after the connection was lost, every `pause`; otherwise as [`Target::dial`].
+    ///
+    /// # Errors
+    /// As for [`Target::dial`].
+    pub fn dial_again(&self, pause: Duration, retry: Duration, stop: &Stop) -> Result<Option<TcpStream>, Failure> {
+        match dial_every(pause, &self.sockets, retry, stop, |_| ()) {
             Ok(socket) => Ok(Some(socket)),
             Err(Unreached::Stopped) => Ok(None),
             Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, retry))),

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, text};
 use crate::codec::{Form, Parts, escape, write_line};
 use crate::failure::{Exit, Failure};
@@ -142,7 +143,7 @@ pub const COMMAND: Command<Options> = Command {
         },
         Group { title: "Manners", flags: &[Flag::QUIET, Flag::COLOR] },
     ],
-    operands: Some(Operands { complete: Complete::Nothing, set: take_word }),
+    operands: Some(Operands { complete: Complete::Keyed(catalogue::completions), set: take_word }),
 };
 
 fn take_word(options: &mut Options, word: OsString) -> Result<(), String> {

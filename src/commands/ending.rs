@@ -1,38 +1,102 @@
 //! From the end of a dialogue to the end of the run: the exit status, and what a person is told.
 
-use crate::failure::{Exit, Failure};
+use std::time::Duration;
+
+use crate::failure::{Exit, Failure, plain_words};
 use crate::framing::Fault;
 use crate::net::address::Address;
 use crate::net::dialogue::{Ended, Reason};
 use crate::output::Console;
 use crate::text::shown;
 
-/// How the run ends, from how the dialogue did; `complete` says whether all that was to be said has been.
+/// What is said of a peer that neither sent anything nor closed.
+const SILENCE: &str = "took the connection but said nothing: a media controller serves one connection at a time";
+
+/// What a run wanted of its dialogue, and what became of that.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// Whether all that was to be said has been.
+    pub complete: bool,
+    /// What it still waits for, if there was something to wait for; empty when all is met.
+    pub missing: Option<String>,
+    /// What ended the run before the dialogue's end: a failed answer, a refused version.
+    pub failure: Option<Failure>,
+    /// How long it was to take.
+    pub time: Option<Duration>,
+}
+
+/// How the run ends, from how the dialogue did.
 ///
 /// # Errors
 /// What ended the run, when that is graver than what was complained about.
-pub fn verdict(ended: Ended, complete: bool, peer: &Address, console: &mut Console) -> Result<Exit, Failure> {
+pub fn verdict(ended: Ended, wanted: Wanted, peer: &Address, console: &mut Console) -> Result<Exit, Failure> {
     if !ended.unfinished.is_empty() {
         console.complain(Exit::No, peer, format_args!("left in the middle of a line: {}", shown(&ended.unfinished)));
     }
     match ended.reason {
-        Reason::Stopped(signal) => Ok(signal.map_or(console.worst(), Exit::Signal)),
+        Reason::Stopped(signal) => return Ok(signal.map_or(console.worst(), Exit::Signal)),
+        Reason::Poll(error) => return Err(Failure::io("cannot wait for input", &error)),
+        Reason::Output(error) => {
+            return match Failure::output(&error) {
+                // Nobody reads any more, but what was wrong before still counts.
+                Failure::ReaderGone => Ok(console.worst()),
+                failure => Err(failure),
+            };
+        }
+        _ => {}
+    }
+    if let Some(failure) = wanted.failure {
+        return Err(failure);
+    }
+    // However the connection ended after that: all is said, and what was waited for has come.
+    if wanted.complete && wanted.missing.as_deref() == Some("") {
+        return Ok(console.worst());
+    }
+    let all_sent = wanted.complete && ended.unsent == 0;
+    match wanted.missing.as_deref().filter(|missing| !missing.is_empty()) {
+        Some(missing) => unmet(ended, all_sent, missing, wanted.time, peer, console),
+        None => nothing_missing(ended, all_sent, peer, console),
+    }
+}
+
+/// The end of a run that still waited for something.
+fn unmet(
+    ended: Ended,
+    all_sent: bool,
+    missing: &str,
+    time: Option<Duration>,
+    peer: &Address,
+    console: &mut Console,
+) -> Result<Exit, Failure> {
+    let why = match ended.reason {
+        Reason::TimeUp => {
+            let seconds = time.unwrap_or_default().as_secs_f64();
+            let silence = if ended.noticed { String::new() } else { format!("; {peer} {SILENCE}") };
+            let text = format!("{peer}: {seconds} s passed before {missing}; -W allows more{silence}");
+            return Err(Failure::Time(text));
+        }
+        Reason::Lost(error) if all_sent => plain_words(&error),
+        Reason::Done | Reason::Closed if all_sent => "it closed the connection".to_owned(),
+        _ => return nothing_missing(ended, all_sent, peer, console),
+    };
+    console.complain(Exit::No, peer, format_args!("{why} before {missing}"));
+    Ok(Exit::No)
+}
+
+/// The end of a run that waited for nothing.
+fn nothing_missing(ended: Ended, all_sent: bool, peer: &Address, console: &Console) -> Result<Exit, Failure> {
+    match ended.reason {
         Reason::Lost(error) => Err(Failure::io(format_args!("lost the connection to {peer}"), &error)),
-        Reason::Poll(error) => Err(Failure::io("cannot wait for input", &error)),
         Reason::Broken(fault) => Err(Failure::Peer(format!("{peer}: {fault}"))),
-        Reason::Output(error) => match Failure::output(&error) {
-            // Nobody reads any more, but what was wrong before still counts.
-            Failure::ReaderGone => Ok(console.worst()),
-            failure => Err(failure),
-        },
-        Reason::Done | Reason::Closed if !complete || ended.unsent > 0 => {
+        Reason::TimeUp if ended.unsent > 0 => {
+            Err(Failure::Io(format!("{peer} did not read the last message before the time was up")))
+        }
+        Reason::Done | Reason::Closed if !all_sent => {
             Err(Failure::Io(format!("{peer} closed the connection before the last message was sent")))
         }
-        Reason::Done | Reason::Closed => {
+        _ => {
             if !ended.noticed {
-                console.note(format_args!(
-                    "{peer} took the connection but said nothing: a media controller serves one connection at a time"
-                ));
+                console.note(format_args!("{peer} {SILENCE}"));
             }
             Ok(console.worst())
         }
@@ -44,6 +108,7 @@ pub fn closing(ended: &Ended) -> String {
     let by = match &ended.reason {
         Reason::Done => "closed by the dialler",
         Reason::Stopped(_) => "closed by the dialler, which a signal ended",
+        Reason::TimeUp => "closed by the dialler, whose time was up",
         Reason::Closed => "closed by the acceptor",
         Reason::Lost(_) => "lost",
         Reason::Broken(_) => "closed by the dialler, since the acceptor broke the framing",

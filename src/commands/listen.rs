@@ -242,17 +242,17 @@ pub const COMMAND: Command<Options> = Command {
                     Ok(())
                 })
                 .more(
-                    "In between two programs, it prints what both say and adds nothing of its own. Nothing that happens \
-                     to its output slows or ends them: what standard output or a recording cannot take is left out and \
+                    "In between two programs, it prints what both say and adds nothing of its own. \
+                     Nothing that happens to its output slows or ends them: what standard output or a recording cannot take is left out and \
                      counted. A dialler is reset when the target does not take the call; `--retry` has it wait.",
                 ),
                 Flag::switch("canonical", "with --forward, cure what the dialler sends", |o: &mut Options| {
                     o.canonical = true
                 })
                 .more(
-                    "Each line that parses is passed on in the form that `encode` writes, which every known decoder reads \
-                     alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would pass 65536 bytes \
-                     stays as it was; payloads are never touched.",
+                    "Each line that parses is passed on in the form that `encode` writes, which every known decoder \
+                     reads alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would pass \
+                     65536 bytes stays as it was; payloads are never touched.",
                 ),
                 Flag::RETRY,
                 Flag::value("max-conns", "N", "serve at most N peers at once", |o: &mut Options, value| {
@@ -382,7 +382,7 @@ fn check(options: &Options) -> Result<(), Failure> {
         ),
         (
             options.silent && part == Part::Media && subscribes,
-            "--no-auto does not answer the reset, and that answer is what subscribes: leave out --monitor and --register",
+            "--no-auto does not answer the reset, and that answer subscribes: leave out --monitor and --register",
         ),
         (options.connections_max == Some(0), "--max-conns 0 serves nobody: write 1 or more"),
     ];

@@ -12,7 +12,7 @@ use super::recorder::Recorder;
 use super::reply::Reply;
 use super::stream::{Item, Stream, command};
 use super::traffic::Traffic;
-use crate::catalogue;
+use crate::catalogue::{self, Refusal};
 use crate::codec::{Malformed, Parts, Reading};
 use crate::conversation::{self, Conversation, Effect, Misuse, Repertoire, Role};
 use crate::failure::{Exit, Failure, plain_words};
@@ -170,6 +170,13 @@ impl Listener {
         let answered = effect != Effect::PeerLeft
             && parts.command() != "error"
             && reply(&setup.replies, talk, (parts, bytes), said, console);
+        let line = said.strip_suffix(b"\n").unwrap_or_default();
+        if answered && setup.part == Part::Attached && !said.is_empty() {
+            if let Err(refusal) = catalogue::judge(line, None) {
+                complain(console, Exit::No, place, format_args!("the --reply to it was not sent: {refusal}"));
+                said.clear();
+            }
+        }
         match &effect {
             Effect::Fault(conversation::Fault::UnknownCommand(_) | conversation::Fault::Malformed) => {}
             Effect::Fault(fault) if !answered => complain(console, Exit::Peer, place, fault),
@@ -212,10 +219,13 @@ impl Listener {
         self.answer(number);
     }
 
-    /// Says a message of stdin to everyone.
-    fn say_to_all(&mut self, line: &[u8], whole: &[u8]) {
-        let command = command(line);
+    /// Says a message of stdin to everyone; to a running MPF only what it survives.
+    fn say_to_all(&mut self, place: &str, line: &[u8], whole: &[u8]) {
         let payload = whole.get(line.len() + 1..).filter(|payload| !payload.is_empty());
+        if let Some(refusal) = self.refusal(line, payload) {
+            return self.console.complain(Exit::No, place, format_args!("not sent: {refusal}"));
+        }
+        let command = command(line);
         let mut numbers: Vec<u64> = self.talks.keys().copied().collect();
         numbers.sort_unstable();
         for number in numbers {
@@ -250,6 +260,12 @@ impl Listener {
                 talk.connection.finish();
             }
         }
+    }
+
+    /// Why a line of ours must not reach the MPF that we are attached to (design.md, section 13).
+    fn refusal(&self, line: &[u8], payload: Option<&[u8]>) -> Option<Refusal> {
+        let attached = self.setup.part == Part::Attached;
+        attached.then(|| catalogue::judge(line, payload).err()).flatten()
     }
 
     /// Records and remembers how a connection ended.
@@ -430,7 +446,9 @@ impl Host for Listener {
             match stream.next_item() {
                 Item::Dry | Item::Over => break,
                 Item::Wrong { number, why } => self.console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
-                Item::Message { line, whole, .. } => self.say_to_all(line, whole),
+                Item::Message { number, line, whole } => {
+                    self.say_to_all(&format!("<stdin>:{number}"), line, whole);
+                }
             }
         }
         self.stream = stream;

@@ -46,7 +46,8 @@ impl Printing {
         Printing { output, show, goals, printed: Vec::new(), moment: (Instant::now(), now), failure: None }
     }
 
-    /// Prints a message, seen at `seen`; `parts` is `None` for a line that is no message. Whether the goals are now met.
+    /// Prints a message, seen at `seen`; `parts` is `None` for a line that is no message. Whether the goals are now
+    /// met.
     pub fn message(
         &mut self,
         message: &RawMessage<'_>,

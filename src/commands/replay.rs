@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::dial::{MEDIA_PORT, Target};
-use super::ending::verdict;
+use super::ending::{Wanted, verdict};
 use super::listener::{Listener, Setup};
 use super::media::{CATEGORIES_OF_MEDIA, settings, subscriptions};
 use super::player::{Player, Speed};
@@ -147,7 +147,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     peer.end();
     match failure {
         Some(failure) => Err(failure),
-        None => verdict(ended, complete, &address, &mut console),
+        None => verdict(ended, Wanted { complete, ..Wanted::default() }, &address, &mut console),
     }
 }
 
@@ -218,6 +218,7 @@ fn summary(player: &Player<'_>, survey: &Survey, peer: &Peer, took: Duration, re
         Reason::Stopped(_) => "stopped by a signal",
         Reason::Done | Reason::Closed => "it closed before the end",
         Reason::Lost(_) => "the connection was lost",
+        Reason::TimeUp => "the time was up",
         Reason::Broken(_) => "it broke the framing",
         Reason::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => "nobody reads the output any more",
         Reason::Output(_) => "the output cannot be written",

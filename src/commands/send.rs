@@ -1,24 +1,35 @@
 //! `backbox send`: one message, or a stream of them, to a running game (design.md, section 9).
 
-use super::arguments::read_message;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
 use super::dial::{PIN_PORT, Target};
 use super::ending::{closing, verdict};
+use super::goal_flags::{GoalWish, HasGoals};
+use super::outgoing::{Outgoing, guard};
+use super::pace::Pace;
 use super::recorder::{HasRecord, RecordWish};
-use super::sender::{Sender, Source, record};
-use super::shared::{Dialling, HasDialling, HasManners, HasTraffic, Manners};
+use super::sender::{Sender, Source};
+use super::shared::{
+    Dialling, Display, HasDialling, HasDisplay, HasManners, HasSelection, HasTraffic, Manners, Selection, patterns,
+};
 use super::traffic::Traffic;
 use crate::catalogue;
-use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, text};
-use crate::codec::{Form, Parts, Reading, write_line};
-use crate::conversation::{Conversation, Repertoire, Role};
+use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
+use crate::duration;
 use crate::failure::{Exit, Failure};
-use crate::framing::{Framing, RawMessage, payload_marker};
-use crate::limits::LINE_BYTES_MAX;
-use crate::net::dialogue;
+use crate::framing::{Framing, RawMessage};
+use crate::goals::Goals;
+use crate::net::TcpStream;
+use crate::net::dialogue::{self, Reason};
 use crate::net::wait::{Input, Output, Stop};
-use crate::output::{Console, push_for_terminal, stdout_is_terminal};
-use crate::session::Side;
-use crate::text::{is_white, shown};
+use crate::output::{Console, push_for_terminal};
+
+/// How long an answer is waited for unless `-W` says so: MPF answers at once, and a script should not hang.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// How often a lost connection is dialled again.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The variable that says where to dial when no `-a` does.
 pub const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
@@ -28,8 +39,20 @@ pub const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
 pub struct Options {
     manners: Manners,
     dialling: Dialling,
+    goals: GoalWish,
+    display: Display,
     record: RecordWish,
     verbose: bool,
+    wait: bool,
+    fail_on: Vec<String>,
+    all: bool,
+    hello: bool,
+    force: bool,
+    no_goodbye: bool,
+    reconnect: bool,
+    payload: Option<PathBuf>,
+    repeat: Option<u64>,
+    every: Option<Duration>,
     /// The message: a command and its parameters, or one BCP line with a `?`; nothing, or `-`, is stdin.
     words: Vec<String>,
 }
@@ -43,6 +66,24 @@ impl HasManners for Options {
 impl HasDialling for Options {
     fn dialling(&mut self) -> &mut Dialling {
         &mut self.dialling
+    }
+}
+
+impl HasGoals for Options {
+    fn goals(&mut self) -> &mut GoalWish {
+        &mut self.goals
+    }
+}
+
+impl HasDisplay for Options {
+    fn display(&mut self) -> &mut Display {
+        &mut self.display
+    }
+}
+
+impl HasSelection for Options {
+    fn selection(&mut self) -> &mut Selection {
+        &mut self.display.selection
     }
 }
 
@@ -70,17 +111,17 @@ pub const COMMAND: Command<Options> = Command {
         ],
         description: &[
             "Dials, sends, says `goodbye`, and prints what comes back until the other side closes, but for the \
-                `hello`, `reset` \
-             and `goodbye` that it deals with itself. With arguments it sends one message and leaves standard input \
-             alone, so it is safe in a loop that reads lines.",
-            "Without arguments, or with `-`, the messages come from standard input, each sent when it arrives: a \
-                line that \
-             begins with `{` is a message in JSON, any other a line of BCP as it stands. Blank lines and lines that \
-             begin with \
-             `#` are not sent: to MPF they would be commands.",
-            "It leaves as MPF needs it: `goodbye` in one write with the last message, then the end of its side, \
-                then at most \
-             500 ms for the other side to close.",
+             `hello`, `reset` and `goodbye` that it deals with itself. With arguments it sends one message and leaves \
+             standard input alone, so it is safe in a loop that reads lines.",
+            "Without arguments, or with `-`, the messages come from standard input, each sent when it arrives: a line \
+             that begins with `{` is a message in JSON, any other a line of BCP as it stands. Blank lines and lines \
+             that begin with `#` are not sent: to MPF they would be commands.",
+            "With `-e`, `-n`, `-w` or `--hello` it waits until all of them are met, for 10 s unless `-W` says \
+             otherwise, counted from the first byte that it writes. An answer that is an `error`, or has a parameter \
+             `error` that is not false, null or empty, is a failed one: it ends the waiting with status 4, unless a \
+             pattern of `-e` asks for an error.",
+            "It leaves as MPF needs it: `goodbye`, where it can be in one write with the last message, then the end of \
+             its side, then at most 500 ms for the other side to close.",
         ],
         arguments: &[
             ("*COMMAND*", "the command, such as `trigger`"),
@@ -92,7 +133,7 @@ pub const COMMAND: Command<Options> = Command {
             title: "Environment",
             paragraphs: &["`BACKBOX_ADDR` is where to dial when no `-a` says so."],
         }],
-        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer],
+        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
         examples: &[
             Example {
                 line: "backbox send trigger name=multiball",
@@ -101,6 +142,14 @@ pub const COMMAND: Command<Options> = Command {
             Example {
                 line: "backbox send -a pinball.local switch name=s_start state:=1",
                 text: "Closes a switch of a machine elsewhere; its state is a number.",
+            },
+            Example {
+                line: "backbox send -w service subcommand=coil_pulse coil=c_knocker",
+                text: "Pulses a coil; the exit status says whether there is one of that name.",
+            },
+            Example {
+                line: "backbox send --retry 60s -W 60s monitor_start category=modes -e 'mode_list?running_modes=[[*'",
+                text: "Waits until MPF is ready: it greets seconds before it is, and lists its modes when it is.",
             },
             Example {
                 line: "backbox send --retry 30s < game.bcp",
@@ -123,23 +172,87 @@ pub const COMMAND: Command<Options> = Command {
                      `localhost:5051`, where MPF listens.",
                 ),
                 Flag::RETRY,
+                Flag::switch("hello", "open as a pin controller does", |o: &mut Options| o.hello = true).more(
+                    "Says `hello`, waits for the answer, says `reset` and waits for `reset_complete`. Alone, without \
+                     arguments, it sends nothing else, which tells whether a media controller is there; with `-` the \
+                     messages of standard input follow.",
+                ),
+                Flag::switch("reconnect", "dial again when the connection is lost", |o: &mut Options| {
+                    o.reconnect = true
+                })
+                .more(
+                    "Once a second, for as long as `--retry` says, without it for ever. Nothing is sent twice; the \
+                         last line that was written is named, since it and lines just before it may be lost. `-W` and \
+                         what is waited for go on counting.",
+                ),
+                Flag::switch("no-goodbye", "leave without `goodbye`", |o: &mut Options| o.no_goodbye = true),
+            ],
+        },
+        Group {
+            title: "Messages",
+            flags: &[
+                Flag::value("bytes", "FILE", "send the bytes of *FILE* as the payload", |o: &mut Options, file| {
+                    o.payload = Some(file.into());
+                    Ok(())
+                })
+                .short('b')
+                .more("Of the one message of the arguments. `-` is standard input.")
+                .complete(Complete::File),
+                Flag::switch("force", "send what would stop MPF, too", |o: &mut Options| o.force = true).more(
+                    "Otherwise a line that would end MPF, or be lost on it or misread without a word, is refused: as \
+                     an argument before anything is dialled, in a stream alone, with exit status 1 at the end.",
+                ),
+                Flag::value("repeat", "N", "send the message *N* times", |o: &mut Options, value| {
+                    o.repeat = Some(number(&value)?);
+                    Ok(())
+                }),
+                Flag::value("every", "DURATION", "send one message in each *DURATION*", |o: &mut Options, value| {
+                    o.every = Some(duration::parse(&text(value)?)?);
+                    Ok(())
+                })
+                .more(
+                    "With `--repeat` or a stream. The clock starts with the first message, so lateness never adds up.",
+                ),
+            ],
+        },
+        Group {
+            title: "Goals",
+            flags: &[
+                Flag::EXPECT,
+                Flag::COUNT,
+                Flag::switch("wait", "end when the answer has come", |o: &mut Options| o.wait = true)
+                    .short('w')
+                    .more("The one that the command of the arguments is known to have."),
+                Flag::TIMEOUT,
+                Flag::value("fail-on", "PATTERN", "take what matches for a failed answer", |o: &mut Options, value| {
+                    o.fail_on.push(text(value)?);
+                    Ok(())
+                })
+                .repeats(),
+            ],
+        },
+        Group {
+            title: "Output",
+            flags: &[
+                Flag::JSON,
+                Flag::FORMAT,
+                Flag::MATCH,
+                Flag::EXCLUDE,
+                Flag::switch("all", "print everything that comes", |o: &mut Options| o.all = true)
+                    .more("Also what `send` deals with itself, and with `-e` what does not match."),
             ],
         },
         Group { title: "Recording", flags: &[Flag::RECORD, Flag::OVERWRITE] },
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
     ],
     operands: Some(Operands {
-        complete: Complete::List(commands),
+        complete: Complete::Keyed(catalogue::completions),
         set: |o, word| {
             o.words.push(text(word)?);
             Ok(())
         },
     }),
 };
-
-fn commands() -> Vec<String> {
-    catalogue::COMMANDS.iter().filter(|entry| !entry.historical).map(|entry| entry.name.to_owned()).collect()
-}
 
 /// Sends, prints what comes back, and leaves.
 ///
@@ -148,77 +261,122 @@ fn commands() -> Vec<String> {
 /// written.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let mut console = options.manners.console();
-    let source = match options.words.as_slice() {
-        [] => Source::Stream(Box::default()),
-        [dash] if dash == "-" => Source::Stream(Box::default()),
-        words => Source::One(Some(message(words, &console)?)),
-    };
+    check(&options)?;
+    let show = options.display.show(options.manners.color, false)?;
+    let mut goals = options.goals.goals()?;
+    patterns("--fail-on", &options.fail_on, false)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
+    let source = source(&options, &mut goals, &console)?;
+    let time = options.goals.time(goals.are_set().then_some(ANSWER_TIME));
     let variable = std::env::var(ADDRESS_VARIABLE).ok().filter(|text| !text.is_empty());
     let target = Target::resolve(options.dialling.address.as_deref().or(variable.as_deref()), PIN_PORT)?;
+    if let Source::One { message, .. } = &source {
+        if !options.force {
+            guard(message.line(), message.payload()).map_err(Failure::Refused)?;
+        }
+    }
     let recorder = options.record.open(&format!("dialling {}", target.address), target.address.port)?;
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let input = match &source {
-        Source::One(_) => None,
-        Source::Stream(_) => Some(Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?),
+        Source::Stream { .. } => Some(Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?),
+        Source::Nothing | Source::One { .. } => None,
     };
     let Some(socket) = target.dial(options.dialling.retry, &stop, &console)? else {
         return Ok(stop.signal().map_or(Exit::Done, Exit::Signal));
     };
-    let mut sender = Sender {
-        conversation: Conversation::new(Role::Client, Repertoire::default()),
-        source,
-        complete: false,
-        console: &mut console,
-        traffic: Traffic::new(options.verbose),
-        recorder,
-        terminal: stdout_is_terminal(),
-        peer: &target.address,
-        parts: Parts::new(),
-        said: Vec::new(),
-    };
-    let ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);
-    record(&mut sender.recorder, sender.console, |recorder| {
-        recorder.ended(1, &closing(&ended), Side::Acceptor, &ended.unfinished)
-    });
-    let complete = sender.complete;
-    verdict(ended, complete, &target.address, &mut console)
-}
-
-/// The one message of the arguments, with its LF.
-fn message(words: &[String], console: &Console) -> Result<Vec<u8>, Failure> {
-    let mut line = match words {
-        [line] if line.contains('?') => checked_line(line)?.as_bytes().to_vec(),
-        words => {
-            let mut parts = Parts::new();
-            for note in read_message(words, &Reading::default(), &mut parts)? {
-                console.note(note);
+    let mut sender = Sender::new(source, goals, show, &target.address, &mut console);
+    sender.hello(options.hello);
+    sender.pace = Pace::new(options.every);
+    sender.time = time;
+    sender.stays = options.goals.timeout.is_some();
+    sender.goodbye = !options.no_goodbye;
+    sender.all = options.all;
+    sender.guarded = !options.force;
+    sender.traffic = Traffic::new(options.verbose);
+    sender.recorder = recorder;
+    sender.reconnects = options.reconnect;
+    let mut ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);
+    while sender.wants_another(&closing(&ended), &ended.unfinished, ended.began) {
+        match redial(&target, options.dialling.retry, &stop, &sender)? {
+            Redialled::Reached(socket) => {
+                ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);
             }
-            let mut line = Vec::new();
-            write_line(&parts, None, &Form::default(), &mut line).map_err(|why| Failure::Usage(why.to_string()))?;
-            line
+            Redialled::Ended(reason) => ended.reason = reason,
         }
-    };
-    line.push(b'\n');
-    Ok(line)
+    }
+    let wanted = sender.finish(&closing(&ended), &ended.unfinished);
+    verdict(ended, wanted, &target.address, &mut console)
 }
 
-/// A BCP line that was typed, which goes out as it stands.
-fn checked_line(line: &str) -> Result<&str, Failure> {
-    let wrong = |why: &str| Failure::Usage(format!("{}: {why}", shown(line.as_bytes())));
-    if line.contains(['\n', '\r']) {
-        return Err(wrong("a line break ends a message; write several messages to stdin, a line each"));
+/// What became of dialling again.
+enum Redialled {
+    Reached(TcpStream),
+    /// A signal came, or the time was up.
+    Ended(Reason),
+}
+
+/// Dials again once a second, until the time of `--retry` or of `-W` is up.
+fn redial(target: &Target, retry: Duration, stop: &Stop, sender: &Sender<'_>) -> Result<Redialled, Failure> {
+    let failure = |error| Failure::io("cannot wait to dial again", &error);
+    let pause = sender.time_left().map_or(RECONNECT_PAUSE, |left| left.min(RECONNECT_PAUSE));
+    if stop.wait_until(Instant::now() + pause).map_err(failure)? {
+        return Ok(Redialled::Ended(Reason::Stopped(stop.signal())));
     }
-    if line.bytes().find(|&b| !is_white(b)).is_none_or(|first| first == b'#') {
-        return Err(wrong("a comment is not sent: to some peers it is a command; write COMMAND?NAME=VALUE"));
+    let retry = if retry.is_zero() { Duration::MAX } else { retry };
+    let left = sender.time_left();
+    match target.dial_again(RECONNECT_PAUSE, left.map_or(retry, |left| left.min(retry)), stop) {
+        Ok(Some(socket)) => Ok(Redialled::Reached(socket)),
+        Ok(None) => Ok(Redialled::Ended(Reason::Stopped(stop.signal()))),
+        Err(_) if left.is_some_and(|left| left < retry) => Ok(Redialled::Ended(Reason::TimeUp)),
+        Err(failure) => Err(failure),
     }
-    if line.len() > LINE_BYTES_MAX {
-        return Err(wrong("a line is at most 1 MiB long"));
+}
+
+/// Refuses what makes no sense together.
+fn check(options: &Options) -> Result<(), Failure> {
+    let is_stream = is_stream(&options.words);
+    let has_one = !is_stream && !options.words.is_empty();
+    let complaint = if options.repeat.is_some() && !has_one {
+        "--repeat sends the message of the arguments again, and there is none: write COMMAND NAME=TEXT"
+    } else if options.repeat == Some(0) {
+        "--repeat 0 sends nothing: write 1 or more"
+    } else if options.payload.is_some() && !has_one {
+        "-b is the payload of the message of the arguments: write a COMMAND; a stream carries its payloads itself"
+    } else if options.wait && !has_one {
+        "-w waits for the answer to the message of the arguments, and there is none; -e PATTERN waits for a message \
+         of your choice"
+    } else if options.wait && options.repeat.is_some() {
+        "-w waits for one answer, and --repeat asks many times; -n N counts the messages that come"
+    } else if options.every.is_some() && has_one && options.repeat.is_none() {
+        "--every paces a stream or --repeat; one message has no pace"
+    } else if options.every.is_some() && options.hello && options.words.is_empty() {
+        "--every paces a stream or --repeat, and --hello alone sends neither; - is the stream of standard input"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Usage(complaint.to_owned()))
+}
+
+fn is_stream(words: &[String]) -> bool {
+    matches!(words, [dash] if dash == "-")
+}
+
+/// Where the messages come from, and the goals that come of it.
+fn source(options: &Options, goals: &mut Goals, console: &Console) -> Result<Source, Failure> {
+    if options.hello {
+        goals.handshake();
     }
-    match payload_marker(line.as_bytes()).map(|marker| marker.length) {
-        None | Some(Some(0)) => Ok(line),
-        // The peer would take whatever comes next, our goodbye first, for the payload.
-        Some(_) => Err(wrong("it announces a payload, which only a stream on stdin can carry")),
+    match options.words.as_slice() {
+        [] if options.hello => Ok(Source::Nothing),
+        [] => Ok(Source::stream()),
+        words if is_stream(words) => Ok(Source::stream()),
+        words => {
+            let message = Outgoing::read(words, options.payload.as_deref(), console)?;
+            if options.wait {
+                goals.answer(message.answer()?);
+            }
+            Ok(Source::One { message, times: options.repeat.unwrap_or(1), gone: 0 })
+        }
     }
 }
 

@@ -1,115 +1,284 @@
 //! The script of `send`: what goes out when, and what becomes of what comes (design.md, section 9).
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::ending::complain_of_frame;
+use super::ending::{Wanted, complain_of_frame};
+use super::ledger::Ledger;
+use super::outgoing::{Outgoing, guard};
+use super::pace::Pace;
 use super::recorder::Recorder;
-use super::send::print;
 use super::stream::{Item, Stream, command};
 use super::traffic::Traffic;
 use crate::codec::{Parts, Reading};
-use crate::conversation::{Conversation, Effect};
+use crate::conversation::{self, Conversation, Effect, Repertoire, Role};
 use crate::failure::{Exit, Failure};
-use crate::framing::Frame;
+use crate::framing::{Frame, RawMessage};
+use crate::goals::Goals;
 use crate::net::address::Address;
 use crate::net::dialogue::{Script, Step};
 use crate::net::queue::Outbox;
 use crate::output::Console;
-use crate::session::Side;
+use crate::output::show::Show;
+use crate::session::{CONNECTION_MAX, Side};
+use crate::text::shown;
 
 /// Where the messages come from.
+#[derive(Debug)]
 pub enum Source {
-    /// The arguments; `None` once it has gone.
-    One(Option<Vec<u8>>),
+    /// Nowhere: the handshake is all.
+    Nothing,
+    /// The arguments.
+    One {
+        /// The message.
+        message: Outgoing,
+        /// How many times it is to be sent.
+        times: u64,
+        /// How many times it has been put on its way.
+        gone: u64,
+    },
     /// Standard input, each message sent when it arrives.
-    Stream(Box<Stream>),
+    Stream {
+        /// What has arrived.
+        stream: Box<Stream>,
+        /// Whether nothing of it is left to be sent.
+        dry: bool,
+    },
+}
+
+impl Source {
+    /// Standard input, of which nothing has arrived.
+    pub fn stream() -> Source {
+        Source::Stream { stream: Box::default(), dry: true }
+    }
+}
+
+/// What a handshake of ours is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handshake {
+    /// We have to begin it.
+    Due,
+    /// The peer has to answer.
+    Running,
+    /// It is done, or there is none.
+    Done,
 }
 
 /// The script of `send`.
+#[derive(Debug)]
 pub struct Sender<'a> {
-    /// Where the conversation stands.
-    pub conversation: Conversation,
-    /// Where the messages come from.
-    pub source: Source,
+    conversation: Conversation,
+    says_hello: bool,
+    handshake: Handshake,
+    /// The connection's number, from 1.
+    connection: u32,
+    ledger: Ledger,
+    /// Whether the connection was lost and another one is to go on.
+    again: bool,
+    /// When the time began to count, over an earlier connection.
+    began: Option<Instant>,
+    source: Source,
+    goals: Goals,
+    show: Show,
+    console: &'a mut Console,
+    peer: &'a Address,
     /// Whether everything that was to be said has been.
-    pub complete: bool,
-    /// Whom to tell.
-    pub console: &'a mut Console,
+    complete: bool,
+    /// What ends the run before its goals are met.
+    failure: Option<Failure>,
+    parts: Parts,
+    said: Vec<u8>,
+    /// `--every`.
+    pub pace: Pace,
+    /// How long the run may take.
+    pub time: Option<Duration>,
+    /// Whether it stays until the time is up though it waits for nothing.
+    pub stays: bool,
+    /// Whether it says goodbye.
+    pub goodbye: bool,
+    /// `--reconnect`.
+    pub reconnects: bool,
+    /// Whether what would stop MPF is refused.
+    pub guarded: bool,
+    /// `--all`.
+    pub all: bool,
     /// What `-v` shows.
     pub traffic: Traffic,
     /// `--record`.
     pub recorder: Option<Recorder>,
-    /// Whether stdout is a terminal.
-    pub terminal: bool,
-    /// The peer, for messages.
-    pub peer: &'a Address,
-    /// The message that is being looked at.
-    pub parts: Parts,
-    /// What the conversation has to say.
-    pub said: Vec<u8>,
+}
+
+impl<'a> Sender<'a> {
+    /// A script that sends what `source` gives and waits for the goals, without any of the public choices.
+    pub fn new(source: Source, goals: Goals, show: Show, peer: &'a Address, console: &'a mut Console) -> Sender<'a> {
+        Sender {
+            conversation: Conversation::new(Role::Client, Repertoire::default()),
+            says_hello: false,
+            handshake: Handshake::Done,
+            connection: 1,
+            ledger: Ledger::default(),
+            again: false,
+            began: None,
+            complete: matches!(source, Source::Nothing),
+            source,
+            goals,
+            show,
+            console,
+            peer,
+            failure: None,
+            parts: Parts::new(),
+            said: Vec::new(),
+            pace: Pace::default(),
+            time: None,
+            stays: false,
+            goodbye: true,
+            reconnects: false,
+            guarded: true,
+            all: false,
+            traffic: Traffic::new(false),
+            recorder: None,
+        }
+    }
+
+    /// Opens as a pin controller (`--hello`), or does not.
+    pub fn hello(&mut self, says_hello: bool) {
+        let (role, handshake) = match says_hello {
+            true => (Role::PinController, Handshake::Due),
+            false => (Role::Client, Handshake::Done),
+        };
+        self.conversation = Conversation::new(role, Repertoire::default());
+        self.says_hello = says_hello;
+        self.handshake = handshake;
+    }
+
+    /// Whether the connection, which ended like this, was lost and another one is wanted: says so, and is ready for it.
+    pub fn wants_another(&mut self, how: &str, unfinished: &[u8], began: Option<Instant>) -> bool {
+        if !std::mem::take(&mut self.again) {
+            return false;
+        }
+        let connection = self.connection;
+        self.record(|recorder| recorder.ended(connection, how, Side::Acceptor, unfinished));
+        self.began = began;
+        self.connection = self.connection.saturating_add(1).min(CONNECTION_MAX);
+        self.hello(self.says_hello);
+        let what = if matches!(self.source, Source::Stream { .. }) { "line" } else { "message" };
+        let text = match self.ledger.last() {
+            None => "lost before anything was sent; dialling again".to_owned(),
+            Some(last) => {
+                format!("lost after {what} {last}, which may be lost too with some before it; dialling again")
+            }
+        };
+        // Messages may be lost, so this is said even where notes are not; the run may still end well.
+        self.console.complain(Exit::Done, self.peer, text);
+        true
+    }
+
+    /// How long another connection may be waited for, if there is a limit.
+    pub fn time_left(&self) -> Option<Duration> {
+        let time = self.time?;
+        Some(self.began.map_or(time, |began| time.saturating_sub(began.elapsed())))
+    }
+
+    /// Ends the recording, and says what became of the run.
+    pub fn finish(mut self, how: &str, unfinished: &[u8]) -> Wanted {
+        let connection = self.connection;
+        self.record(|recorder| recorder.ended(connection, how, Side::Acceptor, unfinished));
+        Wanted {
+            complete: self.complete,
+            missing: self.goals.are_set().then(|| self.goals.missing()),
+            failure: self.failure,
+            time: self.time,
+        }
+    }
 }
 
 impl Script for Sender<'_> {
-    fn next(&mut self, _now: Instant, outbox: &mut Outbox) -> Step {
-        if self.complete || self.conversation.peer_has_left() {
+    fn next(&mut self, now: Instant, outbox: &mut Outbox) -> Step {
+        if self.failure.is_some() {
             return Step::Done;
         }
-        match &mut self.source {
-            Source::One(message) => {
-                if let Some(message) = message.take() {
-                    let line = message.strip_suffix(b"\n").unwrap_or(&message);
-                    // The only message may be a goodbye, which is then not said twice.
-                    if self.conversation.say(&command(line)).is_ok() {
-                        self.traffic.sent(line, None);
-                        record(&mut self.recorder, self.console, |recorder| {
-                            recorder.message(Instant::now(), 1, Side::Dialler, line, None)
-                        });
-                        outbox.push(&message);
-                    }
-                }
-                self.complete = true;
-                Step::Done
+        if self.conversation.peer_has_left() {
+            // Who reconnects waits for the close that follows.
+            return if self.goes_on_without() { Step::ReadOn } else { Step::Done };
+        }
+        if outbox.is_empty() {
+            self.ledger.all_gone();
+        }
+        match self.handshake {
+            Handshake::Due => {
+                self.handshake = Handshake::Running;
+                self.said.clear();
+                // It cannot have begun before.
+                let _ = self.conversation.open(&mut self.said);
+                self.push_said(outbox);
+                return Step::Write;
             }
-            Source::Stream(_) => self.send_stream(outbox),
+            Handshake::Running => return Step::ReadOn,
+            Handshake::Done => {}
+        }
+        if self.send_waiting(outbox) {
+            return Step::Write;
+        }
+        if !self.complete {
+            let step = match &self.source {
+                Source::Nothing => Step::Done,
+                Source::One { .. } => self.send_one(now, outbox),
+                Source::Stream { .. } => self.send_stream(now, outbox),
+            };
+            if !self.complete {
+                return step;
+            }
+        }
+        let met = self.goals.are_met();
+        match self.goals.are_set() || self.stays {
+            // A goal may be met by now, but not before the last message has gone.
+            true if !outbox.is_empty() => Step::Write,
+            true if !met => Step::ReadOn,
+            _ => Step::Done,
         }
     }
 
     fn heard(&mut self, frame: &Frame<'_>, outbox: &mut Outbox, printed: &mut Vec<u8>) {
-        record(&mut self.recorder, self.console, |recorder| recorder.frame(Instant::now(), 1, Side::Acceptor, frame));
-        let message = match frame {
-            Frame::Message(message) => message,
-            Frame::Ignored { .. } => return,
-            Frame::Bad { number, fault } => return complain_of_frame(self.console, self.peer, *number, *fault),
-        };
-        self.traffic.came(message);
-        self.said.clear();
-        let effect = match self.parts.read_line(message.text(), &Reading::default()) {
-            Ok(()) => self.conversation.hear(&self.parts, &mut self.said),
-            Err(why) => {
-                self.console.complain(Exit::No, format_args!("{}: line {}", self.peer, message.number), why);
-                self.conversation.hear_malformed(message.line, &mut self.said)
-            }
-        };
-        self.push_said(outbox);
-        match effect {
-            Effect::DealtWith | Effect::PeerLeft | Effect::Ready => {}
-            Effect::Passed | Effect::Fault(_) => print(message, self.terminal, printed),
+        let connection = self.connection;
+        self.record(|recorder| recorder.frame(Instant::now(), connection, Side::Acceptor, frame));
+        match frame {
+            Frame::Message(message) => self.message(message, outbox, printed),
+            Frame::Ignored { .. } => {}
+            Frame::Bad { number, fault } => complain_of_frame(self.console, self.peer, *number, *fault),
         }
     }
 
     fn farewell(&mut self, outbox: &mut Outbox) {
-        self.said.clear();
-        self.conversation.leave(&mut self.said);
-        self.push_said(outbox);
+        if self.goodbye {
+            self.said.clear();
+            self.conversation.leave(&mut self.said);
+            self.push_said(outbox);
+        }
     }
 
     fn wants_input(&self) -> bool {
-        !self.complete && matches!(&self.source, Source::Stream(stream) if !stream.has_ended())
+        let is_open = matches!(&self.source, Source::Stream { stream, dry: true } if !stream.has_ended());
+        is_open && !self.complete && self.handshake == Handshake::Done && !self.conversation.peer_has_left()
+    }
+
+    fn began(&self) -> Option<Instant> {
+        self.began
+    }
+
+    fn goes_on(&mut self, outbox: &Outbox) -> bool {
+        self.again = self.goes_on_without();
+        if self.again {
+            self.ledger.lost(outbox);
+        }
+        self.again
+    }
+
+    fn time_limit(&self) -> Option<Duration> {
+        self.time
     }
 
     fn input(&mut self, bytes: io::Result<&[u8]>) {
-        let Source::Stream(stream) = &mut self.source else { return };
+        let Source::Stream { stream, .. } = &mut self.source else { return };
         match bytes {
             Ok([]) => stream.end(),
             Ok(bytes) => stream.feed(bytes),
@@ -121,56 +290,186 @@ impl Script for Sender<'_> {
     }
 }
 
+/// What is said.
 impl Sender<'_> {
-    /// Sends what the conversation had to say.
-    fn push_said(&mut self, outbox: &mut Outbox) {
-        self.traffic.sent_lines(&self.said);
-        let said = &self.said;
-        record(&mut self.recorder, self.console, |recorder| recorder.lines(Instant::now(), 1, Side::Dialler, said));
-        outbox.push(said);
+    /// Sends the message of the arguments as often as there is room, or once when its time has come.
+    fn send_one(&mut self, now: Instant, outbox: &mut Outbox) -> Step {
+        if let Some(due) = self.pace.wait(now) {
+            return Step::WaitUntil(due);
+        }
+        let connection = self.connection;
+        let Sender { source, conversation, console, traffic, recorder, pace, ledger, .. } = self;
+        let Source::One { message, times, gone } = source else { return Step::Done };
+        while *gone < *times && outbox.has_room(message.whole.len()) {
+            *gone += 1;
+            // The message may be a goodbye, behind which nothing goes.
+            if conversation.say(&command(message.line())).is_err() {
+                *gone = *times;
+                break;
+            }
+            traffic.sent(message.line(), message.payload().map(<[u8]>::len));
+            record(recorder, console, |recorder| {
+                recorder.message(Instant::now(), connection, Side::Dialler, message.line(), message.payload())
+            });
+            ledger.push(*gone);
+            outbox.push(&message.whole);
+            pace.gone(now);
+            if pace.is_set() {
+                break;
+            }
+        }
+        self.complete = *gone == *times;
+        Step::Write
     }
 
-    /// Sends what has arrived, as far as there is room.
-    fn send_stream(&mut self, outbox: &mut Outbox) -> Step {
-        let Sender { source, conversation, console, traffic, recorder, .. } = self;
-        let Source::Stream(stream) = source else { return Step::Done };
+    /// Sends what has arrived, as far as there is room, or one message when its time has come.
+    fn send_stream(&mut self, now: Instant, outbox: &mut Outbox) -> Step {
+        if let Some(due) = self.pace.wait(now) {
+            return Step::WaitUntil(due);
+        }
+        let connection = self.connection;
+        let Sender { source, conversation, console, traffic, recorder, pace, guarded, ledger, .. } = self;
+        let Source::Stream { stream, dry } = source else { return Step::Done };
+        *dry = false;
         while outbox.has_room(1) {
             match stream.next_item() {
-                Item::Dry => break,
+                Item::Dry => {
+                    *dry = true;
+                    pace.idle(now);
+                    break;
+                }
                 Item::Over => {
                     self.complete = true;
                     break;
                 }
                 Item::Wrong { number, why } => console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
                 Item::Message { number, line, whole } => {
+                    let payload = whole.get(line.len() + 1..).filter(|payload| !payload.is_empty());
+                    if let Some(why) = guarded.then(|| guard(line, payload)).and_then(Result::err) {
+                        console.complain(Exit::No, format_args!("<stdin>:{number}"), format_args!("not sent: {why}"));
+                        continue;
+                    }
                     if let Err(misuse) = conversation.say(&command(line)) {
-                        console.complain(
-                            Exit::No,
-                            format_args!("<stdin>:{number}"),
-                            format_args!("not sent: {misuse}"),
-                        );
+                        let why = format_args!("not sent: {misuse}");
+                        console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
                         self.complete = true;
                         break;
                     }
-                    let payload = whole.get(line.len() + 1..).filter(|payload| !payload.is_empty());
                     traffic.sent(line, payload.map(<[u8]>::len));
                     record(recorder, console, |recorder| {
-                        recorder.message(Instant::now(), 1, Side::Dialler, line, payload)
+                        recorder.message(Instant::now(), connection, Side::Dialler, line, payload)
                     });
+                    ledger.push(number);
                     outbox.push(whole);
+                    pace.gone(now);
+                    if pace.is_set() {
+                        break;
+                    }
                 }
             }
         }
-        match (self.complete, outbox.is_empty()) {
-            (true, _) => Step::Done,
-            (false, true) => Step::ReadOn,
-            (false, false) => Step::Write,
+        if outbox.is_empty() { Step::ReadOn } else { Step::Write }
+    }
+
+    /// Whether the run goes on over another connection when it loses this one.
+    fn goes_on_without(&self) -> bool {
+        let is_over = self.complete && (self.goals.are_met() || !(self.goals.are_set() || self.stays));
+        self.reconnects && self.failure.is_none() && !is_over
+    }
+
+    /// Sends what the connection before did not take, in front of everything; whether there was any. It was shown and
+    /// recorded when it was on its way for the first time.
+    fn send_waiting(&mut self, outbox: &mut Outbox) -> bool {
+        let was_empty = outbox.is_empty();
+        while let Some((number, message)) = self.ledger.next_waiting() {
+            // A goodbye is the last word over this connection too.
+            let line = message.split(|&b| b == b'\n').next().unwrap_or_default();
+            if self.conversation.say(&command(line)).is_ok() {
+                self.ledger.push(number);
+                outbox.push(&message);
+            }
+        }
+        was_empty && !outbox.is_empty()
+    }
+
+    /// Sends what the conversation had to say.
+    fn push_said(&mut self, outbox: &mut Outbox) {
+        if self.said.is_empty() {
+            return;
+        }
+        self.traffic.sent_lines(&self.said);
+        self.ledger.push(0);
+        let (said, connection) = (&self.said, self.connection);
+        record(&mut self.recorder, self.console, |recorder| {
+            recorder.lines(Instant::now(), connection, Side::Dialler, said)
+        });
+        outbox.push(said);
+    }
+
+    fn record(&mut self, write: impl FnOnce(&mut Recorder) -> Result<(), Failure>) {
+        record(&mut self.recorder, self.console, write);
+    }
+}
+
+/// What is heard.
+impl Sender<'_> {
+    fn message(&mut self, message: &RawMessage<'_>, outbox: &mut Outbox, printed: &mut Vec<u8>) {
+        self.traffic.came(message);
+        self.said.clear();
+        let payload_bytes = message.payload.map(<[u8]>::len);
+        let mut matched = false;
+        let (effect, readable) = match self.parts.read_line(message.text(), &Reading::default()) {
+            Ok(()) => {
+                let verdict = self.goals.hear(&self.parts, payload_bytes, self.complete);
+                matched = verdict.expected;
+                if verdict.failed {
+                    self.answer_failed(message.line);
+                }
+                (self.conversation.hear(&self.parts, &mut self.said), true)
+            }
+            Err(why) => {
+                self.console.complain(Exit::No, format_args!("{}: line {}", self.peer, message.number), why);
+                (self.conversation.hear_malformed(message.line, &mut self.said), false)
+            }
+        };
+        self.push_said(outbox);
+        self.follow(&effect);
+        let is_ours = matches!(effect, Effect::DealtWith | Effect::PeerLeft | Effect::Ready);
+        let wanted = if self.goals.select() { matched } else { !is_ours };
+        if (wanted || self.all)
+            && self.goals.admit_more()
+            && self.show.show(message, readable.then_some(&self.parts), None, printed)
+        {
+            self.goals.printed();
+        }
+    }
+
+    /// Draws the conclusions of what the conversation has heard.
+    fn follow(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Ready => {
+                self.handshake = Handshake::Done;
+                self.goals.ready();
+            }
+            Effect::Fault(fault @ (conversation::Fault::RefusedOurs(_) | conversation::Fault::Version(_))) => {
+                self.failure = Some(Failure::Peer(format!("{}: {fault}", self.peer)));
+            }
+            _ => {}
+        }
+    }
+
+    /// A failed answer ends the run when something is waited for; else it is what the run ends with.
+    fn answer_failed(&mut self, line: &[u8]) {
+        let text = format!("the answer failed: {}", shown(line));
+        match self.goals.are_set() && self.failure.is_none() {
+            true => self.failure = Some(Failure::Peer(format!("{}: {text}", self.peer))),
+            false => self.console.complain(Exit::Peer, self.peer, text),
         }
     }
 }
 
 /// Records something, if anything is recorded; a recording that fails is said, and the run goes on.
-pub fn record(
+fn record(
     recorder: &mut Option<Recorder>,
     console: &mut Console,
     write: impl FnOnce(&mut Recorder) -> Result<(), Failure>,

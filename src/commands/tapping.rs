@@ -28,7 +28,8 @@ use crate::text::shown;
 /// Forwards until a signal comes, the goals are met, the time is up, or with `--once` the first pair has ended.
 ///
 /// # Errors
-/// An address that cannot be bound, is no address, or is our own; a file or a stdout that cannot be written; a goal that
+/// An address that cannot be bound, is no address, or is our own; a file or a stdout that cannot be written; a goal
+/// that
 /// was not met.
 pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     let console = options.manners.console();

@@ -139,6 +139,20 @@ pub fn dial(
     stop: &Stop,
     waiting: impl FnOnce(&io::Error),
 ) -> Result<TcpStream, Unreached> {
+    dial_every(RETRY_PAUSE, addresses, retry, stop, waiting)
+}
+
+/// As [`dial`], but again every `pause`.
+///
+/// # Errors
+/// As for [`dial`].
+pub fn dial_every(
+    pause: Duration,
+    addresses: &[SocketAddr],
+    retry: Duration,
+    stop: &Stop,
+    waiting: impl FnOnce(&io::Error),
+) -> Result<TcpStream, Unreached> {
     let mut waiting = Some(waiting);
     let start = Instant::now();
     // A time beyond the clock's end is for ever.
@@ -152,7 +166,7 @@ pub fn dial(
                 Err(error) => last = error,
             }
         }
-        let next = Instant::now() + RETRY_PAUSE;
+        let next = Instant::now() + pause;
         if give_up.is_some_and(|end| next > end) {
             return Err(Unreached::Failed(last));
         }

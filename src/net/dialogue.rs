@@ -55,6 +55,23 @@ pub trait Script {
         false
     }
 
+    /// How long the dialogue may take from the first byte that is written, or from when nothing is left to be said; it
+    /// then ends with [`Reason::TimeUp`]. `None` is for ever.
+    fn time_limit(&self) -> Option<Duration> {
+        None
+    }
+
+    /// When the [time limit](Script::time_limit) began to count, if it did so in an earlier dialogue.
+    fn began(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Hears that the connection was lost before the script was done, and what has not gone; whether it will go on over
+    /// another connection, so that there is nobody to say farewell to.
+    fn goes_on(&mut self, _outbox: &Outbox) -> bool {
+        false
+    }
+
     /// What stdin brought; empty at its end.
     fn input(&mut self, _bytes: io::Result<&[u8]>) {}
 }
@@ -66,6 +83,8 @@ pub enum Reason {
     Done,
     /// The stop came, with this signal if it was one.
     Stopped(Option<u8>),
+    /// The script's [time limit](Script::time_limit) passed before it was done.
+    TimeUp,
     /// The peer closed before the script was done.
     Closed,
     /// The connection was lost.
@@ -85,6 +104,8 @@ pub struct Ended {
     pub reason: Reason,
     /// How many messages of ours did not go out.
     pub unsent: usize,
+    /// When the time limit began to count.
+    pub began: Option<Instant>,
     /// Whether the peer sent anything, or closed: a peer that did neither may not have listened at all.
     pub noticed: bool,
     /// The bytes of a line that the peer did not finish.
@@ -117,7 +138,11 @@ struct Dialogue<'a> {
     written: usize,
     phase: Phase,
     ended: Ended,
+    /// When the time limit begins to count.
+    began: Option<Instant>,
     stopped: bool,
+    /// After a stop, or when the time is up: nothing is waited for without an end any more.
+    hurried: bool,
     peer_closed: bool,
     output_failed: bool,
 }
@@ -141,19 +166,25 @@ pub fn converse(
         printed: Vec::new(),
         written: 0,
         phase: Phase::Talking,
-        ended: Ended { reason: Reason::Done, unsent: 0, noticed: false, unfinished: Vec::new() },
+        ended: Ended { reason: Reason::Done, unsent: 0, began: None, noticed: false, unfinished: Vec::new() },
+        began: script.began(),
         stopped: false,
+        hurried: false,
         peer_closed: false,
         output_failed: false,
     };
     let mut scratch = vec![0; READ_BYTES];
     while !dialogue.is_over() {
+        dialogue.watch_the_time(script);
         let wake = dialogue.advance(script);
+        let deadline = dialogue.deadline(script).filter(|_| !dialogue.hurried);
+        let wake = wake.into_iter().chain(deadline).min();
         if let Err(error) = dialogue.wait(script, wake, &mut scratch) {
             dialogue.end(Reason::Poll(error));
             break;
         }
     }
+    dialogue.ended.began = dialogue.began;
     dialogue.ended
 }
 
@@ -167,18 +198,51 @@ impl Dialogue<'_> {
         self.printed.get(self.written..).unwrap_or_default()
     }
 
+    fn deadline(&self, script: &dyn Script) -> Option<Instant> {
+        // A time beyond the clock's end is for ever.
+        self.began.zip(script.time_limit()).and_then(|(began, limit)| began.checked_add(limit))
+    }
+
+    /// Leaves, or stops waiting for whatever leaving waits for, when the time is up.
+    fn watch_the_time(&mut self, script: &mut dyn Script) {
+        let now = Instant::now();
+        if self.hurried || self.deadline(script).is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        self.hurried = true;
+        match self.phase {
+            Phase::Talking => {
+                self.ended.unsent += self.outbox.keep_only_started();
+                self.leave(Reason::TimeUp, script);
+                self.phase = Phase::Finishing(Some(now + FINISH_TIME));
+            }
+            Phase::Finishing(_) => self.phase = Phase::Finishing(Some(now + FINISH_TIME)),
+            Phase::Draining(_) => {}
+            Phase::Closed(_) => self.phase = Phase::Closed(Some(now + OUTPUT_TIME)),
+        }
+    }
+
     /// Lets the script speak, writes what it said and moves through the phases of leaving; when to look again.
     fn advance(&mut self, script: &mut dyn Script) -> Option<Instant> {
         loop {
-            self.write_to_peer();
+            self.write_to_peer(script);
             let now = Instant::now();
             match self.phase {
                 Phase::Talking if !self.outbox.is_empty() => return None,
                 Phase::Talking => match script.next(now, &mut self.outbox) {
-                    Step::Write => {}
+                    // However much it has to say: a stop and what the peer says are looked at between its writes.
+                    Step::Write => {
+                        self.write_to_peer(script);
+                        return self.outbox.is_empty().then_some(now);
+                    }
                     Step::WaitUntil(time) if time <= now => {}
                     Step::WaitUntil(time) => return Some(time),
-                    Step::ReadOn => return None,
+                    Step::ReadOn => {
+                        if !script.wants_input() {
+                            self.began.get_or_insert(now);
+                        }
+                        return None;
+                    }
                     Step::Done => self.leave(Reason::Done, script),
                 },
                 Phase::Finishing(until) if !self.outbox.is_empty() => {
@@ -195,7 +259,7 @@ impl Dialogue<'_> {
                 }
                 Phase::Draining(_) if self.peer_closed => self.close(),
                 // While our own reader is what holds us up, the peer is given its time.
-                Phase::Draining(_) if self.is_held_up() && !self.stopped => {
+                Phase::Draining(_) if self.is_held_up() && !self.hurried => {
                     self.phase = Phase::Draining(now + DRAIN_TIME);
                     return None;
                 }
@@ -258,17 +322,18 @@ impl Dialogue<'_> {
         Ok(())
     }
 
-    fn write_to_peer(&mut self) {
+    fn write_to_peer(&mut self, script: &mut dyn Script) {
         while let Some(mut socket) = self.socket.as_ref().filter(|_| !self.outbox.is_empty()) {
             match socket.write(self.outbox.unsent()) {
-                Ok(count) => self.outbox.sent(count),
+                Ok(count) => {
+                    self.began.get_or_insert_with(Instant::now);
+                    self.outbox.sent(count);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    // What the peer said before it went is still to be read.
-                    self.ended.unsent += self.outbox.messages();
-                    self.outbox.clear();
-                    self.lost(error);
+                    self.hear_the_rest(script);
+                    self.lost(error, script);
                 }
             }
         }
@@ -284,7 +349,23 @@ impl Dialogue<'_> {
                 self.hear(script);
             }
             Err(error) if is_passing(&error) => {}
-            Err(error) => self.lost(error),
+            Err(error) => self.lost(error, script),
+        }
+    }
+
+    /// What the peer said before it went is here already; whatever the script answers goes nowhere.
+    fn hear_the_rest(&mut self, script: &mut dyn Script) {
+        while let Some(mut socket) = self.socket.as_ref().filter(|_| !self.framer.has_ended()) {
+            match socket.read(self.framer.space()) {
+                Ok(0) => return,
+                Ok(count) => {
+                    self.ended.noticed = true;
+                    self.framer.filled(count);
+                    self.hear(script);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
         }
     }
 
@@ -311,7 +392,10 @@ impl Dialogue<'_> {
         self.peer_closed = true;
         self.ended.noticed = true;
         self.ended.unfinished = self.framer.unread().to_vec();
-        if matches!(self.phase, Phase::Talking) {
+        if matches!(self.phase, Phase::Talking) && script.goes_on(&self.outbox) {
+            self.end(Reason::Closed);
+            self.close();
+        } else if matches!(self.phase, Phase::Talking) {
             // It may have closed its writing side only, so it is told goodbye like any other.
             self.leave(Reason::Closed, script);
             self.phase = Phase::Finishing(Some(Instant::now() + FINISH_TIME));
@@ -322,8 +406,11 @@ impl Dialogue<'_> {
     /// some
     /// peers close on reading a message and answer the goodbye behind it with a reset, but one that only resets has
     /// thrown away what it was sent.
-    fn lost(&mut self, error: io::Error) {
+    fn lost(&mut self, error: io::Error, script: &mut dyn Script) {
         self.peer_closed = true;
+        if matches!(self.phase, Phase::Talking) {
+            script.goes_on(&self.outbox);
+        }
         self.ended.unfinished = self.framer.unread().to_vec();
         let all_said = self.ended.unsent == 0 && self.outbox.is_empty() && self.ended.noticed;
         if !all_said || matches!(self.phase, Phase::Talking) {
@@ -335,6 +422,7 @@ impl Dialogue<'_> {
 
     fn stop(&mut self, script: &mut dyn Script) {
         self.stopped = true;
+        self.hurried = true;
         self.outbox.keep_only_started();
         let now = Instant::now();
         match self.phase {
@@ -374,7 +462,7 @@ impl Dialogue<'_> {
         }
         self.outbox.clear();
         self.peer_closed = true;
-        self.phase = Phase::Closed(self.stopped.then(|| Instant::now() + OUTPUT_TIME));
+        self.phase = Phase::Closed(self.hurried.then(|| Instant::now() + OUTPUT_TIME));
     }
 
     fn write_to_output(&mut self, script: &mut dyn Script) {

@@ -75,6 +75,21 @@ impl Outbox {
         }
     }
 
+    /// The messages of which nothing has gone, each whole.
+    pub fn waiting(&self) -> Vec<Vec<u8>> {
+        let mut messages = Vec::new();
+        let mut start = self.sent;
+        for (index, &end) in self.ends.iter().enumerate() {
+            let place = |at: u64| usize::try_from(at.saturating_sub(self.sent)).unwrap_or(usize::MAX);
+            // The first may have gone in part.
+            if index > 0 || !self.is_inside_message() {
+                messages.push(self.unsent().get(place(start)..place(end)).unwrap_or_default().to_vec());
+            }
+            start = end;
+        }
+        messages
+    }
+
     /// Whether a message has gone in part.
     pub fn is_inside_message(&self) -> bool {
         self.sent > self.last_end
@@ -124,7 +139,9 @@ mod tests {
         for message in [&b"abc\n"[..], b"de\n", b"f\n"] {
             outbox.push(message);
         }
+        assert_eq!(outbox.waiting(), [&b"abc\n"[..], b"de\n", b"f\n"]);
         outbox.sent(5);
+        assert_eq!(outbox.waiting(), [b"f\n"]);
         assert_eq!(outbox.keep_only_started(), 1);
         assert_eq!(outbox.unsent(), b"e\n");
         outbox.push(b"goodbye\n");

@@ -6,3 +6,5 @@ mod listen;
 mod replay;
 mod roles;
 mod send;
+mod send_goals;
+mod send_ways;

@@ -167,6 +167,26 @@ fn attached_it_subscribes_at_once_and_answers_a_later_reset() {
 }
 
 #[test]
+fn attached_what_would_end_mpf_is_not_sent() {
+    let port = port();
+    let rule = "trigger?name=* => switch?name=s&state={name}";
+    let arguments = ["listen", "-c", &port.address, "--monitor", "none", "--stdin", "--reply", rule];
+    let mut listening = start_with_input(&arguments);
+    let mut peer = port.accept();
+    listening.write(b"switch?name=s&state=on\nswitch?name=s&state=1\n");
+    assert_eq!(peer.line(), "switch?name=s&state=1\n");
+    peer.say(b"trigger?name=on\ntrigger?name=0\n");
+    assert_eq!(peer.line(), "switch?name=s&state=0\n");
+    peer.say(b"goodbye\n");
+    assert_eq!(peer.rest().unwrap(), "");
+    drop(peer);
+    let ended = listening.finish();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("<stdin>:1: not sent: would end MPF"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("line 1: the --reply to it was not sent: would end MPF"), "{}", ended.stderr);
+}
+
+#[test]
 fn attached_with_a_goal_unmet_the_peers_end_is_1() {
     let port = port();
     let listening = start(&["listen", "-c", &port.address, "--monitor", "none", "-e", "x"]);

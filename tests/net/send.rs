@@ -22,7 +22,7 @@ fn one_message_and_goodbye_then_the_end_of_our_side() {
 #[test]
 fn a_line_goes_out_as_it_stands() {
     let port = port();
-    let sending = start(&["send", "-a", &port.address, "Trigger?Name=a+b%zz&json={"]);
+    let sending = start(&["send", "-a", &port.address, "--force", "Trigger?Name=a+b%zz&json={"]);
     assert_eq!(port.accept().rest().unwrap(), "Trigger?Name=a+b%zz&json={\ngoodbye\n");
     assert_eq!(sending.finish().code, Some(0));
 }

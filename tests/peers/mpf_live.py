@@ -45,9 +45,9 @@ bcp:
 """
 
 
-def main():
+def main(steps, documentation):
     """Reads the arguments, runs the steps in their order, cleans up whatever happens."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=documentation.split("\n", 1)[0])
     parser.add_argument("backbox", help="the program to check")
     parser.add_argument("--keep", action="store_true", help="keep the folder with MPF's log and everyone's output")
     options = parser.parse_args()
@@ -60,7 +60,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="backbox-mpf-")
     try:
         with contextlib.ExitStack() as stack:
-            return run(Run(os.path.abspath(shutil.which(options.backbox)), folder, stack))
+            return run(Run(os.path.abspath(shutil.which(options.backbox)), folder, stack), steps)
     finally:
         if options.keep:
             print(f"kept: {folder}")
@@ -70,13 +70,12 @@ def main():
 
 def give_up(reason):
     """Says why the check cannot be made at all."""
-    print(f"mpf_live.py: {reason}", file=sys.stderr)
+    print(f"{os.path.basename(sys.argv[0])}: {reason}", file=sys.stderr)
     return 2
 
 
-def run(this):
+def run(this, steps):
     """All steps; what everyone said is shown when one fails."""
-    steps = [start_up, trigger, many_sends, watch_is_not_blind, refused, leaving]
     for step in steps:
         try:
             step(this)
@@ -268,4 +267,4 @@ def free_port():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main([start_up, trigger, many_sends, watch_is_not_blind, refused, leaving], __doc__))

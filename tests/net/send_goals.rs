@@ -1,0 +1,274 @@
+//! What `backbox send` waits for, and how each way of its coming or not coming ends.
+
+use std::io::Write;
+use std::thread;
+use std::time::Instant;
+
+use crate::harness::*;
+
+/// Starts `send` to a port; the peer has dialled when this returns.
+fn sending(arguments: &[&str]) -> (Running, Peer) {
+    let port = port();
+    let mut all = vec!["send", "-a", &port.address];
+    all.extend(arguments);
+    let running = if arguments.last() == Some(&"-") { start_with_input(&all) } else { start(&all) };
+    let peer = port.accept();
+    (running, peer)
+}
+
+/// What a run comes to when the peer answers its first line with this, and waits for its goodbye.
+#[track_caller]
+fn answered(arguments: &[&str], answer: &[u8]) -> Finished {
+    let (running, mut peer) = sending(arguments);
+    peer.line();
+    peer.say(answer);
+    assert_eq!(peer.rest().unwrap(), "goodbye\n", "{arguments:?}");
+    drop(peer);
+    running.finish()
+}
+
+#[test]
+fn it_ends_when_the_last_goal_is_met_and_prints_what_matches() {
+    let ended = answered(&["-e", "b", "-e", "c?x=1", "a?"], b"b?n=1\nd\nc?x=2\nc?x=int:1\n");
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "b?n=1\nc?x=int:1\n", ""));
+    let ended = answered(&["--all", "-e", "b", "a?"], b"hello?controller_name=MPF&version=1.1\nb\n");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "hello?controller_name=MPF&version=1.1\nb\n"));
+}
+
+#[test]
+fn a_count_is_of_what_is_printed_and_exact() {
+    let ended = answered(&["-n", "2", "-x", "b", "a?"], b"hello?version=1.1\nb\nc\nb\nd\ne\n");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "c\nd\n"));
+}
+
+#[test]
+fn an_answer_is_known_from_the_catalogue() {
+    let words = ["-w", "service", "subcommand=coil_pulse", "coil=c_knocker"];
+    let ended = answered(&words, b"hello?version=1.1\nlist_coils\ncoil_pulse\n");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "list_coils\ncoil_pulse\n"));
+    let ended = answered(&words, b"coil_pulse?error=no%20such%20coil\n");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "coil_pulse?error=no%20such%20coil\n"));
+    assert!(ended.stderr.contains(": the answer failed: coil_pulse?error="), "{}", ended.stderr);
+}
+
+#[test]
+fn a_failed_answer_is_4_at_once_unless_it_was_asked_for() {
+    for (arguments, answer, code) in [
+        (&["-e", "x", "a?"][..], &b"error?message=no\n"[..], 4),
+        (&["-e", "*", "a?"], b"error?message=no\n", 4),
+        (&["-e", "error", "a?"], b"error?message=no\n", 0),
+        (&["-e", "b?error", "a?"], b"b?error=no\n", 0),
+        (&["-e", "b", "a?"], b"b?error=bool:False\n", 0),
+        (&["-n", "5", "--fail-on", "trigger?name=tilt", "a?"], b"b\ntrigger?name=tilt\n", 4),
+    ] {
+        let ended = answered(arguments, answer);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn without_a_goal_a_failed_answer_is_printed_and_4_at_the_end() {
+    let (running, mut peer) = sending(&["a?"]);
+    peer.rest().unwrap();
+    peer.say(b"error?message=no\nb\n");
+    drop(peer);
+    let ended = running.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "error?message=no\nb\n"));
+}
+
+#[test]
+fn time_that_passes_is_124_and_goodbye_is_said() {
+    let (running, mut peer) = sending(&["-W", "50ms", "-n", "3", "-e", "b", "-w", "reset"]);
+    assert_eq!(peer.line(), "reset\n");
+    peer.say(b"b\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = running.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(124), "b\n"));
+    let missing = "0.05 s passed before the answer came (reset_complete), and before 1 of 3 messages were printed; -W";
+    assert!(ended.stderr.contains(missing), "{}", ended.stderr);
+}
+
+#[test]
+fn without_a_goal_the_time_is_how_long_to_stay() {
+    let began = Instant::now();
+    let (running, mut peer) = sending(&["-W", "0.2", "a?"]);
+    assert_eq!(peer.line(), "a?\n");
+    peer.say(b"b\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    assert!(began.elapsed().as_millis() >= 200);
+    drop(peer);
+    let ended = running.finish();
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "b\n", ""));
+}
+
+#[test]
+fn a_time_of_0_is_for_ever() {
+    let (running, mut peer) = sending(&["-W", "0", "a?"]);
+    assert_eq!(peer.line(), "a?\n");
+    peer.say(b"goodbye\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    assert_eq!(running.finish().code, Some(0));
+}
+
+#[test]
+fn time_ends_a_run_whose_peer_does_not_read() {
+    let port = port();
+    let mut running = start_with_input(&["send", "-a", &port.address, "-W", "100ms", "-e", "b"]);
+    let mut stdin = running.stdin.take().unwrap();
+    let feeder = thread::spawn(move || {
+        // More than any socket's buffers take; the end of the program is the end of the pipe.
+        let text = "trigger?name=0123456789012345678901234567890123456789\n".repeat(1 << 20);
+        let _ = stdin.write_all(text.as_bytes());
+    });
+    let peer = port.accept();
+    assert_eq!(running.finish().code, Some(124));
+    feeder.join().unwrap();
+    drop(peer);
+}
+
+#[test]
+fn time_ends_a_run_whose_output_nobody_reads() {
+    let port = port();
+    let mut command = command(&["send", "-a", &port.address, "-W", "100ms", "-e", "never", "--all", "a?"]);
+    let (running, stdout) = Running::unread(command.stdin(std::process::Stdio::null()));
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "a?\n");
+    let flood = thread::spawn(move || {
+        let text = "trigger?name=0123456789012345678901234567890123456789\n".repeat(1 << 18);
+        let _ = peer.socket.write_all(text.as_bytes());
+    });
+    assert_eq!(running.finish().code, Some(124));
+    flood.join().unwrap();
+    drop(stdout);
+}
+
+#[test]
+fn a_peer_that_leaves_before_the_goal_is_1() {
+    let (running, mut peer) = sending(&["-e", "b", "a?"]);
+    assert_eq!(peer.line(), "a?\n");
+    drop(peer);
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.ends_with(": it closed the connection before a message matched b\n"), "{}", ended.stderr);
+    let (running, mut peer) = sending(&["-n", "2", "a?"]);
+    assert_eq!(peer.line(), "a?\n");
+    peer.reset();
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("before 0 of 2 messages were printed"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_peer_that_leaves_before_the_last_message_is_3() {
+    let (mut running, mut peer) = sending(&["-e", "b", "-"]);
+    running.write(b"a\n");
+    assert_eq!(peer.line(), "a\n");
+    drop(peer);
+    assert_eq!(running.finish().code, Some(3));
+}
+
+#[test]
+fn a_goal_met_before_the_last_message_does_not_end_a_stream() {
+    let (mut running, mut peer) = sending(&["-e", "b", "-"]);
+    running.write(b"a\n");
+    assert_eq!(peer.line(), "a\n");
+    peer.say(b"b\n");
+    running.write(b"c\n");
+    assert_eq!(peer.line(), "c\n");
+    running.stdin = None;
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    assert_eq!(running.finish().code, Some(0));
+}
+
+#[test]
+fn a_reply_that_comes_with_the_close_is_printed_and_counted() {
+    for _ in 0..20 {
+        let (running, mut peer) = sending(&["-n", "2", "a?"]);
+        assert_eq!(peer.line(), "a?\n");
+        peer.say(b"b\nc\n");
+        drop(peer);
+        let ended = running.finish();
+        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "b\nc\n", ""));
+    }
+}
+
+#[test]
+fn messages_are_printed_as_json_or_by_a_template() {
+    let ended = answered(&["--json", "-e", "b", "a?"], b"c\nB?N=int:1&l=x%20y\n");
+    assert_eq!(ended.stdout, "{\"command\":\"b\",\"params\":{\"n\":1,\"l\":\"x y\"}}\n");
+    let ended = answered(&["-F", "{@command}={n}", "-m", "b", "-n", "1", "a?"], b"c\nb?n=int:1\n");
+    assert_eq!(ended.stdout, "b=1\n");
+}
+
+#[test]
+fn what_makes_no_sense_together_is_refused() {
+    for (arguments, complaint) in [
+        (&["-w", "trigger", "name=x"][..], "trigger has no answer; -e PATTERN waits for a message of your choice"),
+        (&["-w"], "-w waits for the answer to the message of the arguments"),
+        (&["-w", "--repeat", "2", "reset"], "-w waits for one answer"),
+        (&["--repeat", "2"], "--repeat sends the message of the arguments again"),
+        (&["--repeat", "0", "reset"], "--repeat 0 sends nothing"),
+        (&["-b", "/dev/null", "-"], "-b is the payload of the message of the arguments"),
+        (&["--every", "1s", "reset"], "--every paces a stream or --repeat"),
+        (&["--every", "1s", "--hello"], "--every paces a stream or --repeat"),
+        (&["--overwrite", "reset"], "--overwrite says how to --record"),
+        (&["--json", "-F", "x", "reset"], "--json and -F"),
+        (&["-n", "0", "reset"], "-n 0 waits for nothing"),
+        (&["-e", "?x", "reset"], "-e: "),
+        (&["--fail-on", "", "reset"], "--fail-on: "),
+    ] {
+        let mut all = vec!["send", "-a", "127.0.0.1:1"];
+        all.extend(arguments);
+        let ended = run(&all);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(complaint), "{arguments:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_peer_that_is_silent_until_the_time_is_up_is_told_of() {
+    let (running, _peer) = sending(&["-W", "50ms", "-n", "1", "a?"]);
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(124));
+    assert!(ended.stderr.contains("took the connection but said nothing"), "{}", ended.stderr);
+}
+
+#[test]
+fn time_in_the_middle_of_a_message_breaks_the_connection_off() {
+    let (mut running, mut peer) = sending(&["-W", "200ms", "-n", "1", "-"]);
+    let mut stdin = running.stdin.take().unwrap();
+    let feeder = thread::spawn(move || {
+        let _ = stdin.write_all(b"f&bytes=16777216\n");
+        let _ = stdin.write_all(&vec![b'x'; 16 << 20]);
+        stdin
+    });
+    assert_eq!(peer.line(), "f&bytes=16777216\n");
+    assert_eq!(running.finish().code, Some(124));
+    let broken = peer.rest().expect_err("an orderly end inside a message");
+    assert_eq!(broken.kind(), std::io::ErrorKind::ConnectionReset);
+    drop(feeder.join());
+}
+
+#[test]
+fn a_goodbye_of_the_peers_before_the_goal_is_1() {
+    let (running, mut peer) = sending(&["-e", "b", "a?"]);
+    assert_eq!(peer.line(), "a?\n");
+    peer.say(b"goodbye\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    assert_eq!(running.finish().code, Some(1));
+}
+
+#[test]
+fn ipv6_works_as_ipv4_does() {
+    let port = Port::at("[::1]:0");
+    let running = start(&["send", "-a", &port.address, "-e", "b", "a?"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "a?\n");
+    peer.say(b"b\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    assert_eq!(running.finish().code, Some(0));
+}

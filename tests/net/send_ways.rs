@@ -1,0 +1,249 @@
+//! The ways in which `backbox send` opens, sends and leaves: handshake, payload, repetition, pace.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::*;
+
+fn hello() -> String {
+    format!("hello?version=1.1&controller_name=backbox&controller_version={}\n", env!("CARGO_PKG_VERSION"))
+}
+
+#[test]
+fn hello_alone_probes_a_media_controller() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--hello"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.say(b"hello?version=1.1\n");
+    assert_eq!(peer.line(), "reset\n");
+    peer.say(b"monitor_start?category=modes\nreset_complete\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = sending.finish();
+    let expected = (Some(0), "monitor_start?category=modes\n", "");
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), expected);
+}
+
+#[test]
+fn hello_and_listen_understand_each_other() {
+    let listening = listen(&["--once", "--monitor", "none"]);
+    let ended = run(&["send", "-a", &listening.address.to_string(), "--hello", "trigger", "name=x"]);
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""));
+    let listened = listening.running.finish().stdout;
+    assert_eq!(listened, format!("{}reset\ntrigger?name=x\ngoodbye\n", hello()));
+}
+
+#[test]
+fn a_pin_controllers_greeting_is_answer_enough() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-a", &port.address, "--hello", "-"]);
+    sending.write(b"a\n");
+    sending.stdin = None;
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.say(b"hello?version=1.1&controller_name=Mission%20Pinball%20Framework\n");
+    assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
+    drop(peer);
+    assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn a_refused_version_is_4_and_nothing_is_sent() {
+    for answer in [&b"error?message=unknown%20protocol%20version\n"[..], b"hello?version=2.0\n"] {
+        let port = port();
+        let sending = start(&["send", "-a", &port.address, "--hello", "a?"]);
+        let mut peer = port.accept();
+        assert_eq!(peer.line(), hello());
+        peer.say(answer);
+        assert_eq!(peer.rest().unwrap(), "goodbye\n");
+        drop(peer);
+        let ended = sending.finish();
+        assert_eq!(ended.code, Some(4));
+        assert_eq!(ended.stderr.matches("protocol version 1.1 was refused").count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_handshake_that_is_not_answered_is_124_and_one_broken_off_is_told() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--hello", "-W", "50ms", "a?"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.rest().unwrap(), format!("{}goodbye\n", hello()));
+    let ended = sending.finish();
+    assert_eq!(ended.code, Some(124));
+    assert!(ended.stderr.contains("0.05 s passed before the handshake was done"), "{}", ended.stderr);
+    let sending = start(&["send", "-a", &port.address, "--hello", "a?"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.reset();
+    assert_eq!(sending.finish().code, Some(3));
+}
+
+#[test]
+fn a_payload_comes_from_a_file() {
+    let (port, file) = (port(), directory().join("frame"));
+    std::fs::write(&file, b"\n\x00#\n").unwrap();
+    for words in [&["dmd_frame", "name=x"][..], &["dmd_frame?name=x"]] {
+        let mut all = vec!["send", "-a", &port.address, "-b", file.to_str().unwrap()];
+        all.extend(words);
+        let sending = start(&all);
+        let mut peer = port.accept();
+        assert_eq!(peer.rest().unwrap(), "dmd_frame?name=x&bytes=4\n\n\0#\ngoodbye\n");
+        drop(peer);
+        assert_eq!(sending.finish().code, Some(0));
+    }
+    let missing = run(&["send", "-a", &port.address, "-b", "no-such-file", "dmd_frame"]);
+    assert_eq!(missing.code, Some(3));
+}
+
+#[test]
+fn a_message_is_repeated_and_all_of_it_goes() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--repeat", "100000", "trigger", "name=x"]);
+    let mut peer = port.accept();
+    let came = peer.rest().unwrap();
+    assert!(came == format!("{}goodbye\n", "trigger?name=x\n".repeat(100_000)), "{} bytes came", came.len());
+    drop(peer);
+    assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn a_pace_is_kept_by_repetition_and_stream() {
+    const EVERY: Duration = Duration::from_millis(40);
+    let port = port();
+    for is_stream in [false, true] {
+        let arguments: &[&str] =
+            if is_stream { &["--every", "40ms", "-"] } else { &["--every", "40ms", "--repeat", "5", "a?"] };
+        let mut all = vec!["send", "-a", &port.address];
+        all.extend(arguments);
+        let mut sending = start_with_input(&all);
+        if is_stream {
+            sending.write(&b"a?\n".repeat(5));
+            sending.stdin = None;
+        }
+        let mut peer = port.accept();
+        let began = Instant::now();
+        for _ in 0..5 {
+            assert_eq!(peer.line(), "a?\n");
+        }
+        assert!(began.elapsed() > EVERY * 3, "{:?}", began.elapsed());
+        assert_eq!(peer.rest().unwrap(), "goodbye\n");
+        drop(peer);
+        assert_eq!(sending.finish().code, Some(0));
+    }
+}
+
+#[test]
+fn leaving_without_goodbye_closes_all_the_same() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--no-goodbye", "a?"]);
+    assert_eq!(port.accept().rest().unwrap(), "a?\n");
+    assert_eq!(sending.finish().code, Some(0));
+    let sending = start(&["send", "-a", &port.address, "goodbye"]);
+    assert_eq!(port.accept().rest().unwrap(), "goodbye\n");
+    assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn what_would_stop_mpf_is_refused_before_anything_is_dialled_unless_forced() {
+    let port = port();
+    for (words, refusal) in [
+        (
+            &["switch", "name=s_start", "state=on"][..],
+            "would end MPF 0.81: switch needs state as 0, 1 or -1, got \"on\"",
+        ),
+        (&["TRIGGER?name=x"], "would be lost on MPF 0.81"),
+        (&["trigger"], "would end MPF 0.81: trigger needs name"),
+    ] {
+        let mut all = vec!["send", "-a", &port.address];
+        all.extend(words);
+        let ended = run(&all);
+        assert_eq!(ended.code, Some(1), "{words:?}");
+        assert!(ended.stderr.starts_with(&format!("backbox send: {refusal}")), "{}", ended.stderr);
+        assert!(ended.stderr.ends_with("; --force sends it all the same\n"), "{}", ended.stderr);
+    }
+    let sending = start(&["send", "-a", &port.address, "--force", "TRIGGER?name=x"]);
+    // The first that dials is the one that was forced.
+    assert_eq!(port.accept().rest().unwrap(), "TRIGGER?name=x\ngoodbye\n");
+    assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn in_a_stream_only_the_line_that_would_stop_mpf_is_left_out() {
+    let port = port();
+    for (flag, sent, code) in [("-q", "a\nb\ngoodbye\n", 1), ("--force", "a\nswitch?name=x&state=on\nb\ngoodbye\n", 0)]
+    {
+        let mut sending = start_with_input(&["send", "-a", &port.address, flag]);
+        sending.write(b"a\nswitch?name=x&state=on\nb\n");
+        sending.stdin = None;
+        let mut peer = port.accept();
+        assert_eq!(peer.rest().unwrap(), sent);
+        drop(peer);
+        let ended = sending.finish();
+        assert_eq!(ended.code, Some(code));
+        let refusals = ended.stderr.matches("<stdin>:2: not sent: would end MPF 0.81: switch needs state").count();
+        assert_eq!(refusals, usize::from(code == 1), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_lost_connection_is_dialled_again_and_nothing_is_sent_twice() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-q", "-a", &port.address, "--reconnect", "-e", "done"]);
+    for line in ["a\n", "b\n"] {
+        // Before it has noticed the loss it would write into a connection that is gone.
+        let mut peer = port.accept();
+        sending.write(line.as_bytes());
+        assert_eq!(peer.line(), line);
+        peer.say(b"other\n");
+    }
+    let mut peer = port.accept();
+    sending.write(b"c\n");
+    assert_eq!(peer.line(), "c\n");
+    sending.stdin = None;
+    peer.say(b"done\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "done\n"));
+    for line in [1, 2] {
+        let told = format!("{}: lost after line {line}, which may be lost too", port.address);
+        assert_eq!(ended.stderr.matches(&told).count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_handshake_is_repeated_over_a_new_connection_and_the_message_goes_once() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--reconnect", "--hello", "-n", "1", "a?"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.reset();
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.say(b"hello?version=1.1&controller_name=x\n");
+    assert_eq!(peer.line(), "a?\n");
+    peer.say(b"goodbye\n");
+    drop(peer);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), hello());
+    peer.say(b"hello?version=1.1&controller_name=x\nb\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "b\n"));
+}
+
+#[test]
+fn the_time_counts_on_while_nobody_is_there() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--reconnect", "-W", "300ms", "-e", "b", "a?"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "a?\n");
+    port.close();
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!(ended.code, Some(124), "{}", ended.stderr);
+    let sending = start(&["send", "-a", &Port::at("127.0.0.1:0").close(), "--reconnect", "a?"]);
+    assert_eq!(sending.finish().code, Some(3));
+}

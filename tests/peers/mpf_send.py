@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""Checks what a script trusts `backbox send` with, against a running MPF 0.81 on virtual hardware.
+
+usage: mpf_send.py BACKBOX [--keep]
+
+The media controller of this MPF is here, and takes 3 s over `reset_complete`: the readiness probe has to wait for it.
+Then answers, failed answers, goals, time, handshakes, and 1,000 sends of which MPF acts on each and loses nothing.
+
+Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_send.py target/release/backbox
+Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+"""
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import mpf_live
+from mpf_live import descriptors, settled_descriptors
+from processes import Failed, port_of
+
+SENDS = 1000
+SLOW_SECONDS = 3
+PROBE = ["--retry", "60s", "-W", "60s", "monitor_start", "category=modes", "-e", "mode_list?running_modes=[[*"]
+
+
+class Media(threading.Thread):
+    """A media controller for one MPF that is slow to be ready, and keeps what it hears."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(60)
+        self.port = self._listener.getsockname()[1]
+        self._socket = None
+        self.lines = []
+        self.ready_at = None
+
+    def run(self):
+        """Answers hello at once and the first reset late."""
+        self._socket, _ = self._listener.accept()
+        with self._socket.makefile("rb") as stream:
+            for raw in stream:
+                line = raw.decode().rstrip("\n")
+                self.lines.append(line)
+                if line.startswith("hello"):
+                    self._socket.sendall(b"hello?version=1.1\n")
+                elif line == "reset":
+                    if self.ready_at is None:
+                        self._socket.sendall(b"monitor_start?category=machine_vars\n")
+                        time.sleep(SLOW_SECONDS)
+                        self.ready_at = time.monotonic()
+                    self._socket.sendall(b"reset_complete\n")
+
+    def leave(self):
+        """Says goodbye, which ends this MPF."""
+        self._socket.sendall(b"goodbye\n")
+        self._socket.shutdown(socket.SHUT_WR)
+
+
+def main():
+    """The steps of mpf_live's kind, in their order."""
+    return mpf_live.main([readiness, answers, failed_answers, json_lines, time_up, peer_leaves, hello, many_sends,
+                          leaving], __doc__)
+
+
+def must(process, status, out=None, err=""):
+    """A send that has to leave with this status, print something that matches, and say something that holds `err`."""
+    if process.status != status or err not in process.err():
+        raise Failed(f"{process.name} left with {process.status}, not {status}, and said {process.err()!r}")
+    if out is not None and not re.fullmatch(out, process.out()):
+        raise Failed(f"{process.name} printed {process.out()!r}, which does not match {out!r}")
+
+
+def readiness(this):
+    """the readiness probe waits for the attract mode of an MPF whose media controller is slow"""
+    this.media = Media()
+    this.media.start()
+    this.start_mpf(this.media.port)
+    probe = this.send(*PROBE)
+    ended_at = time.monotonic()
+    must(probe, 0, r"mode_list\?[^\n]*attract[^\n]*\n")
+    if this.media.ready_at is None or ended_at < this.media.ready_at:
+        raise Failed("it ended before the media controller was ready")
+
+
+def answers(this):
+    """send -w service is 0 for a coil that there is"""
+    must(this.send("-w", "service", "subcommand=coil_pulse", "coil=c_knocker"), 0, r"coil_pulse[^\n]*\n")
+
+
+def failed_answers(this):
+    """... and 4 for one that there is not, printed and said"""
+    process = this.send("-w", "service", "subcommand=coil_pulse", "coil=c_nothing")
+    must(process, 4, r"coil_pulse\?[^\n]*error=[^\n]*\n", "the answer failed: coil_pulse?")
+
+
+def json_lines(this):
+    """send -e list_switches --json prints one line that json.loads reads"""
+    process = this.send("service", "subcommand=list_switches", "-e", "list_switches", "--json")
+    must(process, 0, r"[^\n]+\n")
+    message = json.loads(process.out())
+    if message["command"] != "list_switches" or "s_start" not in json.dumps(message["params"]):
+        raise Failed(f"it printed {message}")
+
+
+def time_up(this):
+    """what does not come by -W is 124, and MPF goes on"""
+    began = time.monotonic()
+    must(this.send("-W", "300ms", "-e", "nothing_such", "trigger", "name=x"), 124, None, "0.3 s passed before")
+    if time.monotonic() - began < 0.3:
+        raise Failed("it left too early")
+
+
+def peer_leaves(this):
+    """MPF closing before the goal, as it does on goodbye, is 1"""
+    must(this.send("-e", "nothing_such", "goodbye"), 1, None, "before a message matched nothing_such")
+
+
+def hello(this):
+    """--hello gets on with MPF, whose greeting is its answer, and with listen"""
+    must(this.send("--hello", "trigger", "name=x"), 0)
+    announced = f"{this.folder}/announced"
+    this.listen = this.start("listen", [this.backbox, "listen", "-a", "127.0.0.1:0", "--announce", announced, "--once"])
+    port = this.wait("listen to announce its address", lambda: port_of(announced))
+    must(this.send("--hello", "trigger", "name=x", port=port), 0)
+    this.listen.wait()
+    heard = this.listen.out().split("\n")
+    this.listen = None
+    if heard[1:] != ["reset", "trigger?name=x", "goodbye", ""] or not heard[0].startswith("hello?version=1.1&"):
+        raise Failed(f"listen printed {heard}")
+
+
+def counted(this):
+    """The count that MPF last reported."""
+    found = [line for line in list(this.media.lines) if line.startswith("machine_variable?name=backbox_count&")]
+    return int(re.search(r"value=int:(\d+)", found[-1])[1]) if found else 0
+
+
+def many_sends(this):
+    """1,000 sends: each leaves with 0, each event is acted on, MPF's descriptors stay flat"""
+    before = settled_descriptors(this)
+    most = before
+    command = [this.backbox, "send", "-a", f"127.0.0.1:{this.own_port}", "trigger", "name=backbox_count_up"]
+    for _ in range(SENDS):
+        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+        if ended.returncode != 0 or ended.stderr:
+            raise Failed(f"one left with {ended.returncode} and said {ended.stderr!r}")
+        most = max(most, descriptors(this))
+    this.wait(f"the count of {SENDS}", lambda: counted(this) >= SENDS)
+    if counted(this) != SENDS:
+        raise Failed(f"MPF counted {counted(this)} of {SENDS}")
+    this.wait(f"MPF to have {before} descriptors again", lambda: descriptors(this) == before)
+    print(f"    descriptors of MPF: {before} before, {most} at the most, {descriptors(this)} after {SENDS} sends")
+
+
+def leaving(this):
+    """MPF lives until its media controller leaves"""
+    if this.mpf.status is not None:
+        raise Failed(f"MPF left with {this.mpf.status}")
+    this.media.leave()
+    this.mpf.wait()
+    if this.mpf.status != 0:
+        raise Failed(f"MPF left with {this.mpf.status}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
