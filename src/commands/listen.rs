@@ -243,8 +243,8 @@ pub const COMMAND: Command<Options> = Command {
                 })
                 .more(
                     "In between two programs, it prints what both say and adds nothing of its own. \
-                     Nothing that happens to its output slows or ends them: what standard output or a recording cannot take is left out and \
-                     counted. A dialler is reset when the target does not take the call; `--retry` has it wait.",
+                     Nothing that happens to its output slows or ends them: what standard output or a recording \
+                     cannot take is left out and counted. A dialler is reset when the target does not take the call; `--retry` has it wait.",
                 ),
                 Flag::switch("canonical", "with --forward, cure what the dialler sends", |o: &mut Options| {
                     o.canonical = true
