@@ -237,14 +237,20 @@ pub const COMMAND: Command<Options> = Command {
                      subscribes at once, to `devices`, `events`, `modes`, `machine_vars` and `player_vars` unless told \
                      otherwise. The other side's end without a `goodbye` is exit status 3.",
                 ),
-                Flag::value("forward", "ADDRESS", "pass both directions through to ADDRESS", |o: &mut Options, value| {
-                    o.forward = Some(text(value)?);
-                    Ok(())
-                })
+                Flag::value(
+                    "forward",
+                    "ADDRESS",
+                    "pass both directions through to ADDRESS",
+                    |o: &mut Options, value| {
+                        o.forward = Some(text(value)?);
+                        Ok(())
+                    },
+                )
                 .more(
                     "In between two programs, it prints what both say and adds nothing of its own. \
                      Nothing that happens to its output slows or ends them: what standard output or a recording \
-                     cannot take is left out and counted. A dialler is reset when the target does not take the call; `--retry` has it wait.",
+                     cannot take is left out and counted. A dialler is reset when the target does not take the call; \
+                     `--retry` has it wait.",
                 ),
                 Flag::switch("canonical", "with --forward, cure what the dialler sends", |o: &mut Options| {
                     o.canonical = true
