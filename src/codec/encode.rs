@@ -1,9 +1,10 @@
 //! The parts of a message into its canonical line (design.md, section 5).
 
+use super::eight::{Eight, before_first};
 use super::error::{Malformed, Reason};
 use super::escape::{escape, is_unreserved};
 use super::parts::Parts;
-use super::spell::{STEP, marks, push_unit, push_units};
+use super::spell::{STEP, plain_in_step, push_unit, push_units};
 use super::spelled::{Kind, Spelled};
 
 /// The seed's options for the JSON form; the default is the form that every decoder tried survives.
@@ -209,9 +210,8 @@ fn push_harmless<'s>(inside: &'s [u8], out: &mut Vec<u8>) -> &'s [u8] {
     while let Some((step, behind)) = rest.split_first_chunk::<STEP>() {
         // Stored first, judged afterwards: a step is one instruction, and what was stored too much is cut off.
         out.extend_from_slice(step);
-        let marks = marks(step, is_risky);
-        if marks != 0 {
-            let harmless = (marks.trailing_zeros() / 8) as usize;
+        let harmless = plain_in_step(step, 0, risky);
+        if harmless < STEP {
             out.truncate(out.len() - (STEP - harmless));
             return rest.get(harmless..).unwrap_or_default();
         }
@@ -222,19 +222,25 @@ fn push_harmless<'s>(inside: &'s [u8], out: &mut Vec<u8>) -> &'s [u8] {
     rest.get(harmless..).unwrap_or_default()
 }
 
-/// Whether a byte of a spelled string ends it, begins an escape, or puts some decoder at risk: `% & = ? + # ;`, or
-/// beyond ASCII. No `||`: a step's bytes are then judged all at once.
+/// Which of eight bytes of a spelled string end it, begin an escape, or put some decoder at risk: `% & = ? + # ;`, or
+/// beyond ASCII.
+#[inline(always)]
+const fn risky(eight: Eight) -> u64 {
+    let harmless = eight.is_not(b'"')
+        & eight.is_not(b'\\')
+        & eight.is_not(b'#')
+        & eight.is_not(b'%')
+        & eight.is_not(b'&')
+        & eight.is_not(b'+')
+        & eight.is_not(b';')
+        & eight.is_not(b'=')
+        & eight.is_not(b'?');
+    !harmless | eight.is_beyond_ascii()
+}
+
+/// [`risky`] for one byte.
 const fn is_risky(byte: u8) -> bool {
-    (byte == b'"')
-        | (byte == b'\\')
-        | (byte == b'#')
-        | (byte == b'%')
-        | (byte == b'&')
-        | (byte == b'+')
-        | (byte == b';')
-        | (byte == b'=')
-        | (byte == b'?')
-        | (byte >= 0x80)
+    before_first(risky(Eight::new(byte as u64))) == 0
 }
 
 fn push_beyond_ascii(text: &[u8], form: &Form, out: &mut Vec<u8>) {

@@ -18,6 +18,7 @@
 //! assert_eq!(line, b"trigger?name=multiball&count=int:5");
 //! ```
 
+mod eight;
 mod encode;
 mod error;
 mod escape;
