@@ -7,7 +7,7 @@ use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Secti
 use crate::codec::{Malformed, Parts, push_ascii, unescape};
 use crate::failure::{Exit, Failure};
 use crate::framing::{BcpFramer, Frame, Framing, RawMessage};
-use crate::limits::PAYLOAD_BYTES_MAX;
+use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
 use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
 use crate::pattern::Pattern;
 use crate::template::{Subject, Template};
@@ -262,7 +262,12 @@ impl Decoder {
             loop {
                 let frame = if count == 0 { framer.end() } else { framer.next_frame() };
                 let Some(frame) = frame else { break };
-                let Err((number, reason)) = self.frame(&frame, options) else { continue };
+                let Err((number, reason)) = self.frame(&frame, options) else {
+                    if self.output.buffer().len() >= WRITE_BYTES {
+                        self.output.flush()?;
+                    }
+                    continue;
+                };
                 self.output.flush()?;
                 console.complain(Exit::No, format_args!("{}:{number}", source.name), reason);
                 if options.input.fail_fast {
