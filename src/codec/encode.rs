@@ -46,6 +46,10 @@ pub fn write_line(
     if !is_command(command) {
         return Err(Malformed::message(parts.command().as_bytes(), Reason::Command));
     }
+    // In no form is a line shorter than a third of its JSON, so that what is far too long is never written out.
+    if parts.object().len() / 3 > form.line_bytes_max {
+        return Err(Malformed::message(b"", Reason::LineTooLong(form.line_bytes_max)));
+    }
     let start = out.len();
     out.extend_from_slice(command);
     if !push_query(parts, out) {
@@ -340,5 +344,21 @@ mod tests {
         write_line(&parts, Some(4), &form, &mut out).unwrap();
         assert_eq!(out, b"abc&bytes=4");
         assert_eq!(write_line(&parts, Some(10), &form, &mut out).map_err(|e| e.reason), Err(Reason::LineTooLong(11)));
+    }
+
+    #[test]
+    fn no_line_that_fits_is_refused_for_the_length_of_its_json() {
+        // What shrinks most: names and texts of no length, and control characters, `\u0001` as `%01`.
+        for json in ["", r#""":"""#, r#""a":"","b":"","c":"""#, r#""":"\u0001\u0001\u0001\u0001\u0001""#] {
+            let json = format!(r#"{{"command":"t","params":{{{json}}}}}"#);
+            let mut parts = Parts::new();
+            parts.read_json(json.as_bytes(), &Reading::default(), 0).unwrap();
+            let mut out = Vec::new();
+            write_line(&parts, None, &Form::default(), &mut out).unwrap();
+            let mut form = Form { line_bytes_max: out.len(), ..Form::default() };
+            assert_eq!(write_line(&parts, None, &form, &mut Vec::new()), Ok(()), "{json}");
+            form.line_bytes_max -= 1;
+            assert!(write_line(&parts, None, &form, &mut Vec::new()).is_err(), "{json}");
+        }
     }
 }
