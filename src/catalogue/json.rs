@@ -103,10 +103,15 @@ impl Reader<'_> {
     /// A member's name and its colon.
     fn name(&mut self) -> Result<String, NoJson> {
         let name = self.string()?;
+        self.colon()?;
+        Ok(name)
+    }
+
+    fn colon(&mut self) -> Result<(), NoJson> {
         self.space();
         self.expect(b':')?;
         self.space();
-        Ok(name)
+        Ok(())
     }
 
     fn value(&mut self) -> Result<Value<'static>, NoJson> {
@@ -167,6 +172,8 @@ impl Reader<'_> {
                         continue;
                     }
                 }
+                // Inside of a value nothing is kept.
+                Some(b'"') => self.pieces(|_| ())?,
                 _ => drop(self.scalar()?),
             }
             if self.close(&mut open)? {
@@ -196,25 +203,40 @@ impl Reader<'_> {
 
     fn name_in(&mut self, open: &[u8]) -> Result<(), NoJson> {
         if open.last() == Some(&b'}') {
-            self.name()?;
+            self.pieces(|_| ())?;
+            self.colon()?;
         }
         Ok(())
     }
 
     /// A string as it is meant; half of a surrogate pair is U+FFFD here.
     fn string(&mut self) -> Result<String, NoJson> {
-        self.expect(b'"')?;
         let mut units: Vec<u8> = Vec::new();
+        self.pieces(|piece| units.extend_from_slice(piece))?;
+        Ok(String::from_utf8(units).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    /// Takes a string's pieces: as long as they can be plain text, and what each escape means.
+    fn pieces(&mut self, mut take: impl FnMut(&[u8])) -> Result<(), NoJson> {
+        self.expect(b'"')?;
+        let mut meant = Vec::new();
         loop {
-            let byte = match self.peek() {
-                None | Some(..=0x1f) => return self.wrong(),
-                Some(byte) => byte,
-            };
-            self.at += 1;
-            match byte {
-                b'"' => return Ok(String::from_utf8_lossy(&units).into_owned()),
-                b'\\' => self.escape(&mut units)?,
-                byte => units.push(byte),
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|b| matches!(b, 0..=0x1f | b'"' | b'\\')).unwrap_or(rest.len());
+            take(rest.get(..plain).unwrap_or_default());
+            self.at += plain;
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    meant.clear();
+                    self.escape(&mut meant)?;
+                    take(&meant);
+                }
+                _ => return self.wrong(),
             }
         }
     }
