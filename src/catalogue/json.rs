@@ -30,15 +30,15 @@ pub enum Json {
     Other,
 }
 
-/// Reads one JSON text.
+/// Reads one JSON text; an object's members are given only when they are to be `kept`.
 ///
 /// # Errors
 /// Text on which `json.loads` raises an exception.
-pub fn read(text: &str) -> Result<Json, NoJson> {
+pub fn read(text: &str, kept: bool) -> Result<Json, NoJson> {
     let mut reader = Reader { text: text.as_bytes(), at: 0 };
     reader.space();
     let json = if reader.peek() == Some(b'{') {
-        Json::Object(reader.members()?)
+        Json::Object(reader.members(kept)?)
     } else {
         reader.value()?;
         Json::Other
@@ -79,7 +79,7 @@ impl Reader<'_> {
     }
 
     /// The members of the outermost object.
-    fn members(&mut self) -> Result<Vec<(String, Value<'static>)>, NoJson> {
+    fn members(&mut self, kept: bool) -> Result<Vec<(String, Value<'static>)>, NoJson> {
         let mut members = Vec::new();
         self.expect(b'{')?;
         self.space();
@@ -88,8 +88,17 @@ impl Reader<'_> {
             return Ok(members);
         }
         loop {
-            let name = self.name()?;
-            members.push((name, self.value()?));
+            if kept {
+                let name = self.name()?;
+                members.push((name, self.value()?));
+            } else {
+                self.pieces(|_| ())?;
+                self.colon()?;
+                match self.peek() {
+                    Some(b'"') => self.pieces(|_| ())?,
+                    _ => drop(self.value()?),
+                }
+            }
             self.space();
             if self.peek() == Some(b'}') {
                 self.at += 1;
@@ -289,6 +298,13 @@ impl Reader<'_> {
 mod tests {
     use super::super::python::INTEGER_DIGITS_MAX;
     use super::*;
+
+    /// Reads it in both ways, which differ in what is kept and in nothing else.
+    fn read(text: &str) -> Result<Json, NoJson> {
+        let kept = super::read(text, true);
+        assert_eq!(super::read(text, false).err(), kept.clone().err(), "{text}");
+        kept
+    }
 
     fn member(json: &str) -> Value<'static> {
         match read(&format!("{{\"a\": {json}}}")) {
