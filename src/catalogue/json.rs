@@ -30,15 +30,15 @@ pub enum Json {
     Other,
 }
 
-/// Reads one JSON text.
+/// Reads one JSON text; an object's members are given only when they are to be `kept`.
 ///
 /// # Errors
 /// Text on which `json.loads` raises an exception.
-pub fn read(text: &str) -> Result<Json, NoJson> {
+pub fn read(text: &str, kept: bool) -> Result<Json, NoJson> {
     let mut reader = Reader { text: text.as_bytes(), at: 0 };
     reader.space();
     let json = if reader.peek() == Some(b'{') {
-        Json::Object(reader.members()?)
+        Json::Object(reader.members(kept)?)
     } else {
         reader.value()?;
         Json::Other
@@ -79,7 +79,7 @@ impl Reader<'_> {
     }
 
     /// The members of the outermost object.
-    fn members(&mut self) -> Result<Vec<(String, Value<'static>)>, NoJson> {
+    fn members(&mut self, kept: bool) -> Result<Vec<(String, Value<'static>)>, NoJson> {
         let mut members = Vec::new();
         self.expect(b'{')?;
         self.space();
@@ -88,8 +88,17 @@ impl Reader<'_> {
             return Ok(members);
         }
         loop {
-            let name = self.name()?;
-            members.push((name, self.value()?));
+            if kept {
+                let name = self.name()?;
+                members.push((name, self.value()?));
+            } else {
+                self.pieces(|_| ())?;
+                self.colon()?;
+                match self.peek() {
+                    Some(b'"') => self.pieces(|_| ())?,
+                    _ => drop(self.value()?),
+                }
+            }
             self.space();
             if self.peek() == Some(b'}') {
                 self.at += 1;
@@ -103,10 +112,15 @@ impl Reader<'_> {
     /// A member's name and its colon.
     fn name(&mut self) -> Result<String, NoJson> {
         let name = self.string()?;
+        self.colon()?;
+        Ok(name)
+    }
+
+    fn colon(&mut self) -> Result<(), NoJson> {
         self.space();
         self.expect(b':')?;
         self.space();
-        Ok(name)
+        Ok(())
     }
 
     fn value(&mut self) -> Result<Value<'static>, NoJson> {
@@ -167,6 +181,8 @@ impl Reader<'_> {
                         continue;
                     }
                 }
+                // Inside of a value nothing is kept.
+                Some(b'"') => self.pieces(|_| ())?,
                 _ => drop(self.scalar()?),
             }
             if self.close(&mut open)? {
@@ -196,25 +212,40 @@ impl Reader<'_> {
 
     fn name_in(&mut self, open: &[u8]) -> Result<(), NoJson> {
         if open.last() == Some(&b'}') {
-            self.name()?;
+            self.pieces(|_| ())?;
+            self.colon()?;
         }
         Ok(())
     }
 
     /// A string as it is meant; half of a surrogate pair is U+FFFD here.
     fn string(&mut self) -> Result<String, NoJson> {
-        self.expect(b'"')?;
         let mut units: Vec<u8> = Vec::new();
+        self.pieces(|piece| units.extend_from_slice(piece))?;
+        Ok(String::from_utf8(units).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    /// Takes a string's pieces: as long as they can be plain text, and what each escape means.
+    fn pieces(&mut self, mut take: impl FnMut(&[u8])) -> Result<(), NoJson> {
+        self.expect(b'"')?;
+        let mut meant = Vec::new();
         loop {
-            let byte = match self.peek() {
-                None | Some(..=0x1f) => return self.wrong(),
-                Some(byte) => byte,
-            };
-            self.at += 1;
-            match byte {
-                b'"' => return Ok(String::from_utf8_lossy(&units).into_owned()),
-                b'\\' => self.escape(&mut units)?,
-                byte => units.push(byte),
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|b| matches!(b, 0..=0x1f | b'"' | b'\\')).unwrap_or(rest.len());
+            take(rest.get(..plain).unwrap_or_default());
+            self.at += plain;
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    meant.clear();
+                    self.escape(&mut meant)?;
+                    take(&meant);
+                }
+                _ => return self.wrong(),
             }
         }
     }
@@ -267,6 +298,13 @@ impl Reader<'_> {
 mod tests {
     use super::super::python::INTEGER_DIGITS_MAX;
     use super::*;
+
+    /// Reads it in both ways, which differ in what is kept and in nothing else.
+    fn read(text: &str) -> Result<Json, NoJson> {
+        let kept = super::read(text, true);
+        assert_eq!(super::read(text, false).err(), kept.clone().err(), "{text}");
+        kept
+    }
 
     fn member(json: &str) -> Value<'static> {
         match read(&format!("{{\"a\": {json}}}")) {

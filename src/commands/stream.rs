@@ -1,5 +1,7 @@
 //! A live stream of messages on stdin: BCP lines as they stand, and JSON Lines (design.md, section 9).
 
+use std::borrow::Cow;
+
 use crate::codec::{Form, Malformed, Parts, Reading, Reason, write_line};
 use crate::framing::{BcpFramer, Frame, Framing, RawMessage, payload_marker};
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX, json_line_bytes_max};
@@ -118,10 +120,10 @@ fn spell(message: &RawMessage<'_>, parts: &mut Parts, out: &mut Vec<u8>) -> Resu
 }
 
 /// The command of a line, trimmed.
-pub fn command(line: &[u8]) -> String {
+pub fn command(line: &[u8]) -> Cow<'_, str> {
     let end = payload_marker(line).map_or(line.len(), |marker| marker.at);
     let text = line.get(..end).unwrap_or_default();
-    String::from_utf8_lossy(trim(text.split(|&b| b == b'?').next().unwrap_or_default())).into_owned()
+    String::from_utf8_lossy(trim(text.split(|&b| b == b'?').next().unwrap_or_default()))
 }
 
 #[cfg(test)]
