@@ -13,6 +13,9 @@
 //!            writers: whoever says something appends to the connection's queue and sends what the socket takes at
 //! once;
 //!            the supervisor sends the rest
+//! forward    supervisor as above; a thread a pair dials and pumps one direction, another one the other: read, tell the
+//!            taps, write to the other side. A tap counts its bytes and never has a pump wait; what is over is dropped.
+//!            an ear a tap (one prints, one records): a thread that may block as long as it likes
 //! ```
 //!
 //! A stop (a signal, or the other half of [`wait::stop_pair`]) is a pipe that stays readable for every poller; a
