@@ -188,8 +188,9 @@ fn judge_command(command: &str) -> Result<(), Refusal> {
         "it reads the command \"{}\" as part of a URL; only letters, digits, _, - and . are safe",
         shown(command.as_bytes())
     );
-    // `//[` ends it; most others it merely does not know.
-    let effect = if command.starts_with("//") || command.contains("://") { Effect::Ends } else { Effect::Misread };
+    // A host that is none ends it; most others it merely does not know.
+    let is_bad_host = command.contains("//") && (command.contains(['[', ']']) || !command.is_ascii());
+    let effect = if is_bad_host { Effect::Ends } else { Effect::Misread };
     Err(Refusal { effect, rule: Rule::Command, reason })
 }
 

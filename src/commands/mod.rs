@@ -8,6 +8,7 @@ mod decode;
 mod dial;
 mod encode;
 mod ending;
+mod lint;
 mod listen;
 mod media;
 mod player;
