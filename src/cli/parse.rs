@@ -164,8 +164,8 @@ impl<T> Line<'_, T> {
         match near {
             Some(near) => format!("{spelled}: no such flag; did you mean {near}?"),
             None => format!(
-                "{spelled}: no such flag; {name} {sub} --help lists them, and -- before a word that begins with - \
-                 makes it no flag"
+                "{spelled}: no such flag; {name} {sub} --help lists them, and a word that begins with - but is none \
+                 goes behind --"
             ),
         }
     }

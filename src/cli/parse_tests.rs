@@ -83,7 +83,7 @@ fn shared_flags_reach_either_subcommand() {
 
 #[test]
 fn complaints_name_the_flag_as_it_was_typed_and_say_what_to_do() {
-    let listed = "toy count --help lists them, and -- before a word that begins with - makes it no flag";
+    let listed = "toy count --help lists them, and a word that begins with - but is none goes behind --";
     for (words, text) in [
         (&["--fial-fast"][..], "--fial-fast: no such flag; did you mean --fail-fast?".to_owned()),
         (&["--hlep"], "--hlep: no such flag; did you mean --help?".to_owned()),

@@ -2,8 +2,9 @@
 
 use super::error::{Malformed, Reason};
 use super::escape::{escape, is_unreserved};
-use super::parts::{Kind, Parts, Spelled};
-use super::spell::{push_unit, push_units};
+use super::parts::Parts;
+use super::spell::{STEP, marks, push_unit, push_units};
+use super::spelled::{Kind, Spelled};
 
 /// The seed's options for the JSON form; the default is the form that every decoder tried survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,18 +47,10 @@ pub fn write_line(
     }
     let start = out.len();
     out.extend_from_slice(command);
-    if parts.params().any(|p| !is_safe_name(p.spelled_name()) || !is_safe_plain(p.value)) {
+    if !push_query(parts, out) {
+        out.truncate(start + command.len());
         out.extend_from_slice(b"?json=");
         push_object(parts.object(), form, out);
-    } else {
-        let mut separator = b'?';
-        for param in parts.params() {
-            out.push(separator);
-            out.extend_from_slice(param.spelled_name());
-            out.push(b'=');
-            push_plain(param.value, out);
-            separator = b'&';
-        }
     }
     if let Some(bytes) = payload_bytes {
         out.extend_from_slice(b"&bytes=");
@@ -70,23 +63,60 @@ pub fn write_line(
     Ok(())
 }
 
-/// Whether a name can stand in a plain query: others do not unescape names, and `json` and `bytes` mean something else.
-fn is_safe_name(name: &[u8]) -> bool {
-    name.iter().all(|&b| is_unreserved(b))
-        && !name.eq_ignore_ascii_case(b"json")
-        && !name.eq_ignore_ascii_case(b"bytes")
+/// Appends the plain form of the parameters, as long as every peer's decoder reads it alike; whether all are written.
+fn push_query(parts: &Parts, out: &mut Vec<u8>) -> bool {
+    // Most messages in the JSON form end in a list or an object, which is seen without going through what is before it.
+    if matches!(parts.object(), [.., b']' | b'}', b'}']) {
+        return false;
+    }
+    let mut separator = b'?';
+    for param in parts.params() {
+        let name = param.spelled_name();
+        if !is_safe_name(name) {
+            return false;
+        }
+        out.push(separator);
+        out.extend_from_slice(name);
+        out.push(b'=');
+        if !push_plain(param.value, out) {
+            return false;
+        }
+        separator = b'&';
+    }
+    true
 }
 
-/// Whether a value survives every peer's decoder in the plain form.
-fn is_safe_plain(value: Spelled<'_>) -> bool {
-    match value.0 {
-        [b'[' | b'{', ..] => false,
-        // JSON's own escapes hold none of these characters, so the spelling is looked at as it stands.
-        [b'"', inside @ .., b'"'] => {
-            !inside.iter().any(|b| matches!(b, b'%' | b'&' | b'=' | b'?')) && !begins_with_type(inside)
+/// Whether a name can stand in a plain query: others do not unescape names, and `json` and `bytes` mean something else.
+fn is_safe_name(name: &[u8]) -> bool {
+    dangers(name) == 0 && !name.eq_ignore_ascii_case(b"json") && !name.eq_ignore_ascii_case(b"bytes")
+}
+
+/// To be escaped in the plain form.
+const RESERVED: u8 = 1;
+/// Not safe in the plain form even when escaped: some peers unescape before they split.
+const SPLITS: u8 = 2;
+
+const DANGERS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        if !is_unreserved(byte as u8) {
+            table[byte] = RESERVED;
         }
-        _ => true,
+        byte += 1;
     }
+    let mut at = 0;
+    let splits = b"%&=?";
+    while at < splits.len() {
+        table[splits[at] as usize] |= SPLITS;
+        at += 1;
+    }
+    table
+};
+
+/// What the plain form of a text risks, in one look at each byte.
+fn dangers(text: &[u8]) -> u8 {
+    text.iter().fold(0, |dangers, &byte| dangers | DANGERS[usize::from(byte)])
 }
 
 fn begins_with_type(text: &[u8]) -> bool {
@@ -94,11 +124,16 @@ fn begins_with_type(text: &[u8]) -> bool {
     TYPES.iter().any(|t| text.get(..t.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(t)))
 }
 
-/// Appends a value of the plain form, behind its prefix.
-fn push_plain(value: Spelled<'_>, out: &mut Vec<u8>) {
+/// Appends a value of the plain form, behind its prefix; whether every peer's decoder reads it alike.
+fn push_plain(value: Spelled<'_>, out: &mut Vec<u8>) -> bool {
     match value.0 {
-        [b'"', inside @ .., b'"'] if inside.iter().all(|&b| is_unreserved(b)) => out.extend_from_slice(inside),
-        [b'"', ..] => escape(value.text().as_bytes(), out),
+        [b'[' | b'{', ..] => return false,
+        // JSON's own escapes hold nothing that splits, so the spelling is looked at as it stands.
+        [b'"', inside @ .., b'"'] => match dangers(inside) {
+            0 => out.extend_from_slice(inside),
+            RESERVED if !begins_with_type(inside) => escape(value.text().as_bytes(), out),
+            _ => return false,
+        },
         b"null" => out.extend_from_slice(b"NoneType:"),
         b"true" => out.extend_from_slice(b"bool:True"),
         b"false" => out.extend_from_slice(b"bool:False"),
@@ -110,33 +145,47 @@ fn push_plain(value: Spelled<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(digits);
         }
     }
+    true
 }
 
-/// Appends the parameters' object in the form that every decoder tried survives (section 2): the characters that some
-/// decoder splits at or unescapes become `\uXXXX`.
+/// Appends the parameters' object in the form that every decoder tried survives (section 2).
 fn push_object(spelled: &[u8], form: &Form, out: &mut Vec<u8>) {
-    let mut in_string = false;
     let mut rest = spelled;
     loop {
-        let plain = rest.iter().take_while(|&&b| CARE[usize::from(b)] == 0).count();
-        out.extend_from_slice(rest.get(..plain).unwrap_or_default());
-        rest = rest.get(plain..).unwrap_or_default();
         match rest {
-            [] => return,
-            [b'"', behind @ ..] => {
-                in_string = !in_string;
-                out.push(b'"');
+            [b'"', ..] => rest = push_string(rest, form, out),
+            [separator @ (b',' | b':'), behind @ ..] if !form.compact => {
+                out.extend_from_slice(&[*separator, b' ']);
                 rest = behind;
+            }
+            [byte, behind @ ..] => {
+                out.push(*byte);
+                rest = behind;
+            }
+            [] => return,
+        }
+    }
+}
+
+/// Appends the string with which the spelled text begins, and gives what is behind it. The characters that some decoder
+/// splits at or unescapes become `\uXXXX`.
+fn push_string<'s>(spelled: &'s [u8], form: &Form, out: &mut Vec<u8>) -> &'s [u8] {
+    out.push(b'"');
+    let mut rest = spelled.get(1..).unwrap_or_default();
+    loop {
+        rest = push_harmless(rest, out);
+        match rest {
+            [] => return rest,
+            [b'"', separator @ (b',' | b':'), behind @ ..] if !form.compact => {
+                out.extend_from_slice(&[b'"', *separator, b' ']);
+                return behind;
+            }
+            [b'"', behind @ ..] => {
+                out.push(b'"');
+                return behind;
             }
             [b'\\', escaped, behind @ ..] => {
                 out.extend_from_slice(&[b'\\', *escaped]);
-                rest = behind;
-            }
-            [separator @ (b',' | b':'), behind @ ..] => {
-                out.push(*separator);
-                if !in_string && !form.compact {
-                    out.push(b' ');
-                }
                 rest = behind;
             }
             [0x80..=0xff, ..] => {
@@ -153,22 +202,40 @@ fn push_object(spelled: &[u8], form: &Form, out: &mut Vec<u8>) {
     }
 }
 
-/// Marks the bytes of a spelled object that [`push_object`] has to look at.
-const CARE: [u8; 256] = {
-    let mut table = [0; 256];
-    let special = b"\"\\,:%&=?+#;";
-    let mut at = 0;
-    while at < special.len() {
-        table[special[at] as usize] = 1;
-        at += 1;
+/// Appends as much of a string's inside as stands for itself with every peer, and gives the rest.
+#[inline(always)]
+fn push_harmless<'s>(inside: &'s [u8], out: &mut Vec<u8>) -> &'s [u8] {
+    let mut rest = inside;
+    while let Some((step, behind)) = rest.split_first_chunk::<STEP>() {
+        // Stored first, judged afterwards: a step is one instruction, and what was stored too much is cut off.
+        out.extend_from_slice(step);
+        let marks = marks(step, is_risky);
+        if marks != 0 {
+            let harmless = (marks.trailing_zeros() / 8) as usize;
+            out.truncate(out.len() - (STEP - harmless));
+            return rest.get(harmless..).unwrap_or_default();
+        }
+        rest = behind;
     }
-    let mut byte = 0x80;
-    while byte < 256 {
-        table[byte] = 1;
-        byte += 1;
-    }
-    table
-};
+    let harmless = rest.iter().take_while(|&&b| !is_risky(b)).count();
+    out.extend_from_slice(rest.get(..harmless).unwrap_or_default());
+    rest.get(harmless..).unwrap_or_default()
+}
+
+/// Whether a byte of a spelled string ends it, begins an escape, or puts some decoder at risk: `% & = ? + # ;`, or
+/// beyond ASCII. No `||`: a step's bytes are then judged all at once.
+const fn is_risky(byte: u8) -> bool {
+    (byte == b'"')
+        | (byte == b'\\')
+        | (byte == b'#')
+        | (byte == b'%')
+        | (byte == b'&')
+        | (byte == b'+')
+        | (byte == b';')
+        | (byte == b'=')
+        | (byte == b'?')
+        | (byte >= 0x80)
+}
 
 fn push_beyond_ascii(text: &[u8], form: &Form, out: &mut Vec<u8>) {
     if !form.ensure_ascii {
@@ -210,6 +277,40 @@ mod tests {
             Form { compact: true, ensure_ascii: false, ..Form::default() },
             r#"t?json={"é":"é\u0085\n","b":[]}"#,
         );
+    }
+
+    #[test]
+    fn each_risky_character_is_found_wherever_it_stands_in_a_step() {
+        for risky in ["\\\"", "\\\\", "#", "%", "&", "+", ";", "=", "?", "é", "😀"] {
+            for before in 0..2 * STEP {
+                let (before, behind) = ("x".repeat(before), "y".repeat(STEP));
+                let escaped = match risky {
+                    "\\\"" | "\\\\" => risky.to_string(),
+                    _ => risky.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
+                };
+                for behind in [behind.as_str(), ""] {
+                    check(
+                        &format!(r#"{{"command":"t","params":{{"a":["{before}{risky}{behind}"],"b":1}}}}"#),
+                        Form::default(),
+                        &format!(r#"t?json={{"a": ["{before}{escaped}{behind}"], "b": 1}}"#),
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_or_an_object_asks_for_the_json_form_wherever_it_stands() {
+        for (params, expected) in [
+            (r#"{"a":[],"b":1}"#, r#"t?json={"a": [], "b": 1}"#),
+            (r#"{"a":"]","b":"}"}"#, "t?a=%5D&b=%7D"),
+            (r#"{"a":1,"b":{}}"#, r#"t?json={"a": 1, "b": {}}"#),
+            (r#"{"a":"x","Json":1}"#, r#"t?json={"a": "x", "json": 1}"#),
+            (r#"{"a":"x","b":"Int:1"}"#, r#"t?json={"a": "x", "b": "Int:1"}"#),
+            ("{}", "t"),
+        ] {
+            check(&format!(r#"{{"command":"t","params":{params}}}"#), Form::default(), expected);
+        }
     }
 
     #[test]

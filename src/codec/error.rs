@@ -84,6 +84,9 @@ impl fmt::Display for Malformed {
             Reason::Float => write!(f, "{text} is no number; digits follow float:, as in float:0.5"),
             Reason::Nan => write!(f, "{text} is no finite number, which --no-nan asks for"),
             Reason::Json(error) => write!(f, "{error}"),
+            Reason::NotAnObject if self.parameter.is_none() => {
+                write!(f, "{text} is no message; one is written {{\"command\":\"NAME\",\"params\":{{\"name\":value}}}}")
+            }
             Reason::NotAnObject => {
                 write!(f, "{text} is no JSON object; the parameters are written {{\"name\": value}}")
             }

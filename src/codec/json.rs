@@ -55,14 +55,14 @@ pub enum JsonFault {
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no JSON at byte {}: ", self.at + 1)?;
+        write!(f, "not JSON at byte {}: ", self.at + 1)?;
         let found = &self.found;
         match self.fault {
-            JsonFault::Value => write!(f, "no value at {found}"),
-            JsonFault::Number => write!(f, "no number of JSON's at {found}"),
-            JsonFault::Nan => write!(f, "no finite number, which --no-nan asks for, at {found}"),
+            JsonFault::Value => write!(f, "no value begins like {found}"),
+            JsonFault::Number => write!(f, "no number is written like {found}"),
+            JsonFault::Nan => write!(f, "--no-nan asks for finite numbers, and here stands {found}"),
             JsonFault::RawControl => write!(f, "a control character that has to be escaped, at {found}"),
-            JsonFault::Escape => write!(f, "no escape of JSON's at {found}"),
+            JsonFault::Escape => write!(f, "no escape is written like {found}"),
             JsonFault::Surrogate => write!(f, "half a surrogate pair at {found}"),
             JsonFault::Name => write!(f, "no name in double quotes at {found}"),
             JsonFault::Colon => write!(f, "no colon behind the name, at {found}"),
@@ -92,7 +92,7 @@ impl Room {
     }
 
     /// What was written.
-    fn written(&self, bytes: usize) -> &[u8] {
+    pub fn written(&self, bytes: usize) -> &[u8] {
         self.0.get(..bytes).unwrap_or_default()
     }
 }
@@ -115,6 +115,11 @@ impl<'t> Scanner<'t> {
     /// The room, for the next scanner.
     pub fn into_room(self) -> Room {
         self.room
+    }
+
+    /// What was written last.
+    pub fn written(&self, bytes: usize) -> &[u8] {
+        self.room.written(bytes)
     }
 
     /// What is left to read.

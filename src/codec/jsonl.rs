@@ -5,7 +5,9 @@ use base64::Engine as _;
 use super::error::{Malformed, Reason};
 use super::json::{JsonError, Scanner};
 use super::line::no_object;
-use super::parts::{Kind, Parts, Reading, Repeats, Spelled};
+use super::parts::{Parts, Reading, Repeats};
+use super::spell::plain_bytes;
+use super::spelled::{Kind, Spelled};
 use crate::text::trim;
 
 /// What was seen of a message so far; each may be there once.
@@ -60,29 +62,45 @@ impl Parts {
         reading: &Reading,
         payload_bytes_max: usize,
     ) -> Result<Option<Vec<u8>>, Malformed> {
-        if std::str::from_utf8(line).is_err() {
+        // Nearly every line is ASCII, which is seen faster than that it is UTF-8.
+        if !line.is_ascii() && std::str::from_utf8(line).is_err() {
             return Err(Malformed::message(line, Reason::NotUtf8));
         }
+        if self.read_usual(line, reading) {
+            return self.settle_repeats(Repeats::Refused).map(|()| None);
+        }
         let mut seen = Seen::default();
-        let mut scanner = Scanner::new(line, reading.nan, std::mem::take(&mut self.room));
+        let mut scanner = self.scanner(line, reading.nan);
         scanner.skip_space();
         if !scanner.rest().starts_with(b"{") {
             return Err(Malformed::message(line, no_object(&mut scanner)));
         }
-        self.begin(b"");
-        self.object.push(b'}');
+        self.begin_empty();
         let mut more = scanner.open_object()?;
         while more {
             self.read_key(&mut scanner, &mut seen, reading, payload_bytes_max)?;
             more = scanner.next_member()?;
         }
         scanner.end()?;
-        self.room = scanner.into_room();
-        if self.command.is_empty() {
+        self.take_back(scanner);
+        if self.spelled_command().is_empty() {
             return Err(Malformed::message(line, Reason::MissingCommand));
         }
         self.settle_repeats(Repeats::Refused)?;
         Ok(seen.payload)
+    }
+
+    /// Reads what nearly every line is: a command that needs no care, the parameters, and nothing else. Whether it was
+    /// that; anything else, a fault too, is for the reader that knows all keys and says what is wrong.
+    fn read_usual(&mut self, line: &[u8], reading: &Reading) -> bool {
+        let Some((command, params)) = split_usual(line) else { return false };
+        self.set_command(command, reading.keep_case);
+        let mut scanner = self.scanner(params, reading.nan);
+        scanner.skip_space();
+        let read = scanner.rest().starts_with(b"{") && self.scan_object(&mut scanner, reading.keep_case).is_ok();
+        let rest = scanner.rest();
+        self.take_back(scanner);
+        read && rest == b"}"
     }
 
     fn read_key(
@@ -101,23 +119,24 @@ impl Parts {
         let again = match key {
             Key::Command => {
                 let value = scanner.value(1)?;
-                let command = read_string(value).ok_or_else(|| not_a_string(b"command", before))?;
+                let command = read_string(value).ok_or_else(|| not_a_string(b"command", value))?;
                 self.set_command(trim(command.as_bytes()), reading.keep_case);
                 std::mem::replace(&mut seen.command, true)
             }
             Key::Params if before.starts_with(b"{") => {
                 // The parameters' object is the first of the levels that may nest (section 1).
                 self.scan_object(scanner, reading.keep_case)?;
+                self.keep_object(scanner);
                 std::mem::replace(&mut seen.params, true)
             }
             Key::Params => {
-                scanner.value(1)?;
-                return Err(Malformed::parameter(b"params", before, Reason::NotAnObject));
+                let value = scanner.value(1)?;
+                return Err(Malformed::parameter(b"params", value, Reason::NotAnObject));
             }
             Key::Bytes => {
                 let value = scanner.value(1)?;
                 let text = value.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
-                let text = text.ok_or_else(|| not_a_string(b"bytes", before))?;
+                let text = text.ok_or_else(|| not_a_string(b"bytes", value))?;
                 seen.payload.replace(decode_base64(text, payload_bytes_max)?).is_some()
             }
             Key::Meta => {
@@ -127,6 +146,21 @@ impl Parts {
         };
         if again { Err(Malformed::message(before, Reason::KeyTwice)) } else { Ok(()) }
     }
+}
+
+/// The command of a usual line, and its text from the parameters on.
+fn split_usual(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let value = behind(behind(behind(line, b"{")?, b"\"command\":")?, b"\"")?;
+    let (command, rest) = value.split_at_checked(plain_bytes(value))?;
+    let params = behind(behind(rest.strip_prefix(b"\"")?, b",")?, b"\"params\":")?;
+    let command = trim(command);
+    (!command.is_empty()).then_some((command, params))
+}
+
+/// What stands behind a token, and behind the blanks before it, that a text begins with.
+fn behind<'t>(text: &'t [u8], token: &[u8]) -> Option<&'t [u8]> {
+    let blanks = text.iter().take_while(|&&b| b == b' ').count();
+    text.get(blanks..)?.strip_prefix(token)
 }
 
 /// What a string means; `None` for another value.
@@ -151,5 +185,57 @@ fn decode_base64(text: &[u8], payload_bytes_max: usize) -> Result<Vec<u8>, Malfo
 impl From<JsonError> for Malformed {
     fn from(error: JsonError) -> Malformed {
         Malformed { parameter: None, text: String::new(), reason: Reason::Json(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_line_and_the_same_with_care_are_one_message() {
+        let usual = [
+            (r#"{"command":"Trigger ","params":{"A":1}}"#, r#" {"params":{"A":1},"command":"Trigger "}"#),
+            (r#"{"command": "t", "params": {}}"#, r#"{"command":"t"}"#),
+            (r#"{"command":"t","params":{"b":[1]}}"#, r#"{"command":"\u0074","params":{"b":[1]},"meta":{}}"#),
+        ];
+        for (usual, other) in usual {
+            let (mut one, mut two) = (Parts::new(), Parts::new());
+            assert!(one.read_usual(usual.as_bytes(), &Reading::default()), "{usual}");
+            assert!(!two.read_usual(other.as_bytes(), &Reading::default()), "{other}");
+            assert_eq!(one.read_json(usual.as_bytes(), &Reading::default(), 0), Ok(None));
+            assert_eq!(two.read_json(other.as_bytes(), &Reading::default(), 0), Ok(None));
+            assert_eq!((one.command(), one.object()), (two.command(), two.object()), "{usual} {other}");
+        }
+    }
+
+    #[test]
+    fn what_only_begins_like_a_usual_line_is_read_with_care() {
+        for (line, expected) in [
+            (r#"{"command":" ","params":{}}"#, Reason::MissingCommand),
+            (r#"{"command":"t","params":[]}"#, Reason::NotAnObject),
+            (r#"{"command":"t","params":{},"params":{}}"#, Reason::KeyTwice),
+            (r#"{"command":"t","params":{},"more":1}"#, Reason::UnknownKey),
+            (r#"{"command":"t","params":{"a":1,"A":2}}"#, Reason::Twice),
+        ] {
+            let found = Parts::new().read_json(line.as_bytes(), &Reading::default(), 0).map_err(|error| error.reason);
+            assert_eq!(found, Err(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_complaint_shows_the_value_alone_and_how_a_message_is_written() {
+        for (line, words) in [
+            ("[1]", "[1] is no message; one is written {\"command\":\"NAME\",\"params\":{\"name\":value}}"),
+            ("{\"command\":5,\"params\":{}}", "command: 5 is no string"),
+            ("{\"command\":\"t\",\"bytes\":null}", "bytes: null is no string"),
+            (
+                "{\"params\":[1],\"command\":\"t\"}",
+                "params: [1] is no JSON object; the parameters are written {\"name\": value}",
+            ),
+        ] {
+            let read = Parts::new().read_json(line.as_bytes(), &Reading::default(), 1);
+            assert_eq!(read.map_err(|malformed| malformed.to_string()), Err(words.to_owned()), "{line}");
+        }
     }
 }

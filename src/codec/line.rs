@@ -1,5 +1,7 @@
 //! A line from the wire into its parts (design.md, section 1).
 
+use std::borrow::Cow;
+
 use memchr::memchr;
 
 use super::error::{Malformed, Reason};
@@ -66,12 +68,12 @@ impl Parts {
     }
 
     fn read_members(&mut self, json: &[u8], reading: &Reading) -> Result<(), Malformed> {
-        let mut scanner = Scanner::new(json, reading.nan, std::mem::take(&mut self.room));
+        let mut scanner = self.scanner(json, reading.nan);
         scanner.skip_space();
         self.scan_object(&mut scanner, reading.keep_case)
             .and_then(|()| scanner.end())
             .map_err(|error| Malformed::parameter(b"json", json, Reason::Json(error)))?;
-        self.room = scanner.into_room();
+        self.take_back(scanner);
         self.settle_repeats(Repeats::LastWins)
     }
 
@@ -100,19 +102,20 @@ impl Parts {
             Some(at) => (piece.get(..at).unwrap_or_default(), piece.get(at + 1..).unwrap_or_default()),
             None => (piece, &piece[..0]),
         };
-        let name = unescape(raw_name);
-        if std::str::from_utf8(&name).is_err() {
-            return Err(Malformed::parameter(raw_name, raw_name, Reason::NotUtf8));
-        }
+        let name = decoded(raw_name).ok_or_else(|| Malformed::parameter(raw_name, raw_name, Reason::NotUtf8))?;
         self.push_name(&name, reading.keep_case);
-        let value = unescape(raw_value);
-        // What was not escaped is part of a line that has been looked at.
-        if matches!(value, std::borrow::Cow::Owned(_)) && std::str::from_utf8(&value).is_err() {
-            return Err(Malformed::parameter(&name, raw_value, Reason::NotUtf8));
-        }
+        let value = decoded(raw_value).ok_or_else(|| Malformed::parameter(&name, raw_value, Reason::NotUtf8))?;
         self.push_value(|out| push_typed(&value, reading.nan, out))
             .map_err(|reason| Malformed::parameter(&name, &value, reason))
     }
+}
+
+/// A piece of a line with its escapes decoded; `None` when that is no UTF-8. What held no escape is part of a line that
+/// has been looked at.
+fn decoded(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let text = unescape(raw);
+    let sound = matches!(text, Cow::Borrowed(_)) || std::str::from_utf8(&text).is_ok();
+    sound.then_some(text)
 }
 
 /// Why what stands at the scanner is no object: it is no JSON, or another value.

@@ -48,7 +48,7 @@ fn the_same_parts_serve_message_after_message() {
         let _ = parts.read_line(line.as_bytes(), &Reading::default());
     }
     assert_eq!((parts.spelled_command(), parts.object()), (&b"c"[..], &b"{}"[..]));
-    assert_eq!(parts.params().len(), 0);
+    assert_eq!(parts.params().count(), 0);
 }
 
 #[test]
@@ -64,8 +64,8 @@ fn the_complaint_names_the_parameter_and_shows_the_text() {
         ("?a=1", "no command before the parameters: ?a=1"),
         ("t?json=", "json: nothing follows json=; the parameters are written {\"name\": value}"),
         ("t?json=[1]", "json: [1] is no JSON object; the parameters are written {\"name\": value}"),
-        ("t?json={\"a\":1}&b=2", "json: no JSON at byte 8: text behind the value: &b=2"),
-        ("t?json={\"a\": 1,}", "json: no JSON at byte 9: a comma with nothing behind it, at }"),
+        ("t?json={\"a\":1}&b=2", "json: not JSON at byte 8: text behind the value: &b=2"),
+        ("t?json={\"a\": 1,}", "json: not JSON at byte 9: a comma with nothing behind it, at }"),
     ] {
         assert_eq!(read(line, &strict), Err(words.to_string()), "{line}");
     }

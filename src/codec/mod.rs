@@ -28,6 +28,7 @@ mod number;
 mod parts;
 mod pen;
 mod spell;
+mod spelled;
 mod tree;
 
 pub use encode::{Form, is_command, write_line};
@@ -36,6 +37,7 @@ pub use escape::{escape, unescape};
 pub use json::{JsonError, JsonFault};
 pub use line::typed_text;
 pub use number::json_number;
-pub use parts::{Kind, Param, Parts, Reading, Repeats, Spelled};
+pub use parts::{Parts, Reading, Repeats};
 pub use spell::push_ascii;
+pub use spelled::{Kind, Param, Params, Spelled};
 pub use tree::{to_text, to_value};

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::ops::Range;
 
 use super::error::{Malformed, Reason};
 use super::json::{JsonError, Room, Scan, Scanner};
-use super::spell::{is_plain_name, push_meaning, push_text};
+use super::spell::{is_plain_name, push_text};
+use super::spelled::{Param, Params, Spelled};
 use crate::limits::NAMES_COMPARED_MAX;
 use crate::text::trim;
 
@@ -37,131 +37,31 @@ pub enum Repeats {
     Refused,
 }
 
-/// What a value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A string.
-    Text,
-    /// A number without `.` and exponent.
-    Integer,
-    /// A number with one of them, NaN or an infinity.
-    Float,
-    /// `true` or `false`.
-    Bool,
-    /// `null`, BCP's `NoneType:`.
-    Null,
-    /// A list.
-    List,
-    /// An object.
-    Object,
-}
-
-/// A value as its JSON text in the one spelling of section 4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spelled<'p>(pub &'p [u8]);
-
-impl<'p> Spelled<'p> {
-    /// What the value is.
-    pub fn kind(self) -> Kind {
-        match self.0 {
-            [b'"', ..] => Kind::Text,
-            [b't' | b'f', ..] => Kind::Bool,
-            [b'n', ..] => Kind::Null,
-            [b'[', ..] => Kind::List,
-            [b'{', ..] => Kind::Object,
-            digits if digits.iter().all(|b| b.is_ascii_digit() || *b == b'-') => Kind::Integer,
-            _ => Kind::Float,
-        }
-    }
-
-    /// The text of the value (section 6): the string itself, else its JSON.
-    pub fn text(self) -> Cow<'p, str> {
-        match self.0 {
-            [b'"', inside @ .., b'"'] => Spelled::inside(inside),
-            json => String::from_utf8_lossy(json),
-        }
-    }
-
-    /// What the inside of a string means; borrowed where nothing is escaped.
-    pub(super) fn inside(spelled: &[u8]) -> Cow<'_, str> {
-        if memchr::memchr(b'\\', spelled).is_none() {
-            return String::from_utf8_lossy(spelled);
-        }
-        let mut out = Vec::with_capacity(spelled.len());
-        push_meaning(spelled, &mut out);
-        Cow::Owned(String::from_utf8_lossy(&out).into_owned())
-    }
-}
-
-/// One parameter of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Param<'p> {
-    spelled_name: &'p [u8],
-    /// Its value.
-    pub value: Spelled<'p>,
-}
-
-impl<'p> Param<'p> {
-    /// Its name, trimmed and folded as the message was read.
-    pub fn name(self) -> Cow<'p, str> {
-        Spelled::inside(self.spelled_name)
-    }
-
-    /// Its name as the inside of a JSON string.
-    pub fn spelled_name(self) -> &'p [u8] {
-        self.spelled_name
-    }
-}
-
-/// Where one parameter stands in the object.
-#[derive(Clone, Debug)]
-struct Place {
-    /// Its name, without the quotes.
-    name: Range<usize>,
-    value: Range<usize>,
-}
-
 /// One message, taken apart. Made once and filled anew for each message, so that a stream costs no allocations.
 ///
 /// It holds the JSON text of section 4: the command as the inside of a string, and the parameters' object; one message
 /// is one text, so what is equal is equal to the byte. A payload is not kept here: it stays where framing found it.
 #[derive(Clone, Debug, Default)]
 pub struct Parts {
-    pub(super) command: Vec<u8>,
-    pub(super) object: Vec<u8>,
-    index: Index,
-    pub(super) room: Room,
+    command: Vec<u8>,
+    object: Vec<u8>,
+    /// What was read from JSON stays in the room that it was spelled into: so long is the object there.
+    in_room: Option<usize>,
+    room: Room,
+    names: Names,
 }
 
-/// The places of the parameters, and whether two may have one name.
-#[derive(Clone, Debug, Default)]
-struct Index {
-    places: Vec<Place>,
+/// Whether two of the names may be the same.
+#[derive(Clone, Copy, Debug, Default)]
+struct Names {
     seen: SeenNames,
     may_repeat: bool,
 }
 
-impl Index {
-    fn clear(&mut self) {
-        self.places.clear();
-        self.seen = SeenNames::default();
-        self.may_repeat = false;
-    }
-
-    /// Notes a name in `text`, its quotes at both ends of `quoted`; its value is not there yet.
+impl Names {
     #[inline]
-    fn add(&mut self, text: &[u8], quoted: Range<usize>) {
-        let name = quoted.start + 1..quoted.end.saturating_sub(1);
-        self.may_repeat |= !self.seen.is_new(text.get(name.clone()).unwrap_or_default());
-        self.places.push(Place { name, value: quoted.end + 1..quoted.end + 1 });
-    }
-
-    /// Notes where the value of the last name ends.
-    #[inline]
-    fn end_value(&mut self, end: usize) {
-        if let Some(place) = self.places.last_mut() {
-            place.value.end = end;
-        }
+    fn add(&mut self, name: &[u8]) {
+        self.may_repeat |= !self.seen.is_new(name);
     }
 }
 
@@ -204,23 +104,23 @@ impl Parts {
     }
 
     /// The parameters in their order.
-    pub fn params(&self) -> impl ExactSizeIterator<Item = Param<'_>> {
-        self.index
-            .places
-            .iter()
-            .map(|place| Param { spelled_name: self.slice(&place.name), value: Spelled(self.slice(&place.value)) })
+    pub fn params(&self) -> Params<'_> {
+        Params::of(self.object())
     }
 
     /// The value of a parameter, whatever the case of its name.
     pub fn find(&self, name: &str) -> Option<Spelled<'_>> {
         let mut wanted = Vec::with_capacity(name.len());
         push_text(name.as_bytes(), &mut wanted);
-        self.params().find(|p| p.spelled_name.eq_ignore_ascii_case(&wanted)).map(|p| p.value)
+        self.params().find(|p| p.spelled_name().eq_ignore_ascii_case(&wanted)).map(|p| p.value)
     }
 
     /// The parameters as one JSON object.
     pub fn object(&self) -> &[u8] {
-        &self.object
+        match self.in_room {
+            Some(length) => self.room.written(length),
+            None => &self.object,
+        }
     }
 
     /// Appends the JSON form of section 4, without LF; a payload becomes standard base64.
@@ -228,7 +128,7 @@ impl Parts {
         out.extend_from_slice(b"{\"command\":\"");
         out.extend_from_slice(&self.command);
         out.extend_from_slice(b"\",\"params\":");
-        out.extend_from_slice(&self.object);
+        out.extend_from_slice(self.object());
         if let Some(bytes) = payload {
             out.extend_from_slice(b",\"bytes\":\"");
             push_base64(bytes, out);
@@ -243,6 +143,12 @@ impl Parts {
         self.open_object();
     }
 
+    /// Begins a message without command and parameters.
+    pub(super) fn begin_empty(&mut self) {
+        self.begin(b"");
+        self.object.push(b'}');
+    }
+
     /// Says what the command is, folded unless `keep_case`.
     pub(super) fn set_command(&mut self, command: &[u8], keep_case: bool) {
         self.command.clear();
@@ -251,57 +157,77 @@ impl Parts {
 
     /// Begins the parameters.
     pub(super) fn open_object(&mut self) {
-        self.index.clear();
+        self.names = Names::default();
+        self.in_room = None;
         self.object.clear();
         self.object.push(b'{');
     }
 
     /// Begins a parameter: its name, trimmed, and folded unless `keep_case`.
     pub fn push_name(&mut self, name: &[u8], keep_case: bool) {
-        if !self.index.places.is_empty() {
-            self.object.push(b',');
-        }
+        self.push_comma();
+        self.object.push(b'"');
         let start = self.object.len();
-        self.object.push(b'"');
         push_name(trim(name), keep_case, &mut self.object);
-        self.object.push(b'"');
-        self.index.add(&self.object, start..self.object.len());
-        self.object.push(b':');
+        self.names.add(self.object.get(start..).unwrap_or_default());
+        self.object.extend_from_slice(b"\":");
     }
 
-    /// Reads the parameters from the object at the scanner; [`Parts::settle_repeats`] has to follow.
+    fn push_comma(&mut self) {
+        if self.object.last() != Some(&b'{') {
+            self.object.push(b',');
+        }
+    }
+
+    /// Lends the room to a scanner.
+    pub(super) fn scanner<'t>(&mut self, text: &'t [u8], nan: bool) -> Scanner<'t> {
+        Scanner::new(text, nan, std::mem::take(&mut self.room))
+    }
+
+    /// Takes the room back, and with it the object that was written there last, if there is one of this length.
+    pub(super) fn take_back(&mut self, scanner: Scanner<'_>) {
+        self.room = scanner.into_room();
+    }
+
+    /// Reads the parameters from the object at the scanner, where they stay until [`Parts::keep_object`] or until the
+    /// room is taken back; [`Parts::settle_repeats`] has to follow then.
     pub(super) fn scan_object(&mut self, scanner: &mut Scanner<'_>, keep_case: bool) -> Scan<()> {
-        let index = &mut self.index;
+        self.names = Names::default();
+        let names = &mut self.names;
         let object = scanner.draw(|pen| {
-            index.clear();
+            *names = Names::default();
             if !pen.open_object()? {
                 return Ok(());
             }
             loop {
                 let start = pen.written;
                 let plain = pen.name(!keep_case)?;
-                let name = pen.room.get(start..pen.written - 1).unwrap_or_default();
-                if !plain || matches!(name, [_, b' ', ..] | [.., b' ', _]) {
+                let quoted = pen.room.get(start..pen.written - 1).unwrap_or_default();
+                if !plain || matches!(quoted, [_, b' ', ..] | [.., b' ', _]) {
                     pen.give(|pen| pen.normalize_name(start, keep_case))?;
                 }
-                index.add(pen.room, start..pen.written - 1);
+                names.add(pen.room.get(start + 1..pen.written - 2).unwrap_or_default());
                 pen.value(1)?;
-                index.end_value(pen.written);
                 if !pen.next(b'}')? {
                     return Ok(());
                 }
             }
         })?;
-        self.object.clear();
-        self.object.extend_from_slice(object);
+        self.in_room = Some(object.len());
         Ok(())
+    }
+
+    /// Copies the object out of the scanner's room, which is about to be written over.
+    pub(super) fn keep_object(&mut self, scanner: &Scanner<'_>) {
+        if let Some(length) = self.in_room.take() {
+            self.object.clear();
+            self.object.extend_from_slice(scanner.written(length));
+        }
     }
 
     /// Writes the value of the parameter that was begun last.
     pub fn push_value<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
-        write(&mut self.object)?;
-        self.index.end_value(self.object.len());
-        Ok(())
+        write(&mut self.object)
     }
 
     /// Writes the value of the parameter that was begun last from JSON text.
@@ -309,13 +235,12 @@ impl Parts {
     /// # Errors
     /// The text is no JSON, or more than the one value.
     pub fn push_json(&mut self, json: &[u8], reading: &Reading) -> Result<(), JsonError> {
-        let mut scanner = Scanner::new(json, reading.nan, std::mem::take(&mut self.room));
+        let mut scanner = self.scanner(json, reading.nan);
         // The parameters' object is the first level (section 1), so this value stands in one already.
         let value = scanner.value(1)?;
         self.object.extend_from_slice(value);
-        self.index.end_value(self.object.len());
         scanner.end()?;
-        self.room = scanner.into_room();
+        self.take_back(scanner);
         Ok(())
     }
 
@@ -341,13 +266,12 @@ impl Parts {
 
     /// Settles names that were given twice.
     pub(super) fn settle_repeats(&mut self, repeats: Repeats) -> Result<(), Malformed> {
-        if !self.index.may_repeat {
+        if !self.names.may_repeat {
             return Ok(());
         }
         let Some(repeated) = self.first_repeated() else { return Ok(()) };
         if repeats == Repeats::Refused {
-            let name = Spelled::inside(self.slice(&repeated));
-            return Err(Malformed::parameter(name.as_bytes(), b"", Reason::Twice));
+            return Err(Malformed::parameter(repeated.name().as_bytes(), b"", Reason::Twice));
         }
         self.settle(repeats == Repeats::LastWins);
         Ok(())
@@ -356,6 +280,10 @@ impl Parts {
     /// Adds a parameter behind a finished message, unless there is one of that name (section 1, `--no-payload`).
     pub fn add_text(&mut self, name: &str, text: &[u8]) {
         if self.find(name).is_none() {
+            if self.in_room.is_some() {
+                self.object = self.object().to_vec();
+                self.in_room = None;
+            }
             self.object.pop();
             self.push_text(name.as_bytes(), text, true);
             self.object.push(b'}');
@@ -364,57 +292,48 @@ impl Parts {
 
     /// The first name that stands there a second time. Few names are compared pairwise, many are looked up by hash:
     /// 60,000 names fit in one line, and comparing them all takes seconds (section 14).
-    fn first_repeated(&self) -> Option<Range<usize>> {
-        if self.index.places.len() <= NAMES_COMPARED_MAX {
-            let repeated = self.index.places.iter().enumerate().find(|(count, place)| {
-                let name = self.slice(&place.name);
-                self.index.places.iter().take(*count).any(|earlier| self.slice(&earlier.name) == name)
-            });
-            return repeated.map(|(_, place)| place.name.clone());
+    fn first_repeated(&self) -> Option<Param<'_>> {
+        if self.params().nth(NAMES_COMPARED_MAX).is_none() {
+            let stands_before = |count: usize, param: &Param<'_>| {
+                self.params().take(count).any(|earlier| earlier.spelled_name() == param.spelled_name())
+            };
+            return self.params().enumerate().find(|(count, param)| stands_before(*count, param)).map(|(_, p)| p);
         }
-        let mut seen = std::collections::HashSet::with_capacity(self.index.places.len());
-        self.index.places.iter().find(|place| !seen.insert(self.slice(&place.name))).map(|place| place.name.clone())
+        let mut seen = std::collections::HashSet::new();
+        self.params().find(|param| !seen.insert(param.spelled_name()))
     }
 
     /// Writes the object anew with each name once.
     fn settle(&mut self, last_wins: bool) {
-        let places = &self.index.places;
-        let mut kept: Vec<Place> = Vec::with_capacity(places.len());
-        let mut seen: HashMap<&[u8], usize> = HashMap::with_capacity(places.len());
-        for place in places {
-            match seen.entry(self.slice(&place.name)) {
+        let old = self.object().to_vec();
+        let mut kept: Vec<Param<'_>> = Vec::new();
+        let mut seen: HashMap<&[u8], usize> = HashMap::new();
+        for param in Params::of(&old) {
+            match seen.entry(param.spelled_name()) {
                 Entry::Vacant(free) => {
                     free.insert(kept.len());
-                    kept.push(place.clone());
+                    kept.push(param);
                 }
                 Entry::Occupied(first) if last_wins => {
                     if let Some(kept) = kept.get_mut(*first.get()) {
-                        kept.value = place.value.clone();
+                        kept.value = param.value;
                     }
                 }
                 Entry::Occupied(_) => {}
             }
         }
-        let old = std::mem::take(&mut self.object);
-        let of = |place: &Range<usize>| old.get(place.clone()).unwrap_or_default();
-        self.write_object(kept.iter().map(|place| (of(&place.name), of(&place.value))));
+        self.write_object(kept.iter().map(|param| (param.spelled_name(), param.value.0)));
     }
 
-    /// Writes the object from names and values in their spelling.
+    /// Writes the object from names and values in their spelling, each name once.
     fn write_object<'a>(&mut self, members: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
         self.open_object();
         for (spelled_name, value) in members {
-            if !self.index.places.is_empty() {
-                self.object.push(b',');
-            }
-            let start = self.object.len();
+            self.push_comma();
             self.object.push(b'"');
             self.object.extend_from_slice(spelled_name);
-            self.object.push(b'"');
-            self.index.add(&self.object, start..self.object.len());
-            self.object.push(b':');
+            self.object.extend_from_slice(b"\":");
             self.object.extend_from_slice(value);
-            self.index.end_value(self.object.len());
         }
         self.object.push(b'}');
     }
@@ -428,15 +347,11 @@ impl Parts {
                 value.sort_names();
                 let mut text = Vec::new();
                 super::tree::to_text(&value, &mut text);
-                (p.name().into_owned().into_bytes(), p.spelled_name.to_vec(), text)
+                (p.name().into_owned().into_bytes(), p.spelled_name().to_vec(), text)
             })
             .collect();
         order.sort_by(|a, b| a.0.cmp(&b.0));
         self.write_object(order.iter().map(|(_, name, value)| (name.as_slice(), value.as_slice())));
-    }
-
-    fn slice(&self, place: &Range<usize>) -> &[u8] {
-        self.object.get(place.clone()).unwrap_or_default()
     }
 }
 

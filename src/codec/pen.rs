@@ -7,8 +7,9 @@
 
 use super::json::JsonFault;
 use super::number::json_number;
-use super::parts::{Spelled, push_name};
+use super::parts::push_name;
 use super::spell::{STEP, is_special, marks, plain_bytes, push_char, spell_unit};
+use super::spelled::Spelled;
 use crate::limits::JSON_LEVELS_MAX;
 use crate::text::trim;
 
@@ -40,14 +41,35 @@ pub struct Pen<'t, 'r> {
 struct Levels {
     objects: u128,
     open: usize,
+    /// The bracket that closes the innermost; NUL when none is open.
+    close: u8,
     around: usize,
 }
 
 const _: () = assert!(JSON_LEVELS_MAX <= 128, "Levels has a bit for each level");
 
 impl Levels {
-    fn in_object(&self) -> bool {
-        self.objects & 1 == 1
+    /// No level open, and so many around.
+    const fn inside(around: usize) -> Levels {
+        Levels { objects: 0, open: 0, close: 0, around }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, close: u8) {
+        self.objects = self.objects << 1 | u128::from(close == b'}');
+        self.open += 1;
+        self.close = close;
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) {
+        self.objects >>= 1;
+        self.open -= 1;
+        self.close = match (self.open, self.objects & 1) {
+            (0, _) => 0,
+            (_, 0) => b']',
+            _ => b'}',
+        };
     }
 }
 
@@ -55,19 +77,21 @@ impl<'t> Pen<'t, '_> {
     /// Respells the value that begins right here; `levels` is how many lists and objects are open around it.
     #[inline(always)]
     pub fn value(&mut self, levels: usize) -> Stroke<()> {
-        let mut open = Levels { objects: 0, open: 0, around: levels };
+        let mut open = Levels::inside(levels);
         loop {
             let opened = match self.rest.first() {
                 Some(b'"') => self.string().map(|_| false)?,
-                Some(bracket @ (b'{' | b'[')) => self.open(*bracket == b'{', &mut open)?,
+                Some(b'{') => self.open(b'{', b'}', &mut open)?,
+                Some(b'[') => self.open(b'[', b']', &mut open)?,
                 Some(b'0'..=b'9') if self.short_integer()? => false,
+                Some(b'n') => self.word(b"null").map(|()| false)?,
                 _ => self.give(|pen| pen.rare_value()).map(|()| false)?,
             };
             if !opened && !self.close(&mut open)? {
                 return Ok(());
             }
-            // Space was skipped behind the bracket or comma, and is behind the colon.
-            if open.in_object() {
+            // White space was skipped behind the bracket or comma, and is behind the colon.
+            if open.close == b'}' {
                 self.name(false)?;
             }
         }
@@ -76,28 +100,24 @@ impl<'t> Pen<'t, '_> {
     /// Copies the bracket of the object that begins here; whether it has a member. An empty one is copied whole.
     #[inline(always)]
     pub fn open_object(&mut self) -> Stroke<bool> {
-        let mut levels = Levels { objects: 0, open: 0, around: 0 };
-        self.open(true, &mut levels)
+        self.open(b'{', b'}', &mut Levels::inside(0))
     }
 
     /// Behind a value: copies brackets that close, and a comma; whether another value follows.
     #[inline(always)]
     fn close(&mut self, open: &mut Levels) -> Stroke<bool> {
-        while open.open > 0 {
-            let bracket = if open.in_object() { b'}' } else { b']' };
-            if self.next(bracket)? {
+        while open.close != 0 {
+            if self.next(open.close)? {
                 return Ok(true);
             }
-            open.objects >>= 1;
-            open.open -= 1;
+            open.pop();
         }
         Ok(false)
     }
 
     /// Copies an opening bracket; whether anything but its closing one follows, which is copied too.
     #[inline(always)]
-    fn open(&mut self, object: bool, open: &mut Levels) -> Stroke<bool> {
-        let (bracket, close) = if object { (b'{', b'}') } else { (b'[', b']') };
+    fn open(&mut self, bracket: u8, close: u8, open: &mut Levels) -> Stroke<bool> {
         if open.around + open.open >= JSON_LEVELS_MAX {
             return self.fail(JsonFault::TooDeep);
         }
@@ -107,8 +127,7 @@ impl<'t> Pen<'t, '_> {
             self.copy(close)?;
             return Ok(false);
         }
-        open.objects = open.objects << 1 | u128::from(object);
-        open.open += 1;
+        open.push(close);
         Ok(true)
     }
 
@@ -118,13 +137,9 @@ impl<'t> Pen<'t, '_> {
         loop {
             match self.rest.first() {
                 Some(b',') => {
-                    self.copy(b',')?;
-                    self.skip_space();
-                    return if self.rest.first() == Some(&close) {
-                        self.fail(JsonFault::TrailingComma)
-                    } else {
-                        Ok(true)
-                    };
+                    self.separator(b',')?;
+                    let trailing = self.rest.first() == Some(&close);
+                    return if trailing { self.fail(JsonFault::TrailingComma) } else { Ok(true) };
                 }
                 Some(byte) if *byte == close => {
                     self.copy(close)?;
@@ -135,6 +150,20 @@ impl<'t> Pen<'t, '_> {
                 _ => return self.fail(JsonFault::Comma),
             }
         }
+    }
+
+    /// Copies the comma or colon that stands here, and skips what is white behind it: one blank, as peers write it.
+    #[inline(always)]
+    fn separator(&mut self, byte: u8) -> Stroke<()> {
+        self.put(byte)?;
+        match self.rest {
+            [_, b' ', rest @ ..] if rest.first().is_some_and(|&next| next > b' ') => self.rest = rest,
+            rest => {
+                self.rest = rest.get(1..).unwrap_or_default();
+                self.skip_space();
+            }
+        }
+        Ok(())
     }
 
     /// Respells a name with its quotes and copies the colon behind it. Whether nothing in it needed care; to a `folded`
@@ -155,9 +184,7 @@ impl<'t> Pen<'t, '_> {
         if self.rest.first() != Some(&b':') && !(self.skip_space() && self.rest.first() == Some(&b':')) {
             return self.fail(JsonFault::Colon);
         }
-        self.copy(b':')?;
-        self.skip_space();
-        Ok(())
+        self.separator(b':')
     }
 
     /// Respells a string with its quotes; whether nothing in it needed care.
@@ -269,6 +296,7 @@ fn padded(rest: &[u8]) -> [u8; STEP] {
 
 /// What is rare, or long enough to be worth a call.
 impl<'t> Pen<'t, '_> {
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> Stroke<()> {
         let end = self.written + bytes.len();
         let Some(room) = self.room.get_mut(self.written..end) else { return Err(Stop::Full) };
@@ -288,7 +316,6 @@ impl<'t> Pen<'t, '_> {
             Some(b'0'..=b'9' | b'-') => self.number()?,
             Some(b't') => self.word(b"true")?,
             Some(b'f') => self.word(b"false")?,
-            Some(b'n') => self.word(b"null")?,
             Some(b'N') => self.not_finite(b"NaN")?,
             Some(b'I') => self.not_finite(b"Infinity")?,
             _ => self.fail(JsonFault::Value)?,
@@ -315,6 +342,7 @@ impl<'t> Pen<'t, '_> {
         self.word(word)
     }
 
+    #[inline(always)]
     fn word(&mut self, word: &[u8]) -> Stroke<()> {
         let Some(rest) = self.rest.strip_prefix(word) else { return self.fail(JsonFault::Value) };
         self.rest = rest;

@@ -1,7 +1,7 @@
 //! Between the one spelling of JSON and values as data.
 
-use super::parts::Spelled;
 use super::spell::push_text;
+use super::spelled::Spelled;
 use crate::message::Value;
 
 /// The value of JSON text that this codec spelled. What it never writes is read as far as it makes sense.

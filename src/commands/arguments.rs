@@ -62,7 +62,7 @@ fn read_json(name: &str, json: &str, reading: &Reading, parts: &mut Parts) -> Re
         let (name, text) = (shown(name.as_bytes()), shown(json.as_bytes()));
         match error.fault {
             crate::codec::JsonFault::Nan => format!("{name}:={text} is no finite number, which --no-nan asks for"),
-            _ => format!("{name}:={text} is not JSON ({error}); {name}={text} is the text"),
+            _ => format!("{name}:={text} is {error}; {name}={text} is the text"),
         }
     })
 }
@@ -102,7 +102,7 @@ mod tests {
     fn each_mistake_says_what_to_write() {
         for (words, complaint) in [
             (&["trigger", "multiball"][..], "multiball: write name=multiball, or NAME=multiball for another parameter"),
-            (&["t", "foo:=bar"], "foo:=bar is not JSON (no JSON at byte 1: no value at bar); foo=bar is the text"),
+            (&["t", "foo:=bar"], "foo:=bar is not JSON at byte 1: no value begins like bar; foo=bar is the text"),
             (&["t", "a=1", "A:=2"], "a: given twice"),
             (&[""], "the command is empty: write COMMAND NAME=TEXT, as in trigger name=multiball"),
             (&[], "a command is missing: write COMMAND NAME=TEXT"),

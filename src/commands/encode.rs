@@ -64,6 +64,7 @@ pub const COMMAND: Command<Options> = Command {
              anything else ends some peer.",
         ],
         arguments: &[
+            ("*COMMAND*", "the command, such as `trigger`"),
             ("*NAME*=*TEXT*", "a parameter that is a text, whatever it looks like"),
             ("*NAME*:=*JSON*", "a parameter that is any JSON value: `count:=5`, `on:=true`, `list:='[1,2]'`"),
         ],

@@ -109,7 +109,7 @@ impl MediaController {
         }
         self.traffic.sent_lines(&self.said);
         if connection.say(&self.said) == Said::Overrun {
-            let why = format_args!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
+            let why = format!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
             self.console.complain(Exit::No, connection.peer, why);
         }
     }
@@ -160,7 +160,7 @@ impl Host for MediaController {
         let peer = connection.peer;
         match left {
             Left::Closed(unfinished) if !unfinished.is_empty() => {
-                let why = format_args!("it left in the middle of a line: {}", shown(unfinished));
+                let why = format!("it left in the middle of a line: {}", shown(unfinished));
                 self.console.complain(Exit::No, peer, why);
             }
             Left::Closed(_) | Left::Broken(_) => {}

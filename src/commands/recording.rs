@@ -125,6 +125,10 @@ impl Recording {
     /// A file that cannot be read twice, or that cannot be played as it is.
     pub fn open(path: &Path, console: &Console) -> Result<(Recording, Survey), Failure> {
         let name = shown(path.as_os_str().as_encoded_bytes());
+        if path.as_os_str() == "-" {
+            let why = "a session is read twice, and standard input cannot be; write it to a file and name that";
+            return Err(Failure::Usage(why.to_owned()));
+        }
         let cannot_read = |error: io::Error| Failure::io(format_args!("cannot read {name}"), &error);
         // A pipe would block in its opening, where no stop reaches us.
         let found = std::fs::metadata(path).map_err(cannot_read)?;

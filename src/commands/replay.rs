@@ -1,6 +1,7 @@
 //! `backbox replay`: plays a recorded session to a peer over a real connection (design.md, section 11).
 
 use std::ffi::OsString;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -74,7 +75,7 @@ pub const COMMAND: Command<Options> = Command {
             },
             Example { line: "backbox replay -a localhost:5051 --retry 30s game.bcp", text: "Plays it to MPF." },
         ],
-        see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7)],
+        see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
     },
     groups: &[
         Group {
@@ -216,7 +217,8 @@ fn summary(player: &Player<'_>, survey: &Survey, peer: &Peer, took: Duration, re
         Reason::Done | Reason::Closed => "it closed before the end",
         Reason::Lost(_) => "the connection was lost",
         Reason::Broken(_) => "it broke the framing",
-        Reason::Output(_) => "nobody reads the output any more",
+        Reason::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => "nobody reads the output any more",
+        Reason::Output(_) => "the output cannot be written",
         Reason::Poll(_) => "the system's poll failed",
     };
     let (sent, heard) = (count(player.sent, "message"), count(player.heard, "message"));

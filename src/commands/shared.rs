@@ -121,7 +121,7 @@ impl<T: HasTraffic> Flag<T> {
     pub const VERBOSE: Flag<T> =
         Flag::switch("verbose", "show the traffic on standard error", |o: &mut T| *o.verbose() = true)
             .short('v')
-            .more("Each line that goes out stands behind `> `, each that comes behind `< `.");
+            .more("A line that goes out has `>` before it, one that comes has `<`.");
 }
 
 /// Options that have [`Manners`].

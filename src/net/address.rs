@@ -56,7 +56,7 @@ impl Address {
     /// ```
     pub fn parse(text: &str, default: &Address) -> Result<Address, String> {
         let wrong = |why: &str| {
-            let text = shown(text.as_bytes());
+            let text = if text.is_empty() { "\"\"".to_owned() } else { shown(text.as_bytes()) };
             format!("{text} is no address ({why}); write HOST:PORT, HOST, :PORT, PORT or [::1]:PORT")
         };
         let (host, port) = split(text).ok_or_else(|| wrong("a bracket is missing"))?;
@@ -72,7 +72,7 @@ impl Address {
             "" if text.is_empty() => Err(wrong("it is empty")),
             "" => Ok(Address { host: default.host.clone(), port }),
             host if host.contains(|c: char| c.is_whitespace() || c.is_control() || "/?#@[]".contains(c)) => {
-                Err(wrong("a host holds none of that"))
+                Err(wrong("a host holds no blank and none of / ? # @ [ ]"))
             }
             host => Ok(Address { host: host.to_owned(), port }),
         }
@@ -195,7 +195,7 @@ mod tests {
         for text in
             ["", ":", "game:", "game:abc", "game:70000", "70000", "[::1", "[::1]5050", "a b:1", "tcp://game:1", "a:-1"]
         {
-            check(text, &format!("{text} is no address ("));
+            check(text, &format!("{} is no address (", if text.is_empty() { "\"\"" } else { text }));
         }
         let why = Address::parse("game:abc", &Address::new("localhost", 1)).unwrap_err();
         assert!(why.ends_with("write HOST:PORT, HOST, :PORT, PORT or [::1]:PORT"));

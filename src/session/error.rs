@@ -137,7 +137,7 @@ impl fmt::Display for Reason {
             }
             Reason::Unknown => write!(
                 f,
-                "neither a session nor BCP lines, which begin with a command; --from bcp reads it as lines all the same"
+                "neither a session nor BCP lines: a session begins with '#backbox-session 1', a BCP line with a command"
             ),
             Reason::Nothing => write!(f, "no BCP line in it"),
         }

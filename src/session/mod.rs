@@ -117,8 +117,8 @@ impl std::fmt::Display for Note {
         f.write_str(match self {
             Note::Cut { .. } => "the file ends inside this message or line, which is left out",
             Note::Marks { .. } => {
-                "this looks like a session's line but is taken for a comment: line 1 is not '#backbox-session 1'; \
-                    --from session reads it"
+                "this looks like a session's line but is taken for a comment: a session's line 1 is \
+                 '#backbox-session 1'"
             }
         })
     }

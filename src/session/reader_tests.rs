@@ -166,12 +166,12 @@ fn errors_and_notes_say_what_to_do() {
         (Reason::NoPayload { announced_at: 7, bytes: 4 }, "4 bytes that line 7 announces"),
         (Reason::LineTooLong { limit }, "--max-line"),
         (Reason::PayloadTooLarge { limit }, "--max-payload"),
-        (Reason::Unknown, "--from bcp"),
+        (Reason::Unknown, "a session begins with '#backbox-session 1'"),
         (Reason::LateSetting, "move it to the top"),
     ] {
         assert!(Error { number: None, reason }.to_string().contains(says), "{says}");
     }
-    assert!(Note::Marks { number: 3 }.to_string().contains("--from session"));
+    assert!(Note::Marks { number: 3 }.to_string().contains("line 1 is '#backbox-session 1'"));
     assert!(Note::Cut { number: 3 }.to_string().contains("left out"));
 }
 

@@ -211,3 +211,23 @@ fn stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye() {
     drop(peer);
     assert_eq!(playing.finish().code, Some(0));
 }
+
+#[test]
+fn standard_input_cannot_be_played() {
+    let ended = run(&["replay", "--loopback", "-"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("a session is read twice"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_full_disk_is_not_called_a_reader_that_left() {
+    if !std::path::Path::new("/dev/full").exists() {
+        return;
+    }
+    let file = session("#backbox-session 1\n#@0\nhello?version=1.1\n#@0.2\nreset\n");
+    let command = format!("'{}' replay --loopback '{file}' > /dev/full", env!("CARGO_BIN_EXE_backbox"));
+    let outcome = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+    let text = String::from_utf8(outcome.stderr).unwrap();
+    assert_eq!(outcome.status.code(), Some(3), "{text}");
+    assert!(text.contains("; the output cannot be written\n") && !text.contains("nobody reads"), "{text}");
+}

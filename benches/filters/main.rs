@@ -1,0 +1,188 @@
+//! `cargo bench`: how fast the filters are, and how much memory they take (design.md, section 14).
+//!
+//! Times differ from machine to machine and from minute to minute, so each row is a ratio: two things that do the same
+//! work on the same input, measured in turn, A B A B, and compared pair by pair. The input is a captured game. What is not
+//! installed is said and left out. A goal that was missed is printed and fails nothing, since a busy machine
+//! misses some; the exit status is 1 only when something did not run.
+//!
+//! Settings, as environment variables:
+//!
+//! - `BACKBOX_BENCH_MB`: the size of each input (200),
+//! - `BACKBOX_BENCH_STREAM_MB`: how much is streamed while memory is watched (1000),
+//! - `BACKBOX_BENCH_ROUNDS`: how many pairs a row measures (7),
+//! - `BACKBOX_MPF_PYTHON`: a Python that has MPF; without it the one of `.venv`, which `tests/peers/venv.sh` makes.
+
+mod input;
+mod pairs;
+mod peer;
+mod run;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use input::{Input, Kind, Scratch};
+use pairs::interleave;
+use peer::Mpf;
+use run::{Work, peak_kib, time_filter, time_pipe};
+use table::{Goal, Table, rate};
+
+/// What the filters have to reach, as ratios and in MiB (section 14).
+const DECODE_GOAL: Goal = Goal::AtLeast(50.0);
+const ENCODE_GOAL: Goal = Goal::AtLeast(40.0);
+const PIPE_GOAL: Goal = Goal::AtLeast(0.33);
+const MEMORY_GOAL: Goal = Goal::AtMost(4.0);
+
+/// How many names the longest lines have.
+const NAMES: usize = 60_000;
+
+/// What a run was told by its environment.
+struct Settings {
+    input_bytes: u64,
+    stream_bytes: u64,
+    rounds: usize,
+}
+
+fn main() -> ExitCode {
+    // `cargo bench` says `--bench`; `cargo test --benches` does not, and wants to know no more than that this builds.
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let asked = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    if !asked("--bench") || asked("--test") || asked("--list") {
+        return ExitCode::SUCCESS;
+    }
+    match settings().and_then(|settings| run(&settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("filters: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn settings() -> Result<Settings, String> {
+    let number = |name: &str, usual: u64| match std::env::var(name) {
+        Ok(text) => match text.parse() {
+            Ok(number) if number > 0 => Ok(number),
+            _ => Err(format!("{name}={text} is no size; write a whole number from 1, as in {name}={usual}")),
+        },
+        Err(_) => Ok(usual),
+    };
+    Ok(Settings {
+        input_bytes: number("BACKBOX_BENCH_MB", 200)?.saturating_mul(1_000_000),
+        stream_bytes: number("BACKBOX_BENCH_STREAM_MB", 1000)?.saturating_mul(1_000_000),
+        rounds: usize::try_from(number("BACKBOX_BENCH_ROUNDS", 7)?).unwrap_or(usize::MAX),
+    })
+}
+
+fn run(settings: &Settings) -> Result<(), String> {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    println!(
+        "backbox {}, {} {}, {cores} cores; inputs of {} MB, {} pairs a row\n",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+        settings.input_bytes / 1_000_000,
+        settings.rounds,
+    );
+    let scratch = Scratch::new()?;
+    let mpf = Mpf::find();
+    let mut table = Table::new();
+    for kind in [Kind::Game, Kind::Devices] {
+        let messages = Input::messages(kind, settings.input_bytes, &scratch)?;
+        let json = messages.decoded(&scratch)?;
+        against_mpf(Work::Decode, &messages, mpf.as_ref(), settings, &mut table)?;
+        against_mpf(Work::Encode, &json, mpf.as_ref(), settings, &mut table)?;
+        against_cat(&messages, settings, &mut table)?;
+        memory(Work::Decode, &messages, settings, &mut table)?;
+        memory(Work::Encode, &json, settings, &mut table)?;
+    }
+    many_names(&scratch, settings, &mut table)?;
+    if mpf.is_none() {
+        println!(
+            "\nMPF is not installed, so nothing was compared with it; tests/peers/venv.sh installs it into .venv,"
+        );
+        println!("and BACKBOX_MPF_PYTHON names another Python that has it");
+    }
+    Ok(())
+}
+
+/// Lines a second of a filter, from a file, against those of MPF's own codec.
+fn against_mpf(
+    work: Work,
+    input: &Input,
+    mpf: Option<&Mpf>,
+    settings: &Settings,
+    table: &mut Table,
+) -> Result<(), String> {
+    let Some(mpf) = mpf else { return Ok(()) };
+    let lines = input.lines as f64;
+    let pairs = interleave(
+        settings.rounds,
+        || Ok(lines / time_filter(work, &input.path, true)?),
+        || mpf.lines_per_second(work, &input.path),
+    )?;
+    let goal = if work == Work::Decode { DECODE_GOAL } else { ENCODE_GOAL };
+    let beside = format!("{} : {} lines/s", rate(pairs.median_a()), rate(pairs.median_b()));
+    table.ratio(&format!("{} {}, x MPF's codec", work.name(), input.name), &pairs, Some(goal), &beside);
+    Ok(())
+}
+
+/// Bytes a second of `cat f | backbox decode | cat`, against those of `cat f | cat | cat`.
+fn against_cat(input: &Input, settings: &Settings, table: &mut Table) -> Result<(), String> {
+    let bytes = input.bytes as f64;
+    if !run::has_cat() {
+        println!("(no cat on this system: pipes are not compared)");
+        return Ok(());
+    }
+    let pairs = interleave(
+        settings.rounds.saturating_mul(2),
+        || Ok(bytes / time_pipe(&input.path, &[env!("CARGO_BIN_EXE_backbox"), "decode"])?),
+        || Ok(bytes / time_pipe(&input.path, &["cat"])?),
+    )?;
+    let beside = format!("{} : {} B/s", rate(pairs.median_a()), rate(pairs.median_b()));
+    table.ratio(&format!("cat | decode | cat, {}, x cat | cat | cat", input.name), &pairs, Some(PIPE_GOAL), &beside);
+    Ok(())
+}
+
+/// The most memory that a filter held while a long stream went through it.
+fn memory(work: Work, input: &Input, settings: &Settings, table: &mut Table) -> Result<(), String> {
+    let what = format!("{} {}, {} MB: peak MiB", work.name(), input.name, settings.stream_bytes / 1_000_000);
+    match peak_kib(work, input, settings.stream_bytes)? {
+        Some(kib) => table.single(&what, kib as f64 / 1024.0, MEMORY_GOAL),
+        None => println!("(no /proc on this system: memory is not measured)"),
+    }
+    Ok(())
+}
+
+/// Lines with so many names that comparing them pairwise would take seconds, against one long value of the same size.
+fn many_names(scratch: &Scratch, settings: &Settings, table: &mut Table) -> Result<(), String> {
+    // So many copies that the start of the process does not count.
+    const COPIES: usize = 20;
+    let json = |names: String| format!("{{\"command\":\"t\",\"params\":{{{names}}}}}");
+    let rows = [
+        ("decode 60,000 names in a line", Work::Decode, true, format!("t?{}", join("&", |n| format!("n{n}=x")))),
+        ("decode one name 60,000 times", Work::Decode, true, format!("t?{}", join("&", |n| format!("n=x{n}")))),
+        ("encode 60,000 names in a line", Work::Encode, true, json(join(",", |n| format!("\"n{n}\":\"x\"")))),
+        ("refuse to encode one name 60,000 times", Work::Encode, false, json(join(",", |n| format!("\"n\":\"x{n}\"")))),
+    ];
+    for (what, work, good, line) in rows {
+        let value = "x".repeat(line.len());
+        let plain = if work == Work::Decode { format!("t?v={value}") } else { json(format!("\"v\":\"{value}\"")) };
+        let [many, plain]: [Result<PathBuf, String>; 2] =
+            [("many", line), ("plain", plain)].map(|(name, line)| scratch.lines(name, &line, COPIES));
+        let (many, plain) = (many?, plain?);
+        let milliseconds = |seconds: f64| 1000.0 * seconds / COPIES as f64;
+        let pairs = interleave(
+            settings.rounds,
+            || time_filter(work, &many, good).map(milliseconds),
+            || time_filter(work, &plain, true).map(milliseconds),
+        )?;
+        let beside = format!("{:.2} : {:.2} ms a line", pairs.median_a(), pairs.median_b());
+        table.ratio(&format!("{what}, x the time of one value"), &pairs, None, &beside);
+    }
+    Ok(())
+}
+
+fn join(separator: &str, piece: impl Fn(usize) -> String) -> String {
+    (0..NAMES).map(piece).collect::<Vec<_>>().join(separator)
+}

@@ -1,0 +1,47 @@
+//! The peer: MPF's own codec, in the Python that has it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::run::Work;
+
+/// How long MPF is measured each time, in seconds: its rate does not depend on how much it is given.
+const SECONDS: &str = "1";
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// An MPF that is installed.
+pub struct Mpf {
+    python: PathBuf,
+}
+
+impl Mpf {
+    /// The MPF of `$BACKBOX_MPF_PYTHON`, or of the repository's virtual environment.
+    pub fn find() -> Option<Mpf> {
+        let python = match std::env::var_os("BACKBOX_MPF_PYTHON") {
+            Some(python) => PathBuf::from(python),
+            None => Path::new(ROOT).join(".venv/bin/python"),
+        };
+        let codec = "import mpf.core.bcp.bcp_socket_client";
+        let quiet = Command::new(&python).args(["-c", codec]).stdin(Stdio::null()).stderr(Stdio::null()).status();
+        quiet.is_ok_and(|status| status.success()).then_some(Mpf { python })
+    }
+
+    /// How many lines of a file MPF reads and writes in a second; its start and its imports do not count.
+    ///
+    /// # Errors
+    /// MPF cannot be run, or cannot read the file.
+    pub fn lines_per_second(&self, work: Work, file: &Path) -> Result<f64, String> {
+        let script = Path::new(ROOT).join("benches/peers/mpf_filter.py");
+        let mut command = Command::new(&self.python);
+        command.arg(script).arg(work.name()).arg(file).args(["--seconds", SECONDS]).stdin(Stdio::null());
+        let output =
+            command.stderr(Stdio::inherit()).output().map_err(|error| format!("cannot run MPF's codec: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("MPF's codec could not {} the input: {}", work.name(), output.status));
+        }
+        let measured: Option<serde_json::Value> = serde_json::from_slice(&output.stdout).ok();
+        let rate = measured.and_then(|measured| measured.get("lines_per_second")?.as_f64());
+        rate.ok_or_else(|| "mpf_filter.py printed no lines_per_second".to_string())
+    }
+}

@@ -1,0 +1,79 @@
+//! The table that is printed, row by row, as the rows are measured.
+
+use crate::pairs::{Pairs, median};
+
+/// What a row has to reach.
+#[derive(Clone, Copy)]
+pub enum Goal {
+    /// This much or more.
+    AtLeast(f64),
+    /// This much or less.
+    AtMost(f64),
+}
+
+impl Goal {
+    fn text(self) -> String {
+        match self {
+            Goal::AtLeast(bound) => format!(">= {bound}"),
+            Goal::AtMost(bound) => format!("<= {bound}"),
+        }
+    }
+
+    fn verdict(self, reached: f64) -> &'static str {
+        let met = match self {
+            Goal::AtLeast(bound) => reached >= bound,
+            Goal::AtMost(bound) => reached <= bound,
+        };
+        if met { "ok" } else { "short" }
+    }
+}
+
+/// A table whose head has been printed.
+pub struct Table(());
+
+impl Table {
+    /// Prints the head.
+    pub fn new() -> Table {
+        print_row("work", "median", "min - max", "goal", "", "beside");
+        Table(())
+    }
+
+    /// A row of ratios; what stands `beside` them is there for scale only.
+    pub fn ratio(&mut self, what: &str, pairs: &Pairs, goal: Option<Goal>, beside: &str) {
+        let ratios = pairs.ratios();
+        let middle = median(&ratios);
+        let (least, most) = (ratios.first().copied(), ratios.last().copied());
+        let spread = format!("{} - {}", short(least.unwrap_or(f64::NAN)), short(most.unwrap_or(f64::NAN)));
+        let (bound, verdict) = goal.map_or((String::new(), ""), |goal| (goal.text(), goal.verdict(middle)));
+        print_row(what, &short(middle), &spread, &bound, verdict, beside);
+    }
+
+    /// A row with one number.
+    pub fn single(&mut self, what: &str, reached: f64, goal: Goal) {
+        print_row(what, &short(reached), "", &goal.text(), goal.verdict(reached), "");
+    }
+}
+
+fn print_row(what: &str, middle: &str, spread: &str, bound: &str, verdict: &str, beside: &str) {
+    let row = format!("{what:<66} {middle:>7} {spread:>15}  {bound:<8} {verdict:<6} {beside}");
+    println!("{}", row.trim_end());
+}
+
+/// A number with three digits that count.
+fn short(number: f64) -> String {
+    match number.abs() {
+        100.0.. => format!("{number:.0}"),
+        10.0.. => format!("{number:.1}"),
+        _ => format!("{number:.2}"),
+    }
+}
+
+/// A rate with its unit's prefix: `4.93 M`.
+pub fn rate(number: f64) -> String {
+    match number {
+        1e9.. => format!("{} G", short(number / 1e9)),
+        1e6.. => format!("{} M", short(number / 1e6)),
+        1e3.. => format!("{} k", short(number / 1e3)),
+        _ => format!("{} ", short(number)),
+    }
+}
