@@ -62,7 +62,8 @@ fn command_table() -> String {
 
 /// Some parameters of a command, as a sentence of roff.
 fn parameters<'p>(opening: &str, list: impl Iterator<Item = &'p Parameter>) -> String {
-    let list: Vec<String> = list.map(|p| format!(".Va {}\n({})", p.name, p.needs.words())).collect();
+    let list: Vec<String> =
+        list.map(|p| format!(".Va {}\n({})", p.name, p.needs.words().replace('-', "\\-"))).collect();
     if list.is_empty() { String::new() } else { format!("{opening}\n{}.\n", list.join(",\n")) }
 }
 

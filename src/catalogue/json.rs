@@ -50,6 +50,25 @@ pub fn read(text: &str) -> Result<Json, NoJson> {
     }
 }
 
+/// Checks one JSON text as [`read`] does, without keeping its members.
+///
+/// # Errors
+/// As for [`read`].
+pub fn check(text: &str) -> Result<Json, NoJson> {
+    let mut reader = Reader { text: text.as_bytes(), at: 0 };
+    reader.space();
+    let json = match reader.peek() {
+        Some(b'{') => Json::Object(Vec::new()),
+        _ => Json::Other,
+    };
+    reader.skip_value()?;
+    reader.space();
+    match reader.peek() {
+        None => Ok(json),
+        Some(_) => Err(NoJson::Syntax(reader.at)),
+    }
+}
+
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,
@@ -88,7 +107,8 @@ impl Reader<'_> {
             return Ok(members);
         }
         loop {
-            let name = self.name()?;
+            let name = self.string()?;
+            self.colon()?;
             members.push((name, self.value()?));
             self.space();
             if self.peek() == Some(b'}') {
@@ -100,26 +120,46 @@ impl Reader<'_> {
         }
     }
 
-    /// A member's name and its colon.
-    fn name(&mut self) -> Result<String, NoJson> {
-        let name = self.string()?;
+    fn colon(&mut self) -> Result<(), NoJson> {
         self.space();
         self.expect(b':')?;
         self.space();
-        Ok(name)
+        Ok(())
     }
 
     fn value(&mut self) -> Result<Value<'static>, NoJson> {
         match self.peek() {
             Some(b'{' | b'[') => self.nested(),
+            Some(b'"') => Ok(Value::Text(self.string()?.into())),
             _ => self.scalar(),
         }
     }
 
-    fn scalar(&mut self) -> Result<Value<'static>, NoJson> {
-        if self.peek() == Some(b'"') {
-            return Ok(Value::Text(self.string()?.into()));
+    fn skip_value(&mut self) -> Result<(), NoJson> {
+        match self.peek() {
+            Some(b'{' | b'[') => self.nested().map(drop),
+            Some(b'"') => self.skip_string(),
+            _ => self.scalar().map(drop),
         }
+    }
+
+    fn scalar(&mut self) -> Result<Value<'static>, NoJson> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        if !matches!(rest, [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..]) {
+            return self.word();
+        }
+        let Some(length) = json_number(rest) else { return self.wrong() };
+        let digits = rest.get(..length).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default();
+        let value = if digits.contains(['.', 'e', 'E']) {
+            Value::Float(digits.parse().unwrap_or(f64::NAN))
+        } else {
+            Value::Integer(int(digits).map_err(|_| NoJson::LongInteger)?)
+        };
+        self.at += length;
+        Ok(value)
+    }
+
+    fn word(&mut self) -> Result<Value<'static>, NoJson> {
         for (word, value) in [
             ("true", Value::Bool(true)),
             ("false", Value::Bool(false)),
@@ -133,16 +173,7 @@ impl Reader<'_> {
                 return Ok(value);
             }
         }
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let Some(length) = json_number(rest) else { return self.wrong() };
-        let digits = rest.get(..length).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default();
-        let value = if digits.contains(['.', 'e', 'E']) {
-            Value::Float(digits.parse().unwrap_or(f64::NAN))
-        } else {
-            Value::Integer(int(digits).map_err(|_| NoJson::LongInteger)?)
-        };
-        self.at += length;
-        Ok(value)
+        self.wrong()
     }
 
     /// A list or an object: checked to its end without recursion, and counted.
@@ -167,6 +198,7 @@ impl Reader<'_> {
                         continue;
                     }
                 }
+                Some(b'"') => self.skip_string()?,
                 _ => drop(self.scalar()?),
             }
             if self.close(&mut open)? {
@@ -196,15 +228,32 @@ impl Reader<'_> {
 
     fn name_in(&mut self, open: &[u8]) -> Result<(), NoJson> {
         if open.last() == Some(&b'}') {
-            self.name()?;
+            self.skip_string()?;
+            self.colon()?;
         }
         Ok(())
     }
 
     /// A string as it is meant; half of a surrogate pair is U+FFFD here.
     fn string(&mut self) -> Result<String, NoJson> {
+        let mut meant = Vec::new();
+        self.string_into(&mut meant)?;
+        Ok(String::from_utf8_lossy(&meant).into_owned())
+    }
+
+    fn skip_string(&mut self) -> Result<(), NoJson> {
+        let start = self.at + 1;
+        let plain = |b: &u8| *b > 0x1f && *b != b'"' && *b != b'\\';
+        let length = self.text.get(start..).map_or(0, |text| text.iter().take_while(|b| plain(b)).count());
+        if self.peek() == Some(b'"') && self.text.get(start + length) == Some(&b'"') {
+            self.at = start + length + 1;
+            return Ok(());
+        }
+        self.string_into(&mut Vec::new())
+    }
+
+    fn string_into(&mut self, meant: &mut Vec<u8>) -> Result<(), NoJson> {
         self.expect(b'"')?;
-        let mut units: Vec<u8> = Vec::new();
         loop {
             let byte = match self.peek() {
                 None | Some(..=0x1f) => return self.wrong(),
@@ -212,9 +261,9 @@ impl Reader<'_> {
             };
             self.at += 1;
             match byte {
-                b'"' => return Ok(String::from_utf8_lossy(&units).into_owned()),
-                b'\\' => self.escape(&mut units)?,
-                byte => units.push(byte),
+                b'"' => return Ok(()),
+                b'\\' => self.escape(meant)?,
+                byte => meant.push(byte),
             }
         }
     }
@@ -321,6 +370,7 @@ mod tests {
             "tru",
         ] {
             assert!(matches!(read(text), Err(NoJson::Syntax(_))), "{text}: {:?}", read(text));
+            assert_eq!(check(text).err(), read(text).err(), "{text}");
         }
         let nested = |count: usize| "[".repeat(count) + &"]".repeat(count);
         assert_eq!(read(&nested(LEVELS_MAX)), Ok(Json::Other));

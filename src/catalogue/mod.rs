@@ -63,7 +63,7 @@ impl Needs {
         match self {
             Needs::Any(usually) => usually,
             Needs::Key | Needs::Text | Needs::Event => "text",
-            Needs::State => "1, 0, or \\-1 to toggle",
+            Needs::State => "1, 0, or -1 to toggle",
             Needs::Placeholder => "a Python expression",
             Needs::Fields => "field names, with commas",
             Needs::Milliseconds => "milliseconds",

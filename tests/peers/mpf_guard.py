@@ -3,9 +3,10 @@
 
 usage: mpf_guard.py BACKBOX [--keep]
 
-One kind of line for each rule of the guard: without --force none of them goes out and MPF lives on, through every line
-of guard.jsonl besides that a running MPF survived; with --force each ends an MPF of its own, so that the rule is not
-made up. Every port is a free one of the loopback interface, every wait has a deadline, and nothing is left behind.
+Random lines are judged as MPF's own decoder reads them. Then one kind of line for each rule of the guard: without
+--force none of them goes out and MPF lives on, through every line of guard.jsonl besides that a running MPF survived;
+with --force each ends an MPF of its own, so that the rule is not made up. Every port is a free one of the loopback
+interface, every wait has a deadline, and nothing is left behind.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_guard.py target/release/backbox
 Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
@@ -16,6 +17,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -23,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from random import Random
 
 from processes import SECONDS_MAX, Failed, Process, wait_for
 
@@ -63,6 +66,14 @@ ENDING = {
 }
 
 
+# What random lines are made of: everything that Python's numbers, escapes and JSON have a rule about.
+PIECES = """int: float: bool: NoneType: 5 - + _ 1_0 . e nan inf %20 % %3A %69 int%3A float%3A1 %41 a = & x= y= json= json={ { }
+ [ ] " : , \\u00e9 \\ud800 \\ 1 0 01 null true false NaN -Infinity é ٣ %D9%A3 %FF ? # ; "a" "a": {"a": [1, 1.5 1e5 "a":1}
+ Infinity %0A %2B""".split() + [" ", "\t", "\x1c", "\u2003"]
+OPENINGS = ["", "x=int:", "x=float:", "x=int%3A", "x=", "json=", 'json={"a":']
+RANDOM_LINES = 20_000
+
+
 def main():
     """Reads the arguments, runs the steps in their order, cleans up whatever happens."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -94,7 +105,7 @@ def give_up(reason):
 
 def run(this):
     """All steps; what everyone said is shown when one fails."""
-    for step in (refused, survived, forced):
+    for step in (read_alike, refused, survived, forced):
         try:
             step(this)
         except Failed as failed:
@@ -160,6 +171,30 @@ class Run:
         except subprocess.TimeoutExpired:
             raise Failed(f"send {' '.join(flags)} was still running after {SECONDS_MAX} s: {lines[:80]}") from None
         return done.returncode, done.stderr.decode(errors="replace")
+
+
+def read_alike(this):
+    """random lines: lint finds that one ends MPF where MPF's decoder raises an exception, and nowhere else"""
+    from mpf.core.bcp.bcp_socket_client import decode_command_string
+    random = Random(81)
+    lines = []
+    for _ in range(RANDOM_LINES):
+        pieces = random.choices(PIECES, k=random.randint(0, 7))
+        lines.append("nosuch?" + random.choice(OPENINGS) + "".join(pieces))
+    found = subprocess.run([this.backbox, "decode", "--lint", "-q"], input="\n".join(lines).encode() + b"\n",
+                           capture_output=True, timeout=SECONDS_MAX, check=False)
+    ends = {int(number) for number in re.findall(rb"^<stdin>:(\d+): stop: would end MPF", found.stdout, re.M)}
+    for number, line in enumerate(lines, 1):
+        try:
+            decode_command_string(line)
+            raised = None
+        except Exception as error:  # Whatever it is, it ends MPF.
+            raised = error
+        if (raised is not None) != (number in ends):
+            raise Failed(f"{line!r}: MPF's decoder raised {raised!r}, and lint said otherwise")
+    if not RANDOM_LINES / 10 < len(ends) < RANDOM_LINES * 9 / 10:
+        raise Failed(f"{len(ends)} of {RANDOM_LINES} random lines are found to end MPF, which tests too little")
+    print(f"    {len(lines)} lines, of which {len(ends)} would end MPF")
 
 
 def refused(this):
