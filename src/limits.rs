@@ -19,6 +19,10 @@ pub const fn json_line_bytes_max(line: usize, payload: usize) -> usize {
 /// How many bytes a filter reads at a time: a pipe holds as many, and larger reads measured no faster.
 pub const READ_BYTES: usize = 64 << 10;
 
+/// How much a filter gathers before it writes, though more of its read is at hand: a template can make a thousand bytes
+/// of each, and JSON never comes near it.
+pub const WRITE_BYTES: usize = 8 * READ_BYTES;
+
 /// From how many names on a message is searched by hash: comparing 60,000 names pairwise takes seconds.
 pub const NAMES_COMPARED_MAX: usize = 16;
 

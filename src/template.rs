@@ -109,13 +109,15 @@ impl Template {
 
     /// Appends the text of a message, without LF.
     pub fn write(&self, subject: &Subject<'_>, out: &mut Vec<u8>) {
+        let is_param = |piece: &&Piece| matches!(piece, Piece::Param(_));
+        let names = subject.parts.lookup(self.pieces.iter().filter(is_param).count());
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => out.extend_from_slice(text),
                 Piece::Command => out.extend_from_slice(subject.parts.command().as_bytes()),
                 Piece::Line => out.extend_from_slice(subject.line),
                 Piece::Json => subject.parts.write_json(subject.payload, out),
-                Piece::Param(name) => match (subject.parts.find(name), subject.payload) {
+                Piece::Param(name) => match (names.find(name), subject.payload) {
                     (Some(value), _) => out.extend_from_slice(value.text().as_bytes()),
                     (None, Some(payload)) if name == "bytes" => {
                         out.extend_from_slice(payload.len().to_string().as_bytes());

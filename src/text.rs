@@ -32,6 +32,17 @@ pub const fn is_control(c: char) -> bool {
     matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}')
 }
 
+/// Foreign text that must not be cut, such as the name of a file: bytes that are not UTF-8 as `\xFF`, control
+/// characters escaped.
+pub fn safe(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        chunk.valid().chars().for_each(|c| push_safe(&mut text, c));
+        chunk.invalid().iter().for_each(|byte| push_byte(&mut text, *byte));
+    }
+    text
+}
+
 /// Foreign text as an error message shows it: bytes that are not UTF-8 as `\xFF`, control characters escaped,
 /// and cut to [`SHOWN_CHARS_MAX`] characters with `…` behind.
 pub fn shown(bytes: &[u8]) -> String {
@@ -52,7 +63,7 @@ pub fn shown(bytes: &[u8]) -> String {
                 text.push('…');
                 return text;
             }
-            text.push_str(&format!("\\x{byte:02X}"));
+            push_byte(&mut text, *byte);
         }
     }
     if window.len() < bytes.len() {
@@ -70,6 +81,11 @@ pub fn push_safe(text: &mut String, c: char) {
         c if is_control(c) => text.push_str(&format!("\\x{:02x}", u32::from(c))),
         c => text.push(c),
     }
+}
+
+/// Appends a byte that is part of no character.
+fn push_byte(text: &mut String, byte: u8) {
+    text.push_str(&format!("\\x{byte:02X}"));
 }
 
 fn take(room: &mut usize) -> bool {
@@ -102,5 +118,12 @@ mod tests {
         assert_eq!(shown(long.as_bytes()).chars().count(), SHOWN_CHARS_MAX + 1);
         assert!(shown(long.as_bytes()).ends_with('…'));
         assert!(shown(&[0xff; 100_000]).ends_with('…'));
+    }
+
+    #[test]
+    fn safe_text_is_whole() {
+        assert_eq!(safe(b"a\x1b[2J\xff\n"), "a\\x1b[2J\\xFF\\n");
+        let long = "é".repeat(10 * SHOWN_CHARS_MAX);
+        assert_eq!(safe(long.as_bytes()), long);
     }
 }

@@ -131,6 +131,20 @@ fn sixty_thousand_names_cost_no_more_than_their_text() {
     backbox(["decode", "-F", "{n59999}", "-m", "t?n0=0&n59999=9"], &line).exits(0).prints("9\n");
 }
 
+#[cfg(unix)]
+#[test]
+fn many_names_asked_for_of_many_cost_no_more_than_their_text() {
+    let names: Vec<String> = (0..60_000).map(|n| format!("n{n}")).collect();
+    let line = format!("t?{}\n", names.join("&"));
+    // As much as one argument may hold.
+    let asked: Vec<&str> = names.iter().step_by(4).map(String::as_str).collect();
+    let began = std::time::Instant::now();
+    // Either took a minute in a build that is not optimized, when each name was looked for along the line.
+    backbox(["decode", "-F", "found", "-m", &format!("t?{}", asked.join("&"))], &line).exits(0).prints("found\n");
+    backbox(["decode", "-F", &format!("{{{}}}", asked.join("}{"))], &line).exits(0).prints("\n");
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
 #[test]
 fn one_name_sixty_thousand_times_is_one_parameter() {
     let same: String = (0..60_000).map(|n| format!("&a={n}")).collect();

@@ -226,6 +226,10 @@ const SENSELESS: &[(&[&str], &str)] = &[
     (&["encode", "-s", "--no-ensure-ascii"], "--no-ensure-ascii"),
     (&["encode", "-s", "--max-payload=5"], "--max-payload"),
     (&["encode", "-s", "-i", "x", "a"], "-i"),
+    (&["encode", "-s", "a", "-"], "standard input"),
+    (&["encode", "-s", "a", "--fail-fast"], "--fail-fast"),
+    (&["decode", "-s", "a", "--fail-fast"], "--fail-fast"),
+    (&["encode", "t", "--fail-fast"], "--fail-fast"),
     (&["encode", "-0"], "-s"),
     (&["encode", "t", "-0"], "-s"),
     (&["encode", "-", "a=1"], "standard input"),
@@ -236,6 +240,33 @@ const SENSELESS: &[(&[&str], &str)] = &[
     (&["encode", "-i", "x", "-b", "y"], "-b"),
     (&["encode", "t", "--max-payload=5"], "--max-payload"),
 ];
+
+#[test]
+fn a_dash_is_standard_input_for_bare_strings_too() {
+    backbox(["encode", "-s", "-"], "a b\n").exits(0).prints("a%20b\n");
+    backbox(["decode", "-s", "-"], "a%20b\n").exits(0).prints("a b\n");
+    backbox(["decode", "-s0", "-"], "a\n").exits(0).prints("a\0");
+}
+
+#[test]
+fn no_string_is_written_that_the_other_filter_would_refuse() {
+    let says = "longer than 8 bytes; --max-line allows more";
+    let outcome = backbox(["encode", "-s", "--max-line=8"], "a  b\na   b\nc\n");
+    outcome.exits(1).prints("a%20%20b\nc\n").says(&["<stdin>:2: the result would be ", says]);
+    backbox(["encode", "-s", "--max-line=8", "a   b"], "").exits(1).prints("").says(&["the result would be ", says]);
+    backbox(["decode", "-s", "--max-line=8", "a%20%20%20"], "").exits(1).prints("").says(&["the string is ", says]);
+    backbox(["decode", "-s", "--max-line=8", "a%20%20b"], "").exits(0).prints("a  b\n");
+}
+
+#[test]
+fn the_place_of_a_complaint_is_never_cut() {
+    let folder = Workdir::new();
+    let name = format!("{}.bcp", "long".repeat(40));
+    folder.write(&name, BAD_LINE);
+    backbox_in(&folder, ["decode", &name], "").exits(1).says(&[&format!("{name}:1: ")]);
+    let missing = "m".repeat(200);
+    backbox_in(&folder, ["decode", &missing], "").exits(3).says(&[&format!("cannot open {missing}: ")]);
+}
 
 #[test]
 fn senseless_combinations_are_refused_with_a_sentence() {

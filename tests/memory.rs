@@ -72,6 +72,21 @@ fn the_largest_message_takes_three_times_its_size() {
 }
 
 #[test]
+fn memory_does_not_grow_with_what_a_template_makes_of_a_read() {
+    if !common::runner().is_empty() {
+        println!("skipped: the memory of an emulator says nothing");
+        return;
+    }
+    let (lines, times) = (20_000, 1_000);
+    let mut filter = Coprocess::start(&["decode", "-F", &"{@command}".repeat(times)]);
+    filter.write("t\n".repeat(lines).as_bytes());
+    filter.skip_bytes((lines * (times + 1)) as u64);
+    let peak = vm_hwm_kib(filter.id());
+    assert!(peak < PEAK_KIB_MAX, "{peak} KiB");
+    assert_eq!(filter.close().code(), Some(0));
+}
+
+#[test]
 fn memory_does_not_grow_with_what_a_length_claims_or_a_line_without_end() {
     if !common::runner().is_empty() {
         println!("skipped: the memory of an emulator says nothing");

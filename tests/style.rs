@@ -26,7 +26,7 @@ fn the_sources_keep_the_rules() {
     let files = rust_files(Path::new("src"));
     assert!(files.len() > 20, "only {} files", files.len());
     let mut faults = Vec::new();
-    for file in files.iter().chain(&rust_files(Path::new("tests"))) {
+    for file in files.iter().chain(&rust_files(Path::new("tests"))).chain(&rust_files(Path::new("benches"))) {
         let text = fs::read_to_string(file).unwrap();
         for (name, rule) in RULES {
             faults.extend(rule(&text).iter().map(|line| format!("{}:{line}: {name}", file.display())));

@@ -1,4 +1,5 @@
-//! The inputs: lines of a captured game, repeated to the size that is wanted, in a directory that is removed at the end.
+//! The inputs: lines of a captured game, repeated to the size that is wanted, in a directory that is removed at the
+//! end.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

@@ -1,9 +1,9 @@
 //! `cargo bench`: how fast the filters are, and how much memory they take (design.md, section 14).
 //!
 //! Times differ from machine to machine and from minute to minute, so each row is a ratio: two things that do the same
-//! work on the same input, measured in turn, A B A B, and compared pair by pair. The input is a captured game. What is not
-//! installed is said and left out. A goal that was missed is printed and fails nothing, since a busy machine
-//! misses some; the exit status is 1 only when something did not run.
+//! work on the same input, measured in turn, A B A B, and compared pair by pair. The input is a captured game. What is
+//! not installed is said and left out. A goal that was missed is printed and fails nothing, since a busy machine misses
+//! some; the exit status is 1 only when something did not run.
 //!
 //! Settings, as environment variables:
 //!

@@ -46,7 +46,8 @@ impl Work {
     }
 }
 
-/// How many seconds a filter takes for a file, from its start to its end; `good` says whether every line is well-formed.
+/// How many seconds a filter takes for a file, from its start to its end; `good` says whether every line is
+/// well-formed.
 ///
 /// # Errors
 /// It could not be run, or ended with another status than 0, or than 1 where the input is not good.

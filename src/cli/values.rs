@@ -3,26 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::str::FromStr;
 
-/// How much of an argument an error message repeats, in characters: enough to find it, not enough to fill a screen.
-const SHOWN_CHARS_MAX: usize = 60;
-
-/// An argument as an error message may show it: bytes that are no UTF-8 replaced, what a terminal would obey escaped, a
-/// long one cut.
+/// An argument as an error message may show it: safe for a terminal, and cut when it is long.
 pub fn shown(word: impl AsRef<OsStr>) -> String {
-    let word = word.as_ref().to_string_lossy();
-    let mut text = String::new();
-    for (index, letter) in word.chars().enumerate() {
-        if index == SHOWN_CHARS_MAX {
-            text.push_str("...");
-            break;
-        }
-        if letter.is_control() {
-            text.extend(letter.escape_default());
-        } else {
-            text.push(letter);
-        }
-    }
-    text
+    crate::text::shown(word.as_ref().as_encoded_bytes())
 }
 
 /// A value that has to be text, for a flag's setter.
@@ -53,8 +36,8 @@ mod tests {
 
     #[test]
     fn a_shown_word_is_one_short_safe_line() {
-        assert_eq!(shown("a\u{1b}[31m\nb\u{9b}"), "a\\u{1b}[31m\\nb\\u{9b}");
-        assert_eq!(shown("é".repeat(61)), format!("{}...", "é".repeat(60)));
+        assert_eq!(shown("a\u{1b}[31m\nb\u{9b}"), "a\\x1b[31m\\nb\\x9b");
+        assert_eq!(shown("é".repeat(61)), format!("{}…", "é".repeat(60)));
         assert_eq!(shown("é".repeat(60)), "é".repeat(60));
     }
 

@@ -1,9 +1,10 @@
 //! The parts of a message into its canonical line (design.md, section 5).
 
+use super::eight::{Eight, before_first};
 use super::error::{Malformed, Reason};
 use super::escape::{escape, is_unreserved};
 use super::parts::Parts;
-use super::spell::{STEP, marks, push_unit, push_units};
+use super::spell::{STEP, plain_in_step, push_unit, push_units};
 use super::spelled::{Kind, Spelled};
 
 /// The seed's options for the JSON form; the default is the form that every decoder tried survives.
@@ -44,6 +45,10 @@ pub fn write_line(
     let command = parts.spelled_command();
     if !is_command(command) {
         return Err(Malformed::message(parts.command().as_bytes(), Reason::Command));
+    }
+    // In no form is a line shorter than a third of its JSON, so that what is far too long is never written out.
+    if parts.object().len() / 3 > form.line_bytes_max {
+        return Err(Malformed::message(b"", Reason::LineTooLong(form.line_bytes_max)));
     }
     let start = out.len();
     out.extend_from_slice(command);
@@ -209,9 +214,8 @@ fn push_harmless<'s>(inside: &'s [u8], out: &mut Vec<u8>) -> &'s [u8] {
     while let Some((step, behind)) = rest.split_first_chunk::<STEP>() {
         // Stored first, judged afterwards: a step is one instruction, and what was stored too much is cut off.
         out.extend_from_slice(step);
-        let marks = marks(step, is_risky);
-        if marks != 0 {
-            let harmless = (marks.trailing_zeros() / 8) as usize;
+        let harmless = plain_in_step(step, 0, risky);
+        if harmless < STEP {
             out.truncate(out.len() - (STEP - harmless));
             return rest.get(harmless..).unwrap_or_default();
         }
@@ -222,19 +226,25 @@ fn push_harmless<'s>(inside: &'s [u8], out: &mut Vec<u8>) -> &'s [u8] {
     rest.get(harmless..).unwrap_or_default()
 }
 
-/// Whether a byte of a spelled string ends it, begins an escape, or puts some decoder at risk: `% & = ? + # ;`, or
-/// beyond ASCII. No `||`: a step's bytes are then judged all at once.
+/// Which of eight bytes of a spelled string end it, begin an escape, or put some decoder at risk: `% & = ? + # ;`, or
+/// beyond ASCII.
+#[inline(always)]
+const fn risky(eight: Eight) -> u64 {
+    let harmless = eight.is_not(b'"')
+        & eight.is_not(b'\\')
+        & eight.is_not(b'#')
+        & eight.is_not(b'%')
+        & eight.is_not(b'&')
+        & eight.is_not(b'+')
+        & eight.is_not(b';')
+        & eight.is_not(b'=')
+        & eight.is_not(b'?');
+    !harmless | eight.is_beyond_ascii()
+}
+
+/// [`risky`] for one byte.
 const fn is_risky(byte: u8) -> bool {
-    (byte == b'"')
-        | (byte == b'\\')
-        | (byte == b'#')
-        | (byte == b'%')
-        | (byte == b'&')
-        | (byte == b'+')
-        | (byte == b';')
-        | (byte == b'=')
-        | (byte == b'?')
-        | (byte >= 0x80)
+    before_first(risky(Eight::new(byte as u64))) == 0
 }
 
 fn push_beyond_ascii(text: &[u8], form: &Form, out: &mut Vec<u8>) {
@@ -334,5 +344,21 @@ mod tests {
         write_line(&parts, Some(4), &form, &mut out).unwrap();
         assert_eq!(out, b"abc&bytes=4");
         assert_eq!(write_line(&parts, Some(10), &form, &mut out).map_err(|e| e.reason), Err(Reason::LineTooLong(11)));
+    }
+
+    #[test]
+    fn no_line_that_fits_is_refused_for_the_length_of_its_json() {
+        // What shrinks most: names and texts of no length, and control characters, `\u0001` as `%01`.
+        for json in ["", r#""":"""#, r#""a":"","b":"","c":"""#, r#""":"\u0001\u0001\u0001\u0001\u0001""#] {
+            let json = format!(r#"{{"command":"t","params":{{{json}}}}}"#);
+            let mut parts = Parts::new();
+            parts.read_json(json.as_bytes(), &Reading::default(), 0).unwrap();
+            let mut out = Vec::new();
+            write_line(&parts, None, &Form::default(), &mut out).unwrap();
+            let mut form = Form { line_bytes_max: out.len(), ..Form::default() };
+            assert_eq!(write_line(&parts, None, &form, &mut Vec::new()), Ok(()), "{json}");
+            form.line_bytes_max -= 1;
+            assert!(write_line(&parts, None, &form, &mut Vec::new()).is_err(), "{json}");
+        }
     }
 }

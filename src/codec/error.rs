@@ -38,12 +38,10 @@ pub enum Reason {
     NotAnObject,
     /// `json=` and nothing behind it.
     NoJson,
-    /// A parameter given twice where that is an error.
+    /// A parameter, or a member of a message in JSON, given twice where that is an error.
     Twice,
     /// A member of a message in JSON that has no meaning (section 4).
     UnknownKey,
-    /// A member of a message in JSON that is there twice.
-    KeyTwice,
     /// A message in JSON without its `command`.
     MissingCommand,
     /// `command` or `bytes` that is no string.
@@ -93,7 +91,6 @@ impl fmt::Display for Malformed {
             Reason::NoJson => write!(f, "nothing follows json=; the parameters are written {{\"name\": value}}"),
             Reason::Twice => write!(f, "given twice"),
             Reason::UnknownKey => write!(f, "unknown key {text}; a message has command, params and bytes"),
-            Reason::KeyTwice => write!(f, "command, params, bytes or meta is there a second time, with {text}"),
             Reason::MissingCommand => write!(f, "no command in the message: write {{\"command\":\"NAME\"}}"),
             Reason::NotAString => write!(f, "{text} is no string"),
             Reason::Base64 => write!(f, "{text} is no standard base64 with padding"),

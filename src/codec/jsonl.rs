@@ -29,13 +29,18 @@ enum Key {
 }
 
 impl Key {
-    fn of(spelled: &[u8]) -> Option<Key> {
-        match spelled {
-            b"\"command\":" => Some(Key::Command),
-            b"\"params\":" => Some(Key::Params),
-            b"\"bytes\":" => Some(Key::Bytes),
-            b"\"meta\":" => Some(Key::Meta),
-            _ => None,
+    const ALL: [Key; 4] = [Key::Command, Key::Params, Key::Bytes, Key::Meta];
+
+    fn of(name: &[u8]) -> Option<Key> {
+        Key::ALL.into_iter().find(|key| key.name() == name)
+    }
+
+    fn name(self) -> &'static [u8] {
+        match self {
+            Key::Command => b"command",
+            Key::Params => b"params",
+            Key::Bytes => b"bytes",
+            Key::Meta => b"meta",
         }
     }
 }
@@ -111,8 +116,10 @@ impl Parts {
         payload_bytes_max: usize,
     ) -> Result<(), Malformed> {
         let spelled = scanner.name()?;
-        let Some(key) = Key::of(spelled) else {
-            return Err(Malformed::message(spelled.strip_suffix(b":").unwrap_or(spelled), Reason::UnknownKey));
+        let quoted = spelled.strip_suffix(b":").unwrap_or(spelled);
+        let name = quoted.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(quoted);
+        let Some(key) = Key::of(name) else {
+            return Err(Malformed::message(quoted, Reason::UnknownKey));
         };
         scanner.skip_space();
         let before = scanner.rest();
@@ -144,7 +151,7 @@ impl Parts {
                 std::mem::replace(&mut seen.meta, true)
             }
         };
-        if again { Err(Malformed::message(before, Reason::KeyTwice)) } else { Ok(()) }
+        if again { Err(Malformed::parameter(key.name(), b"", Reason::Twice)) } else { Ok(()) }
     }
 }
 
@@ -214,7 +221,7 @@ mod tests {
         for (line, expected) in [
             (r#"{"command":" ","params":{}}"#, Reason::MissingCommand),
             (r#"{"command":"t","params":[]}"#, Reason::NotAnObject),
-            (r#"{"command":"t","params":{},"params":{}}"#, Reason::KeyTwice),
+            (r#"{"command":"t","params":{},"params":{}}"#, Reason::Twice),
             (r#"{"command":"t","params":{},"more":1}"#, Reason::UnknownKey),
             (r#"{"command":"t","params":{"a":1,"A":2}}"#, Reason::Twice),
         ] {
@@ -228,6 +235,15 @@ mod tests {
         for (line, words) in [
             ("[1]", "[1] is no message; one is written {\"command\":\"NAME\",\"params\":{\"name\":value}}"),
             ("{\"command\":5,\"params\":{}}", "command: 5 is no string"),
+            ("{\"command\":\"t\",\"command\":\"u\"}", "command: given twice"),
+            ("{\"meta\":1,\"command\":\"t\",\"meta\":2}", "meta: given twice"),
+            ("{\"params\":{}}", "no command in the message: write {\"command\":\"NAME\"}"),
+            ("{\"command\":\"t\",\"Params\":{}}", "unknown key \"Params\"; a message has command, params and bytes"),
+            ("{\"command\":\"t\",\"bytes\":\"AA\"}", "bytes: AA is no standard base64 with padding"),
+            (
+                "{\"command\":\"t\",\"bytes\":\"AAAA\"}",
+                "bytes: the payload is larger than 1 bytes; --max-payload allows more",
+            ),
             ("{\"command\":\"t\",\"bytes\":null}", "bytes: null is no string"),
             (
                 "{\"params\":[1],\"command\":\"t\"}",

@@ -18,12 +18,14 @@
 //! assert_eq!(line, b"trigger?name=multiball&count=int:5");
 //! ```
 
+mod eight;
 mod encode;
 mod error;
 mod escape;
 mod json;
 mod jsonl;
 mod line;
+mod lookup;
 mod number;
 mod parts;
 mod pen;
@@ -36,6 +38,7 @@ pub use error::{Malformed, Reason};
 pub use escape::{escape, unescape};
 pub use json::{JsonError, JsonFault};
 pub use line::typed_text;
+pub use lookup::Lookup;
 pub use number::json_number;
 pub use parts::{Parts, Reading, Repeats};
 pub use spell::push_ascii;

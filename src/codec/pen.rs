@@ -5,10 +5,11 @@
 //! reason. The pen writes into room that is there already; when a text full of escapes needs more, it says so, and the
 //! text is respelled from its start with room enough for the worst.
 
+use super::eight::Eight;
 use super::json::JsonFault;
 use super::number::json_number;
 use super::parts::push_name;
-use super::spell::{STEP, is_special, marks, plain_bytes, push_char, spell_unit};
+use super::spell::{STEP, plain_bytes, plain_in_step, push_char, special, special_in_names, spell_unit};
 use super::spelled::Spelled;
 use crate::limits::JSON_LEVELS_MAX;
 use crate::text::trim;
@@ -173,7 +174,7 @@ impl<'t> Pen<'t, '_> {
         if self.rest.first() != Some(&b'"') {
             return self.fail(JsonFault::Name);
         }
-        let plain = if folded { self.quoted(|b| is_special(b) | b.is_ascii_uppercase())? } else { self.string()? };
+        let plain = if folded { self.quoted(special_in_names)? } else { self.string()? };
         self.colon()?;
         Ok(plain)
     }
@@ -190,25 +191,28 @@ impl<'t> Pen<'t, '_> {
     /// Respells a string with its quotes; whether nothing in it needed care.
     #[inline(always)]
     pub fn string(&mut self) -> Stroke<bool> {
-        self.quoted(is_special)
+        self.quoted(special)
     }
 
     #[inline(always)]
-    fn quoted(&mut self, special: impl Fn(u8) -> bool) -> Stroke<bool> {
+    fn quoted(&mut self, special: impl Fn(Eight) -> u64) -> Stroke<bool> {
         // The opening quote is copied with what follows it.
-        let mut passed = 0xff;
+        let mut passed = 0x80;
         loop {
+            let end;
             let step = match self.rest.first_chunk::<STEP>() {
-                Some(step) => *step,
-                None => padded(self.rest),
+                Some(step) => step,
+                None => {
+                    end = padded(self.rest);
+                    &end
+                }
             };
             let room = self.room.get_mut(self.written..).and_then(|room| room.first_chunk_mut::<STEP>());
             let Some(room) = room else { return Err(Stop::Full) };
             // Stored first, judged afterwards: what was stored too much is written over.
-            *room = step;
-            let marks = marks(&step, &special) & !passed;
-            if marks != 0 {
-                let plain = (marks.trailing_zeros() / 8) as usize;
+            *room = *step;
+            let plain = plain_in_step(step, passed, &special);
+            if plain < STEP {
                 let closed = step.get(plain) == Some(&b'"');
                 self.go(plain + usize::from(closed));
                 return if closed { Ok(true) } else { self.give(|pen| pen.inside()).map(|()| false) };

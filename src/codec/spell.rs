@@ -1,32 +1,40 @@
 //! The one spelling of a JSON string (design.md, section 4).
 
-/// How many bytes are looked at in one step: what every processor's registers hold.
+use super::eight::{Eight, before_first};
+
+/// How many bytes are looked at in one step.
 pub const STEP: usize = 16;
 
-/// Whether a byte does not stand for itself in a JSON string. No `||`: a step's bytes are then judged all at once.
-pub const fn is_special(byte: u8) -> bool {
-    // As a signed number everything beyond ASCII is below the blank, like the control characters.
-    ((byte as i8) < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0x7f)
+/// Which of eight bytes do not stand for themselves in a JSON string.
+#[inline(always)]
+pub const fn special(eight: Eight) -> u64 {
+    !(eight.is_from(b' ') & eight.is_not(b'"') & eight.is_not(b'\\') & eight.is_not(0x7f)) | eight.is_beyond_ascii()
 }
 
-/// [`is_special`] for one byte at a time.
+/// Which of eight bytes do not stand for themselves in a name that is folded.
+#[inline(always)]
+pub const fn special_in_names(eight: Eight) -> u64 {
+    special(eight) | eight.is_upper_case()
+}
+
+/// [`special`] for one byte at a time.
 const SPECIAL: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
     while byte < table.len() {
-        table[byte] = is_special(byte as u8);
+        table[byte] = before_first(special(Eight::new(byte as u64))) == 0;
         byte += 1;
     }
     table
 };
 
-/// Whether a byte of a name does not stand for itself, folded and in JSON.
+/// [`special_in_names`] for one byte at a time.
 const SPECIAL_IN_NAMES: [bool; 256] = {
-    let mut table = SPECIAL;
-    let mut upper = b'A';
-    while upper <= b'Z' {
-        table[upper as usize] = true;
-        upper += 1;
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = before_first(special_in_names(Eight::new(byte as u64))) == 0;
+        byte += 1;
     }
     table
 };
@@ -36,30 +44,28 @@ pub fn is_plain_name(name: &[u8]) -> bool {
     !name.iter().any(|&b| SPECIAL_IN_NAMES[usize::from(b)])
 }
 
-/// A step with `ff` at each special byte, in the order of memory; it compiles to a few instructions for all of them.
+/// With how many bytes a step begins that a judgement is not true of; the bytes marked in `passed` count among them.
 #[inline(always)]
-pub fn marks(step: &[u8; STEP], special: impl Fn(u8) -> bool) -> u128 {
-    let mut marks = [0; STEP];
-    for (mark, &byte) in marks.iter_mut().zip(step) {
-        *mark = 0u8.wrapping_sub(u8::from(special(byte)));
-    }
-    u128::from_le_bytes(marks)
+pub fn plain_in_step(step: &[u8; STEP], passed: u64, special: impl Fn(Eight) -> u64) -> usize {
+    let both = u128::from_le_bytes(*step);
+    let first = before_first(special(Eight::new(both as u64)) & !passed);
+    let second = before_first(special(Eight::new((both >> 64) as u64)));
+    // No branch: where a string ends cannot be predicted.
+    first + if first == STEP / 2 { second } else { 0 }
 }
 
 /// With how many bytes that are not special a text begins.
 pub fn plain_bytes(text: &[u8]) -> usize {
     let mut plain = 0;
-    for step in text.chunks(STEP) {
-        let marks = match step.first_chunk::<STEP>() {
-            Some(step) => marks(step, is_special),
-            None => return plain + step.iter().take_while(|&&b| !SPECIAL[usize::from(b)]).count(),
-        };
-        if marks != 0 {
-            return plain + (marks.trailing_zeros() / 8) as usize;
+    let mut rest = text;
+    while let Some((step, behind)) = rest.split_first_chunk::<STEP>() {
+        match plain_in_step(step, 0, special) {
+            STEP => plain += STEP,
+            count => return plain + count,
         }
-        plain += STEP;
+        rest = behind;
     }
-    plain
+    plain + rest.iter().take_while(|&&b| !SPECIAL[usize::from(b)]).count()
 }
 
 /// Appends text as the inside of a JSON string, in the one spelling of section 4.
@@ -175,15 +181,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_marks_what_is_special_byte_by_byte() {
+    fn a_step_and_a_byte_agree_on_what_is_special() {
+        let is_special = |b: u8| !(0x20..0x7f).contains(&b) || b == b'"' || b == b'\\';
         for byte in 0..=255u8 {
+            assert_eq!(SPECIAL[usize::from(byte)], is_special(byte), "{byte:#x}");
+            assert_eq!(SPECIAL_IN_NAMES[usize::from(byte)], is_special(byte) || byte.is_ascii_uppercase(), "{byte:#x}");
             for place in 0..STEP {
                 let mut step = *b"abcdefghijklmnop";
                 step[place] = byte;
-                let expected = if is_special(byte) { 0xff << (8 * place) } else { 0 };
-                assert_eq!(marks(&step, is_special), expected, "{byte:#x} at {place}");
+                let expected = if is_special(byte) { place } else { STEP };
+                assert_eq!(plain_in_step(&step, 0, special), expected, "{byte:#x} at {place}");
             }
         }
+        assert_eq!(plain_in_step(b"\"abcdefghi\"klmno", 0x80, special), 10);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Secti
 use crate::codec::{Malformed, Parts, push_ascii, unescape};
 use crate::failure::{Exit, Failure};
 use crate::framing::{BcpFramer, Frame, Framing, RawMessage};
-use crate::limits::PAYLOAD_BYTES_MAX;
+use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
 use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
 use crate::pattern::Pattern;
 use crate::template::{Subject, Template};
@@ -16,7 +16,7 @@ use crate::text::shown;
 use super::lint;
 use super::shared::{HasInput, HasManners, HasSelection, Input, Manners, Selection};
 use super::source::Source;
-use super::strings::{Strings, not_utf8};
+use super::strings::{self, Strings, not_utf8};
 
 /// What `backbox decode` was told.
 #[derive(Debug, Default)]
@@ -185,7 +185,7 @@ fn check(options: &Options) -> Result<(), Failure> {
                  messages",
             );
         }
-        return Ok(());
+        return strings::check(&options.words, options.input.fail_fast);
     }
     if options.null {
         return refuse("-0 says how bare strings end: it goes with -s");
@@ -204,11 +204,14 @@ fn run_strings(options: &Options, console: &mut Console) -> Result<Exit, Failure
     let safe = |text: &[u8], out: &mut Vec<u8>| decode_string(text, out, push_for_terminal);
     let strings = Strings {
         convert: if stdout_is_terminal() && !options.null { safe } else { plain },
+        end_in: b'\n',
         end_out: if options.null { 0 } else { b'\n' },
         fail_fast: options.input.fail_fast,
         bytes_max: options.input.line_bytes_max,
-        ..Strings::default()
     };
+    if strings::from_input(&options.words) {
+        return strings.run_source(Source::stdin(), console);
+    }
     let mut words = Vec::with_capacity(options.words.len());
     for word in &options.words {
         let text = word
@@ -216,7 +219,7 @@ fn run_strings(options: &Options, console: &mut Console) -> Result<Exit, Failure
             .ok_or_else(|| Failure::Usage(format!("the string {} is not UTF-8", shown(word.as_encoded_bytes()))))?;
         words.push(text.to_string());
     }
-    if words.is_empty() { strings.run_source(Source::stdin(), console) } else { strings.run_arguments(&words) }
+    strings.run_arguments(&words)
 }
 
 fn decode_string(text: &[u8], out: &mut Vec<u8>, push: fn(&[u8], &mut Vec<u8>)) -> Result<(), Malformed> {
@@ -286,7 +289,12 @@ impl Decoder {
             loop {
                 let frame = if count == 0 { framer.end() } else { framer.next_frame() };
                 let Some(frame) = frame else { break };
-                let Err((number, reason)) = self.frame(&frame, options) else { continue };
+                let Err((number, reason)) = self.frame(&frame, options) else {
+                    if self.output.buffer().len() >= WRITE_BYTES {
+                        self.output.flush()?;
+                    }
+                    continue;
+                };
                 self.output.flush()?;
                 console.complain(Exit::No, format_args!("{}:{number}", source.name), reason);
                 if options.input.fail_fast {

@@ -14,7 +14,7 @@ use crate::output::{Console, Output};
 use super::arguments::read_message;
 use super::shared::{HasInput, HasManners, Input, Manners};
 use super::source::Source;
-use super::strings::{Strings, not_utf8};
+use super::strings::{self, Strings, not_utf8};
 
 /// What `backbox encode` was told.
 #[derive(Debug, Default)]
@@ -189,7 +189,7 @@ fn check(options: &Options) -> Result<(), Failure> {
         if options.file.is_some() && !options.words.is_empty() {
             return refuse("-i reads the strings from a file, so none can be arguments");
         }
-        return Ok(());
+        return strings::check(&options.words, options.input.fail_fast);
     }
     if options.null {
         return refuse("-0 says how bare strings end: it goes with -s");
@@ -202,6 +202,9 @@ fn check(options: &Options) -> Result<(), Failure> {
     }
     if options.payload.is_some() && from_stdin {
         return refuse("-b is the payload of one message: write a COMMAND; in JSON Lines write \"bytes\" in base64");
+    }
+    if options.input.fail_fast && !from_stdin {
+        return refuse("--fail-fast is about the lines of an input, and a COMMAND is one message");
     }
     if limits_payloads && !from_stdin && options.payload.is_none() {
         return refuse("--max-payload limits the payload that -b appends, and there is no -b");
@@ -236,7 +239,7 @@ fn run_strings(options: &Options, console: &mut Console) -> Result<Exit, Failure
         fail_fast: options.input.fail_fast,
         bytes_max: options.input.line_bytes_max,
     };
-    if options.words.is_empty() {
+    if strings::from_input(&options.words) {
         strings.run_source(options.source()?, console)
     } else {
         strings.run_arguments(&options.words)
@@ -273,29 +276,12 @@ fn read_payload(path: &std::path::Path, limit: usize) -> Result<Vec<u8>, Failure
 
 /// Messages from JSON Lines, one line of BCP for each.
 fn run_lines(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
-    let mut source = options.source()?;
     let limit = json_line_bytes_max(options.input.line_bytes_max, options.input.payload_bytes_max);
-    let mut lines = LineFramer::new(b'\n', limit);
+    let lines = LineFramer::new(b'\n', limit);
     let mut parts = Parts::new();
-    let mut output = Output::new();
-    loop {
-        let count = source.read(lines.space())?;
-        lines.filled(count);
-        loop {
-            let line = if count == 0 { lines.end() } else { lines.next_line() };
-            let Some(line) = line else { break };
-            let Err((number, reason)) = encode_line(line, limit, options, &mut parts, &mut output) else { continue };
-            output.flush()?;
-            console.complain(Exit::No, format_args!("{}:{number}", source.name), reason);
-            if options.input.fail_fast {
-                return Ok(console.worst());
-            }
-        }
-        output.flush()?;
-        if count == 0 {
-            return Ok(console.worst());
-        }
-    }
+    options.source()?.convert_lines(lines, options.input.fail_fast, console, |line, out| {
+        encode_line(line, limit, options, &mut parts, out)
+    })
 }
 
 fn encode_line(
@@ -303,7 +289,7 @@ fn encode_line(
     limit: usize,
     options: &Options,
     parts: &mut Parts,
-    output: &mut Output,
+    out: &mut Vec<u8>,
 ) -> Result<(), (u64, String)> {
     let (number, text) = match line {
         Line::Whole { number, text } => (number, text),
@@ -319,7 +305,7 @@ fn encode_line(
     }
     parts
         .read_json(text, &options.input.reading, options.input.payload_bytes_max)
-        .and_then(|payload| push_message(parts, payload.as_deref(), options, output.buffer()))
+        .and_then(|payload| push_message(parts, payload.as_deref(), options, out))
         .map_err(|error| (number, error.to_string()))
 }
 

@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::failure::Failure;
-use crate::text::shown;
+use crate::failure::{Exit, Failure};
+use crate::framing::{Line, LineFramer};
+use crate::output::{Console, Output};
+use crate::text::safe;
 
 /// An open input.
 pub struct Source {
@@ -23,7 +25,8 @@ impl Source {
         if path.as_os_str() == "-" {
             return Ok(Source::stdin());
         }
-        let name = shown(path.as_os_str().as_encoded_bytes());
+        // The name stands before every complaint, where an editor looks for the file: it is never cut.
+        let name = safe(path.as_os_str().as_encoded_bytes());
         let file = File::open(path).map_err(|error| Failure::io(format_args!("cannot open {name}"), &error))?;
         Ok(Source { reader: Box::new(file), name })
     }
@@ -57,6 +60,38 @@ impl Source {
         match self.reader.by_ref().take(limit).read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
             Err(error) => Err(Failure::io(format_args!("cannot read {}", self.name), &error)),
+        }
+    }
+    /// Converts the lines of the input, one by one; writes after each read what came of those that were whole, and
+    /// reports each that could not be converted with its place.
+    ///
+    /// # Errors
+    /// What ends the run: the input cannot be read, the output cannot be written.
+    pub fn convert_lines(
+        mut self,
+        mut lines: LineFramer,
+        fail_fast: bool,
+        console: &mut Console,
+        mut convert: impl FnMut(Line<'_>, &mut Vec<u8>) -> Result<(), (u64, String)>,
+    ) -> Result<Exit, Failure> {
+        let mut output = Output::new();
+        loop {
+            let count = self.read(lines.space())?;
+            lines.filled(count);
+            loop {
+                let line = if count == 0 { lines.end() } else { lines.next_line() };
+                let Some(line) = line else { break };
+                let Err((number, reason)) = convert(line, output.buffer()) else { continue };
+                output.flush()?;
+                console.complain(Exit::No, format_args!("{}:{number}", self.name), reason);
+                if fail_fast {
+                    return Ok(console.worst());
+                }
+            }
+            output.flush()?;
+            if count == 0 {
+                return Ok(console.worst());
+            }
         }
     }
 }

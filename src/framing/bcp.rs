@@ -142,6 +142,18 @@ enum State {
     Ended,
 }
 
+/// A line that is whole, before its payload is: so that a payload in single bytes does not have its line read again for
+/// each of them.
+#[derive(Clone, Copy, Debug)]
+struct Awaited {
+    /// The line without LF, in bytes.
+    line: usize,
+    /// Line, LF and payload, in bytes.
+    whole: usize,
+    /// The payload, in bytes.
+    payload: usize,
+}
+
 /// How many bytes of a marked line's beginning a [`MarkedLimit`] looks at; they do not count as its length.
 pub const MARK_BYTES: usize = 2;
 
@@ -175,8 +187,8 @@ pub struct BcpFramer {
     number: u64,
     /// How much of the buffer is known to hold no LF, so that a line in single bytes is not searched again and again.
     searched: usize,
-    /// The line at the front whose payload is not whole yet: its length without LF.
-    awaiting: Option<usize>,
+    /// The line at the front whose payload is not whole yet.
+    awaiting: Option<Awaited>,
     /// The line at the front without CR, when it holds one.
     clean: Vec<u8>,
     /// Whether there may be a CR in the buffer.
@@ -259,7 +271,8 @@ impl BcpFramer {
         }
         self.skip_byte_order_mark()?;
         let length = match self.awaiting {
-            Some(length) => length,
+            Some(awaited) if self.buffer.unread().len() < awaited.whole => return None,
+            Some(awaited) => awaited.line,
             None => match memchr(b'\n', self.buffer.unread().get(self.searched..)?) {
                 Some(found) => self.searched + found,
                 None => return self.unfinished_line(),
@@ -277,13 +290,10 @@ impl BcpFramer {
                 self.state = State::Ended;
                 return Some(Frame::Ignored { number, line: &[] });
             }
-            (State::Line, Some(line)) => {
-                let announced = payload_marker(without_cr(&mut self.clean, self.buffer.unread().get(..line)?))
-                    .and_then(|m| m.length)
-                    .unwrap_or_default();
-                let got = self.buffer.unread().len().saturating_sub(line + 1);
+            (State::Line, Some(awaited)) => {
+                let got = self.buffer.unread().len().saturating_sub(awaited.line + 1);
                 self.state = State::Ended;
-                return Some(Frame::Bad { number, fault: Fault::PayloadCut { got, announced } });
+                return Some(Frame::Bad { number, fault: Fault::PayloadCut { got, announced: awaited.payload } });
             }
             (State::Line, None) => {
                 self.skip_byte_order_mark();
@@ -329,13 +339,14 @@ impl BcpFramer {
         };
         let payload_bytes = payload_length.unwrap_or_default();
         let unread = self.buffer.unread();
-        if unread.len() < rest.saturating_add(payload_bytes) || (payload_bytes > 0 && !has_lf) {
-            self.awaiting = Some(length);
+        let whole = rest.saturating_add(payload_bytes);
+        if unread.len() < whole || (payload_bytes > 0 && !has_lf) {
+            self.awaiting = Some(Awaited { line: length, whole, payload: payload_bytes });
             return if has_lf { None } else { self.end() };
         }
-        let lines = memchr_iter(b'\n', unread.get(rest..rest + payload_bytes)?).count();
-        let at = self.take(rest + payload_bytes, 1 + lines as u64);
-        let raw = self.buffer.taken(at, rest + payload_bytes);
+        let lines = memchr_iter(b'\n', unread.get(rest..whole)?).count();
+        let at = self.take(whole, 1 + lines as u64);
+        let raw = self.buffer.taken(at, whole);
         let line = if self.may_hold_cr && !self.clean.is_empty() { &self.clean } else { raw.get(..length)? };
         let payload = payload_length.and_then(|_| raw.get(rest..));
         Some(Frame::Message(RawMessage { number, raw, line, marker, payload }))

@@ -215,3 +215,26 @@ fn raw_is_what_came_and_line_has_no_cr() {
     let Some(Frame::Message(message)) = framer.next_frame() else { panic!("no message") };
     assert_eq!((message.raw, message.line), (&input[..], &b"f&bytes=2"[..]));
 }
+
+#[test]
+fn a_payload_in_single_bytes_does_not_have_its_line_read_again() {
+    // Read again for each byte, the line would be 64 GiB, which takes minutes.
+    let line = [&b"f?a=\r"[..], &vec![b'x'; 1_000_000], b"&bytes=65536\n"].concat();
+    let mut framer = BcpFramer::new(Framing::default());
+    let began = std::time::Instant::now();
+    for piece in [&line[..]].into_iter().chain([0; 65_535].chunks(1)) {
+        let mut left = piece;
+        while !left.is_empty() {
+            let space = framer.space();
+            let count = left.len().min(space.len());
+            space[..count].copy_from_slice(&left[..count]);
+            framer.filled(count);
+            left = &left[count..];
+            assert_eq!(framer.next_frame(), None);
+        }
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+    framer.space()[0] = b'!';
+    framer.filled(1);
+    assert!(matches!(framer.next_frame(), Some(Frame::Message(m)) if m.payload.is_some_and(|p| p.ends_with(b"\0!"))));
+}

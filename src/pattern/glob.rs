@@ -49,6 +49,11 @@ impl Glob {
         }
     }
 
+    /// Whether each piece is UTF-8: a star stands for whole characters, and a message holds nothing else.
+    pub fn is_text(&self) -> bool {
+        self.pieces.iter().all(|piece| std::str::from_utf8(piece).is_ok())
+    }
+
     /// The text up to the first star, and whether a star follows.
     pub fn beginning(&self) -> (&[u8], bool) {
         (self.pieces.first().map(Vec::as_slice).unwrap_or_default(), self.pieces.len() > 1)

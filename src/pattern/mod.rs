@@ -75,18 +75,21 @@ impl Pattern {
 
     /// Whether a message looks like this; `payload_bytes` is the length of its payload, if it has one.
     pub fn matches(&self, parts: &Parts, payload_bytes: Option<usize>) -> bool {
-        self.command.matches(parts.command().as_bytes())
-            && self.params.iter().all(|(name, wanted)| match name.literal() {
-                Some(literal) => {
-                    // A message may hold a parameter called bytes and a payload; either may be meant (section 7).
-                    parts.find(&String::from_utf8_lossy(literal)).is_some_and(|value| wanted.admits(value))
-                        || (literal == b"bytes" && payload_bytes.is_some_and(|bytes| wanted.admits_length(bytes)))
-                }
-                None => parts.params().any(|param| {
-                    let found = param.name().to_ascii_lowercase();
-                    name.matches(found.as_bytes()) && wanted.admits(param.value)
-                }),
-            })
+        if !self.command.matches(parts.command().as_bytes()) {
+            return false;
+        }
+        let names = parts.lookup(self.params.len());
+        self.params.iter().all(|(name, wanted)| match name.literal() {
+            Some(literal) => {
+                // A message may hold a parameter called bytes and a payload; either may be meant (section 7).
+                names.find(&String::from_utf8_lossy(literal)).is_some_and(|value| wanted.admits(value))
+                    || (literal == b"bytes" && payload_bytes.is_some_and(|bytes| wanted.admits_length(bytes)))
+            }
+            None => parts.params().any(|param| {
+                let found = param.name().to_ascii_lowercase();
+                name.matches(found.as_bytes()) && wanted.admits(param.value)
+            }),
+        })
     }
 
     /// `json={…}`: no stars, each member by type and value.
@@ -110,7 +113,11 @@ impl Pattern {
                     (name, Wanted::parse(name, piece.get(at + 1..).unwrap_or_default())?)
                 }
             };
-            self.params.push((Glob::decoded(name).trimmed().folded(), wanted));
+            let glob = Glob::decoded(name).trimmed().folded();
+            if !glob.is_text() {
+                return Err(Malformed::parameter(name, name, Reason::NotUtf8));
+            }
+            self.params.push((glob, wanted));
         }
         Ok(())
     }
@@ -120,7 +127,10 @@ impl Wanted {
     fn parse(name: &[u8], text: &[u8]) -> Result<Wanted, Malformed> {
         let glob = Glob::decoded(text);
         let Some(literal) = glob.literal() else {
-            return Ok(Wanted::with_stars(glob));
+            return match glob.is_text() {
+                true => Ok(Wanted::with_stars(glob)),
+                false => Err(Malformed::parameter(name, text, Reason::NotUtf8)),
+            };
         };
         // Without a star the codec says what the value is, so that int:05 is 5 here too.
         let mut parts = Parts::new();
@@ -254,6 +264,10 @@ mod tests {
             ("?a=1", Reason::NoCommand),
             ("t?a=int:x", Reason::Integer),
             ("t?a=float:", Reason::Float),
+            ("t?a=%ff", Reason::NotUtf8),
+            ("t?a=%C3*", Reason::NotUtf8),
+            ("t?%ff", Reason::NotUtf8),
+            ("t?*%ff=1", Reason::NotUtf8),
         ] {
             assert_eq!(Pattern::parse(pattern, false).map(|_| ()).map_err(|e| e.reason), Err(reason), "{pattern}");
         }
