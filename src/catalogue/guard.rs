@@ -222,8 +222,7 @@ fn judge_query(
             None => judge_numbers(query),
         };
     };
-    let read = if known.is_some() { json::read(json) } else { json::check(json) };
-    match (read.map_err(|fault| no_json(json, fault))?, known) {
+    match (json::read(json, known.is_some()).map_err(|fault| no_json(json, fault))?, known) {
         (Json::Object(members), Some(entry)) => {
             let members = members.into_iter().map(|(name, value)| (Cow::Owned(name), value));
             judge_known(entry, &Params::last_wins(members.collect()), payload_bytes)

@@ -178,7 +178,7 @@ impl Linter {
                 self.trap(format!("a raw {mark} in JSON: {peers}; write \\u{:04x}", u32::from(mark)));
             }
         }
-        let Ok(Json::Object(members)) = json::read(json) else { return };
+        let Ok(Json::Object(members)) = json::read(json, true) else { return };
         self.twice(members.iter().map(|(name, _)| name.as_str()), "peers differ in which one counts");
     }
 
