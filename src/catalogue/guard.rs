@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::fit::{Params, judge_known};
 use super::json::{self, Json, NoJson};
@@ -132,7 +132,8 @@ pub fn judge(line: &[u8], payload: Option<&[u8]>) -> Result<(), Refusal> {
 /// The line up to its payload marker. MPF cuts there before it reads anything, and wants one marker and a number.
 fn before_marker(line: &[u8], payload_bytes: usize) -> Result<&[u8], Refusal> {
     let refuse = |reason: String| Err(Refusal::ends(Rule::Marker, reason));
-    let Some(at) = memmem::find(line, MARKER) else {
+    let marked = |at: &usize| line.get(*at..).is_some_and(|rest| rest.starts_with(MARKER));
+    let Some(at) = memchr_iter(b'&', line).find(marked) else {
         if payload_bytes == 0 {
             return Ok(line);
         }
@@ -170,11 +171,15 @@ fn as_url(text: &str) -> Cow<'_, str> {
 
 /// The entry of a command that MPF acts on, spelled as it has to be.
 fn taken(command: &str) -> Option<&'static CommandEntry> {
-    COMMANDS.iter().find(|entry| entry.name == command).filter(|entry| entry.taken != Taken::No)
+    COMMANDS.iter().filter(|entry| entry.taken != Taken::No).find(|entry| entry.name == command)
 }
 
 /// The command of a line that MPF does not know.
 fn judge_command(command: &str) -> Result<(), Refusal> {
+    // Nearly every command ends here, without a second look at the table.
+    if command.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.')) {
+        return Ok(());
+    }
     let near = std::str::from_utf8(trim(command.as_bytes())).unwrap_or_default().to_ascii_lowercase();
     if let Some(entry) = taken(&near) {
         let reason =
@@ -188,8 +193,9 @@ fn judge_command(command: &str) -> Result<(), Refusal> {
         "it reads the command \"{}\" as part of a URL; only letters, digits, _, - and . are safe",
         shown(command.as_bytes())
     );
-    // `//[` ends it; most others it merely does not know.
-    let effect = if command.starts_with("//") || command.contains("://") { Effect::Ends } else { Effect::Misread };
+    // A host that is none ends it; most others it merely does not know.
+    let is_bad_host = command.contains("//") && (command.contains(['[', ']']) || !command.is_ascii());
+    let effect = if is_bad_host { Effect::Ends } else { Effect::Misread };
     Err(Refusal { effect, rule: Rule::Command, reason })
 }
 
@@ -274,15 +280,22 @@ fn pieces(query: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// Whether a value may turn out to be a number: most are told from one by their first letter.
-fn may_be_number(raw: &str) -> bool {
-    matches!(raw.as_bytes().first(), Some(b'i' | b'f' | b'%'))
+/// Whether a value may be a number that Python does not read: nearly all are told from one by their first letters.
+fn may_be_wrong(raw: &str) -> bool {
+    match raw.as_bytes() {
+        [b'i', b'n', b't', b':', digits @ ..] => {
+            let digits = digits.strip_prefix(b"-").unwrap_or(digits);
+            digits.is_empty() || digits.len() > INTEGER_DIGITS_MAX || !digits.iter().all(u8::is_ascii_digit)
+        }
+        [b'i' | b'f' | b'%', ..] => true,
+        _ => false,
+    }
 }
 
 /// The numbers of a command that MPF does not know: it reads them before it looks at the command.
 fn judge_numbers(query: &str) -> Result<(), Refusal> {
     for (count, (name, raw)) in pieces(query).enumerate() {
-        if !may_be_number(raw) {
+        if !may_be_wrong(raw) {
             continue;
         }
         if let Err(fault) = Value::read(raw) {

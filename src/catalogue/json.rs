@@ -134,6 +134,22 @@ impl Reader<'_> {
         if self.peek() == Some(b'"') {
             return Ok(Value::Text(self.string()?.into()));
         }
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        if !matches!(rest, [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..]) {
+            return self.word();
+        }
+        let Some(length) = json_number(rest) else { return self.wrong() };
+        let digits = rest.get(..length).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default();
+        let value = if digits.contains(['.', 'e', 'E']) {
+            Value::Float(digits.parse().unwrap_or(f64::NAN))
+        } else {
+            Value::Integer(int(digits).map_err(|_| NoJson::LongInteger)?)
+        };
+        self.at += length;
+        Ok(value)
+    }
+
+    fn word(&mut self) -> Result<Value<'static>, NoJson> {
         for (word, value) in [
             ("true", Value::Bool(true)),
             ("false", Value::Bool(false)),
@@ -147,16 +163,7 @@ impl Reader<'_> {
                 return Ok(value);
             }
         }
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let Some(length) = json_number(rest) else { return self.wrong() };
-        let digits = rest.get(..length).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default();
-        let value = if digits.contains(['.', 'e', 'E']) {
-            Value::Float(digits.parse().unwrap_or(f64::NAN))
-        } else {
-            Value::Integer(int(digits).map_err(|_| NoJson::LongInteger)?)
-        };
-        self.at += length;
-        Ok(value)
+        self.wrong()
     }
 
     /// A list or an object: checked to its end without recursion, and counted.

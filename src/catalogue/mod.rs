@@ -1,18 +1,20 @@
 //! What is known of the commands of BCP: the one table (design.md, section 13), and what is read from it.
 //!
 //! From here `send` and `replay` know what would stop MPF ([`judge`]), `send -w` knows what to wait for ([`answer`]),
-//! `decode --lint` what some peer misreads, `listen` what is unknown, and the completions and `bcp`(7) what
-//! there is. BCP is open: a command that is not in the table may be understood all the same. Nothing here sends, prints
-//! or remembers what was sent.
+//! `decode --lint` what some peer misreads ([`Linter`]), `listen` what is unknown ([`knows`]), and the completions and
+//! `bcp`(7) what there is. BCP is open: a command that is not in the table may be understood all the same. Nothing here
+//! sends, prints or remembers what was sent.
 
 mod fit;
 mod guard;
 mod json;
+mod lint;
 mod python;
 mod table;
 mod value;
 
 pub use guard::{Effect, MPF_LINE_BYTES_MAX, Refusal, Rule, judge};
+pub use lint::{Finding, Linter, Severity};
 pub use table::COMMANDS;
 
 use crate::codec::{Kind, Parts};
@@ -61,7 +63,7 @@ impl Needs {
         match self {
             Needs::Any(usually) => usually,
             Needs::Key | Needs::Text | Needs::Event => "text",
-            Needs::State => "1, 0, or \\-1 to toggle",
+            Needs::State => "1, 0, or -1 to toggle",
             Needs::Placeholder => "a Python expression",
             Needs::Fields => "field names, with commas",
             Needs::Milliseconds => "milliseconds",
@@ -142,15 +144,7 @@ const MONITORED: [(&str, Option<&str>); 10] = [
 ];
 
 /// The categories that `monitor_start` knows.
-pub const CATEGORIES: &[&str] = &{
-    let mut names = [""; MONITORED.len()];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = MONITORED[at].0;
-        at += 1;
-    }
-    names
-};
+pub const CATEGORIES: &[&str] = &names(&MONITORED);
 
 /// The subcommands of `service`, each with the command that answers it.
 const SERVICES: [(&str, Option<&str>); 12] = [
@@ -167,6 +161,20 @@ const SERVICES: [(&str, Option<&str>); 12] = [
     ("show_stop", Some("show_stop")),
     ("light_color", Some("light_color")),
 ];
+
+/// The subcommands that `service` knows.
+pub const SUBCOMMANDS: &[&str] = &names(&SERVICES);
+
+/// The first word of each row, for a table of words that completions and messages can borrow.
+const fn names<const N: usize>(table: &[(&'static str, Option<&'static str>); N]) -> [&'static str; N] {
+    let mut names = [""; N];
+    let mut at = 0;
+    while at < N {
+        names[at] = table[at].0;
+        at += 1;
+    }
+    names
+}
 
 /// The command that answers a message, where one is sure to (`send -w`); `None` when none is.
 ///
@@ -201,7 +209,7 @@ pub fn completions() -> Vec<(String, Vec<String>)> {
     let words = |entry: &CommandEntry| {
         let mut words: Vec<String> = entry.parameters.iter().map(|p| format!("{}=", p.name)).collect();
         match entry.name {
-            "service" => words.extend(SERVICES.iter().map(|(name, _)| format!("subcommand={name}"))),
+            "service" => words.extend(SUBCOMMANDS.iter().map(|name| format!("subcommand={name}"))),
             "monitor_start" | "monitor_stop" => words.extend(CATEGORIES.iter().map(|name| format!("category={name}"))),
             _ => {}
         }

@@ -28,6 +28,11 @@ pub enum NoInteger {
 /// # Errors
 /// Text that `int()` refuses.
 pub fn int(text: &str) -> Result<i64, NoInteger> {
+    // Nearly every integer is a short one in plain digits.
+    match text.parse() {
+        Ok(number) if text.len() <= INTEGER_DIGITS_MAX => return Ok(number),
+        _ => {}
+    }
     let plain = with_ascii_digits(text);
     let (negative, digits) = match trim(plain.as_bytes()) {
         [b'-', digits @ ..] => (true, digits),
@@ -232,6 +237,7 @@ mod tests {
         }
         assert_eq!(int(&"9".repeat(INTEGER_DIGITS_MAX)), Ok(i64::MAX));
         assert_eq!(int(&format!("-{}", "1_".repeat(INTEGER_DIGITS_MAX - 1) + "1")), Ok(-i64::MAX));
+        assert_eq!(int(&format!("-{}", "0".repeat(INTEGER_DIGITS_MAX))), Ok(0));
         assert_eq!(int(&"0".repeat(INTEGER_DIGITS_MAX + 1)), Err(NoInteger::TooLong));
     }
 

@@ -1,6 +1,7 @@
 //! The table of section 13: every command that the specification or a peer knows.
 //!
-//! What MPF takes, needs and stops on was seen by running MPF 0.81; what others need is from the specification.
+//! What MPF takes, needs and stops on was seen by running MPF 0.81; what others cannot do without is from the
+//! specification.
 
 use super::Needs::{Any, Color, Event, Fields, Key, Milliseconds, Placeholder, Power, State, Text, Tokens};
 use super::Sender::{Both, Media, Pin};
@@ -74,7 +75,7 @@ pub const COMMANDS: &[CommandEntry] = &[
         ],
     )
     .taken(Taken::Open(OWN)),
-    entry("mode_start", Pin, &[must("name", TEXT), must("priority", INTEGER)]),
+    entry("mode_start", Pin, &[must("name", TEXT), may("priority", INTEGER)]),
     entry("mode_stop", Pin, &[must("name", TEXT)]),
     entry("mode_list", Pin, &[must("running_modes", Any("a list of [name, priority]"))]),
     entry("ball_start", Pin, &[NUMBER, must("ball", INTEGER)]),
@@ -84,7 +85,7 @@ pub const COMMANDS: &[CommandEntry] = &[
     entry(
         "player_variable",
         Pin,
-        &[must("name", TEXT), must("value", VALUE), must("prev_value", VALUE), must("change", VALUE), NUMBER],
+        &[must("name", TEXT), must("value", VALUE), NUMBER, may("prev_value", VALUE), may("change", VALUE)],
     ),
     entry(
         "machine_variable",
@@ -101,29 +102,29 @@ pub const COMMANDS: &[CommandEntry] = &[
     entry(
         "device",
         Pin,
-        &[must("type", TEXT), must("name", TEXT), must("changes", VALUE), must("state", Any("an object"))],
+        &[must("type", TEXT), must("name", TEXT), may("changes", VALUE), may("state", Any("an object"))],
     ),
     entry(
         "monitored_event",
         Pin,
         &[
             must("event_name", TEXT),
-            must("event_type", TEXT),
-            must("event_callback", TEXT),
-            must("event_kwargs", Any("an object")),
-            must("registered_handlers", LIST),
+            may("event_type", TEXT),
+            may("event_callback", TEXT),
+            may("event_kwargs", Any("an object")),
+            may("registered_handlers", LIST),
         ],
     ),
     entry(
         "driver_event",
         Pin,
-        &[must("action", TEXT), must("name", TEXT), must("number", TEXT), may("pulse_ms", INTEGER)],
+        &[must("action", TEXT), must("name", TEXT), may("number", TEXT), may("pulse_ms", INTEGER)],
     ),
     entry("status_request", Pin, &[]).answered(&["status_report"]),
     entry(
         "status_report",
         Media,
-        &[must("cpu", Any("a number")), must("rss", Any("a number")), must("vms", Any("a number"))],
+        &[may("cpu", Any("a number")), may("rss", Any("a number")), may("vms", Any("a number"))],
     ),
     entry("set_machine_var", Media, &[must("name", Text), must("value", VALUE), may("persist", Any("a boolean"))])
         .taken(Taken::Closed),
@@ -153,14 +154,14 @@ pub const COMMANDS: &[CommandEntry] = &[
     entry("list_coils", Pin, &[must("coils", LIST)]),
     entry("list_lights", Pin, &[must("lights", LIST)]),
     entry("list_shows", Pin, &[must("shows", LIST)]),
-    entry("coil_pulse", Pin, &[must("error", TEXT)]),
-    entry("coil_enable", Pin, &[must("error", TEXT)]),
-    entry("coil_disable", Pin, &[must("error", TEXT)]),
-    entry("show_play", Pin, &[must("error", TEXT)]),
-    entry("show_stop", Pin, &[must("error", TEXT)]),
-    entry("light_color", Pin, &[must("error", TEXT)]),
-    entry("dmd_frame", Media, &[must("name", TEXT)]),
-    entry("rgb_dmd_frame", Media, &[must("name", TEXT)]),
+    entry("coil_pulse", Pin, &[may("error", TEXT)]),
+    entry("coil_enable", Pin, &[may("error", TEXT)]),
+    entry("coil_disable", Pin, &[may("error", TEXT)]),
+    entry("show_play", Pin, &[may("error", TEXT)]),
+    entry("show_stop", Pin, &[may("error", TEXT)]),
+    entry("light_color", Pin, &[may("error", TEXT)]),
+    entry("dmd_frame", Media, &[may("name", TEXT)]),
+    entry("rgb_dmd_frame", Media, &[may("name", TEXT)]),
     entry(
         "vpcom_bridge",
         Media,

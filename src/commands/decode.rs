@@ -13,6 +13,7 @@ use crate::pattern::Pattern;
 use crate::template::{Subject, Template};
 use crate::text::shown;
 
+use super::lint;
 use super::shared::{HasInput, HasManners, HasSelection, Input, Manners, Selection};
 use super::source::Source;
 use super::strings::{self, Strings, not_utf8};
@@ -28,6 +29,7 @@ pub struct Options {
     null: bool,
     no_payload: bool,
     ascii: bool,
+    lint: bool,
 }
 
 impl HasManners for Options {
@@ -81,6 +83,10 @@ pub const COMMAND: Command<Options> = Command {
                 line: "backbox decode -m 'switch?state=1' -F '{name}' game.bcp",
                 text: "Prints the name of each switch that closed.",
             },
+            Example {
+                line: "backbox encode trigger name=multiball | backbox decode --lint && echo clean",
+                text: "Prints `clean`.",
+            },
             Example { line: "backbox decode -s 'Foo%20Bar'", text: "Prints `Foo Bar`." },
         ],
         see_also: &[("backbox", 1), ("backbox-encode", 1), ("backbox-session", 5), ("bcp", 7)],
@@ -99,6 +105,15 @@ pub const COMMAND: Command<Options> = Command {
                     .short('0')
                     .more("With `-s`; otherwise they end in LF."),
             ],
+        },
+        Group {
+            title: "Lint",
+            flags: &[Flag::switch("lint", "print what peers trip over, not messages", |o: &mut Options| o.lint = true)
+                .more(
+                    "One finding a line: *FILE*`:`*LINE*`: stop: `... where it would end a peer, *FILE*`:`*LINE*`: \
+                     trap: `... where some peer misreads it, with which one and what it would read. A line that does \
+                     not parse is a finding like any other, comments are none. The exit status is 1 if there is one.",
+                )],
         },
         Group {
             title: "Input",
@@ -132,6 +147,8 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let mut console = options.manners.console();
     let outcome = if options.strings {
         run_strings(&options, &mut console)
+    } else if options.lint {
+        lint::run(&options.words, &options.input, !options.no_payload, &mut console)
     } else {
         Decoder::new(&options)?.run(&options, &mut console)
     };
@@ -147,6 +164,16 @@ fn check(options: &Options) -> Result<(), Failure> {
     let selection = &options.selection;
     let selects = !selection.matching.is_empty() || !selection.excluded.is_empty();
     let limits_payloads = options.input.payload_bytes_max != PAYLOAD_BYTES_MAX;
+    if options.lint {
+        if selection.template.is_some() || selects || options.ascii || options.strings || options.null {
+            return refuse(
+                "--lint prints findings and no messages: -F, -m, -x, --ascii, -s and -0 have nothing to act on",
+            );
+        }
+        if options.input.reading.keep_case {
+            return refuse("--lint reads a line as each peer does, so --keep-case has nothing to act on");
+        }
+    }
     if options.strings {
         if selection.template.is_some() || selects {
             return refuse("-s decodes bare strings: -F, -m and -x are about messages");

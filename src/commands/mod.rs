@@ -11,6 +11,7 @@ mod encode;
 mod ending;
 mod goal_flags;
 mod ledger;
+mod lint;
 mod listen;
 mod listener;
 mod media;

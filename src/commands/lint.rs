@@ -1,0 +1,101 @@
+//! `backbox decode --lint`: findings instead of messages (design.md, section 6).
+//!
+//! What is wrong with a line the catalogue knows; here are the inputs, their line numbers and the exit status.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::catalogue::Linter;
+use crate::codec::Parts;
+use crate::failure::{Exit, Failure};
+use crate::framing::{BcpFramer, Frame, Framing, RawMessage};
+use crate::output::{Console, Output};
+
+use super::shared::Input;
+use super::source::Source;
+
+/// Lints each file, or standard input, and prints what it finds.
+///
+/// # Errors
+/// What ends the run at once; a file that cannot be read does not.
+pub fn run(words: &[OsString], input: &Input, payloads: bool, console: &mut Console) -> Result<Exit, Failure> {
+    let mut run = Run {
+        framing: Framing { payloads, ..input.framing() },
+        parts: Parts::new(),
+        output: Output::new(),
+        findings: 0,
+    };
+    let stdin = [OsString::from("-")];
+    let files = if words.is_empty() { &stdin[..] } else { words };
+    for file in files {
+        match Source::open(&PathBuf::from(file)).and_then(|source| run.source(source, input)) {
+            Ok(()) => {}
+            Err(failure @ Failure::Io(_)) if !run.output.has_failed() => console.survive(&failure),
+            Err(failure) => return Err(failure),
+        }
+        if input.fail_fast && run.findings > 0 {
+            break;
+        }
+    }
+    if run.findings == 0 {
+        return Ok(console.worst());
+    }
+    console.note(format_args!("findings: {}", run.findings));
+    Ok(console.worst().worse(Exit::No))
+}
+
+/// The work on one run's inputs.
+struct Run {
+    framing: Framing,
+    parts: Parts,
+    output: Output,
+    findings: u64,
+}
+
+impl Run {
+    fn source(&mut self, mut source: Source, input: &Input) -> Result<(), Failure> {
+        let mut framer = BcpFramer::new(self.framing.clone());
+        let mut linter = Linter::new();
+        loop {
+            let count = source.read(framer.space())?;
+            framer.filled(count);
+            loop {
+                let frame = if count == 0 { framer.end() } else { framer.next_frame() };
+                match frame {
+                    None => break,
+                    Some(Frame::Ignored { .. }) => {}
+                    Some(Frame::Message(message)) => self.message(&source.name, &message, &mut linter, input),
+                    Some(Frame::Bad { number, fault }) => {
+                        self.print(&source.name, number, format_args!("stop: {fault}"));
+                    }
+                }
+                if input.fail_fast && self.findings > 0 {
+                    return self.output.flush();
+                }
+            }
+            self.output.flush()?;
+            if count == 0 || framer.has_ended() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn message(&mut self, name: &str, message: &RawMessage<'_>, linter: &mut Linter, input: &Input) {
+        let parsed = self.parts.read_line(message.text(), &input.reading);
+        let parsed = parsed.as_ref().map(|()| &self.parts);
+        // A log that lost its payloads is judged without their markers.
+        let line = if self.framing.payloads { message.line } else { message.text() };
+        let findings = linter.lint(line, message.text(), message.payload, parsed).iter().map(ToString::to_string);
+        for finding in findings.collect::<Vec<_>>() {
+            self.print(name, message.number, format_args!("{finding}"));
+            if input.fail_fast {
+                break;
+            }
+        }
+    }
+
+    fn print(&mut self, name: &str, number: u64, finding: std::fmt::Arguments<'_>) {
+        self.findings += 1;
+        self.output.buffer().extend_from_slice(format!("{name}:{number}: {finding}\n").as_bytes());
+    }
+}

@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""Checks the guard of `backbox send` against a running MPF 0.81 on virtual hardware.
+
+usage: mpf_guard.py BACKBOX [--keep]
+
+Random lines are judged as MPF's own decoder reads them. Then one kind of line for each rule of the guard: without
+--force none of them goes out and MPF lives on, through every line of guard.jsonl besides that a running MPF survived;
+with --force each ends an MPF of its own, so that the rule is not made up. Every port is a free one of the loopback
+interface, every wait has a deadline, and nothing is left behind.
+
+Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_guard.py target/release/backbox
+Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+"""
+import argparse
+import base64
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from random import Random
+
+from processes import SECONDS_MAX, Failed, Process, wait_for
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CASES = os.path.join(HERE, "..", "data", "guard.jsonl")
+# As many as start side by side without slowing each other down much.
+ENDING_AT_ONCE = 6
+
+# With -b MPF dials no media controller and opens its own port at once.
+PORTS = """#config_version=6
+bcp:
+  servers:
+    url_style:
+      ip: 127.0.0.1
+      port: {own}
+"""
+
+# One line for each rule; those under `nosuch` end MPF although it does not know the command.
+ENDING = {
+    "a line over 65,536 bytes": b"nosuch?x=" + b"a" * 65_536 + b"\n",
+    "a byte that is not UTF-8": b"nosuch?x=\xff\n",
+    "a payload whose length is no number": b"nosuch&bytes=abc\n",
+    "a command that is no URL": b"//[\n",
+    "an integer that is none": b"nosuch?x=int:abc\n",
+    "a float that is none": b"nosuch?x=float:abc\n",
+    "JSON that is none": b"nosuch?json={\n",
+    "JSON that is no object": b"trigger?json=[1]\n",
+    "a required parameter in capitals": b"trigger?Name=backbox_knock\n",
+    "a parameter where there is none": b"goodbye?x=1\n",
+    "a payload where there is none": b"monitor_start?category=modes&bytes=4\nABCD",
+    "a parameter of MPF's own": b"error?self=1\n",
+    "a callback": b"trigger?name=backbox_knock&callback=x\n",
+    "a state that is none": b"switch?name=s_start&state=on\n",
+    "text where a number is": b"service?subcommand=coil_pulse&coil=c_knocker&pulse_ms=-1\n",
+    "a list as a name": b'switch?json={"name": ["s_start"], "state": 1}\n',
+    "an event with a dot": b"register_trigger?event=a.int\n",
+    "a placeholder with an open bracket": b"evaluate_placeholder?placeholder=foo(\n",
+}
+
+
+# What random lines are made of: everything that Python's numbers, escapes and JSON have a rule about.
+PIECES = """int: float: bool: NoneType: 5 - + _ 1_0 . e nan inf %20 % %3A %69 int%3A float%3A1 %41 a = & x= y= json= json={ { }
+ [ ] " : , \\u00e9 \\ud800 \\ 1 0 01 null true false NaN -Infinity é ٣ %D9%A3 %FF ? # ; "a" "a": {"a": [1, 1.5 1e5 "a":1}
+ Infinity %0A %2B""".split() + [" ", "\t", "\x1c", "\u2003"]
+OPENINGS = ["", "x=int:", "x=float:", "x=int%3A", "x=", "json=", 'json={"a":']
+RANDOM_LINES = 20_000
+
+
+def main():
+    """Reads the arguments, runs the steps in their order, cleans up whatever happens."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("backbox", help="the program to check")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with MPF's log and everyone's output")
+    options = parser.parse_args()
+    if importlib.util.find_spec("mpf") is None:
+        return give_up('mpf is not installed in this Python; run it with "$(tests/peers/venv.sh)"')
+    if shutil.which(options.backbox) is None:
+        return give_up(f"cannot run {options.backbox}; build it with cargo build --release")
+    # Ending by SIGTERM has to clean up as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    folder = tempfile.mkdtemp(prefix="backbox-guard-")
+    try:
+        with contextlib.ExitStack() as stack:
+            return run(Run(os.path.abspath(shutil.which(options.backbox)), folder, stack))
+    finally:
+        if options.keep:
+            print(f"kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def give_up(reason):
+    """Says why the check cannot be made at all."""
+    print(f"mpf_guard.py: {reason}", file=sys.stderr)
+    return 2
+
+
+def run(this):
+    """All steps; what everyone said is shown when one fails."""
+    for step in (read_alike, refused, survived, forced):
+        try:
+            step(this)
+        except Failed as failed:
+            print(f"FAILED: {step.__name__}: {failed}")
+            for mpf in this.machines:
+                mpf.process.show()
+            return 1
+        print(f"ok: {step.__doc__.split(chr(10), 1)[0]}", flush=True)
+    print("passed: the guard refuses what ends a running MPF 0.81")
+    return 0
+
+
+class Machine:
+    """A running MPF and its port."""
+
+    def __init__(self, run, name):
+        folder = os.path.join(run.folder, name)
+        shutil.copytree(os.path.join(HERE, "machine"), folder)
+        self.port = free_port()
+        with open(os.path.join(folder, "config", "ports.yaml"), "w", encoding="ascii") as file:
+            file.write(PORTS.format(own=self.port))
+        flags = ["-X", "-t", "-a", "-A", "-b", "-v", "-l", "mpf.log", "-c", "config.yaml,ports.yaml"]
+        self.process = run.stack.enter_context(
+            Process(name, [sys.executable, "-m", "mpf", "game", folder, *flags], run.folder))
+
+    def wait_until_ready(self):
+        """Waits until it has started the attract mode, as its port opens before that."""
+        wait_for(f"{self.process.name} to start the attract mode", self._is_ready, [self.process])
+
+    def _is_ready(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=SECONDS_MAX) as client:
+                client.settimeout(SECONDS_MAX)
+                client.sendall(b"monitor_start?category=modes\ngoodbye\n")
+                return b'"attract"' in read_all(client)
+        except OSError:
+            return False
+
+    def check_lives(self, after):
+        """Fails unless it still answers."""
+        if self.process.status is None and self._is_ready():
+            return
+        raise Failed(f"MPF did not survive {after}")
+
+
+class Run:
+    """What the steps share: the machines of this run."""
+
+    def __init__(self, backbox, folder, stack):
+        self.backbox, self.folder, self.stack = backbox, folder, stack
+        self.machines = []
+
+    def start_machine(self):
+        """Starts an MPF that is ended with the run."""
+        self.machines.append(Machine(self, f"mpf-{len(self.machines) + 1}"))
+        return self.machines[-1]
+
+    def send(self, machine, lines, *flags):
+        """Sends `lines` as a stream, and gives how `send` left and what it said."""
+        arguments = [self.backbox, "send", "-a", f"127.0.0.1:{machine.port}", *flags]
+        try:
+            done = subprocess.run(arguments, input=lines, capture_output=True, timeout=SECONDS_MAX, check=False)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"send {' '.join(flags)} was still running after {SECONDS_MAX} s: {lines[:80]}") from None
+        return done.returncode, done.stderr.decode(errors="replace")
+
+
+def read_alike(this):
+    """random lines: lint finds that one ends MPF where MPF's decoder raises an exception, and nowhere else"""
+    from mpf.core.bcp.bcp_socket_client import decode_command_string
+    random = Random(81)
+    lines = []
+    for _ in range(RANDOM_LINES):
+        pieces = random.choices(PIECES, k=random.randint(0, 7))
+        lines.append("nosuch?" + random.choice(OPENINGS) + "".join(pieces))
+    found = subprocess.run([this.backbox, "decode", "--lint", "-q"], input="\n".join(lines).encode() + b"\n",
+                           capture_output=True, timeout=SECONDS_MAX, check=False)
+    ends = {int(number) for number in re.findall(rb"^<stdin>:(\d+): stop: would end MPF", found.stdout, re.M)}
+    for number, line in enumerate(lines, 1):
+        try:
+            decode_command_string(line)
+            raised = None
+        except Exception as error:  # Whatever it is, it ends MPF.
+            raised = error
+        if (raised is not None) != (number in ends):
+            raise Failed(f"{line!r}: MPF's decoder raised {raised!r}, and lint said otherwise")
+    if not RANDOM_LINES / 10 < len(ends) < RANDOM_LINES * 9 / 10:
+        raise Failed(f"{len(ends)} of {RANDOM_LINES} random lines are found to end MPF, which tests too little")
+    print(f"    {len(lines)} lines, of which {len(ends)} would end MPF")
+
+
+def refused(this):
+    """without --force each kind of line is refused with exit 1 and a word about MPF, and MPF lives"""
+    machine = this.start_machine()
+    machine.wait_until_ready()
+    for kind, lines in ENDING.items():
+        status, said = this.send(machine, lines)
+        if status != 1 or "would end MPF 0.81" not in said or "--force" not in said:
+            raise Failed(f"{kind}: send left with {status} and said {said!r}")
+    machine.check_lives("what send refused to send")
+
+
+def survived(this):
+    """every line of guard.jsonl that MPF survived, through send, and MPF lives"""
+    machine = this.machines[0]
+    with open(CASES, encoding="utf-8") as file:
+        cases = [json.loads(line) for line in file]
+    inputs = [base64.b64decode(case["line_b64"]) if "line_b64" in case else case["line"].encode()
+              for case in cases if not case["ends_mpf"]]
+    statuses = []
+    for lines in inputs:
+        status, said = this.send(machine, lines)
+        # 4: MPF's answer says that it failed. 3: MPF closed at this goodbye, before send said its own. Neither is harm.
+        fine = (0, 1, 3, 4) if b"goodbye" in lines else (0, 1, 4)
+        if machine.process.status is not None or status not in fine or (status == 1) != ("MPF 0.81" in said):
+            raise Failed(f"{lines[:80]}: send left with {status} and said {said!r}; MPF: {machine.process.status}")
+        statuses.append(status)
+    machine.check_lives("the lines that it survived one by one")
+    print(f"    {len(inputs)} inputs, of which the guard refused {statuses.count(1)}")
+
+
+def forced(this):
+    """with --force each kind of line ends an MPF"""
+    left = list(ENDING.items())
+    while left:
+        batch, left = left[:ENDING_AT_ONCE], left[ENDING_AT_ONCE:]
+        machines = [(this.start_machine(), kind, lines) for kind, lines in batch]
+        for machine, kind, lines in machines:
+            machine.wait_until_ready()
+            this.send(machine, lines, "--force")
+            machine.process.wait()
+            if machine.process.status != 0:
+                raise Failed(f"{kind}: MPF left with {machine.process.status}, not with 0 as it does for such a line")
+
+
+def read_all(client):
+    """Everything up to the peer's end."""
+    received = b""
+    deadline = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < deadline:
+        piece = client.recv(65_536)
+        if not piece:
+            break
+        received += piece
+    return received
+
+
+def free_port():
+    """A port that was free a moment ago; MPF cannot be told to pick one itself."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
