@@ -9,6 +9,7 @@ use std::fmt;
 
 use super::error::too_deep;
 use super::pen::{Pen, Stop, Stroke};
+use crate::limits::READ_BYTES;
 use crate::text::shown;
 
 /// Where and why a text is no JSON.
@@ -86,9 +87,16 @@ impl Room {
     /// At least `bytes` of room. New room comes zeroed from the system and costs memory only where it is used.
     fn of(&mut self, bytes: usize) -> &mut [u8] {
         if self.0.len() < bytes {
-            self.0 = vec![0; bytes.max(self.0.len().saturating_mul(2))];
+            // The old room goes before the new one comes, so that they are never there together.
+            self.0 = Vec::new();
+            self.0 = vec![0; bytes];
         }
         &mut self.0
+    }
+
+    /// The same room, unless one huge message made it large: that must not keep its memory for ever.
+    pub fn shrunk(self) -> Room {
+        if self.0.len() > 8 * READ_BYTES { Room::default() } else { self }
     }
 
     /// What was written.
@@ -168,7 +176,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Respells with a pen from here on, and gives what it wrote. Text whose spelling is longer than itself does not
-    /// fit at first; it is respelled with room for the worst, which is `\uXXXX` for every byte.
+    /// fit at first; it is respelled with twice the room, until that is enough even for `\uXXXX` for every byte.
     #[inline(always)]
     pub(super) fn draw(&mut self, mut draw: impl FnMut(&mut Pen<'t, '_>) -> Stroke<()>) -> Scan<&[u8]> {
         const SLACK_BYTES: usize = 64;
@@ -183,7 +191,7 @@ impl<'t> Scanner<'t> {
                     self.rest = pen.rest;
                     return Ok(self.room.written(written));
                 }
-                Err(Stop::Full) if !enough => wanted = wanted.saturating_mul(6),
+                Err(Stop::Full) if !enough => wanted = wanted.saturating_mul(2),
                 Err(Stop::Full) => return Err(self.error(JsonFault::CutShort)),
                 Err(Stop::Fault(fault, left)) => {
                     self.rest = self.text.get(self.text.len().saturating_sub(left)..).unwrap_or_default();

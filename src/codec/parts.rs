@@ -181,7 +181,7 @@ impl Parts {
 
     /// Lends the room to a scanner.
     pub(super) fn scanner<'t>(&mut self, text: &'t [u8], nan: bool) -> Scanner<'t> {
-        Scanner::new(text, nan, std::mem::take(&mut self.room))
+        Scanner::new(text, nan, std::mem::take(&mut self.room).shrunk())
     }
 
     /// Takes the room back, and with it the object that was written there last, if there is one of this length.

@@ -3,7 +3,7 @@
 //! A [`Pen`] holds where reading and writing stand. Its methods are small and inlined into one loop that needs no
 //! recursion, so that both stay in registers; whatever is rare takes a pen by value and gives it back, for the same
 //! reason. The pen writes into room that is there already; when a text full of escapes needs more, it says so, and the
-//! text is respelled from its start with room enough for the worst.
+//! text is respelled from its start with more.
 
 use super::eight::Eight;
 use super::json::JsonFault;
