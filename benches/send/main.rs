@@ -1,9 +1,8 @@
 //! `cargo bench --bench send`: how fast `backbox send` is (design.md, section 14).
 //!
 //! One message and goodbye against `nc -N` with the same, in turn; a file into a peer that only reads; a line from
-//! standard input to the peer. A goal that was missed is printed and fails nothing, since a busy machine misses
-//! some; the
-//! exit status is 1 only when something did not run.
+//! standard input to the peer. A goal that was missed is printed and fails nothing, since a busy machine misses some;
+//! the exit status is 1 only when something did not run.
 //!
 //! Settings, as environment variables: `BACKBOX_BENCH_MB`, the size of the file (200), and `BACKBOX_BENCH_SENDS`, how
 //! many pairs of one-shot sends, and how many lines one by one (200).
