@@ -18,6 +18,7 @@ const RULES: &[(&str, Rule)] = &[
     ("a line of at most 120 columns", too_wide),
     ("no unsafe code", unsafe_code),
     ("no let chain: Rust 1.85 has none", let_chains),
+    ("no format_args! bound to a name: Rust 1.85 drops what it borrows", bound_format_args),
     ("a module opens with //! and what it does", no_opening),
 ];
 
@@ -99,6 +100,14 @@ fn let_chains(text: &str) -> Vec<usize> {
     found
 }
 
+/// `let … = format_args!(…)`, over a line break too.
+fn bound_format_args(text: &str) -> Vec<usize> {
+    let code = numbered(text).map(|(_, line)| if is_comment(line) { "" } else { line });
+    let code = code.collect::<Vec<_>>().join("\n");
+    let bound = code.match_indices("format_args!(").filter(|(at, _)| code[..*at].trim_end().ends_with(" ="));
+    bound.map(|(at, _)| code[..at].matches('\n').count() + 1).collect()
+}
+
 /// Whether `&&` stands between here and the next `{`, outside of brackets.
 fn has_and_before_block(code: &str) -> bool {
     let mut depth = 0usize;
@@ -130,6 +139,8 @@ fn each_rule_finds_a_planted_offence() {
     assert_eq!(let_chains(&["while let ", "Some(a) = b.find(|x| x) &", "& c {}"].concat()), [1]);
     assert_eq!(let_chains("if let Some(a) = b.find(|x| x && y) {}\nif let Some(a) = b { c && d }\n"), [0; 0]);
     assert_eq!(let_chains("let a = b && c;\n"), [0; 0]);
+    assert_eq!(bound_format_args(&["let a =\n    format_", "args!(\"{b}\");"].concat()), [2]);
+    assert_eq!(bound_format_args("say(format_args!(\"{b}\"));"), [0; 0]);
 }
 
 #[test]

@@ -35,6 +35,9 @@ fn command_complaint(command: &str, trimmed: &[u8]) -> String {
     if command.contains('?') {
         return format!("{error}; a whole line is an argument of `backbox send`, here write COMMAND NAME=TEXT");
     }
+    if command.contains('=') {
+        return format!("{error}; write COMMAND and each NAME=TEXT as words of their own, not in one pair of quotes");
+    }
     error.to_string()
 }
 
@@ -110,6 +113,7 @@ mod tests {
             assert_eq!(read(words), Err(complaint.to_string()), "{words:?}");
         }
         assert!(read(&["t?a=1"]).unwrap_err().contains("backbox send"));
+        assert!(read(&["trigger name=x"]).unwrap_err().contains("words of their own"));
     }
 
     #[test]

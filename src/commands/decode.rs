@@ -8,9 +8,8 @@ use crate::codec::{Malformed, Parts, push_ascii, unescape};
 use crate::failure::{Exit, Failure};
 use crate::framing::{BcpFramer, Frame, Framing, RawMessage};
 use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
+use crate::output::show::{Show, Style};
 use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
-use crate::pattern::Pattern;
-use crate::template::{Subject, Template};
 use crate::text::shown;
 
 use super::lint;
@@ -234,10 +233,7 @@ fn decode_string(text: &[u8], out: &mut Vec<u8>, push: fn(&[u8], &mut Vec<u8>)) 
 /// The work on one run's messages.
 struct Decoder {
     framing: Framing,
-    matching: Vec<Pattern>,
-    excluded: Vec<Pattern>,
-    template: Option<Template>,
-    for_terminal: bool,
+    show: Show,
     parts: Parts,
     line: Vec<u8>,
     output: Output,
@@ -253,12 +249,10 @@ enum Next {
 impl Decoder {
     fn new(options: &Options) -> Result<Decoder, Failure> {
         let (matching, excluded) = options.selection.patterns(options.input.reading.keep_case)?;
+        let style = options.selection.template.clone().map_or(Style::Json { meta: false }, Style::Template);
         Ok(Decoder {
             framing: Framing { payloads: !options.no_payload, ..options.input.framing() },
-            matching,
-            excluded,
-            template: options.selection.template.clone(),
-            for_terminal: stdout_is_terminal(),
+            show: Show::new(style, matching, excluded).for_stdout(options.manners.color, false),
             parts: Parts::new(),
             line: Vec::new(),
             output: Output::new(),
@@ -273,7 +267,12 @@ impl Decoder {
             match done {
                 Ok(Next::GoOn) => {}
                 Ok(Next::Stop) => break,
-                Err(failure @ Failure::Io(_)) if !self.output.has_failed() => console.survive(&failure),
+                Err(failure @ Failure::Io(_)) if !self.output.has_failed() => {
+                    console.survive(&failure);
+                    if file.as_encoded_bytes().contains(&b'?') {
+                        console.note("decode reads files; a line itself comes from echo 'LINE' | backbox decode");
+                    }
+                }
                 Err(failure) => return Err(failure),
             }
         }
@@ -323,38 +322,13 @@ impl Decoder {
         if let Some(digits) = message.marker_as_parameter() {
             self.parts.add_text("bytes", digits);
         }
-        if self.is_selected(message.payload.map(<[u8]>::len)) {
-            self.print(message, options.ascii);
+        if options.ascii {
+            self.line.clear();
+            self.show.show(message, Some(&self.parts), None, &mut self.line);
+            push_ascii(&self.line, self.output.buffer());
+        } else {
+            self.show.show(message, Some(&self.parts), None, self.output.buffer());
         }
         Ok(())
-    }
-
-    fn is_selected(&self, payload_bytes: Option<usize>) -> bool {
-        let matches = |pattern: &Pattern| pattern.matches(&self.parts, payload_bytes);
-        (self.matching.is_empty() || self.matching.iter().any(matches)) && !self.excluded.iter().any(matches)
-    }
-
-    fn print(&mut self, message: &RawMessage<'_>, ascii: bool) {
-        let out = self.output.buffer();
-        match &self.template {
-            None if ascii => {
-                self.line.clear();
-                self.parts.write_json(message.payload, &mut self.line);
-                push_ascii(&self.line, out);
-            }
-            None => self.parts.write_json(message.payload, out),
-            Some(template) => {
-                let subject =
-                    Subject { parts: &self.parts, line: message.line, payload: message.payload, origin: None };
-                if self.for_terminal {
-                    self.line.clear();
-                    template.write(&subject, &mut self.line);
-                    push_for_terminal(&self.line, out);
-                } else {
-                    template.write(&subject, out);
-                }
-            }
-        }
-        out.push(b'\n');
     }
 }

@@ -350,7 +350,7 @@ impl Sender<'_> {
                         continue;
                     }
                     if let Err(misuse) = conversation.say(&command(line)) {
-                        let why = format_args!("not sent: {misuse}");
+                        let why = format!("not sent: {misuse}");
                         console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
                         self.complete = true;
                         break;

@@ -145,8 +145,7 @@ impl Ear for PrintingEar {
                 }
             }),
             What::Left(Some(Left::Closed(unfinished))) if !unfinished.is_empty() => {
-                let why =
-                    format_args!("the {} left in the middle of a line: {}", end_of(heard).word(), shown(unfinished));
+                let why = format!("the {} left in the middle of a line: {}", end_of(heard).word(), shown(unfinished));
                 self.console.complain(Exit::No, &heard.peer, why);
             }
             What::Left(Some(Left::Lost(error))) => {
