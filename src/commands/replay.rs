@@ -144,10 +144,11 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let summary = summary(&player, &survey, &peer, start.elapsed(), &ended.reason);
     let (complete, failure) = (player.complete, player.failure);
     console.note(summary);
-    peer.end();
+    let heard = peer.end();
     match failure {
         Some(failure) => Err(failure),
-        None => verdict(ended, Wanted { complete, ..Wanted::default() }, &address, &mut console),
+        None => verdict(ended, Wanted { complete, ..Wanted::default() }, &address, &mut console)
+            .map(|exit| exit.worse(heard)),
     }
 }
 
@@ -203,10 +204,9 @@ impl Peer {
         }
     }
 
-    fn end(self) {
-        if let Some(server) = self.built_in {
-            server.stop();
-        }
+    /// Says farewell; what a media controller of our own complained of counts for the exit status.
+    fn end(self) -> Exit {
+        self.built_in.and_then(Background::stop).map_or(Exit::Done, |listener| listener.console.worst())
     }
 }
 
@@ -225,6 +225,10 @@ fn summary(player: &Player<'_>, survey: &Survey, peer: &Peer, took: Duration, re
         Reason::Poll(_) => "the system's poll failed",
     };
     let (sent, heard) = (count(player.sent, "message"), count(player.heard, "message"));
-    let took = took.as_secs_f64();
-    format!("replayed {sent} of {} in {took:.1} s; {who} answered with {heard}; {end}", survey.name)
+    let took = match took.as_millis() {
+        0 => "less than 1 ms".to_owned(),
+        short @ 1..1000 => format!("{short} ms"),
+        _ => format!("{:.1} s", took.as_secs_f64()),
+    };
+    format!("replayed {sent} of {} in {took}; {who} answered with {heard}; {end}", survey.name)
 }

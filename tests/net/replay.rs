@@ -23,6 +23,15 @@ fn dialler_of_the_game() -> String {
 }
 
 #[test]
+fn what_the_built_in_media_controller_complains_of_counts() {
+    let file = session("t?a=int:x\nreset\n");
+    let ended = run(&["replay", "--loopback", "--speed", "max", &file]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("line 1: a: int:x is no integer"), "{}", ended.stderr);
+    assert!(ended.stdout.ends_with("reset_complete\n"), "{}", ended.stdout);
+}
+
+#[test]
 fn a_game_over_loopback_prints_what_the_media_controller_says() {
     let ended = run(&["replay", "--loopback", "--speed", "max", GAME]);
     assert_eq!(
@@ -37,7 +46,7 @@ fn a_game_over_loopback_prints_what_the_media_controller_says() {
         "playing one-ball-game.bcp (227 messages, 20.9 s as recorded) to the built-in media controller at 127.0.0.1:";
     assert!(lines[0].starts_with(first), "{}", ended.stderr);
     assert!(lines[1].starts_with("replayed 227 messages of one-ball-game.bcp in "), "{}", ended.stderr);
-    assert!(lines[1].ends_with(" s; the built-in media controller answered with 7 messages; done"), "{}", ended.stderr);
+    assert!(lines[1].ends_with("s; the built-in media controller answered with 7 messages; done"), "{}", ended.stderr);
     assert_eq!(lines.len(), 2);
     assert_eq!(run(&["replay", "-q", "--loopback", "--speed", "max", GAME]).stderr, "");
 }
