@@ -51,7 +51,7 @@ fn half_a_character_at_the_end_is_reported() {
 fn a_line_over_the_limit_costs_only_itself() {
     let long = format!("t?a={}", "x".repeat(2 << 20));
     let outcome = between_good_lines(long.as_bytes());
-    outcome.exits(1).says(&["<stdin>:2: the line is longer than 1048576 bytes; --max-line allows more"]);
+    outcome.exits(1).says(&["<stdin>:2: line over 1048576 bytes; --max-line allows more"]);
     assert_eq!(outcome.stderr.lines().count(), 1);
     let allowed = backbox(["decode", "--max-line=3000000"], long.clone() + "\n");
     allowed.exits(0).says_nothing();
@@ -59,7 +59,7 @@ fn a_line_over_the_limit_costs_only_itself() {
     // A comment has no limit, with or without an end.
     between_good_lines(format!("#{long}").as_bytes()).exits(0).says_nothing();
     backbox(["decode"], format!("#{long}")).exits(0).says_nothing();
-    backbox(["decode"], &long).exits(1).says(&["<stdin>:1: the line is longer"]);
+    backbox(["decode"], &long).exits(1).says(&["<stdin>:1: line over"]);
     let json =
         format!("{{\"command\":\"t\",\"params\":{{\"a\":\"{}\"}}}}\n{{\"command\":\"good\"}}\n", "x".repeat(2 << 20));
     backbox(["encode"], json).exits(1).prints("good\n").says(&["<stdin>:1: the line would be longer than 1048576"]);
@@ -77,11 +77,11 @@ fn a_payload_cut_short_ends_its_input_only() {
     decode("cut.bcp")
         .exits(1)
         .prints("a\ngood\n")
-        .says(&["cut.bcp:2: the input ends inside the payload: 4 of 10 bytes"]);
+        .says(&["cut.bcp:2: payload cut short: 4 of 10 bytes"]);
     decode("no-lf.bcp")
         .exits(1)
         .prints("good\n")
-        .says(&["no-lf.bcp:1: the input ends inside the payload: 0 of 10 bytes"]);
+        .says(&["no-lf.bcp:1: payload cut short: 0 of 10 bytes"]);
     let fast = backbox_in(&folder, ["decode", "--fail-fast", "cut.bcp", "good.bcp"], "");
     fast.exits(1).prints("{\"command\":\"a\",\"params\":{}}\n");
 }
@@ -90,7 +90,7 @@ fn a_payload_cut_short_ends_its_input_only() {
 fn a_huge_length_is_only_a_claim() {
     for claim in ["16777217", "99999999999999", "18446744073709551616", &"9".repeat(1_000)] {
         let outcome = backbox(["decode", "-F", "{@command}"], format!("a\nf&bytes={claim}\nb\n"));
-        outcome.exits(1).prints("a\n").says(&["<stdin>:2: the payload is larger than 16777216 bytes"]);
+        outcome.exits(1).prints("a\n").says(&["<stdin>:2: payload over 16777216 bytes"]);
     }
     // Allowed, it is waited for without being believed.
     let outcome = backbox(["decode", "--max-payload=18446744073709551615"], "f&bytes=18446744073709551615\nb\n");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section};
 use crate::codec::{Malformed, Parts, push_ascii, unescape};
 use crate::failure::{Exit, Failure};
-use crate::framing::{BcpFramer, Frame, Framing, RawMessage};
+use crate::framing::{BcpFramer, Fault, Frame, Framing, RawMessage};
 use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
 use crate::output::show::{Show, Style};
 use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
@@ -313,7 +313,11 @@ impl Decoder {
                 self.message(message, options).map_err(|error| (message.number, error.to_string()))
             }
             Frame::Ignored { .. } => Ok(()),
-            Frame::Bad { number, fault } => Err((*number, fault.to_string())),
+            Frame::Bad { number, fault: fault @ Fault::LineTooLong { .. } } => Err((*number, fault.to_string())),
+            // Most streams that end like this never held a payload.
+            Frame::Bad { number, fault } => {
+                Err((*number, format!("{fault}; --no-payload reads a log without payloads")))
+            }
         }
     }
 

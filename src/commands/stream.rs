@@ -166,7 +166,7 @@ mod tests {
     fn a_payload_cut_short_is_not_sent() {
         let (out, wrong) = sent(b"a\nf&bytes=10\nabc", 4);
         assert_eq!(out, b"a\n");
-        assert!(wrong[0].starts_with("2: the input ends inside the payload"), "{wrong:?}");
+        assert!(wrong[0].starts_with("2: payload cut short: 3 of 10 bytes"), "{wrong:?}");
     }
 
     #[test]

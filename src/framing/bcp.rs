@@ -112,19 +112,11 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::LineTooLong { limit } => {
-                write!(f, "the line is longer than {limit} bytes; --max-line allows more")
+            Fault::LineTooLong { limit } => write!(f, "line over {limit} bytes; --max-line allows more"),
+            Fault::PayloadTooLarge { limit } => write!(f, "payload over {limit} bytes; --max-payload allows more"),
+            Fault::PayloadCut { got, announced } => {
+                write!(f, "payload cut short: {got} of {announced} bytes came before the input ended")
             }
-            Fault::PayloadTooLarge { limit } => write!(
-                f,
-                "the payload is larger than {limit} bytes; --max-payload allows more, --no-payload reads a log \
-                    without payloads"
-            ),
-            Fault::PayloadCut { got, announced } => write!(
-                f,
-                "the input ends inside the payload: {got} of {announced} bytes; --no-payload reads a log without \
-                    payloads"
-            ),
         }
     }
 }

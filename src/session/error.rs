@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{HEADER, VERSION};
+use crate::framing::Fault;
 
 /// The error that ended a reading; the records before it stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,23 +74,8 @@ pub enum Reason {
     },
     /// A `#~` line without a pattern.
     NoPattern,
-    /// A line over its limit, its mark not counted.
-    LineTooLong {
-        /// The limit, in bytes.
-        limit: usize,
-    },
-    /// An announced payload over the limit.
-    PayloadTooLarge {
-        /// The limit, in bytes.
-        limit: usize,
-    },
-    /// Plain lines end inside a payload.
-    PayloadCut {
-        /// How many bytes came.
-        got: usize,
-        /// How many were announced.
-        announced: usize,
-    },
+    /// A line (its mark not counted) or payload over its limit, or plain lines that end inside a payload.
+    Framing(Fault),
     /// The input is of no known kind.
     Unknown,
     /// There is nothing to play in the input.
@@ -130,11 +116,7 @@ impl fmt::Display for Reason {
                 write!(f, "a payload of {got} bytes, where line {announced_at} says {announced}")
             }
             Reason::NoPattern => write!(f, "#~ wants a pattern, such as '#~mode_list?running_modes=*'"),
-            Reason::LineTooLong { limit } => write!(f, "line over {limit} bytes; --max-line allows more"),
-            Reason::PayloadTooLarge { limit } => write!(f, "payload over {limit} bytes; --max-payload allows more"),
-            Reason::PayloadCut { got, announced } => {
-                write!(f, "payload cut short: {got} of {announced} bytes came before the input ended")
-            }
+            Reason::Framing(fault) => write!(f, "{fault}"),
             Reason::Unknown => write!(
                 f,
                 "neither a session nor BCP lines: a session begins with '#backbox-session 1', a BCP line with a command"

@@ -1,6 +1,7 @@
 //! The reader, fed whole and in pieces: the records, notes and errors are the same, and memory stays bounded.
 
 use super::*;
+use crate::framing::Fault;
 use crate::limits::READ_BYTES;
 use crate::session::{Listed, Reason, Record, Side, Wire};
 
@@ -120,7 +121,7 @@ fn the_first_line_decides_what_an_input_is() {
     check_as(session, &Framing::default(), b"# x\n#backbox-session 2\nb\n", &["3 - 1 >b"]);
     let long = format!("#<{}\na\n", "x".repeat(21));
     let framing = Framing { line_bytes_max: 20, ..Framing::default() };
-    check_as(session, &framing, long.as_bytes(), &[&bad(1, Reason::LineTooLong { limit: 20 })]);
+    check_as(session, &framing, long.as_bytes(), &[&bad(1, Reason::Framing(Fault::LineTooLong { limit: 20 }))]);
     let newer = bad(1, Reason::Newer { version: "2".into() });
     check_as(Some(Kind::Session), &Framing::default(), b"#backbox-session 2\na\n", &[&newer]);
 }
@@ -149,10 +150,10 @@ fn each_error_ends_the_reading_at_its_line() {
     check_error("#<f&bytes=1\n#=QR==\n", 3, Reason::Base64);
     check_error("#<f&bytes=1\n#=QUI=\n", 3, Reason::PayloadLength { got: 2, announced_at: 2, announced: 1 });
     check_error("#~ \t\n", 2, Reason::NoPattern);
-    check_error("#<f&bytes=16777217\n", 2, Reason::PayloadTooLarge { limit: 16 << 20 });
-    check_error("f&bytes=16777217\n", 2, Reason::PayloadTooLarge { limit: 16 << 20 });
+    check_error("#<f&bytes=16777217\n", 2, Reason::Framing(Fault::PayloadTooLarge { limit: 16 << 20 }));
+    check_error("f&bytes=16777217\n", 2, Reason::Framing(Fault::PayloadTooLarge { limit: 16 << 20 }));
     check("#backbox-session 1\n#~a\n#!port 1\na\n", &["2 - 1 ~a", &bad(3, Reason::LateSetting)]);
-    check("a\nf&bytes=4\nAB", &["1 - 1 >a", &bad(2, Reason::PayloadCut { got: 2, announced: 4 })]);
+    check("a\nf&bytes=4\nAB", &["1 - 1 >a", &bad(2, Reason::Framing(Fault::PayloadCut { got: 2, announced: 4 }))]);
     for nothing in ["", "\u{feff}", "\n\n", "# a\n", "#backbox-session 1\n", "#backbox-session 1"] {
         check(nothing, &[&bad(0, Reason::Nothing)]);
     }
@@ -164,8 +165,8 @@ fn errors_and_notes_say_what_to_do() {
     for (reason, says) in [
         (Reason::Header, "'#backbox-session 1'"),
         (Reason::NoPayload { announced_at: 7, bytes: 4 }, "4 bytes that line 7 announces"),
-        (Reason::LineTooLong { limit }, "--max-line"),
-        (Reason::PayloadTooLarge { limit }, "--max-payload"),
+        (Reason::Framing(Fault::LineTooLong { limit }), "--max-line"),
+        (Reason::Framing(Fault::PayloadTooLarge { limit }), "--max-payload"),
         (Reason::Unknown, "a session begins with '#backbox-session 1'"),
         (Reason::LateSetting, "move it to the top"),
     ] {
@@ -189,7 +190,7 @@ fn a_cut_session_is_read_to_its_last_whole_message() {
 fn limits_are_those_of_the_line_without_its_mark() {
     let framing = Framing { line_bytes_max: 20, payload_bytes_max: 30, ..Framing::default() };
     let input = format!("#backbox-session 1\n#<{}\n#>#{}\n#{}\n", "a".repeat(20), "b".repeat(19), "-".repeat(90));
-    let too_long = bad(5, Reason::LineTooLong { limit: 20 });
+    let too_long = bad(5, Reason::Framing(Fault::LineTooLong { limit: 20 }));
     let read = [&format!("2 - 1 <{}", "a".repeat(20)), &format!("3 - 1 >#{}", "b".repeat(19))];
     for mark in ["#<", "#>", "#~", "#@", "#!", ""] {
         let input = format!("{input}{mark}{}\n#<x\n", "c".repeat(21));
@@ -198,7 +199,7 @@ fn limits_are_those_of_the_line_without_its_mark() {
     let payload = b"#backbox-session 1\n#<f&bytes=30\n#=QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\n";
     check_as(None, &framing, payload, &[&format!("2 - 1 <f&bytes=30|{}", "A".repeat(30))]);
     let longer = format!("#backbox-session 1\n#<f&bytes=30\n#={}\n", "A".repeat(41));
-    check_as(None, &framing, longer.as_bytes(), &[&bad(3, Reason::LineTooLong { limit: 40 })]);
+    check_as(None, &framing, longer.as_bytes(), &[&bad(3, Reason::Framing(Fault::LineTooLong { limit: 40 }))]);
     let hidden = format!("#backbox-session 1\n#<f&bytes=1\n# {}\n#=QQ==\n", "x".repeat(90));
     let missing = bad(3, Reason::NoPayload { announced_at: 2, bytes: 1 });
     check_as(None, &framing, hidden.as_bytes(), &[&missing]);
@@ -264,7 +265,7 @@ fn a_line_of_2_mib_is_an_error_and_not_kept() {
             }
             assert!(held(&mut reader) < 4 << 20);
         }
-        let expected = bad(2, Reason::LineTooLong { limit: 1 << 20 });
+        let expected = bad(2, Reason::Framing(Fault::LineTooLong { limit: 1 << 20 }));
         assert_eq!(seen.last(), Some(&expected), "{start}");
     }
 }

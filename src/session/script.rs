@@ -147,14 +147,14 @@ impl Script {
                 }
                 Ok(Step::More)
             }
-            Frame::Bad { fault, .. } => Err(bad(fault)),
+            Frame::Bad { fault, .. } => Err(Reason::Framing(fault)),
         }
     }
 
     fn session_frame(&mut self, frame: Frame<'_>) -> Result<Step, Reason> {
         match (frame, self.pending.take()) {
-            (Frame::Bad { fault: fault @ Fault::LineTooLong { .. }, .. }, _) => Err(bad(fault)),
-            (Frame::Bad { fault, .. }, None) => Err(bad(fault)),
+            (Frame::Bad { fault: fault @ Fault::LineTooLong { .. }, .. }, _) => Err(Reason::Framing(fault)),
+            (Frame::Bad { fault, .. }, None) => Err(Reason::Framing(fault)),
             (Frame::Message(message), None) => Ok(self.message(&message)),
             (Frame::Ignored { number, line }, pending) => {
                 let mut clean = std::mem::take(&mut self.clean);
@@ -193,7 +193,7 @@ impl Script {
             None => return Ok(self.keep(number, side, line, None)),
             Some(Some(0)) => return Ok(self.keep(number, side, line, Some(b""))),
             Some(Some(announced)) if announced <= self.payload_bytes_max => announced,
-            Some(_) => return Err(Reason::PayloadTooLarge { limit: self.payload_bytes_max }),
+            Some(_) => return Err(Reason::Framing(Fault::PayloadTooLarge { limit: self.payload_bytes_max })),
         };
         replace(&mut self.line, line);
         self.pending = Some(Pending { number, side, announced });
@@ -256,14 +256,6 @@ fn command<'a>(message: &RawMessage<'a>) -> &'a [u8] {
 
 fn no_payload(pending: Pending) -> Reason {
     Reason::NoPayload { announced_at: pending.number, bytes: pending.announced }
-}
-
-fn bad(fault: Fault) -> Reason {
-    match fault {
-        Fault::LineTooLong { limit } => Reason::LineTooLong { limit },
-        Fault::PayloadTooLarge { limit } => Reason::PayloadTooLarge { limit },
-        Fault::PayloadCut { got, announced } => Reason::PayloadCut { got, announced },
-    }
 }
 
 fn replace(kept: &mut Vec<u8>, with: &[u8]) {

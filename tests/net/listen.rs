@@ -129,8 +129,8 @@ fn rude_peers_disturb_nobody() {
     }
     for complaint in [
         ": it speaks HTTP, not BCP: dropped\n",
-        ": line 1: the payload is larger than 16777216 bytes",
-        ": line 1: the line is longer than 1048576 bytes",
+        ": line 1: payload over 16777216 bytes",
+        ": line 1: line over 1048576 bytes",
         "is not UTF-8",
         ": it left in the middle of a line: hal\n",
     ] {
