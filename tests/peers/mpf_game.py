@@ -3,10 +3,10 @@
 
 usage: mpf_game.py BACKBOX [--keep]
 
-One ball, one player: start button, plunger, one target, drain, played by `backbox send switch`, on smart virtual hardware
-that moves the ball where a coil is pulsed. `listen` is the media controller and records; the recording has to decode, to
-lint without a finding that stops MPF, and to play. Then a fresh MPF plays the game again with `listen --forward
---canonical` in between: every message has to come out as it went in, and the game has to be the same.
+One ball, one player: start button, plunger, one target, drain, played by `backbox send switch`, on smart virtual
+hardware that moves the ball where a coil is pulsed. `listen` is the media controller and records; the recording has to
+decode, to lint without a finding that stops MPF, and to play. Then a fresh MPF plays the game again with `listen
+--forward --canonical` in between: every message has to come out as it went in, and the game has to be the same.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_game.py target/release/backbox
 Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
@@ -21,7 +21,7 @@ from mpf_forward import announce, run
 from mpf_live import main
 from processes import SECONDS_MAX, Failed
 
-# The ball is on its way to the playfield with this, and only then a target can be hit.
+# Once MPF says this the ball is on its way to the playfield, and not before can it hit a target.
 EJECTING = "balldevice_bd_plunger_ejecting_ball"
 ATTRACT = [["attract", 10]]
 # What MPF says of a game, in this order; between these lines it says more.
@@ -32,7 +32,8 @@ STORY = [
     ("mode_start", "name", "attract"), ("mode_stop", "name", "game"), ("mode_list", "running_modes", ATTRACT),
 ]
 # What the machine's target says with marks that decoders break on; the list has MPF write JSON with the marks in it.
-SONG = {"name": "backbox_song", "title": "Brooks & Dunn", "lines": ["HIGH SCORE #2", "Ball search enabled?", "100% + x=y"]}
+SONG = {"name": "backbox_song", "title": "Brooks & Dunn",
+        "lines": ["HIGH SCORE #2", "Ball search enabled?", "100% + x=y"]}
 
 
 def game(this):
@@ -140,8 +141,8 @@ def decode(this, path):
 
 def lint(this, path):
     """What `decode --lint` finds in a file; traps are the peers' own, so that finding some is no failure here."""
-    done = subprocess.run([this.backbox, "decode", "--lint", path], capture_output=True, timeout=SECONDS_MAX, check=False,
-                          stdin=subprocess.DEVNULL)
+    command = [this.backbox, "decode", "--lint", path]
+    done = subprocess.run(command, capture_output=True, timeout=SECONDS_MAX, check=False, stdin=subprocess.DEVNULL)
     if done.returncode not in (0, 1):
         raise Failed(f"decode --lint {path} left with {done.returncode}: {done.stderr.decode()}")
     return done.stdout.decode()
