@@ -94,22 +94,23 @@ class Run:
     def __init__(self, backbox, folder, stack):
         self.backbox, self.folder, self.stack = backbox, folder, stack
         self.own_port = None
-        self.listen = self.mpf = None
+        self.listen = self.mpf = self._log = None
         self.sends = 0
 
     def start(self, name, arguments):
         """Starts a process that is ended with the run."""
         return self.stack.enter_context(Process(name, arguments, self.folder))
 
-    def start_mpf(self, media_port):
-        """Starts MPF on a copy of the machine, since it writes logs and data there."""
-        machine = os.path.join(self.folder, "machine")
-        shutil.copytree(os.path.join(HERE, "machine"), machine)
+    def start_mpf(self, media_port, machine="machine", name="mpf"):
+        """Starts MPF on a copy of the machine, since it writes logs and data there; each MPF of a run has its name."""
+        source, machine = os.path.join(HERE, machine), os.path.join(self.folder, f"{name}-machine")
+        shutil.copytree(source, machine)
+        self._log = os.path.join(machine, "mpf.log")
         self.own_port = free_port()
         with open(os.path.join(machine, "config", "ports.yaml"), "w", encoding="ascii") as file:
             file.write(PORTS.format(media=media_port, own=self.own_port))
         flags = ["-X", "-t", "-a", "-A", "-v", "-l", "mpf.log", "-c", "config.yaml,ports.yaml"]
-        self.mpf = self.start("mpf", [sys.executable, "-c", START_MPF, "game", machine, *flags])
+        self.mpf = self.start(name, [sys.executable, "-c", START_MPF, "game", machine, *flags])
 
     def send(self, *arguments, port=None):
         """One `backbox send` to MPF, waited for; returns the ended process."""
@@ -127,10 +128,9 @@ class Run:
 
     def bcp_log(self):
         """What MPF's log holds of BCP so far: pairs of `Sending` or `Received`, and the line."""
-        path = os.path.join(self.folder, "machine", "mpf.log")
-        if not os.path.exists(path):
+        if self._log is None or not os.path.exists(self._log):
             return []
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(self._log, encoding="utf-8", errors="replace") as file:
             return re.findall(r"""BCPClientSocket\S* : (Sending|Received) "(?:b['"])?(.*?)['"]?"$""", file.read(), re.M)
 
     def received(self):

@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Checks `backbox listen` with the tools that people attach to a running MPF 0.81: `mpf service` and mpf-monitor 1.0.1.
+
+usage: mpf_tools.py BACKBOX [--keep]
+
+A tap, `listen --forward`, stands in front of MPF's own port. The commands of MPF's service shell go through it and are
+answered; then mpf-monitor's BCP client, without its windows, watches MPF through it; then the same client meets `listen
+--as pin`, a stand-in for MPF. Nobody may complain, and what the tap recorded is what was said. Every port is a free one
+of the loopback interface, every wait has a deadline, and nothing is left behind.
+
+Run it with a Python that has both: "$(tests/peers/venv.sh)" tests/peers/mpf_tools.py target/release/backbox
+Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+"""
+import json
+import os
+import re
+import signal
+import sys
+
+from mpf_forward import announce
+from mpf_live import HERE, main
+from mpf_send import PROBE
+from processes import Failed, wait_for
+
+# `mpf service` dials localhost:5051 and nothing else, so its dialling is led to another port; all else is MPF's own.
+SERVICE = """
+import asyncio, runpy, sys
+dial, port = asyncio.open_connection, int(sys.argv.pop(1))
+asyncio.open_connection = lambda _host, _port: dial("127.0.0.1", port)
+sys.stdin = open(sys.argv.pop(1))
+runpy.run_module("mpf", run_name="__main__", alter_sys=True)
+"""
+# What is typed into the service shell, and what it has to print for it.
+TYPED = [
+    ("list_switches", "| s_start "), ("list_coils", "| c_knocker "), ("coil_pulse c_knocker", "Success"),
+    ("coil_pulse c_nothing", "Error: Coil not found"), ("coil_pulse c_knocker pulse_ms:30", "Success"),
+    ("placeholder_evaluate 6*7", "Result: 42"), ("list_lights", "Board"), ("list_shows", "Token"),
+    ("show_play nothing", "Error: "), ("exit", ""),
+]
+CATEGORIES = ["devices", "events", "modes", "machine_vars", "player_vars"]
+COUNTS = 20
+
+
+def start_up(this):
+    """MPF starts up with listen as its media controller, and a tap in front of its own port"""
+    this.listen, port = announce(this, "listen")
+    this.start_mpf(port)
+    this.must_send(*PROBE)
+    this.session = os.path.join(this.folder, "tools.bcp")
+    this.tap, this.tap_port = announce(this, "tap", "--forward", str(this.own_port), "--record", this.session)
+
+
+def service(this):
+    """the commands of `mpf service` are answered through the tap"""
+    typed = os.path.join(this.folder, "typed")
+    with open(typed, "w", encoding="ascii") as file:
+        file.writelines(f"{line}\n" for line, _ in TYPED)
+    machine = os.path.join(this.folder, "mpf-machine")
+    shell = this.start("service", [sys.executable, "-c", SERVICE, str(this.tap_port), typed, "service", machine])
+    shell.wait()
+    if shell.status != 0 or shell.err():
+        raise Failed(f"the service shell left with {shell.status} and said {shell.out()} {shell.err()}")
+    # Each part has to stand in what follows the prompt of its command.
+    answers = shell.out().split("(service) ")[1:]
+    if len(answers) != len(TYPED):
+        raise Failed(f"{len(TYPED)} commands, but {len(answers)} prompts: {shell.out()}")
+    for (line, part), answer in zip(TYPED, answers):
+        if part not in answer:
+            raise Failed(f"{line} was answered with {answer!r}, without {part!r}")
+
+
+def monitor(this):
+    """mpf-monitor's client watches MPF through the tap"""
+    client = watch(this, "monitor", this.tap_port)
+    wait(this, client, "the attract mode", lambda: any(command == "mode_list" for command, _ in taken(client)))
+    for _ in range(COUNTS):
+        this.must_send("trigger", "name=backbox_count_up")
+    wait(this, client, f"the counts 0 to {COUNTS}", lambda: counts(client)[-1:] == [COUNTS])
+    if counts(client) != list(range(COUNTS + 1)):
+        raise Failed(f"the monitor counted {counts(client)}, not 0 to {COUNTS}")
+    ended(client)
+    this.commands = [command for command, _ in taken(client)]
+    print(f"    {len(this.commands)} messages, of them {this.commands.count('monitored_event')} of events")
+
+
+def monitor_pin(this):
+    """the same client gets on with listen --as pin"""
+    reply = 'monitor_start?category=modes => mode_list?json={"running_modes": [["attract", 10]]}'
+    stand_in, port = announce(this, "pin", "--as", "pin", "--reply", reply, "--once")
+    client = watch(this, "monitor-pin", port)
+    wait(this, client, "the stand-in's answer", lambda: len(taken(client)) >= 2)
+    # Its thread sends the categories one after the other, and closing would drop those that wait.
+    wait(this, client, "all that it asks for", lambda: stand_in.out().count("\n") == len(CATEGORIES))
+    ended(client)
+    stand_in.wait()
+    (first, greeting), second = taken(client)
+    attract = ["mode_list", {"running_modes": [["attract", 10]]}]
+    if first != "hello" or greeting.get("version") != "1.1" or second != attract:
+        raise Failed(f"the monitor took {taken(client)}")
+    if stand_in.out().splitlines() != [f"monitor_start?category={name}" for name in CATEGORIES]:
+        raise Failed(f"the stand-in printed {stand_in.out()}")
+    quiet(stand_in, 0, "listening on ")
+
+
+def leaving(this):
+    """MPF ends with its media controller, and neither it nor the tap has complained"""
+    this.listen.signal(signal.SIGINT)
+    this.listen.wait()
+    this.mpf.wait()
+    if this.mpf.status != 0:
+        raise Failed(f"MPF left with {this.mpf.status}")
+    with open(os.path.join(this.folder, "mpf-machine", "mpf.log"), encoding="utf-8") as file:
+        complaints = [line for line in file if re.search(r" : (WARNING|ERROR|CRITICAL) : .*BCP|Traceback", line, re.I)]
+    if complaints:
+        raise Failed(f"MPF complained: {complaints}")
+    this.tap.signal(signal.SIGINT)
+    this.tap.wait()
+    quiet(this.tap, 130, "listening on ", "forwarding to ")
+
+
+def recorded(this):
+    """what the tap recorded is what the service shell and the monitor said and took"""
+    said, answers = exchange(this.session, 1)
+    words = [line.split()[0] for line, _ in TYPED if line != "exit"]
+    asked = [re.sub(r'.*?subcommand(?:=|": ")(\w+).*', r"\1", line) for line in said if line.startswith("service?")]
+    wanted = ["start", *[word for word in words if word != "placeholder_evaluate"], "stop"]
+    if asked != wanted:
+        raise Failed(f"the recorded service shell asked for {asked}, not {wanted}")
+    took = [line.partition("?")[0] for line in answers]
+    if took.count("coil_pulse") != words.count("coil_pulse") or "service_stop" not in took:
+        raise Failed(f"the service shell was answered with {took}")
+    said, answers = exchange(this.session, 2)
+    if said != [f"monitor_start?category={name}" for name in CATEGORIES]:
+        raise Failed(f"the recorded monitor said {said}")
+    if [line.partition("?")[0] for line in answers[:len(this.commands)]] != this.commands:
+        raise Failed("what the monitor took is not what was recorded")
+
+
+def watch(this, name, port):
+    """Starts the monitor's client."""
+    return this.start(name, [sys.executable, os.path.join(HERE, "monitor.py"), str(port)])
+
+
+def wait(this, client, what, condition):
+    """Waits until `condition()` is true; the end of the monitor's client ends the waiting as well."""
+    wait_for(f"{what} in {client.name}", condition, [this.listen, this.mpf, client])
+
+
+def ended(client):
+    """Ends the monitor's client, which has to leave without a complaint."""
+    client.signal(signal.SIGTERM)
+    client.wait()
+    quiet(client, 0)
+
+
+def quiet(process, status, *beginnings):
+    """A process that has to have left with this status, and to have said lines with these beginnings and no other."""
+    lines = process.err().splitlines()
+    if process.status != status or len(lines) != len(beginnings) or not all(map(str.startswith, lines, beginnings)):
+        raise Failed(f"{process.name} left with {process.status}, not {status}, and said {process.err()!r}")
+
+
+def taken(client):
+    """The messages that the monitor's client has taken so far: lists of command and parameters."""
+    return [json.loads(line) for line in client.out().split("\n")[:-1]]
+
+
+def counts(client):
+    """Each value of the machine variable backbox_count that the monitor's client has taken, in order."""
+    return [values["value"] for command, values in taken(client)
+            if command == "machine_variable" and values["name"] == "backbox_count"]
+
+
+def exchange(session, connection):
+    """What the dialler and the acceptor of one connection said in a recorded session."""
+    said, answers, current = [], [], 1
+    with open(session, encoding="utf-8") as file:
+        for line in file.read().splitlines():
+            if line.startswith("#@"):
+                current = int((line.split() + ["1"])[1])
+            elif current == connection and line.startswith("#<"):
+                answers.append(line[2:])
+            elif current == connection and not line.startswith("#"):
+                said.append(line)
+    return said, answers
+
+
+if __name__ == "__main__":
+    sys.exit(main([start_up, service, monitor, monitor_pin, leaving, recorded], __doc__))
