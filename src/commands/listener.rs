@@ -279,6 +279,7 @@ impl Listener {
             Left::Closed(_) => format!("closed by the {ours}"),
             Left::Lost(error) => format!("lost: {}", plain_words(error)),
             Left::Broken(_) => format!("closed by the {ours}, since the {theirs} broke the framing"),
+            Left::NoRoom(_) => format!("reset by the {ours}, since there was no room for its frame"),
             Left::Http => format!("closed by the {ours}, since the {theirs} speaks HTTP"),
         };
         let unfinished = if let Left::Closed(unfinished) = left { unfinished.as_slice() } else { &[] };
@@ -428,6 +429,10 @@ impl Host for Listener {
             }
             Left::Closed(_) | Left::Broken(_) => {}
             Left::Lost(error) => self.console.note(format_args!("{peer}: {}", plain_words(error))),
+            Left::NoRoom(limit) => {
+                let why = format!("its frame needs more than is left of {limit} bytes for all peers' long ones: reset");
+                self.console.complain(Exit::No, peer, why);
+            }
             Left::Http => self.console.complain(Exit::No, peer, "it speaks HTTP, not BCP: dropped"),
         }
         if let Some(talk) = self.talks.remove(&connection.number) {

@@ -13,6 +13,7 @@ use super::media::{CATEGORIES_OF_CLIENT, CATEGORIES_OF_MEDIA, settings, subscrip
 use super::printing::Printing;
 use super::traffic::Traffic;
 use crate::failure::{Exit, Failure, plain_words};
+use crate::framing::Framing;
 use crate::net::SocketAddr;
 use crate::net::address::Address;
 use crate::net::server::{Ended, Server};
@@ -44,6 +45,9 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     };
     let mut settings = settings(options.connections_max.unwrap_or(CONNECTIONS_MAX));
     settings.framing = options.input.framing();
+    // Whoever allows larger payloads wants one of them to come through.
+    settings.long_frames_bytes_max =
+        settings.long_frames_bytes_max.max(longest_frame(&settings.framing).saturating_mul(2));
     settings.until = deadline(options);
     if options.stdin {
         settings.input = Some(Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?);
@@ -55,6 +59,11 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         Some(host) => verdict(ended, host, options),
         None => Ok(signal_of(ended).unwrap_or(Exit::Done)),
     }
+}
+
+/// The longest frame that may come, in bytes.
+fn longest_frame(framing: &Framing) -> usize {
+    framing.line_bytes_max.saturating_add(framing.payload_bytes_max)
 }
 
 /// What prints; with `both` directions a terminal is shown which one a message went.

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::budget::Budget;
 use super::connection::{self, Connection, FINISH_TIME, Left, Report};
 use super::forward::{self, Ear, Ears, Outcome};
 use super::wait::{self, Input, Output, Poll, Stop, Stopper, Wake, Woken};
@@ -83,6 +84,8 @@ pub enum Notice<'a> {
 pub struct Settings {
     /// The limits of what peers send.
     pub framing: Framing,
+    /// How many bytes the long frames of all peers may have at once; a peer whose frame needs more is reset.
+    pub long_frames_bytes_max: usize,
     /// How many peers are served at once.
     pub connections_max: usize,
     /// What one peer too many is told.
@@ -135,6 +138,7 @@ impl<H> Background<H> {
 struct Supervisor<'a> {
     server: Server,
     settings: Settings,
+    budget: Arc<Budget>,
     stop: &'a Stop,
     output: Option<&'a Output>,
     connections: Vec<Arc<Connection>>,
@@ -232,6 +236,7 @@ impl Server {
         thread::Builder::new().name("printer".to_owned()).spawn(move || printer.run(&heard, &returned))?;
         let mut supervisor = Supervisor {
             server: self,
+            budget: Budget::new(settings.long_frames_bytes_max),
             settings,
             stop,
             output,
@@ -395,10 +400,10 @@ impl Supervisor<'_> {
             return;
         };
         let connection = Arc::new(connection);
-        let (reader, reports) = (Arc::clone(&connection), reports.clone());
+        let (reader, budget, reports) = (Arc::clone(&connection), Arc::clone(&self.budget), reports.clone());
         let framing = Framing { read_bytes: CONNECTION_READ_BYTES, ..self.settings.framing.clone() };
         let thread = thread::Builder::new().stack_size(READER_STACK_BYTES);
-        match thread.spawn(move || connection::read(&reader, framing, &reports)) {
+        match thread.spawn(move || connection::read(&reader, framing, &budget, &reports)) {
             Ok(_) => {
                 self.accepted = number;
                 self.connections.push(connection);
