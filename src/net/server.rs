@@ -118,6 +118,8 @@ pub enum Ended {
 pub struct Server {
     listener: Option<TcpListener>,
     dialled: Option<TcpStream>,
+    /// How many connections there were before, which numbers those that come.
+    before: u64,
 }
 
 /// A server in a thread of its own.
@@ -169,12 +171,12 @@ impl Server {
     /// # Errors
     /// What the last one said.
     pub fn bind(addresses: &[SocketAddr]) -> io::Result<Server> {
-        Ok(Server { listener: Some(wait::listen(addresses)?), dialled: None })
+        Ok(Server { listener: Some(wait::listen(addresses)?), dialled: None, before: 0 })
     }
 
-    /// A server whose only peer was dialled.
-    pub fn dialled(socket: TcpStream) -> Server {
-        Server { listener: None, dialled: Some(socket) }
+    /// A server whose only peer was dialled, after so many connections `before`.
+    pub fn dialled(socket: TcpStream, before: u64) -> Server {
+        Server { listener: None, dialled: Some(socket), before }
     }
 
     /// Where it listens; the port is the real one.
@@ -235,13 +237,13 @@ impl Server {
         let printer = Printer { host, wake: wake.clone(), host_ends: Arc::clone(&host_ends) };
         thread::Builder::new().name("printer".to_owned()).spawn(move || printer.run(&heard, &returned))?;
         let mut supervisor = Supervisor {
+            accepted: self.before,
             server: self,
             budget: Budget::new(settings.long_frames_bytes_max),
             settings,
             stop,
             output,
             connections: Vec::new(),
-            accepted: 0,
             resting: None,
             said_out_of_descriptors: false,
             wake,
@@ -251,6 +253,7 @@ impl Server {
         };
         supervisor.welcome_dialled(&reports)?;
         let ended = supervisor.serve(&reports)?;
+        supervisor.hand_in_rest(&reports);
         drop(reports);
         supervisor.leave(ended, &host_back)
     }
@@ -332,6 +335,16 @@ impl Supervisor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Hands the printer what was read for peers that have all gone, so that it can say that it was not sent.
+    fn hand_in_rest(&mut self, reports: &SyncSender<Report>) {
+        if let Some(bytes) = self.input.waiting.take() {
+            if !self.connections.iter().any(|connection| connection.is_open()) {
+                // Whoever has no room now is stuck in stdout, and says nothing any more.
+                let _ = reports.try_send(Report::Input(bytes));
+            }
+        }
     }
 
     /// Serves the peer that was dialled.
