@@ -48,6 +48,12 @@ impl Chunk {
         self._share = Some(share);
     }
 
+    /// Gives back the memory that it does not need: a thousand of them may wait at once.
+    pub fn fit(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.frames.shrink_to_fit();
+    }
+
     /// How many bytes its frames have.
     pub fn bytes(&self) -> usize {
         self.bytes.len()

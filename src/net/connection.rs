@@ -298,6 +298,7 @@ fn read_frames(
                 chunk.keep(share.split_beyond(framer.unread().len()));
                 framer.give_back();
             }
+            chunk.fit();
             reports.send(Report::Heard(Arc::clone(connection), chunk)).ok()?;
         }
         if end.is_some() {

@@ -24,7 +24,7 @@ const CHUNKS_WAITING_MAX: usize = 64;
 const READER_STACK_BYTES: usize = 64 << 10;
 
 /// How much a reader reads at a time: with more a thousand peers cost more memory and are no faster.
-const CONNECTION_READ_BYTES: usize = 16 << 10;
+const CONNECTION_READ_BYTES: usize = 8 << 10;
 
 /// How long accepting rests when no descriptor is free, unless a connection ends before: a listener stays readable, so
 /// that trying at once would spin.
