@@ -7,6 +7,13 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 /// The largest payload in bytes, unless `--max-payload` says otherwise: a 4K RGB frame fits, a made-up length does not.
 pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 
+/// The longest frame in bytes that costs a server's peers nothing of what they share: as much as MPF takes in a line.
+pub const LONG_FRAME_BYTES: usize = 64 << 10;
+
+/// How many bytes the frames over [`LONG_FRAME_BYTES`] of all peers of `listen` may have at once, or one payload as
+/// large as `--max-payload` allows: 16 of the largest payloads fit, a thousand peers' lines of 1 MiB do not.
+pub const LONG_FRAMES_BYTES_MAX: usize = 256 << 20;
+
 /// How deep JSON may nest, the parameters' object being level 1: deep enough for any game, shallow enough for any
 /// stack.
 pub const JSON_LEVELS_MAX: usize = 128;

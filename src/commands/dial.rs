@@ -78,6 +78,18 @@ impl Target {
         }
     }
 
+    /// Dials each address once; `tried` is for how long that has been going on. Otherwise as [`Target::dial`].
+    ///
+    /// # Errors
+    /// As for [`Target::dial`].
+    pub fn dial_once(&self, tried: Duration, stop: &Stop) -> Result<Option<TcpStream>, Failure> {
+        match dial(&self.sockets, Duration::ZERO, stop, |_| ()) {
+            Ok(socket) => Ok(Some(socket)),
+            Err(Unreached::Stopped) => Ok(None),
+            Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, tried))),
+        }
+    }
+
     fn complaint(&self, error: &io::Error, retry: Duration) -> String {
         let address = &self.address;
         let mut text = match error.kind() {

@@ -65,6 +65,8 @@ pub struct Options {
     pub as_pin: bool,
     /// `-c`.
     pub connects: bool,
+    /// `--reconnect`.
+    pub reconnects: bool,
 }
 
 impl Options {
@@ -205,7 +207,8 @@ pub const COMMAND: Command<Options> = Command {
                 .more(
                     "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `127.0.0.1:5050`, where MPF dials, \
                         unless given. \
-                     Port 0 takes a free one. BCP has no authentication, so binding more than this machine is said.",
+                     Port 0 takes a free one. BCP has no authentication, so binding an \
+                     address that other machines can reach is said on standard error.",
                 ),
                 Flag::value(
                     "announce",
@@ -261,6 +264,14 @@ pub const COMMAND: Command<Options> = Command {
                      65536 bytes stays as it was; payloads are never touched.",
                 ),
                 Flag::RETRY,
+                Flag::switch("reconnect", "with -c, dial again when the connection is lost", |o: &mut Options| {
+                    o.reconnects = true
+                })
+                .more(
+                    "And subscribe again, also when the other side said `goodbye`: an MPF that is started again is \
+                     watched again. Once a second, for as long as `--retry` says, without it for ever. `-W` and what \
+                     is waited for go on counting, and standard input waits.",
+                ),
                 Flag::value("max-conns", "N", "serve at most N peers at once", |o: &mut Options, value| {
                     o.connections_max = Some(number(&value)?);
                     Ok(())
@@ -294,7 +305,7 @@ pub const COMMAND: Command<Options> = Command {
                     "EVENT",
                     "ask for a trigger when this event happens",
                     |o: &mut Options, value| {
-                        o.register.push(text(value)?);
+                        o.register.push(event(text(value)?)?);
                         Ok(())
                     },
                 )
@@ -342,6 +353,14 @@ pub const COMMAND: Command<Options> = Command {
     operands: None,
 };
 
+/// An event's name, which no event has when it is empty.
+fn event(name: String) -> Result<String, String> {
+    match name.as_str() {
+        "" => Err("an event has a name: write one, such as ball_started".to_owned()),
+        _ => Ok(name),
+    }
+}
+
 /// Runs `backbox listen`.
 ///
 /// # Errors
@@ -369,6 +388,7 @@ fn check(options: &Options) -> Result<(), Failure> {
             part.dials() && options.connections_max.is_some(),
             "--max-conns limits those who dial, and with -c nobody does: leave it out",
         ),
+        (options.reconnects && !part.dials(), "--reconnect dials again: it goes with -c"),
         (part.dials() && options.once, "-c has one connection and ends with it: leave out --once"),
         (
             !part.dials() && !forwards && !options.dialling.retry.is_zero(),

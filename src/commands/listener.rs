@@ -105,6 +105,10 @@ pub struct Listener {
     pub console: Console,
     /// How the only connection ended, when that ends the run with a failure.
     pub lost: Option<String>,
+    /// Whether the other side refused our version, which it would again.
+    refused: bool,
+    /// Whether stdin has ended.
+    pub stdin_over: bool,
 }
 
 impl Listener {
@@ -119,7 +123,19 @@ impl Listener {
             said: Vec::new(),
             console,
             lost: None,
+            refused: false,
+            stdin_over: false,
         }
+    }
+
+    /// Whether nothing but the loss of its connection has ended it. Gets ready for another one then, and says so.
+    pub fn goes_on(&mut self) -> bool {
+        if self.refused || self.printing.as_ref().is_none_or(Printing::is_done) {
+            return false;
+        }
+        let how = self.lost.take().unwrap_or_else(|| "ended".to_owned());
+        self.console.note(format_args!("the connection was {how}; dialling again"));
+        true
     }
 
     fn message(&mut self, connection: &Connection, message: &RawMessage<'_>, seen: Instant) -> Next {
@@ -139,7 +155,10 @@ impl Listener {
         match effect {
             Effect::PeerLeft => connection.finish(),
             Effect::Ready => self.release(connection.number),
-            Effect::Fault(conversation::Fault::RefusedOurs(_)) => next = Next::Stop,
+            Effect::Fault(conversation::Fault::RefusedOurs(_)) => {
+                self.refused = true;
+                next = Next::Stop;
+            }
             Effect::Fault(_) | Effect::Passed | Effect::DealtWith => {}
         }
         next
@@ -228,6 +247,9 @@ impl Listener {
         let command = command(line);
         let mut numbers: Vec<u64> = self.talks.keys().copied().collect();
         numbers.sort_unstable();
+        if numbers.is_empty() {
+            self.console.complain(Exit::No, place, "not sent: nobody is connected");
+        }
         for number in numbers {
             let Some(talk) = self.talks.get_mut(&number) else { continue };
             match talk.conversation.say(&command) {
@@ -279,6 +301,7 @@ impl Listener {
             Left::Closed(_) => format!("closed by the {ours}"),
             Left::Lost(error) => format!("lost: {}", plain_words(error)),
             Left::Broken(_) => format!("closed by the {ours}, since the {theirs} broke the framing"),
+            Left::NoRoom(_) => format!("reset by the {ours}, since there was no room for its frame"),
             Left::Http => format!("closed by the {ours}, since the {theirs} speaks HTTP"),
         };
         let unfinished = if let Left::Closed(unfinished) = left { unfinished.as_slice() } else { &[] };
@@ -428,6 +451,10 @@ impl Host for Listener {
             }
             Left::Closed(_) | Left::Broken(_) => {}
             Left::Lost(error) => self.console.note(format_args!("{peer}: {}", plain_words(error))),
+            Left::NoRoom(limit) => {
+                let why = format!("its frame needs more than is left of {limit} bytes for all peers' long ones: reset");
+                self.console.complain(Exit::No, peer, why);
+            }
             Left::Http => self.console.complain(Exit::No, peer, "it speaks HTTP, not BCP: dropped"),
         }
         if let Some(talk) = self.talks.remove(&connection.number) {
@@ -439,7 +466,10 @@ impl Host for Listener {
     fn input(&mut self, bytes: &[u8]) -> Next {
         let mut stream = std::mem::take(&mut self.stream);
         match bytes {
-            [] => stream.end(),
+            [] => {
+                self.stdin_over = true;
+                stream.end();
+            }
             bytes => stream.feed(bytes),
         }
         loop {

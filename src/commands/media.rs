@@ -4,6 +4,7 @@ use crate::catalogue::CATEGORIES;
 use crate::cli::suggest;
 use crate::conversation;
 use crate::failure::Failure;
+use crate::limits::LONG_FRAMES_BYTES_MAX;
 use crate::net::server::{Notice, Settings};
 use crate::output::say;
 use crate::text::shown;
@@ -19,6 +20,7 @@ pub const CATEGORIES_OF_CLIENT: [&str; 5] = ["devices", "events", "modes", "mach
 pub fn settings(connections_max: usize) -> Settings {
     Settings {
         framing: crate::framing::Framing::default(),
+        long_frames_bytes_max: LONG_FRAMES_BYTES_MAX,
         connections_max,
         full: b"error?message=too%20many%20connections\n",
         farewell: b"goodbye\n",

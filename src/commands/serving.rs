@@ -1,5 +1,6 @@
 //! The running of `backbox listen`: binding or dialling, serving, and what the exit status comes to.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,12 +14,16 @@ use super::media::{CATEGORIES_OF_CLIENT, CATEGORIES_OF_MEDIA, settings, subscrip
 use super::printing::Printing;
 use super::traffic::Traffic;
 use crate::failure::{Exit, Failure, plain_words};
-use crate::net::SocketAddr;
+use crate::framing::Framing;
 use crate::net::address::Address;
-use crate::net::server::{Ended, Server};
-use crate::net::wait::{Input, Output, Stop};
+use crate::net::server::{Ended, Server, Settings};
+use crate::net::wait::{Input, Output, Poll, Stop};
+use crate::net::{SocketAddr, TcpStream};
 use crate::output::Console;
 use crate::text::shown;
+
+/// How long to wait before a lost connection is dialled again, each time.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves until a signal comes, stdout's reader has gone, the goals are met, or the only connection has closed.
 ///
@@ -29,9 +34,9 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, false)?;
     let mut setup = setup(options)?;
-    let (server, stop, name) = match options.part().dials() {
+    let (server, stop, peer) = match options.part().dials() {
         true => match connect(options, &mut setup, &console)? {
-            (Some(server), stop, name) => (server, stop, name),
+            (Some(server), stop, target) => (server, stop, Peer::Dialled(target)),
             (None, stop, _) => return Ok(stop.signal().map_or(Exit::Done, Exit::Signal)),
         },
         false => {
@@ -39,22 +44,103 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
             let bound = bind(options)?;
             setup.recorder = options.record.open(&format!("listening on {}", bound.1), bound.1.port())?;
             welcome(options, bound.1, &console)?;
-            (bound.0, stop, bound.1.to_string())
+            (bound.0, stop, Peer::Diallers(bound.1))
         }
     };
+    let mut host = Listener::new(setup, Some(printing), console);
+    let (until, mut server, mut connections) = (deadline(options), server, 1);
+    loop {
+        let served = server.run(settled(options, until, !host.stdin_over)?, host, &stop, Some(&output));
+        let (ended, back) = served.map_err(|error| Failure::io(format_args!("cannot serve {peer}"), &error))?;
+        let Some(back) = back else { return Ok(signal_of(ended).unwrap_or(Exit::Done)) };
+        host = back;
+        let Peer::Dialled(target) = &peer else { return verdict(ended, host, options) };
+        if !options.reconnects || ended != Ended::Host || !host.goes_on() {
+            return verdict(ended, host, options);
+        }
+        match redial(target, options.dialling.retry, until, &stop, &output)? {
+            Redialled::Reached(socket) => server = Server::dialled(socket, connections),
+            Redialled::Ended(ended) => return verdict(ended, host, options),
+        }
+        connections += 1;
+    }
+}
+
+/// With whom it talks.
+enum Peer {
+    /// Whoever dials this address.
+    Diallers(SocketAddr),
+    /// The one that was dialled.
+    Dialled(Target),
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Diallers(address) => address.fmt(f),
+            Peer::Dialled(target) => target.address.fmt(f),
+        }
+    }
+}
+
+/// What became of dialling again.
+enum Redialled {
+    Reached(TcpStream),
+    /// A signal came, the time was up, or nobody reads stdout any more.
+    Ended(Ended),
+}
+
+/// Dials again once a second, until the time of `--retry` is up, if there is one.
+fn redial(
+    target: &Target,
+    retry: Duration,
+    until: Option<Instant>,
+    stop: &Stop,
+    output: &Output,
+) -> Result<Redialled, Failure> {
+    let start = Instant::now();
+    let give_up = start.checked_add(retry).filter(|_| !retry.is_zero());
+    loop {
+        let next = Instant::now() + RECONNECT_PAUSE;
+        let mut poll = Poll::default();
+        let (stopped, gone) = (poll.stop(stop), poll.output(output, false));
+        let waited = poll.wait(Some(until.map_or(next, |until| until.min(next))));
+        waited.map_err(|error| Failure::io("cannot wait to dial again", &error))?;
+        if poll.ready(stopped).read {
+            return Ok(Redialled::Ended(Ended::Stopped(stop.signal())));
+        }
+        if poll.ready(gone).gone {
+            return Ok(Redialled::Ended(Ended::ReaderGone));
+        }
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Ok(Redialled::Ended(Ended::Time));
+        }
+        match target.dial_once(retry, stop) {
+            Ok(Some(socket)) => return Ok(Redialled::Reached(socket)),
+            Ok(None) => return Ok(Redialled::Ended(Ended::Stopped(stop.signal()))),
+            Err(failure) if give_up.is_some_and(|end| Instant::now() >= end) => return Err(failure),
+            Err(_) => {}
+        }
+    }
+}
+
+/// How to serve, as the options say it.
+fn settled(options: &Options, until: Option<Instant>, wants_stdin: bool) -> Result<Settings, Failure> {
     let mut settings = settings(options.connections_max.unwrap_or(CONNECTIONS_MAX));
     settings.framing = options.input.framing();
-    settings.until = deadline(options);
-    if options.stdin {
+    // Whoever allows larger payloads wants one of them to come through.
+    settings.long_frames_bytes_max =
+        settings.long_frames_bytes_max.max(longest_frame(&settings.framing).saturating_mul(2));
+    settings.until = until;
+    if options.stdin && wants_stdin {
         settings.input = Some(Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?);
     }
-    let host = Listener::new(setup, Some(printing), console);
-    let served = server.run(settings, host, &stop, Some(&output));
-    let (ended, host) = served.map_err(|error| Failure::io(format_args!("cannot serve {name}"), &error))?;
-    match host {
-        Some(host) => verdict(ended, host, options),
-        None => Ok(signal_of(ended).unwrap_or(Exit::Done)),
-    }
+    Ok(settings)
+}
+
+/// The longest frame that may come, in bytes.
+fn longest_frame(framing: &Framing) -> usize {
+    framing.line_bytes_max.saturating_add(framing.payload_bytes_max)
 }
 
 /// What prints; with `both` directions a terminal is shown which one a message went.
@@ -94,14 +180,13 @@ fn setup(options: &Options) -> Result<Setup, Failure> {
 }
 
 /// Dials; no server when the stop came first.
-fn connect(options: &Options, setup: &mut Setup, console: &Console) -> Result<(Option<Server>, Stop, String), Failure> {
+fn connect(options: &Options, setup: &mut Setup, console: &Console) -> Result<(Option<Server>, Stop, Target), Failure> {
     let port = if options.part() == Part::Attached { PIN_PORT } else { MEDIA_PORT };
     let target = Target::resolve(options.dialling.address.as_deref(), port)?;
-    let name = target.address.to_string();
-    setup.recorder = options.record.open(&format!("dialling {name}"), target.address.port)?;
+    setup.recorder = options.record.open(&format!("dialling {}", target.address), target.address.port)?;
     let stop = catch_signals()?;
     let socket = target.dial(options.dialling.retry, &stop, console)?;
-    Ok((socket.map(Server::dialled), stop, name))
+    Ok((socket.map(|socket| Server::dialled(socket, 0)), stop, target))
 }
 
 /// Says where we listen, to whoever reads it.

@@ -220,6 +220,11 @@ impl BcpFramer {
         self.may_hold_cr |= memchr(b'\r', self.buffer.filled(count)).is_some();
     }
 
+    /// Gives back the memory of long frames that have been taken, which is kept for the next one otherwise.
+    pub fn give_back(&mut self) {
+        self.buffer.give_back();
+    }
+
     /// Whether nothing more can be read: a payload was over its limit, or the input has ended.
     pub fn has_ended(&self) -> bool {
         self.state == State::Ended

@@ -63,6 +63,12 @@ impl Buffer {
         self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 
+    /// Gives back the memory of what has been consumed; the places of [`Buffer::take`] are no more.
+    pub fn give_back(&mut self) {
+        self.bytes = self.unread().to_vec();
+        (self.start, self.end) = (0, self.bytes.len());
+    }
+
     /// Says how many bytes of [`Buffer::space`] were filled, and gives them.
     pub fn filled(&mut self, count: usize) -> &[u8] {
         let start = self.end;
@@ -106,5 +112,21 @@ mod tests {
         buffer.consume(usize::MAX);
         assert_eq!(buffer.unread(), b"");
         assert_eq!(buffer.space().len(), 16);
+    }
+
+    #[test]
+    fn memory_is_given_back_though_something_is_unread() {
+        let mut buffer = Buffer::new(16);
+        while buffer.unread().len() < 1000 {
+            let space = buffer.space();
+            space.fill(b'x');
+            let count = space.len();
+            buffer.filled(count);
+        }
+        buffer.consume(buffer.unread().len() - 3);
+        buffer.give_back();
+        assert_eq!((buffer.unread(), buffer.bytes.capacity()), (&b"xxx"[..], 3));
+        assert_eq!(buffer.space().len(), 16);
+        assert_eq!(buffer.unread(), b"xxx");
     }
 }

@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use super::budget::Share;
 use crate::framing::{Fault, Frame, RawMessage, payload_marker};
 
 /// Whole frames that came in one read, in order.
@@ -13,6 +14,8 @@ pub struct Chunk {
     pub seen: Instant,
     bytes: Vec<u8>,
     frames: Vec<Place>,
+    /// What its long frames have taken of what all peers share, until it is dropped.
+    _share: Option<Share>,
 }
 
 /// Where a frame stands in a chunk.
@@ -37,7 +40,18 @@ enum Kind {
 impl Chunk {
     /// No frames yet of what was read at `seen`.
     pub fn new(seen: Instant) -> Chunk {
-        Chunk { seen, bytes: Vec::new(), frames: Vec::new() }
+        Chunk { seen, bytes: Vec::new(), frames: Vec::new(), _share: None }
+    }
+
+    /// Has it keep a share of what all peers' long frames may have.
+    pub fn keep(&mut self, share: Share) {
+        self._share = Some(share);
+    }
+
+    /// Gives back the memory that it does not need: a thousand of them may wait at once.
+    pub fn fit(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.frames.shrink_to_fit();
     }
 
     /// How many bytes its frames have.

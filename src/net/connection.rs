@@ -10,6 +10,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::budget::Budget;
 use super::chunk::Chunk;
 use super::queue::Outbox;
 use super::wait::{self, Poll, Wake, Want};
@@ -30,6 +31,8 @@ pub enum Left {
     Lost(io::Error),
     /// The peer's framing cannot be followed any further.
     Broken(Fault),
+    /// So little was left of what all peers' long frames may have, in bytes, that it was reset.
+    NoRoom(usize),
     /// The first bytes are a web browser's: executing such lines is how a web page would play pinball.
     Http,
 }
@@ -177,6 +180,11 @@ impl Connection {
         self.end(&mut sending, reset);
     }
 
+    /// Ends the connection at once, by a reset.
+    pub fn reset(&self) {
+        self.end(&mut self.lock(), true);
+    }
+
     /// Watches the socket for room; for the supervisor.
     pub fn watch<'a>(&'a self, poll: &mut Poll<'a>) {
         poll.socket(&self.socket, Want { read: false, write: true });
@@ -243,13 +251,16 @@ impl Connection {
 }
 
 /// Reads a connection until it ends: the body of its reader thread.
-pub fn read(connection: &Arc<Connection>, framing: Framing, reports: &SyncSender<Report>) {
+pub fn read(connection: &Arc<Connection>, framing: Framing, budget: &Arc<Budget>, reports: &SyncSender<Report>) {
     if reports.send(Report::Joined(Arc::clone(connection))).is_ok() {
         connection.announced.store(true, Ordering::SeqCst);
         connection.wake.wake();
-        let mut framer = BcpFramer::new(framing);
         // A receiver that is gone is a printer that has ended; there is nobody to report to.
-        if let Some(left) = read_frames(connection, &mut framer, reports) {
+        if let Some(left) = read_frames(connection, BcpFramer::new(framing), budget, reports) {
+            if matches!(left, Left::NoRoom(_)) {
+                // At once, whenever the printer comes to say so.
+                connection.reset();
+            }
             let broken = matches!(left, Left::Broken(_));
             let heard = reports.send(Report::Left(Arc::clone(connection), left)).is_ok();
             if broken && heard {
@@ -262,8 +273,14 @@ pub fn read(connection: &Arc<Connection>, framing: Framing, reports: &SyncSender
 }
 
 /// How the connection ended; `None` when nobody hears the reports any more.
-fn read_frames(connection: &Arc<Connection>, framer: &mut BcpFramer, reports: &SyncSender<Report>) -> Option<Left> {
-    let mut first = true;
+fn read_frames(
+    connection: &Arc<Connection>,
+    mut framer: BcpFramer,
+    budget: &Arc<Budget>,
+    reports: &SyncSender<Report>,
+) -> Option<Left> {
+    let mut share = budget.share();
+    let mut is_new = true;
     loop {
         match (&connection.socket).read(framer.space()) {
             Ok(0) => return Some(Left::Closed(framer.unread().to_vec())),
@@ -271,25 +288,42 @@ fn read_frames(connection: &Arc<Connection>, framer: &mut BcpFramer, reports: &S
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Some(Left::Lost(error)),
         }
-        if first && is_http(framer.unread()) {
-            return Some(Left::Http);
+        if !share.cover(framer.unread().len()) {
+            return Some(Left::NoRoom(budget.bytes));
         }
         let mut chunk = Chunk::new(Instant::now());
-        let mut fault = None;
-        while let Some(frame) = framer.next_frame() {
-            if let Frame::Bad { fault: found, .. } = frame {
-                fault = Some(found);
-            }
-            chunk.push(&frame);
-            first = false;
-        }
+        let end = gather(&mut framer, &mut is_new, &mut chunk);
         if !chunk.is_empty() {
+            if !share.is_empty() {
+                chunk.keep(share.split_beyond(framer.unread().len()));
+                framer.give_back();
+            }
+            chunk.fit();
             reports.send(Report::Heard(Arc::clone(connection), chunk)).ok()?;
         }
-        if let Some(fault) = fault.filter(|_| framer.has_ended()) {
-            return Some(Left::Broken(fault));
+        if end.is_some() {
+            return end;
         }
     }
+}
+
+/// Puts the whole frames into the chunk; how the connection ends, if they end it. It is new until the first message:
+/// what is ignored before that must not open the way for a web browser.
+fn gather(framer: &mut BcpFramer, is_new: &mut bool, chunk: &mut Chunk) -> Option<Left> {
+    let mut fault = None;
+    while let Some(frame) = framer.next_frame() {
+        match &frame {
+            Frame::Message(message) if *is_new && is_http(message.line) => return Some(Left::Http),
+            Frame::Message(_) => *is_new = false,
+            Frame::Bad { fault: found, .. } => fault = Some(*found),
+            Frame::Ignored { .. } => {}
+        }
+        chunk.push(&frame);
+    }
+    if *is_new && is_http(framer.unread()) {
+        return Some(Left::Http);
+    }
+    fault.filter(|_| framer.has_ended()).map(Left::Broken)
 }
 
 /// Reads on without looking, so that our last words are not lost in a reset. The supervisor ends it in time.

@@ -24,6 +24,7 @@
 //! behind.
 
 pub mod address;
+pub mod budget;
 pub mod chunk;
 pub mod connection;
 pub mod dialogue;

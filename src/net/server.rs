@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::budget::Budget;
 use super::connection::{self, Connection, FINISH_TIME, Left, Report};
 use super::forward::{self, Ear, Ears, Outcome};
 use super::wait::{self, Input, Output, Poll, Stop, Stopper, Wake, Woken};
@@ -23,7 +24,7 @@ const CHUNKS_WAITING_MAX: usize = 64;
 const READER_STACK_BYTES: usize = 64 << 10;
 
 /// How much a reader reads at a time: with more a thousand peers cost more memory and are no faster.
-const CONNECTION_READ_BYTES: usize = 16 << 10;
+const CONNECTION_READ_BYTES: usize = 8 << 10;
 
 /// How long accepting rests when no descriptor is free, unless a connection ends before: a listener stays readable, so
 /// that trying at once would spin.
@@ -83,6 +84,8 @@ pub enum Notice<'a> {
 pub struct Settings {
     /// The limits of what peers send.
     pub framing: Framing,
+    /// How many bytes the long frames of all peers may have at once; a peer whose frame needs more is reset.
+    pub long_frames_bytes_max: usize,
     /// How many peers are served at once.
     pub connections_max: usize,
     /// What one peer too many is told.
@@ -115,6 +118,8 @@ pub enum Ended {
 pub struct Server {
     listener: Option<TcpListener>,
     dialled: Option<TcpStream>,
+    /// How many connections there were before, which numbers those that come.
+    before: u64,
 }
 
 /// A server in a thread of its own.
@@ -135,6 +140,7 @@ impl<H> Background<H> {
 struct Supervisor<'a> {
     server: Server,
     settings: Settings,
+    budget: Arc<Budget>,
     stop: &'a Stop,
     output: Option<&'a Output>,
     connections: Vec<Arc<Connection>>,
@@ -165,12 +171,12 @@ impl Server {
     /// # Errors
     /// What the last one said.
     pub fn bind(addresses: &[SocketAddr]) -> io::Result<Server> {
-        Ok(Server { listener: Some(wait::listen(addresses)?), dialled: None })
+        Ok(Server { listener: Some(wait::listen(addresses)?), dialled: None, before: 0 })
     }
 
-    /// A server whose only peer was dialled.
-    pub fn dialled(socket: TcpStream) -> Server {
-        Server { listener: None, dialled: Some(socket) }
+    /// A server whose only peer was dialled, after so many connections `before`.
+    pub fn dialled(socket: TcpStream, before: u64) -> Server {
+        Server { listener: None, dialled: Some(socket), before }
     }
 
     /// Where it listens; the port is the real one.
@@ -231,12 +237,13 @@ impl Server {
         let printer = Printer { host, wake: wake.clone(), host_ends: Arc::clone(&host_ends) };
         thread::Builder::new().name("printer".to_owned()).spawn(move || printer.run(&heard, &returned))?;
         let mut supervisor = Supervisor {
+            accepted: self.before,
             server: self,
+            budget: Budget::new(settings.long_frames_bytes_max),
             settings,
             stop,
             output,
             connections: Vec::new(),
-            accepted: 0,
             resting: None,
             said_out_of_descriptors: false,
             wake,
@@ -246,6 +253,7 @@ impl Server {
         };
         supervisor.welcome_dialled(&reports)?;
         let ended = supervisor.serve(&reports)?;
+        supervisor.hand_in_rest(&reports);
         drop(reports);
         supervisor.leave(ended, &host_back)
     }
@@ -329,6 +337,16 @@ impl Supervisor<'_> {
         Ok(())
     }
 
+    /// Hands the printer what was read for peers that have all gone, so that it can say that it was not sent.
+    fn hand_in_rest(&mut self, reports: &SyncSender<Report>) {
+        if let Some(bytes) = self.input.waiting.take() {
+            if !self.connections.iter().any(|connection| connection.is_open()) {
+                // Whoever has no room now is stuck in stdout, and says nothing any more.
+                let _ = reports.try_send(Report::Input(bytes));
+            }
+        }
+    }
+
     /// Serves the peer that was dialled.
     fn welcome_dialled(&mut self, reports: &SyncSender<Report>) -> io::Result<()> {
         if let Some(socket) = self.server.dialled.take() {
@@ -395,10 +413,10 @@ impl Supervisor<'_> {
             return;
         };
         let connection = Arc::new(connection);
-        let (reader, reports) = (Arc::clone(&connection), reports.clone());
+        let (reader, budget, reports) = (Arc::clone(&connection), Arc::clone(&self.budget), reports.clone());
         let framing = Framing { read_bytes: CONNECTION_READ_BYTES, ..self.settings.framing.clone() };
         let thread = thread::Builder::new().stack_size(READER_STACK_BYTES);
-        match thread.spawn(move || connection::read(&reader, framing, &reports)) {
+        match thread.spawn(move || connection::read(&reader, framing, &budget, &reports)) {
             Ok(_) => {
                 self.accepted = number;
                 self.connections.push(connection);

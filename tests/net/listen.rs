@@ -139,6 +139,35 @@ fn rude_peers_disturb_nobody() {
 }
 
 #[test]
+fn http_behind_blank_lines_and_comments_is_dropped_too() {
+    let listening = listen(&[]);
+    let request = b"GET / HTTP/1.1\r\n\r\ntrigger?name=stolen\n";
+    for before in [&b""[..], b"\n", b"\r\n \n# a comment\n"] {
+        let said = [before, request].concat();
+        let mut whole = dial(listening.address);
+        whole.say(&said);
+        assert!(whole.rest().is_ok_and(|text| text.is_empty()) || whole.rest().is_err());
+        let mut bytewise = dial(listening.address);
+        // It breaks before everything is said.
+        let broken = said.iter().any(|&byte| {
+            thread::sleep(Duration::from_millis(1));
+            bytewise.socket.write_all(&[byte]).is_err()
+        });
+        assert!(broken || bytewise.rest().unwrap_or_default().is_empty());
+    }
+    // Behind a first message the word is a command like any other.
+    let mut good = dial(listening.address);
+    good.say(b"\nhello\n");
+    assert_eq!(good.line(), "hello?version=1.1\n");
+    good.say(b"GET / HTTP/1.1\n");
+    assert!(good.line().starts_with("error?message="));
+    listening.running.signal(Signal::INT);
+    let ended = listening.running.finish();
+    assert_eq!(ended.stdout, "hello\nGET / HTTP/1.1\n");
+    assert_eq!(ended.stderr.matches(": it speaks HTTP, not BCP: dropped\n").count(), 6, "{}", ended.stderr);
+}
+
+#[test]
 fn a_malformed_line_is_printed_reported_and_answered() {
     let listening = listen(&["--once"]);
     let mut peer = dial(listening.address);

@@ -1,5 +1,7 @@
 //! The subcommands that talk, run as programs against real sockets: on port 0, with a deadline for everything.
 
+mod budget;
+mod crowd;
 mod forward;
 mod harness;
 mod listen;

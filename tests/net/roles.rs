@@ -26,6 +26,9 @@ fn what_makes_no_sense_together_is_refused_with_a_sentence() {
     refused(&["--as", "pin", "--accept-version", "2"], "--accept-version judges");
     refused(&["--no-auto", "--monitor", "modes"], "--no-auto does not answer");
     refused(&["--max-conns", "0"], "write 1 or more");
+    refused(&["--register", ""], "an event has a name");
+    refused(&["--reconnect"], "it goes with -c");
+    refused(&["--reconnect", "--forward", ":1"], "it goes with -c");
     refused(&["--meta"], "add --json");
     refused(&["--json", "-F", "{a}"], "use one of them");
     refused(&["-n", "0"], "-n 0 waits for nothing");
@@ -194,6 +197,67 @@ fn attached_with_a_goal_unmet_the_peers_end_is_1() {
     let ended = listening.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("before a message matched x"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_lost_connection_is_dialled_again_and_subscribed_to_again() {
+    let (port, file) = (port(), directory().join("game.bcp"));
+    let arguments = ["listen", "-c", &port.address, "--reconnect", "--monitor", "modes", "--stdin"];
+    let goals = ["-F", "{@conn} {name}", "-m", "trigger", "-n", "3", "--record", file.to_str().unwrap()];
+    let mut listening = start_with_input(&[&arguments[..], &goals].concat());
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "monitor_start?category=modes\n");
+    peer.say(b"trigger?name=a\n");
+    peer.reset();
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "monitor_start?category=modes\n");
+    listening.write(b"trigger?name=out\n");
+    assert_eq!(peer.line(), "trigger?name=out\n");
+    listening.stdin = None;
+    // A machine that says goodbye is started again as well.
+    peer.say(b"trigger?name=b\ngoodbye\n");
+    drop(peer);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "monitor_start?category=modes\n");
+    peer.say(b"trigger?name=c\n");
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    let ended = listening.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "1 a\n2 b\n3 c\n"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("; dialling again\n").count(), 2, "{}", ended.stderr);
+    let recorded = fs::read_to_string(&file).unwrap();
+    assert!(recorded.contains("# connection 1: lost: ") && recorded.contains("# connection 3: "), "{recorded}");
+}
+
+#[test]
+fn dialling_again_ends_with_retry_with_time_with_a_signal_and_with_stdouts_reader() {
+    let lose = |more: &[&str]| {
+        let port = port();
+        let running = start(&[&["listen", "-c", &port.address, "--reconnect"], more].concat());
+        drop(port.accept());
+        drop(port);
+        running
+    };
+    let tried = lose(&["--retry", "1ms"]).finish();
+    assert_eq!(tried.code, Some(3), "{}", tried.stderr);
+    assert!(tried.stderr.contains("nobody listens there; tried for 0.001 s"), "{}", tried.stderr);
+    let timed = lose(&["-W", "300ms", "-e", "never"]).finish();
+    assert_eq!(timed.code, Some(124), "{}", timed.stderr);
+    let stopped = lose(&[]);
+    let waiting = Instant::now();
+    while !stopped.has_said("dialling again") {
+        assert!(waiting.elapsed() < PATIENCE, "it does not dial again");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    stopped.signal(Signal::INT);
+    assert_eq!(stopped.finish().code, Some(130));
+    let port = port();
+    let mut command = command(&["listen", "-c", &port.address, "--reconnect"]);
+    let (unread, stdout) = Running::unread(command.stdin(std::process::Stdio::null()));
+    drop(port.accept());
+    drop(port);
+    drop(stdout);
+    assert_eq!(unread.finish().code, Some(0));
 }
 
 #[test]

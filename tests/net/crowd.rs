@@ -1,0 +1,124 @@
+//! `backbox listen` among a thousand peers at once, and among them those that make trouble.
+
+use std::io::Write;
+use std::sync::{Arc, Barrier};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+
+const PEERS: usize = 1000;
+const LINES: usize = 1000;
+const THREADS: usize = 8;
+/// How many lines a peer says before the next one has its turn.
+const TURN: usize = 50;
+/// How many peers there are of each kind that makes trouble.
+const RUDE: usize = 10;
+const BYTES_MAX: usize = 100_000_000;
+
+/// Peers that say their lines in turns, and wait until all of them have been dealt with.
+fn speak(address: std::net::SocketAddr, numbers: std::ops::Range<usize>, all_here: &Barrier) {
+    let mut peers: Vec<(usize, Peer)> = numbers.map(|number| (number, dial(address))).collect();
+    all_here.wait();
+    for start in (0..LINES).step_by(TURN) {
+        for (number, peer) in &mut peers {
+            let turn: Vec<u8> = (start..start + TURN)
+                .flat_map(|line| format!("trigger?peer={number}&line={line}\n").into_bytes())
+                .collect();
+            peer.say(&turn);
+        }
+    }
+    for (_, peer) in &mut peers {
+        peer.say(b"goodbye\n");
+    }
+    for (_, peer) in &mut peers {
+        assert_eq!(peer.rest().unwrap(), "");
+    }
+}
+
+/// What the peers of each kind say that stay, read nothing and make trouble.
+fn rude() -> Vec<Vec<u8>> {
+    let garbage = b"\xff\xfe\0?=&\x1b[2J%\n".repeat(50);
+    let http = b"POST / HTTP/1.1\r\nHost: x\r\n\r\ntrigger?name=stolen\n".to_vec();
+    let long = [&vec![b'x'; 2 << 20][..], b"\n"].concat();
+    let huge = b"f&bytes=99999999999999\nxxxx".to_vec();
+    vec![Vec::new(), garbage, http, long, huge, b"hal".to_vec()]
+}
+
+/// A peer that asks for answers and reads none, until it is reset.
+fn never_reads(address: std::net::SocketAddr) {
+    let mut peer = dial(address);
+    let questions = b"nosuch\n".repeat(1000);
+    while peer.socket.write_all(&questions).is_ok() {}
+}
+
+/// Those that make trouble while the others speak; the peers that stay come back.
+fn trouble(address: std::net::SocketAddr) -> JoinHandle<Vec<Peer>> {
+    thread::spawn(move || {
+        let deaf = thread::spawn(move || (0..RUDE / 2).for_each(|_| never_reads(address)));
+        let mut staying = Vec::new();
+        for words in (0..RUDE).flat_map(|_| rude()) {
+            let mut peer = dial(address);
+            // It may be dropped before all is said.
+            let _ = peer.socket.write_all(&words);
+            staying.push(peer);
+        }
+        for _ in 0..RUDE {
+            let mut peer = dial(address);
+            peer.say(b"trigger?name=half\ntrigger?na");
+            peer.reset();
+        }
+        deaf.join().unwrap();
+        staying
+    })
+}
+
+/// Whether every line of every peer is there once, each peer's in order.
+#[track_caller]
+fn check(printed: &str) {
+    let mut next = vec![0; PEERS];
+    for said in printed.lines().filter_map(|line| line.strip_prefix("trigger?peer=")) {
+        let (peer, line) = said.split_once("&line=").unwrap();
+        let next = &mut next[peer.parse::<usize>().unwrap()];
+        assert_eq!(line.parse::<usize>().unwrap(), *next, "{said}");
+        *next += 1;
+    }
+    assert!(next.iter().all(|&lines| lines == LINES), "a line is missing");
+}
+
+#[test]
+#[ignore = "a million lines: run it with --release"]
+fn a_thousand_peers_with_a_thousand_lines_among_those_that_make_trouble() {
+    let listening = listen(&["-q", "--max-conns", "2000"]);
+    let address = listening.address;
+    let all_here = Arc::new(Barrier::new(THREADS));
+    let troubling = trouble(address);
+    let speaking: Vec<_> = (0..THREADS)
+        .map(|part| {
+            let all_here = Arc::clone(&all_here);
+            let numbers = PEERS * part / THREADS..PEERS * (part + 1) / THREADS;
+            thread::spawn(move || speak(address, numbers, &all_here))
+        })
+        .collect();
+    speaking.into_iter().for_each(|thread| thread.join().unwrap());
+    let staying = troubling.join().unwrap();
+    let most = listening.running.most_memory();
+    let stopping = Instant::now();
+    listening.running.signal(Signal::INT);
+    let ended = listening.running.finish();
+    let took = stopping.elapsed();
+    drop(staying);
+    assert_eq!(ended.code, Some(130));
+    // The peers that do not close are given half a second.
+    assert!(took < Duration::from_secs(3), "it took {took:?} to end");
+    assert!(most < BYTES_MAX, "{most} bytes");
+    assert!(!ended.stdout.contains("stolen"), "a web browser has played");
+    check(&ended.stdout);
+    assert_eq!(ended.stderr.matches("speaks HTTP").count(), RUDE);
+    assert_eq!(ended.stderr.matches("the line is longer").count(), RUDE);
+    assert_eq!(ended.stderr.matches("the payload is larger").count(), RUDE);
+    assert_eq!(ended.stderr.matches("it does not read: reset").count(), RUDE / 2);
+    eprintln!("{} MB at most, ended in {} ms", most / 1_000_000, took.as_millis());
+}
