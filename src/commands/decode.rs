@@ -14,7 +14,7 @@ use crate::template::{Subject, Template};
 use crate::text::shown;
 
 use super::lint;
-use super::shared::{HasInput, HasManners, HasSelection, Input, Manners, Selection};
+use super::shared::{Input, Manners, Selection, has};
 use super::source::Source;
 use super::strings::{self, Strings, not_utf8};
 
@@ -32,23 +32,7 @@ pub struct Options {
     lint: bool,
 }
 
-impl HasManners for Options {
-    fn manners(&mut self) -> &mut Manners {
-        &mut self.manners
-    }
-}
-
-impl HasInput for Options {
-    fn input(&mut self) -> &mut Input {
-        &mut self.input
-    }
-}
-
-impl HasSelection for Options {
-    fn selection(&mut self) -> &mut Selection {
-        &mut self.selection
-    }
-}
+has!(Options { manners: Manners, input: Input, selection: Selection });
 
 /// The table of `backbox decode`.
 pub const COMMAND: Command<Options> = Command {

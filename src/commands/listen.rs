@@ -2,16 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::goal_flags::{GoalWish, HasGoals};
+use super::goal_flags::GoalWish;
 use super::listener::Part;
 use super::media::category_words;
-use super::recorder::{HasRecord, RecordWish};
+use super::recorder::RecordWish;
 use super::reply::Reply;
 use super::serving;
-use super::shared::{
-    Dialling, Display, HasDialling, HasDisplay, HasInput, HasManners, HasSelection, HasTraffic, Input, Manners,
-    Selection,
-};
+use super::shared::{Dialling, Display, Input, Manners, Selection, Verbose, has};
 use super::tapping;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, number, text};
 use crate::failure::{Exit, Failure};
@@ -26,7 +23,7 @@ pub struct Options {
     /// `-q` and `--color`.
     pub manners: Manners,
     /// `-v`.
-    pub verbose: bool,
+    pub verbose: Verbose,
     /// `--max-line` and `--max-payload`.
     pub input: Input,
     /// What is printed, and how.
@@ -79,53 +76,16 @@ impl Options {
     }
 }
 
-impl HasManners for Options {
-    fn manners(&mut self) -> &mut Manners {
-        &mut self.manners
-    }
-}
-
-impl HasTraffic for Options {
-    fn verbose(&mut self) -> &mut bool {
-        &mut self.verbose
-    }
-}
-
-impl HasInput for Options {
-    fn input(&mut self) -> &mut Input {
-        &mut self.input
-    }
-}
-
-impl HasDisplay for Options {
-    fn display(&mut self) -> &mut Display {
-        &mut self.display
-    }
-}
-
-impl HasSelection for Options {
-    fn selection(&mut self) -> &mut Selection {
-        &mut self.display.selection
-    }
-}
-
-impl HasGoals for Options {
-    fn goals(&mut self) -> &mut GoalWish {
-        &mut self.goals
-    }
-}
-
-impl HasRecord for Options {
-    fn record(&mut self) -> &mut RecordWish {
-        &mut self.record
-    }
-}
-
-impl HasDialling for Options {
-    fn dialling(&mut self) -> &mut Dialling {
-        &mut self.dialling
-    }
-}
+has!(Options {
+    manners: Manners,
+    verbose: Verbose,
+    input: Input,
+    display: Display,
+    display.selection: Selection,
+    goals: GoalWish,
+    record: RecordWish,
+    dialling: Dialling,
+});
 
 /// The table of `backbox listen`.
 pub const COMMAND: Command<Options> = Command {

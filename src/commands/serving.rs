@@ -88,7 +88,7 @@ fn setup(options: &Options) -> Result<Setup, Failure> {
         replies: options.replies.clone(),
         silent: options.silent,
         once: options.once,
-        traffic: Traffic::new(options.verbose),
+        traffic: Traffic::new(options.verbose.0),
         recorder: None,
     })
 }

@@ -43,7 +43,7 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     welcome(options, own, &console)?;
     console.note(format_args!("forwarding to {}", target.address));
     let recorder = recorder.map(|recorder| RecordingEar { recorder, console: options.manners.console() });
-    let printer = PrintingEar { printing, console, traffic: Traffic::new(options.verbose), parts: Parts::new() };
+    let printer = PrintingEar { printing, console, traffic: Traffic::new(options.verbose.0), parts: Parts::new() };
     let settings = Settings {
         framing: options.input.framing(),
         connections_max: options.connections_max.unwrap_or(CONNECTIONS_MAX),
