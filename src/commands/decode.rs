@@ -128,7 +128,7 @@ pub const COMMAND: Command<Options> = Command {
 /// What ends the run at once; neither a malformed line nor a file that cannot be read does.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     check(&options)?;
-    let mut console = options.manners.console();
+    let mut console = options.manners.console(COMMAND.about.name);
     let outcome = if options.strings {
         run_strings(&options, &mut console)
     } else if options.lint {

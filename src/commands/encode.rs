@@ -147,7 +147,7 @@ fn take_word(options: &mut Options, word: OsString) -> Result<(), String> {
 /// What ends the run at once; a malformed line does not.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     check(&options)?;
-    let mut console = options.manners.console();
+    let mut console = options.manners.console(COMMAND.about.name);
     let outcome = match options.words.as_slice() {
         _ if options.strings => run_strings(&options, &mut console),
         [] => run_lines(&options, &mut console),

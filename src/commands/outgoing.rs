@@ -130,7 +130,7 @@ mod tests {
 
     fn outgoing(words: &[&str]) -> Outgoing {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        Outgoing::read(&words, None, &Console::new(true, Color::Never)).unwrap()
+        Outgoing::read(&words, None, &Console::new("send", true, Color::Never)).unwrap()
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub const COMMAND: Command<Options> = Command {
 /// gone, a stdout that cannot be written.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let file = check(&options)?;
-    let mut console = options.manners.console();
+    let mut console = options.manners.console(COMMAND.about.name);
     let (recording, survey) = Recording::open(file, &console)?;
     let peer = Peer::find(&options, &survey)?;
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
@@ -175,7 +175,11 @@ impl Peer {
         let server = Server::bind(&local).map_err(cannot)?;
         let target = Target::known(server.address().map_err(cannot)?);
         let subscriptions = subscriptions(&[], &[], &CATEGORIES_OF_MEDIA)?;
-        let host = Listener::new(Setup { subscriptions, ..Setup::default() }, None, options.manners.console());
+        let host = Listener::new(
+            Setup { subscriptions, ..Setup::default() },
+            None,
+            options.manners.console(COMMAND.about.name),
+        );
         let built_in = server.in_background(settings(1), host).map_err(cannot)?;
         Ok(Peer { target, built_in: Some(built_in) })
     }

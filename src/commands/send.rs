@@ -226,7 +226,7 @@ pub const COMMAND: Command<Options> = Command {
 /// A message that makes no sense, an address that cannot be reached, a connection that is lost, a stdout that cannot be
 /// written.
 pub fn run(options: Options) -> Result<Exit, Failure> {
-    let mut console = options.manners.console();
+    let mut console = options.manners.console(COMMAND.about.name);
     check(&options)?;
     let show = options.display.show(options.manners.color, false)?;
     let mut goals = options.goals.goals()?;

@@ -41,9 +41,9 @@ pub struct Manners {
 }
 
 impl Manners {
-    /// The console that these options ask for.
-    pub fn console(&self) -> Console {
-        Console::new(self.quiet, self.color)
+    /// The console that these options ask for, of the subcommand of this name.
+    pub fn console(&self, subcommand: &'static str) -> Console {
+        Console::new(subcommand, self.quiet, self.color)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::canonical::Canonical;
 use super::dial::{MEDIA_PORT, Target};
-use super::listen::{CONNECTIONS_MAX, Options};
+use super::listen::{COMMAND, CONNECTIONS_MAX, Options};
 use super::listener::{narrow, side, survive};
 use super::printing::{Printing, Speaker};
 use super::recorder::Recorder;
@@ -32,7 +32,7 @@ use crate::text::shown;
 /// that
 /// was not met.
 pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
-    let console = options.manners.console();
+    let console = options.manners.console(COMMAND.about.name);
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, true)?;
     let target = Target::resolve(Some(target), MEDIA_PORT)?;
@@ -42,7 +42,8 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     let recorder = options.record.open(&format!("listening on {own}, forwarding to {}", target.address), own.port())?;
     welcome(options, own, &console)?;
     console.note(format_args!("forwarding to {}", target.address));
-    let recorder = recorder.map(|recorder| RecordingEar { recorder, console: options.manners.console() });
+    let recorder =
+        recorder.map(|recorder| RecordingEar { recorder, console: options.manners.console(COMMAND.about.name) });
     let printer = PrintingEar { printing, console, traffic: Traffic::new(options.verbose.0), parts: Parts::new() };
     let settings = Settings {
         framing: options.input.framing(),
