@@ -1,9 +1,7 @@
 //! `--canonical`: what a dialler says, each line in the form that every known decoder reads alike (design.md,
-//! sections 5
-//! and 10).
+//! sections 5 and 10).
 //!
-//! A line that does not parse, a comment, and a line that is too long stay as they were, and payloads are never
-//! touched.
+//! A line that does not parse, a comment, and a line that is too long stay as they were; payloads are never touched.
 
 use crate::codec::{Form, Parts, Reading, write_line};
 use crate::framing::{is_ignored, payload_marker, without_cr};

@@ -96,16 +96,15 @@ pub const COMMAND: Command<Options> = Command {
         description: &[
             "Binds, serves everyone who dials, many at once, and prints the messages that come as they stand, payloads \
              too. It answers `hello`, and commands that nobody knows with an `error`. To the first `reset` of a \
-             connection it \
-             subscribes and says `reset_complete`, in one write: without subscriptions a whole game is two lines.",
+             connection it subscribes and says `reset_complete`, in one write: without subscriptions a whole game is \
+             two lines.",
             "With `--as pin` it is a stand-in for MPF, and greets with `hello`; with `-c` it joins a running MPF and \
              subscribes, or as pin controller dials a media controller.",
-            "With `--forward` it is a tap in between two programs.",
+            "With `--forward` it is a tap in between two programs, which prints what both say.",
             "It ends with a signal, when nobody reads its output any more, with `--once`, and with `-n`, `-e` or `-W`. \
              Leaving it says `goodbye`, which ends an MPF whose `exit_on_close` is true (its default).",
             "A malformed line is printed all the same, reported on standard error, and answered with an `error`. A \
-                peer that \
-             does not read is reset; one that speaks HTTP is dropped.",
+             peer that does not read is reset; one that speaks HTTP is dropped.",
         ],
         arguments: &[],
         sections: &[Section {
@@ -143,8 +142,7 @@ pub const COMMAND: Command<Options> = Command {
             Example { line: "backbox listen > game.bcp", text: "Captures what MPF says to its media controller." },
             Example {
                 line: "backbox listen --monitor switches | backbox decode",
-                text: "Watches the switches, as \
-                JSON.",
+                text: "Watches the switches, as JSON.",
             },
             Example {
                 line: "backbox listen -a 127.0.0.1:0 --announce addr --once",
@@ -164,13 +162,13 @@ pub const COMMAND: Command<Options> = Command {
                 .short('a')
                 .more(
                     "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `127.0.0.1:5050`, where MPF dials, \
-                        unless given. \
-                     Port 0 takes a free one. BCP has no authentication, so binding more than this machine is said.",
+                     unless given. Port 0 takes a free one. BCP has no authentication, so it says when others than \
+                     this machine can dial.",
                 ),
                 Flag::value(
                     "announce",
                     "FILE",
-                    "write the address to FILE once it accepts",
+                    "write the address to *FILE* once it accepts",
                     |o: &mut Options, value| {
                         o.announce = Some(value.into());
                         Ok(())
@@ -200,7 +198,7 @@ pub const COMMAND: Command<Options> = Command {
                 Flag::value(
                     "forward",
                     "ADDRESS",
-                    "pass both directions through to ADDRESS",
+                    "pass both directions through to *ADDRESS*",
                     |o: &mut Options, value| {
                         o.forward = Some(text(value)?);
                         Ok(())
@@ -221,7 +219,7 @@ pub const COMMAND: Command<Options> = Command {
                      65536 bytes stays as it was; payloads are never touched.",
                 ),
                 Flag::RETRY,
-                Flag::value("max-conns", "N", "serve at most N peers at once", |o: &mut Options, value| {
+                Flag::value("max-conns", "N", "serve at most *N* peers at once", |o: &mut Options, value| {
                     o.connections_max = Some(number(&value)?);
                     Ok(())
                 })

@@ -29,8 +29,7 @@ use crate::text::shown;
 ///
 /// # Errors
 /// An address that cannot be bound, is no address, or is our own; a file or a stdout that cannot be written; a goal
-/// that
-/// was not met.
+/// that was not met.
 pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     let console = options.manners.console(COMMAND.about.name);
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
