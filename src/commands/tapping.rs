@@ -70,7 +70,10 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
 fn refuse_own(own: SocketAddr, target: &Target) -> Result<(), Failure> {
     let is_own = |there: &SocketAddr| {
         there.port() == own.port()
-            && (there.ip() == own.ip() || (own.ip().is_unspecified() && there.ip().is_loopback()))
+            && (there.ip() == own.ip()
+                || (own.ip().is_unspecified() && there.ip().is_loopback())
+                // Dialling no address in particular reaches this machine.
+                || there.ip().is_unspecified())
     };
     match target.sockets().iter().any(is_own) {
         false => Ok(()),
