@@ -17,7 +17,7 @@ use crate::failure::{Exit, Failure, plain_words};
 use crate::framing::{Frame, RawMessage};
 use crate::net::SocketAddr;
 use crate::net::connection::Left;
-use crate::net::forward::{After, Ear, Ears, Notice, Settings};
+use crate::net::forward::{After, Ear, Ears, MakeRewrite, Notice, Settings};
 use crate::net::pump::{Heard, What};
 use crate::net::server::Ended;
 use crate::net::wait::Output;
@@ -51,7 +51,7 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
         retry: options.dialling.retry,
         once: options.once,
         until: deadline(options),
-        rewrite: options.canonical.then_some(|| Box::<Canonical>::default()),
+        rewrite: options.canonical.then(|| rewrites(options.input.line_bytes_max)),
         notice,
     };
     let ears = Ears { printer, recorder };
@@ -64,6 +64,11 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     let Some(PrintingEar { printing, console, .. }) = done.printer else { return Ok(recorded) };
     let exit = outcome(done.ended, Some(printing), None, &console, options.goals.time(None))?;
     Ok(exit.worse(recorded))
+}
+
+/// What makes a rewriter for each pair.
+fn rewrites(line_bytes_max: usize) -> MakeRewrite {
+    Box::new(move || Box::new(Canonical::new(line_bytes_max)))
 }
 
 /// Refuses to call ourselves: each call would lead to the next.
