@@ -74,14 +74,8 @@ fn a_payload_cut_short_ends_its_input_only() {
     folder.write("no-lf.bcp", "f&bytes=10");
     folder.write("good.bcp", "good\n");
     let decode = |file: &str| backbox_in(&folder, ["decode", "-F", "{@command}", file, "good.bcp"], "");
-    decode("cut.bcp")
-        .exits(1)
-        .prints("a\ngood\n")
-        .says(&["cut.bcp:2: payload cut short: 4 of 10 bytes"]);
-    decode("no-lf.bcp")
-        .exits(1)
-        .prints("good\n")
-        .says(&["no-lf.bcp:1: payload cut short: 0 of 10 bytes"]);
+    decode("cut.bcp").exits(1).prints("a\ngood\n").says(&["cut.bcp:2: payload cut short: 4 of 10 bytes"]);
+    decode("no-lf.bcp").exits(1).prints("good\n").says(&["no-lf.bcp:1: payload cut short: 0 of 10 bytes"]);
     let fast = backbox_in(&folder, ["decode", "--fail-fast", "cut.bcp", "good.bcp"], "");
     fast.exits(1).prints("{\"command\":\"a\",\"params\":{}}\n");
 }

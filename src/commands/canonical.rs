@@ -1,13 +1,10 @@
 //! `--canonical`: what a dialler says, each line in the form that every known decoder reads alike (design.md,
-//! sections 5
-//! and 10).
+//! sections 5 and 10).
 //!
-//! A line that does not parse, a comment, and a line that is too long stay as they were, and payloads are never
-//! touched.
+//! A line that does not parse, a comment, and a line that is too long stay as they were; payloads are never touched.
 
 use crate::codec::{Form, Parts, Reading, write_line};
 use crate::framing::{is_ignored, payload_marker, without_cr};
-use crate::limits::LINE_BYTES_MAX;
 use crate::net::pump::Rewrite;
 
 /// The longest line that MPF reads, in bytes without LF; others were written against it.
@@ -34,11 +31,14 @@ pub struct Canonical {
     line: Vec<u8>,
     parts: Parts,
     clean: Vec<u8>,
+    /// The longest line that is rewritten, in bytes without LF.
+    line_bytes_max: usize,
 }
 
-impl Default for Canonical {
-    fn default() -> Canonical {
-        Canonical { state: State::Line, line: Vec::new(), parts: Parts::new(), clean: Vec::new() }
+impl Canonical {
+    /// At the start of a stream; a line over `line_bytes_max` stays as it was.
+    pub fn new(line_bytes_max: usize) -> Canonical {
+        Canonical { state: State::Line, line: Vec::new(), parts: Parts::new(), clean: Vec::new(), line_bytes_max }
     }
 }
 
@@ -85,7 +85,7 @@ impl Canonical {
     fn take_line(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
         let Some(end) = memchr::memchr(b'\n', bytes) else {
             self.line.extend_from_slice(bytes);
-            if self.line.len() > LINE_BYTES_MAX {
+            if self.line.len() > self.line_bytes_max {
                 out.append(&mut self.line);
                 self.state = State::LongLine;
             }
@@ -110,9 +110,9 @@ impl Canonical {
         let meant = marker.map_or(text, |marker| text.get(..marker.at).unwrap_or_default());
         let start = out.len();
         out.extend_from_slice(mark);
-        let limit = if text.len() <= SAFE_LINE_BYTES_MAX { SAFE_LINE_BYTES_MAX } else { LINE_BYTES_MAX };
+        let limit = if text.len() <= SAFE_LINE_BYTES_MAX { SAFE_LINE_BYTES_MAX } else { self.line_bytes_max };
         let form = Form { line_bytes_max: limit, ..Form::default() };
-        let rewritten = text.len() <= LINE_BYTES_MAX
+        let rewritten = text.len() <= self.line_bytes_max
             && !is_ignored(text)
             && payload != Some(None)
             && self.parts.read_line(meant, &Reading::default()).is_ok()
@@ -133,11 +133,12 @@ impl Canonical {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::LINE_BYTES_MAX;
 
     #[track_caller]
     fn check(input: &[u8], expected: &[u8]) {
         for piece in [1, 2, 7, input.len().max(1)] {
-            let (mut canonical, mut out) = (Canonical::default(), Vec::new());
+            let (mut canonical, mut out) = (Canonical::new(LINE_BYTES_MAX), Vec::new());
             for bytes in input.chunks(piece) {
                 canonical.rewrite(bytes, &mut out);
             }
@@ -181,5 +182,8 @@ mod tests {
         check(&long, &[b"t?json={\"a\": \"\\u0026", "x".repeat(70_000).as_bytes(), b"\"}\n"].concat());
         let too_long = line("x", LINE_BYTES_MAX);
         check(&[&too_long[..], b"Reset\n"].concat(), &[&too_long[..], b"reset\n"].concat());
+        let mut out = Vec::new();
+        Canonical::new(5).rewrite(b"T?a=12\nT?a=1\n", &mut out);
+        assert_eq!(out, b"T?a=12\nt?a=1\n");
     }
 }

@@ -13,7 +13,7 @@ use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
 use crate::text::shown;
 
 use super::lint;
-use super::shared::{HasInput, HasManners, HasSelection, Input, Manners, Selection};
+use super::shared::{Input, Manners, Selection, has};
 use super::source::Source;
 use super::strings::{self, Strings, not_utf8};
 
@@ -31,23 +31,7 @@ pub struct Options {
     lint: bool,
 }
 
-impl HasManners for Options {
-    fn manners(&mut self) -> &mut Manners {
-        &mut self.manners
-    }
-}
-
-impl HasInput for Options {
-    fn input(&mut self) -> &mut Input {
-        &mut self.input
-    }
-}
-
-impl HasSelection for Options {
-    fn selection(&mut self) -> &mut Selection {
-        &mut self.selection
-    }
-}
+has!(Options { manners: Manners, input: Input, selection: Selection });
 
 /// The table of `backbox decode`.
 pub const COMMAND: Command<Options> = Command {
@@ -143,7 +127,7 @@ pub const COMMAND: Command<Options> = Command {
 /// What ends the run at once; neither a malformed line nor a file that cannot be read does.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     check(&options)?;
-    let mut console = options.manners.console();
+    let mut console = options.manners.console(COMMAND.about.name);
     let outcome = if options.strings {
         run_strings(&options, &mut console)
     } else if options.lint {

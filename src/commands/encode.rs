@@ -12,7 +12,7 @@ use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
 use crate::output::{Console, Output};
 
 use super::arguments::read_message;
-use super::shared::{HasInput, HasManners, Input, Manners};
+use super::shared::{Input, Manners, has};
 use super::source::Source;
 use super::strings::{self, Strings, not_utf8};
 
@@ -31,17 +31,7 @@ pub struct Options {
     no_ensure_ascii: bool,
 }
 
-impl HasManners for Options {
-    fn manners(&mut self) -> &mut Manners {
-        &mut self.manners
-    }
-}
-
-impl HasInput for Options {
-    fn input(&mut self) -> &mut Input {
-        &mut self.input
-    }
-}
+has!(Options { manners: Manners, input: Input });
 
 /// The table of `backbox encode`.
 pub const COMMAND: Command<Options> = Command {
@@ -157,7 +147,7 @@ fn take_word(options: &mut Options, word: OsString) -> Result<(), String> {
 /// What ends the run at once; a malformed line does not.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     check(&options)?;
-    let mut console = options.manners.console();
+    let mut console = options.manners.console(COMMAND.about.name);
     let outcome = match options.words.as_slice() {
         _ if options.strings => run_strings(&options, &mut console),
         [] => run_lines(&options, &mut console),

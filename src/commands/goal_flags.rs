@@ -7,7 +7,7 @@ use crate::duration;
 use crate::failure::Failure;
 use crate::goals::Goals;
 
-use super::shared::patterns;
+use super::shared::{Has, patterns};
 
 /// What a run waits for, as given.
 #[derive(Clone, Debug, Default)]
@@ -18,12 +18,6 @@ pub struct GoalWish {
     pub count: Option<u64>,
     /// `-W`; zero is for ever.
     pub timeout: Option<Duration>,
-}
-
-/// Options that have a [`GoalWish`].
-pub trait HasGoals: Sized + 'static {
-    /// Where it is.
-    fn goals(&mut self) -> &mut GoalWish;
 }
 
 impl GoalWish {
@@ -50,11 +44,11 @@ impl GoalWish {
     }
 }
 
-impl<T: HasGoals> Flag<T> {
+impl<T: Has<GoalWish>> Flag<T> {
     /// `-e`.
     pub const EXPECT: Flag<T> =
         Flag::value("expect", "PATTERN", "end when a message matches, print those that do", |o: &mut T, value| {
-            o.goals().expected.push(text(value)?);
+            o.get().expected.push(text(value)?);
             Ok(())
         })
         .short('e')
@@ -65,13 +59,13 @@ impl<T: HasGoals> Flag<T> {
         .repeats();
     /// `-n`.
     pub const COUNT: Flag<T> = Flag::value("count", "N", "end when *N* messages are printed", |o: &mut T, value| {
-        o.goals().count = Some(number(&value)?);
+        o.get().count = Some(number(&value)?);
         Ok(())
     })
     .short('n');
     /// `-W`.
     pub const TIMEOUT: Flag<T> = Flag::value("timeout", "DURATION", "stay at most so long", |o: &mut T, value| {
-        o.goals().timeout = Some(duration::parse(&text(value)?)?);
+        o.get().timeout = Some(duration::parse(&text(value)?)?);
         Ok(())
     })
     .short('W')

@@ -2,16 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::goal_flags::{GoalWish, HasGoals};
+use super::goal_flags::GoalWish;
 use super::listener::Part;
 use super::media::category_words;
-use super::recorder::{HasRecord, RecordWish};
+use super::recorder::RecordWish;
 use super::reply::Reply;
 use super::serving;
-use super::shared::{
-    Dialling, Display, HasDialling, HasDisplay, HasInput, HasManners, HasSelection, HasTraffic, Input, Manners,
-    Selection,
-};
+use super::shared::{Dialling, Display, Input, Manners, Selection, Verbose, has};
 use super::tapping;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, number, text};
 use crate::failure::{Exit, Failure};
@@ -26,7 +23,7 @@ pub struct Options {
     /// `-q` and `--color`.
     pub manners: Manners,
     /// `-v`.
-    pub verbose: bool,
+    pub verbose: Verbose,
     /// `--max-line` and `--max-payload`.
     pub input: Input,
     /// What is printed, and how.
@@ -81,53 +78,16 @@ impl Options {
     }
 }
 
-impl HasManners for Options {
-    fn manners(&mut self) -> &mut Manners {
-        &mut self.manners
-    }
-}
-
-impl HasTraffic for Options {
-    fn verbose(&mut self) -> &mut bool {
-        &mut self.verbose
-    }
-}
-
-impl HasInput for Options {
-    fn input(&mut self) -> &mut Input {
-        &mut self.input
-    }
-}
-
-impl HasDisplay for Options {
-    fn display(&mut self) -> &mut Display {
-        &mut self.display
-    }
-}
-
-impl HasSelection for Options {
-    fn selection(&mut self) -> &mut Selection {
-        &mut self.display.selection
-    }
-}
-
-impl HasGoals for Options {
-    fn goals(&mut self) -> &mut GoalWish {
-        &mut self.goals
-    }
-}
-
-impl HasRecord for Options {
-    fn record(&mut self) -> &mut RecordWish {
-        &mut self.record
-    }
-}
-
-impl HasDialling for Options {
-    fn dialling(&mut self) -> &mut Dialling {
-        &mut self.dialling
-    }
-}
+has!(Options {
+    manners: Manners,
+    verbose: Verbose,
+    input: Input,
+    display: Display,
+    display.selection: Selection,
+    goals: GoalWish,
+    record: RecordWish,
+    dialling: Dialling,
+});
 
 /// The table of `backbox listen`.
 pub const COMMAND: Command<Options> = Command {
@@ -138,16 +98,15 @@ pub const COMMAND: Command<Options> = Command {
         description: &[
             "Binds, serves everyone who dials, many at once, and prints the messages that come as they stand, payloads \
              too. It answers `hello`, and commands that nobody knows with an `error`. To the first `reset` of a \
-             connection it \
-             subscribes and says `reset_complete`, in one write: without subscriptions a whole game is two lines.",
+             connection it subscribes and says `reset_complete`, in one write: without subscriptions a whole game is \
+             two lines.",
             "With `--as pin` it is a stand-in for MPF, and greets with `hello`; with `-c` it joins a running MPF and \
              subscribes, or as pin controller dials a media controller.",
-            "With `--forward` it is a tap in between two programs.",
+            "With `--forward` it is a tap in between two programs, which prints what both say.",
             "It ends with a signal, when nobody reads its output any more, with `--once`, and with `-n`, `-e` or `-W`. \
              Leaving it says `goodbye`, which ends an MPF whose `exit_on_close` is true (its default).",
             "A malformed line is printed all the same, reported on standard error, and answered with an `error`. A \
-                peer that \
-             does not read is reset; one that speaks HTTP is dropped.",
+             peer that does not read is reset; one that speaks HTTP is dropped.",
         ],
         arguments: &[],
         sections: &[Section {
@@ -185,8 +144,7 @@ pub const COMMAND: Command<Options> = Command {
             Example { line: "backbox listen > game.bcp", text: "Captures what MPF says to its media controller." },
             Example {
                 line: "backbox listen --monitor switches | backbox decode",
-                text: "Watches the switches, as \
-                JSON.",
+                text: "Watches the switches, as JSON.",
             },
             Example {
                 line: "backbox listen -a 127.0.0.1:0 --announce addr --once",
@@ -206,14 +164,13 @@ pub const COMMAND: Command<Options> = Command {
                 .short('a')
                 .more(
                     "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `127.0.0.1:5050`, where MPF dials, \
-                        unless given. \
-                     Port 0 takes a free one. BCP has no authentication, so binding an \
-                     address that other machines can reach is said on standard error.",
+                     unless given. Port 0 takes a free one. BCP has no authentication, so it says when others than \
+                     this machine can dial.",
                 ),
                 Flag::value(
                     "announce",
                     "FILE",
-                    "write the address to FILE once it accepts",
+                    "write the address to *FILE* once it accepts",
                     |o: &mut Options, value| {
                         o.announce = Some(value.into());
                         Ok(())
@@ -243,7 +200,7 @@ pub const COMMAND: Command<Options> = Command {
                 Flag::value(
                     "forward",
                     "ADDRESS",
-                    "pass both directions through to ADDRESS",
+                    "pass both directions through to *ADDRESS*",
                     |o: &mut Options, value| {
                         o.forward = Some(text(value)?);
                         Ok(())
@@ -272,7 +229,7 @@ pub const COMMAND: Command<Options> = Command {
                      watched again. Once a second, for as long as `--retry` says, without it for ever. `-W` and what \
                      is waited for go on counting, and standard input waits.",
                 ),
-                Flag::value("max-conns", "N", "serve at most N peers at once", |o: &mut Options, value| {
+                Flag::value("max-conns", "N", "serve at most *N* peers at once", |o: &mut Options, value| {
                     o.connections_max = Some(number(&value)?);
                     Ok(())
                 })

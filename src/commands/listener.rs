@@ -86,7 +86,7 @@ struct Talk {
     conversation: Conversation,
     connection: Arc<Connection>,
     peer: Arc<str>,
-    /// What stdin brought before the handshake was done.
+    /// What stdin and replies had to say before the handshake was done.
     backlog: Vec<u8>,
     /// For each reply, since when its gifts are counted, and how many; `None` once it is stopped.
     replied: Vec<Option<(Instant, u32)>>,
@@ -229,7 +229,7 @@ impl Listener {
         }
     }
 
-    /// Says what stdin brought before the handshake was done.
+    /// Says what had to wait until the handshake was done.
     fn release(&mut self, number: u64) {
         if let Some(talk) = self.talks.get_mut(&number) {
             self.said.clear();
@@ -387,9 +387,14 @@ fn reply(
         let text = shown(reply.text.as_bytes());
         console.complain(Exit::No, &talk.peer, format_args!("--reply {text}: not sent: {why}"));
     }
-    if let Some(Err(_)) = reply.command().map(|command| talk.conversation.say(command)) {
-        // The connection is ending, or the handshake goes before.
-        said.clear();
+    match reply.command().map(|command| talk.conversation.say(command)) {
+        // The handshake goes before: a media controller subscribes within it, and is answered behind it.
+        Some(Err(Misuse::InHandshake)) if talk.backlog.len() + said.len() <= QUEUE_BYTES_MAX => {
+            talk.backlog.append(said);
+        }
+        // The connection is ending.
+        Some(Err(_)) => said.clear(),
+        Some(Ok(())) | None => {}
     }
     true
 }

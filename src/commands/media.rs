@@ -1,6 +1,6 @@
 //! What a server is told, whatever part it plays: its limits and last words, and what it subscribes to.
 
-use crate::catalogue::CATEGORIES;
+use crate::catalogue::{self, CATEGORIES};
 use crate::cli::suggest;
 use crate::conversation;
 use crate::failure::Failure;
@@ -47,7 +47,7 @@ pub fn settings(connections_max: usize) -> Settings {
 /// too) and these events.
 ///
 /// # Errors
-/// [`Failure::Usage`] for an unknown category.
+/// [`Failure::Usage`] for an unknown category, and for an event whose registration would end MPF.
 pub fn subscriptions(monitor: &[String], register: &[String], otherwise: &[&str]) -> Result<Vec<u8>, Failure> {
     let named: Vec<&str> = monitor.iter().map(String::as_str).collect();
     let categories = match named.as_slice() {
@@ -72,7 +72,11 @@ pub fn subscriptions(monitor: &[String], register: &[String], otherwise: &[&str]
         conversation::push("monitor_start", &[("category", category)], &mut lines);
     }
     for event in register {
+        let start = lines.len();
         conversation::push("register_trigger", &[("event", event)], &mut lines);
+        let line = lines.get(start..).unwrap_or_default();
+        catalogue::judge(line.strip_suffix(b"\n").unwrap_or(line), None)
+            .map_err(|refusal| Failure::Usage(format!("--register: {refusal}")))?;
     }
     Ok(lines)
 }
@@ -96,7 +100,7 @@ mod tests {
     fn subscriptions_are_lines_in_order() {
         assert_eq!(lines(&[], &[]).unwrap().matches("monitor_start?category=").count(), 5);
         assert!(lines(&[], &[]).unwrap().starts_with("monitor_start?category=core_events\n"));
-        assert_eq!(lines(&["none"], &["a b"]).unwrap(), "register_trigger?event=a%20b\n");
+        assert_eq!(lines(&["none"], &["a&b"]).unwrap(), "register_trigger?json={\"event\": \"a\\u0026b\"}\n");
         assert_eq!(lines(&["modes", "devices"], &[]).unwrap().lines().last(), Some("monitor_start?category=devices"));
         assert_eq!(lines(&["all"], &[]).unwrap().lines().count(), CATEGORIES.len());
     }
@@ -107,5 +111,13 @@ mod tests {
         assert_eq!(why("mode"), "--monitor: mode is no category; did you mean modes?");
         assert!(why("xyz").starts_with("--monitor: xyz is no category; there are events, devices"));
         assert!(matches!(lines(&["none", "modes"], &[]), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn an_event_that_would_end_mpf_is_usage() {
+        let failure = lines(&["none"], &["ball_started", "a b"]).unwrap_err();
+        let start = "--register: would end MPF 0.81: register_trigger needs event as text without blanks";
+        assert!(failure.message().is_some_and(|text| text.starts_with(start)), "{failure:?}");
+        assert!(matches!(failure, Failure::Usage(_)));
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::arguments::read_message;
 use super::source::Source;
 use crate::catalogue;
+use crate::cli::suggest;
 use crate::codec::{Form, Parts, Reading, write_line};
 use crate::failure::Failure;
 use crate::framing::payload_marker;
@@ -51,6 +52,9 @@ impl Outgoing {
                 for note in read_message(words, &Reading::default(), &mut parts)? {
                     console.note(note);
                 }
+                if let Some(note) = mistyped(&parts.command()) {
+                    console.note(note);
+                }
                 let mut whole = Vec::new();
                 let bytes = payload.as_ref().map(Vec::len);
                 write_line(&parts, bytes, &Form::default(), &mut whole)
@@ -85,6 +89,14 @@ impl Outgoing {
             }
         }
     }
+}
+
+/// What is said of a command that nobody knows and that is near one that is known; it is sent all the same, for BCP is
+/// open (design.md, sections 8 and 13).
+fn mistyped(command: &str) -> Option<String> {
+    let near = suggest(command, catalogue::COMMANDS.iter().map(|entry| entry.name))?;
+    let command = shown(command.as_bytes());
+    (near != command).then(|| format!("{command} is no command of BCP's own; did you mean {near}?"))
 }
 
 /// Refuses what would stop MPF, be lost on it, or be misread by it (design.md, section 13).
@@ -130,7 +142,7 @@ mod tests {
 
     fn outgoing(words: &[&str]) -> Outgoing {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        Outgoing::read(&words, None, &Console::new(true, Color::Never)).unwrap()
+        Outgoing::read(&words, None, &Console::new("send", true, Color::Never)).unwrap()
     }
 
     #[test]
@@ -142,6 +154,15 @@ mod tests {
             (&["monitor_start", "category=modes"], "mode_list"),
         ] {
             assert_eq!(outgoing(words).answer().unwrap(), expected, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_command_is_noted_and_another_is_not() {
+        let note = mistyped("trgger").unwrap_or_default();
+        assert_eq!(note, "trgger is no command of BCP's own; did you mean trigger?");
+        for command in ["trigger", "reset", "timer", "my_own_command"] {
+            assert_eq!(mistyped(command), None, "{command}");
         }
     }
 

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::shared::Has;
 use crate::cli::{Complete, Flag};
 use crate::failure::Failure;
 use crate::framing::Frame;
@@ -26,17 +27,11 @@ pub struct RecordWish {
     pub overwrite: bool,
 }
 
-/// Options that have a [`RecordWish`].
-pub trait HasRecord: Sized + 'static {
-    /// Where it is.
-    fn record(&mut self) -> &mut RecordWish;
-}
-
-impl<T: HasRecord> Flag<T> {
+impl<T: Has<RecordWish>> Flag<T> {
     /// `--record`.
     pub const RECORD: Flag<T> =
         Flag::value("record", "FILE", "record both directions as a session file", |o: &mut T, value| {
-            o.record().file = Some(value.into());
+            o.get().file = Some(value.into());
             Ok(())
         })
         .more(
@@ -47,7 +42,7 @@ impl<T: HasRecord> Flag<T> {
         .complete(Complete::File);
     /// `--overwrite`.
     pub const OVERWRITE: Flag<T> =
-        Flag::switch("overwrite", "record over a file that is not empty", |o: &mut T| o.record().overwrite = true);
+        Flag::switch("overwrite", "record over a file that is not empty", |o: &mut T| o.get().overwrite = true);
 }
 
 impl RecordWish {

@@ -11,7 +11,7 @@ use super::listener::{Listener, Setup};
 use super::media::{CATEGORIES_OF_MEDIA, settings, subscriptions};
 use super::player::{Player, Speed};
 use super::recording::{Recording, Survey, count};
-use super::shared::{Dialling, HasDialling, HasManners, HasTraffic, Manners};
+use super::shared::{Dialling, Manners, Verbose, has};
 use super::traffic::Traffic;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, text};
 use crate::failure::{Exit, Failure};
@@ -26,29 +26,13 @@ use crate::net::wait::{Output, Stop, wake_precisely};
 pub struct Options {
     manners: Manners,
     dialling: Dialling,
-    verbose: bool,
+    verbose: Verbose,
     speed: Speed,
     loopback: bool,
     files: Vec<OsString>,
 }
 
-impl HasManners for Options {
-    fn manners(&mut self) -> &mut Manners {
-        &mut self.manners
-    }
-}
-
-impl HasDialling for Options {
-    fn dialling(&mut self) -> &mut Dialling {
-        &mut self.dialling
-    }
-}
-
-impl HasTraffic for Options {
-    fn verbose(&mut self) -> &mut bool {
-        &mut self.verbose
-    }
-}
+has!(Options { manners: Manners, dialling: Dialling, verbose: Verbose });
 
 /// The table of `backbox replay`.
 pub const COMMAND: Command<Options> = Command {
@@ -125,7 +109,7 @@ pub const COMMAND: Command<Options> = Command {
 /// gone, a stdout that cannot be written.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let file = check(&options)?;
-    let mut console = options.manners.console();
+    let mut console = options.manners.console(COMMAND.about.name);
     let (recording, survey) = Recording::open(file, &console)?;
     let peer = Peer::find(&options, &survey)?;
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
@@ -138,7 +122,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     wake_precisely();
     let start = Instant::now();
     let address = peer.target.address.clone();
-    let traffic = Traffic::new(options.verbose);
+    let traffic = Traffic::new(options.verbose.0);
     let mut player = Player::new(recording, options.speed, traffic, &address, &mut console);
     let ended = dialogue::converse(socket, Framing::default(), &mut player, &stop, None, &output);
     let summary = summary(&player, &survey, &peer, start.elapsed(), &ended.reason);
@@ -192,7 +176,11 @@ impl Peer {
         let server = Server::bind(&local).map_err(cannot)?;
         let target = Target::known(server.address().map_err(cannot)?);
         let subscriptions = subscriptions(&[], &[], &CATEGORIES_OF_MEDIA)?;
-        let host = Listener::new(Setup { subscriptions, ..Setup::default() }, None, options.manners.console());
+        let host = Listener::new(
+            Setup { subscriptions, ..Setup::default() },
+            None,
+            options.manners.console(COMMAND.about.name),
+        );
         let built_in = server.in_background(settings(1), host).map_err(cannot)?;
         Ok(Peer { target, built_in: Some(built_in) })
     }

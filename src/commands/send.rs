@@ -5,14 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::dial::{PIN_PORT, Target};
 use super::ending::{closing, verdict};
-use super::goal_flags::{GoalWish, HasGoals};
+use super::goal_flags::GoalWish;
 use super::outgoing::{Outgoing, guard};
 use super::pace::Pace;
-use super::recorder::{HasRecord, RecordWish};
+use super::recorder::RecordWish;
 use super::sender::{Sender, Source};
-use super::shared::{
-    Dialling, Display, HasDialling, HasDisplay, HasManners, HasSelection, HasTraffic, Manners, Selection, patterns,
-};
+use super::shared::{Dialling, Display, Manners, Selection, Verbose, has, patterns};
 use super::traffic::Traffic;
 use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
@@ -42,7 +40,7 @@ pub struct Options {
     goals: GoalWish,
     display: Display,
     record: RecordWish,
-    verbose: bool,
+    verbose: Verbose,
     wait: bool,
     fail_on: Vec<String>,
     all: bool,
@@ -57,47 +55,15 @@ pub struct Options {
     words: Vec<String>,
 }
 
-impl HasManners for Options {
-    fn manners(&mut self) -> &mut Manners {
-        &mut self.manners
-    }
-}
-
-impl HasDialling for Options {
-    fn dialling(&mut self) -> &mut Dialling {
-        &mut self.dialling
-    }
-}
-
-impl HasGoals for Options {
-    fn goals(&mut self) -> &mut GoalWish {
-        &mut self.goals
-    }
-}
-
-impl HasDisplay for Options {
-    fn display(&mut self) -> &mut Display {
-        &mut self.display
-    }
-}
-
-impl HasSelection for Options {
-    fn selection(&mut self) -> &mut Selection {
-        &mut self.display.selection
-    }
-}
-
-impl HasRecord for Options {
-    fn record(&mut self) -> &mut RecordWish {
-        &mut self.record
-    }
-}
-
-impl HasTraffic for Options {
-    fn verbose(&mut self) -> &mut bool {
-        &mut self.verbose
-    }
-}
+has!(Options {
+    manners: Manners,
+    dialling: Dialling,
+    goals: GoalWish,
+    display: Display,
+    display.selection: Selection,
+    record: RecordWish,
+    verbose: Verbose,
+});
 
 /// The table of `backbox send`.
 pub const COMMAND: Command<Options> = Command {
@@ -260,7 +226,7 @@ pub const COMMAND: Command<Options> = Command {
 /// A message that makes no sense, an address that cannot be reached, a connection that is lost, a stdout that cannot be
 /// written.
 pub fn run(options: Options) -> Result<Exit, Failure> {
-    let mut console = options.manners.console();
+    let mut console = options.manners.console(COMMAND.about.name);
     check(&options)?;
     let show = options.display.show(options.manners.color, false)?;
     let mut goals = options.goals.goals()?;
@@ -292,7 +258,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     sender.goodbye = !options.no_goodbye;
     sender.all = options.all;
     sender.guarded = !options.force;
-    sender.traffic = Traffic::new(options.verbose);
+    sender.traffic = Traffic::new(options.verbose.0);
     sender.recorder = recorder;
     sender.reconnects = options.reconnect;
     let mut ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::dial::{MEDIA_PORT, PIN_PORT, Target};
-use super::listen::{CONNECTIONS_MAX, Options};
+use super::listen::{COMMAND, CONNECTIONS_MAX, Options};
 use super::listener::{Listener, Part, Setup};
 use super::media::{CATEGORIES_OF_CLIENT, CATEGORIES_OF_MEDIA, settings, subscriptions};
 use super::printing::Printing;
@@ -30,7 +30,7 @@ const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// An address that cannot be bound or dialled, a file or a stdout that cannot be written, a goal that was not met.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
-    let console = options.manners.console();
+    let console = options.manners.console(COMMAND.about.name);
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, false)?;
     let mut setup = setup(options)?;
@@ -174,7 +174,7 @@ fn setup(options: &Options) -> Result<Setup, Failure> {
         replies: options.replies.clone(),
         silent: options.silent,
         once: options.once,
-        traffic: Traffic::new(options.verbose),
+        traffic: Traffic::new(options.verbose.0),
         recorder: None,
     })
 }

@@ -13,6 +13,24 @@ use crate::output::{Color, Console};
 use crate::pattern::Pattern;
 use crate::template::Template;
 
+/// Options of which `Part` is one part: the flags of that part are written for any options that have it.
+pub trait Has<Part>: Sized + 'static {
+    /// Where it is.
+    fn get(&mut self) -> &mut Part;
+}
+
+/// Says where a subcommand's options have the parts that are shared: `has!(Options { manners: Manners })`.
+macro_rules! has {
+    ($options:ty { $($($field:ident).+: $part:ty),+ $(,)? }) => {
+        $(impl $crate::commands::shared::Has<$part> for $options {
+            fn get(&mut self) -> &mut $part {
+                &mut self.$($field).+
+            }
+        })+
+    };
+}
+pub(super) use has;
+
 /// How much is said, and how it looks.
 #[derive(Clone, Debug, Default)]
 pub struct Manners {
@@ -23,9 +41,9 @@ pub struct Manners {
 }
 
 impl Manners {
-    /// The console that these options ask for.
-    pub fn console(&self) -> Console {
-        Console::new(self.quiet, self.color)
+    /// The console that these options ask for, of the subcommand of this name.
+    pub fn console(&self, subcommand: &'static str) -> Console {
+        Console::new(subcommand, self.quiet, self.color)
     }
 }
 
@@ -124,19 +142,13 @@ impl Display {
     }
 }
 
-/// Options that have a [`Display`].
-pub trait HasDisplay: Sized + 'static {
-    /// Where it is.
-    fn display(&mut self) -> &mut Display;
-}
-
-impl<T: HasDisplay + HasSelection> Flag<T> {
+impl<T: Has<Display>> Flag<T> {
     /// `--json`.
-    pub const JSON: Flag<T> = Flag::switch("json", "print messages as JSON Lines", |o: &mut T| o.display().json = true)
+    pub const JSON: Flag<T> = Flag::switch("json", "print messages as JSON Lines", |o: &mut T| o.get().json = true)
         .more("As `decode` does. What is no message is reported and not printed, as with `-F`.");
     /// `--meta`.
     pub const META: Flag<T> = Flag::switch("meta", "add time, connection and sender to the JSON", |o: &mut T| {
-        o.display().meta = true
+        o.get().meta = true
     })
     .more(
         "One more member, `meta`: `time` (seconds since 1970), `conn` (its number), `peer` (its address) and `from` \
@@ -149,7 +161,7 @@ impl<T: HasDisplay + HasSelection> Flag<T> {
         "print a line of this form for each message",
         |o: &mut T, value| {
             let template = Template::parse_live(&text(value)?).map_err(|error| error.to_string())?;
-            o.selection().template = Some(template);
+            o.get().selection.template = Some(template);
             Ok(())
         },
     )
@@ -170,57 +182,31 @@ pub struct Dialling {
     pub retry: Duration,
 }
 
-/// Options that have a [`Dialling`].
-pub trait HasDialling: Sized + 'static {
-    /// Where it is.
-    fn dialling(&mut self) -> &mut Dialling;
-}
-
-impl<T: HasDialling> Flag<T> {
+impl<T: Has<Dialling>> Flag<T> {
     /// `--retry`.
     pub const RETRY: Flag<T> = Flag::value("retry", "DURATION", "keep dialling for so long", |o: &mut T, value| {
-        o.dialling().retry = duration::parse(&text(value)?)?;
+        o.get().retry = duration::parse(&text(value)?)?;
         Ok(())
     })
     .more("Every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare number is seconds.");
 }
 
-/// Options that can ask for the traffic to be shown.
-pub trait HasTraffic: Sized + 'static {
-    /// Where the wish is kept.
-    fn verbose(&mut self) -> &mut bool;
-}
+/// `-v`: whether the traffic is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Verbose(pub bool);
 
-impl<T: HasTraffic> Flag<T> {
+impl<T: Has<Verbose>> Flag<T> {
     /// `-v`.
     pub const VERBOSE: Flag<T> =
-        Flag::switch("verbose", "show the traffic on standard error", |o: &mut T| *o.verbose() = true)
+        Flag::switch("verbose", "show the traffic on standard error", |o: &mut T| o.get().0 = true)
             .short('v')
             .more("A line that goes out has `>` before it, one that comes has `<`.");
 }
 
-/// Options that have [`Manners`].
-pub trait HasManners: Sized + 'static {
-    /// Where they are.
-    fn manners(&mut self) -> &mut Manners;
-}
-
-/// Options that have an [`Input`].
-pub trait HasInput: Sized + 'static {
-    /// Where it is.
-    fn input(&mut self) -> &mut Input;
-}
-
-/// Options that have a [`Selection`].
-pub trait HasSelection: Sized + 'static {
-    /// Where it is.
-    fn selection(&mut self) -> &mut Selection;
-}
-
-impl<T: HasManners> Flag<T> {
+impl<T: Has<Manners>> Flag<T> {
     /// `-q`.
     pub const QUIET: Flag<T> =
-        Flag::switch("quiet", "print no notes and no summaries", |o: &mut T| o.manners().quiet = true)
+        Flag::switch("quiet", "print no notes and no summaries", |o: &mut T| o.get().quiet = true)
             .short('q')
             .more("Errors are printed all the same.");
     /// `--color`.
@@ -230,7 +216,7 @@ impl<T: HasManners> Flag<T> {
         &["auto", "always", "never"],
         "colour what is meant for a person",
         |o: &mut T, when| {
-            o.manners().color = match when {
+            o.get().color = match when {
                 "always" => Color::Always,
                 "never" => Color::Never,
                 _ => Color::Auto,
@@ -240,41 +226,40 @@ impl<T: HasManners> Flag<T> {
     .more("`auto`, the default, colours on a terminal unless the environment variable `NO_COLOR` is set.");
 }
 
-impl<T: HasInput> Flag<T> {
+impl<T: Has<Input>> Flag<T> {
     /// `--keep-case`.
-    pub const KEEP_CASE: Flag<T> = Flag::switch("keep-case", "keep the case of commands and names", |o: &mut T| {
-        o.input().reading.keep_case = true
-    })
-    .more("Otherwise they become lower case, since the protocol says that their case does not matter.");
+    pub const KEEP_CASE: Flag<T> =
+        Flag::switch("keep-case", "keep the case of commands and names", |o: &mut T| o.get().reading.keep_case = true)
+            .more("Otherwise they become lower case, since the protocol says that their case does not matter.");
     /// `--no-nan`.
     pub const NO_NAN: Flag<T> =
-        Flag::switch("no-nan", "refuse NaN and the infinities", |o: &mut T| o.input().reading.nan = false).more(
+        Flag::switch("no-nan", "refuse NaN and the infinities", |o: &mut T| o.get().reading.nan = false).more(
             "Otherwise they are written and read as `NaN`, `Infinity` and `-Infinity`, which is Python's JSON and not \
              the standard's.",
         );
     /// `--fail-fast`.
     pub const FAIL_FAST: Flag<T> =
-        Flag::switch("fail-fast", "stop at the first malformed line", |o: &mut T| o.input().fail_fast = true)
+        Flag::switch("fail-fast", "stop at the first malformed line", |o: &mut T| o.get().fail_fast = true)
             .more("Otherwise it is reported and passed over, and the exit status is 1 at the end.");
     /// `--max-line`.
     pub const MAX_LINE: Flag<T> =
         Flag::value("max-line", "BYTES", "longest line, without its end", |o: &mut T, value| {
-            o.input().line_bytes_max = number(&value)?;
+            o.get().line_bytes_max = number(&value)?;
             Ok(())
         })
         .more("1048576 unless given. A longer line is an error and costs nothing but itself.");
     /// `--max-payload`.
     pub const MAX_PAYLOAD: Flag<T> = Flag::value("max-payload", "BYTES", "largest payload", |o: &mut T, value| {
-        o.input().payload_bytes_max = number(&value)?;
+        o.get().payload_bytes_max = number(&value)?;
         Ok(())
     })
     .more("16777216 unless given. Nothing behind a larger payload can be read.");
 }
 
-impl<T: HasSelection> Flag<T> {
+impl<T: Has<Selection>> Flag<T> {
     /// `-m`.
     pub const MATCH: Flag<T> = Flag::value("match", "PATTERN", "show only messages that match", |o: &mut T, value| {
-        o.selection().matching.push(text(value)?);
+        o.get().matching.push(text(value)?);
         Ok(())
     })
     .short('m')
@@ -283,7 +268,7 @@ impl<T: HasSelection> Flag<T> {
     /// `-x`.
     pub const EXCLUDE: Flag<T> =
         Flag::value("exclude", "PATTERN", "leave out messages that match", |o: &mut T, value| {
-            o.selection().excluded.push(text(value)?);
+            o.get().excluded.push(text(value)?);
             Ok(())
         })
         .short('x')
@@ -291,7 +276,7 @@ impl<T: HasSelection> Flag<T> {
     /// `-F`.
     pub const FORMAT: Flag<T> =
         Flag::value("format", "TEMPLATE", "print a line of this form for each message", |o: &mut T, value| {
-            o.selection().template = Some(Template::parse(&text(value)?).map_err(|error| error.to_string())?);
+            o.get().template = Some(Template::parse(&text(value)?).map_err(|error| error.to_string())?);
             Ok(())
         })
         .short('F')

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::canonical::Canonical;
 use super::dial::{MEDIA_PORT, Target};
-use super::listen::{CONNECTIONS_MAX, Options};
+use super::listen::{COMMAND, CONNECTIONS_MAX, Options};
 use super::listener::{narrow, side, survive};
 use super::printing::{Printing, Speaker};
 use super::recorder::Recorder;
@@ -17,7 +17,7 @@ use crate::failure::{Exit, Failure, plain_words};
 use crate::framing::{Frame, RawMessage};
 use crate::net::SocketAddr;
 use crate::net::connection::Left;
-use crate::net::forward::{After, Ear, Ears, Notice, Settings};
+use crate::net::forward::{After, Ear, Ears, MakeRewrite, Notice, Settings};
 use crate::net::pump::{Heard, What};
 use crate::net::server::Ended;
 use crate::net::wait::Output;
@@ -29,10 +29,9 @@ use crate::text::shown;
 ///
 /// # Errors
 /// An address that cannot be bound, is no address, or is our own; a file or a stdout that cannot be written; a goal
-/// that
-/// was not met.
+/// that was not met.
 pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
-    let console = options.manners.console();
+    let console = options.manners.console(COMMAND.about.name);
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, true)?;
     let target = Target::resolve(Some(target), MEDIA_PORT)?;
@@ -42,8 +41,9 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     let recorder = options.record.open(&format!("listening on {own}, forwarding to {}", target.address), own.port())?;
     welcome(options, own, &console)?;
     console.note(format_args!("forwarding to {}", target.address));
-    let recorder = recorder.map(|recorder| RecordingEar { recorder, console: options.manners.console() });
-    let printer = PrintingEar { printing, console, traffic: Traffic::new(options.verbose), parts: Parts::new() };
+    let recorder =
+        recorder.map(|recorder| RecordingEar { recorder, console: options.manners.console(COMMAND.about.name) });
+    let printer = PrintingEar { printing, console, traffic: Traffic::new(options.verbose.0), parts: Parts::new() };
     let settings = Settings {
         framing: options.input.framing(),
         connections_max: options.connections_max.unwrap_or(CONNECTIONS_MAX),
@@ -51,7 +51,7 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
         retry: options.dialling.retry,
         once: options.once,
         until: deadline(options),
-        rewrite: options.canonical.then_some(|| Box::<Canonical>::default()),
+        rewrite: options.canonical.then(|| rewrites(options.input.line_bytes_max)),
         notice,
     };
     let ears = Ears { printer, recorder };
@@ -66,11 +66,19 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     Ok(exit.worse(recorded))
 }
 
+/// What makes a rewriter for each pair.
+fn rewrites(line_bytes_max: usize) -> MakeRewrite {
+    Box::new(move || Box::new(Canonical::new(line_bytes_max)))
+}
+
 /// Refuses to call ourselves: each call would lead to the next.
 fn refuse_own(own: SocketAddr, target: &Target) -> Result<(), Failure> {
     let is_own = |there: &SocketAddr| {
         there.port() == own.port()
-            && (there.ip() == own.ip() || (own.ip().is_unspecified() && there.ip().is_loopback()))
+            && (there.ip() == own.ip()
+                || (own.ip().is_unspecified() && there.ip().is_loopback())
+                // Dialling no address in particular reaches this machine.
+                || there.ip().is_unspecified())
     };
     match target.sockets().iter().any(is_own) {
         false => Ok(()),

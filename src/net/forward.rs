@@ -64,6 +64,9 @@ pub enum Notice<'a> {
     GivenUp(&'a io::Error),
 }
 
+/// What makes the rewriter of a pair.
+pub type MakeRewrite = Box<dyn Fn() -> Box<dyn Rewrite> + Send + Sync>;
+
 /// How to forward.
 pub struct Settings {
     /// What is said is framed so, for the ears.
@@ -79,7 +82,7 @@ pub struct Settings {
     /// When to end at the latest.
     pub until: Option<Instant>,
     /// What rewrites what a dialler says.
-    pub rewrite: Option<fn() -> Box<dyn Rewrite>>,
+    pub rewrite: Option<MakeRewrite>,
     /// Who hears the notices.
     pub notice: fn(Notice<'_>),
 }
@@ -326,7 +329,7 @@ fn join(common: &Common, number: u64, dialler: TcpStream, peer: SocketAddr) {
         stop: Arc::clone(&common.stop),
         framing: common.settings.framing.clone(),
     };
-    let rewrite = common.settings.rewrite.map(|make| make());
+    let rewrite = common.settings.rewrite.as_ref().map(|make| make());
     let there = Pump::new(&pair, true, (&dialler, &target), rewrite);
     let back = Pump::new(&pair, false, (&target, &dialler), None);
     thread::scope(|scope| {

@@ -35,15 +35,16 @@ impl Color {
 /// Standard error, and the worst status that it had to report.
 #[derive(Debug)]
 pub struct Console {
+    subcommand: &'static str,
     quiet: bool,
     colored: bool,
     worst: Exit,
 }
 
 impl Console {
-    /// A console; `quiet` silences notes and summaries, never complaints.
-    pub fn new(quiet: bool, color: Color) -> Console {
-        Console { quiet, colored: color.is_on(io::stderr().is_terminal()), worst: Exit::Done }
+    /// The console of a subcommand; `quiet` silences notes and summaries, never complaints.
+    pub fn new(subcommand: &'static str, quiet: bool, color: Color) -> Console {
+        Console { subcommand, quiet, colored: color.is_on(io::stderr().is_terminal()), worst: Exit::Done }
     }
 
     /// Says something that is no fault.
@@ -66,7 +67,8 @@ impl Console {
     /// Reports a failure that the run survives; it ends with the failure's status at best.
     pub fn survive(&mut self, failure: &Failure) {
         if let Some(text) = failure.message() {
-            self.complain(failure.exit(), "backbox", text);
+            let who = self.subcommand;
+            self.complain(failure.exit(), format_args!("backbox {who}"), text);
         }
     }
 
@@ -145,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_worst_complaint_is_kept() {
-        let mut console = Console::new(true, Color::Never);
+        let mut console = Console::new("test", true, Color::Never);
         console.complain(Exit::Io, "test", "expected by this test");
         console.complain(Exit::No, "test", "expected by this test");
         assert_eq!(console.worst(), Exit::Io);

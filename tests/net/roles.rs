@@ -154,6 +154,22 @@ fn a_pin_controller_dials_its_media_controller_and_stdin_waits_for_the_handshake
 }
 
 #[test]
+fn a_reply_to_what_comes_within_the_handshake_follows_it() {
+    let port = port();
+    let rule = "monitor_start?category=modes => mode_list?running_modes=none";
+    let listening = start(&["listen", "--as", "pin", "-c", &port.address, "--reply", rule]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), format!("hello?version=1.1{GREETING}"));
+    peer.say(b"hello?version=1.1\n");
+    assert_eq!(peer.line(), "reset\n");
+    peer.say(b"monitor_start?category=modes\nreset_complete\n");
+    assert_eq!(peer.line(), "mode_list?running_modes=none\n");
+    peer.say(b"goodbye\n");
+    drop(peer);
+    assert_eq!(listening.finish().code, Some(0));
+}
+
+#[test]
 fn attached_it_subscribes_at_once_and_answers_a_later_reset() {
     let port = port();
     let listening = start(&["listen", "-c", &port.address]);
