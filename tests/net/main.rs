@@ -1,5 +1,6 @@
 //! The subcommands that talk, run as programs against real sockets: on port 0, with a deadline for everything.
 
+mod faults;
 mod forward;
 mod harness;
 mod listen;
