@@ -348,14 +348,6 @@ fn a_second_signal_leaves_at_once() {
     let ended = sending.finish();
     assert!(matches!(ended.code, Some(130 | 143)), "{ended:?}");
     assert_eq!(peer.rest().unwrap(), "", "for a goodbye there was no time");
-    let listening = listen(&[]);
-    let mut peer = dial(listening.address);
-    peer.say(b"hello\n");
-    assert_eq!(peer.line(), "hello?version=1.1\n");
-    listening.running.signal_twice(Signal::INT, Signal::TERM);
-    let ended = listening.running.finish();
-    assert!(matches!(ended.code, Some(130 | 143)), "{ended:?}");
-    assert_eq!(peer.rest().unwrap(), "");
 }
 
 #[test]

@@ -92,23 +92,28 @@ impl Running {
     /// Waits until a signal is its own business: one that comes earlier just ends it.
     #[track_caller]
     pub fn await_handlers(&self) {
-        let status = format!("/proc/{}/status", self.child.id());
-        let end = Instant::now() + PATIENCE;
-        let catches = |text: String| {
-            let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default().trim();
-            // SIGTERM is 15, and is caught after SIGINT.
-            u64::from_str_radix(caught, 16).is_ok_and(|mask| mask & (1 << 14) != 0)
-        };
-        while !fs::read_to_string(&status).is_ok_and(catches) {
-            assert!(Instant::now() < end, "it catches no signals");
-            thread::sleep(Duration::from_millis(2));
-        }
+        // SIGTERM is 15, and is caught after SIGINT.
+        self.await_status("SigCgt:", |mask| u64::from_str_radix(mask, 16).is_ok_and(|mask| mask & (1 << 14) != 0));
     }
 
     /// Has two signals come as one, so that the second meets the first one's work not yet begun.
+    #[track_caller]
     pub fn signal_twice(&self, first: Signal, second: Signal) {
-        for signal in [Signal::STOP, first, second, Signal::CONT] {
-            self.signal(signal);
+        self.signal(Signal::STOP);
+        self.await_status("State:", |state| state.starts_with('T'));
+        [first, second, Signal::CONT].into_iter().for_each(|signal| self.signal(signal));
+    }
+
+    /// Waits until the system says this of it.
+    #[track_caller]
+    fn await_status(&self, key: &str, is_so: impl Fn(&str) -> bool) {
+        let file = format!("/proc/{}/status", self.child.id());
+        let holds =
+            |text: String| text.lines().filter_map(|line| line.strip_prefix(key)).any(|value| is_so(value.trim()));
+        let end = Instant::now() + PATIENCE;
+        while !fs::read_to_string(&file).is_ok_and(holds) {
+            assert!(Instant::now() < end, "{key} does not become so");
+            thread::sleep(Duration::from_millis(2));
         }
     }
 
