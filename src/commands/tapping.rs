@@ -100,6 +100,10 @@ fn notice(notice: Notice<'_>) {
         Notice::Waiting(peer, error) => {
             format!("{peer}: waits for the target: {}; dialling again until it answers\n", plain_words(error))
         }
+        Notice::OutOfDescriptors(error) => {
+            let why = plain_words(error);
+            format!("no descriptor is left for another connection ({why}); waiting for one to close\n")
+        }
         Notice::GivenUp(error) => format!("a connection was given up: {}\n", plain_words(error)),
     });
 }

@@ -145,6 +145,8 @@ struct Dialogue<'a> {
     hurried: bool,
     peer_closed: bool,
     output_failed: bool,
+    /// Whether the end of this process would be a reset.
+    armed: bool,
 }
 
 /// Runs `script` over `socket`, which must not block, until it is done or something ends it, and closes the connection.
@@ -172,6 +174,7 @@ pub fn converse(
         hurried: false,
         peer_closed: false,
         output_failed: false,
+        armed: false,
     };
     let mut scratch = vec![0; READ_BYTES];
     while !dialogue.is_over() {
@@ -329,7 +332,7 @@ impl Dialogue<'_> {
                     self.began.get_or_insert_with(Instant::now);
                     self.outbox.sent(count);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.hear_the_rest(script);
@@ -337,6 +340,19 @@ impl Dialogue<'_> {
                 }
             }
         }
+        self.arm();
+    }
+
+    /// While half a message is out, has even the end of this process reset the connection: a second signal ends it
+    /// without a chance to do so, and the half would be taken for a message.
+    fn arm(&mut self) {
+        let inside = self.outbox.is_inside_message();
+        let Some(socket) = self.socket.as_ref().filter(|_| inside != self.armed) else { return };
+        match inside {
+            true => wait::reset_when_closed(socket),
+            false => wait::end_when_closed(socket),
+        }
+        self.armed = inside;
     }
 
     fn read_from_peer(&mut self, script: &mut dyn Script) {

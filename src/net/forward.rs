@@ -60,7 +60,9 @@ pub enum Notice<'a> {
     Unreached(SocketAddr, &'a io::Error),
     /// The dialler waits until the target takes the call.
     Waiting(SocketAddr, &'a io::Error),
-    /// No descriptor, memory or thread is left for another pair.
+    /// No descriptor or memory is free for another pair; told once.
+    OutOfDescriptors(&'a io::Error),
+    /// A pair was given up: no thread could be started for it, or accepting failed.
     GivenUp(&'a io::Error),
 }
 
@@ -232,7 +234,7 @@ fn supervise(
     woken: &Woken,
     ear_ends: &AtomicBool,
 ) -> io::Result<Ended> {
-    let (mut accepted, mut resting, mut read) = (0, None, true);
+    let (mut accepted, mut resting, mut read) = (Accepted::default(), None, true);
     loop {
         let now = Instant::now();
         resting = resting.filter(|&end: &Instant| end > now);
@@ -267,8 +269,16 @@ fn supervise(
     }
 }
 
+/// What has become of accepting so far.
+#[derive(Default)]
+struct Accepted {
+    pairs: u64,
+    /// Whether it was told that there is no room: a listener without room fails at each try.
+    said_no_room: bool,
+}
+
 /// Accepts whoever calls; until when to rest, when there is no room for more.
-fn accept(listener: &TcpListener, common: &Arc<Common>, accepted: &mut u64) -> Option<Instant> {
+fn accept(listener: &TcpListener, common: &Arc<Common>, accepted: &mut Accepted) -> Option<Instant> {
     loop {
         match listener.accept() {
             Ok((socket, peer)) => {
@@ -277,8 +287,8 @@ fn accept(listener: &TcpListener, common: &Arc<Common>, accepted: &mut u64) -> O
                     (common.settings.notice)(Notice::TurnedAway(peer));
                     continue;
                 }
-                *accepted += 1;
-                let (number, pair) = (*accepted, Arc::clone(common));
+                accepted.pairs += 1;
+                let (number, pair) = (accepted.pairs, Arc::clone(common));
                 common.running.fetch_add(1, Ordering::SeqCst);
                 let spawned = thread::Builder::new().name("pair".to_owned()).spawn(move || {
                     join(&pair, number, socket, peer);
@@ -295,7 +305,12 @@ fn accept(listener: &TcpListener, common: &Arc<Common>, accepted: &mut u64) -> O
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                (common.settings.notice)(Notice::GivenUp(&error));
+                if !std::mem::replace(&mut accepted.said_no_room, true) {
+                    (common.settings.notice)(match wait::is_out_of_descriptors(&error) {
+                        true => Notice::OutOfDescriptors(&error),
+                        false => Notice::GivenUp(&error),
+                    });
+                }
                 return Some(Instant::now() + ACCEPT_PAUSE);
             }
         }

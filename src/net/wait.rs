@@ -320,6 +320,11 @@ pub fn reset_when_closed(socket: &TcpStream) {
     let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
 }
 
+/// Takes [`reset_when_closed`] back.
+pub fn end_when_closed(socket: &TcpStream) {
+    let _ = sockopt::set_socket_linger(socket, None);
+}
+
 /// Whether accepting failed for want of descriptors or memory, which passes.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     let wanting = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];

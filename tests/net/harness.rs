@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take on a slow, busy machine.
@@ -93,6 +94,55 @@ impl Running {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+    }
+
+    /// Waits until a signal is its own business: one that comes earlier just ends it.
+    #[track_caller]
+    pub fn await_handlers(&self) {
+        // SIGTERM is 15, and is caught after SIGINT.
+        self.await_status("SigCgt:", |mask| u64::from_str_radix(mask, 16).is_ok_and(|mask| mask & (1 << 14) != 0));
+    }
+
+    /// Has two signals come as one, so that the second meets the first one's work not yet begun.
+    #[track_caller]
+    pub fn signal_twice(&self, first: Signal, second: Signal) {
+        self.signal(Signal::STOP);
+        self.await_status("State:", |state| state.starts_with('T'));
+        [first, second, Signal::CONT].into_iter().for_each(|signal| self.signal(signal));
+    }
+
+    /// Waits until the system says this of it.
+    #[track_caller]
+    fn await_status(&self, key: &str, is_so: impl Fn(&str) -> bool) {
+        let file = format!("/proc/{}/status", self.child.id());
+        let holds =
+            |text: String| text.lines().filter_map(|line| line.strip_prefix(key)).any(|value| is_so(value.trim()));
+        let end = Instant::now() + PATIENCE;
+        while !fs::read_to_string(&file).is_ok_and(holds) {
+            assert!(Instant::now() < end, "{key} does not become so");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Fills its stdin with this, again and again, until it has taken nothing more for a while.
+    pub fn flood(&mut self, bytes: &[u8]) {
+        let mut stdin = self.stdin.as_ref().unwrap();
+        rustix::io::ioctl_fionbio(stdin, true).unwrap();
+        let mut rest = bytes;
+        loop {
+            match stdin.write(rest) {
+                Ok(count) if count < rest.len() => rest = &rest[count..],
+                Ok(_) => rest = bytes,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    let mut room = [PollFd::new(stdin, PollFlags::OUT)];
+                    let patience = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
+                    if rustix::event::poll(&mut room, Some(&patience)).unwrap() == 0 {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
     }
 
     /// Waits for its end.
@@ -199,6 +249,14 @@ pub fn listen_command(arguments: &[&str], file: &Path) -> Command {
     command
 }
 
+/// A shell's way to run backbox with a limit on what it may use.
+pub fn limited(limit: &str, arguments: &[&str]) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{limit}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_backbox")]).args(arguments);
+    shell.env_remove("BACKBOX_ADDR").env_remove("NO_COLOR").stdin(Stdio::null());
+    shell
+}
+
 /// A peer for `send` and `replay` to dial.
 pub struct Port {
     listener: TcpListener,
@@ -227,6 +285,18 @@ impl Port {
             }
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// An address where a call is neither taken nor refused; for as long as what comes back is held.
+    pub fn engaged() -> (Port, Vec<TcpStream>) {
+        let port = Port::at("127.0.0.1:0");
+        rustix::net::listen(&port.listener, 0).unwrap();
+        let address = port.address.parse().unwrap();
+        let mut calls = Vec::new();
+        while let Ok(call) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+            calls.push(call);
+        }
+        (port, calls)
     }
 
     /// An address where nobody listens.

@@ -2,6 +2,7 @@
 
 mod budget;
 mod crowd;
+mod faults;
 mod forward;
 mod harness;
 mod listen;

@@ -1,0 +1,456 @@
+//! Peers, disks and people that misbehave. Nothing may hang, and nobody may be left with half a line and an orderly
+//! end: such a line would be executed.
+//!
+//! What can go wrong, and the test that shows what then happens; those without a file are in this one.
+//!
+//! - refused, then accepted: `send::a_retry_meets_who_comes_later`,
+//!   `forward::retry_holds_the_dialler_until_the_target_is_there`,
+//!   [`a_listener_that_dials_meets_who_comes_later`]
+//! - reset in the handshake: `send_ways::a_handshake_that_is_not_answered_is_124_and_one_broken_off_is_told`,
+//!   [`a_reset_in_the_handshake_ends_who_dialled_and_not_who_listens`]
+//! - half-open peer: [`a_peer_that_only_reads_any_more_is_told_goodbye`], `listen::rude_peers_disturb_nobody`,
+//!   `forward::every_byte_passes_and_each_half_close_too`
+//! - FIN never answered: `send::a_peer_that_never_closes_is_left_and_noted`,
+//!   `listen::a_peer_that_does_not_close_is_left_after_a_signal`
+//! - partial line, then close: `send::a_line_cut_short_is_reported`, `listen::rude_peers_disturb_nobody`
+//! - single bytes, payload in pieces: `send::single_bytes_make_lines`,
+//!   `listen::lines_and_payloads_in_single_bytes`
+//! - peer that does not read: [`a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting`],
+//!   `listen::a_peer_that_does_not_read_is_reset_and_that_is_said`
+//! - peer that writes before it reads: [`a_peer_that_writes_it_all_before_it_reads_is_heard`],
+//!   `send::two_who_write_before_they_read_do_not_block_each_other`
+//! - no descriptor left: `listen::want_of_descriptors_is_said_once_and_passes`,
+//!   [`want_of_descriptors_in_between_is_said_once_and_passes`]
+//! - full disk under a recording: [`a_recording_that_finds_no_room_is_whole_as_far_as_it_goes`],
+//!   `roles::a_recording_on_a_full_disk_is_said_at_once_and_3_at_the_end`,
+//!   `forward::a_full_disk_ends_the_recording_and_not_the_game`
+//! - signal in a message: [`a_signal_in_a_flood_finishes_the_line_and_says_goodbye`],
+//!   `send::half_a_message_never_ends_in_order`, [`a_listener_leaves_no_half_line_behind`],
+//!   `forward::a_message_that_is_never_finished_is_reset_and_not_ended`
+//! - `-W` in a message: `send_goals::time_in_the_middle_of_a_message_breaks_the_connection_off`
+//! - connection lost in a message: [`a_connection_lost_in_a_message_is_3_and_no_orderly_end`]
+//! - two that answer each other: `roles::two_that_answer_each_other_are_stopped_and_that_is_said`
+//! - two addresses, the first refuses: [`a_name_with_two_addresses_is_dialled_until_one_answers`]
+//! - IPv6: `send_goals::ipv6_works_as_ipv4_does`, [`listening_and_forwarding_work_over_ipv6`]
+//! - second signal: [`a_second_signal_leaves_at_once`], [`a_second_signal_in_a_message_is_a_reset`]
+//! - payload of no bytes behind a goodbye: [`a_goodbye_with_an_empty_payload_is_the_last_word`]
+//!
+//! Where a run may be blocked, and the test that shows its way out.
+//!
+//! - accept: [`nobody_dials`]
+//! - read of a peer: `listen::a_signal_says_goodbye_to_all`
+//! - `-W`, `-n`: `roles::time_ends_it_with_124_when_a_goal_is_unmet_and_else_with_0`,
+//!   `roles::a_goal_ends_it_whatever_is_printed`
+//! - connect that hangs: [`a_call_that_nobody_takes_is_ended_by_a_signal`],
+//!   [`a_call_that_nobody_takes_is_given_up`]
+//! - write to a peer that never reads: [`a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting`]
+//! - the same in a large message: `send::half_a_message_never_ends_in_order`
+//! - stdout that nobody reads: `listen::a_stdout_that_nobody_reads_stops_the_peers_and_not_the_signals`,
+//!   [`a_signal_ends_a_run_whose_output_nobody_reads`], `send_goals::time_ends_a_run_whose_output_nobody_reads`
+//! - stdout's reader gone: `send::stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye`, and of the
+//!   same name in `listen` and `replay`
+//! - the same in a write: `listen::stdouts_reader_gone_is_noticed_in_a_write_too`,
+//!   [`stdouts_reader_goes_while_a_write_waits_for_it`]
+//! - a pause: [`a_signal_ends_a_pause`], `send::a_signal_ends_dialling_too`,
+//!   `replay::a_signal_says_goodbye_and_sums_up`
+//! - read of stdin: `send::a_signal_says_goodbye_and_ends_it`
+//! - end of stdin; the peer closes: `send::a_stream_goes_out_line_by_line_and_a_reset_is_answered`,
+//!   `send::a_peer_that_closes_in_a_stream_is_3_though_stdin_stays_open`
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+
+/// A line that is long enough to be cut.
+fn long_line() -> String {
+    format!("trigger?name={}\n", "0123456789".repeat(300))
+}
+
+/// What has come of lines like this one, to a peer that reads only now.
+#[track_caller]
+fn whole_or_reset(peer: &mut Peer, line: &str) {
+    match peer.rest() {
+        Ok(text) => {
+            let lines = text.strip_suffix("goodbye\n").unwrap_or(&text);
+            assert!(lines.split_inclusive('\n').all(|found| found == line), "half a line and an orderly end");
+        }
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+}
+
+#[test]
+fn a_listener_that_dials_meets_who_comes_later() {
+    let closed = port().close();
+    let listening = start(&["listen", "-c", &closed, "--monitor", "modes", "--retry", "60s"]);
+    let mut peer = Port::at(&closed).accept();
+    assert_eq!(peer.line(), "monitor_start?category=modes\n");
+    peer.say(b"goodbye\n");
+    assert_eq!(peer.rest().unwrap(), "");
+    drop(peer);
+    assert_eq!(listening.finish().code, Some(0));
+}
+
+#[test]
+fn a_reset_in_the_handshake_ends_who_dialled_and_not_who_listens() {
+    let listening = listen(&[]);
+    let mut first = dial(listening.address);
+    first.say(b"hello?version=1.1\n");
+    first.reset();
+    let mut second = dial(listening.address);
+    second.say(b"hello?version=1.1\n");
+    assert_eq!(second.line(), "hello?version=1.1\n");
+    let port = port();
+    let dialling = start(&["listen", "--as", "pin", "-c", &port.address]);
+    let mut peer = port.accept();
+    assert!(peer.line().starts_with("hello?"));
+    peer.reset();
+    let ended = dialling.finish();
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+}
+
+#[test]
+fn a_peer_that_only_reads_any_more_is_told_goodbye() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    let mut peer = port.accept();
+    sending.write(b"a\n");
+    assert_eq!(peer.line(), "a\n");
+    peer.half_close();
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    assert_eq!(sending.finish().code, Some(3));
+}
+
+#[test]
+fn a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting() {
+    for (time, code) in [("0", 143), ("1s", 124)] {
+        let port = port();
+        let mut sending = start_with_input(&["send", "-a", &port.address, "-e", "b", "-W", time]);
+        let mut peer = port.accept();
+        let line = long_line();
+        sending.flood(line.as_bytes());
+        if code == 143 {
+            sending.signal(Signal::TERM);
+        }
+        assert_eq!(sending.finish().code, Some(code));
+        whole_or_reset(&mut peer, &line);
+    }
+}
+
+#[test]
+fn a_peer_that_writes_it_all_before_it_reads_is_heard() {
+    const PIECES: usize = if cfg!(debug_assertions) { 200 } else { 2000 };
+    let port = port();
+    let piece = "trigger?name=0123456789\n".repeat(4200);
+    let mut command = command(&["send", "-a", &port.address]);
+    let (mut sending, mut stdout) = Running::unread(command.stdin(Stdio::piped()));
+    let printed = thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap());
+    let mut stdin = sending.stdin.take().unwrap();
+    let ours = piece.clone();
+    let feeder = thread::spawn(move || (0..PIECES).for_each(|_| stdin.write_all(ours.as_bytes()).unwrap()));
+    let mut peer = port.accept();
+    (0..PIECES).for_each(|_| peer.say(piece.as_bytes()));
+    let bytes = (piece.len() * PIECES) as u64;
+    let came = std::io::copy(peer.buffered(), &mut std::io::sink()).unwrap();
+    assert_eq!(came, bytes + "goodbye\n".len() as u64);
+    drop(peer);
+    feeder.join().unwrap();
+    assert_eq!(sending.finish().code, Some(0));
+    assert_eq!(printed.join().unwrap(), bytes);
+}
+
+#[test]
+fn want_of_descriptors_in_between_is_said_once_and_passes() {
+    let echo = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (target, file) = (echo.local_addr().unwrap().to_string(), directory().join("address"));
+    thread::spawn(move || {
+        for socket in echo.incoming().map_while(Result::ok) {
+            thread::spawn(move || std::io::copy(&mut &socket, &mut &socket));
+        }
+    });
+    // A dialler is held while its target cannot be dialled, so that for a second there is no room at all.
+    let fixed = ["listen", "-a", "127.0.0.1:0", "--forward", &target, "--retry", "1s", "--announce"];
+    let tap = Running::of(limited("ulimit -n 24", &fixed).arg(&file));
+    let address = announced(&file);
+    let mut diallers: Vec<Peer> = (0..40).map(|_| dial(address)).collect();
+    diallers.iter_mut().for_each(|dialler| drop(dialler.socket.write_all(b"a\n")));
+    for mut dialler in diallers {
+        let _ = dialler.socket.shutdown(std::net::Shutdown::Write);
+        assert!(dialler.rest().map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |text| text == "a\n"));
+    }
+    let mut dialler = dial(address);
+    dialler.say(b"again\n");
+    assert_eq!(dialler.line(), "again\n");
+    tap.signal(Signal::INT);
+    drop(dialler);
+    let ended = tap.finish();
+    assert_eq!(ended.code, Some(130));
+    assert_eq!(ended.stderr.matches("no descriptor is left").count(), 1, "{}", ended.stderr);
+}
+
+/// How many messages of a recording can be read; all that is there has to be readable.
+#[track_caller]
+fn recorded(file: &str) -> usize {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.ends_with('\n'), "cut in a line: {}", &text[text.len().saturating_sub(100)..]);
+    let read = run(&["decode", file]);
+    assert_eq!(read.code, Some(0), "{}", read.stderr);
+    read.stdout.lines().count()
+}
+
+#[test]
+fn a_recording_that_finds_no_room_is_whole_as_far_as_it_goes() {
+    // A file that may not grow takes what fits and refuses the rest, as a disk does.
+    const LIMIT: &str = "trap '' XFSZ; ulimit -f 8";
+    const LINES: usize = 1000;
+    let text = "trigger?name=0123456789\n".repeat(LINES);
+    let directory = directory();
+    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+    let check = |ended: Finished, file: &str| {
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        assert_eq!(ended.stderr.matches("cannot go on recording").count(), 1, "{}", ended.stderr);
+        let count = recorded(file);
+        assert!((10..LINES).contains(&count), "{count}");
+    };
+    let (target, file) = (port(), path("send.bcp"));
+    let mut command = limited(LIMIT, &["send", "-a", &target.address, "--record", &file]);
+    let mut sending = Running::of(command.stdin(Stdio::piped()));
+    sending.write(text.as_bytes());
+    sending.stdin = None;
+    assert_eq!(target.accept().rest().unwrap(), format!("{text}goodbye\n"));
+    check(sending.finish(), &file);
+    for (way, file) in [(&[][..], path("listen.bcp")), (&["--forward", &target.address], path("forward.bcp"))] {
+        let place = path(if way.is_empty() { "one" } else { "other" });
+        let fixed = ["listen", "-a", "127.0.0.1:0", "--once", "--record", &file, "--announce", &place];
+        let listening = Running::of(&mut limited(LIMIT, &[&fixed, way].concat()));
+        let mut peer = dial(announced(place.as_ref()));
+        peer.say(text.as_bytes());
+        peer.half_close();
+        if !way.is_empty() {
+            assert_eq!(target.accept().rest().unwrap(), text);
+        }
+        assert_eq!(peer.rest().unwrap(), "");
+        let ended = listening.finish();
+        assert_eq!(ended.stdout.matches("trigger?name=0123456789\n").count(), LINES);
+        check(ended, &file);
+    }
+}
+
+#[test]
+fn a_signal_in_a_flood_finishes_the_line_and_says_goodbye() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let port = port();
+        let mut sending = start_with_input(&["send", "-a", &port.address]);
+        let mut stdin = sending.stdin.take().unwrap();
+        let line = long_line();
+        let flood = line.repeat(100);
+        let feeder = thread::spawn(move || while stdin.write_all(flood.as_bytes()).is_ok() {});
+        let mut peer = port.accept();
+        assert_eq!(peer.line(), line);
+        sending.signal(signal);
+        let text = peer.rest().unwrap();
+        let lines = text.strip_suffix("goodbye\n").expect("no goodbye");
+        assert!(lines.split_inclusive('\n').all(|found| found == line));
+        drop(peer);
+        assert_eq!(sending.finish().code, Some(128 + signal.as_raw()));
+        feeder.join().unwrap();
+    }
+}
+
+#[test]
+fn a_listener_leaves_no_half_line_behind() {
+    let file = directory().join("address");
+    let mut listening = Running::of(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
+    let mut peer = dial(announced(&file));
+    peer.say(b"hello\n");
+    assert_eq!(peer.line(), "hello?version=1.1\n");
+    let line = long_line();
+    listening.flood(line.as_bytes());
+    listening.signal(Signal::TERM);
+    whole_or_reset(&mut peer, &line);
+    assert_eq!(listening.finish().code, Some(143));
+}
+
+#[test]
+fn a_connection_lost_in_a_message_is_3_and_no_orderly_end() {
+    for resets in [false, true] {
+        let port = port();
+        let mut sending = start_with_input(&["send", "-a", &port.address]);
+        let mut stdin = sending.stdin.take().unwrap();
+        let feeder = thread::spawn(move || {
+            let _ = stdin.write_all(b"f&bytes=16777216\n");
+            let _ = stdin.write_all(&vec![b'x'; 16 << 20]);
+            stdin
+        });
+        let mut peer = port.accept();
+        assert_eq!(peer.line(), "f&bytes=16777216\n");
+        let half_closed = if resets {
+            peer.reset();
+            None
+        } else {
+            peer.half_close();
+            Some(peer)
+        };
+        assert_eq!(sending.finish().code, Some(3));
+        if let Some(mut peer) = half_closed {
+            assert_eq!(peer.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
+        }
+        drop(feeder.join());
+    }
+}
+
+#[test]
+fn a_name_with_two_addresses_is_dialled_until_one_answers() {
+    for only in ["127.0.0.1:0", "[::1]:0"] {
+        let port = Port::at(only);
+        let name = format!("localhost:{}", port.address.rsplit(':').next().unwrap());
+        let sending = start(&["send", "-a", &name, "a?"]);
+        assert_eq!(port.accept().rest().unwrap(), "a?\ngoodbye\n");
+        let ended = sending.finish();
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        let tap = listen(&["--forward", &name]);
+        dial(tap.address).say(b"b\n");
+        assert_eq!(port.accept().line(), "b\n");
+    }
+}
+
+#[test]
+fn listening_and_forwarding_work_over_ipv6() {
+    let (first, second) = (directory().join("address"), directory().join("address"));
+    let over_6 = ["listen", "-a", "[::1]:0", "--format", "{@peer} {@command}", "--announce"];
+    let listening = Running::of(command(&over_6).arg(&first).args(["--once"]).stdin(Stdio::null()));
+    let address = announced(&first).to_string();
+    assert!(address.starts_with("[::1]:"), "{address}");
+    let tap = Running::of(command(&over_6).arg(&second).args(["--once", "--forward", &address]).stdin(Stdio::null()));
+    let ended = run(&["send", "-a", &announced(&second).to_string(), "trigger", "name=x"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let heard = listening.finish();
+    assert!(heard.stdout.starts_with("[::1]:") && heard.stdout.contains(" trigger\n"), "{heard:?}");
+    let overheard = tap.finish();
+    assert!(overheard.stdout.contains(" trigger\n"), "{overheard:?}");
+}
+
+#[test]
+fn a_second_signal_leaves_at_once() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    let mut peer = port.accept();
+    sending.write(b"a\n");
+    assert_eq!(peer.line(), "a\n");
+    sending.signal_twice(Signal::INT, Signal::TERM);
+    // Of two that are delivered together either may be the second.
+    let ended = sending.finish();
+    assert!(matches!(ended.code, Some(130 | 143)), "{ended:?}");
+    assert_eq!(peer.rest().unwrap(), "", "for a goodbye there was no time");
+}
+
+#[test]
+fn a_second_signal_in_a_message_is_a_reset() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    let mut peer = port.accept();
+    let line = long_line();
+    sending.flood(line.as_bytes());
+    sending.signal_twice(Signal::INT, Signal::TERM);
+    let ended = sending.finish();
+    assert!(matches!(ended.code, Some(130 | 143)), "{ended:?}");
+    whole_or_reset(&mut peer, &line);
+}
+
+#[test]
+fn a_goodbye_with_an_empty_payload_is_the_last_word() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    sending.write(b"a\ngoodbye&bytes=0\nb\n");
+    assert_eq!(port.accept().rest().unwrap(), "a\ngoodbye&bytes=0\n");
+    let ended = sending.finish();
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.stderr, "<stdin>:3: not sent: nothing is sent after a goodbye\n");
+}
+
+#[test]
+fn nobody_dials() {
+    for way in [&[][..], &["--as", "pin"], &["--forward", "127.0.0.1:1"]] {
+        let listening = listen(way);
+        listening.running.signal(Signal::TERM);
+        assert_eq!(listening.running.finish().code, Some(143));
+        assert_eq!(listen(&[way, &["-W", "50ms"]].concat()).running.finish().code, Some(0));
+    }
+    assert_eq!(listen(&["-W", "50ms", "-n", "1"]).running.finish().code, Some(124));
+}
+
+#[test]
+fn a_call_that_nobody_takes_is_ended_by_a_signal() {
+    let (engaged, _calls) = Port::engaged();
+    let address = engaged.address.as_str();
+    for arguments in [
+        &["send", "-a", address, "a?"][..],
+        &["send", "--retry", "60s", "-a", address, "a?"],
+        &["listen", "-c", address],
+        &["replay", "-a", address, GAME],
+    ] {
+        let running = start(arguments);
+        running.await_handlers();
+        running.signal(Signal::INT);
+        assert_eq!(running.finish().code, Some(130), "{arguments:?}");
+    }
+    let tap = listen(&["--forward", address]);
+    let mut dialler = dial(tap.address);
+    tap.running.signal(Signal::TERM);
+    assert_eq!(tap.running.finish().code, Some(143));
+    assert!(dialler.rest().is_err(), "an orderly end");
+}
+
+#[test]
+fn a_call_that_nobody_takes_is_given_up() {
+    let (engaged, _calls) = Port::engaged();
+    let ended = run(&["send", "-a", &engaged.address, "a?"]);
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains(&format!("no answer from {}", engaged.address)), "{}", ended.stderr);
+}
+
+#[test]
+fn a_signal_ends_a_run_whose_output_nobody_reads() {
+    let port = port();
+    let (sending, stdout) = Running::unread(command(&["send", "-a", &port.address]).stdin(Stdio::piped()));
+    let mut peer = port.accept();
+    peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    // Until nothing is taken any more.
+    while peer.socket.write_all("trigger?name=0123456789\n".repeat(10_000).as_bytes()).is_ok() {}
+    sending.signal(Signal::INT);
+    assert_eq!(sending.finish().code, Some(130));
+    drop(stdout);
+}
+
+#[test]
+fn stdouts_reader_goes_while_a_write_waits_for_it() {
+    let file = directory().join("address");
+    let (listening, stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
+    let mut peer = dial(announced(&file));
+    peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    while peer.socket.write_all("trigger?name=0123456789\n".repeat(10_000).as_bytes()).is_ok() {}
+    drop(stdout);
+    // Its own end may be a reset, since what the peer said is not read to the end.
+    let _ = peer.buffered().read_to_end(&mut Vec::new());
+    drop(peer);
+    let ended = listening.finish();
+    assert!(matches!(ended.code, Some(0 | 1)), "{ended:?}");
+}
+
+#[test]
+fn a_signal_ends_a_pause() {
+    let port = port();
+    let sending = start(&["send", "-a", &port.address, "--every", "10m", "--repeat", "2", "a?"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "a?\n");
+    sending.signal(Signal::INT);
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    assert_eq!(sending.finish().code, Some(130));
+}
