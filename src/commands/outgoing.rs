@@ -94,6 +94,9 @@ impl Outgoing {
 /// What is said of a command that nobody knows and that is near one that is known; it is sent all the same, for BCP is
 /// open (design.md, sections 8 and 13).
 fn mistyped(command: &str) -> Option<String> {
+    if catalogue::knows(command) {
+        return None;
+    }
     let near = suggest(command, catalogue::COMMANDS.iter().map(|entry| entry.name))?;
     let command = shown(command.as_bytes());
     (near != command).then(|| format!("{command} is no command of BCP's own; did you mean {near}?"))
