@@ -66,12 +66,7 @@ pub const COMMAND: Command<Options> = Command {
         Group {
             title: "Connection",
             flags: &[
-                Flag::value("addr", "ADDRESS", "where to dial", |o: &mut Options, value| {
-                    o.dialling.address = Some(text(value)?);
-                    Ok(())
-                })
-                .short('a')
-                .more(
+                Flag::ADDR.more(
                     "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `localhost` and the port that the \
                         session names, else \
                      5050, unless given.",

@@ -128,12 +128,7 @@ pub const COMMAND: Command<Options> = Command {
         Group {
             title: "Connection",
             flags: &[
-                Flag::value("addr", "ADDRESS", "where to dial", |o: &mut Options, value| {
-                    o.dialling.address = Some(text(value)?);
-                    Ok(())
-                })
-                .short('a')
-                .more(
+                Flag::ADDR.more(
                     "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. Otherwise `BACKBOX_ADDR`, and without it \
                      `localhost:5051`, where MPF listens.",
                 ),

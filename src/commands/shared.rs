@@ -183,6 +183,12 @@ pub struct Dialling {
 }
 
 impl<T: Has<Dialling>> Flag<T> {
+    /// `-a`, where to dial; what stands for it when it is not given differs, and each subcommand says that.
+    pub const ADDR: Flag<T> = Flag::value("addr", "ADDRESS", "where to dial", |o: &mut T, value| {
+        o.get().address = Some(text(value)?);
+        Ok(())
+    })
+    .short('a');
     /// `--retry`.
     pub const RETRY: Flag<T> = Flag::value("retry", "DURATION", "keep dialling for so long", |o: &mut T, value| {
         o.get().retry = duration::parse(&text(value)?)?;
