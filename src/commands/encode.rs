@@ -241,7 +241,7 @@ fn run_message(options: &Options, words: &[String], console: &Console) -> Result
     let mut parts = Parts::new();
     let notes = read_message(words, &options.input.reading, &mut parts)?;
     let payload = match &options.payload {
-        Some(path) => Some(read_payload(path, options.input.payload_bytes_max)?),
+        Some(path) => Some(Source::payload(path, options.input.payload_bytes_max)?),
         None => None,
     };
     let mut output = Output::new();
@@ -252,16 +252,6 @@ fn run_message(options: &Options, words: &[String], console: &Console) -> Result
     }
     output.flush()?;
     Ok(Exit::Done)
-}
-
-fn read_payload(path: &std::path::Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    let mut source = Source::open(path)?;
-    let payload = source.read_all(limit)?;
-    if payload.len() > limit {
-        let name = source.name;
-        return Err(Failure::Refused(format!("{name} holds more than {limit} bytes; --max-payload allows more")));
-    }
-    Ok(payload)
 }
 
 /// Messages from JSON Lines, one line of BCP for each.

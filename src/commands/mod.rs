@@ -64,6 +64,7 @@ pub const PROGRAM: Program = Program {
     version: env!("CARGO_PKG_VERSION"),
     date: "November 21, 2026",
     pages,
+    names: &["encode", "decode", "send", "listen", "replay"],
 };
 
 /// The subcommands' pages; [`run_subcommand`] counts in the same order.

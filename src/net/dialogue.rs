@@ -176,7 +176,8 @@ pub fn converse(
         output_failed: false,
         armed: false,
     };
-    let mut scratch = vec![0; READ_BYTES];
+    // A one-shot send lasts a millisecond, in which memory that is never used counts.
+    let mut scratch = vec![0; if input.is_some() { READ_BYTES } else { 0 }];
     while !dialogue.is_over() {
         dialogue.watch_the_time(script);
         let wake = dialogue.advance(script);
