@@ -9,6 +9,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::buffer::Buffer;
 use super::marker::{Marker, payload_marker};
+use super::obe::ObeFault;
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_BYTES};
 use crate::text::is_white;
 
@@ -107,6 +108,8 @@ pub enum Fault {
         /// How many the line announced.
         announced: usize,
     },
+    /// Something that is no frame of OBE_Socket's; nothing behind it can be read.
+    Obe(ObeFault),
 }
 
 impl fmt::Display for Fault {
@@ -117,6 +120,7 @@ impl fmt::Display for Fault {
             Fault::PayloadCut { got, announced } => {
                 write!(f, "payload cut short: {got} of {announced} bytes came before the input ended")
             }
+            Fault::Obe(fault) => write!(f, "{fault}"),
         }
     }
 }
