@@ -5,31 +5,15 @@
 
 mod bcp;
 mod buffer;
+mod framer;
 mod lines;
 mod marker;
 mod obe;
+mod wire;
 
 pub use bcp::{BcpFramer, Fault, Frame, Framing, MARK_BYTES, MarkedLimit, RawMessage, is_ignored, without_cr};
+pub use framer::Framer;
 pub use lines::{Line, LineFramer};
 pub use marker::{Marker, payload_marker};
-pub use obe::{ObeFault, ObeFramer, body, push_frame};
-
-/// How messages stand on a connection, or in a stream (`--wire`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wire {
-    /// The Backbox Control Protocol.
-    #[default]
-    Bcp,
-    /// OBE_Socket's frames: a length and one JSON text, never a payload.
-    Obe,
-}
-
-impl Wire {
-    /// What `--wire` and a session file call each.
-    pub const NAMES: [&str; 2] = ["bcp", "obe"];
-
-    /// The wire of this name.
-    pub fn named(name: &[u8]) -> Option<Wire> {
-        [Wire::Bcp, Wire::Obe].into_iter().zip(Wire::NAMES).find(|(_, known)| known.as_bytes() == name).map(|(w, _)| w)
-    }
-}
+pub use obe::{ObeFault, ObeFramer, body, obe_message, push_frame};
+pub use wire::Wire;

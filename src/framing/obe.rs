@@ -136,7 +136,7 @@ impl ObeFramer {
         let number = self.offset;
         self.offset += whole as u64;
         let at = self.buffer.take(whole);
-        Some(Frame::Message(message(number, self.buffer.taken(at, whole), &mut self.one_line)))
+        Some(Frame::Message(obe_message(number, self.buffer.taken(at, whole), &mut self.one_line)))
     }
 
     /// What is wrong with the end of an input that has ended, if it ended inside a frame.
@@ -179,7 +179,7 @@ fn no_length(unread: &[u8]) -> ObeFault {
 }
 
 /// The message of a whole frame at this offset; `one_line` is used when its body holds line breaks.
-pub fn message<'a>(number: u64, raw: &'a [u8], one_line: &'a mut Vec<u8>) -> RawMessage<'a> {
+pub fn obe_message<'a>(number: u64, raw: &'a [u8], one_line: &'a mut Vec<u8>) -> RawMessage<'a> {
     let body = body(raw);
     let mut line = body;
     if memchr2(b'\n', b'\r', body).is_some() {
