@@ -83,7 +83,7 @@ fn quotient(dividend: f64, divisor: f64) -> Duration {
     Duration::try_from_secs_f64(dividend / divisor).unwrap_or(Duration::MAX)
 }
 
-/// Says when what was recorded at a time is due. Told of every record in turn; times between are counted from its start.
+/// Says when what was recorded at a time is due, counted from its start. It is told of every record in turn.
 #[derive(Debug)]
 pub struct Clock {
     tempo: Tempo,

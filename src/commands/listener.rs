@@ -16,7 +16,7 @@ use crate::catalogue::{self, Refusal};
 use crate::codec::{Malformed, Parts, Reading};
 use crate::conversation::{self, Conversation, Effect, Misuse, Repertoire, Role};
 use crate::failure::{Exit, Failure, plain_words};
-use crate::framing::{Frame, RawMessage};
+use crate::framing::{Frame, Framing, RawMessage};
 use crate::net::connection::{Connection, Left, QUEUE_BYTES_MAX, Said};
 use crate::net::server::{Host, Next};
 use crate::output::Console;
@@ -69,6 +69,8 @@ pub struct Setup {
     pub subscriptions: Vec<u8>,
     /// What a `hello` has to look like, instead of naming version 1, 1.x or none.
     pub accepts: Option<Pattern>,
+    /// The limits of what goes out.
+    pub framing: Framing,
     /// Scripted answers; the first that matches counts.
     pub replies: Vec<Reply>,
     /// Whether nothing is answered by itself.
@@ -98,7 +100,8 @@ pub struct Listener {
     talks: HashMap<u64, Talk>,
     /// Where messages are printed; a peer inside this process needs no print.
     pub printing: Option<Printing>,
-    stream: Stream,
+    /// What stdin brings, once it has brought something.
+    stream: Option<Stream>,
     parts: Parts,
     said: Vec<u8>,
     /// Its complaints, and the worst of them.
@@ -118,7 +121,7 @@ impl Listener {
             setup,
             talks: HashMap::new(),
             printing,
-            stream: Stream::default(),
+            stream: None,
             parts: Parts::new(),
             said: Vec::new(),
             console,
@@ -469,7 +472,7 @@ impl Host for Listener {
     }
 
     fn input(&mut self, bytes: &[u8]) -> Next {
-        let mut stream = std::mem::take(&mut self.stream);
+        let mut stream = self.stream.take().unwrap_or_else(|| Stream::new(&self.setup.framing));
         match bytes {
             [] => {
                 self.stdin_over = true;
@@ -486,7 +489,7 @@ impl Host for Listener {
                 }
             }
         }
-        self.stream = stream;
+        self.stream = Some(stream);
         Next::GoOn
     }
 

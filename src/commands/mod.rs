@@ -18,6 +18,7 @@ mod lint;
 mod listen;
 mod listener;
 mod media;
+mod obe_filter;
 mod outgoing;
 mod pace;
 mod player;
@@ -71,6 +72,7 @@ pub const PROGRAM: Program = Program {
     version: env!("CARGO_PKG_VERSION"),
     date: "November 21, 2026",
     pages,
+    names: &["encode", "decode", "send", "listen", "replay"],
 };
 
 /// The subcommands' pages; [`run_subcommand`] counts in the same order.

@@ -172,6 +172,7 @@ fn setup(options: &Options) -> Result<Setup, Failure> {
         part: options.part(),
         subscriptions: subscriptions(&options.monitor, &options.register, otherwise)?,
         accepts: options.accepts.clone(),
+        framing: options.input.framing(),
         replies: options.replies.clone(),
         silent: options.silent,
         once: options.once,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::Outbox;
 use super::wait::{self, Input, Output, Poll, Stop, Want};
-use crate::framing::{BcpFramer, Fault, Frame, Framing};
+use crate::framing::{Fault, Frame, Framer, Framing};
 use crate::limits::READ_BYTES;
 
 /// How long the peer may take to close after we have half-closed (design.md, section 9).
@@ -134,7 +134,7 @@ struct Dialogue<'a> {
     stop: &'a Stop,
     input: Option<&'a Input>,
     output: &'a Output,
-    framer: BcpFramer,
+    framer: Framer,
     outbox: Outbox,
     printed: Vec<u8>,
     /// How many of `printed` are written.
@@ -166,7 +166,7 @@ pub fn converse(
         stop,
         input,
         output,
-        framer: BcpFramer::new(framing),
+        framer: Framer::new(framing),
         outbox: Outbox::new(WAITING_BYTES_MAX),
         printed: Vec::new(),
         written: 0,
@@ -179,7 +179,8 @@ pub fn converse(
         output_failed: false,
         armed: false,
     };
-    let mut scratch = vec![0; READ_BYTES];
+    // A one-shot send lasts a millisecond, in which memory that is never used counts.
+    let mut scratch = vec![0; if input.is_some() { READ_BYTES } else { 0 }];
     while !dialogue.is_over() {
         dialogue.watch_the_time(script);
         let wake = dialogue.advance(script);
