@@ -15,6 +15,7 @@ mod lint;
 mod listen;
 mod listener;
 mod media;
+mod obe_filter;
 mod outgoing;
 mod pace;
 mod player;

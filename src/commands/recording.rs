@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::codec::is_command;
 use crate::failure::{Failure, plain_words};
-use crate::framing::Framing;
+use crate::framing::{Framing, Wire};
 use crate::output::Console;
-use crate::session::{Error, Reader, Record, Side, Wire};
+use crate::session::{Error, Reader, Record, Side};
 use crate::text::shown;
 
 /// How many connection numbers an error lists: enough to choose from, and no file makes it long.

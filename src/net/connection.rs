@@ -14,7 +14,7 @@ use super::budget::Budget;
 use super::chunk::Chunk;
 use super::queue::Outbox;
 use super::wait::{self, Armed, Poll, Wake, Want};
-use crate::framing::{BcpFramer, Fault, Frame, Framing};
+use crate::framing::{Fault, Frame, Framer, Framing, Wire};
 
 /// How much may wait to be sent to one peer, in bytes; one that does not read is reset when it is reached.
 pub const QUEUE_BYTES_MAX: usize = 64 << 10;
@@ -264,7 +264,8 @@ pub fn read(connection: &Arc<Connection>, framing: Framing, budget: &Arc<Budget>
         connection.announced.store(true, Ordering::SeqCst);
         connection.wake.wake();
         // A receiver that is gone is a printer that has ended; there is nobody to report to.
-        if let Some(left) = read_frames(connection, BcpFramer::new(framing), budget, reports) {
+        let wire = framing.wire;
+        if let Some(left) = read_frames(connection, wire, Framer::new(framing), budget, reports) {
             if matches!(left, Left::NoRoom(_)) {
                 // At once, whenever the printer comes to say so.
                 connection.reset();
@@ -283,7 +284,8 @@ pub fn read(connection: &Arc<Connection>, framing: Framing, budget: &Arc<Budget>
 /// How the connection ended; `None` when nobody hears the reports any more.
 fn read_frames(
     connection: &Arc<Connection>,
-    mut framer: BcpFramer,
+    wire: Wire,
+    mut framer: Framer,
     budget: &Arc<Budget>,
     reports: &SyncSender<Report>,
 ) -> Option<Left> {
@@ -299,7 +301,7 @@ fn read_frames(
         if !share.cover(framer.unread().len()) {
             return Some(Left::NoRoom(budget.bytes));
         }
-        let mut chunk = Chunk::new(Instant::now());
+        let mut chunk = Chunk::on(wire, Instant::now());
         let end = gather(&mut framer, &mut is_new, &mut chunk);
         if !chunk.is_empty() {
             if !share.is_empty() {
@@ -317,7 +319,7 @@ fn read_frames(
 
 /// Puts the whole frames into the chunk; how the connection ends, if they end it. It is new until the first message:
 /// what is ignored before that must not open the way for a web browser.
-fn gather(framer: &mut BcpFramer, is_new: &mut bool, chunk: &mut Chunk) -> Option<Left> {
+fn gather(framer: &mut Framer, is_new: &mut bool, chunk: &mut Chunk) -> Option<Left> {
     let mut fault = None;
     while let Some(frame) = framer.next_frame() {
         match &frame {

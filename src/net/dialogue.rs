@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::Outbox;
 use super::wait::{Armed, Input, Output, Poll, Stop, Want};
-use crate::framing::{BcpFramer, Fault, Frame, Framing};
+use crate::framing::{Fault, Frame, Framer, Framing};
 use crate::limits::READ_BYTES;
 
 /// How long the peer may take to close after we have half-closed (design.md, section 9).
@@ -131,7 +131,7 @@ struct Dialogue<'a> {
     stop: &'a Stop,
     input: Option<&'a Input>,
     output: &'a Output,
-    framer: BcpFramer,
+    framer: Framer,
     outbox: Outbox,
     printed: Vec<u8>,
     /// How many of `printed` are written.
@@ -162,7 +162,7 @@ pub fn converse(
         stop,
         input,
         output,
-        framer: BcpFramer::new(framing),
+        framer: Framer::new(framing),
         outbox: Outbox::new(WAITING_BYTES_MAX),
         printed: Vec::new(),
         written: 0,
