@@ -5,11 +5,14 @@
 
 mod arguments;
 mod canonical;
+mod clock;
 mod decode;
 mod dial;
 mod encode;
 mod ending;
+mod exchange;
 mod goal_flags;
+mod lateness;
 mod ledger;
 mod lint;
 mod listen;
@@ -23,7 +26,9 @@ mod printing;
 mod recorder;
 mod recording;
 mod replay;
+mod replaying;
 mod reply;
+mod result_file;
 mod send;
 mod sender;
 mod serving;
@@ -31,8 +36,10 @@ mod shared;
 mod source;
 mod stream;
 mod strings;
+mod tally;
 mod tapping;
 mod traffic;
+mod warnings;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

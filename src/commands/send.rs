@@ -22,6 +22,7 @@ use crate::net::TcpStream;
 use crate::net::dialogue::{self, Reason};
 use crate::net::wait::{Input, Output, Stop};
 use crate::output::{Console, push_for_terminal};
+use crate::template::End;
 
 /// How long an answer is waited for unless `-W` says so: MPF answers at once, and a script should not hang.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -269,7 +270,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     sender.recorder = recorder;
     sender.reconnects = options.reconnect;
     let mut ended = dialogue::converse(socket, framing.clone(), &mut sender, &stop, input.as_ref(), &output);
-    while sender.wants_another(&closing(&ended), &ended.unfinished, ended.began) {
+    while sender.wants_another(&closing(&ended, End::Dialler), &ended.unfinished, ended.began) {
         match redial(&target, options.dialling.retry, &stop, &sender)? {
             Redialled::Reached(socket) => {
                 ended = dialogue::converse(socket, framing.clone(), &mut sender, &stop, input.as_ref(), &output);
@@ -277,7 +278,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
             Redialled::Ended(reason) => ended.reason = reason,
         }
     }
-    let wanted = sender.finish(&closing(&ended), &ended.unfinished);
+    let wanted = sender.finish(&closing(&ended, End::Dialler), &ended.unfinished);
     verdict(ended, wanted, &target.address, &mut console)
 }
 

@@ -26,6 +26,9 @@ pub const OUTPUT_TIME: Duration = Duration::from_millis(500);
 /// How much may wait to be written, in bytes, in each direction, before its source is left unread.
 pub const WAITING_BYTES_MAX: usize = 64 << 10;
 
+/// How long before its time a wait goes over into looking at the clock: no system wakes a poll to the microsecond.
+const SPIN_TIME: Duration = Duration::from_micros(50);
+
 /// What a script wants next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -238,8 +241,14 @@ impl Dialogue<'_> {
                         self.write_to_peer(script);
                         return self.outbox.is_empty().then_some(now);
                     }
-                    Step::WaitUntil(time) if time <= now => {}
-                    Step::WaitUntil(time) => return Some(time),
+                    Step::WaitUntil(time) => {
+                        if time.saturating_duration_since(now) > SPIN_TIME {
+                            return Some(time - SPIN_TIME);
+                        }
+                        while Instant::now() < time {
+                            std::hint::spin_loop();
+                        }
+                    }
                     Step::ReadOn => {
                         if !script.wants_input() {
                             self.began.get_or_insert(now);
