@@ -161,7 +161,7 @@ fn spoken(speaker: usize, lines: usize) -> Vec<u8> {
     (0..lines).flat_map(|line| format!("trigger?c={speaker:04}&n={:09}\n", line % 1_000_000_000).into_bytes()).collect()
 }
 
-/// Dials so many times, and then says the text over each connection, a piece at a time; they are open until all is said.
+/// Dials so many times, and then says the text over each connection, a piece at a time; they stay until all is said.
 fn speak(address: SocketAddr, peers: usize, text: &[u8]) -> io::Result<()> {
     let mut sockets = (0..peers).map(|_| TcpStream::connect(address)).collect::<io::Result<Vec<_>>>()?;
     for piece in text.chunks(64 << 10) {

@@ -323,8 +323,8 @@ pub fn reset_when_closed(socket: &TcpStream) {
     let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
 }
 
-/// Whether even the end of this process would be a reset of a connection. A second signal ends it without a chance to do
-/// anything, and half a message would be taken for a whole one.
+/// Whether even the end of this process would be a reset of a connection. A second signal ends it without a chance to
+/// do anything, and half a message would be taken for a whole one.
 #[derive(Debug, Default)]
 pub struct Armed(bool);
 
