@@ -11,6 +11,8 @@
 
 #[path = "../send/common.rs"]
 mod common;
+#[path = "../send/frame.rs"]
+mod frame;
 #[path = "../filters/pairs.rs"]
 mod pairs;
 #[path = "../filters/table.rs"]
@@ -23,7 +25,8 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{BACKBOX, bench, game, seconds, setting, sink};
+use common::{BACKBOX, game, seconds, sink};
+use frame::{bench, setting};
 use pairs::{interleave, median};
 use serde_json::Value;
 use table::{Goal, Table, rate};

@@ -1,10 +1,10 @@
-//! What the benches of `send` and `replay` have in common: how they are started, who they talk to, and a long input.
+//! What the benches of `send` and `replay` have in common: who they talk to, and a long input.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -13,35 +13,6 @@ pub const BACKBOX: &str = env!("CARGO_BIN_EXE_backbox");
 
 /// A captured game: what stands in it without `#` is what MPF sent.
 const SESSION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sessions/one-ball-game.bcp");
-
-/// Runs a bench in a temporary folder of this name.
-pub fn bench(name: &str, run: impl FnOnce(&Path) -> Result<(), String>) -> ExitCode {
-    // `cargo bench` says `--bench`; `cargo test --benches` does not, and wants to know no more than that this builds.
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let asked = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    if !asked("--bench") || asked("--test") || asked("--list") {
-        return ExitCode::SUCCESS;
-    }
-    let scratch = std::env::temp_dir().join(format!("backbox-bench-{name}-{}", std::process::id()));
-    let made = fs::create_dir(&scratch).map_err(|error| format!("cannot make a temporary directory: {error}"));
-    let done = made.and_then(|()| run(&scratch));
-    let _ = fs::remove_dir_all(&scratch);
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{name}: {message}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// A number from the environment.
-pub fn setting(name: &str, usual: usize) -> Result<usize, String> {
-    match std::env::var(name) {
-        Ok(text) => text.parse().map_err(|_| format!("{name}={text} is no size; write a whole number")),
-        Err(_) => Ok(usual),
-    }
-}
 
 /// A peer that reads everything and closes, one connection after the other; gives its address.
 pub fn sink() -> Result<String, String> {

@@ -8,6 +8,7 @@
 //! many pairs of one-shot sends, and how many lines one by one (200).
 
 mod common;
+mod frame;
 #[path = "../filters/pairs.rs"]
 mod pairs;
 #[path = "../filters/table.rs"]
@@ -21,7 +22,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{BACKBOX, bench, game, seconds, setting, sink};
+use common::{BACKBOX, game, seconds, sink};
+use frame::{bench, setting};
 use pairs::{interleave, median};
 use table::{Goal, Table, rate};
 

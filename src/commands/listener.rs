@@ -3,7 +3,7 @@
 //!
 //! It hears frames in the printer's thread, answers, records and prints. Sockets and the end of the run are `net`'s.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -97,7 +97,7 @@ struct Talk {
 /// Talks with every peer, and prints what comes.
 pub struct Listener {
     setup: Setup,
-    talks: HashMap<u64, Talk>,
+    talks: BTreeMap<u64, Talk>,
     /// Where messages are printed; a peer inside this process needs no print.
     pub printing: Option<Printing>,
     /// What stdin brings, once it has brought something.
@@ -119,7 +119,7 @@ impl Listener {
     pub fn new(setup: Setup, printing: Option<Printing>, console: Console) -> Listener {
         Listener {
             setup,
-            talks: HashMap::new(),
+            talks: BTreeMap::new(),
             printing,
             stream: None,
             parts: Parts::new(),
@@ -248,8 +248,7 @@ impl Listener {
             return self.console.complain(Exit::No, place, format_args!("not sent: {refusal}"));
         }
         let command = command(line);
-        let mut numbers: Vec<u64> = self.talks.keys().copied().collect();
-        numbers.sort_unstable();
+        let numbers: Vec<u64> = self.talks.keys().copied().collect();
         if numbers.is_empty() {
             self.console.complain(Exit::No, place, "not sent: nobody is connected");
         }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::budget::Budget;
 use super::chunk::Chunk;
 use super::queue::Outbox;
-use super::wait::{self, Poll, Wake, Want};
+use super::wait::{self, Armed, Poll, Wake, Want};
 use crate::framing::{Fault, Frame, Framer, Framing, Wire};
 
 /// How much may wait to be sent to one peer, in bytes; one that does not read is reset when it is reached.
@@ -80,6 +80,7 @@ pub struct Connection {
 struct Sending {
     outbox: Outbox,
     phase: Phase,
+    armed: Armed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +117,8 @@ impl Connection {
         // Some systems hand the listener's mode on.
         socket.set_nonblocking(false)?;
         socket.set_nodelay(true)?;
-        let sending = Mutex::new(Sending { outbox: Outbox::new(QUEUE_BYTES_MAX), phase: Phase::Open });
+        let sending =
+            Mutex::new(Sending { outbox: Outbox::new(QUEUE_BYTES_MAX), phase: Phase::Open, armed: Armed::default() });
         let [reading_ended, told_farewell, announced] = [false; 3].map(AtomicBool::new);
         Ok(Connection { number, peer, socket, sending, reading_ended, told_farewell, announced, wake })
     }
@@ -224,7 +226,13 @@ impl Connection {
     }
 
     fn flush(&self, sending: &mut Sending) {
+        self.write(sending);
+        sending.armed.set(&self.socket, sending.outbox.is_inside_message());
+    }
+
+    fn write(&self, sending: &mut Sending) {
         while !sending.outbox.is_empty() {
+            sending.armed.before_write(&self.socket, sending.outbox.unsent());
             match wait::send_now(&self.socket, sending.outbox.unsent()) {
                 Ok(count) => sending.outbox.sent(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -241,7 +249,7 @@ impl Connection {
     /// send an orderly end, and a reset is sent when the last holder drops the socket.
     fn end(&self, sending: &mut Sending, reset: bool) {
         if reset {
-            wait::reset_when_closed(&self.socket);
+            sending.armed.reset(&self.socket);
         }
         sending.outbox.clear();
         sending.phase = Phase::Over;

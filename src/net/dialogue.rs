@@ -10,7 +10,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::queue::Outbox;
-use super::wait::{self, Input, Output, Poll, Stop, Want};
+use super::wait::{Armed, Input, Output, Poll, Stop, Want};
 use crate::framing::{Fault, Frame, Framer, Framing};
 use crate::limits::READ_BYTES;
 
@@ -148,8 +148,7 @@ struct Dialogue<'a> {
     hurried: bool,
     peer_closed: bool,
     output_failed: bool,
-    /// Whether the end of this process would be a reset.
-    armed: bool,
+    armed: Armed,
 }
 
 /// Runs `script` over `socket`, which must not block, until it is done or something ends it, and closes the connection.
@@ -177,7 +176,7 @@ pub fn converse(
         hurried: false,
         peer_closed: false,
         output_failed: false,
-        armed: false,
+        armed: Armed::default(),
     };
     // A one-shot send lasts a millisecond, in which memory that is never used counts.
     let mut scratch = vec![0; if input.is_some() { READ_BYTES } else { 0 }];
@@ -337,6 +336,7 @@ impl Dialogue<'_> {
 
     fn write_to_peer(&mut self, script: &mut dyn Script) {
         while let Some(mut socket) = self.socket.as_ref().filter(|_| !self.outbox.is_empty()) {
+            self.armed.before_write(socket, self.outbox.unsent());
             match socket.write(self.outbox.unsent()) {
                 Ok(count) => {
                     self.began.get_or_insert_with(Instant::now);
@@ -350,19 +350,9 @@ impl Dialogue<'_> {
                 }
             }
         }
-        self.arm();
-    }
-
-    /// While half a message is out, has even the end of this process reset the connection: a second signal ends it
-    /// without a chance to do so, and the half would be taken for a message.
-    fn arm(&mut self) {
-        let inside = self.outbox.is_inside_message();
-        let Some(socket) = self.socket.as_ref().filter(|_| inside != self.armed) else { return };
-        match inside {
-            true => wait::reset_when_closed(socket),
-            false => wait::end_when_closed(socket),
+        if let Some(socket) = &self.socket {
+            self.armed.set(socket, self.outbox.is_inside_message());
         }
-        self.armed = inside;
     }
 
     fn read_from_peer(&mut self, script: &mut dyn Script) {
@@ -484,7 +474,7 @@ impl Dialogue<'_> {
     fn close(&mut self) {
         self.ended.unsent += self.outbox.messages();
         if let Some(socket) = self.socket.take().filter(|_| self.outbox.is_inside_message()) {
-            wait::reset_when_closed(&socket);
+            self.armed.reset(&socket);
         }
         self.outbox.clear();
         self.peer_closed = true;
