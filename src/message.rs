@@ -44,13 +44,38 @@ impl Value {
     /// assert!(!number("1").means(&number("1.0")));
     /// ```
     pub fn means(&self, other: &Value) -> bool {
+        self.is_same(other, same_number)
+    }
+
+    /// Whether two values are equal as Python would say of them: as [`Value::means`], but 1 is 1.0. OBE_Socket's
+    /// messages have no types besides JSON's (design.md, section 11).
+    ///
+    /// ```
+    /// use backbox::message::Value;
+    /// let number = |digits: &str| Value::Number(digits.into());
+    /// assert!(number("1").equals(&number("1.0")));
+    /// assert!(!number("9007199254740993").equals(&number("9007199254740992.0")));
+    /// ```
+    pub fn equals(&self, other: &Value) -> bool {
+        self.is_same(other, |a, b| same_number(a, b) || same_integer(a, b) || same_integer(b, a))
+    }
+
+    fn is_same(&self, other: &Value, numbers: fn(&str, &str) -> bool) -> bool {
         match (self, other) {
-            (Value::Number(a), Value::Number(b)) => same_number(a, b),
-            (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.means(b)),
-            (Value::Object(a), Value::Object(b)) => same_members(a, b),
+            (Value::Number(a), Value::Number(b)) => numbers(a, b),
+            (Value::List(a), Value::List(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b, numbers))
+            }
+            (Value::Object(a), Value::Object(b)) => same_members(a, b, numbers),
             (a, b) => a == b,
         }
     }
+}
+
+/// Whether a float is exactly this integer.
+fn same_integer(integer: &str, float: &str) -> bool {
+    let exact = float.parse::<f64>().ok().filter(|value| value.fract() == 0.0).map(|value| format!("{value:.0}"));
+    is_integer(integer) && !is_integer(float) && exact.is_some_and(|exact| same_number(integer, &exact))
 }
 
 fn same_number(a: &str, b: &str) -> bool {
@@ -68,7 +93,7 @@ fn is_integer(digits: &str) -> bool {
     digits.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 }
 
-fn same_members(a: &[(String, Value)], b: &[(String, Value)]) -> bool {
+fn same_members(a: &[(String, Value)], b: &[(String, Value)], numbers: fn(&str, &str) -> bool) -> bool {
     // Looked up by name, so that 60,000 members cost as little as the text they stand in; a later member replaces an
     // earlier one of its name.
     let index = |members: &[(String, Value)]| -> std::collections::HashMap<String, usize> {
@@ -78,7 +103,7 @@ fn same_members(a: &[(String, Value)], b: &[(String, Value)]) -> bool {
     first.len() == second.len()
         && first.iter().all(|(name, &at)| {
             let other = second.get(name).and_then(|&at| b.get(at));
-            matches!((a.get(at), other), (Some((_, a)), Some((_, b))) if a.means(b))
+            matches!((a.get(at), other), (Some((_, a)), Some((_, b))) if a.is_same(b, numbers))
         })
 }
 
