@@ -20,6 +20,7 @@ mod listener;
 mod media;
 mod obe_filter;
 mod obe_listen;
+mod obe_send;
 mod outgoing;
 mod pace;
 mod parting;
