@@ -65,6 +65,7 @@
 #![deny(missing_docs)]
 
 pub mod catalogue;
+pub mod check;
 pub mod cli;
 pub mod codec;
 pub mod commands;

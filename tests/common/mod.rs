@@ -6,6 +6,7 @@
 // Each test file compiles its own copy and uses a part of it.
 #![allow(dead_code)]
 
+pub mod checking;
 pub mod random;
 
 use std::ffi::{OsStr, OsString};
