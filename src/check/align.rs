@@ -22,7 +22,11 @@ pub(super) fn align(answers: usize, lines: usize, same: impl Fn(usize, usize) ->
     let (rows, columns) = (answers - head - tail, lines - head - tail);
     let same = |row: usize, column: usize| same(head + row, head + column);
     let set = |row: usize, column: usize| set(head + row, head + column);
-    if rows.saturating_mul(columns) <= PRODUCT_MAX { longest(rows, columns, same, set) } else { first(rows, columns, same, set) }
+    if rows.saturating_mul(columns) <= PRODUCT_MAX {
+        longest(rows, columns, same, set)
+    } else {
+        first(rows, columns, same, set)
+    }
     found
 }
 
@@ -34,8 +38,7 @@ fn longest(rows: usize, columns: usize, same: impl Fn(usize, usize) -> bool, mut
     for (row, spare) in spare_line.chunks_mut(columns.max(1)).enumerate() {
         for (column, spare) in spare.iter_mut().enumerate() {
             let (without_line, without_answer) = (here[column], above[column + 1]);
-            here[column + 1] =
-                if same(row, column) { above[column] + 1 } else { without_line.max(without_answer) };
+            here[column + 1] = if same(row, column) { above[column] + 1 } else { without_line.max(without_answer) };
             *spare = here[column + 1] == without_line;
         }
         std::mem::swap(&mut above, &mut here);

@@ -356,7 +356,9 @@ impl Check {
         let silent = self.lines.len() == self.before;
         let waited = now.saturating_sub(self.block.left);
         let mut meanwhile = Vec::new();
-        for (came, _) in self.lines.iter_mut().zip(taken).take(place.end).skip(place.start).filter(|(_, taken)| !**taken) {
+        for (came, _) in
+            self.lines.iter_mut().zip(taken).take(place.end).skip(place.start).filter(|(_, taken)| !**taken)
+        {
             // A line that has been told of, or that is about to be, is not told of again.
             if !came.told && !self.owed.has(&came.said) && !self.options.exact {
                 came.told = true;
@@ -378,8 +380,15 @@ impl Check {
                 entry.place = place;
                 entry.came = Some(came);
             }
-        } else if self.options.exact && !(self.options.last_goodbye.is_some() && command(&came.said.line) == "goodbye") {
-            self.entries.push(Entry { kind: Kind::Extra, recorded: None, came: Some(came), place, meanwhile: Vec::new() });
+        } else if self.options.exact && !(self.options.last_goodbye.is_some() && command(&came.said.line) == "goodbye")
+        {
+            self.entries.push(Entry {
+                kind: Kind::Extra,
+                recorded: None,
+                came: Some(came),
+                place,
+                meanwhile: Vec::new(),
+            });
         }
     }
 
