@@ -7,6 +7,10 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 /// The largest payload in bytes, unless `--max-payload` says otherwise: a 4K RGB frame fits, a made-up length does not.
 pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 
+/// The longest body of a frame of OBE_Socket in bytes: a long measurement fits, a made-up length does not. There is no
+/// flag for it: the reference class itself has no limit but ten digits, and nobody was seen to come near this one.
+pub const OBE_BODY_BYTES_MAX: usize = 64 << 20;
+
 /// The longest frame in bytes that costs a server's peers nothing of what they share: as much as MPF takes in a line.
 pub const LONG_FRAME_BYTES: usize = 64 << 10;
 

@@ -181,6 +181,11 @@ impl Template {
         Ok(Template { pieces })
     }
 
+    /// Whether it shows the JSON form of a message.
+    pub fn shows_json(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Json))
+    }
+
     /// Appends the text of a message, without LF.
     pub fn write(&self, subject: &Subject<'_>, out: &mut Vec<u8>) {
         let is_param = |piece: &&Piece| matches!(piece, Piece::Param(_));

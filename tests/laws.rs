@@ -341,6 +341,7 @@ fn any_split_of_the_input_gives_the_same_frames() {
             payload_bytes_max: [4, PAYLOAD_BYTES_MAX][random.below(2)],
             payloads: !random.once_in(5),
             read_bytes: 1 + random.below(50),
+            ..Framing::default()
         };
         let whole = frames(&Framing { read_bytes: stream.len(), ..framing.clone() }, &stream, &mut || usize::MAX);
         let bytes = frames(&framing, &stream, &mut || 1);

@@ -9,17 +9,11 @@ use base64::Engine as _;
 use common::{Outcome, Workdir, backbox, backbox_in, cases};
 use serde_json::Value;
 
-/// How many cases of `cli.jsonl` need flags that do not exist yet (`--wire`). Whoever adds a flag removes
-/// `later` from its cases and lowers this number.
-const LATER: usize = 13;
-
 #[test]
 fn the_command_line_cases() {
     let all = cases("cli.jsonl");
-    let (later, now): (Vec<&Value>, Vec<&Value>) = all.iter().partition(|case| case["later"] == true);
-    assert_eq!(later.len(), LATER, "cases that are marked as later");
-    assert!(now.len() > 300, "only {} cases", now.len());
-    let differences: Vec<String> = now.into_iter().filter_map(difference).collect();
+    assert!(all.len() > 300, "only {} cases", all.len());
+    let differences: Vec<String> = all.iter().filter_map(difference).collect();
     assert!(differences.is_empty(), "{} cases differ:\n{}", differences.len(), differences.join("\n"));
 }
 

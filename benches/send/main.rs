@@ -7,6 +7,7 @@
 //! Settings, as environment variables: `BACKBOX_BENCH_MB`, the size of the file (200), and `BACKBOX_BENCH_SENDS`, how
 //! many pairs of one-shot sends, and how many lines one by one (200).
 
+mod frame;
 #[path = "../filters/pairs.rs"]
 mod pairs;
 #[path = "../filters/table.rs"]
@@ -20,6 +21,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use frame::{bench, setting};
 use pairs::{interleave, median};
 use table::{Goal, Table, rate};
 
@@ -37,36 +39,14 @@ const PACED_GOAL: Goal = Goal::AtMost(0.1);
 const PACE: Duration = Duration::from_millis(2);
 
 fn main() -> ExitCode {
-    // `cargo bench` says `--bench`; `cargo test --benches` does not, and wants to know no more than that this builds.
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let asked = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    if !asked("--bench") || asked("--test") || asked("--list") {
-        return ExitCode::SUCCESS;
-    }
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("send: {message}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> Result<(), String> {
-    let setting = |name: &str, usual: u64| match std::env::var(name) {
-        Ok(text) => text.parse().map_err(|_| format!("{name}={text} is no size; write a whole number")),
-        Err(_) => Ok(usual),
-    };
-    let megabytes = setting("BACKBOX_BENCH_MB", 200)?;
-    let sends = usize::try_from(setting("BACKBOX_BENCH_SENDS", 200)?).unwrap_or(usize::MAX);
-    let scratch = std::env::temp_dir().join(format!("backbox-bench-send-{}", std::process::id()));
-    fs::create_dir(&scratch).map_err(|error| format!("cannot make a temporary directory: {error}"))?;
-    let mut table = Table::new();
-    let done = one_shot(&scratch, sends, &mut table)
-        .and_then(|()| bulk(&scratch, megabytes, &mut table))
-        .and_then(|()| paced(sends, &mut table));
-    let _ = fs::remove_dir_all(&scratch);
-    done
+    bench("send", |scratch| {
+        let megabytes = setting("BACKBOX_BENCH_MB", 200)?;
+        let sends = setting("BACKBOX_BENCH_SENDS", 200)?;
+        let mut table = Table::new();
+        one_shot(scratch, sends, &mut table)?;
+        bulk(scratch, megabytes, &mut table)?;
+        paced(sends, &mut table)
+    })
 }
 
 /// A peer that reads everything and closes, one connection after the other; gives its address.

@@ -33,6 +33,9 @@ pub fn faults(program: &Program) -> Vec<String> {
             }
         }
     }
+    if names != program.names {
+        found.push(format!("the pages are those of {names:?}, but the names are {:?}", program.names));
+    }
     found
 }
 
@@ -143,6 +146,7 @@ mod tests {
             "press: no toy in: true",
             "press: there are two of this name",
             "press: two flags are --loud and --loud",
+            "the pages are those of [\"press\", \"count\", \"press\"], but the names are [\"press\", \"count\"]",
         ];
         for fault in expected {
             assert!(found.iter().any(|other| other == fault), "{fault}: {found:#?}");

@@ -21,6 +21,8 @@ pub struct Program {
     pub date: &'static str,
     /// The subcommands' pages, in the order in which they are shown and in which [`Top::Subcommand`] counts them.
     pub pages: fn() -> Vec<Page>,
+    /// Their names in the same order, for which no page has to be made.
+    pub names: &'static [&'static str],
 }
 
 /// What the program's arguments ask for.
@@ -60,10 +62,10 @@ impl Program {
         };
         let rest: Vec<OsString> = args.collect();
         let word = first.to_str().unwrap_or("");
-        let pages = (self.pages)();
-        if let Some(index) = pages.iter().position(|page| page.about.name == word) {
+        if let Some(index) = self.names.iter().position(|name| *name == word) {
             return Ok(Top::Subcommand(index, rest));
         }
+        let pages = (self.pages)();
         if let Some(shell) = word.strip_prefix("--completions=") {
             return self.completions(Some(shell.into()));
         }

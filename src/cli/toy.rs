@@ -18,6 +18,7 @@ pub const PROGRAM: Program = Program {
     version: "1.2.3",
     date: "January 31, 2026",
     pages,
+    names: &["press", "count"],
 };
 
 fn pages() -> Vec<Page> {

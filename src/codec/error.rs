@@ -32,6 +32,8 @@ pub enum Reason {
     Float,
     /// NaN or an infinity where `--no-nan` forbids them.
     Nan,
+    /// Nothing where one JSON value has to be.
+    Empty,
     /// Text that is no JSON; where and why.
     Json(JsonError),
     /// JSON that has to be an object.
@@ -81,6 +83,7 @@ impl fmt::Display for Malformed {
             Reason::Integer => write!(f, "{text} is no integer; digits follow int:, as in int:5"),
             Reason::Float => write!(f, "{text} is no number; digits follow float:, as in float:0.5"),
             Reason::Nan => write!(f, "{text} is no finite number, which --no-nan asks for"),
+            Reason::Empty => write!(f, "nothing here, where one JSON value has to be"),
             Reason::Json(error) => write!(f, "{error}"),
             Reason::NotAnObject if self.parameter.is_none() => {
                 write!(f, "{text} is no message; one is written {{\"command\":\"NAME\",\"params\":{{\"name\":value}}}}")

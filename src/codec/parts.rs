@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use super::error::{Malformed, Reason};
 use super::json::{JsonError, Room, Scan, Scanner};
 use super::spell::{is_plain_name, push_text};
-use super::spelled::{Param, Params, Spelled};
+use super::spelled::{Kind, Param, Params, Spelled};
 use crate::limits::NAMES_COMPARED_MAX;
 use crate::text::trim;
 
@@ -165,10 +165,15 @@ impl Parts {
 
     /// Begins a parameter: its name, trimmed, and folded unless `keep_case`.
     pub fn push_name(&mut self, name: &[u8], keep_case: bool) {
+        self.push_name_as_given(trim(name), keep_case);
+    }
+
+    /// Begins a parameter with all the white space of its name.
+    pub fn push_name_as_given(&mut self, name: &[u8], keep_case: bool) {
         self.push_comma();
         self.object.push(b'"');
         let start = self.object.len();
-        push_name(trim(name), keep_case, &mut self.object);
+        push_name(name, keep_case, &mut self.object);
         self.names.add(self.object.get(start..).unwrap_or_default());
         self.object.extend_from_slice(b"\":");
     }
@@ -187,6 +192,13 @@ impl Parts {
     /// Takes the room back, and with it the object that was written there last, if there is one of this length.
     pub(super) fn take_back(&mut self, scanner: Scanner<'_>) {
         self.room = scanner.into_room();
+    }
+
+    /// Takes the value that the scanner wrote last for the whole message, which has no command then.
+    pub(super) fn keep_value(&mut self, scanner: Scanner<'_>, length: usize) {
+        self.command.clear();
+        self.in_room = Some(length);
+        self.take_back(scanner);
     }
 
     /// Reads the parameters from the object at the scanner, where they stay until [`Parts::keep_object`] or until the
@@ -247,6 +259,11 @@ impl Parts {
     /// Adds a parameter whose value is a string.
     pub fn push_text(&mut self, name: &[u8], text: &[u8], keep_case: bool) {
         self.push_name(name, keep_case);
+        self.push_string(text);
+    }
+
+    /// Writes the value of the parameter that was begun last: a string.
+    pub fn push_string(&mut self, text: &[u8]) {
         let Ok(()) = self.push_value::<std::convert::Infallible>(|out| {
             out.push(b'"');
             push_text(text, out);
@@ -306,23 +323,26 @@ impl Parts {
     /// Writes the object anew with each name once.
     fn settle(&mut self, last_wins: bool) {
         let old = self.object().to_vec();
-        let mut kept: Vec<Param<'_>> = Vec::new();
-        let mut seen: HashMap<&[u8], usize> = HashMap::new();
-        for param in Params::of(&old) {
-            match seen.entry(param.spelled_name()) {
-                Entry::Vacant(free) => {
-                    free.insert(kept.len());
-                    kept.push(param);
-                }
-                Entry::Occupied(first) if last_wins => {
-                    if let Some(kept) = kept.get_mut(*first.get()) {
-                        kept.value = param.value;
-                    }
-                }
-                Entry::Occupied(_) => {}
-            }
+        self.write_params(&each_once(&old, last_wins));
+    }
+
+    /// Makes the member `command` of an object the command, if it is a string; of members of one name the last counts.
+    /// The other members are the parameters. Another value has no command and no parameters.
+    pub fn take_command(&mut self) {
+        if !self.object().starts_with(b"{") {
+            return;
         }
-        self.write_object(kept.iter().map(|param| (param.spelled_name(), param.value.0)));
+        let old = self.object().to_vec();
+        let mut members = each_once(&old, true);
+        let is_command = |member: &Param<'_>| member.spelled_name() == b"command" && member.value.kind() == Kind::Text;
+        if let Some(at) = members.iter().position(is_command) {
+            self.set_command(members.remove(at).value.text().as_bytes(), true);
+        }
+        self.write_params(&members);
+    }
+
+    fn write_params(&mut self, params: &[Param<'_>]) {
+        self.write_object(params.iter().map(|param| (param.spelled_name(), param.value.0)));
     }
 
     /// Writes the object from names and values in their spelling, each name once.
@@ -353,6 +373,27 @@ impl Parts {
         order.sort_by(|a, b| a.0.cmp(&b.0));
         self.write_object(order.iter().map(|(_, name, value)| (name.as_slice(), value.as_slice())));
     }
+}
+
+/// The members of an object, each name once: with its first value, or with its last at the first one's place.
+fn each_once(object: &[u8], last_wins: bool) -> Vec<Param<'_>> {
+    let mut kept: Vec<Param<'_>> = Vec::new();
+    let mut seen: HashMap<&[u8], usize> = HashMap::new();
+    for param in Params::of(object) {
+        match seen.entry(param.spelled_name()) {
+            Entry::Vacant(free) => {
+                free.insert(kept.len());
+                kept.push(param);
+            }
+            Entry::Occupied(first) if last_wins => {
+                if let Some(kept) = kept.get_mut(*first.get()) {
+                    kept.value = param.value;
+                }
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+    kept
 }
 
 /// Appends a trimmed name as the inside of a JSON string, folded unless `keep_case`.

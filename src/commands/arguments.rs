@@ -1,6 +1,6 @@
 //! A message written as arguments: `COMMAND [NAME=TEXT | NAME:=JSON]…` (design.md, section 5).
 
-use crate::codec::{Malformed, Parts, Reading, Reason, Repeats, is_command, typed_text};
+use crate::codec::{Malformed, Parts, Reading, Reason, Repeats, is_command, push_dumped, typed_text};
 use crate::failure::Failure;
 use crate::text::{shown, trim};
 
@@ -27,6 +27,40 @@ pub fn read_message(words: &[String], reading: &Reading, parts: &mut Parts) -> R
     Ok(notes)
 }
 
+/// Reads a message of OBE_Socket from arguments: the text of one JSON value, or an object with the command and the
+/// parameters as they are given, as Python's encoder would write it.
+///
+/// # Errors
+/// [`Failure::Usage`] that names the argument and says what to write.
+pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
+    let reading = Reading { keep_case: true, nan };
+    let mut parts = Parts::new();
+    let (command, arguments) = match words {
+        [json] if parts.read_value(json.as_bytes(), nan).is_ok() => return Ok(trim(json.as_bytes()).to_vec()),
+        [json] if json.starts_with(['{', '[', '"']) => {
+            let why = parts.read_value(json.as_bytes(), nan).err().map(|error| error.to_string());
+            return Err(Failure::Usage(format!("{}: {}", shown(json.as_bytes()), why.unwrap_or_default())));
+        }
+        [command, arguments @ ..] => (command, arguments),
+        [] => return Err(Failure::Usage("a command is missing: write COMMAND NAME=TEXT".to_string())),
+    };
+    parts.begin(b"");
+    parts.push_name_as_given(b"command", true);
+    parts.push_string(command.as_bytes());
+    for argument in arguments {
+        let (name, value) = split(argument).map_err(Failure::Usage)?;
+        parts.push_name_as_given(name.as_bytes(), true);
+        match value {
+            Written::Text(text) => parts.push_string(text.as_bytes()),
+            Written::Json(json) => push_json(name, json, &reading, &mut parts).map_err(Failure::Usage)?,
+        }
+    }
+    parts.finish(Repeats::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut text = Vec::new();
+    push_dumped(parts.object(), &mut text);
+    Ok(text)
+}
+
 fn command_complaint(command: &str, trimmed: &[u8]) -> String {
     if trimmed.is_empty() {
         return "the command is empty: write COMMAND NAME=TEXT, as in trigger name=multiball".to_string();
@@ -41,15 +75,31 @@ fn command_complaint(command: &str, trimmed: &[u8]) -> String {
     error.to_string()
 }
 
+/// A value as it was written.
+enum Written<'a> {
+    Text(&'a str),
+    Json(&'a str),
+}
+
 /// `NAME=TEXT`, or `NAME:=JSON`: split at the first `=`; a `:` just before it makes the rest JSON.
-fn read_argument(argument: &str, reading: &Reading, parts: &mut Parts, notes: &mut Vec<String>) -> Result<(), String> {
+fn split(argument: &str) -> Result<(&str, Written<'_>), String> {
     let Some((name, text)) = argument.split_once('=') else {
         let word = shown(argument.as_bytes());
         return Err(format!("{word}: write name={word}, or NAME={word} for another parameter"));
     };
-    match name.strip_suffix(':') {
-        Some(name) => read_json(name, text, reading, parts),
-        None => {
+    Ok(match name.strip_suffix(':') {
+        Some(name) => (name, Written::Json(text)),
+        None => (name, Written::Text(text)),
+    })
+}
+
+fn read_argument(argument: &str, reading: &Reading, parts: &mut Parts, notes: &mut Vec<String>) -> Result<(), String> {
+    match split(argument)? {
+        (name, Written::Json(json)) => {
+            parts.push_name(name.as_bytes(), reading.keep_case);
+            push_json(name, json, reading, parts)
+        }
+        (name, Written::Text(text)) => {
             if let Some(json) = typed_text(text) {
                 notes.push(typed_note(name, text, &json));
             }
@@ -59,8 +109,7 @@ fn read_argument(argument: &str, reading: &Reading, parts: &mut Parts, notes: &m
     }
 }
 
-fn read_json(name: &str, json: &str, reading: &Reading, parts: &mut Parts) -> Result<(), String> {
-    parts.push_name(name.as_bytes(), reading.keep_case);
+fn push_json(name: &str, json: &str, reading: &Reading, parts: &mut Parts) -> Result<(), String> {
     parts.push_json(json.as_bytes(), reading).map_err(|error| {
         let (name, text) = (shown(name.as_bytes()), shown(json.as_bytes()));
         match error.fault {
@@ -114,6 +163,26 @@ mod tests {
         }
         assert!(read(&["t?a=1"]).unwrap_err().contains("backbox send"));
         assert!(read(&["trigger name=x"]).unwrap_err().contains("words of their own"));
+    }
+
+    #[test]
+    fn a_value_is_written_as_python_dumps_it_with_names_as_given() {
+        let read = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            read_value(&words, true).map(|text| String::from_utf8(text).unwrap())
+        };
+        let refused = |words: &[&str]| read(words).unwrap_err().message().unwrap_or_default().to_string();
+        let seed = r#"{"command": "goodset", "pickiness": 4}"#;
+        assert_eq!(read(&["goodset", "pickiness:=4"]).unwrap(), seed);
+        let odd = r#"{"command": " Go On ", " A ": "int:1", "a": [1, {"\u00e9": null}]}"#;
+        assert_eq!(read(&[" Go On ", " A =int:1", "a:=[1,{\"é\":null}]"]).unwrap(), odd);
+        for json in ["\"OK\"", " [1,  2] ", "5", "NaN", seed] {
+            assert_eq!(read(&[json]).unwrap(), json.trim());
+        }
+        assert_eq!(refused(&["t", "a=1", "a:=2"]), "a: given twice");
+        assert_eq!(refused(&["t", "command=x"]), "command: given twice");
+        assert!(refused(&["{\"a\":}"]).starts_with("{\"a\":}: not JSON at byte 6"));
+        assert!(refused(&["t", "a:=x"]).ends_with("a=x is the text"));
     }
 
     #[test]

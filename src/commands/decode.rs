@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section};
 use crate::codec::{Malformed, Parts, push_ascii, unescape};
 use crate::failure::{Exit, Failure};
-use crate::framing::{BcpFramer, Fault, Frame, Framing, RawMessage};
+use crate::framing::{BcpFramer, Fault, Frame, Framing, RawMessage, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
 use crate::output::show::{Show, Style};
 use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
+use crate::template::Template;
 use crate::text::shown;
 
 use super::lint;
-use super::shared::{Input, Manners, Selection, has};
+use super::obe_filter::ObeDecoder;
+use super::shared::{Input, Manners, OBE_IS_JSON, OBE_KEEPS_CASE, OBE_LIMITS, Selection, has, refuse_with_obe};
 use super::source::Source;
 use super::strings::{self, Strings, not_utf8};
 
@@ -23,6 +25,7 @@ pub struct Options {
     manners: Manners,
     input: Input,
     selection: Selection,
+    wire: Wire,
     words: Vec<OsString>,
     strings: bool,
     null: bool,
@@ -31,7 +34,7 @@ pub struct Options {
     lint: bool,
 }
 
-has!(Options { manners: Manners, input: Input, selection: Selection });
+has!(Options { manners: Manners, input: Input, selection: Selection, wire: Wire });
 
 /// The table of `backbox decode`.
 pub const COMMAND: Command<Options> = Command {
@@ -101,6 +104,7 @@ pub const COMMAND: Command<Options> = Command {
         Group {
             title: "Input",
             flags: &[
+                Flag::WIRE,
                 Flag::switch("no-payload", "no payload follows its line", |o: &mut Options| o.no_payload = true)
                     .more("For a log that lost its payloads: their length becomes the parameter `bytes`, a string."),
                 Flag::KEEP_CASE,
@@ -147,6 +151,9 @@ fn check(options: &Options) -> Result<(), Failure> {
     let selection = &options.selection;
     let selects = !selection.matching.is_empty() || !selection.excluded.is_empty();
     let limits_payloads = options.input.payload_bytes_max != PAYLOAD_BYTES_MAX;
+    if options.wire == Wire::Obe {
+        check_obe(options)?;
+    }
     if options.lint {
         if selection.template.is_some() || selects || options.ascii || options.strings || options.null {
             return refuse(
@@ -180,6 +187,19 @@ fn check(options: &Options) -> Result<(), Failure> {
         return refuse("--ascii is about JSON, and -F prints text: use one of them");
     }
     Ok(())
+}
+
+/// Refuses what is BCP's alone.
+fn check_obe(options: &Options) -> Result<(), Failure> {
+    let shows_json = options.selection.template.as_ref().is_some_and(Template::shows_json);
+    refuse_with_obe(&[
+        (options.strings || options.null, "-s and -0 are about BCP's escapes, and OBE_Socket has none"),
+        (options.lint, "--lint knows what BCP's peers trip over"),
+        (options.no_payload, "--no-payload is about BCP's payloads, and OBE_Socket has none"),
+        (options.input.reading.keep_case, OBE_KEEPS_CASE),
+        (options.input.limits_lines(), OBE_LIMITS),
+        (shows_json, OBE_IS_JSON),
+    ])
 }
 
 fn run_strings(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
@@ -225,15 +245,17 @@ struct Decoder {
 
 /// Whether a run goes on.
 #[derive(PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     GoOn,
     Stop,
 }
 
 impl Decoder {
     fn new(options: &Options) -> Result<Decoder, Failure> {
-        let (matching, excluded) = options.selection.patterns(options.input.reading.keep_case)?;
-        let style = options.selection.template.clone().map_or(Style::Json { meta: false }, Style::Template);
+        let is_obe = options.wire == Wire::Obe;
+        let (matching, excluded) = options.selection.patterns(options.input.reading.keep_case || is_obe)?;
+        let otherwise = if is_obe { Style::Line } else { Style::Json { meta: false } };
+        let style = options.selection.template.clone().map_or(otherwise, Style::Template);
         Ok(Decoder {
             framing: Framing { payloads: !options.no_payload, ..options.input.framing() },
             show: Show::new(style, matching, excluded).for_stdout(options.manners.color, false),
@@ -265,6 +287,11 @@ impl Decoder {
 
     /// Decodes one input to its end; what came whole is written after each read.
     fn source(&mut self, mut source: Source, options: &Options, console: &mut Console) -> Result<Next, Failure> {
+        if options.wire == Wire::Obe {
+            let Decoder { show, parts, output, .. } = self;
+            let mut work = ObeDecoder { show, parts, output, input: &options.input, ascii: options.ascii };
+            return work.source(source, console);
+        }
         let mut framer = BcpFramer::new(self.framing.clone());
         loop {
             let count = source.read(framer.space())?;

@@ -7,12 +7,13 @@ use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, text};
 use crate::codec::{Form, Parts, escape, write_line};
 use crate::failure::{Exit, Failure};
-use crate::framing::{Line, LineFramer};
+use crate::framing::{Line, LineFramer, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
 use crate::output::{Console, Output};
 
 use super::arguments::read_message;
-use super::shared::{Input, Manners, has};
+use super::obe_filter;
+use super::shared::{Input, Manners, OBE_KEEPS_CASE, OBE_LIMITS, has, refuse_with_obe};
 use super::source::Source;
 use super::strings::{self, Strings, not_utf8};
 
@@ -21,6 +22,7 @@ use super::strings::{self, Strings, not_utf8};
 pub struct Options {
     manners: Manners,
     input: Input,
+    wire: Wire,
     words: Vec<String>,
     file: Option<PathBuf>,
     payload: Option<PathBuf>,
@@ -31,7 +33,7 @@ pub struct Options {
     no_ensure_ascii: bool,
 }
 
-has!(Options { manners: Manners, input: Input });
+has!(Options { manners: Manners, input: Input, wire: Wire });
 
 /// The table of `backbox encode`.
 pub const COMMAND: Command<Options> = Command {
@@ -104,6 +106,7 @@ pub const COMMAND: Command<Options> = Command {
                 Flag::switch("null", "strings on input end in NUL", |o: &mut Options| o.null = true)
                     .short('0')
                     .more("With `-s`; otherwise they end in LF or CR LF."),
+                Flag::WIRE,
                 Flag::FAIL_FAST,
                 Flag::MAX_LINE,
                 Flag::MAX_PAYLOAD,
@@ -149,9 +152,12 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     check(&options)?;
     let mut console = options.manners.console(COMMAND.about.name);
     let outcome = match options.words.as_slice() {
+        words if options.wire == Wire::Obe => match reads_lines(words) {
+            true => obe_filter::encode_lines(options.source()?, &options.input, &mut console),
+            false => obe_filter::encode_words(words, &options.input),
+        },
         _ if options.strings => run_strings(&options, &mut console),
-        [] => run_lines(&options, &mut console),
-        [dash] if dash == "-" => run_lines(&options, &mut console),
+        words if reads_lines(words) => run_lines(&options, &mut console),
         words => run_message(&options, words, &console),
     };
     match outcome {
@@ -160,10 +166,18 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     }
 }
 
+/// Whether messages come from the input instead of the arguments.
+fn reads_lines(words: &[String]) -> bool {
+    words.first().is_none_or(|word| word == "-")
+}
+
 /// Refuses what makes no sense together, with a sentence that says why (section 8).
 fn check(options: &Options) -> Result<(), Failure> {
     let refuse = |text: &str| Err(Failure::Usage(text.to_string()));
-    let from_stdin = options.words.first().is_none_or(|word| word == "-");
+    let from_stdin = reads_lines(&options.words);
+    if options.wire == Wire::Obe {
+        check_obe(options)?;
+    }
     let form = options.sort_keys || options.compact || options.no_ensure_ascii;
     let limits_payloads = options.input.payload_bytes_max != PAYLOAD_BYTES_MAX;
     if options.strings {
@@ -200,6 +214,21 @@ fn check(options: &Options) -> Result<(), Failure> {
         return refuse("--max-payload limits the payload that -b appends, and there is no -b");
     }
     Ok(())
+}
+
+/// Refuses what is BCP's alone.
+fn check_obe(options: &Options) -> Result<(), Failure> {
+    let form = options.sort_keys || options.compact || options.no_ensure_ascii;
+    refuse_with_obe(&[
+        (options.strings || options.null, "-s and -0 are about BCP's escapes, and OBE_Socket has none"),
+        (options.payload.is_some(), "-b is the payload of a message, and OBE_Socket has none"),
+        (
+            form,
+            "--sort-keys, --compact and --no-ensure-ascii choose among BCP's forms, and JSON goes through unchanged",
+        ),
+        (options.input.reading.keep_case, OBE_KEEPS_CASE),
+        (options.input.limits_lines(), OBE_LIMITS),
+    ])
 }
 
 impl Options {
@@ -241,7 +270,7 @@ fn run_message(options: &Options, words: &[String], console: &Console) -> Result
     let mut parts = Parts::new();
     let notes = read_message(words, &options.input.reading, &mut parts)?;
     let payload = match &options.payload {
-        Some(path) => Some(read_payload(path, options.input.payload_bytes_max)?),
+        Some(path) => Some(Source::payload(path, options.input.payload_bytes_max)?),
         None => None,
     };
     let mut output = Output::new();
@@ -252,16 +281,6 @@ fn run_message(options: &Options, words: &[String], console: &Console) -> Result
     }
     output.flush()?;
     Ok(Exit::Done)
-}
-
-fn read_payload(path: &std::path::Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    let mut source = Source::open(path)?;
-    let payload = source.read_all(limit)?;
-    if payload.len() > limit {
-        let name = source.name;
-        return Err(Failure::Refused(format!("{name} holds more than {limit} bytes; --max-payload allows more")));
-    }
-    Ok(payload)
 }
 
 /// Messages from JSON Lines, one line of BCP for each.

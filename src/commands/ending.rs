@@ -7,6 +7,7 @@ use crate::framing::Fault;
 use crate::net::address::Address;
 use crate::net::dialogue::{Ended, Reason};
 use crate::output::Console;
+use crate::template::End;
 use crate::text::shown;
 
 /// What is said of a peer that neither sent anything nor closed.
@@ -103,20 +104,21 @@ fn nothing_missing(ended: Ended, all_sent: bool, peer: &Address, console: &Conso
     }
 }
 
-/// How a connection that we dialled ended, for the recording of it.
-pub fn closing(ended: &Ended) -> String {
+/// How a connection of which we are this end ended, for the recording of it.
+pub fn closing(ended: &Ended, us: End) -> String {
+    let (us, them) = (us.word(), us.other().word());
     let by = match &ended.reason {
-        Reason::Done => "closed by the dialler",
-        Reason::Stopped(_) => "closed by the dialler, which a signal ended",
-        Reason::TimeUp => "closed by the dialler, whose time was up",
-        Reason::Closed => "closed by the acceptor",
-        Reason::Lost(_) => "lost",
-        Reason::Broken(_) => "closed by the dialler, since the acceptor broke the framing",
-        Reason::Output(_) => "closed by the dialler, whose output failed",
-        Reason::Poll(_) => "closed by the dialler, which could not wait",
+        Reason::Done => format!("closed by the {us}"),
+        Reason::Stopped(_) => format!("closed by the {us}, which a signal ended"),
+        Reason::TimeUp => format!("closed by the {us}, whose time was up"),
+        Reason::Closed => format!("closed by the {them}"),
+        Reason::Lost(_) => "lost".to_owned(),
+        Reason::Broken(_) => format!("closed by the {us}, since the {them} broke the framing"),
+        Reason::Output(_) => format!("closed by the {us}, whose output failed"),
+        Reason::Poll(_) => format!("closed by the {us}, which could not wait"),
     };
     match ended.unsent {
-        0 => by.to_owned(),
+        0 => by,
         unsent => format!("{by}; not sent: the last {unsent} of what stands here"),
     }
 }

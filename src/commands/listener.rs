@@ -3,7 +3,7 @@
 //!
 //! It hears frames in the printer's thread, answers, records and prints. Sockets and the end of the run are `net`'s.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::catalogue::{self, Refusal};
 use crate::codec::{Malformed, Parts, Reading};
 use crate::conversation::{self, Conversation, Effect, Misuse, Repertoire, Role};
 use crate::failure::{Exit, Failure, plain_words};
-use crate::framing::{Frame, RawMessage};
+use crate::framing::{Frame, Framing, RawMessage};
 use crate::net::connection::{Connection, Left, QUEUE_BYTES_MAX, Said};
 use crate::net::server::{Host, Next};
 use crate::output::Console;
@@ -69,6 +69,8 @@ pub struct Setup {
     pub subscriptions: Vec<u8>,
     /// What a `hello` has to look like, instead of naming version 1, 1.x or none.
     pub accepts: Option<Pattern>,
+    /// The limits of what goes out.
+    pub framing: Framing,
     /// Scripted answers; the first that matches counts.
     pub replies: Vec<Reply>,
     /// Whether nothing is answered by itself.
@@ -95,10 +97,11 @@ struct Talk {
 /// Talks with every peer, and prints what comes.
 pub struct Listener {
     setup: Setup,
-    talks: HashMap<u64, Talk>,
+    talks: BTreeMap<u64, Talk>,
     /// Where messages are printed; a peer inside this process needs no print.
     pub printing: Option<Printing>,
-    stream: Stream,
+    /// What stdin brings, once it has brought something.
+    stream: Option<Stream>,
     parts: Parts,
     said: Vec<u8>,
     /// Its complaints, and the worst of them.
@@ -116,9 +119,9 @@ impl Listener {
     pub fn new(setup: Setup, printing: Option<Printing>, console: Console) -> Listener {
         Listener {
             setup,
-            talks: HashMap::new(),
+            talks: BTreeMap::new(),
             printing,
-            stream: Stream::default(),
+            stream: None,
             parts: Parts::new(),
             said: Vec::new(),
             console,
@@ -245,8 +248,7 @@ impl Listener {
             return self.console.complain(Exit::No, place, format_args!("not sent: {refusal}"));
         }
         let command = command(line);
-        let mut numbers: Vec<u64> = self.talks.keys().copied().collect();
-        numbers.sort_unstable();
+        let numbers: Vec<u64> = self.talks.keys().copied().collect();
         if numbers.is_empty() {
             self.console.complain(Exit::No, place, "not sent: nobody is connected");
         }
@@ -469,7 +471,7 @@ impl Host for Listener {
     }
 
     fn input(&mut self, bytes: &[u8]) -> Next {
-        let mut stream = std::mem::take(&mut self.stream);
+        let mut stream = self.stream.take().unwrap_or_else(|| Stream::new(&self.setup.framing));
         match bytes {
             [] => {
                 self.stdin_over = true;
@@ -486,7 +488,7 @@ impl Host for Listener {
                 }
             }
         }
-        self.stream = stream;
+        self.stream = Some(stream);
         Next::GoOn
     }
 

@@ -5,16 +5,20 @@
 
 mod arguments;
 mod canonical;
+mod clock;
 mod decode;
 mod dial;
 mod encode;
 mod ending;
+mod exchange;
 mod goal_flags;
+mod lateness;
 mod ledger;
 mod lint;
 mod listen;
 mod listener;
 mod media;
+mod obe_filter;
 mod outgoing;
 mod pace;
 mod player;
@@ -22,7 +26,9 @@ mod printing;
 mod recorder;
 mod recording;
 mod replay;
+mod replaying;
 mod reply;
+mod result_file;
 mod send;
 mod sender;
 mod serving;
@@ -30,8 +36,10 @@ mod shared;
 mod source;
 mod stream;
 mod strings;
+mod tally;
 mod tapping;
 mod traffic;
+mod warnings;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -64,6 +72,7 @@ pub const PROGRAM: Program = Program {
     version: env!("CARGO_PKG_VERSION"),
     date: "November 21, 2026",
     pages,
+    names: &["encode", "decode", "send", "listen", "replay"],
 };
 
 /// The subcommands' pages; [`run_subcommand`] counts in the same order.

@@ -8,8 +8,7 @@ use crate::catalogue;
 use crate::cli::suggest;
 use crate::codec::{Form, Parts, Reading, write_line};
 use crate::failure::Failure;
-use crate::framing::payload_marker;
-use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use crate::framing::{Fault, Framing, payload_marker};
 use crate::output::Console;
 use crate::text::{is_white, shown};
 
@@ -37,11 +36,17 @@ impl Outgoing {
     /// # Errors
     /// [`Failure::Usage`] for what is no message, [`Failure::Io`] and [`Failure::Refused`] for a payload that cannot be
     /// read or is too large.
-    pub fn read(words: &[String], payload: Option<&Path>, console: &Console) -> Result<Outgoing, Failure> {
-        let payload = payload.map(read_payload).transpose()?;
+    pub fn read(
+        words: &[String],
+        payload: Option<&Path>,
+        limits: &Framing,
+        console: &Console,
+    ) -> Result<Outgoing, Failure> {
+        let line_bytes_max = limits.line_bytes_max;
+        let payload = payload.map(|path| Source::payload(path, limits.payload_bytes_max)).transpose()?;
         let mut whole = match words {
             [line] if line.contains('?') => {
-                let mut whole = checked_line(line)?.as_bytes().to_vec();
+                let mut whole = checked_line(line, line_bytes_max)?.as_bytes().to_vec();
                 if let Some(payload) = &payload {
                     whole.extend_from_slice(format!("&bytes={}", payload.len()).as_bytes());
                 }
@@ -57,7 +62,7 @@ impl Outgoing {
                 }
                 let mut whole = Vec::new();
                 let bytes = payload.as_ref().map(Vec::len);
-                write_line(&parts, bytes, &Form::default(), &mut whole)
+                write_line(&parts, bytes, &Form { line_bytes_max, ..Form::default() }, &mut whole)
                     .map_err(|why| Failure::Usage(why.to_string()))?;
                 whole
             }
@@ -111,7 +116,7 @@ pub fn guard(line: &[u8], payload: Option<&[u8]>) -> Result<(), String> {
 }
 
 /// A BCP line that was typed, which goes out as it stands.
-fn checked_line(line: &str) -> Result<&str, Failure> {
+fn checked_line(line: &str, line_bytes_max: usize) -> Result<&str, Failure> {
     let wrong = |why: &str| Failure::Usage(format!("{}: {why}", shown(line.as_bytes())));
     if line.contains(['\n', '\r']) {
         return Err(wrong("a line break ends a message; write several messages to stdin, a line each"));
@@ -119,22 +124,13 @@ fn checked_line(line: &str) -> Result<&str, Failure> {
     if line.bytes().find(|&b| !is_white(b)).is_none_or(|first| first == b'#') {
         return Err(wrong("a comment is not sent: to some peers it is a command; write COMMAND?NAME=VALUE"));
     }
-    if line.len() > LINE_BYTES_MAX {
-        return Err(wrong("a line is at most 1 MiB long"));
+    if line.len() > line_bytes_max {
+        return Err(wrong(&Fault::LineTooLong { limit: line_bytes_max }.to_string()));
     }
     match payload_marker(line.as_bytes()).map(|marker| marker.length) {
         None | Some(Some(0)) => Ok(line),
         // The peer would take whatever comes next, our goodbye first, for the payload.
         Some(_) => Err(wrong("it announces a payload: leave out &bytes and give the payload with -b FILE")),
-    }
-}
-
-fn read_payload(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut source = Source::open(path)?;
-    let payload = source.read_all(PAYLOAD_BYTES_MAX)?;
-    match payload.len() > PAYLOAD_BYTES_MAX {
-        true => Err(Failure::Refused(format!("{} holds more than {PAYLOAD_BYTES_MAX} bytes", source.name))),
-        false => Ok(payload),
     }
 }
 
@@ -145,7 +141,7 @@ mod tests {
 
     fn outgoing(words: &[&str]) -> Outgoing {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        Outgoing::read(&words, None, &Console::new("send", true, Color::Never)).unwrap()
+        Outgoing::read(&words, None, &Framing::default(), &Console::new("send", true, Color::Never)).unwrap()
     }
 
     #[test]

@@ -1,252 +1,150 @@
-//! The script of `replay`: the recorded dialler, at its recorded pace (design.md, section 11).
+//! The script of `replay` without a check: one side of a recording at its pace, and what comes back (design.md,
+//! section 11).
 
 use std::time::{Duration, Instant};
 
-use super::ending::complain_of_frame;
+use super::clock::{Clock, instant};
+use super::exchange::Exchange;
+use super::listener::side;
 use super::recording::{Line, Recording};
-use super::send::print;
-use super::stream::command;
-use super::traffic::Traffic;
 use crate::failure::Failure;
 use crate::framing::Frame;
-use crate::net::address::Address;
 use crate::net::dialogue::{Script, Step};
 use crate::net::queue::Outbox;
-use crate::output::{Console, stdout_is_terminal};
-use crate::text::shown;
 
-/// How far apart lines may have been recorded that leave in one write: they left in one, or as good as.
-const TOGETHER: Duration = Duration::from_millis(2);
-
-/// How fast a recording is played.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Speed {
-    /// So many times the recorded pace.
-    Times(f64),
-    /// As fast as the peer takes it.
-    Max,
-}
-
-impl Default for Speed {
-    fn default() -> Speed {
-        Speed::Times(1.0)
-    }
-}
-
-impl Speed {
-    /// Reads a number above 0, or `max`.
-    ///
-    /// # Errors
-    /// A phrase that shows both.
-    pub fn parse(text: &str) -> Result<Speed, String> {
-        if text == "max" {
-            return Ok(Speed::Max);
-        }
-        let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        match text.parse::<f64>() {
-            Ok(times) if plain && times > 0.0 && times.is_finite() => Ok(Speed::Times(times)),
-            _ => Err(format!("{} is no speed; write a number above 0, or max", shown(text.as_bytes()))),
-        }
-    }
-
-    /// How long after the start something is due that was recorded `after` the first message.
-    fn due(self, after: Duration) -> Duration {
-        match self {
-            Speed::Max => Duration::ZERO,
-            // A speed so low that no clock reaches the time means never.
-            Speed::Times(times) => Duration::try_from_secs_f64(after.as_secs_f64() / times).unwrap_or(Duration::MAX),
-        }
-    }
-}
-
-/// The clock of a playing: anchored once, so that lateness never adds up.
-#[derive(Debug)]
-struct Pace {
-    speed: Speed,
-    /// When the playing began, and the recorded time that it began with.
-    anchor: Option<(Instant, Duration)>,
-    /// The latest recorded time so far: a time that goes backwards counts as this one.
-    latest: Option<Duration>,
-}
-
-impl Pace {
-    /// When a message recorded at `time` is due; at once when it was recorded without one.
-    fn due(&mut self, time: Option<Duration>, now: Instant) -> Instant {
-        self.latest = self.latest.max(time);
-        let Some(latest) = self.latest else { return now };
-        let (start, first) = *self.anchor.get_or_insert((now, latest));
-        let after = self.speed.due(latest.saturating_sub(first));
-        // A point in time that the clock does not know is a year away, and for whoever waits that is for ever.
-        start.checked_add(after).unwrap_or_else(|| start + Duration::from_secs(365 * 24 * 3600))
-    }
-}
-
-/// Plays the dialler of a recording, and prints what comes back.
+/// Plays one side of a recording, and prints what comes back.
 #[derive(Debug)]
 pub struct Player<'a> {
-    console: &'a mut Console,
-    peer: &'a Address,
+    /// What it has to do with its peer.
+    pub exchange: Exchange<'a>,
     recording: Recording,
-    pace: Pace,
-    traffic: Traffic,
-    terminal: bool,
-    /// The next message of the recording, when it has been read.
+    clock: Clock,
+    /// When the clock's zero was.
+    start: Option<Instant>,
+    /// The next line of ours, when it has been read.
     next: Line,
-    has_next: bool,
-    /// Whether every line of the dialler has been played.
+    ahead: Option<Ahead>,
+    /// How long the run may take, and since when.
+    time: Option<(Instant, Duration)>,
+    /// Whether every line has been sent.
     pub complete: bool,
-    /// Somebody has said goodbye: the recording, or the peer.
-    said_goodbye: bool,
-    peer_left: bool,
-    /// How many messages were sent.
-    pub sent: u64,
-    /// How many messages came back.
-    pub heard: u64,
     /// What ended the reading of the recording too early, if something did.
     pub failure: Option<Failure>,
 }
 
+/// What is known of the next line of ours.
+#[derive(Clone, Copy, Debug)]
+struct Ahead {
+    /// When it is due on the clock; `None` is at once.
+    due: Option<Duration>,
+    /// Whether the peer said something between it and the line before.
+    after_theirs: bool,
+}
+
 impl<'a> Player<'a> {
-    /// A player at the start of a recording.
+    /// A player at the start of a recording; `time` is since when and how long it may take, if there is a limit.
     pub fn new(
+        exchange: Exchange<'a>,
         recording: Recording,
-        speed: Speed,
-        traffic: Traffic,
-        peer: &'a Address,
-        console: &'a mut Console,
+        clock: Clock,
+        time: Option<(Instant, Duration)>,
     ) -> Player<'a> {
         Player {
-            console,
-            peer,
+            exchange,
             recording,
-            pace: Pace { speed, anchor: None, latest: None },
-            traffic,
-            terminal: stdout_is_terminal(),
+            clock,
+            start: None,
             next: Line::default(),
-            has_next: false,
+            ahead: None,
+            time,
             complete: false,
-            said_goodbye: false,
-            peer_left: false,
-            sent: 0,
-            heard: 0,
             failure: None,
         }
     }
 
-    /// Reads ahead; whether there is a next message.
-    fn look_ahead(&mut self) -> bool {
-        if !self.has_next {
-            match self.recording.read(&mut self.next) {
-                Ok(found) => self.has_next = found,
-                Err(failure) => self.failure = Some(failure),
-            }
-        }
-        self.has_next
+    /// Begins another pass.
+    ///
+    /// # Errors
+    /// The recording cannot be read any more.
+    pub fn again(&mut self) -> Result<(), Failure> {
+        self.clock.again();
+        self.ahead = None;
+        self.complete = false;
+        self.recording.rewind()
     }
 
-    fn send_next(&mut self, outbox: &mut Outbox) {
-        self.has_next = false;
-        self.sent += 1;
-        self.said_goodbye |= is_goodbye(self.next.line());
-        self.traffic.sent(self.next.line(), self.next.payload_bytes());
-        outbox.push(&self.next.bytes);
+    /// Reads as far as the next line of ours, if there is one.
+    fn look_ahead(&mut self) -> Option<Ahead> {
+        let mut after_theirs = false;
+        while self.ahead.is_none() {
+            match self.recording.read(&mut self.next) {
+                Ok(true) if self.next.side == side(self.exchange.ours()) => {
+                    self.ahead = Some(Ahead { due: self.clock.line(self.next.time), after_theirs });
+                }
+                Ok(true) => {
+                    self.clock.passes(self.next.time);
+                    after_theirs = true;
+                }
+                Ok(false) => break,
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    break;
+                }
+            }
+        }
+        self.ahead
     }
 }
 
 impl Script for Player<'_> {
     fn next(&mut self, now: Instant, outbox: &mut Outbox) -> Step {
-        if self.peer_left || self.failure.is_some() {
+        self.exchange.gone(now);
+        if self.exchange.peer_left || self.failure.is_some() {
             return Step::Done;
         }
-        // When the first line of this write was recorded, while nothing of the peer's has come between.
-        let mut together: Option<Duration> = None;
-        while self.look_ahead() {
-            let time = self.next.time;
-            let due = self.pace.due(time, now);
-            if !self.next.ours {
-                self.has_next = false;
-                together = None;
-                continue;
-            }
-            let joins = together.zip(time).is_some_and(|(first, time)| time.saturating_sub(first) <= TOGETHER);
-            if due > now && !joins {
-                return if outbox.is_empty() { Step::WaitUntil(due) } else { Step::Write };
+        let start = *self.start.get_or_insert(now);
+        // When the first line of this write was recorded, and when it was due.
+        let mut first: Option<(Option<Duration>, Option<Instant>)> = None;
+        while let Some(ahead) = self.look_ahead() {
+            let joins = first.filter(|(time, _)| !ahead.after_theirs && self.clock.joins(*time, self.next.time));
+            let due = joins.map_or_else(|| ahead.due.map(|due| instant(start, due)), |(_, due)| due);
+            if let Some(due) = due.filter(|&due| due > now) {
+                return if outbox.is_empty() { Step::WaitUntil(self.exchange.wake(due)) } else { Step::Write };
             }
             if !outbox.has_room(self.next.bytes.len()) {
                 return Step::Write;
             }
-            together = together.or(time);
-            self.send_next(outbox);
+            if joins.is_none() {
+                first = Some((self.next.time, due));
+            }
+            self.exchange.send(&self.next, due, outbox);
+            self.ahead = None;
         }
         if !outbox.is_empty() {
             return Step::Write;
         }
-        // It stays as long as the recording went on: what the peer says meanwhile belongs to it.
-        let end = self.pace.due(None, now);
-        if self.failure.is_none() && end > now && !self.said_goodbye {
-            return Step::WaitUntil(end);
-        }
         self.complete = self.failure.is_none();
-        Step::Done
+        // It stays as long as the recording went on: what the peer says meanwhile belongs to it.
+        let end = instant(start, self.clock.end());
+        match self.complete && end > now && !self.exchange.said_goodbye {
+            true => Step::WaitUntil(self.exchange.wake(end)),
+            false => Step::Done,
+        }
     }
 
     fn heard(&mut self, frame: &Frame<'_>, _outbox: &mut Outbox, printed: &mut Vec<u8>) {
-        match frame {
-            Frame::Message(message) => {
-                self.heard += 1;
-                self.traffic.came(message);
-                self.peer_left |= is_goodbye(message.line);
-                print(message, self.terminal, printed);
-            }
-            Frame::Ignored { .. } => {}
-            Frame::Bad { number, fault } => complain_of_frame(self.console, self.peer, *number, *fault),
-        }
+        self.exchange.heard(frame, Some(printed));
     }
 
     fn farewell(&mut self, outbox: &mut Outbox) {
-        if !self.said_goodbye {
-            self.said_goodbye = true;
-            self.traffic.sent(b"goodbye", None);
-            outbox.push(b"goodbye\n");
-        }
-    }
-}
-
-fn is_goodbye(line: &[u8]) -> bool {
-    command(line).eq_ignore_ascii_case("goodbye")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_speed_is_a_number_above_zero_or_max() {
-        assert_eq!(Speed::parse("max"), Ok(Speed::Max));
-        assert_eq!(Speed::parse("0.5"), Ok(Speed::Times(0.5)));
-        for text in ["", "0", "-1", "1e3", "inf", "nan", "fast", "0.0", "+2"] {
-            assert!(Speed::parse(text).unwrap_err().contains("write a number above 0, or max"), "{text}");
-        }
+        self.exchange.farewell(outbox);
     }
 
-    #[test]
-    fn times_are_anchored_at_the_first_and_never_go_back() {
-        let now = Instant::now();
-        let mut pace = Pace { speed: Speed::Times(2.0), anchor: None, latest: None };
-        let seconds = |seconds| Some(Duration::from_secs(seconds));
-        assert_eq!(pace.due(None, now), now);
-        assert_eq!(pace.due(seconds(10), now), now);
-        let later = now + Duration::from_secs(3);
-        assert_eq!(pace.due(seconds(14), later), now + Duration::from_secs(2));
-        assert_eq!(pace.due(seconds(12), later), now + Duration::from_secs(2));
-        assert_eq!(pace.due(None, later), now + Duration::from_secs(2));
+    fn time_limit(&self) -> Option<Duration> {
+        self.time.map(|(_, limit)| limit)
     }
 
-    #[test]
-    fn a_time_beyond_any_clock_is_far_away_and_no_panic() {
-        let now = Instant::now();
-        let mut pace = Pace { speed: Speed::Times(f64::MIN_POSITIVE), anchor: None, latest: None };
-        pace.due(Some(Duration::ZERO), now);
-        assert!(pace.due(Some(Duration::MAX), now) > now + Duration::from_secs(1));
+    fn began(&self) -> Option<Instant> {
+        self.time.map(|(began, _)| began)
     }
 }

@@ -64,7 +64,7 @@ impl Printing {
         if self.show.show(message, parts, Some(&origin), &mut self.printed) {
             self.goals.printed();
         }
-        if let Some(parts) = parts {
+        if let Some(parts) = parts.filter(|_| self.goals.are_set()) {
             self.goals.hear(parts, message.payload.map(<[u8]>::len), false);
         }
         if self.printed.len() >= READ_BYTES {

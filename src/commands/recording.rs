@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::codec::is_command;
 use crate::failure::{Failure, plain_words};
-use crate::framing::Framing;
+use crate::framing::{Framing, Wire};
 use crate::output::Console;
-use crate::session::{Error, Reader, Record, Side, Wire};
+use crate::session::{Error, Reader, Record, Side};
 use crate::text::shown;
 
 /// How many connection numbers an error lists: enough to choose from, and no file makes it long.
@@ -25,15 +25,21 @@ pub struct Recording {
 }
 
 /// One recorded message. Made once and filled anew for each.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Line {
     /// When it was seen, counted from the start of the recording, if it says so.
     pub time: Option<Duration>,
-    /// Whether the dialler sent it; else the other side did, or a pattern stands for what it should.
-    pub ours: bool,
+    /// Who sent it, or that a pattern stands for what the accepting side should.
+    pub side: Side,
     /// The line, its LF and its payload.
     pub bytes: Vec<u8>,
     line_length: usize,
+}
+
+impl Default for Line {
+    fn default() -> Line {
+        Line { time: None, side: Side::Dialler, bytes: Vec::new(), line_length: 0 }
+    }
 }
 
 impl Line {
@@ -42,14 +48,14 @@ impl Line {
         self.bytes.get(..self.line_length).unwrap_or_default()
     }
 
-    /// How many bytes of payload stand behind it, if any do.
-    pub fn payload_bytes(&self) -> Option<usize> {
-        self.bytes.len().checked_sub(self.line_length + 1).filter(|&bytes| bytes > 0)
+    /// The payload behind it, if there is one.
+    pub fn payload(&self) -> Option<&[u8]> {
+        self.bytes.get(self.line_length + 1..).filter(|payload| !payload.is_empty())
     }
 
     fn fill(&mut self, record: &Record<'_>) {
         self.time = record.time;
-        self.ours = record.side == Side::Dialler;
+        self.side = record.side;
         self.bytes.clear();
         self.bytes.extend_from_slice(record.line);
         self.line_length = record.line.len();
@@ -63,7 +69,7 @@ impl Line {
 pub struct Survey {
     /// The file's name, without its directories.
     pub name: String,
-    /// How many messages the dialler sent.
+    /// How many messages the side sent that is played.
     pub ours: u64,
     /// The time of the first message.
     pub first: Option<Duration>,
@@ -86,8 +92,8 @@ impl Survey {
         }
     }
 
-    fn add(&mut self, record: &Record<'_>) {
-        self.ours += u64::from(record.side == Side::Dialler);
+    fn add(&mut self, record: &Record<'_>, played: Side) {
+        self.ours += u64::from(record.side == played);
         self.first = self.first.or(record.time);
         self.last = self.last.max(record.time);
         if !self.connections.contains(&record.connection) && self.connections.len() < CONNECTIONS_LISTED_MAX {
@@ -96,7 +102,7 @@ impl Survey {
     }
 
     /// What cannot be played, and why.
-    fn check(&self, file: &str) -> Result<(), Failure> {
+    fn check(&self, file: &str, played: Side) -> Result<(), Failure> {
         if self.connections.len() > 1 {
             let list: Vec<String> = self.connections.iter().map(u32::to_string).collect();
             let list = list.join(", ");
@@ -105,9 +111,14 @@ impl Survey {
                     of its own"
             )));
         }
-        match self.ours {
-            0 => Err(Failure::Refused(format!("{file}: nothing to play: no line in it is the dialler's"))),
-            _ => Ok(()),
+        match (self.ours, played) {
+            (1.., _) => Ok(()),
+            (0, Side::Dialler) => {
+                Err(Failure::Refused(format!("{file}: nothing to play: no line in it is the dialler's")))
+            }
+            (0, _) => {
+                Err(Failure::Refused(format!("{file}: nothing for --serve to play: no line in it is the acceptor's")))
+            }
         }
     }
 }
@@ -119,11 +130,16 @@ pub fn count(number: u64, what: &str) -> String {
 
 impl Recording {
     /// Opens a file, looks through it, and stands at its start again: what is wrong with it is known before anybody is
-    /// dialled.
+    /// dialled. `see` is shown each line of the side that is `played`.
     ///
     /// # Errors
     /// A file that cannot be read twice, or that cannot be played as it is.
-    pub fn open(path: &Path, console: &Console) -> Result<(Recording, Survey), Failure> {
+    pub fn open(
+        path: &Path,
+        played: Side,
+        console: &Console,
+        mut see: impl FnMut(&Record<'_>),
+    ) -> Result<(Recording, Survey), Failure> {
         let name = shown(path.as_os_str().as_encoded_bytes());
         if path.as_os_str() == "-" {
             let why = "a session is read twice, and standard input cannot be; write it to a file and name that";
@@ -140,7 +156,12 @@ impl Recording {
         let base = path.file_name().map(|base| shown(base.as_encoded_bytes()));
         let mut survey = Survey { name: base.unwrap_or_else(|| name.clone()), ..Survey::default() };
         let mut recording = Recording { file, name, reader: reader(), file_ended: false };
-        while recording.each(|record| survey.add(record))? {}
+        while recording.each(|record| {
+            survey.add(record, played);
+            if record.side == played {
+                see(record);
+            }
+        })? {}
         if let Some(note) = recording.reader.take_note() {
             console.note(format_args!("{}:{}: {note}", recording.name, note.number()));
         }
@@ -148,7 +169,7 @@ impl Recording {
             return Err(Failure::Refused(format!("{}: a session of OBE messages, and BCP is played", recording.name)));
         }
         survey.port = recording.reader.settings().port;
-        survey.check(&recording.name)?;
+        survey.check(&recording.name, played)?;
         recording.rewind()?;
         Ok((recording, survey))
     }
@@ -187,7 +208,11 @@ impl Recording {
         Ok(())
     }
 
-    fn rewind(&mut self) -> Result<(), Failure> {
+    /// Stands at its start again.
+    ///
+    /// # Errors
+    /// The file cannot be read any more.
+    pub fn rewind(&mut self) -> Result<(), Failure> {
         self.file.rewind().map_err(|error| Failure::io(format_args!("cannot read {} again", self.name), &error))?;
         self.reader = reader();
         self.file_ended = false;

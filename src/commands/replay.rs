@@ -1,38 +1,42 @@
 //! `backbox replay`: plays a recorded session to a peer over a real connection (design.md, section 11).
 
 use std::ffi::OsString;
-use std::io;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::dial::{MEDIA_PORT, Target};
-use super::ending::{Wanted, verdict};
-use super::listener::{Listener, Setup};
-use super::media::{CATEGORIES_OF_MEDIA, settings, subscriptions};
-use super::player::{Player, Speed};
-use super::recording::{Recording, Survey, count};
+use super::clock::{Speed, Tempo, parse_max_gap, parse_rate};
+use super::recorder::RecordWish;
+use super::replaying;
 use super::shared::{Dialling, Manners, Verbose, has};
-use super::traffic::Traffic;
-use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, text};
+use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, number, text};
+use crate::duration;
 use crate::failure::{Exit, Failure};
-use crate::framing::Framing;
-use crate::net::address::Address;
-use crate::net::dialogue::{self, Reason};
-use crate::net::server::{Background, Server};
-use crate::net::wait::{Output, Stop, wake_precisely};
 
 /// What `backbox replay` was told.
 #[derive(Debug, Default)]
 pub struct Options {
-    manners: Manners,
-    dialling: Dialling,
-    verbose: Verbose,
-    speed: Speed,
-    loopback: bool,
+    /// `-q` and `--color`.
+    pub manners: Manners,
+    /// `-a` and `--retry`.
+    pub dialling: Dialling,
+    /// `-v`.
+    pub verbose: Verbose,
+    /// `--record` and `--overwrite`.
+    pub record: RecordWish,
+    /// `--stats`.
+    pub stats: Option<PathBuf>,
+    /// `--speed`, `--rate` and `--max-gap`.
+    pub tempo: Tempo,
+    /// `--loop`.
+    pub passes: Option<u64>,
+    /// `-W`; zero is for ever.
+    pub timeout: Duration,
+    /// `--loopback`.
+    pub loopback: bool,
     files: Vec<OsString>,
 }
 
-has!(Options { manners: Manners, dialling: Dialling, verbose: Verbose });
+has!(Options { manners: Manners, dialling: Dialling, verbose: Verbose, record: RecordWish });
 
 /// The table of `backbox replay`.
 pub const COMMAND: Command<Options> = Command {
@@ -52,7 +56,7 @@ pub const COMMAND: Command<Options> = Command {
         ],
         arguments: &[("*FILE*", "the session")],
         sections: &[],
-        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer],
+        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
         examples: &[
             Example {
                 line: "backbox replay --loopback --speed max game.bcp",
@@ -80,11 +84,66 @@ pub const COMMAND: Command<Options> = Command {
         },
         Group {
             title: "Pace",
-            flags: &[Flag::value("speed", "X", "so many times the recorded pace", |o: &mut Options, value| {
-                o.speed = Speed::parse(&text(value)?)?;
-                Ok(())
-            })
-            .more("A number above 0, such as `2` or `0.5`, or `max`: as fast as the peer takes it.")],
+            flags: &[
+                Flag::value("speed", "X", "so many times the recorded pace", |o: &mut Options, value| {
+                    o.tempo.speed = Some(Speed::parse(&text(value)?)?);
+                    Ok(())
+                })
+                .more("A number above 0, such as `2` or `0.5`, or `max`: as fast as the peer takes it."),
+                Flag::value("rate", "N", "so many lines a second", |o: &mut Options, value| {
+                    o.tempo.rate = Some(parse_rate(&text(value)?)?);
+                    Ok(())
+                })
+                .more("Whatever was recorded, and for lines without times too. It then leaves after the last."),
+                Flag::value(
+                    "max-gap",
+                    "DURATION",
+                    "wait at most so long between two lines",
+                    |o: &mut Options, value| {
+                        o.tempo.max_gap = Some(parse_max_gap(&text(value)?)?);
+                        Ok(())
+                    },
+                )
+                .more("What follows a wait that was shortened comes earlier by as much."),
+                Flag::value("loop", "N", "play it *N* times", |o: &mut Options, value| {
+                    o.passes = Some(number(&value)?);
+                    Ok(())
+                })
+                .more(
+                    "Each pass has a connection of its own and begins when the recording of the one before is over, \
+                     on one clock.",
+                ),
+            ],
+        },
+        Group {
+            title: "The end",
+            flags: &[
+                Flag::value("timeout", "DURATION", "take at most so long", |o: &mut Options, value| {
+                    o.timeout = duration::parse(&text(value)?)?;
+                    Ok(())
+                })
+                .short('W')
+                .more(
+                    "From the start, dialling included. The exit status is 124 when the last line has not been sent \
+                     by then. `0`, the default, is for ever.",
+                ),
+                Flag::value("stats", "FILE", "write what was measured, as JSON", |o: &mut Options, value| {
+                    o.stats = Some(value.into());
+                    Ok(())
+                })
+                .more(
+                    "One object: `file`, `ended`, `connections`, `messages_sent`, `bytes_sent`, `messages_received`, \
+                     `bytes_received`, `duration_s`, `differences`, and `lateness_ms` with `p50`, `p90`, `p99` and \
+                     `max`, of all lines that were due at a time and, as `lateness_ms_first_tenth` and \
+                     `lateness_ms_last_tenth`, of the first and the last of them. Percentiles are at most 1.6 % too \
+                     high; `null` was not measured. It is written at the end, beside *FILE*, and renamed.",
+                )
+                .complete(Complete::File),
+            ],
+        },
+        Group {
+            title: "Recording",
+            flags: &[Flag::RECORD, Flag::OVERWRITE.more("Those of `--record` and `--stats`.")],
         },
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
     ],
@@ -100,38 +159,12 @@ pub const COMMAND: Command<Options> = Command {
 /// Runs `backbox replay`.
 ///
 /// # Errors
-/// A file that cannot be played, an address that cannot be reached, a connection that is lost before the last line has
-/// gone, a stdout that cannot be written.
+/// Options that make no sense together, and what ends the run.
 pub fn run(options: Options) -> Result<Exit, Failure> {
-    let file = check(&options)?;
-    let mut console = options.manners.console(COMMAND.about.name);
-    let (recording, survey) = Recording::open(file, &console)?;
-    let peer = Peer::find(&options, &survey)?;
-    let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
-    let output = Output::stdout().map_err(|error| Failure::output(&error))?;
-    console.note(format_args!("playing {} ({}) to {}", survey.name, survey.size(), peer.name()));
-    let Some(socket) = peer.target.dial(options.dialling.retry, &stop, &console)? else {
-        peer.end();
-        return Ok(stop.signal().map_or(Exit::Done, Exit::Signal));
-    };
-    wake_precisely();
-    let start = Instant::now();
-    let address = peer.target.address.clone();
-    let traffic = Traffic::new(options.verbose.0);
-    let mut player = Player::new(recording, options.speed, traffic, &address, &mut console);
-    let ended = dialogue::converse(socket, Framing::default(), &mut player, &stop, None, &output);
-    let summary = summary(&player, &survey, &peer, start.elapsed(), &ended.reason);
-    let (complete, failure) = (player.complete, player.failure);
-    console.note(summary);
-    let heard = peer.end();
-    match failure {
-        Some(failure) => Err(failure),
-        None => verdict(ended, Wanted { complete, ..Wanted::default() }, &address, &mut console)
-            .map(|exit| exit.worse(heard)),
-    }
+    replaying::run(&options, check(&options)?)
 }
 
-/// The one file to play.
+/// The one file to play; refuses what makes no sense together, with a sentence that says why (design.md, section 8).
 fn check(options: &Options) -> Result<&Path, Failure> {
     let wrong = |why: &str| Err(Failure::Usage(why.to_owned()));
     let file = match options.files.as_slice() {
@@ -139,79 +172,37 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         [file] => Path::new(file),
         [_, _, ..] => return wrong("one session is played at a time; write one FILE"),
     };
-    if options.loopback && options.dialling.address.is_some() {
-        return wrong(
+    let Tempo { speed, rate, max_gap } = options.tempo;
+    let rules = [
+        (
+            options.loopback && options.dialling.address.is_some(),
             "--loopback plays to a media controller in this process, so there is nobody to dial: leave out -a",
-        );
-    }
-    if options.loopback && !options.dialling.retry.is_zero() {
-        return wrong(
+        ),
+        (
+            options.loopback && !options.dialling.retry.is_zero(),
             "--loopback plays to a media controller in this process, which is there at once: leave out --retry",
-        );
+        ),
+        (rate.is_some() && speed.is_some(), "--rate is a pace of its own, whatever was recorded: leave out --speed"),
+        (
+            rate.is_some() && max_gap.is_some(),
+            "--rate is a pace of its own, whatever was recorded: leave out --max-gap",
+        ),
+        (
+            options.tempo.is_max() && max_gap.is_some(),
+            "--speed max waits for nothing, so there is no gap to shorten: leave out --max-gap",
+        ),
+        (options.passes == Some(0), "--loop 0 plays nothing: write 1 or more"),
+        (
+            options.passes.is_some() && file.as_os_str() == "-",
+            "--loop plays a session again, and standard input can be read once: write it to a file and name that",
+        ),
+        (
+            options.record.overwrite && options.record.file.is_none() && options.stats.is_none(),
+            "--overwrite is about the files of --record and --stats, and neither is given",
+        ),
+    ];
+    match rules.iter().find(|(offends, _)| *offends) {
+        Some((_, why)) => wrong(why),
+        None => Ok(file),
     }
-    Ok(file)
-}
-
-/// Who is played to.
-struct Peer {
-    target: Target,
-    built_in: Option<Background<Listener>>,
-}
-
-impl Peer {
-    /// The address that is dialled, or a media controller of our own.
-    fn find(options: &Options, survey: &Survey) -> Result<Peer, Failure> {
-        if !options.loopback {
-            let port = survey.port.unwrap_or(MEDIA_PORT);
-            let target = Target::resolve(options.dialling.address.as_deref(), port)?;
-            return Ok(Peer { target, built_in: None });
-        }
-        let cannot = |error| Failure::io("cannot start the built-in media controller", &error);
-        let local = Address::new("127.0.0.1", 0).resolve().map_err(cannot)?;
-        let server = Server::bind(&local).map_err(cannot)?;
-        let target = Target::known(server.address().map_err(cannot)?);
-        let subscriptions = subscriptions(&[], &[], &CATEGORIES_OF_MEDIA)?;
-        let host = Listener::new(
-            Setup { subscriptions, ..Setup::default() },
-            None,
-            options.manners.console(COMMAND.about.name),
-        );
-        let built_in = server.in_background(settings(1), host).map_err(cannot)?;
-        Ok(Peer { target, built_in: Some(built_in) })
-    }
-
-    fn name(&self) -> String {
-        match self.built_in {
-            Some(_) => format!("the built-in media controller at {}", self.target.address),
-            None => self.target.address.to_string(),
-        }
-    }
-
-    /// Says farewell; what a media controller of our own complained of counts for the exit status.
-    fn end(self) -> Exit {
-        self.built_in.and_then(Background::stop).map_or(Exit::Done, |listener| listener.console.worst())
-    }
-}
-
-/// What came of it, in a sentence.
-fn summary(player: &Player<'_>, survey: &Survey, peer: &Peer, took: Duration, reason: &Reason) -> String {
-    let who = if peer.built_in.is_some() { "the built-in media controller".to_owned() } else { peer.name() };
-    let end = match reason {
-        Reason::Done if player.complete => "done",
-        Reason::Stopped(_) => "stopped by a signal",
-        Reason::Done | Reason::Closed => "it closed before the end",
-        Reason::Lost(_) => "the connection was lost",
-        Reason::TimeUp => "the time was up",
-        Reason::Broken(_) => "it broke the framing",
-        Reason::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => "nobody reads the output any more",
-        Reason::Output(_) => "the output cannot be written",
-        Reason::Poll(_) => "the system's poll failed",
-    };
-    let (sent, heard) = (count(player.sent, "message"), count(player.heard, "message"));
-    let took = match took.as_millis() {
-        0 => "less than 1 ms".to_owned(),
-        short @ 1..1000 => format!("{short} ms"),
-        _ => format!("{:.1} s", took.as_secs_f64()),
-    };
-    format!("replayed {sent} of {} in {took}; {who} answered with {heard}; {end}", survey.name)
 }

@@ -10,21 +10,25 @@ use super::outgoing::{Outgoing, guard};
 use super::pace::Pace;
 use super::recorder::RecordWish;
 use super::sender::{Sender, Source};
-use super::shared::{Dialling, Display, Manners, Selection, Verbose, has, patterns};
+use super::shared::{self, Dialling, Display, Manners, Selection, Verbose, has, patterns};
 use super::traffic::Traffic;
 use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
 use crate::duration;
 use crate::failure::{Exit, Failure};
-use crate::framing::{Framing, RawMessage};
+use crate::framing::RawMessage;
 use crate::goals::Goals;
 use crate::net::TcpStream;
 use crate::net::dialogue::{self, Reason};
 use crate::net::wait::{Input, Output, Stop};
 use crate::output::{Console, push_for_terminal};
+use crate::template::End;
 
 /// How long an answer is waited for unless `-W` says so: MPF answers at once, and a script should not hang.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// How much of the answers is read at a time when one message is sent.
+const ONE_SHOT_READ_BYTES: usize = 8 << 10;
 
 /// How often a lost connection is dialled again.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
@@ -41,6 +45,8 @@ pub struct Options {
     display: Display,
     record: RecordWish,
     verbose: Verbose,
+    /// `--max-line` and `--max-payload`.
+    limits: shared::Input,
     wait: bool,
     fail_on: Vec<String>,
     all: bool,
@@ -63,6 +69,7 @@ has!(Options {
     display.selection: Selection,
     record: RecordWish,
     verbose: Verbose,
+    limits: shared::Input,
 });
 
 /// The table of `backbox send`.
@@ -204,6 +211,7 @@ pub const COMMAND: Command<Options> = Command {
             ],
         },
         Group { title: "Recording", flags: &[Flag::RECORD, Flag::OVERWRITE] },
+        Group { title: "Limits", flags: &[Flag::MAX_LINE, Flag::MAX_PAYLOAD] },
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
     ],
     operands: Some(Operands {
@@ -245,6 +253,11 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let Some(socket) = target.dial(options.dialling.retry, &stop, &console)? else {
         return Ok(stop.signal().map_or(Exit::Done, Exit::Signal));
     };
+    let mut framing = options.limits.framing();
+    if input.is_none() {
+        // Memory that is never used counts in what lasts a millisecond.
+        framing.read_bytes = ONE_SHOT_READ_BYTES;
+    }
     let mut sender = Sender::new(source, goals, show, &target.address, &mut console);
     sender.hello(options.hello);
     sender.pace = Pace::new(options.every);
@@ -256,16 +269,16 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     sender.traffic = Traffic::new(options.verbose.0);
     sender.recorder = recorder;
     sender.reconnects = options.reconnect;
-    let mut ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);
-    while sender.wants_another(&closing(&ended), &ended.unfinished, ended.began) {
+    let mut ended = dialogue::converse(socket, framing.clone(), &mut sender, &stop, input.as_ref(), &output);
+    while sender.wants_another(&closing(&ended, End::Dialler), &ended.unfinished, ended.began) {
         match redial(&target, options.dialling.retry, &stop, &sender)? {
             Redialled::Reached(socket) => {
-                ended = dialogue::converse(socket, Framing::default(), &mut sender, &stop, input.as_ref(), &output);
+                ended = dialogue::converse(socket, framing.clone(), &mut sender, &stop, input.as_ref(), &output);
             }
             Redialled::Ended(reason) => ended.reason = reason,
         }
     }
-    let wanted = sender.finish(&closing(&ended), &ended.unfinished);
+    let wanted = sender.finish(&closing(&ended, End::Dialler), &ended.unfinished);
     verdict(ended, wanted, &target.address, &mut console)
 }
 
@@ -329,10 +342,10 @@ fn source(options: &Options, goals: &mut Goals, console: &Console) -> Result<Sou
     }
     match options.words.as_slice() {
         [] if options.hello => Ok(Source::Nothing),
-        [] => Ok(Source::stream()),
-        words if is_stream(words) => Ok(Source::stream()),
+        [] => Ok(Source::stream(&options.limits.framing())),
+        words if is_stream(words) => Ok(Source::stream(&options.limits.framing())),
         words => {
-            let message = Outgoing::read(words, options.payload.as_deref(), console)?;
+            let message = Outgoing::read(words, options.payload.as_deref(), &options.limits.framing(), console)?;
             if options.wait {
                 goals.answer(message.answer()?);
             }

@@ -13,7 +13,7 @@ use super::traffic::Traffic;
 use crate::codec::{Parts, Reading};
 use crate::conversation::{self, Conversation, Effect, Repertoire, Role};
 use crate::failure::{Exit, Failure};
-use crate::framing::{Frame, RawMessage};
+use crate::framing::{Frame, Framing, RawMessage};
 use crate::goals::Goals;
 use crate::net::address::Address;
 use crate::net::dialogue::{Script, Step};
@@ -47,9 +47,9 @@ pub enum Source {
 }
 
 impl Source {
-    /// Standard input, of which nothing has arrived.
-    pub fn stream() -> Source {
-        Source::Stream { stream: Box::default(), dry: true }
+    /// Standard input, of which nothing has arrived, with the limits of `framing`.
+    pub fn stream(framing: &Framing) -> Source {
+        Source::Stream { stream: Box::new(Stream::new(framing)), dry: true }
     }
 }
 

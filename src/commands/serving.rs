@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use super::listen::{COMMAND, CONNECTIONS_MAX, Options};
 use super::listener::{Listener, Part, Setup};
 use super::media::{CATEGORIES_OF_CLIENT, CATEGORIES_OF_MEDIA, settings, subscriptions};
 use super::printing::Printing;
+use super::result_file::write_whole;
 use super::traffic::Traffic;
 use crate::failure::{Exit, Failure, plain_words};
 use crate::framing::Framing;
@@ -171,6 +172,7 @@ fn setup(options: &Options) -> Result<Setup, Failure> {
         part: options.part(),
         subscriptions: subscriptions(&options.monitor, &options.register, otherwise)?,
         accepts: options.accepts.clone(),
+        framing: options.input.framing(),
         replies: options.replies.clone(),
         silent: options.silent,
         once: options.once,
@@ -309,24 +311,10 @@ fn withdraw(file: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes the address: beside the file and renamed, so that nobody reads half of it; something like `/dev/fd/3`
-/// directly.
+/// Writes the address, so that nobody reads half of it.
 fn announce(file: &Path, address: SocketAddr) -> Result<(), Failure> {
-    let text = format!("{address}\n");
-    let written = match fs::metadata(file) {
-        Ok(found) if !found.is_file() => fs::write(file, text),
-        _ => {
-            let mut beside = file.as_os_str().to_owned();
-            beside.push(format!(".{}", std::process::id()));
-            let beside = PathBuf::from(beside);
-            let renamed = fs::write(&beside, text).and_then(|()| fs::rename(&beside, file));
-            if renamed.is_err() {
-                let _ = fs::remove_file(&beside);
-            }
-            renamed
-        }
-    };
-    written.map_err(|error| Failure::io(format_args!("cannot write {}", name(file)), &error))
+    write_whole(file, format!("{address}\n").as_bytes())
+        .map_err(|error| Failure::io(format_args!("cannot write {}", name(file)), &error))
 }
 
 fn name(file: &Path) -> String {

@@ -6,7 +6,7 @@ use crate::cli::{Complete, Flag, number, text};
 use crate::codec::{Malformed, Reading};
 use crate::duration;
 use crate::failure::Failure;
-use crate::framing::Framing;
+use crate::framing::{Framing, Wire};
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use crate::output::show::{Show, Style};
 use crate::output::{Color, Console};
@@ -72,6 +72,11 @@ impl Default for Input {
 }
 
 impl Input {
+    /// Whether a limit of BCP's lines was given.
+    pub fn limits_lines(&self) -> bool {
+        self.line_bytes_max != LINE_BYTES_MAX || self.payload_bytes_max != PAYLOAD_BYTES_MAX
+    }
+
     /// The framing with these limits.
     pub fn framing(&self) -> Framing {
         Framing { line_bytes_max: self.line_bytes_max, payload_bytes_max: self.payload_bytes_max, ..Framing::default() }
@@ -208,6 +213,38 @@ impl<T: Has<Verbose>> Flag<T> {
             .short('v')
             .more("A line that goes out has `>` before it, one that comes has `<`.");
 }
+
+impl<T: Has<Wire>> Flag<T> {
+    /// `--wire`.
+    pub const WIRE: Flag<T> =
+        Flag::choice("wire", "WIRE", &Wire::NAMES, "which protocol to speak", |o: &mut T, name| {
+            *o.get() = Wire::named(name.as_bytes()).unwrap_or_default();
+        })
+        .more("`bcp`, the default, or `obe`: the frames of `optbayesexpt`'s OBE_Socket, described in `obe-socket`(7).");
+}
+
+/// Refuses the first of the flags that was given although `--wire obe` leaves it nothing to do; each comes with the
+/// sentence that says why.
+///
+/// # Errors
+/// [`Failure::Usage`].
+pub fn refuse_with_obe(given: &[(bool, &str)]) -> Result<(), Failure> {
+    match given.iter().find(|(is_given, _)| *is_given) {
+        Some((_, why)) => Err(Failure::Usage(format!("{why}; leave it out with --wire obe"))),
+        None => Ok(()),
+    }
+}
+
+/// The sentence about flags that only BCP's names need.
+pub const OBE_KEEPS_CASE: &str = "--keep-case is about BCP's names, and OBE_Socket's keep their case anyway";
+
+/// The sentence about the limits of BCP's lines.
+pub const OBE_LIMITS: &str =
+    "--max-line and --max-payload limit BCP's lines, and a body of OBE_Socket may have 64 MiB and no more";
+
+/// The sentence about templates that ask for the JSON form.
+pub const OBE_IS_JSON: &str =
+    "{@json} is the JSON form of BCP's messages, and OBE_Socket's are JSON: {@line} is the text";
 
 impl<T: Has<Manners>> Flag<T> {
     /// `-q`.

@@ -50,18 +50,23 @@ impl Source {
         }
     }
 
-    /// Reads everything, up to one byte more than `limit`, so that a caller sees what is too much.
+    /// The whole of a file, or of standard input for `-`, as a payload of at most `limit` bytes.
     ///
     /// # Errors
-    /// As for [`Source::read`].
-    pub fn read_all(&mut self, limit: usize) -> Result<Vec<u8>, Failure> {
+    /// As for [`Source::open`] and [`Source::read`]; [`Failure::Refused`] for more bytes.
+    pub fn payload(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+        let Source { reader, name } = Source::open(path)?;
         let mut bytes = Vec::new();
-        let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        match self.reader.by_ref().take(limit).read_to_end(&mut bytes) {
+        let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        match reader.take(one_more).read_to_end(&mut bytes) {
+            Err(error) => Err(Failure::io(format_args!("cannot read {name}"), &error)),
+            Ok(count) if count > limit => {
+                Err(Failure::Refused(format!("{name} holds more than {limit} bytes; --max-payload allows more")))
+            }
             Ok(_) => Ok(bytes),
-            Err(error) => Err(Failure::io(format_args!("cannot read {}", self.name), &error)),
         }
     }
+
     /// Converts the lines of the input, one by one; writes after each read what came of those that were whole, and
     /// reports each that could not be converted with its place.
     ///

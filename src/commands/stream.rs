@@ -4,13 +4,16 @@ use std::borrow::Cow;
 
 use crate::codec::{Form, Malformed, Parts, Reading, Reason, write_line};
 use crate::framing::{BcpFramer, Frame, Framing, RawMessage, payload_marker};
-use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX, json_line_bytes_max};
+use crate::limits::json_line_bytes_max;
 use crate::text::trim;
 
 /// Messages as they arrive, in the form in which they go out.
 #[derive(Debug)]
 pub struct Stream {
     framer: BcpFramer,
+    /// Of what goes out, in bytes.
+    line_bytes_max: usize,
+    payload_bytes_max: usize,
     /// No more bytes will come.
     ended: bool,
     /// All whole frames are taken; only a last line can be left.
@@ -44,16 +47,17 @@ pub enum Item<'a> {
     Over,
 }
 
-impl Default for Stream {
-    fn default() -> Stream {
-        // A line of JSON may be longer than the line that it becomes.
-        let line_bytes_max = json_line_bytes_max(LINE_BYTES_MAX, PAYLOAD_BYTES_MAX);
-        let framer = BcpFramer::new(Framing { line_bytes_max, ..Framing::default() });
-        Stream { framer, ended: false, at_last: false, parts: Parts::new(), out: Vec::new() }
-    }
-}
-
 impl Stream {
+    /// A stream of which nothing has come, with the limits that `framing` has for what goes out.
+    pub fn new(framing: &Framing) -> Stream {
+        let Framing { line_bytes_max, payload_bytes_max, .. } = *framing;
+        // A line of JSON may be longer than the line that it becomes.
+        let json_bytes_max = json_line_bytes_max(line_bytes_max, payload_bytes_max);
+        let framer = BcpFramer::new(Framing { line_bytes_max: json_bytes_max, ..framing.clone() });
+        let (parts, out) = (Parts::new(), Vec::new());
+        Stream { framer, line_bytes_max, payload_bytes_max, ended: false, at_last: false, parts, out }
+    }
+
     /// Adds bytes that have come.
     pub fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
@@ -79,13 +83,14 @@ impl Stream {
 
     /// The next message. Blank lines and comments are passed over: to MPF they are commands.
     pub fn next_item(&mut self) -> Item<'_> {
+        let limits = (self.line_bytes_max, self.payload_bytes_max);
         let (number, length) = loop {
             let no_more = self.has_ended();
             let frame = if self.at_last { self.framer.end() } else { self.framer.next_frame() };
             match frame {
                 Some(Frame::Ignored { .. }) => {}
                 Some(Frame::Bad { number, fault }) => return Item::Wrong { number, why: fault.to_string() },
-                Some(Frame::Message(message)) => match spell(&message, &mut self.parts, &mut self.out) {
+                Some(Frame::Message(message)) => match spell(&message, limits, &mut self.parts, &mut self.out) {
                     Ok(length) => break (message.number, length),
                     Err(why) => return Item::Wrong { number: message.number, why: why.to_string() },
                 },
@@ -98,18 +103,23 @@ impl Stream {
     }
 }
 
-/// Writes a message as it goes out; gives the length of its line.
-fn spell(message: &RawMessage<'_>, parts: &mut Parts, out: &mut Vec<u8>) -> Result<usize, Malformed> {
+/// Writes a message as it goes out, within the limits of its line and its payload; gives the length of its line.
+fn spell(
+    message: &RawMessage<'_>,
+    (line_bytes_max, payload_bytes_max): (usize, usize),
+    parts: &mut Parts,
+    out: &mut Vec<u8>,
+) -> Result<usize, Malformed> {
     out.clear();
     let is_json = message.line.first() == Some(&b'{');
     let from_json = match is_json {
-        true => parts.read_json(message.line, &Reading::default(), PAYLOAD_BYTES_MAX)?,
+        true => parts.read_json(message.line, &Reading::default(), payload_bytes_max)?,
         false => None,
     };
     if is_json {
-        write_line(parts, from_json.as_ref().map(Vec::len), &Form::default(), out)?;
-    } else if message.line.len() > LINE_BYTES_MAX {
-        return Err(Malformed::message(b"", Reason::LineTooLong(LINE_BYTES_MAX)));
+        write_line(parts, from_json.as_ref().map(Vec::len), &Form { line_bytes_max, ..Form::default() }, out)?;
+    } else if message.line.len() > line_bytes_max {
+        return Err(Malformed::message(b"", Reason::LineTooLong(line_bytes_max)));
     } else {
         out.extend_from_slice(message.line);
     }
@@ -129,10 +139,11 @@ pub fn command(line: &[u8]) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::LINE_BYTES_MAX;
 
     /// What goes out of a stream that arrives in pieces, and what is wrong with it.
     fn sent(input: &[u8], piece: usize) -> (Vec<u8>, Vec<String>) {
-        let (mut stream, mut out, mut wrong) = (Stream::default(), Vec::new(), Vec::new());
+        let (mut stream, mut out, mut wrong) = (Stream::new(&Framing::default()), Vec::new(), Vec::new());
         let mut take = |stream: &mut Stream| loop {
             match stream.next_item() {
                 Item::Message { whole, .. } => out.extend_from_slice(whole),

@@ -9,15 +9,19 @@ use memchr::{memchr, memchr_iter};
 
 use super::buffer::Buffer;
 use super::marker::{Marker, payload_marker};
-use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_BYTES};
+use super::obe::ObeFault;
+use super::wire::Wire;
+use crate::limits::{LINE_BYTES_MAX, OBE_BODY_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_BYTES};
 use crate::text::is_white;
 
 /// How an input is framed: its limits in bytes, and whether payloads follow their lines.
 #[derive(Clone, Debug)]
 pub struct Framing {
+    /// Which protocol's frames.
+    pub wire: Wire,
     /// The longest line without its LF (`--max-line`).
     pub line_bytes_max: usize,
-    /// The largest payload (`--max-payload`).
+    /// The largest payload (`--max-payload`), or body of OBE_Socket.
     pub payload_bytes_max: usize,
     /// Whether a marker announces a payload; not in a log that lost them (`--no-payload`).
     pub payloads: bool,
@@ -28,11 +32,19 @@ pub struct Framing {
 impl Default for Framing {
     fn default() -> Framing {
         Framing {
+            wire: Wire::Bcp,
             line_bytes_max: LINE_BYTES_MAX,
             payload_bytes_max: PAYLOAD_BYTES_MAX,
             payloads: true,
             read_bytes: READ_BYTES,
         }
+    }
+}
+
+impl Framing {
+    /// The framing of OBE_Socket's messages, with the limit of section 14.
+    pub fn obe() -> Framing {
+        Framing { wire: Wire::Obe, payload_bytes_max: OBE_BODY_BYTES_MAX, ..Framing::default() }
     }
 }
 
@@ -107,6 +119,8 @@ pub enum Fault {
         /// How many the line announced.
         announced: usize,
     },
+    /// Something that is no frame of OBE_Socket's; nothing behind it can be read.
+    Obe(ObeFault),
 }
 
 impl fmt::Display for Fault {
@@ -117,6 +131,7 @@ impl fmt::Display for Fault {
             Fault::PayloadCut { got, announced } => {
                 write!(f, "payload cut short: {got} of {announced} bytes came before the input ended")
             }
+            Fault::Obe(fault) => write!(f, "{fault}"),
         }
     }
 }

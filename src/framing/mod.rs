@@ -5,9 +5,15 @@
 
 mod bcp;
 mod buffer;
+mod framer;
 mod lines;
 mod marker;
+mod obe;
+mod wire;
 
 pub use bcp::{BcpFramer, Fault, Frame, Framing, MARK_BYTES, MarkedLimit, RawMessage, is_ignored, without_cr};
+pub use framer::Framer;
 pub use lines::{Line, LineFramer};
 pub use marker::{Marker, payload_marker};
+pub use obe::{ObeFault, ObeFramer, body, obe_message, push_frame};
+pub use wire::Wire;

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use super::budget::Share;
-use crate::framing::{Fault, Frame, RawMessage, payload_marker};
+use crate::framing::{Fault, Frame, RawMessage, Wire, obe_message, payload_marker};
 
 /// Whole frames that came in one read, in order.
 #[derive(Debug)]
@@ -14,6 +14,7 @@ pub struct Chunk {
     pub seen: Instant,
     bytes: Vec<u8>,
     frames: Vec<Place>,
+    wire: Wire,
     /// What its long frames have taken of what all peers share, until it is dropped.
     _share: Option<Share>,
 }
@@ -40,7 +41,12 @@ enum Kind {
 impl Chunk {
     /// No frames yet of what was read at `seen`.
     pub fn new(seen: Instant) -> Chunk {
-        Chunk { seen, bytes: Vec::new(), frames: Vec::new(), _share: None }
+        Chunk::on(Wire::Bcp, seen)
+    }
+
+    /// No frames yet of what was read at `seen` on this wire.
+    pub fn on(wire: Wire, seen: Instant) -> Chunk {
+        Chunk { seen, bytes: Vec::new(), frames: Vec::new(), wire, _share: None }
     }
 
     /// Has it keep a share of what all peers' long frames may have.
@@ -85,17 +91,18 @@ impl Chunk {
         for place in &self.frames {
             let raw = self.bytes.get(start..place.end).unwrap_or_default();
             start = place.end;
-            hear(&place.frame(raw, &mut clean));
+            hear(&place.frame(self.wire, raw, &mut clean));
         }
     }
 }
 
 impl Place {
-    fn frame<'a>(&self, raw: &'a [u8], clean: &'a mut Vec<u8>) -> Frame<'a> {
+    fn frame<'a>(&self, wire: Wire, raw: &'a [u8], clean: &'a mut Vec<u8>) -> Frame<'a> {
         let number = self.number;
         match self.kind {
             Kind::Bad(fault) => Frame::Bad { number, fault },
             Kind::Ignored => Frame::Ignored { number, line: raw },
+            Kind::Message { .. } if wire == Wire::Obe => Frame::Message(obe_message(number, raw, clean)),
             Kind::Message { line } => {
                 let (line, rest) = raw.split_at_checked(line).unwrap_or((raw, &[]));
                 let line = without_cr(clean, line);
@@ -120,16 +127,15 @@ fn without_cr<'a>(clean: &'a mut Vec<u8>, line: &'a [u8]) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::{BcpFramer, Framing};
+    use crate::framing::{Framer, Framing};
 
-    #[test]
-    fn a_chunk_gives_back_the_frames_that_went_in() {
-        let input = b"a?x=1\n# no\nf\r&bytes=3\r\n\n\n\n\nlonger than thirty bytes, so a fault\ng&bytes=0\nb\r\n";
-        let framing = Framing { line_bytes_max: 30, ..Framing::default() };
-        let mut framer = BcpFramer::new(framing);
+    #[track_caller]
+    fn check(framing: Framing, input: &[u8], count: usize) {
+        let wire = framing.wire;
+        let mut framer = Framer::new(framing);
         framer.space()[..input.len()].copy_from_slice(input);
         framer.filled(input.len());
-        let (mut chunk, mut expected) = (Chunk::new(Instant::now()), Vec::new());
+        let (mut chunk, mut expected) = (Chunk::on(wire, Instant::now()), Vec::new());
         while let Some(frame) = framer.next_frame() {
             chunk.push(&frame);
             expected.push(format!("{frame:?}"));
@@ -137,6 +143,13 @@ mod tests {
         let mut seen = Vec::new();
         chunk.each(|frame| seen.push(format!("{frame:?}")));
         assert_eq!(seen, expected);
-        assert_eq!(seen.len(), 7);
+        assert_eq!(seen.len(), count);
+    }
+
+    #[test]
+    fn a_chunk_gives_back_the_frames_that_went_in() {
+        let input = b"a?x=1\n# no\nf\r&bytes=3\r\n\n\n\n\nlonger than thirty bytes, so a fault\ng&bytes=0\nb\r\n";
+        check(Framing { line_bytes_max: 30, ..Framing::default() }, input, 7);
+        check(Framing::obe(), b"0000000004\"OK\"0000000007[1,\r\n2]0000000000+000000004", 4);
     }
 }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use super::budget::Budget;
 use super::chunk::Chunk;
 use super::queue::Outbox;
-use super::wait::{self, Poll, Wake, Want};
-use crate::framing::{BcpFramer, Fault, Frame, Framing};
+use super::wait::{self, Armed, Poll, Wake, Want};
+use crate::framing::{Fault, Frame, Framer, Framing, Wire};
 
 /// How much may wait to be sent to one peer, in bytes; one that does not read is reset when it is reached.
 pub const QUEUE_BYTES_MAX: usize = 64 << 10;
@@ -80,6 +80,7 @@ pub struct Connection {
 struct Sending {
     outbox: Outbox,
     phase: Phase,
+    armed: Armed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +117,8 @@ impl Connection {
         // Some systems hand the listener's mode on.
         socket.set_nonblocking(false)?;
         socket.set_nodelay(true)?;
-        let sending = Mutex::new(Sending { outbox: Outbox::new(QUEUE_BYTES_MAX), phase: Phase::Open });
+        let sending =
+            Mutex::new(Sending { outbox: Outbox::new(QUEUE_BYTES_MAX), phase: Phase::Open, armed: Armed::default() });
         let [reading_ended, told_farewell, announced] = [false; 3].map(AtomicBool::new);
         Ok(Connection { number, peer, socket, sending, reading_ended, told_farewell, announced, wake })
     }
@@ -224,7 +226,13 @@ impl Connection {
     }
 
     fn flush(&self, sending: &mut Sending) {
+        self.write(sending);
+        sending.armed.set(&self.socket, sending.outbox.is_inside_message());
+    }
+
+    fn write(&self, sending: &mut Sending) {
         while !sending.outbox.is_empty() {
+            sending.armed.before_write(&self.socket, sending.outbox.unsent());
             match wait::send_now(&self.socket, sending.outbox.unsent()) {
                 Ok(count) => sending.outbox.sent(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -241,7 +249,7 @@ impl Connection {
     /// send an orderly end, and a reset is sent when the last holder drops the socket.
     fn end(&self, sending: &mut Sending, reset: bool) {
         if reset {
-            wait::reset_when_closed(&self.socket);
+            sending.armed.reset(&self.socket);
         }
         sending.outbox.clear();
         sending.phase = Phase::Over;
@@ -256,7 +264,8 @@ pub fn read(connection: &Arc<Connection>, framing: Framing, budget: &Arc<Budget>
         connection.announced.store(true, Ordering::SeqCst);
         connection.wake.wake();
         // A receiver that is gone is a printer that has ended; there is nobody to report to.
-        if let Some(left) = read_frames(connection, BcpFramer::new(framing), budget, reports) {
+        let wire = framing.wire;
+        if let Some(left) = read_frames(connection, wire, Framer::new(framing), budget, reports) {
             if matches!(left, Left::NoRoom(_)) {
                 // At once, whenever the printer comes to say so.
                 connection.reset();
@@ -275,7 +284,8 @@ pub fn read(connection: &Arc<Connection>, framing: Framing, budget: &Arc<Budget>
 /// How the connection ended; `None` when nobody hears the reports any more.
 fn read_frames(
     connection: &Arc<Connection>,
-    mut framer: BcpFramer,
+    wire: Wire,
+    mut framer: Framer,
     budget: &Arc<Budget>,
     reports: &SyncSender<Report>,
 ) -> Option<Left> {
@@ -291,7 +301,7 @@ fn read_frames(
         if !share.cover(framer.unread().len()) {
             return Some(Left::NoRoom(budget.bytes));
         }
-        let mut chunk = Chunk::new(Instant::now());
+        let mut chunk = Chunk::on(wire, Instant::now());
         let end = gather(&mut framer, &mut is_new, &mut chunk);
         if !chunk.is_empty() {
             if !share.is_empty() {
@@ -309,7 +319,7 @@ fn read_frames(
 
 /// Puts the whole frames into the chunk; how the connection ends, if they end it. It is new until the first message:
 /// what is ignored before that must not open the way for a web browser.
-fn gather(framer: &mut BcpFramer, is_new: &mut bool, chunk: &mut Chunk) -> Option<Left> {
+fn gather(framer: &mut Framer, is_new: &mut bool, chunk: &mut Chunk) -> Option<Left> {
     let mut fault = None;
     while let Some(frame) = framer.next_frame() {
         match &frame {

@@ -10,8 +10,8 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::queue::Outbox;
-use super::wait::{self, Input, Output, Poll, Stop, Want};
-use crate::framing::{BcpFramer, Fault, Frame, Framing};
+use super::wait::{Armed, Input, Output, Poll, Stop, Want};
+use crate::framing::{Fault, Frame, Framer, Framing};
 use crate::limits::READ_BYTES;
 
 /// How long the peer may take to close after we have half-closed (design.md, section 9).
@@ -25,6 +25,9 @@ pub const OUTPUT_TIME: Duration = Duration::from_millis(500);
 
 /// How much may wait to be written, in bytes, in each direction, before its source is left unread.
 pub const WAITING_BYTES_MAX: usize = 64 << 10;
+
+/// How long before its time a wait goes over into looking at the clock: no system wakes a poll to the microsecond.
+const SPIN_TIME: Duration = Duration::from_micros(50);
 
 /// What a script wants next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +134,7 @@ struct Dialogue<'a> {
     stop: &'a Stop,
     input: Option<&'a Input>,
     output: &'a Output,
-    framer: BcpFramer,
+    framer: Framer,
     outbox: Outbox,
     printed: Vec<u8>,
     /// How many of `printed` are written.
@@ -145,8 +148,7 @@ struct Dialogue<'a> {
     hurried: bool,
     peer_closed: bool,
     output_failed: bool,
-    /// Whether the end of this process would be a reset.
-    armed: bool,
+    armed: Armed,
 }
 
 /// Runs `script` over `socket`, which must not block, until it is done or something ends it, and closes the connection.
@@ -163,7 +165,7 @@ pub fn converse(
         stop,
         input,
         output,
-        framer: BcpFramer::new(framing),
+        framer: Framer::new(framing),
         outbox: Outbox::new(WAITING_BYTES_MAX),
         printed: Vec::new(),
         written: 0,
@@ -174,9 +176,10 @@ pub fn converse(
         hurried: false,
         peer_closed: false,
         output_failed: false,
-        armed: false,
+        armed: Armed::default(),
     };
-    let mut scratch = vec![0; READ_BYTES];
+    // A one-shot send lasts a millisecond, in which memory that is never used counts.
+    let mut scratch = vec![0; if input.is_some() { READ_BYTES } else { 0 }];
     while !dialogue.is_over() {
         dialogue.watch_the_time(script);
         let wake = dialogue.advance(script);
@@ -238,8 +241,14 @@ impl Dialogue<'_> {
                         self.write_to_peer(script);
                         return self.outbox.is_empty().then_some(now);
                     }
-                    Step::WaitUntil(time) if time <= now => {}
-                    Step::WaitUntil(time) => return Some(time),
+                    Step::WaitUntil(time) => {
+                        if time.saturating_duration_since(now) > SPIN_TIME {
+                            return Some(time - SPIN_TIME);
+                        }
+                        while Instant::now() < time {
+                            std::hint::spin_loop();
+                        }
+                    }
                     Step::ReadOn => {
                         if !script.wants_input() {
                             self.began.get_or_insert(now);
@@ -327,6 +336,7 @@ impl Dialogue<'_> {
 
     fn write_to_peer(&mut self, script: &mut dyn Script) {
         while let Some(mut socket) = self.socket.as_ref().filter(|_| !self.outbox.is_empty()) {
+            self.armed.before_write(socket, self.outbox.unsent());
             match socket.write(self.outbox.unsent()) {
                 Ok(count) => {
                     self.began.get_or_insert_with(Instant::now);
@@ -340,19 +350,9 @@ impl Dialogue<'_> {
                 }
             }
         }
-        self.arm();
-    }
-
-    /// While half a message is out, has even the end of this process reset the connection: a second signal ends it
-    /// without a chance to do so, and the half would be taken for a message.
-    fn arm(&mut self) {
-        let inside = self.outbox.is_inside_message();
-        let Some(socket) = self.socket.as_ref().filter(|_| inside != self.armed) else { return };
-        match inside {
-            true => wait::reset_when_closed(socket),
-            false => wait::end_when_closed(socket),
+        if let Some(socket) = &self.socket {
+            self.armed.set(socket, self.outbox.is_inside_message());
         }
-        self.armed = inside;
     }
 
     fn read_from_peer(&mut self, script: &mut dyn Script) {
@@ -474,7 +474,7 @@ impl Dialogue<'_> {
     fn close(&mut self) {
         self.ended.unsent += self.outbox.messages();
         if let Some(socket) = self.socket.take().filter(|_| self.outbox.is_inside_message()) {
-            wait::reset_when_closed(&socket);
+            self.armed.reset(&socket);
         }
         self.outbox.clear();
         self.peer_closed = true;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::chunk::Chunk;
 use super::connection::Left;
 use super::tap::Tap;
-use super::wait::{self, Poll, Stop, Want};
+use super::wait::{self, Armed, Poll, Stop, Want};
 use crate::framing::{BcpFramer, Framing};
 
 /// How much is read at a time, in bytes.
@@ -96,6 +96,7 @@ pub struct Pump<'a> {
     framer: BcpFramer,
     rewrite: Option<Box<dyn Rewrite>>,
     rewritten: Vec<u8>,
+    armed: Armed,
     /// Until when the message in flight may take, once the stop has come.
     leaving: Option<Instant>,
 }
@@ -110,7 +111,7 @@ impl<'a> Pump<'a> {
     ) -> Pump<'a> {
         let framing = Framing { read_bytes: PUMP_READ_BYTES, ..pair.framing.clone() };
         let (framer, rewritten) = (BcpFramer::new(framing), Vec::new());
-        Pump { pair, by_dialler, from, to, framer, rewrite, rewritten, leaving: None }
+        Pump { pair, by_dialler, from, to, framer, rewrite, rewritten, armed: Armed::default(), leaving: None }
     }
 
     /// Passes on until this side closes, something breaks, or the stop comes.
@@ -178,11 +179,7 @@ impl<'a> Pump<'a> {
     fn wait_for_input(&mut self) -> io::Result<bool> {
         loop {
             if let Some(until) = self.leaving {
-                let inside = match &self.rewrite {
-                    Some(rewrite) => rewrite.is_inside_message(),
-                    None => self.framer.unfinished().is_some(),
-                };
-                if !inside {
+                if !self.is_inside_message() {
                     return Ok(false);
                 }
                 if Instant::now() >= until {
@@ -199,6 +196,14 @@ impl<'a> Pump<'a> {
             } else if ready {
                 return Ok(true);
             }
+        }
+    }
+
+    /// Whether a message has been passed on in part, once all that was said has been.
+    fn is_inside_message(&self) -> bool {
+        match &self.rewrite {
+            Some(rewrite) => rewrite.is_inside_message(),
+            None => self.framer.unfinished().is_some(),
         }
     }
 
@@ -226,13 +231,19 @@ impl<'a> Pump<'a> {
     /// Writes to the other side, waiting for it as long as it takes, after a stop only so long.
     fn pass_on(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
+            self.armed.before_write(self.to, bytes);
             match wait::send_now(self.to, bytes) {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for_room()?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Perhaps between two messages, but nobody is harmed by a reset there.
+                    self.armed.set(self.to, true);
+                    self.wait_for_room()?;
+                }
                 Err(error) => return Err(error),
             }
         }
+        self.armed.set(self.to, self.is_inside_message());
         Ok(())
     }
 

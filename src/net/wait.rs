@@ -25,6 +25,9 @@ pub const OUTPUT_BYTES_AT_ONCE: usize = 4096;
 /// dial at once wait for seconds.
 pub const BACKLOG_CONNECTIONS: i32 = 1024;
 
+/// From how many bytes on a write takes its time.
+const LONG_WRITE_BYTES: usize = 16 << 10;
+
 /// Becomes readable when the program is to end, and stays so for everyone who polls it.
 #[derive(Debug)]
 pub struct Stop {
@@ -320,9 +323,32 @@ pub fn reset_when_closed(socket: &TcpStream) {
     let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
 }
 
-/// Takes [`reset_when_closed`] back.
-pub fn end_when_closed(socket: &TcpStream) {
-    let _ = sockopt::set_socket_linger(socket, None);
+/// Whether even the end of this process would be a reset of a connection. A second signal ends it without a chance to
+/// do anything, and half a message would be taken for a whole one.
+#[derive(Debug, Default)]
+pub struct Armed(bool);
+
+impl Armed {
+    /// Has it be so while half a message is out.
+    pub fn set(&mut self, socket: &TcpStream, inside_message: bool) {
+        if self.0 != inside_message {
+            let _ = sockopt::set_socket_linger(socket, inside_message.then_some(Duration::ZERO));
+            self.0 = inside_message;
+        }
+    }
+
+    /// Has it be so before a write that takes its time, in which a signal can come: the write may stop in a message.
+    pub fn before_write(&mut self, socket: &TcpStream, bytes: &[u8]) {
+        if bytes.len() > LONG_WRITE_BYTES {
+            self.set(socket, true);
+        }
+    }
+
+    /// Has it be so for good.
+    pub fn reset(&mut self, socket: &TcpStream) {
+        reset_when_closed(socket);
+        self.0 = false;
+    }
 }
 
 /// Whether accepting failed for want of descriptors or memory, which passes.

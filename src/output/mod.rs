@@ -2,10 +2,13 @@
 //!
 //! The worst thing that was said decides the exit status (design.md, section 8), so the console keeps it.
 
+pub mod progress;
 pub mod show;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+
+pub use progress::Progress;
 
 use crate::failure::{Exit, Failure};
 
@@ -72,14 +75,21 @@ impl Console {
         }
     }
 
+    /// A line about how far the run has come, which is redrawn; nobody sees it who is quiet or no terminal.
+    pub fn progress(&self) -> Progress {
+        Progress::new(!self.quiet)
+    }
+
     /// The worst status so far.
     pub fn worst(&self) -> Exit {
         self.worst
     }
 }
 
-/// Writes to standard error in one piece. Where even that fails nobody is left to tell.
+/// Writes to standard error in one piece, in the place of a line of progress. Where even that fails nobody is left to
+/// tell.
 pub fn say(text: &str) {
+    progress::erase();
     let _ = io::stderr().write_all(text.as_bytes());
 }
 

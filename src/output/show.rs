@@ -16,6 +16,8 @@ use crate::template::{End, Origin, Subject, Template};
 pub enum Style {
     /// As they stand.
     Raw,
+    /// Each as its line and LF, on a wire whose frames are no lines.
+    Line,
     /// As JSON Lines, with a member `meta` or without.
     Json {
         /// Whether each says when, where and by whom it was said.
@@ -59,6 +61,11 @@ impl Show {
         self
     }
 
+    /// Whether it looks at the parts of a message, which otherwise need not be known.
+    pub fn looks_inside(&self) -> bool {
+        !self.matching.is_empty() || !self.excluded.is_empty() || matches!(self.style, Style::Template(_))
+    }
+
     /// Whether a message is to be printed; `parts` is `None` for a line that is no message, which no pattern matches.
     pub fn selects(&self, parts: Option<&Parts>, payload_bytes: Option<usize>) -> bool {
         let matches = |pattern: &Pattern| parts.is_some_and(|parts| pattern.matches(parts, payload_bytes));
@@ -80,7 +87,20 @@ impl Show {
         match (&self.style, parts) {
             (Style::Raw, parts) => match self.terminal {
                 None => out.extend_from_slice(message.raw),
-                Some(terminal) => terminal.show(message, parts.is_some(), origin, out),
+                Some(terminal) => {
+                    let command = message.line.iter().position(|&b| b == b'?' || b == b'&');
+                    terminal.show(message, command, parts.is_some(), origin, out);
+                }
+            },
+            (Style::Line, parts) => match self.terminal {
+                None => {
+                    out.extend_from_slice(message.line);
+                    out.push(b'\n');
+                }
+                Some(terminal) => {
+                    let command = parts.map(|_| 0);
+                    terminal.show(message, command, parts.is_some(), origin, out);
+                }
             },
             (Style::Json { .. } | Style::Template(_), None) => return false,
             (Style::Json { meta }, Some(parts)) => {
@@ -118,7 +138,15 @@ fn push_meta(origin: &Origin<'_>, out: &mut Vec<u8>) {
 }
 
 impl Terminal {
-    fn show(self, message: &RawMessage<'_>, is_message: bool, origin: Option<&Origin<'_>>, out: &mut Vec<u8>) {
+    /// Shows a message whose command ends at `command`, or with its line.
+    fn show(
+        self,
+        message: &RawMessage<'_>,
+        command: Option<usize>,
+        is_message: bool,
+        origin: Option<&Origin<'_>>,
+        out: &mut Vec<u8>,
+    ) {
         if let Some(origin) = origin.filter(|_| self.marked) {
             // The marks are those of -v and of curl: what went to the accepting side, what came from it.
             let (color, mark): (&[u8], &[u8]) = match origin.from {
@@ -128,8 +156,7 @@ impl Terminal {
             self.colored(color, mark, out);
         }
         let line = message.line;
-        let command = line.iter().position(|&b| b == b'?' || b == b'&').unwrap_or(line.len());
-        let (command, query) = line.split_at_checked(command).unwrap_or((line, &[]));
+        let (command, query) = line.split_at_checked(command.unwrap_or(line.len())).unwrap_or((line, &[]));
         let mut safe = Vec::with_capacity(command.len());
         push_for_terminal(command, &mut safe);
         self.colored(if is_message { b"\x1b[1m" } else { b"\x1b[31m" }, &safe, out);
@@ -141,11 +168,12 @@ impl Terminal {
     }
 
     fn colored(self, color: &[u8], text: &[u8], out: &mut Vec<u8>) {
-        if self.colored {
+        let colored = self.colored && !text.is_empty();
+        if colored {
             out.extend_from_slice(color);
         }
         out.extend_from_slice(text);
-        if self.colored {
+        if colored {
             out.extend_from_slice(b"\x1b[0m");
         }
     }

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 pub use error::{Error, Reason};
 pub use reader::Reader;
-pub use settings::{Listed, Settings, Wire};
+pub use settings::{Listed, Settings};
 pub use writer::Writer;
 
 /// The format number that is written and read; a higher one is refused.

@@ -1,9 +1,9 @@
 //! The reader, fed whole and in pieces: the records, notes and errors are the same, and memory stays bounded.
 
 use super::*;
-use crate::framing::Fault;
+use crate::framing::{Fault, Wire};
 use crate::limits::READ_BYTES;
-use crate::session::{Listed, Reason, Record, Side, Wire};
+use crate::session::{Listed, Reason, Record, Side};
 
 /// A stand-in for the rule of `encode`.
 fn is_command(command: &[u8]) -> bool {

@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::error::{Error, Reason};
 use super::mark::{Mark, Stamp, header};
-use super::settings::{Settings, Wire};
+use super::settings::Settings;
 use super::{Kind, Note, Record, Side};
-use crate::framing::{Fault, Frame, Framing, RawMessage, is_ignored, payload_marker, without_cr};
+use crate::framing::{Fault, Frame, Framing, RawMessage, Wire, is_ignored, payload_marker, without_cr};
 use crate::text::trim;
 
 /// What a frame led to.

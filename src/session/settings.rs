@@ -1,17 +1,8 @@
 //! The settings of a session file: `#!NAME VALUE` lines before the first message.
 
 use super::error::Reason;
+use crate::framing::Wire;
 use crate::text::{is_white, shown, trim};
-
-/// The protocol that a session was recorded from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wire {
-    /// The Backbox Control Protocol.
-    #[default]
-    Bcp,
-    /// OBE_Socket's frames: one JSON text a line, never a payload.
-    Obe,
-}
 
 /// One entry of a setting that may be given several times.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +42,10 @@ impl Settings {
         };
         match name {
             b"port" => self.port = Some(port(value)?),
-            b"wire" => self.wire = Some(wire(value)?),
+            b"wire" => {
+                let wire = Wire::named(value).ok_or(Reason::Setting { name: "wire", wants: "bcp or obe" })?;
+                self.wire = Some(wire);
+            }
             b"ignore" => self.ignore.push(listed("ignore", "NAME or COMMAND.NAME")?),
             b"exclude" => self.exclude.push(listed("exclude", "a pattern")?),
             b"any-order" => self.any_order.push(listed("any-order", "a pattern")?),
@@ -67,14 +61,6 @@ fn port(value: &[u8]) -> Result<u16, Reason> {
     let digits = value.iter().all(u8::is_ascii_digit).then_some(value);
     let port = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
     port.filter(|&port| port != 0).ok_or(Reason::Setting { name: "port", wants: "a number from 1 to 65535" })
-}
-
-fn wire(value: &[u8]) -> Result<Wire, Reason> {
-    match value {
-        b"bcp" => Ok(Wire::Bcp),
-        b"obe" => Ok(Wire::Obe),
-        _ => Err(Reason::Setting { name: "wire", wants: "bcp or obe" }),
-    }
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@
 //! - two that answer each other: `roles::two_that_answer_each_other_are_stopped_and_that_is_said`
 //! - two addresses, the first refuses: [`a_name_with_two_addresses_is_dialled_until_one_answers`]
 //! - IPv6: `send_goals::ipv6_works_as_ipv4_does`, [`listening_and_forwarding_work_over_ipv6`]
-//! - second signal: [`a_second_signal_leaves_at_once`], [`a_second_signal_in_a_message_is_a_reset`]
+//! - second signal: [`a_second_signal_leaves_at_once`], [`a_second_signal_in_a_message_is_a_reset`],
+//!   [`a_second_signal_in_a_listeners_message_is_a_reset`], [`a_tap_leaves_no_half_line_behind`]
 //! - payload of no bytes behind a goodbye: [`a_goodbye_with_an_empty_payload_is_the_last_word`]
 //!
 //! Where a run may be blocked, and the test that shows its way out.
@@ -265,16 +266,59 @@ fn a_signal_in_a_flood_finishes_the_line_and_says_goodbye() {
 
 #[test]
 fn a_listener_leaves_no_half_line_behind() {
+    for twice in [false, true] {
+        let file = directory().join("address");
+        let mut listening = Running::of(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
+        let mut peer = dial(announced(&file));
+        peer.say(b"hello\n");
+        assert_eq!(peer.line(), "hello?version=1.1\n");
+        let line = long_line();
+        listening.flood(line.as_bytes());
+        match twice {
+            true => listening.signal_twice(Signal::TERM, Signal::INT),
+            false => listening.signal(Signal::TERM),
+        }
+        let ended = listening.finish();
+        assert!(matches!(ended.code, Some(130 | 143)), "{ended:?}");
+        whole_or_reset(&mut peer, &line);
+    }
+}
+
+#[test]
+fn a_second_signal_in_a_listeners_message_is_a_reset() {
     let file = directory().join("address");
     let mut listening = Running::of(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
     let mut peer = dial(announced(&file));
     peer.say(b"hello\n");
     assert_eq!(peer.line(), "hello?version=1.1\n");
-    let line = long_line();
-    listening.flood(line.as_bytes());
-    listening.signal(Signal::TERM);
-    whole_or_reset(&mut peer, &line);
-    assert_eq!(listening.finish().code, Some(143));
+    let start = "f&bytes=16777216\n";
+    listening.write(&[start.as_bytes(), &vec![b'x'; 16 << 20]].concat());
+    assert_eq!(peer.line(), start);
+    listening.signal_twice(Signal::INT, Signal::TERM);
+    let ended = listening.finish();
+    assert!(matches!(ended.code, Some(130 | 143)), "{ended:?}");
+    assert_eq!(peer.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_tap_leaves_no_half_line_behind() {
+    for (twice, canonical) in [(false, false), (true, false), (true, true)] {
+        let target = port();
+        let rewritten: &[&str] = if canonical { &["--canonical"] } else { &[] };
+        let tap = listen(&[&["--forward", &target.address], rewritten].concat());
+        let dialler = dial(tap.address);
+        let mut target = target.accept();
+        let line = long_line();
+        // What both sockets and the tap hold is all that it can write.
+        flood(&dialler.socket, line.as_bytes());
+        match twice {
+            true => tap.running.signal_twice(Signal::TERM, Signal::INT),
+            false => tap.running.signal(Signal::TERM),
+        }
+        let ended = tap.running.finish();
+        assert!(matches!(ended.code, Some(130 | 143)), "{ended:?}");
+        whole_or_reset(&mut target, &line);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -124,25 +125,9 @@ impl Running {
         }
     }
 
-    /// Fills its stdin with this, again and again, until it has taken nothing more for a while.
+    /// Fills its stdin with this, as [`flood`] does.
     pub fn flood(&mut self, bytes: &[u8]) {
-        let mut stdin = self.stdin.as_ref().unwrap();
-        rustix::io::ioctl_fionbio(stdin, true).unwrap();
-        let mut rest = bytes;
-        loop {
-            match stdin.write(rest) {
-                Ok(count) if count < rest.len() => rest = &rest[count..],
-                Ok(_) => rest = bytes,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    let mut room = [PollFd::new(stdin, PollFlags::OUT)];
-                    let patience = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
-                    if rustix::event::poll(&mut room, Some(&patience)).unwrap() == 0 {
-                        return;
-                    }
-                }
-                Err(_) => return,
-            }
-        }
+        flood(self.stdin.as_ref().unwrap(), bytes);
     }
 
     /// Waits for its end.
@@ -155,6 +140,29 @@ impl Running {
         let stdout = self.stdout.take().map(text).unwrap_or_default();
         let stderr = text(std::mem::replace(&mut self.stderr, channel().1));
         Finished { code, stdout, stderr }
+    }
+}
+
+/// Writes this again and again, until nothing more has been taken for a while.
+pub fn flood<W: AsFd>(file: &W, bytes: &[u8])
+where
+    for<'a> &'a W: Write,
+{
+    rustix::io::ioctl_fionbio(file, true).unwrap();
+    let (mut writer, mut rest) = (file, bytes);
+    loop {
+        match writer.write(rest) {
+            Ok(count) if count < rest.len() => rest = &rest[count..],
+            Ok(_) => rest = bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                let mut room = [PollFd::new(file, PollFlags::OUT)];
+                let patience = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
+                if rustix::event::poll(&mut room, Some(&patience)).unwrap() == 0 {
+                    return;
+                }
+            }
+            Err(_) => return,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod forward;
 mod harness;
 mod listen;
 mod replay;
+mod replay_ways;
 mod roles;
 mod send;
 mod send_goals;

@@ -42,11 +42,12 @@ fn a_game_over_loopback_prints_what_the_media_controller_says() {
     );
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let lines: Vec<&str> = ended.stderr.lines().collect();
-    let first =
-        "playing one-ball-game.bcp (227 messages, 20.9 s as recorded) to the built-in media controller at 127.0.0.1:";
+    let first = "playing the dialler of one-ball-game.bcp (227 messages, 20.9 s as recorded) to the built-in \
+                 media controller at 127.0.0.1:";
     assert!(lines[0].starts_with(first), "{}", ended.stderr);
-    assert!(lines[1].starts_with("replayed 227 messages of one-ball-game.bcp in "), "{}", ended.stderr);
-    assert!(lines[1].ends_with("s; the built-in media controller answered with 7 messages; done"), "{}", ended.stderr);
+    assert!(lines[1].starts_with("replayed 227 messages (46152 bytes) of one-ball-game.bcp in "), "{}", ended.stderr);
+    let end = "s; the built-in media controller answered with 7 messages (206 bytes); done";
+    assert!(lines[1].ends_with(end), "{}", ended.stderr);
     assert_eq!(lines.len(), 2);
     assert_eq!(run(&["replay", "-q", "--loopback", "--speed", "max", GAME]).stderr, "");
 }
@@ -61,7 +62,7 @@ fn the_dialler_is_played_byte_for_byte() {
     drop(peer);
     let ended = playing.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "late?\n"));
-    assert!(ended.stderr.contains(" answered with 1 message; done\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(" answered with 1 message (6 bytes); done\n"), "{}", ended.stderr);
 }
 
 #[test]
@@ -202,8 +203,8 @@ fn a_signal_says_goodbye_and_sums_up() {
         drop(peer);
         let ended = playing.finish();
         assert_eq!(ended.code, Some(code));
-        assert!(ended.stderr.contains("replayed 1 message of session.bcp"), "{}", ended.stderr);
-        assert!(ended.stderr.ends_with("stopped by a signal\n"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("replayed 1 message (2 bytes) of session.bcp"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("; stopped by a signal\nlateness: p50 "), "{}", ended.stderr);
     }
 }
 

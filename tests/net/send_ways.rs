@@ -97,6 +97,37 @@ fn a_payload_comes_from_a_file() {
 }
 
 #[test]
+fn the_limits_are_of_what_goes_out_and_of_what_comes() {
+    let (port, file) = (port(), directory().join("frame"));
+    std::fs::write(&file, b"abc").unwrap();
+    let file = file.to_str().unwrap();
+    let limits = ["send", "-a", &port.address, "--max-line", "16", "--max-payload", "2"];
+    for (words, code, complaint) in [
+        (&["trigger?name=12345"][..], 2, "line over 16 bytes; --max-line allows more"),
+        (&["trigger", "name=12345"], 2, "longer than 16 bytes"),
+        (&["f?x=1", "-b", file], 1, "frame holds more than 2 bytes; --max-payload allows more"),
+    ] {
+        let ended = run(&[&limits, words].concat());
+        assert_eq!(ended.code, Some(code), "{words:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(complaint), "{words:?}: {}", ended.stderr);
+    }
+    let mut sending = start_with_input(&limits);
+    sending.write(
+        b"trigger?name=1234\n{\"command\":\"a\",\"bytes\":\"aGk=\"}\n{\"command\":\"b\",\"bytes\":\"YWJj\"}\nlast\n",
+    );
+    sending.stdin = None;
+    let mut peer = port.accept();
+    assert_eq!(peer.rest().unwrap(), "a&bytes=2\nhilast\ngoodbye\n");
+    peer.say(b"0123456789abcdefg\nshort\nf&bytes=3\nabc");
+    drop(peer);
+    let ended = sending.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "short\n"), "{}", ended.stderr);
+    for complaint in ["<stdin>:1: ", "<stdin>:3: ", "line 1: line over 16 bytes", "payload over 2 bytes"] {
+        assert_eq!(ended.stderr.matches(complaint).count(), 1, "{complaint} in {}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_message_is_repeated_and_all_of_it_goes() {
     let port = port();
     let sending = start(&["send", "-a", &port.address, "--repeat", "100000", "trigger", "name=x"]);

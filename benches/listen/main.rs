@@ -1,0 +1,247 @@
+//! `cargo bench --bench listen`: how fast `backbox listen` is, and how much memory it takes (design.md, section 14).
+//!
+//! Short lines a second from four peers, printed into a pipe; a thousand peers with a thousand lines each; what
+//! `--forward` adds to a message, as round trips with and without it, in turn. A goal that was missed is printed and
+//! fails nothing, since a busy machine misses some; the exit status is 1 only when something did not run.
+//!
+//! Settings, as environment variables: `BACKBOX_BENCH_LINES`, how many short lines come from four peers (5000000),
+//! `BACKBOX_BENCH_ROUNDS`, how often each of the two is measured (5), and `BACKBOX_BENCH_TRIPS`, how many round trips
+//! (1000).
+
+#[path = "../send/frame.rs"]
+mod frame;
+#[path = "../filters/pairs.rs"]
+mod pairs;
+#[path = "../filters/table.rs"]
+mod table;
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use frame::{bench, setting};
+use pairs::{interleave, median};
+use table::{Goal, Table, rate};
+
+const BACKBOX: &str = env!("CARGO_BIN_EXE_backbox");
+
+/// What section 14 asks for: lines a second, seconds, MB, and milliseconds.
+const SHORT_LINES_GOAL: Goal = Goal::AtLeast(5e6);
+const CROWD_GOAL: Goal = Goal::AtMost(1.0);
+const MEMORY_GOAL: Goal = Goal::AtMost(100.0);
+const FORWARD_GOAL: Goal = Goal::AtMost(0.1);
+
+/// A crowd, and how many lines each of it says.
+const CROWD: usize = 1000;
+const CROWD_LINES: usize = 1000;
+
+/// How many threads say what all peers of a row say.
+const SPEAKERS: usize = 4;
+
+/// How long `listen` may take to accept.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn main() -> ExitCode {
+    bench("listen", |scratch| {
+        let lines: usize = setting("BACKBOX_BENCH_LINES", 5_000_000)?;
+        let rounds = setting("BACKBOX_BENCH_ROUNDS", 5)?;
+        let trips = setting("BACKBOX_BENCH_TRIPS", 1000)?;
+        let mut table = Table::new();
+        let few = measure(scratch, rounds, SPEAKERS, lines / SPEAKERS)?;
+        let lines_a_second = (lines / SPEAKERS * SPEAKERS) as f64 / few.seconds;
+        let what = format!("four peers' short lines into a pipe, {}lines/s", rate(lines_a_second));
+        table.single(&what, lines_a_second, SHORT_LINES_GOAL);
+        allow_descriptors();
+        let crowd = measure(scratch, rounds, CROWD, CROWD_LINES)?;
+        table.single("1000 peers x 1000 lines, s", crowd.seconds, CROWD_GOAL);
+        table.single("the same, peak memory in MB", crowd.megabytes, MEMORY_GOAL);
+        forward(scratch, trips, &mut table)
+    })
+}
+
+/// A crowd needs a descriptor for each peer, in here and in there.
+fn allow_descriptors() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it is not allowed, connecting says what is missing.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+fn failed(error: impl std::fmt::Display) -> String {
+    format!("cannot measure: {error}")
+}
+
+/// A running `listen`.
+struct Listening {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Listening {
+    fn start(scratch: &Path, arguments: &[&str]) -> Result<Listening, String> {
+        let file = scratch.join("address");
+        let mut command = Command::new(BACKBOX);
+        command.args(["listen", "-q", "-a", "127.0.0.1:0", "--announce"]).arg(&file).args(arguments);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
+        let end = Instant::now() + PATIENCE;
+        let address = loop {
+            match fs::read_to_string(&file) {
+                Ok(text) => break text.trim_end().parse().map_err(failed)?,
+                Err(error) if Instant::now() > end => return Err(failed(error)),
+                Err(_) => thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        fs::remove_file(&file).map_err(failed)?;
+        Ok(Listening { child, address })
+    }
+
+    /// The most memory that it has had resident so far, in MB; 0 where the system does not say.
+    fn megabytes(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|text| text.trim().strip_suffix(" kB")).and_then(|text| text.parse::<f64>().ok());
+        kibibytes.unwrap_or_default() * 1024.0 / 1e6
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What `listen` took for a row.
+struct Took {
+    seconds: f64,
+    megabytes: f64,
+}
+
+/// The medians of several rounds, each with a fresh `listen`.
+fn measure(scratch: &Path, rounds: usize, peers: usize, lines: usize) -> Result<Took, String> {
+    let (mut seconds, mut megabytes) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let took = round(scratch, peers, lines)?;
+        seconds.push(took.seconds);
+        megabytes.push(took.megabytes);
+    }
+    seconds.sort_by(f64::total_cmp);
+    megabytes.sort_by(f64::total_cmp);
+    Ok(Took { seconds: median(&seconds), megabytes: median(&megabytes) })
+}
+
+/// From the first dial to the last line printed.
+fn round(scratch: &Path, peers: usize, lines: usize) -> Result<Took, String> {
+    let mut listening = Listening::start(scratch, &["--max-conns", &peers.to_string()])?;
+    let stdout = listening.child.stdout.take().ok_or("no stdout")?;
+    let address = listening.address;
+    // Made before the clock starts: what is measured is the listener, not this.
+    let said: Vec<Vec<u8>> = (0..SPEAKERS).map(|speaker| spoken(speaker, lines)).collect();
+    let wanted = said.iter().map(Vec::len).sum::<usize>() * (peers / SPEAKERS);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        let speakers: Vec<_> = said.iter().map(|text| scope.spawn(|| speak(address, peers / SPEAKERS, text))).collect();
+        drain(stdout, wanted)?;
+        let seconds = began.elapsed().as_secs_f64();
+        let megabytes = listening.megabytes();
+        for speaker in speakers {
+            speaker.join().map_err(|_| "a speaker panicked")?.map_err(failed)?;
+        }
+        Ok(Took { seconds, megabytes })
+    })
+}
+
+/// Lines of 27 bytes.
+fn spoken(speaker: usize, lines: usize) -> Vec<u8> {
+    (0..lines).flat_map(|line| format!("trigger?c={speaker:04}&n={:09}\n", line % 1_000_000_000).into_bytes()).collect()
+}
+
+/// Dials so many times, and then says the text over each connection, a piece at a time; they stay until all is said.
+fn speak(address: SocketAddr, peers: usize, text: &[u8]) -> io::Result<()> {
+    let mut sockets = (0..peers).map(|_| TcpStream::connect(address)).collect::<io::Result<Vec<_>>>()?;
+    for piece in text.chunks(64 << 10) {
+        for socket in &mut sockets {
+            socket.write_all(piece)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads so many bytes.
+fn drain(mut stdout: ChildStdout, mut wanted: usize) -> Result<(), String> {
+    let mut bytes = vec![0; 64 << 10];
+    while wanted > 0 {
+        match stdout.read(&mut bytes).map_err(failed)? {
+            0 => return Err(format!("listen ended with {wanted} bytes to come")),
+            count => wanted = wanted.saturating_sub(count),
+        }
+    }
+    Ok(())
+}
+
+/// What the tap adds to a message: half of what it adds to a round trip, each with its next neighbour without it.
+fn forward(scratch: &Path, trips: usize, table: &mut Table) -> Result<(), String> {
+    let target = echo().map_err(failed)?;
+    let mut listening = Listening::start(scratch, &["--forward", &target.to_string()])?;
+    let stdout = listening.child.stdout.take().ok_or("no stdout")?;
+    thread::spawn(move || drain(stdout, usize::MAX));
+    let mut tapped = Traveller::dial(listening.address).map_err(failed)?;
+    let mut direct = Traveller::dial(target).map_err(failed)?;
+    let pairs = interleave(trips, || tapped.trip().map_err(failed), || direct.trip().map_err(failed))?;
+    let added = (pairs.median_a() - pairs.median_b()) / 2.0 * 1e3;
+    let beside = format!("{:.0} : {:.0} us", pairs.median_a() * 1e6, pairs.median_b() * 1e6);
+    table.single("what --forward adds to a message, ms", added, FORWARD_GOAL);
+    table.ratio("a round trip through --forward, x one without", &pairs, None, &beside);
+    Ok(())
+}
+
+/// A peer that gives everyone back what they say; its address.
+fn echo() -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let _ = socket.set_nodelay(true);
+                let mut bytes = [0; 256];
+                while let Ok(count) = socket.read(&mut bytes) {
+                    if count == 0 || bytes.get(..count).is_none_or(|said| socket.write_all(said).is_err()) {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    Ok(address)
+}
+
+/// One who says a line and waits for its answer.
+struct Traveller {
+    socket: BufReader<TcpStream>,
+    line: String,
+}
+
+impl Traveller {
+    fn dial(address: SocketAddr) -> io::Result<Traveller> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(Traveller { socket: BufReader::new(socket), line: String::new() })
+    }
+
+    /// How many seconds one round trip took.
+    fn trip(&mut self) -> io::Result<f64> {
+        let began = Instant::now();
+        self.socket.get_mut().write_all(b"trigger?name=x\n")?;
+        self.line.clear();
+        match self.socket.read_line(&mut self.line)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(began.elapsed().as_secs_f64()),
+        }
+    }
+}

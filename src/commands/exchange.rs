@@ -1,0 +1,177 @@
+//! What every script of `replay` does alike with its peer: a line of ours is sent, a frame heard, goodbye said, and all
+//! of it shown, recorded and counted (design.md, section 11).
+
+use std::time::{Duration, Instant};
+
+use super::ending::complain_of_frame;
+use super::listener::{side, survive};
+use super::recorder::Recorder;
+use super::recording::Line;
+use super::send::print;
+use super::stream::command;
+use super::tally::Tally;
+use super::traffic::Traffic;
+use crate::failure::Failure;
+use crate::framing::Frame;
+use crate::net::address::Address;
+use crate::net::queue::Outbox;
+use crate::output::progress::ERASE;
+use crate::output::{Console, Progress, stdout_is_terminal};
+use crate::session::CONNECTION_MAX;
+use crate::template::End;
+
+/// How long a terminal may take to be drawn on.
+const DRAWING_TIME: Duration = Duration::from_millis(3);
+
+/// Our side of a conversation, over one connection after the other.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    console: &'a mut Console,
+    ours: End,
+    traffic: Traffic,
+    recorder: Option<Recorder>,
+    terminal: bool,
+    /// What happened so far, on all connections.
+    pub tally: Tally,
+    peer: Address,
+    connection: u32,
+    /// Somebody has said goodbye: the recording, or the peer.
+    pub said_goodbye: bool,
+    /// The peer has said it.
+    pub peer_left: bool,
+    progress: Progress,
+    /// When the lines that are being written were due.
+    under_way: Vec<Instant>,
+}
+
+impl<'a> Exchange<'a> {
+    /// Nobody is connected yet; `ours` is the end that is played, `total` how many messages it will send.
+    pub fn new(
+        ours: End,
+        total: u64,
+        traffic: Traffic,
+        recorder: Option<Recorder>,
+        console: &'a mut Console,
+    ) -> Exchange<'a> {
+        let progress = console.progress();
+        Exchange {
+            console,
+            progress,
+            ours,
+            traffic,
+            recorder,
+            terminal: stdout_is_terminal(),
+            tally: Tally::new(total),
+            peer: Address::new("", 0),
+            connection: 0,
+            said_goodbye: false,
+            peer_left: false,
+            under_way: Vec::new(),
+        }
+    }
+
+    /// A connection with this peer stands.
+    pub fn begin(&mut self, peer: Address) {
+        self.peer = peer;
+        self.connection = self.connection.saturating_add(1).min(CONNECTION_MAX);
+        self.said_goodbye = false;
+        self.peer_left = false;
+        self.under_way.clear();
+        self.tally.connected();
+    }
+
+    /// Which end we are.
+    pub fn ours(&self) -> End {
+        self.ours
+    }
+
+    /// With whom the connection is, or was.
+    pub fn peer(&self) -> &Address {
+        &self.peer
+    }
+
+    /// Standard error.
+    pub fn console(&mut self) -> &mut Console {
+        self.console
+    }
+
+    /// Puts a line of ours on its way that was due at a time, or at no time.
+    pub fn send(&mut self, line: &Line, due: Option<Instant>, outbox: &mut Outbox) {
+        self.said_goodbye |= is_goodbye(line.line());
+        self.under_way.extend(due);
+        self.tally.sends(line.bytes.len());
+        self.push(line.line(), line.payload(), &line.bytes, outbox);
+    }
+
+    /// Everything that was on its way has gone by `now`, which is when lateness is measured. On a terminal it says now
+    /// and then how far it is.
+    pub fn gone(&mut self, now: Instant) {
+        for due in self.under_way.drain(..) {
+            self.tally.left(now.saturating_duration_since(due));
+        }
+        self.progress.draw(now, || self.tally.progress(now));
+    }
+
+    /// When to look again before `due`, to say how far it is; not so near to it that it would come late.
+    pub fn wake(&self, due: Instant) -> Instant {
+        self.progress.next().filter(|&next| next + DRAWING_TIME < due).unwrap_or(due)
+    }
+
+    /// Hears one frame; what is `printed`, if anything is, has it too.
+    pub fn heard(&mut self, frame: &Frame<'_>, printed: Option<&mut Vec<u8>>) {
+        if let Some(recorder) = &mut self.recorder {
+            let recorded = recorder.frame(Instant::now(), self.connection, side(self.ours.other()), frame);
+            survive(self.console, recorded);
+        }
+        match frame {
+            Frame::Message(message) => {
+                self.tally.hears(message.raw.len());
+                self.traffic.came(message);
+                self.peer_left |= is_goodbye(message.line);
+                if let Some(printed) = printed {
+                    if self.terminal && self.progress.is_shown() {
+                        printed.extend_from_slice(ERASE.as_bytes());
+                    }
+                    print(message, self.terminal, printed);
+                }
+            }
+            Frame::Ignored { .. } => {}
+            Frame::Bad { number, fault } => complain_of_frame(self.console, &self.peer, *number, *fault),
+        }
+    }
+
+    /// Says goodbye, unless the recording did.
+    pub fn farewell(&mut self, outbox: &mut Outbox) {
+        if !self.said_goodbye {
+            self.said_goodbye = true;
+            self.push(b"goodbye", None, b"goodbye\n", outbox);
+        }
+    }
+
+    /// The connection has ended like this, perhaps in the middle of a line of the peer's.
+    pub fn ended(&mut self, how: &str, unfinished: &[u8]) {
+        if let Some(recorder) = &mut self.recorder {
+            let recorded = recorder.ended(self.connection, how, side(self.ours.other()), unfinished);
+            survive(self.console, recorded);
+        }
+    }
+
+    /// Says that something failed which the run survives.
+    pub fn survive(&mut self, result: Result<(), Failure>) {
+        survive(self.console, result);
+    }
+
+    fn push(&mut self, line: &[u8], payload: Option<&[u8]>, whole: &[u8], outbox: &mut Outbox) {
+        self.traffic.sent(line, payload.map(<[u8]>::len));
+        if let Some(recorder) = &mut self.recorder {
+            let recorded = recorder.message(Instant::now(), self.connection, side(self.ours), line, payload);
+            survive(self.console, recorded);
+        }
+        outbox.push(whole);
+    }
+}
+
+/// Whether a line is the last that its side says.
+pub fn is_goodbye(line: &[u8]) -> bool {
+    command(line).eq_ignore_ascii_case("goodbye")
+}

@@ -1,0 +1,97 @@
+//! Files that are written once, at the end of a run, such as that of `--stats`: refused before anything is sent, then
+//! written beside and renamed, so that nobody reads half of one (design.md, section 8).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+use crate::text::shown;
+
+/// A file that will be written.
+#[derive(Debug)]
+pub struct ResultFile {
+    path: PathBuf,
+    /// What it is for and its name, for messages.
+    doing: String,
+}
+
+impl ResultFile {
+    /// Makes sure that the file may be written at the end; `what` goes there, such as `the statistics`.
+    ///
+    /// # Errors
+    /// [`Failure::Io`] for a file that holds something, unless it may be `overwrite`n, and for a place where none can
+    /// be made.
+    pub fn new(path: &Path, what: &str, overwrite: bool) -> Result<ResultFile, Failure> {
+        let doing = format!("cannot write {what} to {}", shown(path.as_os_str().as_encoded_bytes()));
+        match fs::metadata(path) {
+            Ok(found) if found.is_file() && found.len() > 0 && !overwrite => {
+                return Err(Failure::Io(format!("{doing}: it holds something already; --overwrite replaces it")));
+            }
+            Ok(found) if found.is_dir() => return Err(Failure::Io(format!("{doing}: it is a directory"))),
+            Ok(found) if !found.is_file() => {}
+            _ => {
+                // Whether a file can be made beside it shows only in the making.
+                let probe = beside(path);
+                let made = fs::write(&probe, "").and_then(|()| fs::remove_file(&probe));
+                made.map_err(|error| Failure::io(&doing, &error))?;
+            }
+        }
+        Ok(ResultFile { path: path.to_owned(), doing })
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`Failure::Io`] for a full disk and the like.
+    pub fn write(&self, content: &[u8]) -> Result<(), Failure> {
+        write_whole(&self.path, content).map_err(|error| Failure::io(&self.doing, &error))
+    }
+}
+
+/// Writes a file beside itself and renames that; what is no regular file, such as `/dev/null`, directly.
+///
+/// # Errors
+/// What the system says.
+pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => fs::write(path, content),
+        _ => {
+            let beside = beside(path);
+            let renamed = fs::write(&beside, content).and_then(|()| fs::rename(&beside, path));
+            if renamed.is_err() {
+                let _ = fs::remove_file(&beside);
+            }
+            renamed
+        }
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_holds_something_is_safe_and_the_rest_is_written_whole() {
+        let path = std::env::temp_dir().join(format!("backbox-result-{}", std::process::id()));
+        fs::write(&path, "").unwrap();
+        ResultFile::new(&path, "it", false).unwrap().write(b"one").unwrap();
+        let refused = ResultFile::new(&path, "it", false).unwrap_err();
+        assert!(refused.message().unwrap().ends_with("it holds something already; --overwrite replaces it"));
+        ResultFile::new(&path, "it", true).unwrap().write(b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert!(!beside(&path).exists());
+        fs::remove_file(&path).unwrap();
+        for nowhere in [Path::new("/no/such/folder/file"), Path::new("/")] {
+            assert_eq!(ResultFile::new(nowhere, "it", true).unwrap_err().exit().code(), 3, "{nowhere:?}");
+        }
+        ResultFile::new(Path::new("/dev/null"), "it", false).unwrap().write(b"gone").unwrap();
+        assert!(!Path::new("/dev/null").is_file());
+    }
+}

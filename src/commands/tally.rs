@@ -1,0 +1,174 @@
+//! What a replay comes to: what went each way, how long it took, how late lines were, and the two ways of saying so.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use super::lateness::Lateness;
+use super::recording::count;
+use crate::codec::to_text;
+use crate::message::Value;
+
+/// What happened so far.
+#[derive(Debug)]
+pub struct Tally {
+    began: Instant,
+    /// How many messages will be sent, as far as is known.
+    total: u64,
+    /// How many messages were sent, and their bytes, payloads and LFs included.
+    pub sent: (u64, u64),
+    /// The same of what came.
+    pub heard: (u64, u64),
+    /// How many connections there have been.
+    pub passes: u64,
+    /// How many differences a check has found, if there is one.
+    pub differences: Option<u64>,
+    lateness: Lateness,
+    /// The same for the first tenth of all lines and for the last: without drift they are alike.
+    first: Lateness,
+    last: Lateness,
+    measured: u64,
+}
+
+impl Tally {
+    /// Nothing has happened yet; so many messages are to be sent.
+    pub fn new(total: u64) -> Tally {
+        Tally {
+            began: Instant::now(),
+            total,
+            sent: (0, 0),
+            heard: (0, 0),
+            passes: 0,
+            differences: None,
+            lateness: Lateness::default(),
+            first: Lateness::default(),
+            last: Lateness::default(),
+            measured: 0,
+        }
+    }
+
+    /// A connection stands; with the first the time begins to count.
+    pub fn connected(&mut self) {
+        if self.passes == 0 {
+            self.began = Instant::now();
+        }
+        self.passes += 1;
+    }
+
+    /// A message was put on its way.
+    pub fn sends(&mut self, bytes: usize) {
+        add(&mut self.sent, bytes);
+    }
+
+    /// A message came.
+    pub fn hears(&mut self, bytes: usize) {
+        add(&mut self.heard, bytes);
+    }
+
+    /// A line that was due at a time has left so late.
+    pub fn left(&mut self, late: Duration) {
+        self.measured = self.measured.saturating_add(1);
+        self.lateness.add(late);
+        let tenth = self.total / 10;
+        if self.measured <= tenth {
+            self.first.add(late);
+        } else if self.measured > self.total - tenth {
+            self.last.add(late);
+        }
+    }
+
+    /// How much of it is played, for a line that is redrawn.
+    pub fn progress(&self, now: Instant) -> String {
+        let mut text = format!("played {} of {}", self.sent.0, self.total);
+        let _ = write!(text, ", {:.0} s", now.saturating_duration_since(self.began).as_secs_f64().floor());
+        if !self.lateness.is_empty() {
+            let (usual, max) = (ms(self.lateness.percentile(50)), ms(self.lateness.max()));
+            let _ = write!(text, ", late by {usual} ms (at most {max} ms)");
+        }
+        if let Some(differences) = self.differences {
+            let _ = write!(text, ", {}", count(differences, "difference"));
+        }
+        text
+    }
+
+    /// What came of it, for a person.
+    pub fn summary(&self, file: &str, peer: &str, how: &str) -> String {
+        let (sent, heard) = (volume(self.sent), volume(self.heard));
+        let (took, passes) = (duration(self.began.elapsed()), self.passes);
+        let mut text = format!("replayed {sent} of {file} in {took}");
+        if passes > 1 {
+            let _ = write!(text, ", over {passes} connections");
+        }
+        let _ = write!(text, "; {peer} answered with {heard}");
+        if let Some(differences) = self.differences {
+            let _ = write!(text, "; {}", count(differences, "difference"));
+        }
+        let _ = write!(text, "; {how}");
+        if !self.lateness.is_empty() {
+            let [p50, p90, p99, max] = levels(&self.lateness).map(|(_, late)| ms(late));
+            let _ = write!(text, "\nlateness: p50 {p50} ms, p90 {p90} ms, p99 {p99} ms, max {max} ms");
+        }
+        text
+    }
+
+    /// The same as one line of JSON, with its LF. Times are seconds, lateness is milliseconds, `null` is what was not
+    /// measured.
+    pub fn json(&self, file: &str, how: &str) -> String {
+        let lateness = |lateness: &Lateness| match lateness.is_empty() {
+            true => "null".to_owned(),
+            false => {
+                let levels = levels(lateness).map(|(name, late)| format!("\"{name}\":{}", ms(late)));
+                format!("{{{}}}", levels.join(","))
+            }
+        };
+        format!(
+            "{{\"file\":{},\"ended\":{},\"connections\":{},\"messages_sent\":{},\"bytes_sent\":{},\
+             \"messages_received\":{},\"bytes_received\":{},\"duration_s\":{:.6},\"differences\":{},\
+             \"lateness_ms\":{},\"lateness_ms_first_tenth\":{},\"lateness_ms_last_tenth\":{}}}\n",
+            quoted(file),
+            quoted(how),
+            self.passes,
+            self.sent.0,
+            self.sent.1,
+            self.heard.0,
+            self.heard.1,
+            self.began.elapsed().as_secs_f64(),
+            self.differences.map_or("null".to_owned(), |differences| differences.to_string()),
+            lateness(&self.lateness),
+            lateness(&self.first),
+            lateness(&self.last),
+        )
+    }
+}
+
+fn add((messages, all): &mut (u64, u64), bytes: usize) {
+    *messages = messages.saturating_add(1);
+    *all = all.saturating_add(bytes as u64);
+}
+
+fn levels(lateness: &Lateness) -> [(&'static str, Duration); 4] {
+    let at = |percent| lateness.percentile(percent);
+    [("p50", at(50)), ("p90", at(90)), ("p99", at(99)), ("max", lateness.max())]
+}
+
+/// Milliseconds with as many digits as a person or a script has use for.
+fn ms(duration: Duration) -> String {
+    format!("{:.3}", duration.as_secs_f64() * 1e3)
+}
+
+fn volume((messages, bytes): (u64, u64)) -> String {
+    format!("{} ({})", count(messages, "message"), count(bytes, "byte"))
+}
+
+fn duration(took: Duration) -> String {
+    match took.as_millis() {
+        0 => "less than 1 ms".to_owned(),
+        short @ 1..1000 => format!("{short} ms"),
+        _ => format!("{:.1} s", took.as_secs_f64()),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mut json = Vec::new();
+    to_text(&Value::Text(text.to_owned()), &mut json);
+    String::from_utf8_lossy(&json).into_owned()
+}

@@ -1,0 +1,45 @@
+//! What the guard thinks of the lines that are about to be played: said before anybody is dialled, once for each kind
+//! (design.md, sections 11 and 13). A recording is played as it stands all the same.
+
+use std::path::Path;
+
+use crate::catalogue::{self, Refusal};
+use crate::failure::Exit;
+use crate::output::Console;
+use crate::session::Record;
+use crate::text::shown;
+
+/// The first line of each kind that MPF would not survive, or not see, and how many there are.
+#[derive(Debug, Default)]
+pub struct Warnings {
+    kinds: Vec<(Refusal, u64, u64)>,
+}
+
+impl Warnings {
+    /// Looks at one line that will be sent.
+    pub fn judge(&mut self, record: &Record<'_>) {
+        let Err(refusal) = catalogue::judge(record.line, record.payload) else { return };
+        let kind =
+            |(known, ..): &&mut (Refusal, u64, u64)| known.rule == refusal.rule && known.effect == refusal.effect;
+        match self.kinds.iter_mut().find(kind) {
+            Some((.., count)) => *count = count.saturating_add(1),
+            None => self.kinds.push((refusal, record.number, 1)),
+        }
+    }
+
+    /// Says what was found; it changes no exit status.
+    pub fn tell(self, file: &Path, console: &mut Console) {
+        let file = shown(file.as_os_str().as_encoded_bytes());
+        for (refusal, number, count) in self.kinds {
+            let more = match count {
+                1 => String::new(),
+                count => format!(", and {} more of this kind", count - 1),
+            };
+            console.complain(
+                Exit::Done,
+                format_args!("{file}:{number}"),
+                format_args!("{refusal} (sent all the same{more})"),
+            );
+        }
+    }
+}

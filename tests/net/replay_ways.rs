@@ -1,0 +1,208 @@
+//! `backbox replay`: its pace, its passes, its time limit, and the files that it writes.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::harness::*;
+
+/// A file with this text, named `session.bcp` in a folder of its own.
+fn session(text: &str) -> String {
+    let file = directory().join("session.bcp");
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// A place for a file in a folder of its own.
+fn place() -> String {
+    directory().join("new").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_rate_paces_lines_without_times() {
+    let file = session("a\nb\nc\n");
+    let port = port();
+    let playing = start(&["replay", "--rate", "5", "-a", &port.address, &file]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "a\n");
+    let begin = Instant::now();
+    assert_eq!(peer.line(), "b\n");
+    assert_eq!(peer.rest().unwrap(), "c\ngoodbye\n");
+    // Read late, perhaps, but never sent early: two beats behind the first line, and one more before it leaves.
+    assert!(begin.elapsed() > Duration::from_millis(450), "{:?}", begin.elapsed());
+    drop(peer);
+    assert_eq!(playing.finish().code, Some(0));
+}
+
+#[test]
+fn a_longest_gap_ends_an_hour_of_waiting() {
+    let file = session("#backbox-session 1\n#@0\na\n#@3600\nb\n#@3600.001\n#<c\n#@7200\n#<d\n");
+    let port = port();
+    let playing = start(&["replay", "--max-gap", "50ms", "-a", &port.address, &file]);
+    let mut peer = port.accept();
+    assert_eq!(peer.rest().unwrap(), "a\nb\ngoodbye\n");
+    drop(peer);
+    assert_eq!(playing.finish().code, Some(0));
+}
+
+#[test]
+fn each_pass_has_a_connection_of_its_own_and_one_clock_paces_them() {
+    let file = session("#backbox-session 1\n#@0\na\n#@0.1\ngoodbye\n#@0.2\n#<b\n");
+    let (port, stats, record) = (port(), place(), place());
+    let playing = start(&["replay", "--loop", "3", "-a", &port.address, "--stats", &stats, "--record", &record, &file]);
+    let begin = Instant::now();
+    for _ in 0..3 {
+        let mut peer = port.accept();
+        assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
+    }
+    // The passes begin 200 ms apart.
+    assert!(begin.elapsed() > Duration::from_millis(350), "{:?}", begin.elapsed());
+    let ended = playing.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("replayed 6 messages (30 bytes) of session.bcp in "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("over 3 connections; "), "{}", ended.stderr);
+    let stats = fs::read_to_string(&stats).unwrap();
+    assert!(stats.contains("\"connections\":3,\"messages_sent\":6,\"bytes_sent\":30,"), "{stats}");
+    let recorded = fs::read_to_string(&record).unwrap();
+    let third = recorded.split(" 3\n").nth(1).unwrap_or_default();
+    assert!(third.starts_with("a\n") && recorded.contains("# connection 3: closed by the "), "{recorded}");
+}
+
+#[test]
+fn a_pass_that_meets_nobody_ends_them_all() {
+    let file = session("#backbox-session 1\n#@0\na\n");
+    let port = port();
+    let playing = start(&["replay", "--loop", "2", "-a", &port.address, &file]);
+    let mut peer = port.accept();
+    port.close();
+    assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
+    drop(peer);
+    let ended = playing.finish();
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("replayed 1 message (2 bytes)"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("an error ended it\n"), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with("nobody listens there; --retry 30s waits for it\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn over_loopback_passes_follow_each_other() {
+    let file = session("hello?version=1.1\nreset\n");
+    let ended = run(&["replay", "--loopback", "--loop", "20", &file]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.stdout.matches("reset_complete\n").count(), 20, "{}", ended.stdout);
+}
+
+#[test]
+fn the_time_bounds_the_whole_and_sums_up() {
+    let file = session("#backbox-session 1\n#@0\na\n#@600\nb\n");
+    let port = port();
+    let playing = start(&["replay", "-W", "200ms", "-a", &port.address, &file]);
+    let mut peer = port.accept();
+    assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
+    drop(peer);
+    let ended = playing.finish();
+    assert_eq!(ended.code, Some(124), "{}", ended.stderr);
+    assert!(ended.stderr.contains("replayed 1 message (2 bytes)"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("; the time was up\n"), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with("0.2 s passed before the last line was sent; -W allows more\n"), "{}", ended.stderr);
+    // Nobody there to take the call is the time's end as well, once there is a time to wait for somebody.
+    let nobody = run(&["replay", "-W", "200ms", "--retry", "60s", "-a", &port.close(), &file]);
+    assert_eq!(nobody.code, Some(124), "{}", nobody.stderr);
+    // When all is sent the time does no harm.
+    let ended = run(&["replay", "--loopback", "-W", "0.3", &session("#backbox-session 1\n#@0\na\n#@600\n#<b\n")]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn statistics_are_one_object_that_says_what_was_measured() {
+    let stats = place();
+    let file = session("#backbox-session 1\n#@0\nhello?version=1.1\n#@0.02\nreset\n");
+    let ended = run(&["replay", "-q", "--loopback", "--stats", &stats, &file]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(&stats).unwrap()).unwrap();
+    let number = |name: &str| json[name].as_u64();
+    assert_eq!((json["file"].as_str(), json["ended"].as_str()), (Some("session.bcp"), Some("done")));
+    assert_eq!(
+        (number("connections"), number("messages_sent"), number("messages_received")),
+        (Some(1), Some(2), Some(7))
+    );
+    assert_eq!((number("bytes_sent"), number("bytes_received")), (Some(24), Some(206)));
+    assert!(json["duration_s"].as_f64().unwrap() > 0.02 && json["differences"].is_null());
+    let late = |name: &str| json["lateness_ms"][name].as_f64().unwrap();
+    assert!(late("p50") <= late("p90") && late("p90") <= late("p99") && late("p99") <= late("max"));
+    assert!(late("max") > 0.0);
+    // As fast as it goes nothing is late.
+    let ended = run(&["replay", "--loopback", "--speed", "max", "--stats", &stats, "--overwrite", &file]);
+    assert_eq!(ended.code, Some(0));
+    assert!(!ended.stderr.contains("lateness"), "{}", ended.stderr);
+    assert!(fs::read_to_string(&stats).unwrap().contains("\"lateness_ms\":null"));
+}
+
+#[test]
+fn a_file_that_holds_something_is_refused_before_anybody_is_dialled() {
+    let file = session("a\n");
+    for flag in ["--stats", "--record"] {
+        let old = session("old");
+        let ended = run(&["replay", "-a", "127.0.0.1:1", flag, &old, &file]);
+        assert_eq!(ended.code, Some(3));
+        assert!(ended.stderr.contains("it holds something already; --overwrite "), "{}", ended.stderr);
+        assert_eq!(fs::read(&old).unwrap(), b"old");
+        let ended = run(&["replay", "-a", "127.0.0.1:1", "--overwrite", flag, &file, &file]);
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.stderr.contains("would write over the session that is played"), "{}", ended.stderr);
+        assert_eq!(fs::read(&file).unwrap(), b"a\n");
+        let nowhere = run(&["replay", "-a", "127.0.0.1:1", flag, "/no/such/folder/x", &file]);
+        assert_eq!(nowhere.code, Some(3), "{}", nowhere.stderr);
+    }
+}
+
+#[test]
+fn what_went_both_ways_is_recorded_and_shown() {
+    let (record, file) = (place(), session("hello?version=1.1\nf&bytes=3\na\nb"));
+    let ended = run(&["replay", "-v", "--loopback", "--record", &record, &file]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\n> f&bytes=3 <3 bytes>\n> goodbye\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\n< hello?version=1.1\n"), "{}", ended.stderr);
+    let recorded = fs::read_to_string(&record).unwrap();
+    for line in ["\nhello?version=1.1\n", "\nf&bytes=3\na\nb", "\n#<hello?version=1.1\n", "closed by the "] {
+        assert!(recorded.contains(line), "{recorded}");
+    }
+    // What was recorded is played again.
+    assert_eq!(run(&["replay", "--loopback", &record]).code, Some(0));
+}
+
+#[test]
+fn the_guard_warns_once_for_each_kind_and_all_is_played() {
+    let lines = "switch?name=a&state=on\nswitch?name=b&state=off\nTRIGGER?name=x\n";
+    let (port, file) = (port(), session(lines));
+    let playing = start(&["replay", "-a", &port.address, &file]);
+    let mut peer = port.accept();
+    assert_eq!(peer.rest().unwrap(), format!("{lines}goodbye\n"));
+    drop(peer);
+    let ended = playing.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let said: Vec<&str> = ended.stderr.lines().collect();
+    assert!(said[0].starts_with(&format!("{file}:1: would end MPF 0.81: switch needs state")), "{}", ended.stderr);
+    assert!(said[0].ends_with("(sent all the same, and 1 more of this kind)"), "{}", ended.stderr);
+    assert!(said[1].starts_with(&format!("{file}:3: would be lost on MPF")), "{}", ended.stderr);
+    assert!(said[2].starts_with("playing the dialler of "), "{}", ended.stderr);
+    // The media controller in this process is no MPF.
+    assert!(!run(&["replay", "--loopback", &file]).stderr.contains("MPF"));
+}
+
+#[test]
+fn options_that_make_no_sense_get_a_sentence() {
+    for (arguments, complaint) in [
+        (&["--rate", "5", "--speed", "2", GAME][..], "--rate is a pace of its own"),
+        (&["--rate", "5", "--max-gap", "2", GAME], "--rate is a pace of its own"),
+        (&["--rate", "-1", GAME], "is no rate; write how many lines a second"),
+        (&["--max-gap", "1", "--speed", "max", GAME], "there is no gap to shorten"),
+        (&["--max-gap", "0", GAME], "0 leaves no pace at all"),
+        (&["--loop", "0", GAME], "--loop 0 plays nothing"),
+        (&["--loop", "2", "-"], "standard input can be read once"),
+        (&["--overwrite", GAME], "--record and --stats, and neither is given"),
+    ] {
+        let ended = run(&[&["replay"], arguments].concat());
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
+    }
+}

@@ -1,0 +1,146 @@
+//! The filters with `--wire obe` (design.md, sections 3, 5 and 6); `tests/data/cli.jsonl` has more runs.
+
+mod common;
+
+use common::{Coprocess, Workdir, backbox, backbox_in};
+
+/// A frame of this body.
+fn frame(body: &[u8]) -> Vec<u8> {
+    [format!("{:010}", body.len()).as_bytes(), body].concat()
+}
+
+#[test]
+fn the_examples_of_the_reference_class_go_both_ways() {
+    let lines = "{\"command\": \"goodset\", \"pickiness\": 4}\n{\"command\": \"done\"}\n\"OK\"\n";
+    let frames =
+        "0000000038{\"command\": \"goodset\", \"pickiness\": 4}0000000019{\"command\": \"done\"}0000000004\"OK\"";
+    backbox(["encode", "--wire", "obe"], lines).exits(0).prints(frames).says_nothing();
+    backbox(["decode", "--wire", "obe"], frames).exits(0).prints(lines).says_nothing();
+    backbox(["encode", "--wire", "obe", "done"], "").exits(0).prints("0000000019{\"command\": \"done\"}");
+    backbox(["encode", "--wire", "obe", "\"OK\""], "").exits(0).prints("0000000004\"OK\"").says_nothing();
+}
+
+#[test]
+fn a_text_goes_through_unchanged() {
+    let texts =
+        ["1.50E+2", "\"\\u0041\\/é\"", "{\"b\" :1,\t\"a\":[ ],\"b\":2}", "-0", "NaN", "[-Infinity,1e400]", "\"😀\""];
+    let lines = texts.map(|text| format!("{text}\n")).concat();
+    let frames = backbox(["encode", "--wire", "obe"], &lines);
+    let expected: Vec<u8> = texts.iter().flat_map(|text| frame(text.as_bytes())).collect();
+    assert_eq!(frames.exits(0).stdout, expected);
+    backbox(["decode", "--wire", "obe"], expected).exits(0).prints(&lines).says_nothing();
+    let ascii = backbox(["decode", "--wire", "obe", "--ascii"], frame("\"é😀\"".as_bytes()));
+    ascii.exits(0).prints("\"\\u00e9\\ud83d\\ude00\"\n");
+}
+
+#[test]
+fn a_length_counts_bytes() {
+    backbox(["encode", "--wire", "obe"], "\"é\"\n").exits(0).prints("0000000004\"é\"");
+}
+
+/// Frames that end the rest of their input, and what is said of them.
+const BROKEN: &[(&[u8], &str)] = &[
+    (b"+000000004\"OK\"", "a length of ten digits has to stand here, not \"+000000004\"; the reference class"),
+    (b"         4\"OK\"", "not \"         4\""),
+    (b"00000000a4\"OK\"", "not \"00000000a4\""),
+    ("00000000\u{664}\"OK\"".as_bytes(), "not \"00000000\u{664}\""),
+    (b"00004\"OK\"", "not \"00004\"OK\"\""),
+    (b"000000000", "not \"000000000\", with which the input ends"),
+    (b"0067108865\"OK\"", "a body of 67108865 bytes is announced, and 67108864 are allowed"),
+    (b"9999999999", "a body of 9999999999 bytes is announced"),
+    (b"0000000004\"O", "body cut short: 2 of 4 bytes came"),
+];
+
+/// Bodies that cost only themselves.
+const BAD: &[(&[u8], &str)] = &[
+    (b"", "nothing here, where one JSON value has to be"),
+    (b" \n", "nothing here"),
+    (b"nope", "not JSON at byte 1: no value begins like nope"),
+    (b"1 2", "not JSON at byte 3: text behind the value: 2"),
+    (b"1\n2", "not JSON at byte 3"),
+    (b"[1]x", "text behind the value: x"),
+    (b"\"OK", "the text ends too soon"),
+    (b"[1,]", "a comma with nothing behind it"),
+    (b"\"\xff\"", "is not UTF-8"),
+    (b"\"\\ud800\"", "half a surrogate pair"),
+    (b"{\"a\": 01}", "no number is written like 1}"),
+];
+
+#[test]
+fn a_bad_frame_is_reported_with_its_offset_and_ends_its_input() {
+    let folder = Workdir::new();
+    folder.write("good", frame(b"[]"));
+    for (bad, why) in BROKEN {
+        folder.write("bad", [&frame(b"\"OK\""), *bad].concat());
+        let outcome = backbox_in(&folder, ["decode", "--wire", "obe", "bad", "good"], "");
+        outcome.exits(1).prints("\"OK\"\n[]\n").says(&["bad: offset 14: ", why]);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_bad_body_is_reported_with_its_offset_and_costs_itself_alone() {
+    for (bad, why) in BAD {
+        let input = [frame(b"\"OK\""), frame(bad), frame(b"[]")].concat();
+        let outcome = backbox(["decode", "--wire", "obe"], &input);
+        outcome.exits(1).prints("\"OK\"\n[]\n").says(&["<stdin>: offset 14: ", why]);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+        backbox(["decode", "--wire", "obe", "--fail-fast"], input).exits(1).prints("\"OK\"\n");
+    }
+    backbox(["decode", "--wire", "obe", "--no-nan"], frame(b"NaN")).exits(1).says(&["offset 0", "--no-nan"]);
+    let lines = backbox(["encode", "--wire", "obe"], "\"OK\"\n\n1 2\n [] \r\n");
+    lines.exits(1).prints("0000000004\"OK\"0000000002[]").says(&["<stdin>:3: not JSON at byte 3"]);
+}
+
+#[test]
+fn frames_in_single_bytes_are_the_same_frames() {
+    let mut filter = Coprocess::start(&["decode", "--wire", "obe"]);
+    for n in 0..20 {
+        let body = format!("{{\"command\": \"c\",\r\n \"n\": {n}}}");
+        frame(body.as_bytes()).iter().for_each(|byte| filter.write(&[*byte]));
+        let line = String::from_utf8(filter.read_until(b'\n')).unwrap();
+        assert_eq!(line, format!("{{\"command\": \"c\", \"n\": {n}}}\n"));
+    }
+    assert_eq!(filter.close().code(), Some(0));
+}
+
+#[test]
+fn patterns_and_templates_see_commands_and_members() {
+    let bodies =
+        ["{\"command\": \"Goodset\", \"A\": [1, 2], \"b\": \"x\"}", "\"OK\"", "{\"b\": 1}", "{\"command\": 5}"];
+    let input: Vec<u8> = bodies.iter().flat_map(|body| frame(body.as_bytes())).collect();
+    for (args, expected) in [
+        (&["-m", "Goodset?a=[1,*"][..], "{\"command\": \"Goodset\", \"A\": [1, 2], \"b\": \"x\"}\n"),
+        (&["-m", "goodset"], ""),
+        (&["-m", "*?b=int:1", "-m", "*?command=5"], "{\"b\": 1}\n{\"command\": 5}\n"),
+        (&["-x", "*?b", "-x", "*?command"], "\"OK\"\n"),
+        (&["-F", "{@command}|{a}|{b}|{command}"], "Goodset|[1,2]|x|\n|||\n||1|\n|||5\n"),
+        (&["-F", "{{{@line}", "-m", "*?b=x"], "{{\"command\": \"Goodset\", \"A\": [1, 2], \"b\": \"x\"}\n"),
+    ] {
+        let outcome = backbox(["decode", "--wire", "obe"].iter().chain(args), &input);
+        outcome.exits(0).prints(expected).says_nothing();
+    }
+}
+
+#[test]
+fn what_only_bcp_has_is_refused_with_a_sentence() {
+    for (args, flag) in [
+        (&["decode", "-s"][..], "-s and -0"),
+        (&["decode", "--lint"], "--lint"),
+        (&["decode", "--no-payload"], "--no-payload"),
+        (&["decode", "--keep-case"], "--keep-case"),
+        (&["decode", "--max-line=5"], "64 MiB"),
+        (&["decode", "--max-payload=5"], "64 MiB"),
+        (&["decode", "-F", "{@json}"], "{@json}"),
+        (&["encode", "-s"], "-s and -0"),
+        (&["encode", "-b", "x", "t"], "-b is the payload"),
+        (&["encode", "--sort-keys"], "--sort-keys"),
+        (&["encode", "--compact", "t"], "--compact"),
+        (&["encode", "--keep-case", "t"], "--keep-case"),
+        (&["encode", "--max-line=5"], "64 MiB"),
+    ] {
+        let outcome = backbox(args.iter().chain(&["--wire=obe"]), "");
+        outcome.exits(2).prints("").says(&[flag, "--wire obe"]);
+    }
+    backbox(["decode", "--wire", "osc"], "").exits(2).says(&["osc", "bcp", "obe"]);
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Checks `encode` and `decode --wire obe` against Python's json, over random values (design.md, section 3).
+
+usage: obe_codec.py BACKBOX [--values 300] [--seed N]
+
+Both ways: what `backbox encode` frames, read by Python; and what Python frames, printed by `backbox decode`. Texts go
+through unchanged, to the byte. Commands written as arguments come out as json.dumps writes them.
+Exit status: 0 all is as it should be, 1 a difference, 2 it could not be tried.
+"""
+import argparse
+import json
+import re
+import subprocess
+import sys
+
+from obe_values import Values, frame, frames, same
+
+SECONDS_MAX = 60
+
+
+def run(program, *arguments, data=b""):
+    """What one run prints; a run that says anything or fails ends this script."""
+    try:
+        done = subprocess.run([program, *arguments], input=data, capture_output=True, timeout=SECONDS_MAX)
+    except OSError as error:
+        sys.exit(f"obe_codec.py: cannot run {program}: {error}")
+    if done.returncode or done.stderr:
+        print(f"FAILED: {program} {' '.join(arguments)[:200]}: status {done.returncode}: {done.stderr.decode()[:500]}")
+        sys.exit(1)
+    return done.stdout
+
+
+def check(what, got, want):
+    """Ends the script at a difference."""
+    if got != want:
+        print(f"DIFFERENCE: {what}\n  got:    {got!r}\n  wanted: {want!r}")
+        sys.exit(1)
+
+
+def arguments(command):
+    """A command as the words of a command line, or nothing where a word cannot say it."""
+    words = [command["command"]]
+    for name, value in command.items():
+        if name == "command":
+            continue
+        # The first = ends a name, and a : before it makes the rest JSON.
+        if "=" in name or name.endswith(":"):
+            return None
+        words.append(f"{name}={value}" if isinstance(value, str) else f"{name}:={json.dumps(value)}")
+    # What no command line can hold, or what would be taken for one JSON value or a flag.
+    if any("\0" in word for word in words) or words[0].startswith(("{", "[", '"', "-")) or len(words) == 1:
+        return None
+    return words
+
+
+def main():
+    """Runs all parts."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("backbox")
+    parser.add_argument("--values", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=12)
+    options = parser.parse_args()
+    values = Values(options.seed)
+    all_values = [values.command() if number % 2 else values.value() for number in range(options.values)]
+    texts = [values.text(value) for value in all_values]
+
+    bodies = frames(run(options.backbox, "encode", "--wire", "obe", data="".join(t + "\n" for t in texts).encode()))
+    check("how many frames are encoded", len(bodies), len(texts))
+    for value, text, body in zip(all_values, texts, bodies):
+        check("a text that was encoded", body, text.encode())
+        check("what Python reads of it", same(json.loads(body), value), True)
+
+    lines = run(options.backbox, "decode", "--wire", "obe", data=b"".join(map(frame, texts)))
+    check("what is decoded", lines, "".join(t + "\n" for t in texts).encode())
+    pretty = b"".join(frame(json.dumps(value, indent=2)) for value in all_values)
+    lines = run(options.backbox, "decode", "--wire", "obe", data=pretty).decode().split("\n")
+    check("how many lines are decoded", len(lines), len(all_values) + 1)
+    for value, line in zip(all_values, lines):
+        check("what Python reads of a body of many lines", same(json.loads(line), value), True)
+
+    written = 0
+    for command in filter(lambda value: isinstance(value, dict) and "command" in value, all_values):
+        words = arguments(command)
+        if words is None or not isinstance(command["command"], str):
+            continue
+        written += 1
+        [body] = frames(run(options.backbox, "encode", "--wire", "obe", "--", *words))
+        # The + of an exponent is dropped, as everywhere.
+        check("a command of arguments", body.decode(), re.sub(r"(\d)e\+(\d)", r"\1e\2", json.dumps(command)))
+    check("whether enough commands were written", written > options.values // 8, True)
+    print(f"{len(texts)} values both ways, {written} commands from arguments, seed {options.seed}: all the same")
+
+
+if __name__ == "__main__":
+    main()
