@@ -3,16 +3,17 @@
 
 mod common;
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use backbox::check::{Entry, Kind, Way};
+use backbox::commands::clock::Speed;
 use backbox::session::Side;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::cases;
 use common::checking::{Recorded, Settings, What, When, play};
-use common::random::{Random, for_each_case};
+use common::random::for_each_case;
+use common::scene::{MUTATIONS, Scene, mutate, scene};
 use serde_json::{Value, json};
 
 #[test]
@@ -62,7 +63,7 @@ fn settings(value: &Value) -> Settings {
         exact: is("exact"),
         fail_fast: is("fail_fast"),
         reply_timeout: seconds(value["reply_timeout"].as_f64().unwrap_or(5.0)),
-        speed: if value["speed"] == "max" { None } else { Some(value["speed"].as_f64().unwrap_or(1.0)) },
+        speed: if value["speed"] == "max" { Some(Speed::Max) } else { value["speed"].as_f64().map(Speed::Times) },
     }
 }
 
@@ -81,7 +82,7 @@ fn recorded(value: &Value) -> Recorded {
         other => panic!("side {other}"),
     };
     let payload = value[3].as_str().map(|text| STANDARD.decode(text).unwrap());
-    Recorded { time: value[0].as_f64().map(seconds), side, line: bytes(&value[2]), payload }
+    Recorded { number: 0, time: value[0].as_f64().map(seconds), side, line: bytes(&value[2]), payload }
 }
 
 fn event(value: &Value) -> (When, What) {
@@ -118,243 +119,17 @@ fn entry(entry: &Entry) -> Value {
 /// How many random scripts the law is held to.
 const CASES: u64 = 6_000;
 
-/// What happens to one answer of a peer that would else answer as recorded.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Mutation {
-    Value,
-    OtherText,
-    Type,
-    Command,
-    Name,
-    Dropped,
-    Added,
-    Payload,
-    Nested,
-    Error,
-    Missing,
-    Late,
-    Swapped,
-    AcrossBlocks,
-    Extra,
-    Copy,
-    Closed,
-}
-
-const MUTATIONS: [Mutation; 17] = [
-    Mutation::Value,
-    Mutation::OtherText,
-    Mutation::Type,
-    Mutation::Command,
-    Mutation::Name,
-    Mutation::Dropped,
-    Mutation::Added,
-    Mutation::Payload,
-    Mutation::Nested,
-    Mutation::Error,
-    Mutation::Missing,
-    Mutation::Late,
-    Mutation::Swapped,
-    Mutation::AcrossBlocks,
-    Mutation::Extra,
-    Mutation::Copy,
-    Mutation::Closed,
-];
-
-/// A recording, and a peer that answers as it says: for each answer its block and its place in the script.
-struct Scene {
-    script: Vec<Recorded>,
-    events: Vec<(When, What)>,
-    blocks: Vec<usize>,
-    settings: Settings,
-}
-
-const MS: Duration = Duration::from_millis(1);
-
-fn scene(random: &mut Random) -> Scene {
-    let settings = Settings {
-        exact: random.once_in(2),
-        any_order: if random.once_in(2) { vec!["mv".to_owned()] } else { Vec::new() },
-        reply_timeout: Duration::from_secs(1),
-        speed: *random.pick(&[Some(1.0), Some(2.0), None]),
-        ..Settings::default()
-    };
-    let mut scene = Scene { script: Vec::new(), events: Vec::new(), blocks: Vec::new(), settings };
-    let mut time = Duration::ZERO;
-    for block in 0..1 + random.below(4) {
-        if block > 0 || random.once_in(2) {
-            time += MS * (3 + random.below(200) as u32);
-            let line = format!("ask?n=int:{block}").into_bytes();
-            scene.script.push(Recorded { time: Some(time), side: Side::Dialler, line, payload: None });
-        }
-        let asked = scene.script.iter().filter(|record| record.side == Side::Dialler).count();
-        let start = if asked == 0 { scene.script.first().map_or(time, |first| first.time.unwrap()) } else { time };
-        for _ in 0..random.below(7) {
-            time += MS * (1 + random.below(40) as u32);
-            let (line, payload) = answer(random);
-            let start = if scene.script.is_empty() { time } else { start };
-            let when = if asked == 0 { When::At(time - start) } else { When::After(asked, time - start) };
-            scene.events.push((when, What::Comes(line.clone(), payload.clone())));
-            scene.blocks.push(asked);
-            scene.script.push(Recorded { time: Some(time), side: Side::Acceptor, line, payload: Some(payload) });
-        }
-    }
-    scene
-}
-
-/// An answer of a few kinds, so that equal ones are common.
-fn answer(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
-    let n = random.below(4);
-    match random.below(7) {
-        0 => (b"settings".to_vec(), Vec::new()),
-        1 => (format!("mv?name=m{n}&value=int:1").into_bytes(), Vec::new()),
-        2 => (format!("frame?name=d&bytes={}", n + 1).into_bytes(), vec![b'x'; n + 1]),
-        3 => (format!("list?json={{\"all\": [{{\"n\": {n}, \"m\": [true]}}], \"count\": 1}}").into_bytes(), Vec::new()),
-        4 => (format!("device?type=coil&name=c{n}").into_bytes(), Vec::new()),
-        _ => (format!("set?name=v{n}&value=int:{n}&prev=int:0").into_bytes(), Vec::new()),
-    }
-}
-
-fn line_of(event: &mut (When, What)) -> &mut Vec<u8> {
-    match &mut event.1 {
-        What::Comes(line, _) => line,
-        What::Goes(_) => panic!("nothing has gone yet"),
-    }
-}
-
-/// Whether the line could be changed so, and is now another one.
-fn replace(line: &mut Vec<u8>, old: &str, new: &str) -> bool {
-    let text = String::from_utf8(line.clone()).unwrap();
-    let changed = text.replacen(old, new, 1);
-    *line = changed.clone().into_bytes();
-    changed != text
-}
-
-/// Whether one may stand in the other's place: the same command, or at least half of the names of both.
-fn are_alike(a: &[u8], b: &[u8]) -> bool {
-    let names = |line: &[u8]| -> Vec<String> {
-        let text = String::from_utf8(line.to_vec()).unwrap();
-        let query = text.split_once('?').map_or("", |(_, query)| query);
-        query
-            .split('&')
-            .map(|piece| piece.split('=').next().unwrap().to_owned())
-            .filter(|name| name != "bytes")
-            .collect()
-    };
-    let (of_a, of_b) = (names(a), names(b));
-    let shared = of_a.iter().filter(|name| !name.is_empty() && of_b.contains(name)).count();
-    let command = |line: &[u8]| line.split(|&b| b == b'?').next().unwrap().to_vec();
-    command(a) == command(b) || (shared > 0 && shared * 2 >= of_a.len().max(of_b.len()))
-}
-
-/// Mutates the answer `at`; how many entries that makes, or `None` where there is nothing to mutate so.
-fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Random) -> Option<RangeInclusive<usize>> {
-    let exact = scene.settings.exact;
-    let is_any_order = |line: &[u8]| line.starts_with(b"mv?") && !scene.settings.any_order.is_empty();
-    let old = line_of(&mut scene.events[at]).clone();
-    let same_block = |other: usize| scene.blocks.get(other) == scene.blocks.get(at);
-    let line = line_of(&mut scene.events[at]);
-    let has_names = line.contains(&b'?');
-    let done = |is: bool| is.then_some(1..=1);
-    match mutation {
-        Mutation::Value => done(replace(line, "name=", "name=z")),
-        Mutation::Type => done(replace(line, "=int:", "=") || replace(line, "\"count\": 1", "\"count\": 1.0")),
-        Mutation::Name => done(replace(line, "name=", "nam=") || replace(line, "\"count\"", "\"kount\"")),
-        Mutation::Dropped => done(replace(line, "&prev=int:0", "") || replace(line, ", \"count\": 1", "")),
-        Mutation::Added => {
-            done(replace(line, "?name=", "?new=1&name=") || replace(line, "{\"all\"", "{\"x\": 1, \"all\""))
-        }
-        Mutation::Nested => done(replace(line, "[true]", "[false]")),
-        Mutation::Command => {
-            *line = [b"x", old.as_slice()].concat();
-            Some(if has_names || !exact { 1..=1 } else { 2..=2 })
-        }
-        Mutation::Error => {
-            *line = b"error?message=no".to_vec();
-            Some(1..=1)
-        }
-        Mutation::Payload => match &mut scene.events[at].1 {
-            What::Comes(_, payload) if !payload.is_empty() => {
-                let byte = random.below(payload.len());
-                payload[byte] ^= 1;
-                Some(1..=1)
-            }
-            _ => None,
-        },
-        Mutation::OtherText => {
-            let n = random.below(4);
-            let other = format!("set?name=v{n}&value=int:{n}&prev=int:0").into_bytes();
-            let differs = old.starts_with(b"set?") && old != other;
-            *line = other;
-            done(differs)
-        }
-        Mutation::Missing => {
-            scene.events.remove(at);
-            Some(1..=1)
-        }
-        Mutation::Late => {
-            let (When::At(time) | When::After(_, time)) = &mut scene.events[at].0;
-            *time += Duration::from_millis(1500);
-            Some(1..=1)
-        }
-        Mutation::Swapped | Mutation::AcrossBlocks => {
-            let other = at + 1;
-            let (first, second) = (scene.events.get(at)?.1.clone(), scene.events.get(other)?.1.clone());
-            let (What::Comes(a, _), What::Comes(b, _)) = (&first, &second) else { return None };
-            if a == b || same_block(other) != (mutation == Mutation::Swapped) {
-                return None;
-            }
-            let any = is_any_order(a) || is_any_order(b);
-            let entries = match mutation {
-                Mutation::Swapped => usize::from(!any)..=usize::from(!any),
-                _ if any => 1..=3,
-                _ if are_alike(a, b) => 1..=2,
-                _ => 1..=1,
-            };
-            (scene.events[at].1, scene.events[other].1) = (second, first);
-            Some(entries)
-        }
-        Mutation::Extra | Mutation::Copy => {
-            let new = if mutation == Mutation::Copy {
-                scene.events[at].1.clone()
-            } else {
-                What::Comes(b"new".to_vec(), Vec::new())
-            };
-            let when = scene.events[at].0;
-            scene.events.insert(at + 1, (when, new));
-            Some(usize::from(exact)..=usize::from(exact))
-        }
-        Mutation::Closed => {
-            scene.events[at].1 = What::Goes(Way::Closed);
-            scene.events.truncate(at + 1);
-            Some(1..=1)
-        }
-    }
-}
-
 #[test]
 fn one_mutation_is_one_difference() {
     for_each_case(CASES, |random| {
         let mut scene = scene(random);
-        let show = |scene: &Scene| {
-            let script: Vec<String> =
-                scene.script.iter().map(|r| format!("{:?} {:?} {}", r.time, r.side, r.line.escape_ascii())).collect();
-            let events: Vec<String> = scene
-                .events
-                .iter()
-                .map(|(when, what)| match what {
-                    What::Comes(line, _) => format!("{when:?} {}", line.escape_ascii()),
-                    What::Goes(way) => format!("{when:?} {way:?}"),
-                })
-                .collect();
-            format!("{}\n--\n{}\n{:?}", script.join("\n"), events.join("\n"), scene.settings)
-        };
         let report = |scene: &Scene| -> Vec<String> {
             let outcome = play(&scene.script, &scene.events, &scene.settings);
             outcome.check.entries().iter().map(|shown| entry(shown).to_string()).collect()
         };
         let clean = report(&scene);
         if !clean.is_empty() {
-            return Err(format!("without a mutation: {}\n{}", clean.join(" "), show(&scene)));
+            return Err(format!("without a mutation: {}\n{}", clean.join(" "), scene.shown()));
         }
         if scene.events.is_empty() {
             return Ok(());
@@ -370,7 +145,7 @@ fn one_mutation_is_one_difference() {
             "{mutation:?} of {at}: {} entries, not {expected:?}: {}\n{}",
             entries.len(),
             entries.join(" "),
-            show(&scene)
+            scene.shown()
         ))
     });
 }

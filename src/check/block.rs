@@ -13,9 +13,7 @@ pub(super) const QUIET: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(super) struct Block {
     pub(super) answers: Vec<Answer>,
-    /// The place in the file of our line before it; 0 before our first.
-    pub(super) number: u64,
-    /// When that line left.
+    /// When the line of ours before it left.
     pub(super) left: Duration,
     /// When it was recorded.
     recorded: Duration,
@@ -44,9 +42,9 @@ struct Last {
 }
 
 impl Block {
-    /// The block behind a line of ours.
-    pub(super) fn new(number: u64, recorded: Duration, left: Duration) -> Block {
-        Block { number, recorded, left, ..Block::default() }
+    /// The block behind a line of ours, recorded and sent at these times.
+    pub(super) fn new(recorded: Duration, left: Duration) -> Block {
+        Block { recorded, left, ..Block::default() }
     }
 
     /// All of its answers are known.

@@ -1,31 +1,15 @@
-//! What is compared of a message, and how two of them differ (design.md, section 11, "Compared whole").
+//! How a line that came differs from an answer, and how well it could stand in that one's place (design.md, section 11,
+//! "Compared whole").
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::codec::{Malformed, Parts, Reading, to_text, to_value};
+use super::rules::Rules;
+use crate::codec::{Parts, Reading, to_value};
 use crate::framing::payload_marker;
 use crate::message::Value;
 use crate::pattern::Pattern;
-use crate::session::{Record, Side};
 use crate::text::trim;
-
-/// What is left out of the comparison, and what may come in any order; and the room that messages are read into.
-#[derive(Debug, Default)]
-pub struct Rules {
-    ignored: Vec<Ignored>,
-    excluded: Vec<Pattern>,
-    any_order: Vec<Pattern>,
-    parts: Parts,
-}
-
-/// A parameter that is not compared.
-#[derive(Debug)]
-struct Ignored {
-    /// Of the messages with this command; of all without one.
-    command: Option<String>,
-    name: String,
-}
 
 /// A line and what is compared of it.
 #[derive(Clone, Debug)]
@@ -35,7 +19,7 @@ pub struct Said {
     /// Its payload; one of no bytes is none.
     pub payload: Vec<u8>,
     /// Equal for lines that are the same to the check.
-    key: Vec<u8>,
+    pub(super) key: Vec<u8>,
 }
 
 /// A recorded answer.
@@ -49,7 +33,7 @@ pub struct Answer {
     pub any_order: bool,
     /// The recorded line, or the pattern's text.
     pub said: Said,
-    pattern: Option<Pattern>,
+    pub(super) pattern: Option<Pattern>,
 }
 
 /// One thing in which an answer and a line differ.
@@ -89,101 +73,6 @@ impl Meant {
 }
 
 impl Rules {
-    /// Leaves a parameter out: `NAME` or `COMMAND.NAME`.
-    ///
-    /// # Errors
-    /// A phrase that shows the form.
-    pub fn ignore(&mut self, text: &str) -> Result<(), String> {
-        let folded = |part: &str| String::from_utf8_lossy(trim(part.as_bytes())).to_ascii_lowercase();
-        let (command, name) = match text.split_once('.') {
-            Some((command, name)) => (Some(folded(command)), folded(name)),
-            None => (None, folded(text)),
-        };
-        if name.is_empty() || command.as_deref() == Some("") {
-            return Err("a parameter's name is missing; write NAME or COMMAND.NAME".to_owned());
-        }
-        self.ignored.push(Ignored { command, name });
-        Ok(())
-    }
-
-    /// Leaves out the messages that match.
-    ///
-    /// # Errors
-    /// No pattern.
-    pub fn exclude(&mut self, text: &str) -> Result<(), Malformed> {
-        self.excluded.push(Pattern::parse(text, false)?);
-        Ok(())
-    }
-
-    /// Lets the messages that match come anywhere in their block.
-    ///
-    /// # Errors
-    /// No pattern.
-    pub fn any_order(&mut self, text: &str) -> Result<(), Malformed> {
-        self.any_order.push(Pattern::parse(text, false)?);
-        Ok(())
-    }
-
-    /// A line that came; `None` when it is excluded.
-    pub(super) fn came(&mut self, line: &[u8], payload: &[u8]) -> Option<Said> {
-        let well_formed = read(&mut self.parts, line);
-        (!self.is_excluded(well_formed, payload)).then(|| self.said(well_formed, line, payload))
-    }
-
-    /// A recorded answer; `None` when it is excluded. A pattern of the file is looked at whole: nothing else touches it.
-    ///
-    /// # Errors
-    /// A `#~` line that is no pattern.
-    pub fn recorded(&mut self, record: &Record<'_>, at: Duration) -> Result<Option<Answer>, Malformed> {
-        let (line, payload) = (record.line, record.payload.unwrap_or_default());
-        if record.side == Side::Pattern {
-            let pattern = Pattern::parse(&String::from_utf8_lossy(line), false)?;
-            let said = Said { line: line.to_vec(), payload: Vec::new(), key: Vec::new() };
-            return Ok(Some(Answer { number: record.number, at, any_order: false, said, pattern: Some(pattern) }));
-        }
-        let well_formed = read(&mut self.parts, line);
-        if self.is_excluded(well_formed, payload) {
-            return Ok(None);
-        }
-        let any_order = well_formed && self.matches(&self.any_order, payload);
-        let said = self.said(well_formed, line, payload);
-        Ok(Some(Answer { number: record.number, at, any_order, said, pattern: None }))
-    }
-
-    fn is_excluded(&self, well_formed: bool, payload: &[u8]) -> bool {
-        well_formed && self.matches(&self.excluded, payload)
-    }
-
-    fn matches(&self, patterns: &[Pattern], payload: &[u8]) -> bool {
-        patterns.iter().any(|pattern| pattern.matches(&self.parts, length(payload)))
-    }
-
-    /// What was read into the parts last.
-    fn said(&self, well_formed: bool, line: &[u8], payload: &[u8]) -> Said {
-        let mut key = Vec::with_capacity(line.len() + payload.len());
-        if well_formed {
-            let params = self.compared(&self.parts).map(|(name, spelled)| (name, to_value(spelled))).collect();
-            key.extend_from_slice(self.parts.spelled_command());
-            to_text(&Value::Object(params).meaning(), &mut key);
-        } else {
-            // No message begins with this byte, which is not UTF-8.
-            key.push(0xff);
-            key.extend_from_slice(line);
-            key.push(b'\n');
-        }
-        key.extend_from_slice(payload);
-        Said { line: line.to_vec(), payload: payload.to_vec(), key }
-    }
-
-    /// The parameters that are compared, each as it is spelled.
-    fn compared<'p>(&self, parts: &'p Parts) -> impl Iterator<Item = (String, &'p [u8])> {
-        let command = parts.command();
-        let of_it = |ignored: &&Ignored| ignored.command.as_ref().is_none_or(|of| *of == command);
-        let ignored: Vec<&str> = self.ignored.iter().filter(of_it).map(|ignored| ignored.name.as_str()).collect();
-        let params = parts.params().map(|param| (param.name().into_owned(), param.value.0));
-        params.filter(move |(name, _)| !ignored.contains(&name.as_str()))
-    }
-
     fn meant(&self, parts: &Parts) -> Meant {
         let params = self.compared(parts).map(|(name, spelled)| (name, spelled.to_vec(), to_value(spelled).meaning()));
         let params: Vec<_> = params.collect();
@@ -299,7 +188,7 @@ impl Said {
 }
 
 /// Reads the text of a line, up to its payload's marker; whether it is well-formed.
-fn read(parts: &mut Parts, line: &[u8]) -> bool {
+pub(super) fn read(parts: &mut Parts, line: &[u8]) -> bool {
     parts.read_line(text(line), &Reading::default()).is_ok()
 }
 
@@ -313,7 +202,7 @@ pub(super) fn command(line: &[u8]) -> String {
     String::from_utf8_lossy(trim(command)).to_ascii_lowercase()
 }
 
-fn length(payload: &[u8]) -> Option<usize> {
+pub(super) fn length(payload: &[u8]) -> Option<usize> {
     (!payload.is_empty()).then_some(payload.len())
 }
 

@@ -1,19 +1,17 @@
 //! The check itself: when each of our lines leaves, when each block is settled, and what is reported (design.md,
 //! section 11, and `check.md` of its vectors). It is told what the recording has, what came and when; it reads no clock.
 
-use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
 use super::block::{Block, QUIET};
-use super::compare::{Answer, Rules, Said, command};
+use super::book::Book;
+use super::compare::{Answer, Said};
 use super::fate::{Fate, fates};
-use super::report::{Came, Entry, Kind, Recorded, Way};
+use super::report::{Came, Entry, Way};
+use super::rules::Rules;
 use crate::codec::Malformed;
 use crate::session::Record;
-
-/// How far apart lines of ours may have been recorded that leave in one write: they left in one, or as good as.
-pub const TOGETHER: Duration = Duration::from_millis(2);
 
 /// How a recording is checked.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ pub enum Want {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Unread,
-    Ours { number: u64, at: Duration, due: Duration },
+    Ours { number: u64, at: Duration, due: Duration, joins: bool },
     End,
 }
 
@@ -64,86 +62,38 @@ pub struct Check {
     settled: Option<Duration>,
     /// By how much blocks have moved the clock.
     shift: Duration,
-    /// When the first line of the last write was recorded, while none of the peer's has come behind it.
-    together: Option<Duration>,
     /// What has come and is no answer yet, or is behind the last line that a block took.
     lines: Vec<Came>,
     /// How many of these came before our line left.
     before: usize,
     heard: u64,
-    entries: Vec<Entry>,
-    owed: Owed,
-    /// The places in the file where the lines that the block took stand, for the lines behind them.
-    places: Vec<(u64, u64)>,
+    book: Book,
     gone: Option<Way>,
-    uncompared: Option<Entry>,
     compared: u64,
+    /// The last answer that has been compared.
+    reached: u64,
     over: bool,
-}
-
-/// The answers that were given up.
-#[derive(Debug, Default)]
-struct Owed {
-    /// Those of one line, in their order.
-    lines: HashMap<Vec<u8>, VecDeque<Debt>>,
-    patterns: Vec<(Answer, Debt)>,
-}
-
-/// An answer that was given up: its entry of the report, and when that was.
-#[derive(Clone, Copy, Debug)]
-struct Debt {
-    entry: usize,
-    given_up: Duration,
-}
-
-impl Owed {
-    fn has(&self, said: &Said) -> bool {
-        self.lines.contains_key(said.key()) || self.patterns.iter().any(|(answer, _)| answer.is(said))
-    }
-
-    fn add(&mut self, answer: Answer, debt: Debt) {
-        match answer.key() {
-            Some(key) => self.lines.entry(key.to_vec()).or_default().push_back(debt),
-            None => self.patterns.push((answer, debt)),
-        }
-    }
-
-    /// The first one that the line is; it is owed no more.
-    fn take(&mut self, said: &Said) -> Option<Debt> {
-        if let Some(debts) = self.lines.get_mut(said.key()) {
-            let debt = debts.pop_front();
-            if debts.is_empty() {
-                self.lines.remove(said.key());
-            }
-            return debt;
-        }
-        let at = self.patterns.iter().position(|(answer, _)| answer.is(said))?;
-        Some(self.patterns.remove(at).1)
-    }
 }
 
 impl Check {
     /// A check at its start.
     pub fn new(options: Options) -> Check {
         Check {
-            options,
             first: None,
             latest: Duration::ZERO,
             block: Block::default(),
             next: Next::Unread,
             settled: None,
             shift: Duration::ZERO,
-            together: None,
             lines: Vec::new(),
             before: 0,
             heard: 0,
-            entries: Vec::new(),
-            owed: Owed::default(),
-            places: Vec::new(),
+            book: Book::new(options.exact, options.last_goodbye.is_some()),
             gone: None,
-            uncompared: None,
             compared: 0,
+            reached: 0,
             over: false,
+            options,
         }
     }
 
@@ -170,10 +120,8 @@ impl Check {
                 Want::Record
             }
             Next::Unread => Want::Record,
-            Next::Ours { at, due, .. } => {
-                if self.together.is_some_and(|first| at.saturating_sub(first) <= TOGETHER) {
-                    return Want::Send;
-                }
+            Next::Ours { joins: true, .. } => Want::Send,
+            Next::Ours { due, .. } => {
                 self.shift = self.shift.max(settled.saturating_sub(due));
                 let leaves = due.saturating_add(self.shift);
                 if now < leaves { Want::Wait(leaves) } else { Want::Send }
@@ -197,9 +145,10 @@ impl Check {
         self.latest.saturating_sub(self.first.unwrap_or_default())
     }
 
-    /// The next record is a line of ours, `due` so long after the start if no block delays it.
-    pub fn ours(&mut self, record: &Record<'_>, due: Duration) {
-        self.next = Next::Ours { number: record.number, at: self.at(record.time), due };
+    /// The next record is a line of ours, `due` so long after the start if no block delays it; one that `joins` the line
+    /// before leaves with it.
+    pub fn ours(&mut self, record: &Record<'_>, due: Duration, joins: bool) {
+        self.next = Next::Ours { number: record.number, at: self.at(record.time), due, joins };
         self.close();
     }
 
@@ -209,15 +158,14 @@ impl Check {
     /// A `#~` line that is no pattern.
     pub fn answer(&mut self, record: &Record<'_>) -> Result<(), Malformed> {
         let at = self.at(record.time);
-        self.together = None;
         if self.options.last_goodbye == Some(record.number) {
             return Ok(());
         }
         let Some(answer) = self.options.rules.recorded(record, at)? else { return Ok(()) };
         self.compared += 1;
-        match self.settled {
+        match self.gone.filter(|_| self.settled.is_some()) {
             None => self.block.answers.push(answer),
-            Some(_) => self.count_uncompared(&answer),
+            Some(way) => self.book.uncompared(&answer, way),
         }
         Ok(())
     }
@@ -246,12 +194,11 @@ impl Check {
     /// The line of ours that was read last has left.
     pub fn sent(&mut self, now: Duration) {
         let Next::Ours { number, at, .. } = self.next else { return };
-        self.together = self.together.filter(|first| at.saturating_sub(*first) <= TOGETHER).or(Some(at));
-        self.block = Block::new(number, at, now);
+        self.block = Block::new(at, now);
         self.next = Next::Unread;
         self.settled = None;
         self.before = self.lines.len();
-        self.places.clear();
+        self.book.begin(number);
     }
 
     /// A line came. Blank lines and comments are none.
@@ -289,141 +236,78 @@ impl Check {
             self.block.came.iter().map(|line| (line.map_or(Fate::Missing, Fate::Came), 0..0)).collect()
         } else {
             let lines: Vec<&Said> = self.lines.iter().map(|came| &came.said).collect();
-            fates(&answers, &lines, &self.options.rules, |said| self.owed.has(said))
+            fates(&answers, &lines, &self.options.rules, |said| self.book.is_owed(said))
         };
-        let mut taken = vec![false; self.lines.len()];
         let lines = || fates.iter().filter_map(|(fate, _)| fate.line());
-        lines().for_each(|line| taken[line] = true);
         let behind = lines().max().map_or(0, |last| last + 1);
+        let mut is_free = vec![true; behind];
+        lines().for_each(|line| is_free[line] = false);
         // What the peer has answered before it went is compared up to its last answer, and the rest is counted.
         let compared = match self.gone {
             Some(_) => fates.iter().rposition(|(fate, _)| *fate != Fate::Missing).map_or(0, |last| last + 1),
             None => fates.len(),
         };
-        self.keep_places(&answers, &fates);
-        let before = self.entries.len();
+        self.book.keep_places(&answers, &fates, &self.lines);
+        let before = self.book.entries.len();
         for (index, (answer, (fate, place))) in answers.into_iter().zip(fates).enumerate() {
             if index < compared {
-                self.name(answer, fate, &place, &taken, now);
-            } else {
-                self.count_uncompared(&answer);
+                self.reached = answer.number;
+                self.name(answer, fate, &place, &is_free, now);
+            } else if let Some(way) = self.gone {
+                self.book.uncompared(&answer, way);
             }
         }
-        let passed: Vec<Came> =
-            self.lines.drain(..behind).zip(taken).filter(|(_, taken)| !taken).map(|(came, _)| came).collect();
-        passed.into_iter().for_each(|came| self.let_pass(came));
-        if self.options.fail_fast && self.entries.len() > before {
-            self.entries.truncate(before + 1);
+        for (came, _) in self.lines.drain(..behind).zip(is_free).filter(|(_, is_free)| *is_free) {
+            self.book.let_pass(came);
+        }
+        if self.options.fail_fast && self.book.entries.len() > before {
+            self.book.entries.truncate(before + 1);
             self.over = true;
         }
     }
 
-    /// Notes where in the file the lines stand that came in their order, for those that have to be put between them.
-    fn keep_places(&mut self, answers: &[Answer], fates: &[(Fate, Range<usize>)]) {
-        for (answer, (fate, _)) in answers.iter().zip(fates).filter(|(answer, _)| !answer.any_order) {
-            if let Fate::Came(line) | Fate::Differs(line) = *fate {
-                let number = self.lines[line].number;
-                // Of two lines that differ in one place the later may stand for the earlier answer.
-                if self.places.last().is_none_or(|(last, _)| *last < number) {
-                    self.places.push((number, answer.number));
-                }
-            }
-        }
-    }
-
-    /// Behind which record of the file a line has to stand that is not in its place there.
-    fn place(&self, came: &Came) -> u64 {
-        let before = self.places.iter().rev().find(|(line, _)| *line < came.number);
-        before.map_or(self.block.number, |(_, answer)| *answer)
-    }
-
     /// Reports what became of an answer, if it did not come as it should.
-    fn name(&mut self, answer: Answer, fate: Fate, place: &Range<usize>, taken: &[bool], now: Duration) {
-        let Some(line) = fate.line() else { return self.give_up(answer, place, taken, now) };
-        let came = self.lines[line].clone();
-        let kind = match fate {
-            Fate::OutOfOrder(_) => Kind::OutOfOrder,
-            Fate::Differs(_) => Kind::Differs(self.options.rules.differences(&answer, &came.said)),
-            Fate::Came(_) | Fate::Missing => return,
-        };
-        let in_place = self.places.contains(&(came.number, answer.number));
-        let place = (!in_place).then(|| self.place(&came));
-        let recorded = Some(Recorded::from(&answer));
-        self.entries.push(Entry { kind, recorded, came: Some(came), place, meanwhile: Vec::new() });
-    }
-
-    fn give_up(&mut self, answer: Answer, place: &Range<usize>, taken: &[bool], now: Duration) {
-        let silent = self.lines.len() == self.before;
-        let waited = now.saturating_sub(self.block.left);
-        let mut meanwhile = Vec::new();
-        for (came, _) in
-            self.lines.iter_mut().zip(taken).take(place.end).skip(place.start).filter(|(_, taken)| !**taken)
-        {
-            // A line that has been told of, or that is about to be, is not told of again.
-            if !came.told && !self.owed.has(&came.said) && !self.options.exact {
-                came.told = true;
-                meanwhile.push(came.clone());
+    fn name(&mut self, answer: Answer, fate: Fate, place: &Range<usize>, is_free: &[bool], now: Duration) {
+        let came = fate.line().and_then(|line| self.lines.get(line));
+        match (fate, came) {
+            (Fate::Came(_), _) => {}
+            (Fate::OutOfOrder(_), Some(came)) => self.book.otherwise(&answer, came.clone(), None),
+            (Fate::Differs(_), Some(came)) => {
+                let differences = self.options.rules.differences(&answer, &came.said);
+                self.book.otherwise(&answer, came.clone(), Some(differences));
             }
-        }
-        let kind = Kind::NoAnswer { waited, silent };
-        let recorded = Some(Recorded::from(&answer));
-        self.owed.add(answer, Debt { entry: self.entries.len(), given_up: now });
-        self.entries.push(Entry { kind, recorded, came: None, place: None, meanwhile });
-    }
-
-    /// A line is no answer of the block that it came in: it is late, not recorded, or of no interest.
-    fn let_pass(&mut self, came: Came) {
-        let place = Some(self.place(&came));
-        if let Some(debt) = self.owed.take(&came.said) {
-            if let Some(entry) = self.entries.get_mut(debt.entry) {
-                entry.kind = Kind::Late(came.at.saturating_sub(debt.given_up));
-                entry.place = place;
-                entry.came = Some(came);
+            (Fate::Missing, _) | (_, None) => {
+                let silent = self.lines.len() == self.before;
+                let waited = now.saturating_sub(self.block.left);
+                let free = self.lines.iter_mut().enumerate().take(place.end).skip(place.start);
+                let free = free.filter(|(line, _)| is_free.get(*line).is_none_or(|is_free| *is_free));
+                self.book.give_up(answer, free.map(|(_, came)| came), waited, silent, now);
             }
-        } else if self.options.exact && !(self.options.last_goodbye.is_some() && command(&came.said.line) == "goodbye")
-        {
-            self.entries.push(Entry {
-                kind: Kind::Extra,
-                recorded: None,
-                came: Some(came),
-                place,
-                meanwhile: Vec::new(),
-            });
-        }
-    }
-
-    fn count_uncompared(&mut self, answer: &Answer) {
-        let Some(way) = self.gone else { return };
-        let entry = self.uncompared.get_or_insert_with(|| Entry {
-            kind: Kind::Gone { way, count: 0 },
-            recorded: Some(Recorded::from(answer)),
-            came: None,
-            place: None,
-            meanwhile: Vec::new(),
-        });
-        if let Kind::Gone { count, .. } = &mut entry.kind {
-            *count += 1;
         }
     }
 
     fn finish(&mut self) {
         self.over = true;
-        let lines = std::mem::take(&mut self.lines);
-        lines.into_iter().for_each(|came| self.let_pass(came));
-        self.entries.extend(self.uncompared.take());
+        std::mem::take(&mut self.lines).into_iter().for_each(|came| self.book.let_pass(came));
+        self.book.close();
         if self.options.fail_fast {
-            self.entries.truncate(1);
+            self.book.entries.truncate(1);
         }
     }
 
     /// The differences: block by block, in a block as recorded, then what was not recorded, and last what the peer left
     /// unanswered when it went. Until the check is done some may still turn out late instead of missing.
     pub fn entries(&self) -> &[Entry] {
-        &self.entries
+        &self.book.entries
     }
 
     /// How many answers of the recording have been read so far that are compared; a check of none has shown nothing.
     pub fn compared(&self) -> u64 {
         self.compared
+    }
+
+    /// The place in the file of the last answer that has been compared; those behind it have not been.
+    pub fn reached(&self) -> u64 {
+        self.reached
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use super::align::{PRODUCT_MAX, align};
-use super::compare::{Answer, Likeness, Rules, Said};
+use super::compare::{Answer, Likeness, Said};
+use super::rules::Rules;
 
 /// What became of an answer; each line stands for one answer at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,14 +7,23 @@
 
 mod align;
 mod block;
+mod book;
 mod compare;
 mod engine;
 mod fate;
+mod junit;
 mod report;
+mod rules;
+mod text;
+mod update;
 
-pub use compare::{Difference, Rules, Said};
-pub use engine::{Check, Options, TOGETHER, Want};
+pub use compare::{Answer, Difference, Said};
+pub use engine::{Check, Options, Want};
+pub use junit::{Junit, Suite, Verdict};
 pub use report::{Came, Entry, Kind, Recorded, Way};
+pub use rules::Rules;
+pub use text::{Text, headline};
+pub use update::{Edits, Splice};
 
 use crate::session::Record;
 

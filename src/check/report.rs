@@ -20,6 +20,12 @@ pub struct Entry {
     pub meanwhile: Vec<Came>,
 }
 
+impl Entry {
+    pub(super) fn new(kind: Kind) -> Entry {
+        Entry { kind, recorded: None, came: None, place: None, meanwhile: Vec::new() }
+    }
+}
+
 /// What a difference is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {

@@ -5,7 +5,7 @@
 
 mod arguments;
 mod canonical;
-mod clock;
+pub mod clock;
 mod decode;
 mod dial;
 mod encode;

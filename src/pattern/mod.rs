@@ -99,17 +99,18 @@ impl Pattern {
         payload_bytes: Option<usize>,
     ) -> impl Iterator<Item = &'a (Glob, Wanted)> {
         let names = parts.lookup(self.params.len());
-        self.params.iter().filter(move |(name, wanted)| match name.literal() {
+        let has = move |name: &Glob, wanted: &Wanted| match name.literal() {
             Some(literal) => {
                 // A message may hold a parameter called bytes and a payload; either may be meant (section 7).
-                !names.find(&String::from_utf8_lossy(literal)).is_some_and(|value| wanted.admits(value))
-                    && !(literal == b"bytes" && payload_bytes.is_some_and(|bytes| wanted.admits_length(bytes)))
+                names.find(&String::from_utf8_lossy(literal)).is_some_and(|value| wanted.admits(value))
+                    || (literal == b"bytes" && payload_bytes.is_some_and(|bytes| wanted.admits_length(bytes)))
             }
-            None => !parts.params().any(|param| {
+            None => parts.params().any(|param| {
                 let found = param.name().to_ascii_lowercase();
                 name.matches(found.as_bytes()) && wanted.admits(param.value)
             }),
-        })
+        };
+        self.params.iter().filter(move |(name, wanted)| !has(name, wanted))
     }
 
     /// Whether its command is `word`, or it asks for a parameter of that name; a star names nothing.

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use backbox::check::{Check, Options, Outlook, Rules, Want, Way};
+use backbox::commands::clock::{Clock, Speed, Tempo};
 use backbox::framing::{BcpFramer, Frame, Framing};
 use backbox::session::{Record, Side};
 
 /// A record of the recording.
 #[derive(Clone, Debug)]
 pub struct Recorded {
+    /// The number of its line in a file; 0 for its place in the script.
+    pub number: u64,
     /// When it was recorded.
     pub time: Option<Duration>,
     /// Who said it.
@@ -52,8 +55,8 @@ pub struct Settings {
     pub fail_fast: bool,
     /// `--reply-timeout`
     pub reply_timeout: Duration,
-    /// `--speed`; `None` is `max`
-    pub speed: Option<f64>,
+    /// `--speed`
+    pub speed: Option<Speed>,
 }
 
 impl Default for Settings {
@@ -65,7 +68,7 @@ impl Default for Settings {
             exact: false,
             fail_fast: false,
             reply_timeout: Duration::from_secs(5),
-            speed: Some(1.0),
+            speed: None,
         }
     }
 }
@@ -82,8 +85,9 @@ pub struct Outcome {
 
 /// The recording as the check reads it; numbers are 1 for the first record, and so on.
 fn record(recorded: &Recorded, index: usize) -> Record<'_> {
-    let Recorded { time, side, line, payload } = recorded;
-    Record { number: index as u64 + 1, time: *time, connection: 1, side: *side, line, payload: payload.as_deref() }
+    let Recorded { number, time, side, line, payload } = recorded;
+    let number = if *number == 0 { index as u64 + 1 } else { *number };
+    Record { number, time: *time, connection: 1, side: *side, line, payload: payload.as_deref() }
 }
 
 /// Plays a script to its end.
@@ -103,7 +107,10 @@ pub fn play(script: &[Recorded], events: &[(When, What)], settings: &Settings) -
     let mut lines = Vec::new();
     let mut heard = vec![false; events.len()];
     let mut records = script.iter().enumerate();
-    let (mut now, mut first, mut latest) = (Duration::ZERO, None, Duration::ZERO);
+    let mut clock = Clock::new(Tempo { speed: settings.speed, ..Tempo::default() });
+    let mut now = Duration::ZERO;
+    // When the first line of the last write was recorded, while nothing of the peer's stands behind it.
+    let mut first: Option<Option<Duration>> = None;
     loop {
         match check.want(now) {
             Want::Done => break,
@@ -114,14 +121,15 @@ pub fn play(script: &[Recorded], events: &[(When, What)], settings: &Settings) -
             Want::Record => match records.next() {
                 None => check.end(),
                 Some((index, recorded)) => {
-                    latest = latest.max(recorded.time.unwrap_or_default());
-                    first = first.or(recorded.time);
-                    let after = (latest - first.unwrap_or_default()).as_secs_f64();
-                    let due = settings.speed.map_or(0.0, |speed| after / speed);
                     let record = record(recorded, index);
-                    match recorded.side {
-                        Side::Dialler => check.ours(&record, Duration::from_micros((due * 1e6).round() as u64)),
-                        _ => check.answer(&record).unwrap(),
+                    if recorded.side == Side::Dialler {
+                        let joins = first.is_some_and(|first| clock.joins(first, record.time));
+                        first = first.filter(|_| joins).or(Some(record.time));
+                        check.ours(&record, clock.line(record.time).unwrap_or_default(), joins);
+                    } else {
+                        clock.passes(record.time);
+                        first = None;
+                        check.answer(&record).unwrap();
                     }
                 }
             },

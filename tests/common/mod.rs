@@ -8,6 +8,7 @@
 
 pub mod checking;
 pub mod random;
+pub mod scene;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
