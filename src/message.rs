@@ -48,12 +48,30 @@ impl Value {
     /// ```
     #[must_use]
     pub fn meaning(self) -> Value {
+        self.with_numbers(typed_meaning)
+    }
+
+    /// The same where 1 is 1.0, as Python would say: OBE_Socket's messages have no types besides JSON's (design.md,
+    /// section 11).
+    ///
+    /// ```
+    /// use backbox::message::Value;
+    /// let number = |digits: &str| Value::Number(digits.into()).untyped_meaning();
+    /// assert_eq!(number("1"), number("1.0"));
+    /// assert_ne!(number("9007199254740993"), number("9007199254740992.0"));
+    /// ```
+    #[must_use]
+    pub fn untyped_meaning(self) -> Value {
+        self.with_numbers(untyped_meaning)
+    }
+
+    fn with_numbers(self, meaning: fn(String) -> String) -> Value {
         match self {
-            Value::Number(digits) => Value::Number(number_meaning(digits)),
-            Value::List(items) => Value::List(items.into_iter().map(Value::meaning).collect()),
+            Value::Number(digits) => Value::Number(meaning(digits)),
+            Value::List(items) => Value::List(items.into_iter().map(|item| item.with_numbers(meaning)).collect()),
             Value::Object(members) => {
                 let mut last = BTreeMap::new();
-                last.extend(members.into_iter().map(|(name, value)| (name, value.meaning())));
+                last.extend(members.into_iter().map(|(name, value)| (name, value.with_numbers(meaning))));
                 Value::Object(last.into_iter().collect())
             }
             other => other,
@@ -61,12 +79,19 @@ impl Value {
     }
 }
 
-fn number_meaning(digits: String) -> String {
+fn typed_meaning(digits: String) -> String {
     if digits.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
         return if digits == "-0" { "0".to_owned() } else { digits };
     }
-    // Adding 0 makes -0.0 of both zeros 0.0; Rust's digits always have a point or an exponent, so no float is an integer.
+    // Adding 0 makes 0.0 of -0.0; Rust's digits always have a point or a word, so that no float is an integer.
     digits.parse::<f64>().map_or(digits, |number| format!("{:?}", number + 0.0))
+}
+
+/// A float that is an integer is exactly that one.
+fn untyped_meaning(digits: String) -> String {
+    let digits = typed_meaning(digits);
+    let whole = digits.parse().ok().filter(|number: &f64| digits.contains(['.', 'e']) && number.fract() == 0.0);
+    whole.map_or(digits, |number| format!("{number:.0}"))
 }
 
 #[cfg(test)]

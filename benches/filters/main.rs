@@ -148,7 +148,7 @@ fn against_cat(input: &Input, settings: &Settings, table: &mut Table) -> Result<
 fn memory(work: Work, input: &Input, settings: &Settings, table: &mut Table) -> Result<(), String> {
     let what = format!("{} {}, {} MB: peak MiB", work.name(), input.name, settings.stream_bytes / 1_000_000);
     match peak_kib(work, input, settings.stream_bytes)? {
-        Some(kib) => table.single(&what, kib as f64 / 1024.0, MEMORY_GOAL),
+        Some(kib) => table.single(&what, kib as f64 / 1024.0, Some(MEMORY_GOAL)),
         None => println!("(no /proc on this system: memory is not measured)"),
     }
     Ok(())

@@ -49,8 +49,9 @@ impl Table {
     }
 
     /// A row with one number.
-    pub fn single(&mut self, what: &str, reached: f64, goal: Goal) {
-        print_row(what, &short(reached), "", &goal.text(), goal.verdict(reached), "");
+    pub fn single(&mut self, what: &str, reached: f64, goal: Option<Goal>) {
+        let (bound, verdict) = goal.map_or((String::new(), ""), |goal| (goal.text(), goal.verdict(reached)));
+        print_row(what, &short(reached), "", &bound, verdict, "");
     }
 }
 

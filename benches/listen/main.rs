@@ -56,11 +56,11 @@ fn main() -> ExitCode {
         let few = measure(scratch, rounds, SPEAKERS, lines / SPEAKERS)?;
         let lines_a_second = (lines / SPEAKERS * SPEAKERS) as f64 / few.seconds;
         let what = format!("four peers' short lines into a pipe, {}lines/s", rate(lines_a_second));
-        table.single(&what, lines_a_second, SHORT_LINES_GOAL);
+        table.single(&what, lines_a_second, Some(SHORT_LINES_GOAL));
         allow_descriptors();
         let crowd = measure(scratch, rounds, CROWD, CROWD_LINES)?;
-        table.single("1000 peers x 1000 lines, s", crowd.seconds, CROWD_GOAL);
-        table.single("the same, peak memory in MB", crowd.megabytes, MEMORY_GOAL);
+        table.single("1000 peers x 1000 lines, s", crowd.seconds, Some(CROWD_GOAL));
+        table.single("the same, peak memory in MB", crowd.megabytes, Some(MEMORY_GOAL));
         forward(scratch, trips, &mut table)
     })
 }
@@ -195,7 +195,7 @@ fn forward(scratch: &Path, trips: usize, table: &mut Table) -> Result<(), String
     let pairs = interleave(trips, || tapped.trip().map_err(failed), || direct.trip().map_err(failed))?;
     let added = (pairs.median_a() - pairs.median_b()) / 2.0 * 1e3;
     let beside = format!("{:.0} : {:.0} us", pairs.median_a() * 1e6, pairs.median_b() * 1e6);
-    table.single("what --forward adds to a message, ms", added, FORWARD_GOAL);
+    table.single("what --forward adds to a message, ms", added, Some(FORWARD_GOAL));
     table.ratio("a round trip through --forward, x one without", &pairs, None, &beside);
     Ok(())
 }

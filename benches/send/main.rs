@@ -7,6 +7,7 @@
 //! Settings, as environment variables: `BACKBOX_BENCH_MB`, the size of the file (200), and `BACKBOX_BENCH_SENDS`, how
 //! many pairs of one-shot sends, and how many lines one by one (200).
 
+mod common;
 mod frame;
 #[path = "../filters/pairs.rs"]
 mod pairs;
@@ -14,21 +15,17 @@ mod pairs;
 mod table;
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::{BACKBOX, game, seconds, sink};
 use frame::{bench, setting};
 use pairs::{interleave, median};
 use table::{Goal, Table, rate};
-
-const BACKBOX: &str = env!("CARGO_BIN_EXE_backbox");
-
-/// A captured game: what stands in it without `#` is what MPF sent.
-const SESSION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sessions/one-ball-game.bcp");
 
 /// What section 14 asks for: a share of `nc`'s time, lines a second, and milliseconds.
 const ONE_SHOT_GOAL: Goal = Goal::AtMost(0.9);
@@ -47,31 +44,6 @@ fn main() -> ExitCode {
         bulk(scratch, megabytes, &mut table)?;
         paced(sends, &mut table)
     })
-}
-
-/// A peer that reads everything and closes, one connection after the other; gives its address.
-fn sink() -> Result<String, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| format!("cannot listen: {error}"))?;
-    let address = listener.local_addr().map_err(|error| format!("cannot listen: {error}"))?;
-    thread::spawn(move || {
-        let mut bytes = vec![0; 1 << 16];
-        for mut socket in listener.incoming().flatten() {
-            while matches!(socket.read(&mut bytes), Ok(count) if count > 0) {}
-        }
-    });
-    Ok(address.to_string())
-}
-
-/// Runs a command to its end and says how many seconds it took.
-fn seconds(command: &mut Command) -> Result<f64, String> {
-    let began = Instant::now();
-    let output = command.stdout(Stdio::null()).stderr(Stdio::piped()).output();
-    let took = began.elapsed().as_secs_f64();
-    let output = output.map_err(|error| format!("cannot run {command:?}: {error}"))?;
-    match output.status.success() {
-        true => Ok(took),
-        false => Err(format!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr))),
-    }
 }
 
 fn input(path: &Path) -> Result<Stdio, String> {
@@ -99,7 +71,7 @@ fn one_shot(scratch: &Path, sends: usize, table: &mut Table) -> Result<(), Strin
 }
 
 /// Game lines a second from a file, each of them judged by the guard.
-fn bulk(scratch: &Path, megabytes: u64, table: &mut Table) -> Result<(), String> {
+fn bulk(scratch: &Path, megabytes: usize, table: &mut Table) -> Result<(), String> {
     let (path, lines) = game(scratch, megabytes.saturating_mul(1_000_000))?;
     let address = sink()?;
     let mut rates = Vec::new();
@@ -109,24 +81,8 @@ fn bulk(scratch: &Path, megabytes: u64, table: &mut Table) -> Result<(), String>
     }
     rates.sort_by(f64::total_cmp);
     let middle = median(&rates);
-    table.single(&format!("send < FILE into a draining peer, {}lines/s", rate(middle)), middle, BULK_GOAL);
+    table.single(&format!("send < FILE into a draining peer, {}lines/s", rate(middle)), middle, Some(BULK_GOAL));
     Ok(())
-}
-
-/// A file with what MPF sent in a game, again and again, and how many lines it holds.
-fn game(scratch: &Path, bytes: u64) -> Result<(PathBuf, u64), String> {
-    let failed = |error| format!("cannot write the input: {error}");
-    let session = fs::read_to_string(SESSION).map_err(|error| format!("cannot read the captured game: {error}"))?;
-    let kept = |line: &&str| !line.starts_with('#') && *line != "goodbye";
-    let block: String = session.lines().filter(kept).flat_map(|line| [line, "\n"]).collect();
-    let copies = bytes.div_ceil((block.len() as u64).max(1));
-    let path = scratch.join("game");
-    let mut file = BufWriter::new(File::create(&path).map_err(failed)?);
-    for _ in 0..copies {
-        file.write_all(block.as_bytes()).map_err(failed)?;
-    }
-    file.flush().map_err(failed)?;
-    Ok((path, copies.saturating_mul(block.lines().count() as u64)))
 }
 
 /// From a line's writing into stdin to its coming to the peer.
@@ -156,6 +112,6 @@ fn paced(lines: usize, table: &mut Table) -> Result<(), String> {
     drop(socket);
     child.wait().map_err(failed)?;
     times.sort_by(f64::total_cmp);
-    table.single("a paced line from stdin to the peer, ms", median(&times), PACED_GOAL);
+    table.single("a paced line from stdin to the peer, ms", median(&times), Some(PACED_GOAL));
     Ok(())
 }

@@ -326,15 +326,17 @@ impl Parts {
         self.write_params(&each_once(&old, last_wins));
     }
 
-    /// Makes the member `command` of an object the command, if it is a string; of members of one name the last counts.
-    /// The other members are the parameters. Another value has no command and no parameters.
+    /// Makes the member `command` of an object the command, if it is a string and not empty; of members of one name the
+    /// last counts. The other members are the parameters. Another value has no command and no parameters.
     pub fn take_command(&mut self) {
         if !self.object().starts_with(b"{") {
             return;
         }
         let old = self.object().to_vec();
         let mut members = each_once(&old, true);
-        let is_command = |member: &Param<'_>| member.spelled_name() == b"command" && member.value.kind() == Kind::Text;
+        let is_command = |member: &Param<'_>| {
+            member.spelled_name() == b"command" && member.value.kind() == Kind::Text && member.value.0 != b"\"\""
+        };
         if let Some(at) = members.iter().position(is_command) {
             self.set_command(members.remove(at).value.text().as_bytes(), true);
         }

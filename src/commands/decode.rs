@@ -252,13 +252,17 @@ pub(super) enum Next {
 
 impl Decoder {
     fn new(options: &Options) -> Result<Decoder, Failure> {
-        let is_obe = options.wire == Wire::Obe;
-        let (matching, excluded) = options.selection.patterns(options.input.reading.keep_case || is_obe)?;
-        let otherwise = if is_obe { Style::Line } else { Style::Json { meta: false } };
-        let style = options.selection.template.clone().map_or(otherwise, Style::Template);
+        let show = match options.wire {
+            Wire::Obe => options.selection.show_obe()?,
+            Wire::Bcp => {
+                let (matching, excluded) = options.selection.patterns(options.input.reading.keep_case)?;
+                let style = options.selection.template.clone().map_or(Style::Json { meta: false }, Style::Template);
+                Show::new(style, matching, excluded)
+            }
+        };
         Ok(Decoder {
             framing: Framing { payloads: !options.no_payload, ..options.input.framing() },
-            show: Show::new(style, matching, excluded).for_stdout(options.manners.color, false),
+            show: show.for_stdout(options.manners.color, false),
             parts: Parts::new(),
             line: Vec::new(),
             output: Output::new(),

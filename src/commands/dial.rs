@@ -15,6 +15,9 @@ pub const MEDIA_PORT: u16 = 5050;
 /// The port on which MPF listens for everyone but its media controller.
 pub const PIN_PORT: u16 = 5051;
 
+/// The port of OBE_Socket's servers.
+pub const OBE_PORT: u16 = 61981;
+
 /// Somebody to dial.
 #[derive(Debug)]
 pub struct Target {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::cli::{Flag, number, text};
 use crate::duration;
 use crate::failure::Failure;
+use crate::framing::Wire;
 use crate::goals::Goals;
 
-use super::shared::{Has, patterns};
+use super::shared::{Has, patterns_on};
 
 /// What a run waits for, as given.
 #[derive(Clone, Debug, Default)]
@@ -25,9 +26,9 @@ impl GoalWish {
     ///
     /// # Errors
     /// [`Failure::Usage`] for a pattern that is none, and for a count of 0.
-    pub fn goals(&self) -> Result<Goals, Failure> {
+    pub fn goals(&self, wire: Wire) -> Result<Goals, Failure> {
         let mut goals = Goals::default();
-        for (text, pattern) in self.expected.iter().zip(patterns("-e", &self.expected, false)?) {
+        for (text, pattern) in self.expected.iter().zip(patterns_on(wire, "-e", &self.expected)?) {
             goals.expect(text, pattern);
         }
         match self.count {

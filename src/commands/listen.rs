@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::goal_flags::GoalWish;
 use super::listener::Part;
 use super::media::category_words;
+use super::obe_listen;
 use super::recorder::RecordWish;
 use super::reply::Reply;
 use super::serving;
@@ -12,6 +13,7 @@ use super::shared::{Dialling, Display, Input, Manners, Selection, Verbose, has};
 use super::tapping;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, number, text};
 use crate::failure::{Exit, Failure};
+use crate::framing::Wire;
 use crate::pattern::Pattern;
 
 /// How many peers are served at once unless told otherwise.
@@ -42,8 +44,10 @@ pub struct Options {
     pub monitor: Vec<String>,
     /// The events to register for.
     pub register: Vec<String>,
-    /// `--reply`.
-    pub replies: Vec<Reply>,
+    /// `--reply`, as given.
+    pub replies: Vec<String>,
+    /// `--wire`.
+    pub wire: Wire,
     /// `--no-auto`.
     pub silent: bool,
     /// `--accept-version`.
@@ -67,6 +71,19 @@ pub struct Options {
 }
 
 impl Options {
+    /// What `--reply` says.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] that shows the reply and what to write.
+    pub fn replies(&self) -> Result<Vec<Reply>, Failure> {
+        let parse = match self.wire {
+            Wire::Bcp => Reply::parse,
+            Wire::Obe => Reply::parse_value,
+        };
+        let complaint = |why| Failure::Usage(format!("--reply: {why}"));
+        self.replies.iter().map(|text| parse(text).map_err(complaint)).collect()
+    }
+
     /// Which part is played.
     pub fn part(&self) -> Part {
         match (self.as_pin, self.connects) {
@@ -87,6 +104,7 @@ has!(Options {
     goals: GoalWish,
     record: RecordWish,
     dialling: Dialling,
+    wire: Wire,
 });
 
 /// The table of `backbox listen`.
@@ -220,6 +238,7 @@ pub const COMMAND: Command<Options> = Command {
                      reads alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would pass \
                      65536 bytes stays as it was; payloads are never touched.",
                 ),
+                Flag::WIRE,
                 Flag::RETRY,
                 Flag::switch("reconnect", "with -c, dial again when the connection is lost", |o: &mut Options| {
                     o.reconnects = true
@@ -273,9 +292,10 @@ pub const COMMAND: Command<Options> = Command {
             title: "Answers",
             flags: &[
                 Flag::value("reply", "RULE", "answer what matches with a line", |o: &mut Options, value| {
-                    o.replies.push(Reply::parse(&text(value)?)?);
+                    o.replies.push(text(value)?);
                     Ok(())
                 })
+                .more("With `--wire obe` it is *PATTERN*` => `*JSON*, or one JSON value that answers everything.")
                 .repeats(),
                 Flag::switch("stdin", "send the lines on standard input to every peer", |o: &mut Options| {
                     o.stdin = true
@@ -325,6 +345,7 @@ fn event(name: String) -> Result<String, String> {
 pub fn run(options: Options) -> Result<Exit, Failure> {
     check(&options)?;
     match &options.forward {
+        _ if options.wire == Wire::Obe => obe_listen::run(&options),
         Some(target) => tapping::run(&options, target),
         None => serving::run(&options),
     }
@@ -332,6 +353,9 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
 
 /// Refuses what makes no sense together, with a sentence that says why (design.md, section 8).
 fn check(options: &Options) -> Result<(), Failure> {
+    if options.wire == Wire::Obe {
+        obe_listen::check(options)?;
+    }
     let part = options.part();
     let forwards = options.forward.is_some();
     let subscribes = !options.monitor.is_empty() || !options.register.is_empty();

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::parting;
 use super::printing::{Printing, Speaker};
 use super::recorder::Recorder;
 use super::reply::Reply;
@@ -15,7 +16,7 @@ use super::traffic::Traffic;
 use crate::catalogue::{self, Refusal};
 use crate::codec::{Malformed, Parts, Reading};
 use crate::conversation::{self, Conversation, Effect, Misuse, Repertoire, Role};
-use crate::failure::{Exit, Failure, plain_words};
+use crate::failure::{Exit, Failure};
 use crate::framing::{Frame, Framing, RawMessage};
 use crate::net::connection::{Connection, Left, QUEUE_BYTES_MAX, Said};
 use crate::net::server::{Host, Next};
@@ -295,17 +296,8 @@ impl Listener {
     /// Records and remembers how a connection ended.
     fn note_end(&mut self, talk: &Talk, left: &Left) {
         let number = narrow(talk.connection.number);
-        let (theirs, ours) = (their_end(self.setup.part).word(), their_end(self.setup.part).other().word());
-        let how = match left {
-            Left::Closed(_) if talk.connection.is_open() || talk.conversation.peer_has_left() => {
-                format!("closed by the {theirs}")
-            }
-            Left::Closed(_) => format!("closed by the {ours}"),
-            Left::Lost(error) => format!("lost: {}", plain_words(error)),
-            Left::Broken(_) => format!("closed by the {ours}, since the {theirs} broke the framing"),
-            Left::NoRoom(_) => format!("reset by the {ours}, since there was no room for its frame"),
-            Left::Http => format!("closed by the {ours}, since the {theirs} speaks HTTP"),
-        };
+        let by_them = talk.connection.is_open() || talk.conversation.peer_has_left();
+        let how = parting::how(left, by_them, their_end(self.setup.part));
         let unfinished = if let Left::Closed(unfinished) = left { unfinished.as_slice() } else { &[] };
         if let Some(recorder) = &mut self.setup.recorder {
             let ours = our_side(self.setup.part);
@@ -450,20 +442,7 @@ impl Host for Listener {
     }
 
     fn left(&mut self, connection: &Connection, left: &Left) -> Next {
-        let peer = connection.peer;
-        match left {
-            Left::Closed(unfinished) if !unfinished.is_empty() => {
-                let why = format!("it left in the middle of a line: {}", shown(unfinished));
-                self.console.complain(Exit::No, peer, why);
-            }
-            Left::Closed(_) | Left::Broken(_) => {}
-            Left::Lost(error) => self.console.note(format_args!("{peer}: {}", plain_words(error))),
-            Left::NoRoom(limit) => {
-                let why = format!("its frame needs more than is left of {limit} bytes for all peers' long ones: reset");
-                self.console.complain(Exit::No, peer, why);
-            }
-            Left::Http => self.console.complain(Exit::No, peer, "it speaks HTTP, not BCP: dropped"),
-        }
+        parting::tell(&mut self.console, connection.peer, left, ("line", "BCP"));
         if let Some(talk) = self.talks.remove(&connection.number) {
             self.note_end(&talk, left);
         }

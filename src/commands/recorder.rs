@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::shared::Has;
 use crate::cli::{Complete, Flag};
 use crate::failure::Failure;
-use crate::framing::Frame;
+use crate::framing::{Frame, Wire};
 use crate::session::{Record, Side, Writer};
 use crate::text::shown;
 
@@ -52,6 +52,14 @@ impl RecordWish {
     /// # Errors
     /// [`Failure::Usage`] for `--overwrite` alone, [`Failure::Io`] for a file that holds something or cannot be opened.
     pub fn open(&self, opening: &str, port: u16) -> Result<Option<Recorder>, Failure> {
+        self.open_on(Wire::Bcp, opening, port)
+    }
+
+    /// The same for messages of this wire.
+    ///
+    /// # Errors
+    /// As for [`RecordWish::open`].
+    pub fn open_on(&self, wire: Wire, opening: &str, port: u16) -> Result<Option<Recorder>, Failure> {
         match &self.file {
             None if self.overwrite => {
                 Err(Failure::Usage("--overwrite says how to --record, which is not given".into()))
@@ -73,7 +81,8 @@ impl RecordWish {
                 }
                 let length = found.is_file().then_some(0);
                 let opening = format!("{}, {opening}", clock_time(SystemTime::now()));
-                Ok(Some(Recorder::new(file, name, length, opening, port)))
+                let writer = Writer::new((port != USUAL_PORT).then_some(port)).on(wire);
+                Ok(Some(Recorder::new(file, name, length, opening, writer)))
             }
         }
     }
@@ -96,8 +105,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    fn new(file: File, name: String, length: Option<u64>, opening: String, port: u16) -> Recorder {
-        let writer = Writer::new((port != USUAL_PORT).then_some(port));
+    fn new(file: File, name: String, length: Option<u64>, opening: String, writer: Writer) -> Recorder {
         Recorder { file: Some(file), name, length, writer, opening: Some(opening), start: None, bytes: Vec::new() }
     }
 

@@ -1,9 +1,9 @@
-//! `--reply 'PATTERN => LINE'`: scripted answers (design.md, section 10).
+//! `--reply 'PATTERN => LINE'`: scripted answers (design.md, section 10). With `--wire obe` they are JSON.
 //!
 //! An answer is a message whose texts are filled in from the one that it answers, and then encoded like any other: no
 //! value can end its line. What is sent when, and how often, is the listener's business.
 
-use crate::codec::{Form, Malformed, Parts, Reading, Repeats, to_text, to_value, write_line};
+use crate::codec::{Form, Malformed, Parts, Reading, Repeats, push_dumped, to_text, to_value, write_line};
 use crate::framing::payload_marker;
 use crate::message::Value;
 use crate::pattern::Pattern;
@@ -15,8 +15,18 @@ pub struct Reply {
     pattern: Pattern,
     /// As it was given, for messages.
     pub text: String,
-    /// `None` for a command that is known and not answered.
-    line: Option<Line>,
+    answer: Answer,
+}
+
+/// What is answered.
+#[derive(Clone, Debug)]
+enum Answer {
+    /// Nothing: a command that is known and not answered.
+    Nothing,
+    /// A line of BCP.
+    Line(Line),
+    /// One JSON value.
+    Value(Value),
 }
 
 /// A message with places to fill in.
@@ -40,16 +50,39 @@ impl Reply {
     /// A sentence that shows what to write.
     pub fn parse(text: &str) -> Result<Reply, String> {
         let wrong = |why: &str| format!("{}: {why}", shown(text.as_bytes()));
-        let (pattern, line) = text
-            .split_once(" => ")
-            .or_else(|| text.strip_suffix(" =>").map(|pattern| (pattern, "")))
-            .ok_or_else(|| wrong("write 'PATTERN => LINE', with blanks around the arrow"))?;
+        let (pattern, line) =
+            split(text).ok_or_else(|| wrong("write 'PATTERN => LINE', with blanks around the arrow"))?;
         let pattern = Pattern::parse(pattern.trim(), false)
             .map_err(|error| wrong(&format!("{error}; a pattern is written COMMAND?NAME=TEXT")))?;
-        let reply = Reply { pattern, text: text.to_owned(), line: Line::read(line).map_err(|why| wrong(&why))? };
+        let answer = Line::read(line).map_err(|why| wrong(&why))?.map_or(Answer::Nothing, Answer::Line);
+        let reply = Reply { pattern, text: text.to_owned(), answer };
         // What cannot be encoded is found now, not in the middle of a game.
         reply.answer(&Parts::new(), None, &mut Vec::new()).map_err(|why| wrong(&why.to_string()))?;
         Ok(reply)
+    }
+
+    /// Reads `PATTERN => JSON`, or one JSON value that answers everything; an empty JSON answers nothing.
+    ///
+    /// # Errors
+    /// A sentence that shows what to write.
+    pub fn parse_value(text: &str) -> Result<Reply, String> {
+        let wrong = |why: &str| format!("{}: {why}", shown(text.as_bytes()));
+        let mut parts = Parts::new();
+        let (pattern, json) = match parts.read_value(text.as_bytes(), true) {
+            Ok(()) => ("*", text),
+            Err(_) => split(text)
+                .ok_or_else(|| wrong("write one JSON value, or 'PATTERN => JSON' with blanks around the arrow"))?,
+        };
+        let pattern = Pattern::parse_value(pattern.trim())
+            .map_err(|error| wrong(&format!("{error}; a pattern is written COMMAND?NAME=TEXT, or it is JSON")))?;
+        let answer = match json.trim() {
+            "" => Answer::Nothing,
+            json => {
+                parts.read_value(json.as_bytes(), true).map_err(|why| wrong(&why.to_string()))?;
+                Answer::Value(to_value(parts.object()))
+            }
+        };
+        Ok(Reply { pattern, text: text.to_owned(), answer })
     }
 
     /// Whether it answers this message.
@@ -57,13 +90,22 @@ impl Reply {
         self.pattern.matches(message, payload_bytes)
     }
 
-    /// Appends the answer, with its LF; nothing when there is none.
+    /// Appends the answer: a line with its LF, or JSON; nothing when there is none.
     ///
     /// # Errors
     /// The filled line is over the limit; then nothing is appended.
     pub fn answer(&self, message: &Parts, payload_bytes: Option<usize>, out: &mut Vec<u8>) -> Result<(), Malformed> {
-        let Some(line) = &self.line else { return Ok(()) };
         let question = Question { parts: message, payload_bytes };
+        let line = match &self.answer {
+            Answer::Nothing => return Ok(()),
+            Answer::Line(line) => line,
+            Answer::Value(value) => {
+                let mut spelled = Vec::new();
+                to_text(&fill(value, question), &mut spelled);
+                push_dumped(&spelled, out);
+                return Ok(());
+            }
+        };
         let mut parts = Parts::new();
         parts.begin(line.command.as_bytes());
         for (name, value) in &line.params {
@@ -79,10 +121,18 @@ impl Reply {
         Ok(())
     }
 
-    /// The command that it answers with.
+    /// The command of the line that it answers with.
     pub fn command(&self) -> Option<&str> {
-        self.line.as_ref().map(|line| line.command.as_str())
+        match &self.answer {
+            Answer::Line(line) => Some(&line.command),
+            Answer::Nothing | Answer::Value(_) => None,
+        }
     }
+}
+
+/// The two sides of the arrow.
+fn split(text: &str) -> Option<(&str, &str)> {
+    text.split_once(" => ").or_else(|| text.strip_suffix(" =>").map(|pattern| (pattern, "")))
 }
 
 impl Line {
@@ -207,6 +257,33 @@ mod tests {
         parts.read_line(said.trim_end().as_bytes(), &Reading::default()).unwrap();
         assert_eq!(parts.find("name").unwrap().text(), "a\ngoodbye\n\"{n}\\");
         assert_eq!(parts.find("text").unwrap().text(), "xa\ngoodbye\n\"{n}\\y");
+    }
+
+    #[test]
+    fn a_value_is_answered_by_value_or_pattern_and_filled_in_too() {
+        let answer = |reply: &str, question: &str| {
+            let reply = Reply::parse_value(reply).unwrap();
+            let (mut parts, mut out) = (Parts::new(), Vec::new());
+            parts.read_value(question.as_bytes(), true).unwrap();
+            parts.take_command();
+            reply.answer(&parts, None, &mut out).unwrap();
+            reply.matches(&parts, None).then(|| String::from_utf8(out).unwrap())
+        };
+        let goodset = r#"{"command": "goodset", "pickiness": 4}"#;
+        for (reply, question, expected) in [
+            (r#""a => b""#, "5", Some(r#""a => b""#)),
+            (r#"goodset => {"n":"{pickiness}","t":"{pickiness}é"}"#, goodset, Some(r#"{"n": 4, "t": "4\u00e9"}"#)),
+            ("goodset => 1", r#"{"command": "Goodset"}"#, None),
+            ("goodset =>", goodset, Some("")),
+            (r#"{"pickiness": 4.0, "command": "goodset"} => [1,2]"#, goodset, Some("[1, 2]")),
+            ("*?pickiness=int:* => null", goodset, Some("null")),
+            ("* => null", "[]", Some("null")),
+        ] {
+            assert_eq!(answer(reply, question).as_deref(), expected, "{reply}");
+        }
+        for (reply, why) in [("a", "write one JSON value"), ("a => b", "not JSON"), ("a?x=int:y => 1", "no integer")] {
+            assert!(Reply::parse_value(reply).map(|_| ()).unwrap_err().contains(why), "{reply}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
 use crate::duration;
 use crate::failure::{Exit, Failure};
-use crate::framing::RawMessage;
+use crate::framing::{RawMessage, Wire};
 use crate::goals::Goals;
 use crate::net::TcpStream;
 use crate::net::dialogue::{self, Reason};
@@ -232,7 +232,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let mut console = options.manners.console(COMMAND.about.name);
     check(&options)?;
     let show = options.display.show(options.manners.color, false)?;
-    let mut goals = options.goals.goals()?;
+    let mut goals = options.goals.goals(Wire::Bcp)?;
     patterns("--fail-on", &options.fail_on, false)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
     let source = source(&options, &mut goals, &console)?;
     let time = options.goals.time(goals.are_set().then_some(ANSWER_TIME));

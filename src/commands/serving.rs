@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::dial::{MEDIA_PORT, PIN_PORT, Target};
+use super::dial::{MEDIA_PORT, OBE_PORT, PIN_PORT, Target};
 use super::listen::{COMMAND, CONNECTIONS_MAX, Options};
 use super::listener::{Listener, Part, Setup};
 use super::media::{CATEGORIES_OF_CLIENT, CATEGORIES_OF_MEDIA, settings, subscriptions};
@@ -15,7 +15,7 @@ use super::printing::Printing;
 use super::result_file::write_whole;
 use super::traffic::Traffic;
 use crate::failure::{Exit, Failure, plain_words};
-use crate::framing::Framing;
+use crate::framing::{Framing, Wire};
 use crate::net::address::Address;
 use crate::net::server::{Ended, Server, Settings};
 use crate::net::wait::{Input, Output, Poll, Stop};
@@ -149,8 +149,11 @@ fn longest_frame(framing: &Framing) -> usize {
 /// # Errors
 /// [`Failure::Usage`] for patterns and forms that make no sense.
 pub fn printing(options: &Options, output: &Arc<Output>, both: bool) -> Result<Printing, Failure> {
-    let show = options.display.show(options.manners.color, both)?;
-    Ok(Printing::new(Arc::clone(output), show, options.goals.goals()?))
+    let show = match options.wire {
+        Wire::Bcp => options.display.show(options.manners.color, both)?,
+        Wire::Obe => options.display.selection.show_obe()?.for_stdout(options.manners.color, both),
+    };
+    Ok(Printing::new(Arc::clone(output), show, options.goals.goals(options.wire)?))
 }
 
 /// When the run ends at the latest.
@@ -173,7 +176,7 @@ fn setup(options: &Options) -> Result<Setup, Failure> {
         subscriptions: subscriptions(&options.monitor, &options.register, otherwise)?,
         accepts: options.accepts.clone(),
         framing: options.input.framing(),
-        replies: options.replies.clone(),
+        replies: options.replies()?,
         silent: options.silent,
         once: options.once,
         traffic: Traffic::new(options.verbose.0),
@@ -198,9 +201,11 @@ fn connect(options: &Options, setup: &mut Setup, console: &Console) -> Result<(O
 pub fn welcome(options: &Options, address: SocketAddr, console: &Console) -> Result<(), Failure> {
     if !address.ip().is_loopback() {
         // Quiet or not, this is for whoever owns the machine.
-        crate::output::say(&format!(
-            "{address} can be reached from other machines, and BCP has no authentication: anyone there can play\n"
-        ));
+        let what = match options.wire {
+            Wire::Bcp => "BCP has no authentication: anyone there can play",
+            Wire::Obe => "OBE_Socket has no authentication: anyone there can send commands",
+        };
+        crate::output::say(&format!("{address} can be reached from other machines, and {what}\n"));
     }
     if let Some(file) = &options.announce {
         announce(file, address)?;
@@ -209,7 +214,8 @@ pub fn welcome(options: &Options, address: SocketAddr, console: &Console) -> Res
     Ok(())
 }
 
-fn signal_of(ended: Ended) -> Option<Exit> {
+/// The status of a run that a signal ended.
+pub fn signal_of(ended: Ended) -> Option<Exit> {
     match ended {
         Ended::Stopped(Some(signal)) => Some(Exit::Signal(signal)),
         _ => None,
@@ -271,6 +277,9 @@ pub fn bind(options: &Options) -> Result<(Server, SocketAddr), Failure> {
     let (address, sockets) = own_address(options)?;
     let complaint = |error: &io::Error| {
         let hint = match error.kind() {
+            io::ErrorKind::AddrInUse if options.wire == Wire::Obe => {
+                "; another server has it; -a 127.0.0.1:0 takes a free port"
+            }
             io::ErrorKind::AddrInUse => {
                 "; another media controller, or another backbox, has it; -a 127.0.0.1:0 takes a free port"
             }
@@ -290,7 +299,10 @@ pub fn bind(options: &Options) -> Result<(Server, SocketAddr), Failure> {
 /// # Errors
 /// [`Failure::Usage`] for what is no address, [`Failure::Io`] for a name that has none.
 pub fn own_address(options: &Options) -> Result<(Address, Vec<SocketAddr>), Failure> {
-    let default = Address::new("127.0.0.1", MEDIA_PORT);
+    let default = match options.wire {
+        Wire::Bcp => Address::new("127.0.0.1", MEDIA_PORT),
+        Wire::Obe => Address::new("127.0.0.1", OBE_PORT),
+    };
     let address = match &options.address {
         Some(text) => Address::parse(text, &default).map_err(Failure::Usage)?,
         None => default,

@@ -102,6 +102,16 @@ impl Selection {
     pub fn patterns(&self, keep_case: bool) -> Result<(Vec<Pattern>, Vec<Pattern>), Failure> {
         Ok((patterns("-m", &self.matching, keep_case)?, patterns("-x", &self.excluded, keep_case)?))
     }
+
+    /// What prints the messages of OBE_Socket.
+    ///
+    /// # Errors
+    /// As for [`Selection::patterns`].
+    pub fn show_obe(&self) -> Result<Show, Failure> {
+        let [matching, excluded] =
+            [("-m", &self.matching), ("-x", &self.excluded)].map(|(flag, texts)| patterns_on(Wire::Obe, flag, texts));
+        Ok(Show::new(self.template.clone().map_or(Style::Line, Style::Template), matching?, excluded?))
+    }
 }
 
 /// Reads the patterns of one flag.
@@ -109,9 +119,28 @@ impl Selection {
 /// # Errors
 /// [`Failure::Usage`] that shows the flag and the pattern.
 pub fn patterns(flag: &str, texts: &[String], keep_case: bool) -> Result<Vec<Pattern>, Failure> {
+    read_patterns(flag, texts, |text| Pattern::parse(text, keep_case))
+}
+
+/// Reads the patterns of one flag as this wire has them.
+///
+/// # Errors
+/// As for [`patterns`].
+pub fn patterns_on(wire: Wire, flag: &str, texts: &[String]) -> Result<Vec<Pattern>, Failure> {
+    match wire {
+        Wire::Bcp => patterns(flag, texts, false),
+        Wire::Obe => read_patterns(flag, texts, Pattern::parse_value),
+    }
+}
+
+fn read_patterns(
+    flag: &str,
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<Pattern, Malformed>,
+) -> Result<Vec<Pattern>, Failure> {
     let complaint =
         |error: Malformed| Failure::Usage(format!("{flag}: {error}; a pattern is written COMMAND?NAME=TEXT"));
-    texts.iter().map(|text| Pattern::parse(text, keep_case).map_err(complaint)).collect()
+    texts.iter().map(|text| parse(text).map_err(complaint)).collect()
 }
 
 /// How messages of a live connection are shown: [`Selection`], and JSON.

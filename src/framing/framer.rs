@@ -62,6 +62,15 @@ impl Framer {
         }
     }
 
+    /// What is wrong with a connection that has ended here, where the wire can tell: OBE_Socket's lengths say that
+    /// something is missing. Half a line of BCP is what [`Framer::unread`] holds.
+    pub fn end_of_connection(&mut self) -> Option<Frame<'_>> {
+        match self {
+            Framer::Bcp(_) => None,
+            Framer::Obe(framer) => framer.end(),
+        }
+    }
+
     /// The next whole frame, or `None` when more bytes are needed.
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
         match self {

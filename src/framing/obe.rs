@@ -111,9 +111,9 @@ impl ObeFramer {
         self.ended
     }
 
-    /// The bytes that wait for the rest of their frame.
+    /// The bytes that wait for the rest of their frame; none once [`ObeFramer::end`] has told of them.
     pub fn unread(&self) -> &[u8] {
-        self.buffer.unread()
+        if self.ended { &[] } else { self.buffer.unread() }
     }
 
     /// The next whole frame, or `None` when more bytes are needed.

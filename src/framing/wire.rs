@@ -16,6 +16,15 @@ impl Wire {
 
     /// The wire of this name.
     pub fn named(name: &[u8]) -> Option<Wire> {
-        [Wire::Bcp, Wire::Obe].into_iter().zip(Wire::NAMES).find(|(_, known)| known.as_bytes() == name).map(|(w, _)| w)
+        [Wire::Bcp, Wire::Obe].into_iter().find(|wire| wire.name().as_bytes() == name)
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        let [bcp, obe] = Wire::NAMES;
+        match self {
+            Wire::Bcp => bcp,
+            Wire::Obe => obe,
+        }
     }
 }

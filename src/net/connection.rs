@@ -290,10 +290,18 @@ fn read_frames(
     reports: &SyncSender<Report>,
 ) -> Option<Left> {
     let mut share = budget.share();
-    let mut is_new = true;
+    // A web browser's first words are no length of OBE_Socket's.
+    let mut is_new = wire == Wire::Bcp;
     loop {
         match (&connection.socket).read(framer.space()) {
-            Ok(0) => return Some(Left::Closed(framer.unread().to_vec())),
+            Ok(0) => {
+                let mut chunk = Chunk::on(wire, Instant::now());
+                framer.end_of_connection().iter().for_each(|frame| chunk.push(frame));
+                if !chunk.is_empty() {
+                    reports.send(Report::Heard(Arc::clone(connection), chunk)).ok()?;
+                }
+                return Some(Left::Closed(framer.unread().to_vec()));
+            }
             Ok(count) => framer.filled(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Some(Left::Lost(error)),

@@ -407,6 +407,13 @@ impl Dialogue<'_> {
     fn peer_has_closed(&mut self, script: &mut dyn Script) {
         self.peer_closed = true;
         self.ended.noticed = true;
+        let broken = self.framer.end_of_connection();
+        if let Some(frame) = &broken {
+            script.heard(frame, &mut self.outbox, &mut self.printed);
+        }
+        if let Some(Frame::Bad { fault, .. }) = broken {
+            return self.leave(Reason::Broken(fault), script);
+        }
         self.ended.unfinished = self.framer.unread().to_vec();
         if matches!(self.phase, Phase::Talking) && script.goes_on(&self.outbox) {
             self.end(Reason::Closed);

@@ -28,6 +28,8 @@ use crate::text::trim;
 pub struct Pattern {
     command: Glob,
     params: Vec<(Glob, Wanted)>,
+    /// What the whole of a message of OBE_Socket has to be: its command, and all that is left of it.
+    whole: Option<(String, Value)>,
 }
 
 /// What one parameter has to hold.
@@ -62,7 +64,8 @@ impl Pattern {
         if command.literal() == Some(b"") {
             return Err(Malformed::message(text.as_bytes(), Reason::NoCommand));
         }
-        let mut pattern = Pattern { command: if keep_case { command } else { command.folded() }, params: Vec::new() };
+        let command = if keep_case { command } else { command.folded() };
+        let mut pattern = Pattern { command, params: Vec::new(), whole: None };
         match query.split_at_checked(5) {
             Some((name, _)) if name.eq_ignore_ascii_case(b"json=") => pattern.read_members(line)?,
             _ => pattern.read_query(query)?,
@@ -73,8 +76,38 @@ impl Pattern {
         Ok(pattern)
     }
 
+    /// Reads a pattern of OBE_Socket's messages: JSON is what the whole message has to be, numbers by value and members
+    /// in any order; anything else is a pattern like BCP's, whose command keeps its case.
+    ///
+    /// # Errors
+    /// As [`Pattern::parse`].
+    ///
+    /// ```
+    /// use backbox::codec::Parts;
+    /// use backbox::pattern::Pattern;
+    /// let mut parts = Parts::new();
+    /// parts.read_value(br#"{"command": "goodset", "pickiness": 4}"#, true).unwrap();
+    /// parts.take_command();
+    /// for text in ["goodset", "*?pickiness=int:*", r#"{"pickiness":4.0, "command":"goodset"}"#] {
+    ///     assert!(Pattern::parse_value(text).unwrap().matches(&parts, None));
+    /// }
+    /// assert!(!Pattern::parse_value(r#"{"command":"goodset"}"#).unwrap().matches(&parts, None));
+    /// ```
+    pub fn parse_value(text: &str) -> Result<Pattern, Malformed> {
+        let mut parts = Parts::new();
+        if parts.read_value(text.as_bytes(), true).is_err() {
+            return Pattern::parse(text, true);
+        }
+        parts.take_command();
+        let whole = Some((parts.command().into_owned(), to_value(parts.object()).untyped_meaning()));
+        Ok(Pattern { command: Glob::raw(b"*"), params: Vec::new(), whole })
+    }
+
     /// Whether a message looks like this; `payload_bytes` is the length of its payload, if it has one.
     pub fn matches(&self, parts: &Parts, payload_bytes: Option<usize>) -> bool {
+        if let Some((command, rest)) = &self.whole {
+            return *command == parts.command() && *rest == to_value(parts.object()).untyped_meaning();
+        }
         self.takes_command(&parts.command()) && self.lacking(parts, payload_bytes).next().is_none()
     }
 

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{HEADER, Record, Side, VERSION};
-use crate::framing::is_ignored;
+use crate::framing::{Wire, is_ignored};
 
 /// The latest time that a stamp can hold: ten digits of seconds.
 const SECONDS_MAX: u64 = 9_999_999_999;
@@ -27,6 +27,7 @@ const SECONDS_MAX: u64 = 9_999_999_999;
 #[derive(Debug)]
 pub struct Writer {
     port: Option<u16>,
+    wire: Wire,
     has_header: bool,
     /// Time in microseconds and connection of the last stamp.
     stamp: Option<(u128, u32)>,
@@ -35,7 +36,14 @@ pub struct Writer {
 impl Writer {
     /// A writer at the start of a file. `port` is the accepting side's, when it is not the usual 5050.
     pub fn new(port: Option<u16>) -> Writer {
-        Writer { port, has_header: false, stamp: None }
+        Writer { port, wire: Wire::Bcp, has_header: false, stamp: None }
+    }
+
+    /// The same writer for messages of this wire.
+    #[must_use]
+    pub fn on(mut self, wire: Wire) -> Writer {
+        self.wire = wire;
+        self
     }
 
     /// Appends one record to `out`, whole, so that what was written before and `out` are a valid file at every moment.
@@ -64,6 +72,9 @@ impl Writer {
         out.extend_from_slice(format!("{HEADER} {VERSION}\n").as_bytes());
         if let Some(port) = self.port {
             out.extend_from_slice(format!("#!port {port}\n").as_bytes());
+        }
+        if self.wire != Wire::Bcp {
+            out.extend_from_slice(format!("#!wire {}\n", self.wire.name()).as_bytes());
         }
     }
 

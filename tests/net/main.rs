@@ -6,6 +6,7 @@ mod faults;
 mod forward;
 mod harness;
 mod listen;
+mod obe;
 mod replay;
 mod replay_ways;
 mod roles;

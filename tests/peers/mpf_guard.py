@@ -11,22 +11,18 @@ interface, every wait has a deadline, and nothing is left behind.
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_guard.py target/release/backbox
 Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
 """
-import argparse
 import base64
-import contextlib
-import importlib.util
 import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from random import Random
 
+import frame
 from processes import SECONDS_MAX, Failed, Process, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -74,57 +70,13 @@ OPENINGS = ["", "x=int:", "x=float:", "x=int%3A", "x=", "json=", 'json={"a":']
 RANDOM_LINES = 20_000
 
 
-def main():
-    """Reads the arguments, runs the steps in their order, cleans up whatever happens."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("backbox", help="the program to check")
-    parser.add_argument("--keep", action="store_true", help="keep the folder with MPF's log and everyone's output")
-    options = parser.parse_args()
-    if importlib.util.find_spec("mpf") is None:
-        return give_up('mpf is not installed in this Python; run it with "$(tests/peers/venv.sh)"')
-    if shutil.which(options.backbox) is None:
-        return give_up(f"cannot run {options.backbox}; build it with cargo build --release")
-    # Ending by SIGTERM has to clean up as well.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = tempfile.mkdtemp(prefix="backbox-guard-")
-    try:
-        with contextlib.ExitStack() as stack:
-            return run(Run(os.path.abspath(shutil.which(options.backbox)), folder, stack))
-    finally:
-        if options.keep:
-            print(f"kept: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def give_up(reason):
-    """Says why the check cannot be made at all."""
-    print(f"mpf_guard.py: {reason}", file=sys.stderr)
-    return 2
-
-
-def run(this):
-    """All steps; what everyone said is shown when one fails."""
-    for step in (read_alike, refused, survived, forced):
-        try:
-            step(this)
-        except Failed as failed:
-            print(f"FAILED: {step.__name__}: {failed}")
-            for mpf in this.machines:
-                mpf.process.show()
-            return 1
-        print(f"ok: {step.__doc__.split(chr(10), 1)[0]}", flush=True)
-    print("passed: the guard refuses what ends a running MPF 0.81")
-    return 0
-
-
 class Machine:
     """A running MPF and its port."""
 
     def __init__(self, run, name):
         folder = os.path.join(run.folder, name)
         shutil.copytree(os.path.join(HERE, "machine"), folder)
-        self.port = free_port()
+        self.port = frame.free_port()
         with open(os.path.join(folder, "config", "ports.yaml"), "w", encoding="ascii") as file:
             file.write(PORTS.format(own=self.port))
         flags = ["-X", "-t", "-a", "-A", "-b", "-v", "-l", "mpf.log", "-c", "config.yaml,ports.yaml"]
@@ -162,6 +114,11 @@ class Run:
         """Starts an MPF that is ended with the run."""
         self.machines.append(Machine(self, f"mpf-{len(self.machines) + 1}"))
         return self.machines[-1]
+
+    def show(self):
+        """What every MPF said, for the person who looks into a failure."""
+        for machine in self.machines:
+            machine.process.show()
 
     def send(self, machine, lines, *flags):
         """Sends `lines` as a stream, and gives how `send` left and what it said."""
@@ -253,12 +210,5 @@ def read_all(client):
     return received
 
 
-def free_port():
-    """A port that was free a moment ago; MPF cannot be told to pick one itself."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(frame.main([read_alike, refused, survived, forced], __doc__, Run))

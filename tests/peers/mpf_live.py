@@ -10,17 +10,14 @@ they should. Every port is a free one of the loopback interface, every wait has 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_live.py target/release/backbox
 Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
 """
-import argparse
-import contextlib
-import importlib.util
 import os
 import re
 import shutil
 import signal
 import socket
 import sys
-import tempfile
 
+import frame
 from processes import Failed, Process, port_of, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -46,46 +43,8 @@ bcp:
 
 
 def main(steps, documentation):
-    """Reads the arguments, runs the steps in their order, cleans up whatever happens."""
-    parser = argparse.ArgumentParser(description=documentation.split("\n", 1)[0])
-    parser.add_argument("backbox", help="the program to check")
-    parser.add_argument("--keep", action="store_true", help="keep the folder with MPF's log and everyone's output")
-    options = parser.parse_args()
-    if importlib.util.find_spec("mpf") is None:
-        return give_up('mpf is not installed in this Python; run it with "$(tests/peers/venv.sh)"')
-    if shutil.which(options.backbox) is None:
-        return give_up(f"cannot run {options.backbox}; build it with cargo build --release")
-    # Ending by SIGTERM has to clean up as well.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = tempfile.mkdtemp(prefix="backbox-mpf-")
-    try:
-        with contextlib.ExitStack() as stack:
-            return run(Run(os.path.abspath(shutil.which(options.backbox)), folder, stack), steps)
-    finally:
-        if options.keep:
-            print(f"kept: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def give_up(reason):
-    """Says why the check cannot be made at all."""
-    print(f"{os.path.basename(sys.argv[0])}: {reason}", file=sys.stderr)
-    return 2
-
-
-def run(this, steps):
-    """All steps; what everyone said is shown when one fails."""
-    for step in steps:
-        try:
-            step(this)
-        except Failed as failed:
-            print(f"FAILED: {step.__name__}: {failed}")
-            this.show()
-            return 1
-        print(f"ok: {step.__doc__.split(chr(10), 1)[0]}", flush=True)
-    print("passed: backbox and a running MPF 0.81 get on")
-    return 0
+    """The steps of a check whose MPF has a media controller."""
+    return frame.main(steps, documentation, Run)
 
 
 class Run:
@@ -106,7 +65,7 @@ class Run:
         source, machine = os.path.join(HERE, machine), os.path.join(self.folder, f"{name}-machine")
         shutil.copytree(source, machine)
         self._log = os.path.join(machine, "mpf.log")
-        self.own_port = free_port()
+        self.own_port = frame.free_port()
         with open(os.path.join(machine, "config", "ports.yaml"), "w", encoding="ascii") as file:
             file.write(PORTS.format(media=media_port, own=self.own_port))
         flags = ["-X", "-t", "-a", "-A", "-v", "-l", "mpf.log", "-c", "config.yaml,ports.yaml"]
@@ -244,7 +203,10 @@ def leaving(this):
 
 def descriptors(this):
     """How many descriptors MPF has open now."""
-    return len(os.listdir(f"/proc/{this.mpf.pid}/fd"))
+    try:
+        return len(os.listdir(f"/proc/{this.mpf.pid}/fd"))
+    except OSError:
+        raise Failed(f"MPF left with {this.mpf.status}") from None
 
 
 def settled_descriptors(this):
@@ -257,13 +219,6 @@ def settled_descriptors(this):
 
     this.wait("MPF's descriptors to stay alike", settled)
     return seen[-1]
-
-
-def free_port():
-    """A port that was free a moment ago; MPF cannot be told to pick one itself."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,168 @@
+//! `cargo bench --bench replay`: how punctual `backbox replay` is, and how fast (design.md, sections 11 and 14).
+//!
+//! 600 messages at about 120 a second, as recorded and four times as fast, in turn with a bare loop that sleeps as
+//! often and as long, so that whatever else the machine does falls on both; lateness is what `--stats` says. Then
+//! whether it drifts, over passes and at a speed below 1; then a long game as fast as a peer that only reads takes it.
+//! A goal that was missed is printed and fails nothing, since a busy machine misses some; the exit status is 1 only
+//! when something did not run.
+//!
+//! Settings, as environment variables: `BACKBOX_BENCH_ROUNDS`, how often each pace is measured (3), and
+//! `BACKBOX_BENCH_MB`, the size of the long game (200).
+
+#[path = "../send/common.rs"]
+mod common;
+#[path = "../send/frame.rs"]
+mod frame;
+#[path = "../filters/pairs.rs"]
+mod pairs;
+#[path = "../filters/table.rs"]
+mod table;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{BACKBOX, game, seconds, sink};
+use frame::{bench, setting};
+use pairs::{interleave, median};
+use serde_json::Value;
+use table::{Goal, Table, rate};
+
+/// What section 14 asks for, in milliseconds and messages a second; a tenth of a millisecond is no drift.
+const P50_GOAL: Goal = Goal::AtMost(0.15);
+const P90_GOAL: Goal = Goal::AtMost(0.1);
+const DRIFT_GOAL: Goal = Goal::AtMost(0.1);
+const MAX_SPEED_GOAL: Goal = Goal::AtLeast(2e6);
+
+/// How many messages are paced, and how far apart.
+const MESSAGES: u32 = 600;
+const GAP: Duration = Duration::from_micros(8333);
+
+/// The percentiles that are compared.
+const LEVELS: [&str; 4] = ["p50", "p90", "p99", "max"];
+
+fn main() -> ExitCode {
+    bench("replay", |scratch| {
+        let rounds = setting("BACKBOX_BENCH_ROUNDS", 3)?;
+        let megabytes = setting("BACKBOX_BENCH_MB", 200)?;
+        let address = sink()?;
+        let session = paced_session(&scratch.join("paced.bcp"), MESSAGES)?;
+        let mut table = Table::new();
+        for speed in [1, 4] {
+            lateness(&address, &session, speed, rounds, &mut table)?;
+        }
+        drift("at a speed of 0.5", &address, &session, &["--speed", "0.5"], &mut table)?;
+        let short = paced_session(&scratch.join("short.bcp"), MESSAGES / 10)?;
+        drift("over ten passes", &address, &short, &["--loop", "10"], &mut table)?;
+        highest_speed(scratch, megabytes, &address, &mut table)
+    })
+}
+
+/// A session of the dialler's messages, one each [`GAP`].
+fn paced_session(path: &Path, messages: u32) -> Result<String, String> {
+    let mut text = "#backbox-session 1\n".to_owned();
+    for number in 0..messages {
+        let time = GAP * number;
+        let _ = writeln!(text, "#@{}.{:06}\ntrigger?name=t{number}", time.as_secs(), time.subsec_micros());
+    }
+    fs::write(path, text).map_err(|error| format!("cannot write the session: {error}"))?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+/// Replays a session and gives what `--stats` measured.
+fn measured(address: &str, session: &str, flags: &[&str]) -> Result<Value, String> {
+    let stats = format!("{session}.json");
+    let fixed = ["replay", "-q", "-a", address, "--overwrite", "--stats", &stats, session];
+    seconds(Command::new(BACKBOX).args(fixed).args(flags))?;
+    let text = fs::read(&stats).map_err(|error| format!("cannot read the statistics: {error}"))?;
+    serde_json::from_slice(&text).map_err(|error| format!("the statistics are no JSON: {error}"))
+}
+
+/// One number of the statistics.
+fn number(stats: &Value, name: &str, level: &str) -> Result<f64, String> {
+    stats[name][level].as_f64().ok_or_else(|| format!("no {level} of {name} in {stats}"))
+}
+
+/// Lateness at a speed, beside a loop that only sleeps; of each percentile the median of all rounds.
+fn lateness(address: &str, session: &str, speed: u32, rounds: usize, table: &mut Table) -> Result<(), String> {
+    let (mut ours, mut bare) = (vec![Vec::new(); LEVELS.len()], vec![Vec::new(); LEVELS.len()]);
+    let times = speed.to_string();
+    let pairs = interleave(
+        rounds,
+        || {
+            let stats = measured(address, session, &["--speed", &times])?;
+            for (level, all) in LEVELS.iter().zip(&mut ours) {
+                all.push(number(&stats, "lateness_ms", level)?);
+            }
+            number(&stats, "lateness_ms", "p50")
+        },
+        || {
+            let late = bare_loop(GAP / speed);
+            late.iter().zip(&mut bare).for_each(|(late, all)| all.push(*late));
+            Ok(late[0])
+        },
+    )?;
+    let beside = format!("{:.3} : {:.3} ms", pairs.median_a(), pairs.median_b());
+    table.ratio(&format!("lateness p50 at {speed}x, x that of a bare sleep loop"), &pairs, None, &beside);
+    for ((level, ours), bare) in LEVELS.iter().zip(&mut ours).zip(&mut bare) {
+        let (ours, bare) = (middle(ours), middle(bare));
+        let goal = if *level == "p50" { Some(P50_GOAL) } else { None };
+        table.single(&format!("lateness {level} at {speed}x, ms (a bare sleep loop: {bare:.3})"), ours, goal);
+        if *level == "p90" {
+            table.single("  above the bare loop's, ms", ours - bare, Some(P90_GOAL));
+        }
+    }
+    Ok(())
+}
+
+fn middle(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    median(numbers)
+}
+
+/// How much longer than `gap` each sleep of a bare loop takes, at each of the [`LEVELS`], in milliseconds.
+fn bare_loop(gap: Duration) -> Vec<f64> {
+    let mut late: Vec<f64> = (0..MESSAGES)
+        .map(|_| {
+            let began = Instant::now();
+            thread::sleep(gap);
+            began.elapsed().saturating_sub(gap).as_secs_f64() * 1e3
+        })
+        .collect();
+    late.sort_by(f64::total_cmp);
+    let last = late.len().saturating_sub(1);
+    [50, 90, 99, 100].iter().map(|percent| late[(late.len() * percent / 100).min(last)]).collect()
+}
+
+/// How much later the last tenth of all messages is than the first.
+fn drift(what: &str, address: &str, session: &str, flags: &[&str], table: &mut Table) -> Result<(), String> {
+    let stats = measured(address, session, flags)?;
+    let first = number(&stats, "lateness_ms_first_tenth", "p50")?;
+    let last = number(&stats, "lateness_ms_last_tenth", "p50")?;
+    table.single(&format!("drift {what}, ms of p50 from first tenth to last"), last - first, Some(DRIFT_GOAL));
+    Ok(())
+}
+
+/// Messages a second as fast as the peer takes them: what the program says, which looks the file through before.
+fn highest_speed(scratch: &Path, megabytes: usize, address: &str, table: &mut Table) -> Result<(), String> {
+    let (path, lines) = game(scratch, megabytes.saturating_mul(1_000_000))?;
+    let path = path.to_string_lossy().into_owned();
+    let (mut played, mut whole) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let began = Instant::now();
+        let stats = measured(address, &path, &["--speed", "max"])?;
+        whole.push(lines as f64 / began.elapsed().as_secs_f64());
+        played.push(lines as f64 / stats["duration_s"].as_f64().ok_or("no duration in the statistics")?);
+    }
+    let (played, whole) = (middle(&mut played), middle(&mut whole));
+    table.single(
+        &format!("--speed max into a draining peer, {}messages/s", rate(played)),
+        played,
+        Some(MAX_SPEED_GOAL),
+    );
+    table.single(&format!("  with the look through the file before, {}messages/s", rate(whole)), whole, None);
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! What the benches of `send` and `replay` have in common: who they talk to, and a long input.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+/// The program that is measured.
+pub const BACKBOX: &str = env!("CARGO_BIN_EXE_backbox");
+
+/// A captured game: what stands in it without `#` is what MPF sent.
+const SESSION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sessions/one-ball-game.bcp");
+
+/// A peer that reads everything and closes, one connection after the other; gives its address.
+pub fn sink() -> Result<String, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| format!("cannot listen: {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("cannot listen: {error}"))?;
+    thread::spawn(move || {
+        let mut bytes = vec![0; 1 << 16];
+        for mut socket in listener.incoming().flatten() {
+            while matches!(socket.read(&mut bytes), Ok(count) if count > 0) {}
+        }
+    });
+    Ok(address.to_string())
+}
+
+/// Runs a command to its end and says how many seconds it took.
+pub fn seconds(command: &mut Command) -> Result<f64, String> {
+    let began = Instant::now();
+    let output = command.stdout(Stdio::null()).stderr(Stdio::piped()).output();
+    let took = began.elapsed().as_secs_f64();
+    let output = output.map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    match output.status.success() {
+        true => Ok(took),
+        false => Err(format!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+/// A file with what MPF sent in a game, again and again, and how many lines it holds.
+pub fn game(scratch: &Path, bytes: usize) -> Result<(PathBuf, usize), String> {
+    let failed = |error| format!("cannot write the input: {error}");
+    let session = fs::read_to_string(SESSION).map_err(|error| format!("cannot read the captured game: {error}"))?;
+    let kept = |line: &&str| !line.starts_with('#') && *line != "goodbye";
+    let block: String = session.lines().filter(kept).flat_map(|line| [line, "\n"]).collect();
+    let copies = bytes.div_ceil(block.len().max(1));
+    let path = scratch.join("game");
+    let mut file = BufWriter::new(File::create(&path).map_err(failed)?);
+    for _ in 0..copies {
+        file.write_all(block.as_bytes()).map_err(failed)?;
+    }
+    file.flush().map_err(failed)?;
+    Ok((path, copies.saturating_mul(block.lines().count())))
+}

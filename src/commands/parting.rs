@@ -1,0 +1,39 @@
+//! How a connection of a server ended: in the words of a recording, and in those that a person is told.
+
+use crate::failure::{Exit, plain_words};
+use crate::net::SocketAddr;
+use crate::net::connection::Left;
+use crate::output::Console;
+use crate::template::End;
+use crate::text::shown;
+
+/// How it ended, for a recording; `by_them` says whether it was the peer, which is this end, who closed it in order.
+pub fn how(left: &Left, by_them: bool, them: End) -> String {
+    let (theirs, ours) = (them.word(), them.other().word());
+    match left {
+        Left::Closed(_) if by_them => format!("closed by the {theirs}"),
+        Left::Closed(_) => format!("closed by the {ours}"),
+        Left::Lost(error) => format!("lost: {}", plain_words(error)),
+        Left::Broken(_) => format!("closed by the {ours}, since the {theirs} broke the framing"),
+        Left::NoRoom(_) => format!("reset by the {ours}, since there was no room for its frame"),
+        Left::Http => format!("closed by the {ours}, since the {theirs} speaks HTTP"),
+    }
+}
+
+/// Tells of an end that was not in order; a message is called a `frame` of that `protocol`.
+pub fn tell(console: &mut Console, peer: SocketAddr, left: &Left, (frame, protocol): (&str, &str)) {
+    match left {
+        Left::Closed(unfinished) if !unfinished.is_empty() => {
+            let why = format!("it left in the middle of a {frame}: {}", shown(unfinished));
+            console.complain(Exit::No, peer, why);
+        }
+        // What broke it has been told of as a frame.
+        Left::Closed(_) | Left::Broken(_) => {}
+        Left::Lost(error) => console.note(format_args!("{peer}: {}", plain_words(error))),
+        Left::NoRoom(limit) => {
+            let why = format!("its frame needs more than is left of {limit} bytes for all peers' long ones: reset");
+            console.complain(Exit::No, peer, why);
+        }
+        Left::Http => console.complain(Exit::No, peer, format_args!("it speaks HTTP, not {protocol}: dropped")),
+    }
+}

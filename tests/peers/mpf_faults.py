@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Checks that no way to end `backbox` in the middle of a message harms a running MPF 0.81, nor a tap that is not read.
+
+usage: mpf_faults.py BACKBOX [--keep]
+
+The lines that are sent end MPF wherever they are cut, as the last step shows. MPF is stopped (SIGSTOP) until `send`, or
+a tap in front of it, can write no more and stands in the middle of such a line; then it is ended by a signal, by two, by
+-W, by the loss of its connection, by SIGKILL. MPF goes on, and has to live. Then more than a tap's queue holds passes a
+tap whose reader has stopped reading: MPF plays on, and what the reader missed is counted.
+
+Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_faults.py target/release/backbox
+Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+"""
+import os
+import re
+import signal
+import socket
+import sys
+import time
+
+from mpf_forward import announce
+from mpf_live import counted, descriptors, main, settled_descriptors, start_up
+from processes import LOOK_SECONDS, Failed
+
+# Nearly as long as a line may be, and no JSON any more when the last byte is missing.
+LINE = b'trigger?json={"name": "backbox_count_up", "text": "' + b"x" * 60_000 + b'"}\n'
+# More than the 64 MiB of a tap's queue.
+UNREAD_LINES = 1_200
+# Who has taken nothing at so many looks, 20 ms apart, takes nothing more.
+LOOKS = 25
+
+
+def stuck(this, name, *arguments, port=None):
+    """Starts a `send` to MPF, stops MPF once it acts on what is sent, and gives the `send` when it takes no more."""
+    path, before = os.path.join(this.folder, f"{name}.in"), counted(this)[-1]
+    this.before = settled_descriptors(this)
+    os.mkfifo(path)
+    command = [this.backbox, "send", "-a", f"127.0.0.1:{port or this.own_port}", *arguments]
+    process = this.start(name, ["sh", "-c", 'exec "$@" < "$0"', path, *command])
+    stdin = this.stack.enter_context(open(path, "wb", buffering=0))
+    os.set_blocking(stdin.fileno(), False)
+    stdin.write(b"trigger?name=backbox_count_up\n")
+    # Stopped earlier, MPF would greet a peer that has gone, and hear of that before it hears the half message.
+    this.wait(f"MPF to act on what {name} sends", lambda: counted(this)[-1] > before)
+    this.mpf.signal(signal.SIGSTOP)
+    rest, looks = LINE, 0
+    while looks < LOOKS:
+        taken = stdin.write(rest)
+        looks = 0 if taken else looks + 1
+        rest = rest[taken or 0:] or LINE
+        if not taken:
+            time.sleep(LOOK_SECONDS)
+    return process
+
+
+def goes_on(this, process, *statuses):
+    """The ended process left with one of these, and MPF, which goes on, lives and answers."""
+    process.wait()
+    this.mpf.signal(signal.SIGCONT)
+    if process.status not in statuses:
+        raise Failed(f"{process.name} left with {process.status}, not one of {statuses}: {process.err()}")
+    # Until it has read all that had come, and seen the end.
+    this.wait(f"MPF to be rid of {process.name}", lambda: descriptors(this) == this.before)
+    answered = this.send("-W", "60s", "-w", "service", "subcommand=list_coils")
+    if answered.status != 0 or this.mpf.status is not None:
+        raise Failed(f"MPF left with {this.mpf.status}; asked for its coils, send left with {answered.status}")
+
+
+def one_signal(this):
+    """SIGTERM in the middle of a message: 143, and MPF lives"""
+    process = stuck(this, "one-signal")
+    process.signal(signal.SIGTERM)
+    goes_on(this, process, 143)
+
+
+def two_signals(this):
+    """two signals in the middle of a message: it leaves at once, and MPF lives"""
+    process = stuck(this, "two-signals")
+    for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+        process.signal(number)
+    goes_on(this, process, 130, 143)
+
+
+def time_up(this):
+    """-W in the middle of a message: 124, and MPF lives"""
+    goes_on(this, stuck(this, "time-up", "-W", "3s", "-e", "nothing_such"), 124)
+
+
+def killed(this):
+    """SIGKILL in the middle of a message, and MPF lives"""
+    process = stuck(this, "killed")
+    process.signal(signal.SIGKILL)
+    goes_on(this, process, -signal.SIGKILL)
+
+
+def lost(this):
+    """a connection that is lost in the middle of a message, since a tap leaves: 3, and MPF lives"""
+    for name, numbers in (("once", [signal.SIGTERM]), ("killed", [signal.SIGKILL])):
+        tap, port = announce(this, f"tap-{name}", "--forward", str(this.own_port), "-q")
+        process = stuck(this, f"lost-{name}", port=port)
+        for number in numbers:
+            tap.signal(number)
+        tap.wait()
+        goes_on(this, process, 3)
+
+
+def unread(this):
+    """more than a tap's queue holds, while its reader does not read: MPF acts on each line, what was missed is counted"""
+    before, go = counted(this)[-1], os.path.join(this.folder, "go")
+    path = os.path.join(this.folder, "unread")
+    with open(path, "wb") as file:
+        for _ in range(UNREAD_LINES):
+            file.write(LINE)
+    reader = f'{{ while ! [ -e "{go}" ]; do sleep 0.1; done; wc -c; }}'
+    tap, port = announce(this, "tap-unread", "--forward", str(this.own_port), "--once", shell=reader)
+    process = this.start("unread", ["sh", "-c", 'exec "$@" < "$0"', path, this.backbox, "send", "-a", f"127.0.0.1:{port}"])
+    this.wait(f"the count of {UNREAD_LINES} more", lambda: counted(this)[-1] >= before + UNREAD_LINES)
+    process.wait()
+    if process.status != 0 or counted(this)[-1] != before + UNREAD_LINES:
+        raise Failed(f"send left with {process.status}; MPF counted {counted(this)[-1] - before} of {UNREAD_LINES}")
+    with open(go, "w", encoding="ascii"):
+        pass
+    tap.wait()
+    missed = [int(number) for number in re.findall(r"(\d+) bytes were passed on and not printed", tap.err())]
+    printed = int(tap.out())
+    said = UNREAD_LINES * len(LINE)
+    if not missed or not said <= sum(missed) + printed <= said + 100_000:
+        raise Failed(f"{said} bytes were sent; {printed} printed; missed, as the tap said: {missed}")
+    print(f"    {said} bytes, of which {printed} were printed and {sum(missed)} missed")
+
+
+def not_blind(this):
+    """half such a line and an orderly end does end MPF, so that the steps above mean something"""
+    with socket.create_connection(("127.0.0.1", this.own_port), timeout=30) as client:
+        # Its greeting, left unread, would make a reset of the end.
+        client.makefile("rb").readline()
+        client.sendall(LINE[:-100])
+        client.shutdown(socket.SHUT_WR)
+        this.mpf.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main([start_up, one_signal, two_signals, time_up, killed, lost, unread, not_blind], __doc__))
