@@ -139,10 +139,24 @@ pub fn dial(
     stop: &Stop,
     waiting: impl FnOnce(&io::Error),
 ) -> Result<TcpStream, Unreached> {
-    dial_every(RETRY_PAUSE, addresses, retry, stop, waiting)
+    dial_every(RETRY_PAUSE, addresses, retry, None, stop, waiting)
 }
 
-/// As [`dial`], but again every `pause`.
+/// As [`dial`], but until a time at the latest, also while a call is neither taken nor refused.
+///
+/// # Errors
+/// As for [`dial`].
+pub fn dial_until(
+    addresses: &[SocketAddr],
+    retry: Duration,
+    until: Option<Instant>,
+    stop: &Stop,
+    waiting: impl FnOnce(&io::Error),
+) -> Result<TcpStream, Unreached> {
+    dial_every(RETRY_PAUSE, addresses, retry, until, stop, waiting)
+}
+
+/// As [`dial_until`], but again every `pause`.
 ///
 /// # Errors
 /// As for [`dial`].
@@ -150,17 +164,19 @@ pub fn dial_every(
     pause: Duration,
     addresses: &[SocketAddr],
     retry: Duration,
+    until: Option<Instant>,
     stop: &Stop,
     waiting: impl FnOnce(&io::Error),
 ) -> Result<TcpStream, Unreached> {
     let mut waiting = Some(waiting);
     let start = Instant::now();
     // A time beyond the clock's end is for ever.
-    let give_up = start.checked_add(retry);
+    let give_up = start.checked_add(retry).into_iter().chain(until).min();
     loop {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for &address in addresses {
-            match wait::connect(address, Instant::now() + DIAL_TIME, stop) {
+            let patience = Instant::now() + DIAL_TIME;
+            match wait::connect(address, until.map_or(patience, |until| until.min(patience)), stop) {
                 Ok(socket) => return Ok(socket),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(Unreached::Stopped),
                 Err(error) => last = error,
