@@ -6,7 +6,7 @@
 mod arguments;
 mod binding;
 mod canonical;
-mod clock;
+pub mod clock;
 mod decode;
 mod dial;
 mod encode;
