@@ -4,6 +4,8 @@
 //! from one byte to the next. Bytes beyond ASCII are judged by [`Eight::is_beyond_ascii`] alone: the other judgements
 //! take them for the character without the high bit, which spares an instruction each.
 
+use memchr::memchr;
+
 /// Eight bytes, the first one lowest.
 #[derive(Clone, Copy)]
 pub struct Eight(u64);
@@ -54,6 +56,26 @@ pub const fn before_first(judgement: u64) -> usize {
     (judgement & each(0x80)).trailing_zeros() as usize / 8
 }
 
+/// How many bytes are looked at in one step.
+pub const STEP: usize = 16;
+
+/// Before which byte the first such ASCII character stands in a text; its length when there is none.
+#[inline(always)]
+pub fn position(character: u8, text: &[u8]) -> usize {
+    // What is looked for is near in most texts, and a call costs as much as looking at a step.
+    let Some((step, behind)) = text.split_first_chunk::<STEP>() else {
+        return text.iter().position(|&b| b == character).unwrap_or(text.len());
+    };
+    let both = u128::from_le_bytes(*step);
+    let is_character = |eight: Eight| !(eight.is_not(character) | eight.is_beyond_ascii());
+    let (first, second) = (is_character(Eight::new(both as u64)), is_character(Eight::new((both >> 64) as u64)));
+    match (before_first(first), before_first(second)) {
+        (8, 8) => STEP + memchr(character, behind).unwrap_or(behind.len()),
+        (8, second) => 8 + second,
+        (first, _) => first,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +105,20 @@ mod tests {
         let eight = Eight::new(u64::from_le_bytes(*b"abc\"d\"ef"));
         assert_eq!(before_first(!eight.is_not(b'"')), 3);
         assert_eq!(before_first(!eight.is_not(b'x')), 8);
+    }
+
+    #[test]
+    fn a_character_is_found_wherever_it_stands() {
+        for length in 0..3 * STEP {
+            // 0xBD is `=` with its high bit set.
+            for fill in [b'x', 0xbd] {
+                let mut text = vec![fill; length];
+                assert_eq!(position(b'=', &text), length);
+                for at in (0..length).rev() {
+                    text[at] = b'=';
+                    assert_eq!(position(b'=', &text), at);
+                }
+            }
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The parts of a message into its canonical line (design.md, section 5).
 
-use super::eight::{Eight, before_first};
+use super::eight::STEP;
 use super::error::{Malformed, Reason};
 use super::escape::{escape, is_unreserved};
 use super::parts::Parts;
-use super::spell::{STEP, plain_in_step, push_unit, push_units};
+use super::spell::{plain_in_step, push_unit, push_units};
 use super::spelled::{Kind, Spelled};
 
 /// The seed's options for the JSON form; the default is the form that every decoder tried survives.
@@ -153,98 +153,111 @@ fn push_plain(value: Spelled<'_>, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Appends the parameters' object in the form that every decoder tried survives (section 2).
+/// Appends the parameters' object in the form that every decoder tried survives (section 2): blanks behind the
+/// separators, and the characters that some decoder splits at or unescapes as `\uXXXX`. What stands as it is between
+/// two of these is copied as one run.
 fn push_object(spelled: &[u8], form: &Form, out: &mut Vec<u8>) {
-    let mut rest = spelled;
+    let mut run = spelled;
+    let mut at = 0;
     loop {
-        match rest {
-            [b'"', ..] => rest = push_string(rest, form, out),
-            [separator @ (b',' | b':'), behind @ ..] if !form.compact => {
-                out.extend_from_slice(&[*separator, b' ']);
-                rest = behind;
+        match run.get(at) {
+            Some(b'"') => {
+                at += 1;
+                loop {
+                    at += run.get(at..).map_or(0, harmless_bytes);
+                    match run.get(at) {
+                        Some(b'\\') => at += 2,
+                        Some(b'"') | None => break,
+                        Some(_) => {
+                            run = push_escaped(push_run(run, at, out), form, out);
+                            at = 0;
+                        }
+                    }
+                }
+                at += 1;
             }
-            [byte, behind @ ..] => {
-                out.push(*byte);
-                rest = behind;
+            Some(b',' | b':') if !form.compact => {
+                run = push_run(run, at + 1, out);
+                out.push(b' ');
+                at = 0;
             }
-            [] => return,
-        }
-    }
-}
-
-/// Appends the string with which the spelled text begins, and gives what is behind it. The characters that some decoder
-/// splits at or unescapes become `\uXXXX`.
-fn push_string<'s>(spelled: &'s [u8], form: &Form, out: &mut Vec<u8>) -> &'s [u8] {
-    out.push(b'"');
-    let mut rest = spelled.get(1..).unwrap_or_default();
-    loop {
-        rest = push_harmless(rest, out);
-        match rest {
-            [] => return rest,
-            [b'"', separator @ (b',' | b':'), behind @ ..] if !form.compact => {
-                out.extend_from_slice(&[b'"', *separator, b' ']);
-                return behind;
-            }
-            [b'"', behind @ ..] => {
-                out.push(b'"');
-                return behind;
-            }
-            [b'\\', escaped, behind @ ..] => {
-                out.extend_from_slice(&[b'\\', *escaped]);
-                rest = behind;
-            }
-            [0x80..=0xff, ..] => {
-                let length = rest.iter().take_while(|b| !b.is_ascii()).count();
-                let (beyond_ascii, behind) = rest.split_at(length);
-                push_beyond_ascii(beyond_ascii, form, out);
-                rest = behind;
-            }
-            [separator, behind @ ..] => {
-                push_unit(u16::from(*separator), out);
-                rest = behind;
+            Some(_) => at += 1,
+            None => {
+                push_run(run, at, out);
+                return;
             }
         }
     }
 }
 
-/// Appends as much of a string's inside as stands for itself with every peer, and gives the rest.
+/// Appends the first bytes of a text, and gives the rest.
 #[inline(always)]
-fn push_harmless<'s>(inside: &'s [u8], out: &mut Vec<u8>) -> &'s [u8] {
+fn push_run<'s>(text: &'s [u8], length: usize, out: &mut Vec<u8>) -> &'s [u8] {
+    match text.first_chunk::<STEP>() {
+        // Most runs are short: a step is one instruction, and what was stored too much is cut off.
+        Some(step) if length <= STEP => {
+            out.extend_from_slice(step);
+            out.truncate(out.len() - (STEP - length));
+        }
+        _ => push_long_run(text, length, out),
+    }
+    text.get(length..).unwrap_or_default()
+}
+
+#[inline(never)]
+fn push_long_run(text: &[u8], length: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(text.get(..length).unwrap_or(text));
+}
+
+/// Appends the character with which a text begins, which puts some decoder at risk, or all that are beyond ASCII; gives
+/// the rest.
+#[cold]
+fn push_escaped<'s>(text: &'s [u8], form: &Form, out: &mut Vec<u8>) -> &'s [u8] {
+    match text {
+        [first @ ..0x80, rest @ ..] => {
+            push_unit(u16::from(*first), out);
+            rest
+        }
+        _ => {
+            let length = text.iter().take_while(|b| !b.is_ascii()).count();
+            let (beyond_ascii, rest) = text.split_at(length);
+            push_beyond_ascii(beyond_ascii, form, out);
+            rest
+        }
+    }
+}
+
+/// How many bytes of a string's inside stand for themselves with every peer, before its end or another one.
+#[inline(always)]
+fn harmless_bytes(inside: &[u8]) -> usize {
     let mut rest = inside;
     while let Some((step, behind)) = rest.split_first_chunk::<STEP>() {
-        // Stored first, judged afterwards: a step is one instruction, and what was stored too much is cut off.
-        out.extend_from_slice(step);
-        let harmless = plain_in_step(step, 0, risky);
+        // Whether a step holds a risk is seen faster than where.
+        let harmless = match step.iter().fold(false, |found, &b| found | is_risky(b)) {
+            false => plain_in_step(step, 0, |eight| !eight.is_not(b'"')),
+            true => step.iter().take_while(|&&b| b != b'"' && !is_risky(b)).count(),
+        };
         if harmless < STEP {
-            out.truncate(out.len() - (STEP - harmless));
-            return rest.get(harmless..).unwrap_or_default();
+            return inside.len() - rest.len() + harmless;
         }
         rest = behind;
     }
-    let harmless = rest.iter().take_while(|&&b| !is_risky(b)).count();
-    out.extend_from_slice(rest.get(..harmless).unwrap_or_default());
-    rest.get(harmless..).unwrap_or_default()
+    inside.len() - rest.len() + rest.iter().take_while(|&&b| b != b'"' && !is_risky(b)).count()
 }
 
-/// Which of eight bytes of a spelled string end it, begin an escape, or put some decoder at risk: `% & = ? + # ;`, or
-/// beyond ASCII.
+/// Whether a byte of a spelled string begins an escape or puts some decoder at risk. All of it is looked at, whatever
+/// the first comparison says, so that the compiler can judge a step at once.
 #[inline(always)]
-const fn risky(eight: Eight) -> u64 {
-    let harmless = eight.is_not(b'"')
-        & eight.is_not(b'\\')
-        & eight.is_not(b'#')
-        & eight.is_not(b'%')
-        & eight.is_not(b'&')
-        & eight.is_not(b'+')
-        & eight.is_not(b';')
-        & eight.is_not(b'=')
-        & eight.is_not(b'?');
-    !harmless | eight.is_beyond_ascii()
-}
-
-/// [`risky`] for one byte.
-const fn is_risky(byte: u8) -> bool {
-    before_first(risky(Eight::new(byte as u64))) == 0
+const fn is_risky(b: u8) -> bool {
+    (b == b'\\')
+        | (b == b'#')
+        | (b == b'%')
+        | (b == b'&')
+        | (b == b'+')
+        | (b == b';')
+        | (b == b'=')
+        | (b == b'?')
+        | !b.is_ascii()
 }
 
 fn push_beyond_ascii(text: &[u8], form: &Form, out: &mut Vec<u8>) {

@@ -8,7 +8,9 @@
 use std::fmt;
 
 use super::error::too_deep;
+use super::names::Names;
 use super::pen::{Pen, Stop, Stroke};
+use super::usual::Usual;
 use crate::limits::READ_BYTES;
 use crate::text::shown;
 
@@ -78,6 +80,9 @@ impl fmt::Display for JsonError {
 
 /// What a scan gives: where it went wrong is known to the scanner, which has stopped there.
 pub type Scan<T> = Result<T, JsonError>;
+
+/// What is stored too much, and written over, has room behind a text.
+const SLACK_BYTES: usize = 64;
 
 /// Room to write into. It keeps its size from message to message, and what is written over again is never cleared.
 #[derive(Clone, Debug, Default)]
@@ -175,11 +180,19 @@ impl<'t> Scanner<'t> {
         Ok(mark == b",")
     }
 
+    /// Respells an object as peers write it in text that [`is_usual`](super::usual::is_usual), and gives its length;
+    /// `None`, and nothing has been read, when something in it asks for care.
+    pub(super) fn usual_object(&mut self, names: &mut Names, keep_case: bool) -> Option<usize> {
+        let room = self.room.of(self.rest.len().saturating_add(SLACK_BYTES));
+        let (read, written) = Usual::new(self.rest, room).object(names, keep_case)?;
+        self.rest = self.rest.get(read..)?;
+        Some(written)
+    }
+
     /// Respells with a pen from here on, and gives what it wrote. Text whose spelling is longer than itself does not
     /// fit at first; it is respelled with twice the room, until that is enough even for `\uXXXX` for every byte.
     #[inline(always)]
     pub(super) fn draw(&mut self, mut draw: impl FnMut(&mut Pen<'t, '_>) -> Stroke<()>) -> Scan<&[u8]> {
-        const SLACK_BYTES: usize = 64;
         let mut wanted = self.rest.len().saturating_add(SLACK_BYTES);
         loop {
             let room = self.room.of(wanted);

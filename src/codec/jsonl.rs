@@ -8,6 +8,7 @@ use super::line::no_object;
 use super::parts::{Parts, Reading, Repeats};
 use super::spell::plain_bytes;
 use super::spelled::{Kind, Spelled};
+use super::usual::is_usual;
 use crate::text::trim;
 
 /// What was seen of a message so far; each may be there once.
@@ -67,11 +68,12 @@ impl Parts {
         reading: &Reading,
         payload_bytes_max: usize,
     ) -> Result<Option<Vec<u8>>, Malformed> {
-        // Nearly every line is ASCII, which is seen faster than that it is UTF-8.
-        if !line.is_ascii() && std::str::from_utf8(line).is_err() {
+        // Nearly every line is, which is seen faster than that it is UTF-8.
+        let usual = is_usual(line);
+        if !usual && std::str::from_utf8(line).is_err() {
             return Err(Malformed::message(line, Reason::NotUtf8));
         }
-        if self.read_usual(line, reading) {
+        if usual && self.read_usual(line, reading) {
             return self.settle_repeats(Repeats::Refused).map(|()| None);
         }
         let mut seen = Seen::default();
@@ -102,7 +104,7 @@ impl Parts {
         self.set_command(command, reading.keep_case);
         let mut scanner = self.scanner(params, reading.nan);
         scanner.skip_space();
-        let read = scanner.rest().starts_with(b"{") && self.scan_object(&mut scanner, reading.keep_case).is_ok();
+        let read = scanner.rest().starts_with(b"{") && self.scan_object(&mut scanner, true, reading.keep_case).is_ok();
         let rest = scanner.rest();
         self.take_back(scanner);
         read && rest == b"}"
@@ -132,7 +134,7 @@ impl Parts {
             }
             Key::Params if before.starts_with(b"{") => {
                 // The parameters' object is the first of the levels that may nest (section 1).
-                self.scan_object(scanner, reading.keep_case)?;
+                self.scan_object(scanner, is_usual(scanner.rest()), reading.keep_case)?;
                 self.keep_object(scanner);
                 std::mem::replace(&mut seen.params, true)
             }

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::memchr3;
 
+use super::eight::position;
 use super::error::{Malformed, Reason};
 use super::escape::unescape;
 use super::json::{Room, Scanner};
 use super::number::{Float, push_float, push_integer};
 use super::parts::{Parts, Reading, Repeats};
 use super::spell::push_text;
+use super::usual::is_usual;
 use crate::text::trim;
 
 impl Parts {
@@ -27,29 +29,27 @@ impl Parts {
     /// assert_eq!(error.to_string(), "count: int:abc is no integer; digits follow int:, as in int:5");
     /// ```
     pub fn read_line(&mut self, line: &[u8], reading: &Reading) -> Result<(), Malformed> {
-        // Nearly every line is ASCII, which is seen faster than that it is UTF-8.
-        if !line.is_ascii() && std::str::from_utf8(line).is_err() {
+        // Nearly every line is, which is seen faster than that it is UTF-8.
+        let usual = is_usual(line);
+        if !usual && std::str::from_utf8(line).is_err() {
             return Err(Malformed::message(line, Reason::NotUtf8));
         }
-        let (command, query) = match memchr(b'?', line) {
-            Some(at) => (line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default()),
-            None => (line, &line[..0]),
-        };
+        let (command, query) = split_at(b'?', line);
         self.set_command(trim(command), reading.keep_case);
         if self.spelled_command().is_empty() {
             return Err(Malformed::message(line, Reason::NoCommand));
         }
         match query.split_at_checked(5) {
-            Some((name, json)) if name.eq_ignore_ascii_case(b"json=") => self.read_object(json, reading),
-            _ => self.read_query(query, reading),
+            Some((name, json)) if name.eq_ignore_ascii_case(b"json=") => self.read_object(json, usual, reading),
+            _ => self.read_query(query, usual, reading),
         }
     }
 
     /// The parameters of `json=`: taken raw when an object follows at once, else decoded first.
-    fn read_object(&mut self, json: &[u8], reading: &Reading) -> Result<(), Malformed> {
+    fn read_object(&mut self, json: &[u8], usual: bool, reading: &Reading) -> Result<(), Malformed> {
         let raw = json.iter().find(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r')) == Some(&b'{');
         if raw {
-            return self.read_members(json, reading);
+            return self.read_members(json, usual, reading);
         }
         let decoded = unescape(json);
         if std::str::from_utf8(&decoded).is_err() {
@@ -64,13 +64,13 @@ impl Parts {
                 return Err(Malformed::parameter(b"json", text, reason));
             }
         }
-        self.read_members(&decoded, reading)
+        self.read_members(&decoded, is_usual(&decoded), reading)
     }
 
-    fn read_members(&mut self, json: &[u8], reading: &Reading) -> Result<(), Malformed> {
+    fn read_members(&mut self, json: &[u8], usual: bool, reading: &Reading) -> Result<(), Malformed> {
         let mut scanner = self.scanner(json, reading.nan);
         scanner.skip_space();
-        self.scan_object(&mut scanner, reading.keep_case)
+        self.scan_object(&mut scanner, usual, reading.keep_case)
             .and_then(|()| scanner.end())
             .map_err(|error| Malformed::parameter(b"json", json, Reason::Json(error)))?;
         self.take_back(scanner);
@@ -78,36 +78,41 @@ impl Parts {
     }
 
     /// The parameters of a plain query.
-    fn read_query(&mut self, query: &[u8], reading: &Reading) -> Result<(), Malformed> {
+    fn read_query(&mut self, query: &[u8], usual: bool, reading: &Reading) -> Result<(), Malformed> {
         self.open_object();
+        // Most queries hold nothing that changes, which is seen faster once than for each name and value.
+        let verbatim = usual && memchr3(b'%', b'+', b'"', query).is_none();
         let mut rest = query;
         while !rest.is_empty() {
-            let piece = match memchr(b'&', rest) {
-                Some(at) => {
-                    let piece = rest.get(..at).unwrap_or_default();
-                    rest = rest.get(at + 1..).unwrap_or_default();
-                    piece
-                }
-                None => std::mem::take(&mut rest),
-            };
+            let (piece, behind) = split_at(b'&', rest);
             if !piece.is_empty() {
-                self.read_parameter(piece, reading)?;
+                let (name, value) = split_at(b'=', piece);
+                if !(verbatim && self.push_usual_name(name, reading.keep_case)) {
+                    self.read_escaped(name, value, reading)?;
+                } else {
+                    self.push_value(|out| push_typed(value, reading.nan, out))
+                        .map_err(|reason| Malformed::parameter(name, value, reason))?;
+                }
             }
+            rest = behind;
         }
         self.finish(Repeats::FirstWins)
     }
 
-    fn read_parameter(&mut self, piece: &[u8], reading: &Reading) -> Result<(), Malformed> {
-        let (raw_name, raw_value) = match memchr(b'=', piece) {
-            Some(at) => (piece.get(..at).unwrap_or_default(), piece.get(at + 1..).unwrap_or_default()),
-            None => (piece, &piece[..0]),
-        };
+    fn read_escaped(&mut self, raw_name: &[u8], raw_value: &[u8], reading: &Reading) -> Result<(), Malformed> {
         let name = decoded(raw_name).ok_or_else(|| Malformed::parameter(raw_name, raw_name, Reason::NotUtf8))?;
         self.push_name(&name, reading.keep_case);
         let value = decoded(raw_value).ok_or_else(|| Malformed::parameter(&name, raw_value, Reason::NotUtf8))?;
         self.push_value(|out| push_typed(&value, reading.nan, out))
             .map_err(|reason| Malformed::parameter(&name, &value, reason))
     }
+}
+
+/// A text up to the first such ASCII character, and what is behind it.
+#[inline]
+fn split_at(character: u8, text: &[u8]) -> (&[u8], &[u8]) {
+    let (before, behind) = text.split_at_checked(position(character, text)).unwrap_or((text, &[]));
+    (before, behind.get(1..).unwrap_or_default())
 }
 
 /// A piece of a line with its escapes decoded; `None` when that is no UTF-8. What held no escape is part of a line that

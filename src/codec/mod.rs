@@ -26,6 +26,7 @@ mod json;
 mod jsonl;
 mod line;
 mod lookup;
+mod names;
 mod number;
 mod obe;
 mod parts;
@@ -33,6 +34,7 @@ mod pen;
 mod spell;
 mod spelled;
 mod tree;
+mod usual;
 
 pub use encode::{Form, is_command, write_line};
 pub use error::{Malformed, Reason};

@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 
 use super::error::{Malformed, Reason};
 use super::json::{JsonError, Room, Scan, Scanner};
+use super::names::Names;
 use super::spell::{is_plain_name, push_text};
 use super::spelled::{Kind, Param, Params, Spelled};
 use crate::limits::NAMES_COMPARED_MAX;
@@ -49,42 +50,6 @@ pub struct Parts {
     in_room: Option<usize>,
     room: Room,
     names: Names,
-}
-
-/// Whether two of the names may be the same.
-#[derive(Clone, Copy, Debug, Default)]
-struct Names {
-    seen: SeenNames,
-    may_repeat: bool,
-}
-
-impl Names {
-    #[inline]
-    fn add(&mut self, name: &[u8]) {
-        self.may_repeat |= !self.seen.is_new(name);
-    }
-}
-
-/// A bit for each name seen, by its length and its last letters. Two names may share a bit; a name whose bit is free is
-/// new, and that spares nearly every message from having its names compared.
-#[derive(Clone, Copy, Debug, Default)]
-struct SeenNames(u64);
-
-impl SeenNames {
-    /// Whether the name is certainly new.
-    #[inline]
-    fn is_new(&mut self, name: &[u8]) -> bool {
-        let letters = match name.last_chunk::<8>() {
-            Some(last) => u64::from_le_bytes(*last),
-            None => name.iter().fold(0, |sum, &letter| sum << 8 | u64::from(letter)),
-        };
-        // A multiplication by an odd number without a pattern spreads all bits into the upper six.
-        let mixed = (letters ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let bit = 1 << (mixed >> 58);
-        let is_new = self.0 & bit == 0;
-        self.0 |= bit;
-        is_new
-    }
 }
 
 impl Parts {
@@ -178,6 +143,19 @@ impl Parts {
         self.object.extend_from_slice(b"\":");
     }
 
+    /// Begins a parameter whose name is printable ASCII without quotes and backslashes, unless trimming or folding
+    /// changes it; whether it has begun.
+    pub(super) fn push_usual_name(&mut self, name: &[u8], keep_case: bool) -> bool {
+        let taken = self.names.add_usual(name, keep_case);
+        if taken {
+            self.push_comma();
+            self.object.push(b'"');
+            self.object.extend_from_slice(name);
+            self.object.extend_from_slice(b"\":");
+        }
+        taken
+    }
+
     fn push_comma(&mut self) {
         if self.object.last() != Some(&b'{') {
             self.object.push(b',');
@@ -203,9 +181,13 @@ impl Parts {
 
     /// Reads the parameters from the object at the scanner, where they stay until [`Parts::keep_object`] or until the
     /// room is taken back; [`Parts::settle_repeats`] has to follow then.
-    pub(super) fn scan_object(&mut self, scanner: &mut Scanner<'_>, keep_case: bool) -> Scan<()> {
-        self.names = Names::default();
+    pub(super) fn scan_object(&mut self, scanner: &mut Scanner<'_>, usual: bool, keep_case: bool) -> Scan<()> {
         let names = &mut self.names;
+        *names = Names::default();
+        self.in_room = if usual { scanner.usual_object(names, keep_case) } else { None };
+        if self.in_room.is_some() {
+            return Ok(());
+        }
         let object = scanner.draw(|pen| {
             *names = Names::default();
             if !pen.open_object()? {
@@ -283,7 +265,7 @@ impl Parts {
 
     /// Settles names that were given twice.
     pub(super) fn settle_repeats(&mut self, repeats: Repeats) -> Result<(), Malformed> {
-        if !self.names.may_repeat {
+        if !self.names.may_repeat() {
             return Ok(());
         }
         let Some(repeated) = self.first_repeated() else { return Ok(()) };

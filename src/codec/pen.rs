@@ -5,11 +5,11 @@
 //! reason. The pen writes into room that is there already; when a text full of escapes needs more, it says so, and the
 //! text is respelled from its start with more.
 
-use super::eight::Eight;
+use super::eight::{Eight, STEP};
 use super::json::JsonFault;
 use super::number::json_number;
 use super::parts::push_name;
-use super::spell::{STEP, plain_bytes, plain_in_step, push_char, special, special_in_names, spell_unit};
+use super::spell::{padded, plain_bytes, plain_in_step, push_char, special, special_in_names, spell_unit};
 use super::spelled::Spelled;
 use crate::limits::JSON_LEVELS_MAX;
 use crate::text::trim;
@@ -288,14 +288,6 @@ impl<'t> Pen<'t, '_> {
         let fault = if self.rest.is_empty() { JsonFault::CutShort } else { fault };
         Err(Stop::Fault(fault, self.rest.len()))
     }
-}
-
-/// The last few bytes of a text as a whole step; what is missing is NUL, which no string holds.
-#[cold]
-fn padded(rest: &[u8]) -> [u8; STEP] {
-    let mut step = [0; STEP];
-    step.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    step
 }
 
 /// What is rare, or long enough to be worth a call.

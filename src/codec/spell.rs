@@ -1,9 +1,6 @@
 //! The one spelling of a JSON string (design.md, section 4).
 
-use super::eight::{Eight, before_first};
-
-/// How many bytes are looked at in one step.
-pub const STEP: usize = 16;
+use super::eight::{Eight, STEP, before_first};
 
 /// Which of eight bytes do not stand for themselves in a JSON string.
 #[inline(always)]
@@ -41,7 +38,11 @@ const SPECIAL_IN_NAMES: [bool; 256] = {
 
 /// Whether a name is its own spelling: in lower case, and nothing in it needs an escape.
 pub fn is_plain_name(name: &[u8]) -> bool {
-    !name.iter().any(|&b| SPECIAL_IN_NAMES[usize::from(b)])
+    let is_plain = |letters: &[u8; 8]| before_first(special_in_names(Eight::new(u64::from_le_bytes(*letters)))) == 8;
+    match name.last_chunk() {
+        Some(last) => is_plain(last) && name.chunks_exact(8).all(|letters| letters.first_chunk().is_some_and(is_plain)),
+        None => !name.iter().any(|&b| SPECIAL_IN_NAMES[usize::from(b)]),
+    }
 }
 
 /// With how many bytes a step begins that a judgement is not true of; the bytes marked in `passed` count among them.
@@ -52,6 +53,14 @@ pub fn plain_in_step(step: &[u8; STEP], passed: u64, special: impl Fn(Eight) -> 
     let second = before_first(special(Eight::new((both >> 64) as u64)));
     // No branch: where a string ends cannot be predicted.
     first + if first == STEP / 2 { second } else { 0 }
+}
+
+/// The last few bytes of a text as a whole step; what is missing is NUL, which no string holds.
+#[cold]
+pub fn padded(rest: &[u8]) -> [u8; STEP] {
+    let mut step = [0; STEP];
+    step.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    step
 }
 
 /// With how many bytes that are not special a text begins.

@@ -302,8 +302,8 @@ impl Decoder {
             framer.filled(count);
             loop {
                 let frame = if count == 0 { framer.end() } else { framer.next_frame() };
-                let Some(frame) = frame else { break };
-                let Err((number, reason)) = self.frame(&frame, options) else {
+                let Some(frame) = &frame else { break };
+                let Err((number, reason)) = self.frame(frame, options) else {
                     if self.output.buffer().len() >= WRITE_BYTES {
                         self.output.flush()?;
                     }

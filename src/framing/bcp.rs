@@ -356,7 +356,7 @@ impl BcpFramer {
             self.awaiting = Some(Awaited { line: length, whole, payload: payload_bytes });
             return if has_lf { None } else { self.end() };
         }
-        let lines = memchr_iter(b'\n', unread.get(rest..whole)?).count();
+        let lines = if whole > rest { memchr_iter(b'\n', unread.get(rest..whole)?).count() } else { 0 };
         let at = self.take(whole, 1 + lines as u64);
         let raw = self.buffer.taken(at, whole);
         let line = if self.may_hold_cr && !self.clean.is_empty() { &self.clean } else { raw.get(..length)? };
