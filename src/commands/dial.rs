@@ -74,7 +74,7 @@ impl Target {
     /// # Errors
     /// As for [`Target::dial`].
     pub fn dial_again(&self, pause: Duration, retry: Duration, stop: &Stop) -> Result<Option<TcpStream>, Failure> {
-        match dial_every(pause, &self.sockets, retry, stop, |_| ()) {
+        match dial_every(pause, &self.sockets, retry, stop, |_| true) {
             Ok(socket) => Ok(Some(socket)),
             Err(Unreached::Stopped) => Ok(None),
             Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, retry))),

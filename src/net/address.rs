@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::wait::{self, Stop};
@@ -121,7 +121,7 @@ fn split(text: &str) -> Option<(&str, Option<&str>)> {
 /// Why nobody was reached.
 #[derive(Debug)]
 pub enum Unreached {
-    /// The stop came first.
+    /// The stop came first, or nobody waits for it any more.
     Stopped,
     /// What the last address said.
     Failed(io::Error),
@@ -139,10 +139,16 @@ pub fn dial(
     stop: &Stop,
     waiting: impl FnOnce(&io::Error),
 ) -> Result<TcpStream, Unreached> {
-    dial_every(RETRY_PAUSE, addresses, retry, stop, waiting)
+    let mut waiting = Some(waiting);
+    dial_every(RETRY_PAUSE, addresses, retry, stop, |error| {
+        if let Some(tell) = waiting.take() {
+            tell(error);
+        }
+        true
+    })
 }
 
-/// As [`dial`], but again every `pause`.
+/// As [`dial`], but again every `pause`, and only while `goes_on`, which hears why each round failed, says so.
 ///
 /// # Errors
 /// As for [`dial`].
@@ -151,9 +157,8 @@ pub fn dial_every(
     addresses: &[SocketAddr],
     retry: Duration,
     stop: &Stop,
-    waiting: impl FnOnce(&io::Error),
+    mut goes_on: impl FnMut(&io::Error) -> bool,
 ) -> Result<TcpStream, Unreached> {
-    let mut waiting = Some(waiting);
     let start = Instant::now();
     // A time beyond the clock's end is for ever.
     let give_up = start.checked_add(retry);
@@ -170,13 +175,15 @@ pub fn dial_every(
         if give_up.is_some_and(|end| next > end) {
             return Err(Unreached::Failed(last));
         }
-        if let Some(tell) = waiting.take() {
-            tell(&last);
-        }
-        if stop.wait_until(next).map_err(Unreached::Failed)? {
+        if !goes_on(&last) || stop.wait_until(next).map_err(Unreached::Failed)? {
             return Err(Unreached::Stopped);
         }
     }
+}
+
+/// Whether an address is one of this machine's: only those can be bound.
+pub fn is_of_this_machine(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
 }
 
 #[cfg(test)]
@@ -219,6 +226,12 @@ mod tests {
     fn localhost_is_both_families_without_a_resolver() {
         let addresses = Address::new("LocalHost", 7).resolve().unwrap();
         assert_eq!(addresses, ["[::1]:7".parse().unwrap(), "127.0.0.1:7".parse::<SocketAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn loopback_is_of_this_machine_and_an_address_for_documents_is_not() {
+        assert!(is_of_this_machine(Ipv4Addr::new(127, 0, 0, 77).into()));
+        assert!(!is_of_this_machine(Ipv4Addr::new(203, 0, 113, 7).into()));
     }
 
     #[test]

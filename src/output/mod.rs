@@ -18,7 +18,7 @@ pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
     #[default]
     Auto,
-    /// Always.
+    /// Always, and written for a person, as on a terminal.
     Always,
     /// Never.
     Never,
@@ -32,6 +32,11 @@ impl Color {
             Color::Never => false,
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         }
+    }
+
+    /// Whether what goes to a stream that is or is not a terminal is written for a person, colours or not.
+    pub fn is_for_a_person(self, terminal: bool) -> bool {
+        terminal || self == Color::Always
     }
 }
 

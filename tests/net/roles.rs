@@ -69,6 +69,25 @@ fn templates_know_the_connection() {
 }
 
 #[test]
+fn colours_that_are_always_wanted_come_through_a_pipe_and_nothing_else_does() {
+    for (when, printed) in [
+        ("always", "\x1b[1mtrigger\x1b[0m?name=\\x1b[2J\\x9b&bytes=3 <3 bytes>\n"),
+        ("auto", "trigger?name=\x1b[2J\u{9b}&bytes=3\nabc"),
+    ] {
+        let listening = listen(&["-n", "1", "--color", when]);
+        dial(listening.address).say("trigger?name=\x1b[2J\u{9b}&bytes=3\nabc".as_bytes());
+        assert_eq!(listening.running.finish().stdout, printed);
+        let port = port();
+        let sending = start(&["send", "-a", &port.address, "--color", when, "a?"]);
+        let mut peer = port.accept();
+        peer.rest().unwrap();
+        peer.say("trigger?name=\x1b[2J\u{9b}&bytes=3\nabc".as_bytes());
+        drop(peer);
+        assert_eq!(sending.finish().stdout, printed);
+    }
+}
+
+#[test]
 fn a_goal_ends_it_whatever_is_printed() {
     let listening = listen(&["-m", "nothing", "-e", "trigger?name=x", "-W", "20s"]);
     let mut peer = dial(listening.address);
