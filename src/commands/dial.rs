@@ -1,10 +1,10 @@
 //! Whom to dial, and what to say when nobody answers: shared by the subcommands that dial.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, plain_words};
-use crate::net::address::{Address, Unreached, dial, dial_every};
+use crate::net::address::{Address, Unreached, dial, dial_every, dial_until};
 use crate::net::wait::Stop;
 use crate::net::{SocketAddr, TcpStream};
 use crate::output::Console;
@@ -59,10 +59,24 @@ impl Target {
     /// # Errors
     /// [`Failure::Io`] that says what was met, and what to do about it.
     pub fn dial(&self, retry: Duration, stop: &Stop, console: &Console) -> Result<Option<TcpStream>, Failure> {
+        self.dial_until(retry, None, stop, console)
+    }
+
+    /// As [`Target::dial`], but until a time at the latest.
+    ///
+    /// # Errors
+    /// As for [`Target::dial`].
+    pub fn dial_until(
+        &self,
+        retry: Duration,
+        until: Option<Instant>,
+        stop: &Stop,
+        console: &Console,
+    ) -> Result<Option<TcpStream>, Failure> {
         let waiting = |error: &io::Error| {
             console.note(format_args!("{}: {}; dialling again until it answers", self.address, plain_words(error)));
         };
-        match dial(&self.sockets, retry, stop, waiting) {
+        match dial_until(&self.sockets, retry, until, stop, waiting) {
             Ok(socket) => Ok(Some(socket)),
             Err(Unreached::Stopped) => Ok(None),
             Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, retry))),
@@ -74,7 +88,7 @@ impl Target {
     /// # Errors
     /// As for [`Target::dial`].
     pub fn dial_again(&self, pause: Duration, retry: Duration, stop: &Stop) -> Result<Option<TcpStream>, Failure> {
-        match dial_every(pause, &self.sockets, retry, stop, |_| true) {
+        match dial_every(pause, &self.sockets, retry, None, stop, |_| true) {
             Ok(socket) => Ok(Some(socket)),
             Err(Unreached::Stopped) => Ok(None),
             Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, retry))),

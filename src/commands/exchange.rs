@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::ending::complain_of_frame;
+use super::ending::{closing, complain_of_frame};
 use super::listener::{side, survive};
 use super::recorder::Recorder;
 use super::recording::Line;
@@ -14,6 +14,7 @@ use super::traffic::Traffic;
 use crate::failure::Failure;
 use crate::framing::Frame;
 use crate::net::address::Address;
+use crate::net::dialogue::Ended;
 use crate::net::queue::Outbox;
 use crate::output::progress::ERASE;
 use crate::output::{Console, Progress, stdout_is_terminal};
@@ -148,10 +149,14 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// The connection has ended like this, perhaps in the middle of a line of the peer's.
-    pub fn ended(&mut self, how: &str, unfinished: &[u8]) {
+    /// The connection has ended like this.
+    pub fn ended(&mut self, ended: &Ended) {
+        if ended.unsent == 0 {
+            self.gone(Instant::now());
+        }
         if let Some(recorder) = &mut self.recorder {
-            let recorded = recorder.ended(self.connection, how, side(self.ours.other()), unfinished);
+            let (how, theirs) = (closing(ended, self.ours), side(self.ours.other()));
+            let recorded = recorder.ended(self.connection, &how, theirs, &ended.unfinished);
             survive(self.console, recorded);
         }
     }

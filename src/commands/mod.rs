@@ -4,6 +4,7 @@
 //! This is where what was typed becomes what is done; how a line is read and how bytes travel is known below.
 
 mod arguments;
+mod binding;
 mod canonical;
 mod clock;
 mod decode;
@@ -23,6 +24,7 @@ mod obe_listen;
 mod outgoing;
 mod pace;
 mod parting;
+mod partner;
 mod player;
 mod printing;
 mod recorder;

@@ -120,10 +120,11 @@ impl Script for Player<'_> {
             self.exchange.send(&self.next, due, outbox);
             self.ahead = None;
         }
+        // The peer may close on hearing the last line, before anybody asks again.
+        self.complete = self.failure.is_none();
         if !outbox.is_empty() {
             return Step::Write;
         }
-        self.complete = self.failure.is_none();
         // It stays as long as the recording went on: what the peer says meanwhile belongs to it.
         let end = instant(start, self.clock.end());
         match self.complete && end > now && !self.exchange.said_goodbye {

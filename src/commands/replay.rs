@@ -33,6 +33,10 @@ pub struct Options {
     pub timeout: Duration,
     /// `--loopback`.
     pub loopback: bool,
+    /// `--serve`.
+    pub serve: bool,
+    /// `--announce`.
+    pub announce: Option<PathBuf>,
     files: Vec<OsString>,
 }
 

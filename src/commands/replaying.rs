@@ -8,25 +8,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
-use super::dial::{MEDIA_PORT, Target};
-use super::ending::{Wanted, closing, verdict};
+use super::ending::{Wanted, verdict};
 use super::exchange::Exchange;
-use super::listener::{Listener, Setup, side};
-use super::media::{CATEGORIES_OF_MEDIA, settings, subscriptions};
+use super::listener::side;
+use super::partner::{Met, Partner};
 use super::player::Player;
-use super::recording::{Recording, Survey};
+use super::recording::Recording;
 use super::replay::{COMMAND, Options};
 use super::result_file::ResultFile;
 use super::traffic::Traffic;
 use super::warnings::Warnings;
 use crate::failure::{Exit, Failure};
 use crate::framing::Framing;
-use crate::net::TcpStream;
-use crate::net::address::Address;
 use crate::net::dialogue::{self, Ended, Reason};
-use crate::net::server::{Background, Server};
 use crate::net::wait::{Output, Stop, wake_precisely};
-use crate::output::Console;
 use crate::template::End;
 use crate::text::shown;
 
@@ -37,7 +32,7 @@ use crate::text::shown;
 /// gone, a file or a stdout that cannot be written.
 pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let began = Instant::now();
-    let ours = End::Dialler;
+    let ours = if options.serve { End::Acceptor } else { End::Dialler };
     let mut console = options.manners.console(COMMAND.about.name);
     let mut warnings = Warnings::default();
     let (recording, survey) = Recording::open(file, side(ours), &console, |record| {
@@ -48,12 +43,11 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     })?;
     warnings.tell(file, &mut console);
     let stats = stats_file(options, file)?;
-    let peer = Peer::find(options, &survey)?;
+    let peer = Partner::find(options, survey.port)?;
     let recorder = match &options.record.file {
         Some(path) => {
             spare(path, file, "--record")?;
-            let Address { port, .. } = peer.target.address;
-            options.record.open(&format!("dialling {}", peer.target.address), port)?
+            options.record.open(&peer.opening(), peer.address().port)?
         }
         None => None,
     };
@@ -61,6 +55,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let who = peer.name();
     console.note(format_args!("playing the {} of {} ({}) to {who}", ours.word(), survey.name, survey.size()));
+    peer.announce(options)?;
     let passes = options.passes.unwrap_or(1);
     let time = Some(options.timeout).filter(|time| !time.is_zero()).map(|time| (began, time));
     let total = survey.ours.saturating_mul(passes);
@@ -96,7 +91,7 @@ fn spare(written: &Path, played: &Path, flag: &str) -> Result<(), Failure> {
 /// A run and all that it needs but the script.
 struct Run<'a> {
     options: &'a Options,
-    peer: Peer,
+    peer: Partner,
     stop: Stop,
     output: Output,
     /// Since when, and how long it may take.
@@ -114,33 +109,24 @@ impl Run<'_> {
     /// Plays each pass over a connection of its own; how the last one ended.
     fn passes(&mut self, player: &mut Player<'_>, passes: u64) -> Result<Ended, Failure> {
         for pass in 1..=passes {
-            let socket = match self.meet(player.exchange.console())? {
-                Met::Peer(socket) => socket,
+            let retry = self.options.dialling.retry;
+            let until = self.time.and_then(|(began, time)| began.checked_add(time));
+            let met = self.peer.meet(retry, until, &self.stop, &self.output, player.exchange.console())?;
+            let (socket, peer) = match met {
+                Met::Peer(socket, peer) => (socket, peer),
                 Met::Nobody(reason) => {
                     return Ok(Ended { reason, unsent: 0, began: None, noticed: true, unfinished: Vec::new() });
                 }
             };
-            player.exchange.begin(self.peer.target.address.clone());
+            player.exchange.begin(peer);
             let ended = dialogue::converse(socket, Framing::default(), player, &self.stop, None, &self.output);
-            player.exchange.ended(&closing(&ended, player.exchange.ours()), &ended.unfinished);
+            player.exchange.ended(&ended);
             if pass == passes || !player.complete || !matches!(ended.reason, Reason::Done) {
                 return Ok(ended);
             }
             player.again()?;
         }
         Ok(Ended { reason: Reason::Done, unsent: 0, began: None, noticed: true, unfinished: Vec::new() })
-    }
-
-    /// A connection with the peer.
-    fn meet(&self, console: &Console) -> Result<Met, Failure> {
-        let left = self.time.map(|(began, time)| time.saturating_sub(began.elapsed()));
-        let retry = self.options.dialling.retry;
-        match self.peer.target.dial(left.map_or(retry, |left| left.min(retry)), &self.stop, console) {
-            Ok(Some(socket)) => Ok(Met::Peer(socket)),
-            Ok(None) => Ok(Met::Nobody(Reason::Stopped(self.stop.signal()))),
-            Err(_) if left.is_some_and(|left| left < retry) => Ok(Met::Nobody(Reason::TimeUp)),
-            Err(failure) => Err(failure),
-        }
     }
 
     /// Says what came of it, to a person and in the file of `--stats`, and how the run ends.
@@ -156,87 +142,30 @@ impl Run<'_> {
             Ok(ended) if failure.is_none() => how(&ended.reason, complete),
             _ => "an error ended it",
         };
-        let tally = &exchange.tally;
-        if tally.passes > 0 {
+        let met = exchange.tally.passes > 0;
+        if met {
+            let tally = &exchange.tally;
             let text = tally.summary(file, &self.peer.short(), how);
             let written = stats.map_or(Ok(()), |stats| stats.write(tally.json(file, how).as_bytes()));
             exchange.console().note(text);
             exchange.survive(written);
         }
+        // Whoever was not met has no other address than the one where we looked for him.
+        let peer = if met { exchange.peer().clone() } else { self.peer.address() };
         let heard = self.peer.end();
         if let Some(failure) = failure {
             return Err(failure);
         }
         let missing = (!complete && self.time.is_some()).then(|| "the last line was sent".to_owned());
         let wanted = Wanted { complete, missing, time: self.time.map(|(_, time)| time), failure: None };
-        let peer = exchange.peer().clone();
         verdict(ended?, wanted, &peer, exchange.console()).map(|exit| exit.worse(heard))
-    }
-}
-
-/// Whether somebody is there.
-enum Met {
-    Peer(TcpStream),
-    /// Something else came first.
-    Nobody(Reason),
-}
-
-/// Who is played to.
-struct Peer {
-    target: Target,
-    built_in: Option<Background<Listener>>,
-}
-
-impl Peer {
-    /// The address that is dialled, or a media controller of our own.
-    fn find(options: &Options, survey: &Survey) -> Result<Peer, Failure> {
-        if !options.loopback {
-            let port = survey.port.unwrap_or(MEDIA_PORT);
-            let target = Target::resolve(options.dialling.address.as_deref(), port)?;
-            return Ok(Peer { target, built_in: None });
-        }
-        let cannot = |error| Failure::io("cannot start the built-in media controller", &error);
-        let local = Address::new("127.0.0.1", 0).resolve().map_err(cannot)?;
-        let server = Server::bind(&local).map_err(cannot)?;
-        let target = Target::known(server.address().map_err(cannot)?);
-        let subscriptions = subscriptions(&[], &[], &CATEGORIES_OF_MEDIA)?;
-        let host = Listener::new(
-            Setup { subscriptions, ..Setup::default() },
-            None,
-            options.manners.console(COMMAND.about.name),
-        );
-        // The connection of the pass before may still be closing.
-        let built_in = server.in_background(settings(2), host).map_err(cannot)?;
-        Ok(Peer { target, built_in: Some(built_in) })
-    }
-
-    /// Who it is and where.
-    fn name(&self) -> String {
-        match self.built_in {
-            Some(_) => format!("{} at {}", self.short(), self.target.address),
-            None => self.short(),
-        }
-    }
-
-    /// Who it is.
-    fn short(&self) -> String {
-        match self.built_in {
-            Some(_) => "the built-in media controller".to_owned(),
-            None => self.target.address.to_string(),
-        }
-    }
-
-    /// Says farewell; what a media controller of our own complained of counts for the exit status.
-    fn end(self) -> Exit {
-        self.built_in.and_then(Background::stop).map_or(Exit::Done, |listener| listener.console.worst())
     }
 }
 
 /// How it ended, in a few words.
 fn how(reason: &Reason, complete: bool) -> &'static str {
     match reason {
-        Reason::Done if complete => "done",
-        Reason::Closed if complete => "it closed",
+        Reason::Done | Reason::Closed if complete => "done",
         Reason::Stopped(_) => "stopped by a signal",
         Reason::Done | Reason::Closed => "it closed before the end",
         Reason::Lost(_) => "the connection was lost",

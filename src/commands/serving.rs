@@ -1,27 +1,22 @@
 //! The running of `backbox listen`: binding or dialling, serving, and what the exit status comes to.
 
 use std::fmt;
-use std::fs;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::dial::{MEDIA_PORT, OBE_PORT, PIN_PORT, Target};
+use super::binding::Place;
+use super::dial::{MEDIA_PORT, PIN_PORT, Target};
 use super::listen::{COMMAND, CONNECTIONS_MAX, Options};
 use super::listener::{Listener, Part, Setup};
 use super::media::{CATEGORIES_OF_CLIENT, CATEGORIES_OF_MEDIA, settings, subscriptions};
 use super::printing::Printing;
-use super::result_file::write_whole;
 use super::traffic::Traffic;
-use crate::failure::{Exit, Failure, plain_words};
+use crate::failure::{Exit, Failure};
 use crate::framing::{Framing, Wire};
-use crate::net::address::Address;
 use crate::net::server::{Ended, Server, Settings};
 use crate::net::wait::{Input, Output, Poll, Stop};
 use crate::net::{SocketAddr, TcpStream};
 use crate::output::Console;
-use crate::text::shown;
 
 /// How long to wait before a lost connection is dialled again, each time.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
@@ -35,10 +30,15 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, false)?;
     let mut setup = setup(options)?;
+    let until = deadline(options);
     let (server, stop, peer) = match options.part().dials() {
-        true => match connect(options, &mut setup, &console)? {
-            (Some(server), stop, target) => (server, stop, Peer::Dialled(target)),
-            (None, stop, _) => return Ok(stop.signal().map_or(Exit::Done, Exit::Signal)),
+        true => match connect(options, until, &mut setup, &console) {
+            Ok((Some(server), stop, target)) => (server, stop, Peer::Dialled(target)),
+            Ok((None, stop, _)) => return Ok(stop.signal().map_or(Exit::Done, Exit::Signal)),
+            Err(_) if printing.goals.are_set() && until.is_some_and(|until| Instant::now() >= until) => {
+                return outcome(Ended::Time, Some(printing), None, &console, options.goals.time(None));
+            }
+            Err(failure) => return Err(failure),
         },
         false => {
             let stop = catch_signals()?;
@@ -49,7 +49,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         }
     };
     let mut host = Listener::new(setup, Some(printing), console);
-    let (until, mut server, mut connections) = (deadline(options), server, 1);
+    let (mut server, mut connections) = (server, 1);
     loop {
         let served = server.run(settled(options, until, !host.stdin_over)?, host, &stop, Some(&output));
         let (ended, back) = served.map_err(|error| Failure::io(format_args!("cannot serve {peer}"), &error))?;
@@ -185,13 +185,23 @@ fn setup(options: &Options) -> Result<Setup, Failure> {
 }
 
 /// Dials; no server when the stop came first.
-fn connect(options: &Options, setup: &mut Setup, console: &Console) -> Result<(Option<Server>, Stop, Target), Failure> {
+fn connect(
+    options: &Options,
+    until: Option<Instant>,
+    setup: &mut Setup,
+    console: &Console,
+) -> Result<(Option<Server>, Stop, Target), Failure> {
     let port = if options.part() == Part::Attached { PIN_PORT } else { MEDIA_PORT };
     let target = Target::resolve(options.dialling.address.as_deref(), port)?;
     setup.recorder = options.record.open(&format!("dialling {}", target.address), target.address.port)?;
     let stop = catch_signals()?;
-    let socket = target.dial(options.dialling.retry, &stop, console)?;
+    let socket = target.dial_until(options.dialling.retry, until, &stop, console)?;
     Ok((socket.map(|socket| Server::dialled(socket, 0)), stop, target))
+}
+
+/// Where we are to be dialled.
+fn place(options: &Options) -> Place<'_> {
+    Place { address: options.address.as_deref(), port: None, announce: options.announce.as_deref(), wire: options.wire }
 }
 
 /// Says where we listen, to whoever reads it.
@@ -199,19 +209,7 @@ fn connect(options: &Options, setup: &mut Setup, console: &Console) -> Result<(O
 /// # Errors
 /// The file of `--announce` cannot be written.
 pub fn welcome(options: &Options, address: SocketAddr, console: &Console) -> Result<(), Failure> {
-    if !address.ip().is_loopback() {
-        // Quiet or not, this is for whoever owns the machine.
-        let what = match options.wire {
-            Wire::Bcp => "BCP has no authentication: anyone there can play",
-            Wire::Obe => "OBE_Socket has no authentication: anyone there can send commands",
-        };
-        crate::output::say(&format!("{address} can be reached from other machines, and {what}\n"));
-    }
-    if let Some(file) = &options.announce {
-        announce(file, address)?;
-    }
-    console.note(format_args!("listening on {address}"));
-    Ok(())
+    place(options).welcome(address, console)
 }
 
 /// The status of a run that a signal ended.
@@ -269,66 +267,7 @@ pub fn outcome(
 /// Binds, and says what else to try when that fails.
 ///
 /// # Errors
-/// [`Failure::Usage`] for what is no address, [`Failure::Io`] for one that is taken and the like.
+/// As for [`Place::bind`].
 pub fn bind(options: &Options) -> Result<(Server, SocketAddr), Failure> {
-    if let Some(file) = &options.announce {
-        withdraw(file)?;
-    }
-    let (address, sockets) = own_address(options)?;
-    let complaint = |error: &io::Error| {
-        let hint = match error.kind() {
-            io::ErrorKind::AddrInUse if options.wire == Wire::Obe => {
-                "; another server has it; -a 127.0.0.1:0 takes a free port"
-            }
-            io::ErrorKind::AddrInUse => {
-                "; another media controller, or another backbox, has it; -a 127.0.0.1:0 takes a free port"
-            }
-            io::ErrorKind::PermissionDenied => "; ports below 1024 are the system's; take a higher one",
-            io::ErrorKind::AddrNotAvailable => "; this machine has no such address; -a 127.0.0.1 is its own",
-            _ => "",
-        };
-        Failure::Io(format!("cannot listen on {address}: {}{hint}", plain_words(error)))
-    };
-    let server = Server::bind(&sockets).map_err(|error| complaint(&error))?;
-    let bound = server.address().map_err(|error| complaint(&error))?;
-    Ok((server, bound))
-}
-
-/// Where to bind: as typed, and what it resolves to.
-///
-/// # Errors
-/// [`Failure::Usage`] for what is no address, [`Failure::Io`] for a name that has none.
-pub fn own_address(options: &Options) -> Result<(Address, Vec<SocketAddr>), Failure> {
-    let default = match options.wire {
-        Wire::Bcp => Address::new("127.0.0.1", MEDIA_PORT),
-        Wire::Obe => Address::new("127.0.0.1", OBE_PORT),
-    };
-    let address = match &options.address {
-        Some(text) => Address::parse(text, &default).map_err(Failure::Usage)?,
-        None => default,
-    };
-    let mut sockets =
-        address.resolve().map_err(|error| Failure::io(format_args!("cannot resolve {address}"), &error))?;
-    // MPF dials the IPv4 loopback address, whatever localhost means here.
-    sockets.sort_by_key(SocketAddr::is_ipv6);
-    Ok((address, sockets))
-}
-
-/// Removes an old announcement: whoever waits for the file must not read the address of an earlier run.
-fn withdraw(file: &Path) -> Result<(), Failure> {
-    let is_file = fs::symlink_metadata(file).is_ok_and(|found| found.is_file() || found.is_symlink());
-    match is_file.then(|| fs::remove_file(file)) {
-        Some(Err(error)) => Err(Failure::io(format_args!("cannot remove the old {}", name(file)), &error)),
-        _ => Ok(()),
-    }
-}
-
-/// Writes the address, so that nobody reads half of it.
-fn announce(file: &Path, address: SocketAddr) -> Result<(), Failure> {
-    write_whole(file, format!("{address}\n").as_bytes())
-        .map_err(|error| Failure::io(format_args!("cannot write {}", name(file)), &error))
-}
-
-fn name(file: &Path) -> String {
-    shown(file.as_os_str().as_encoded_bytes())
+    place(options).bind()
 }

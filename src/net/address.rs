@@ -139,8 +139,22 @@ pub fn dial(
     stop: &Stop,
     waiting: impl FnOnce(&io::Error),
 ) -> Result<TcpStream, Unreached> {
+    dial_until(addresses, retry, None, stop, waiting)
+}
+
+/// As [`dial`], but until a time at the latest, also while a call is neither taken nor refused.
+///
+/// # Errors
+/// As for [`dial`].
+pub fn dial_until(
+    addresses: &[SocketAddr],
+    retry: Duration,
+    until: Option<Instant>,
+    stop: &Stop,
+    waiting: impl FnOnce(&io::Error),
+) -> Result<TcpStream, Unreached> {
     let mut waiting = Some(waiting);
-    dial_every(RETRY_PAUSE, addresses, retry, stop, |error| {
+    dial_every(RETRY_PAUSE, addresses, retry, until, stop, |error| {
         if let Some(tell) = waiting.take() {
             tell(error);
         }
@@ -148,7 +162,7 @@ pub fn dial(
     })
 }
 
-/// As [`dial`], but again every `pause`, and only while `goes_on`, which hears why each round failed, says so.
+/// As [`dial_until`], but again every `pause`, and only while `goes_on`, which hears why each round failed, says so.
 ///
 /// # Errors
 /// As for [`dial`].
@@ -156,16 +170,18 @@ pub fn dial_every(
     pause: Duration,
     addresses: &[SocketAddr],
     retry: Duration,
+    until: Option<Instant>,
     stop: &Stop,
     mut goes_on: impl FnMut(&io::Error) -> bool,
 ) -> Result<TcpStream, Unreached> {
     let start = Instant::now();
     // A time beyond the clock's end is for ever.
-    let give_up = start.checked_add(retry);
+    let give_up = start.checked_add(retry).into_iter().chain(until).min();
     loop {
         let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for &address in addresses {
-            match wait::connect(address, Instant::now() + DIAL_TIME, stop) {
+            let patience = Instant::now() + DIAL_TIME;
+            match wait::connect(address, until.map_or(patience, |until| until.min(patience)), stop) {
                 Ok(socket) => return Ok(socket),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(Unreached::Stopped),
                 Err(error) => last = error,

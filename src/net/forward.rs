@@ -329,7 +329,7 @@ fn join(common: &Common, number: u64, dialler: TcpStream, peer: SocketAddr) {
         !wait::has_left(&dialler)
     };
     let Settings { target, retry, .. } = &common.settings;
-    let target = match dial_every(RETRY_PAUSE, target, *retry, &common.stop, waits) {
+    let target = match dial_every(RETRY_PAUSE, target, *retry, None, &common.stop, waits) {
         Ok(target) => target,
         Err(unreached) => {
             wait::reset_when_closed(&dialler);

@@ -23,6 +23,7 @@
 //! woken by shutting down its socket's reading side; a printer that hangs in stdout is given a moment and then left
 //! behind.
 
+pub mod accept;
 pub mod address;
 pub mod budget;
 pub mod chunk;

@@ -116,7 +116,7 @@ pub enum Ended {
 /// A bound server, or one that has dialled its only peer.
 #[derive(Debug)]
 pub struct Server {
-    listener: Option<TcpListener>,
+    pub(super) listener: Option<TcpListener>,
     dialled: Option<TcpStream>,
     /// How many connections there were before, which numbers those that come.
     before: u64,

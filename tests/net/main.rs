@@ -13,3 +13,4 @@ mod roles;
 mod send;
 mod send_goals;
 mod send_ways;
+mod terminal;

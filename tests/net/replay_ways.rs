@@ -1,6 +1,7 @@
 //! `backbox replay`: its pace, its passes, its time limit, and the files that it writes.
 
 use std::fs;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use crate::harness::*;
@@ -105,8 +106,14 @@ fn the_time_bounds_the_whole_and_sums_up() {
     assert!(ended.stderr.contains("; the time was up\n"), "{}", ended.stderr);
     assert!(ended.stderr.ends_with("0.2 s passed before the last line was sent; -W allows more\n"), "{}", ended.stderr);
     // Nobody there to take the call is the time's end as well, once there is a time to wait for somebody.
-    let nobody = run(&["replay", "-W", "200ms", "--retry", "60s", "-a", &port.close(), &file]);
-    assert_eq!(nobody.code, Some(124), "{}", nobody.stderr);
+    let closed = port.close();
+    let why = format!("backbox replay: {closed}: 0.2 s passed before the last line was sent; -W allows more\n");
+    let nobody = run(&["replay", "-q", "-W", "200ms", "--retry", "60s", "-a", &closed, &file]);
+    assert_eq!((nobody.code, nobody.stderr), (Some(124), why));
+    assert_eq!(run(&["replay", "-W", "50ms", "-a", &closed, &file]).code, Some(3));
+    let (engaged, _calls) = Port::engaged();
+    let silent = run(&["replay", "-W", "200ms", "-a", &engaged.address, &file]);
+    assert_eq!(silent.code, Some(124), "{}", silent.stderr);
     // When all is sent the time does no harm.
     let ended = run(&["replay", "--loopback", "-W", "0.3", &session("#backbox-session 1\n#@0\na\n#@600\n#<b\n")]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -207,4 +214,27 @@ fn options_that_make_no_sense_get_a_sentence() {
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
         assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn memory_does_not_grow_with_the_session() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let file = directory().join("long.bcp");
+    let game = fs::read_to_string(GAME).unwrap();
+    let kept = |line: &&str| !line.starts_with("#!") && !line.starts_with("goodbye");
+    let block: String = game.split_inclusive('\n').skip(1).filter(kept).collect();
+    fs::write(&file, format!("#backbox-session 1\n{}", block.repeat((24 << 20) / block.len()))).unwrap();
+    let port = port();
+    let playing = start(&["replay", "--speed", "max", "-a", &port.address, file.to_str().unwrap()]);
+    let mut peer = port.accept();
+    let mut half = vec![0; 12 << 20];
+    peer.buffered().read_exact(&mut half).unwrap();
+    let most = playing.most_memory();
+    assert!(most < 16 << 20, "{most} bytes");
+    std::io::copy(peer.buffered(), &mut std::io::sink()).unwrap();
+    drop(peer);
+    assert_eq!(playing.finish().code, Some(0));
+    fs::remove_file(&file).unwrap();
 }

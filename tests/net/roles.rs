@@ -107,6 +107,17 @@ fn time_ends_it_with_124_when_a_goal_is_unmet_and_else_with_0() {
 }
 
 #[test]
+fn time_counts_from_the_first_dial() {
+    let nobody = port().close();
+    let dialling = ["listen", "-c", &nobody, "--retry", "1000s", "-W", "200ms"];
+    let ended = run(&[&dialling[..], &["-n", "1"]].concat());
+    assert_eq!(ended.code, Some(124), "{}", ended.stderr);
+    assert!(ended.stderr.contains("0.2 s passed before"), "{}", ended.stderr);
+    let ended = run(&dialling);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+}
+
+#[test]
 fn once_is_no_goal() {
     let listening = listen(&["--once", "-e", "never"]);
     drop(dial(listening.address));
