@@ -2,6 +2,8 @@
 //!
 //! Streams never come here; they stay text (`codec::Parts`).
 
+use std::collections::BTreeMap;
+
 /// A JSON value. Numbers are their digits, so none is rounded; objects keep their order and what they hold twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -33,78 +35,63 @@ impl Value {
         }
     }
 
-    /// Whether two values mean the same (design.md, sections 7 and 11): type and value, integers of any length by
-    /// their digits, floats as doubles, NaN equal to NaN, objects in any order, of a member given twice the last one.
+    /// The one value of all that mean the same, so that `==` compares as design.md, sections 7 and 11, say: integers of
+    /// any length by their digits, floats as doubles, NaN equal to NaN, objects in any order, of a member given twice
+    /// the last one. For comparing only: a float becomes Rust's spelling of it.
     ///
     /// ```
     /// use backbox::message::Value;
-    /// let number = |digits: &str| Value::Number(digits.into());
-    /// assert!(number("-0").means(&number("0")));
-    /// assert!(number("1.50").means(&number("15e-1")));
-    /// assert!(!number("1").means(&number("1.0")));
+    /// let number = |digits: &str| Value::Number(digits.into()).meaning();
+    /// assert_eq!(number("-0"), number("0"));
+    /// assert_eq!(number("1.50"), number("15e-1"));
+    /// assert_ne!(number("1"), number("1.0"));
     /// ```
-    pub fn means(&self, other: &Value) -> bool {
-        self.is_same(other, same_number)
+    #[must_use]
+    pub fn meaning(self) -> Value {
+        self.with_numbers(typed_meaning)
     }
 
-    /// Whether two values are equal as Python would say of them: as [`Value::means`], but 1 is 1.0. OBE_Socket's
-    /// messages have no types besides JSON's (design.md, section 11).
+    /// The same where 1 is 1.0, as Python would say: OBE_Socket's messages have no types besides JSON's (design.md,
+    /// section 11).
     ///
     /// ```
     /// use backbox::message::Value;
-    /// let number = |digits: &str| Value::Number(digits.into());
-    /// assert!(number("1").equals(&number("1.0")));
-    /// assert!(!number("9007199254740993").equals(&number("9007199254740992.0")));
+    /// let number = |digits: &str| Value::Number(digits.into()).untyped_meaning();
+    /// assert_eq!(number("1"), number("1.0"));
+    /// assert_ne!(number("9007199254740993"), number("9007199254740992.0"));
     /// ```
-    pub fn equals(&self, other: &Value) -> bool {
-        self.is_same(other, |a, b| same_number(a, b) || same_integer(a, b) || same_integer(b, a))
+    #[must_use]
+    pub fn untyped_meaning(self) -> Value {
+        self.with_numbers(untyped_meaning)
     }
 
-    fn is_same(&self, other: &Value, numbers: fn(&str, &str) -> bool) -> bool {
-        match (self, other) {
-            (Value::Number(a), Value::Number(b)) => numbers(a, b),
-            (Value::List(a), Value::List(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b, numbers))
+    fn with_numbers(self, meaning: fn(String) -> String) -> Value {
+        match self {
+            Value::Number(digits) => Value::Number(meaning(digits)),
+            Value::List(items) => Value::List(items.into_iter().map(|item| item.with_numbers(meaning)).collect()),
+            Value::Object(members) => {
+                let mut last = BTreeMap::new();
+                last.extend(members.into_iter().map(|(name, value)| (name, value.with_numbers(meaning))));
+                Value::Object(last.into_iter().collect())
             }
-            (Value::Object(a), Value::Object(b)) => same_members(a, b, numbers),
-            (a, b) => a == b,
+            other => other,
         }
     }
 }
 
-/// Whether a float is exactly this integer.
-fn same_integer(integer: &str, float: &str) -> bool {
-    let exact = float.parse::<f64>().ok().filter(|value| value.fract() == 0.0).map(|value| format!("{value:.0}"));
-    is_integer(integer) && !is_integer(float) && exact.is_some_and(|exact| same_number(integer, &exact))
-}
-
-fn same_number(a: &str, b: &str) -> bool {
-    match (is_integer(a), is_integer(b)) {
-        (true, true) => a == b || (a.trim_start_matches('-') == "0" && b.trim_start_matches('-') == "0"),
-        (false, false) => match (a.parse::<f64>(), b.parse::<f64>()) {
-            (Ok(a), Ok(b)) => a == b || (a.is_nan() && b.is_nan()),
-            _ => a == b,
-        },
-        _ => false,
+fn typed_meaning(digits: String) -> String {
+    if digits.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+        return if digits == "-0" { "0".to_owned() } else { digits };
     }
+    // Adding 0 makes 0.0 of -0.0; Rust's digits always have a point or a word, so that no float is an integer.
+    digits.parse::<f64>().map_or(digits, |number| format!("{:?}", number + 0.0))
 }
 
-fn is_integer(digits: &str) -> bool {
-    digits.bytes().all(|b| b.is_ascii_digit() || b == b'-')
-}
-
-fn same_members(a: &[(String, Value)], b: &[(String, Value)], numbers: fn(&str, &str) -> bool) -> bool {
-    // Looked up by name, so that 60,000 members cost as little as the text they stand in; a later member replaces an
-    // earlier one of its name.
-    let index = |members: &[(String, Value)]| -> std::collections::HashMap<String, usize> {
-        members.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect()
-    };
-    let (first, second) = (index(a), index(b));
-    first.len() == second.len()
-        && first.iter().all(|(name, &at)| {
-            let other = second.get(name).and_then(|&at| b.get(at));
-            matches!((a.get(at), other), (Some((_, a)), Some((_, b))) if a.is_same(b, numbers))
-        })
+/// A float that is an integer is exactly that one.
+fn untyped_meaning(digits: String) -> String {
+    let digits = typed_meaning(digits);
+    let whole = digits.parse().ok().filter(|number: &f64| digits.contains(['.', 'e']) && number.fract() == 0.0);
+    whole.map_or(digits, |number| format!("{number:.0}"))
 }
 
 #[cfg(test)]
@@ -129,7 +116,7 @@ mod tests {
             ("1e5", "100000", false),
             ("123456789012345678901234567890", "123456789012345678901234567891", false),
         ] {
-            assert_eq!(number(a).means(&number(b)), same, "{a} {b}");
+            assert_eq!(number(a).meaning() == number(b).meaning(), same, "{a} {b}");
         }
     }
 
@@ -138,8 +125,8 @@ mod tests {
         let member = |name: &str, digits: &str| (name.to_string(), number(digits));
         let twice = Value::Object(vec![member("a", "1"), member("b", "3"), member("a", "2")]);
         let once = Value::Object(vec![member("b", "3"), member("a", "2")]);
-        assert!(twice.means(&once));
-        assert!(!twice.means(&Value::Object(vec![member("a", "2")])));
-        assert!(!once.means(&Value::List(vec![])));
+        assert_eq!(twice.clone().meaning(), once.clone().meaning());
+        assert_ne!(twice.meaning(), Value::Object(vec![member("a", "2")]));
+        assert_ne!(once.meaning(), Value::List(vec![]));
     }
 }

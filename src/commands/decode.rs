@@ -75,7 +75,7 @@ pub const COMMAND: Command<Options> = Command {
             },
             Example { line: "backbox decode -s 'Foo%20Bar'", text: "Prints `Foo Bar`." },
         ],
-        see_also: &[("backbox", 1), ("backbox-encode", 1), ("backbox-session", 5), ("bcp", 7)],
+        see_also: &[("backbox", 1), ("backbox-encode", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
         Group { title: "Selection", flags: &[Flag::MATCH, Flag::EXCLUDE] },

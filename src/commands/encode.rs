@@ -78,7 +78,7 @@ pub const COMMAND: Command<Options> = Command {
             },
             Example { line: "backbox encode -s 'Foo Bar'", text: "Prints `Foo%20Bar`." },
         ],
-        see_also: &[("backbox", 1), ("backbox-decode", 1), ("bcp", 7)],
+        see_also: &[("backbox", 1), ("backbox-decode", 1), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
         Group {

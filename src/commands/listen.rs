@@ -169,7 +169,7 @@ pub const COMMAND: Command<Options> = Command {
                 text: "Takes a free port, writes it to a file, and ends when the first peer closes.",
             },
         ],
-        see_also: &[("backbox", 1), ("backbox-send", 1), ("backbox-session", 5), ("bcp", 7)],
+        see_also: &[("backbox", 1), ("backbox-send", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
         Group {

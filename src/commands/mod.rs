@@ -6,7 +6,7 @@
 mod arguments;
 mod binding;
 mod canonical;
-mod clock;
+pub mod clock;
 mod decode;
 mod dial;
 mod encode;
@@ -21,6 +21,7 @@ mod listener;
 mod media;
 mod obe_filter;
 mod obe_listen;
+mod obe_send;
 mod outgoing;
 mod pace;
 mod parting;

@@ -157,7 +157,7 @@ impl Run<'_> {
             return Err(failure);
         }
         let missing = (!complete && self.time.is_some()).then(|| "the last line was sent".to_owned());
-        let wanted = Wanted { complete, missing, time: self.time.map(|(_, time)| time), failure: None };
+        let wanted = Wanted { complete, missing, time: self.time.map(|(_, time)| time), ..Wanted::default() };
         verdict(ended?, wanted, &peer, exchange.console()).map(|exit| exit.worse(heard))
     }
 }

@@ -1,5 +1,7 @@
 //! Text with stars in it: the smallest piece of a pattern.
 
+use std::fmt;
+
 use crate::codec::unescape;
 
 /// A text in which each `*` stands for any run of characters, line breaks too.
@@ -7,6 +9,13 @@ use crate::codec::unescape;
 pub struct Glob {
     /// The texts between the stars; one more than there are stars.
     pub(super) pieces: Vec<Vec<u8>>,
+}
+
+impl fmt::Display for Glob {
+    /// Its text, decoded, with a `*` for each star.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.pieces.join(&b'*')))
+    }
 }
 
 impl Glob {

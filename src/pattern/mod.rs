@@ -41,7 +41,7 @@ enum Wanted {
     Text(Glob),
     /// A value of this type whose text matches (`int:*`).
     Typed(Kind, Glob),
-    /// This value, by type and meaning.
+    /// A value of this [meaning](Value::meaning).
     Value(Value),
 }
 
@@ -99,20 +99,40 @@ impl Pattern {
             return Pattern::parse(text, true);
         }
         parts.take_command();
-        let whole = Some((parts.command().into_owned(), to_value(parts.object())));
+        let whole = Some((parts.command().into_owned(), to_value(parts.object()).untyped_meaning()));
         Ok(Pattern { command: Glob::raw(b"*"), params: Vec::new(), whole })
     }
 
     /// Whether a message looks like this; `payload_bytes` is the length of its payload, if it has one.
     pub fn matches(&self, parts: &Parts, payload_bytes: Option<usize>) -> bool {
         if let Some((command, rest)) = &self.whole {
-            return *command == parts.command() && rest.equals(&to_value(parts.object()));
+            return *command == parts.command() && *rest == to_value(parts.object()).untyped_meaning();
         }
-        if !self.command.matches(parts.command().as_bytes()) {
-            return false;
-        }
+        self.takes_command(&parts.command()) && self.lacking(parts, payload_bytes).next().is_none()
+    }
+
+    /// Whether a message with this command could look like this.
+    pub fn takes_command(&self, command: &str) -> bool {
+        self.command.matches(command.as_bytes())
+    }
+
+    /// The names of the parameters that it asks for, stars as they stand.
+    pub fn asked(&self) -> impl Iterator<Item = String> {
+        self.params.iter().map(|(name, _)| name.to_string())
+    }
+
+    /// The names of the parameters that it asks for and a message lacks, or has otherwise.
+    pub fn lacks(&self, parts: &Parts, payload_bytes: Option<usize>) -> Vec<String> {
+        self.lacking(parts, payload_bytes).map(|(name, _)| name.to_string()).collect()
+    }
+
+    fn lacking<'a>(
+        &'a self,
+        parts: &'a Parts,
+        payload_bytes: Option<usize>,
+    ) -> impl Iterator<Item = &'a (Glob, Wanted)> {
         let names = parts.lookup(self.params.len());
-        self.params.iter().all(|(name, wanted)| match name.literal() {
+        let has = move |name: &Glob, wanted: &Wanted| match name.literal() {
             Some(literal) => {
                 // A message may hold a parameter called bytes and a payload; either may be meant (section 7).
                 names.find(&String::from_utf8_lossy(literal)).is_some_and(|value| wanted.admits(value))
@@ -122,7 +142,8 @@ impl Pattern {
                 let found = param.name().to_ascii_lowercase();
                 name.matches(found.as_bytes()) && wanted.admits(param.value)
             }),
-        })
+        };
+        self.params.iter().filter(move |(name, wanted)| !has(name, wanted))
     }
 
     /// Whether its command is `word`, or it asks for a parameter of that name; a star names nothing.
@@ -138,7 +159,7 @@ impl Pattern {
         parts.read_line(line, &Reading::default())?;
         self.params.extend(parts.params().map(|param| {
             let name = Glob { pieces: vec![param.name().into_owned().into_bytes()] };
-            (name, Wanted::Value(to_value(param.value.0)))
+            (name, Wanted::Value(to_value(param.value.0).meaning()))
         }));
         Ok(())
     }
@@ -180,7 +201,7 @@ impl Wanted {
         parts.read_line(&line, &Reading::default())?;
         let value = parts.params().next().map(|param| param.value);
         Ok(match value {
-            Some(value) if value.kind() != Kind::Text => Wanted::Value(to_value(value.0)),
+            Some(value) if value.kind() != Kind::Text => Wanted::Value(to_value(value.0).meaning()),
             _ => Wanted::Text(Glob { pieces: vec![literal.to_vec()] }),
         })
     }
@@ -209,7 +230,7 @@ impl Wanted {
             Wanted::Text(glob) => glob.matches(value.text().as_bytes()),
             Wanted::Typed(Kind::Null, glob) => value.kind() == Kind::Null && glob.matches(b""),
             Wanted::Typed(kind, glob) => value.kind() == *kind && glob.matches(value.text().as_bytes()),
-            Wanted::Value(wanted) => wanted.means(&to_value(value.0)),
+            Wanted::Value(wanted) => *wanted == to_value(value.0).meaning(),
         }
     }
 

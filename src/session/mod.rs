@@ -23,6 +23,7 @@ mod mark;
 mod reader;
 mod script;
 mod settings;
+mod spans;
 mod writer;
 
 use std::time::Duration;
@@ -30,7 +31,8 @@ use std::time::Duration;
 pub use error::{Error, Reason};
 pub use reader::Reader;
 pub use settings::{Listed, Settings};
-pub use writer::Writer;
+pub use spans::Spans;
+pub use writer::{Writer, push_message};
 
 /// The format number that is written and read; a higher one is refused.
 pub const VERSION: u32 = 1;

@@ -54,23 +54,7 @@ impl Writer {
     pub fn write(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         self.header(out);
         self.stamp(record, out);
-        let mark: &[u8] = match record.side {
-            Side::Acceptor => b"#<",
-            Side::Pattern => b"#~",
-            Side::Dialler if is_ignored(record.line) => b"#>",
-            Side::Dialler => b"",
-        };
-        out.extend_from_slice(mark);
-        push_line(record.line, out);
-        match record.payload {
-            None | Some(b"") => {}
-            Some(payload) if mark.is_empty() => out.extend_from_slice(payload),
-            Some(payload) => {
-                out.extend_from_slice(b"#=");
-                out.extend_from_slice(STANDARD.encode(payload).as_bytes());
-                out.push(b'\n');
-            }
-        }
+        push_message(record.side, record.line, record.payload.unwrap_or_default(), out);
     }
 
     /// Appends a comment to `out`, on one line; the blank in front keeps any text from being read as a mark.
@@ -107,6 +91,25 @@ impl Writer {
         if record.connection != 1 {
             out.extend_from_slice(format!(" {}", record.connection).as_bytes());
         }
+        out.push(b'\n');
+    }
+}
+
+/// Appends one message as a session file has it: its line behind the mark of its side, and its payload.
+pub fn push_message(side: Side, line: &[u8], payload: &[u8], out: &mut Vec<u8>) {
+    let mark: &[u8] = match side {
+        Side::Acceptor => b"#<",
+        Side::Pattern => b"#~",
+        Side::Dialler if is_ignored(line) => b"#>",
+        Side::Dialler => b"",
+    };
+    out.extend_from_slice(mark);
+    push_line(line, out);
+    if mark.is_empty() {
+        out.extend_from_slice(payload);
+    } else if !payload.is_empty() {
+        out.extend_from_slice(b"#=");
+        out.extend_from_slice(STANDARD.encode(payload).as_bytes());
         out.push(b'\n');
     }
 }

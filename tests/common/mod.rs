@@ -6,7 +6,9 @@
 // Each test file compiles its own copy and uses a part of it.
 #![allow(dead_code)]
 
+pub mod checking;
 pub mod random;
+pub mod scene;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};

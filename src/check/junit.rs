@@ -1,0 +1,146 @@
+//! The report as CI systems read it: JUnit's XML, one test case for each recorded answer (design.md, section 11).
+//!
+//! What stands here is what both the schema of Ant's JUnit task and that of Jenkins take: one `testsuite` as the root,
+//! with the attributes and empty elements that the former wants.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::report::Entry;
+use super::text::{Text, headline};
+use crate::text::{safe, shown};
+
+/// A report under way: the cases in the order of the recording.
+#[derive(Debug)]
+pub struct Junit<'a> {
+    file: &'a str,
+    cases: String,
+    tests: u64,
+    failures: u64,
+}
+
+/// What a case came to.
+#[derive(Clone, Copy, Debug)]
+pub enum Verdict<'a> {
+    /// The answer came as recorded.
+    Passed,
+    /// It did not.
+    Failed(&'a Entry),
+    /// It was not compared any more.
+    Skipped,
+}
+
+/// What stands around the cases.
+#[derive(Clone, Debug)]
+pub struct Suite<'a> {
+    /// The machine's name.
+    pub host: &'a str,
+    /// When the check began, since 1970.
+    pub began: Duration,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl<'a> Junit<'a> {
+    /// A report without cases on the recording in this file.
+    pub fn new(file: &'a str) -> Junit<'a> {
+        Junit { file, cases: String::new(), tests: 0, failures: 0 }
+    }
+
+    /// Adds the case of the recorded answer at a place in the file; of an extra line `number` is `None`.
+    pub fn case(&mut self, number: Option<u64>, line: &[u8], verdict: Verdict<'_>) {
+        self.tests += 1;
+        let place = number.map_or("not recorded".to_owned(), |number| format!("line {number}"));
+        let (name, file) = (attribute(&format!("{place}: {}", shown(line))), attribute(self.file));
+        let _ = write!(self.cases, "  <testcase classname=\"{file}\" name=\"{name}\" time=\"0\"");
+        match verdict {
+            Verdict::Passed => self.cases.push_str("/>\n"),
+            Verdict::Skipped => self.cases.push_str("><skipped/></testcase>\n"),
+            Verdict::Failed(entry) => {
+                self.failures += 1;
+                let mut text = String::new();
+                Text { file: self.file, colored: false }.write(entry, &mut text);
+                let (kind, message) = (entry.kind.name(), attribute(&headline(entry)));
+                let text = escaped(&text);
+                let _ = write!(
+                    self.cases,
+                    ">\n    <failure type=\"{kind}\" message=\"{message}\">{text}</failure>\n  </testcase>\n"
+                );
+            }
+        }
+    }
+
+    /// The whole file.
+    pub fn finish(self, suite: &Suite<'_>) -> String {
+        let Junit { file, cases, tests, failures } = self;
+        let (file, host, when) = (attribute(file), attribute(suite.host), timestamp(suite.began));
+        let took = suite.took.as_secs_f64();
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <testsuite name=\"{file}\" timestamp=\"{when}\" hostname=\"{host}\" tests=\"{tests}\" \
+             failures=\"{failures}\" errors=\"0\" time=\"{took:.3}\">\n  \
+             <properties/>\n{cases}  <system-out/>\n  <system-err/>\n</testsuite>\n"
+        )
+    }
+}
+
+/// Text within an element or an attribute. What XML cannot hold is not in it any more: control characters come escaped
+/// from [`safe`], and the two code points that are no characters are shown as what they are.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\u{fffe}' => out.push_str("\\u{fffe}"),
+            '\u{ffff}' => out.push_str("\\u{ffff}"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn attribute(text: &str) -> String {
+    escaped(&safe(text.as_bytes()))
+}
+
+/// A time since 1970 as ISO 8601 has it, in UTC.
+fn timestamp(since: Duration) -> String {
+    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    // Years that begin in March have their odd day at the end; 1970-01-01 is day 719,468 of that calendar.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let year = era * 400 + year + u64::from(month <= 2);
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{:02}", seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00"),
+            (951_782_399, "2000-02-28T23:59:59"),
+            (951_782_400, "2000-02-29T00:00:00"),
+            (1_709_251_200, "2024-03-01T00:00:00"),
+            (1_735_689_599, "2024-12-31T23:59:59"),
+            (4_107_542_400, "2100-03-01T00:00:00"),
+        ] {
+            assert_eq!(timestamp(Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_peer_says_ends_an_element() {
+        assert_eq!(attribute("]]>\"<&\x1b\u{9b}\u{ffff}\n"), "]]&gt;&quot;&lt;&amp;\\x1b\\x9b\\u{ffff}\\n");
+    }
+}

@@ -1,0 +1,55 @@
+//! `replay --check`: a recording compared with what a peer answers now (design.md, section 11).
+//!
+//! Pure: [`Check`] is told what the recording has, what came and when, and says when each line of ours leaves and when
+//! it is over. It keeps one block and the differences, never the recording. The recorded answers between two lines of
+//! ours are a *block*; a block that did not come as recorded is aligned with what did, and each answer left over is an
+//! [`Entry`] of the report.
+
+mod align;
+mod block;
+mod book;
+mod compare;
+mod engine;
+mod fate;
+mod junit;
+mod report;
+mod rules;
+mod text;
+mod update;
+
+pub use compare::{Answer, Difference, Said};
+pub use engine::{Check, Options, Want};
+pub use junit::{Junit, Suite, Verdict};
+pub use report::{Came, Entry, Kind, Recorded, Way};
+pub use rules::Rules;
+pub use text::{Text, headline};
+pub use update::{Edits, Splice};
+
+use crate::session::Record;
+
+/// What has to be known of a recording before it is checked: whether its last answer is a `goodbye`, which is neither
+/// waited for nor compared. It is shown every answer of the recording.
+#[derive(Debug, Default)]
+pub struct Outlook {
+    goodbye: Option<u64>,
+}
+
+impl Outlook {
+    /// The next answer of the recording.
+    pub fn see(&mut self, answer: &Record<'_>, rules: &mut Rules) {
+        let is_goodbye = answer.side != crate::session::Side::Pattern && compare::command(answer.line) == "goodbye";
+        // Nearly no answer has to be read here: only what stands behind a goodbye, and that.
+        if !is_goodbye && self.goodbye.is_none() {
+            return;
+        }
+        let counts = !matches!(rules.recorded(answer, std::time::Duration::ZERO), Ok(None));
+        if counts {
+            self.goodbye = is_goodbye.then_some(answer.number);
+        }
+    }
+
+    /// The place of the last answer, if it is a `goodbye`: for [`Options::last_goodbye`].
+    pub fn last_goodbye(&self) -> Option<u64> {
+        self.goodbye
+    }
+}

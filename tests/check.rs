@@ -1,0 +1,151 @@
+//! `replay --check` without sockets: the scripts of `tests/data/check.jsonl` with their reports, and the law that one
+//! mutation is one difference (design.md, section 11).
+
+mod common;
+
+use std::time::Duration;
+
+use backbox::check::{Entry, Kind, Way};
+use backbox::commands::clock::Speed;
+use backbox::session::Side;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use common::cases;
+use common::checking::{Recorded, Settings, What, When, play};
+use common::random::for_each_case;
+use common::scene::{MUTATIONS, Scene, mutate, scene};
+use serde_json::{Value, json};
+
+#[test]
+fn the_scripts() {
+    let all = cases("check.jsonl");
+    assert_eq!(all.len(), 148);
+    let wrong: Vec<String> = all.iter().filter_map(|case| script(case).err()).collect();
+    assert!(wrong.is_empty(), "{} scripts differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn script(case: &Value) -> Result<(), String> {
+    let settings = settings(&case["settings"]);
+    let script: Vec<Recorded> = case["script"].as_array().unwrap().iter().map(recorded).collect();
+    let events: Vec<(When, What)> = case["events"].as_array().unwrap().iter().map(event).collect();
+    let outcome = play(&script, &events, &settings);
+    let entries = outcome.check.entries();
+    let report: Vec<Value> = entries.iter().map(entry).collect();
+    let lines: Vec<Value> = entries
+        .iter()
+        .map(|entry| entry.came.as_ref().map_or(Value::Null, |came| json!(outcome.lines[came.number as usize])))
+        .collect();
+    let exit = i32::from(!entries.is_empty() || outcome.check.compared() == 0);
+    let sent: Vec<Option<u128>> = outcome.sent.iter().map(|time| time.map(|time| time.as_micros())).collect();
+    let expected_sent: Vec<Option<u128>> =
+        case["sent"].as_array().unwrap().iter().map(|time| time.as_f64().map(|t| seconds(t).as_micros())).collect();
+    let expected_lines = case.get("lines").cloned().unwrap_or_else(|| json!([]));
+    let got = (json!(report), json!(lines), json!(exit), sent);
+    let expected = (case["report"].clone(), expected_lines, case["exit"].clone(), expected_sent);
+    if got == expected { Ok(()) } else { Err(format!("{}:\n   got {got:?}\nwanted {expected:?}", case["name"])) }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_micros((seconds * 1e6).round() as u64)
+}
+
+fn settings(value: &Value) -> Settings {
+    let list = |name: &str| -> Vec<String> {
+        value[name].as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let is = |name: &str| value[name].as_bool().unwrap_or(false);
+    let known = ["ignore", "exclude", "any_order", "exact", "fail_fast", "reply_timeout", "speed"];
+    assert!(value.as_object().unwrap().keys().all(|name| known.contains(&name.as_str())), "{value}");
+    Settings {
+        ignore: list("ignore"),
+        exclude: list("exclude"),
+        any_order: list("any_order"),
+        exact: is("exact"),
+        fail_fast: is("fail_fast"),
+        reply_timeout: seconds(value["reply_timeout"].as_f64().unwrap_or(5.0)),
+        speed: if value["speed"] == "max" { Some(Speed::Max) } else { value["speed"].as_f64().map(Speed::Times) },
+    }
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    match value.as_str() {
+        Some(text) => text.as_bytes().to_vec(),
+        None => STANDARD.decode(value["b64"].as_str().unwrap()).unwrap(),
+    }
+}
+
+fn recorded(value: &Value) -> Recorded {
+    let side = match value[1].as_str().unwrap() {
+        ">" => Side::Dialler,
+        "<" => Side::Acceptor,
+        "~" => Side::Pattern,
+        other => panic!("side {other}"),
+    };
+    let payload = value[3].as_str().map(|text| STANDARD.decode(text).unwrap());
+    Recorded { number: 0, time: value[0].as_f64().map(seconds), side, line: bytes(&value[2]), payload }
+}
+
+fn event(value: &Value) -> (When, What) {
+    let when = match value[0].as_str() {
+        None => When::At(seconds(value[0].as_f64().unwrap())),
+        Some(text) => {
+            let (line, later) = text.split_once('+').unwrap();
+            When::After(line.parse().unwrap(), seconds(later.parse().unwrap()))
+        }
+    };
+    let what = match (&value[1], value[2].as_str()) {
+        (Value::Null, Some("closed")) => What::Goes(Way::Closed),
+        (Value::Null, Some("reset")) => What::Goes(Way::Reset),
+        (line, payload) => {
+            What::Comes(bytes(line), payload.map(|text| STANDARD.decode(text).unwrap()).unwrap_or_default())
+        }
+    };
+    (when, what)
+}
+
+/// An entry of the report as the scripts write it.
+fn entry(entry: &Entry) -> Value {
+    let index = entry.recorded.as_ref().map(|recorded| recorded.number - 1);
+    let names: Vec<&str> = match &entry.kind {
+        Kind::Differs(differences) => differences.iter().map(|difference| difference.name.as_str()).collect(),
+        _ => Vec::new(),
+    };
+    match entry.kind {
+        Kind::Gone { count, .. } => json!(["gone", index, names, count]),
+        ref kind => json!([kind.name(), index, names]),
+    }
+}
+
+/// How many random scripts the law is held to.
+const CASES: u64 = 6_000;
+
+#[test]
+fn one_mutation_is_one_difference() {
+    for_each_case(CASES, |random| {
+        let mut scene = scene(random);
+        let report = |scene: &Scene| -> Vec<String> {
+            let outcome = play(&scene.script, &scene.events, &scene.settings);
+            outcome.check.entries().iter().map(|shown| entry(shown).to_string()).collect()
+        };
+        let clean = report(&scene);
+        if !clean.is_empty() {
+            return Err(format!("without a mutation: {}\n{}", clean.join(" "), scene.shown()));
+        }
+        if scene.events.is_empty() {
+            return Ok(());
+        }
+        let mutation = *random.pick(&MUTATIONS);
+        let at = random.below(scene.events.len());
+        let Some(expected) = mutate(&mut scene, mutation, at, random) else { return Ok(()) };
+        let entries = report(&scene);
+        if expected.contains(&entries.len()) {
+            return Ok(());
+        }
+        Err(format!(
+            "{mutation:?} of {at}: {} entries, not {expected:?}: {}\n{}",
+            entries.len(),
+            entries.join(" "),
+            scene.shown()
+        ))
+    });
+}

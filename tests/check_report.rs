@@ -1,0 +1,244 @@
+//! What a check reports, as a person reads it and as CI systems do (design.md, section 11).
+
+mod common;
+
+use std::time::Duration;
+
+use backbox::check::{Entry, Junit, Suite, Text, Verdict, Way};
+use backbox::session::Side;
+use common::checking::{Recorded, Settings, What, When, play};
+
+/// A question, these answers, and what comes instead, ten milliseconds apart; the differences as text.
+fn report(answers: &[(&str, &[u8])], came: &[(&str, &[u8])], exact: bool, gone: Option<Way>) -> Vec<Entry> {
+    let time = |count: usize| Duration::from_millis(10) * count as u32;
+    let record = |side, number: usize, line: &[u8], payload: &[u8]| Recorded {
+        number: 2 * number as u64 + 4,
+        time: Some(time(number)),
+        side,
+        line: line.to_vec(),
+        payload: Some(payload.to_vec()),
+    };
+    let mut script = vec![record(Side::Dialler, 0, b"ask", b"")];
+    for ((line, payload), number) in answers.iter().zip(1..) {
+        let (side, line) = line.strip_prefix('~').map_or((Side::Acceptor, *line), |pattern| (Side::Pattern, pattern));
+        script.push(record(side, number, line.as_bytes(), payload));
+    }
+    let comes = |(line, payload): &(&str, &[u8])| What::Comes(line.as_bytes().to_vec(), payload.to_vec());
+    let events = came.iter().map(comes).chain(gone.map(What::Goes));
+    let events: Vec<_> = events.zip(1..).map(|(what, count)| (When::After(1, time(count)), what)).collect();
+    let settings = Settings { exact, reply_timeout: Duration::from_secs(1), ..Settings::default() };
+    play(&script, &events, &settings).check.entries().to_vec()
+}
+
+fn text(entries: &[Entry], colored: bool) -> String {
+    let mut out = String::new();
+    entries.iter().for_each(|entry| Text { file: "game.bcp", colored }.write(entry, &mut out));
+    out
+}
+
+#[track_caller]
+fn check(answers: &[&str], came: &[&str], expected: &str) {
+    let bare = |lines: &[&'static str]| -> Vec<(&'static str, &'static [u8])> {
+        lines.iter().map(|line| (*line, &b""[..])).collect()
+    };
+    let leaked = |lines: &[&str]| -> Vec<&'static str> { lines.iter().map(|l| &*l.to_string().leak()).collect() };
+    let entries = report(&bare(&leaked(answers)), &bare(&leaked(came)), false, None);
+    assert_eq!(text(&entries, false), expected);
+}
+
+#[test]
+fn parameter_by_parameter() {
+    check(
+        &["set?name=a&value=int:1&old=x", "end"],
+        &["set?name=a&value=1&new=%1B[2J", "end"],
+        "game.bcp:6: differs in value, old, new\n\
+         \x20 recorded  set?name=a&value=int:1&old=x\n\
+         \x20 came      set?name=a&value=1&new=%1B[2J\n\
+         \x20 value: recorded 1, came \"1\"\n\
+         \x20 old: recorded \"x\", did not come\n\
+         \x20 new: not recorded, came \"\\u001b[2J\"\n",
+    );
+    check(
+        &["set?name=a&value=int:1", "end"],
+        &["sett?name=a&value=int:1", "end"],
+        "game.bcp:6: differs in @command\n\
+         \x20 recorded  set?name=a&value=int:1\n\
+         \x20 came      sett?name=a&value=int:1\n\
+         \x20 @command: recorded set, came sett\n",
+    );
+    check(
+        &["x?v=int:1", "end"],
+        &["x?v=int:\u{1b}", "end"],
+        "game.bcp:6: differs in @line\n\
+         \x20 recorded  x?v=int:1\n\
+         \x20 came      x?v=int:\\x1b\n\
+         \x20 @line: one of the two is no well-formed line\n",
+    );
+    check(
+        &["~mode?name=base&priority=int:*", "end"],
+        &["mode?name=attract", "end"],
+        "game.bcp:6: differs in name, priority\n\
+         \x20 pattern   mode?name=base&priority=int:*\n\
+         \x20 came      mode?name=attract\n\
+         \x20 name: came \"attract\"\n\
+         \x20 priority: did not come\n",
+    );
+}
+
+#[test]
+fn an_error_silence_and_a_close_are_told_apart() {
+    check(
+        &["set?name=a", "end"],
+        &["error?message=no", "end"],
+        "game.bcp:6: the peer answered with an error instead\n\
+         \x20 recorded  set?name=a\n\
+         \x20 came      error?message=no\n\
+         \x20 @command: recorded set, came error\n\
+         \x20 name: recorded \"a\", did not come\n\
+         \x20 message: not recorded, came \"no\"\n",
+    );
+    check(&["set?name=a"], &[], "game.bcp:6: no answer: 1.010 s of silence\n  recorded  set?name=a\n");
+    check(
+        &["set?name=a", "end"],
+        &["tick?n=1", "end"],
+        "game.bcp:6: no answer within 0.130 s\n  recorded  set?name=a\n  meanwhile tick?n=1\n",
+    );
+    let gone = report(&[("a", b""), ("b", b""), ("c", b"")], &[("a", b"")], false, Some(Way::Closed));
+    let closed = "game.bcp:8: the peer had closed the connection before this answer and 1 more\n  recorded  b\n";
+    assert_eq!(text(&gone, false), closed);
+    let gone = report(&[("a", b"")], &[], false, Some(Way::Reset));
+    assert_eq!(text(&gone, false), "game.bcp:6: the connection was lost before this answer\n  recorded  a\n");
+}
+
+#[test]
+fn what_came_elsewhere_or_was_not_recorded() {
+    check(
+        &["a", "b", "c"],
+        &["b", "a", "c"],
+        "game.bcp:6: out of order: it came behind line 8\n  recorded  a\n  came      a\n",
+    );
+    let extra = report(&[("a", b"")], &[("new&bytes=2", b"hi"), ("a", b"")], true, None);
+    assert_eq!(
+        text(&extra, false),
+        "game.bcp: not recorded: it came behind line 4\n  came      new&bytes=2\n  payload   aGk=\n"
+    );
+}
+
+#[test]
+fn payloads_are_shown_whole() {
+    let entries = report(&[("f&bytes=3", b"abc"), ("end", b"")], &[("f&bytes=3", b"axc"), ("end", b"")], false, None);
+    assert_eq!(
+        text(&entries, false),
+        "game.bcp:6: differs in @payload\n\
+         \x20 recorded  f&bytes=3\n\
+         \x20 payload   YWJj\n\
+         \x20 came      f&bytes=3\n\
+         \x20 payload   YXhj\n\
+         \x20 @payload: recorded 3 bytes, byte 1 is 0x62, came 3 bytes, byte 1 is 0x78\n"
+    );
+}
+
+#[test]
+fn on_a_terminal_the_differing_parts_are_coloured() {
+    let entries = report(&[("set?name=a&value=int:1", b"")], &[("set?name=a&value=int:2", b"")], false, None);
+    assert_eq!(
+        text(&entries, true),
+        "\x1b[1mgame.bcp:6\x1b[0m: differs in value\n\
+         \x20 recorded  set?name=a&\x1b[31mvalue=int:1\x1b[0m\n\
+         \x20 came      set?name=a&\x1b[32mvalue=int:2\x1b[0m\n\
+         \x20 value: recorded \x1b[31m1\x1b[0m, came \x1b[32m2\x1b[0m\n"
+    );
+}
+
+/// What a schema says of an element: its attributes, those that have to be there first, and its children in order.
+struct Element {
+    name: &'static str,
+    required: &'static [&'static str],
+    allowed: &'static [&'static str],
+    /// Each with how often it may stand there.
+    children: &'static [(&'static str, usize, usize)],
+}
+
+/// What Ant's `JUnit.xsd` and Jenkins's `jenkins-junit.xsd` both take.
+const SCHEMA: &[Element] = &[
+    Element {
+        name: "testsuite",
+        required: &["name", "timestamp", "hostname", "tests", "failures", "errors", "time"],
+        allowed: &[],
+        children: &[("properties", 1, 1), ("testcase", 0, usize::MAX), ("system-out", 1, 1), ("system-err", 1, 1)],
+    },
+    Element {
+        name: "testcase",
+        required: &["name", "classname", "time"],
+        allowed: &[],
+        children: &[("skipped", 0, 1), ("failure", 0, 1)],
+    },
+    Element { name: "failure", required: &["type"], allowed: &["message"], children: &[] },
+    Element { name: "skipped", required: &[], allowed: &[], children: &[] },
+    Element { name: "properties", required: &[], allowed: &[], children: &[] },
+    Element { name: "system-out", required: &[], allowed: &[], children: &[] },
+    Element { name: "system-err", required: &[], allowed: &[], children: &[] },
+];
+
+/// Checks one element and all in it against the schema; gives the text behind it.
+fn element<'t>(text: &'t str, name: &str) -> &'t str {
+    let schema = SCHEMA.iter().find(|element| element.name == name).unwrap_or_else(|| panic!("<{name}>"));
+    let head = text.strip_prefix('<').and_then(|text| text.strip_prefix(name)).unwrap();
+    let (head, mut rest) = head.split_once('>').unwrap();
+    let (attributes, is_empty) = head.strip_suffix('/').map_or((head, false), |head| (head, true));
+    let pieces: Vec<&str> = attributes.split('"').collect();
+    assert!(pieces.len() % 2 == 1 && pieces.last().unwrap().is_empty() && !attributes.contains('<'), "{attributes}");
+    let names: Vec<&str> = pieces.chunks_exact(2).map(|pair| pair[0].trim().strip_suffix('=').unwrap()).collect();
+    assert!(schema.required.iter().all(|name| names.contains(name)), "{name} has {names:?}");
+    assert!(names.iter().all(|name| schema.required.contains(name) || schema.allowed.contains(name)), "{names:?}");
+    if is_empty {
+        assert!(schema.children.iter().all(|(_, least, _)| *least == 0), "{name} is empty");
+        return rest;
+    }
+    for (child, least, most) in schema.children {
+        let mut count = 0;
+        while rest.trim_start().strip_prefix('<').and_then(|text| text.strip_prefix(child)).is_some() {
+            rest = element(rest.trim_start(), child);
+            count += 1;
+        }
+        assert!((*least..=*most).contains(&count), "{count} of <{child}> in <{name}>");
+    }
+    let (content, behind) = rest.split_once('<').unwrap();
+    assert!(schema.children.is_empty() || content.trim().is_empty(), "text in <{name}>: {content}");
+    let entities = content.split('&').skip(1);
+    assert!(
+        entities.map(|text| text.split_once(';').unwrap().0).all(|name| ["amp", "lt", "gt", "quot"].contains(&name))
+    );
+    assert!(!content.contains("]]>") && content.chars().all(|c| c == '\n' || (c >= ' ' && c != '\u{ffff}')));
+    behind.strip_prefix('/').and_then(|text| text.strip_prefix(name)).and_then(|text| text.strip_prefix('>')).unwrap()
+}
+
+#[test]
+fn a_report_for_ci_holds_whatever_a_peer_says() {
+    let entries = report(
+        &[("set?name=a&value=<]]>\u{1b}", b""), ("end", b"")],
+        &[("set?name=a&value=]]>%26\"\u{9b}\u{ffff}", b""), ("end", b"")],
+        false,
+        None,
+    );
+    let file = "dir/a&b\"<.bcp";
+    let mut junit = Junit::new(file);
+    junit.case(Some(3), b"hello?version=1.1", Verdict::Passed);
+    junit.case(Some(6), &entries[0].recorded.as_ref().unwrap().line, Verdict::Failed(&entries[0]));
+    junit.case(None, b"new\x07", Verdict::Failed(&entries[0]));
+    junit.case(Some(9), b"\xff<", Verdict::Skipped);
+    let suite = Suite { host: "here", began: Duration::from_secs(951_782_400), took: Duration::from_millis(1500) };
+    let xml = junit.finish(&suite);
+    let root = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").unwrap();
+    assert_eq!(element(root, "testsuite"), "\n");
+    for text in [
+        "timestamp=\"2000-02-29T00:00:00\" hostname=\"here\" tests=\"4\" failures=\"2\" errors=\"0\" time=\"1.500\"",
+        "<testcase classname=\"dir/a&amp;b&quot;&lt;.bcp\" name=\"line 3: hello?version=1.1\" time=\"0\"/>",
+        "<failure type=\"differs\" message=\"differs in value\">dir/a&amp;b&quot;&lt;.bcp:6: differs in value\n",
+        "value: recorded &quot;&lt;]]&gt;\\u001b&quot;, came &quot;]]&gt;&amp;\\&quot;\\u009b\\u{ffff}&quot;\n",
+        "name=\"not recorded: new\\x07\"",
+        "name=\"line 9: \\xFF&lt;\" time=\"0\"><skipped/></testcase>",
+    ] {
+        assert!(xml.contains(text), "{text} in\n{xml}");
+    }
+}

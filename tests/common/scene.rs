@@ -1,0 +1,246 @@
+//! Random recordings, peers that answer as recorded, and mutations of what they answer.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use backbox::check::Way;
+use backbox::commands::clock::Speed;
+use backbox::session::Side;
+
+use super::checking::{Recorded, Settings, What, When};
+use super::random::Random;
+
+/// What happens to one answer of a peer that would else answer as recorded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mutation {
+    Value,
+    OtherText,
+    Type,
+    Command,
+    Name,
+    Dropped,
+    Added,
+    Payload,
+    Nested,
+    Error,
+    Missing,
+    Late,
+    Swapped,
+    AcrossBlocks,
+    Extra,
+    Copy,
+    Closed,
+}
+
+/// All of them.
+pub const MUTATIONS: [Mutation; 17] = [
+    Mutation::Value,
+    Mutation::OtherText,
+    Mutation::Type,
+    Mutation::Command,
+    Mutation::Name,
+    Mutation::Dropped,
+    Mutation::Added,
+    Mutation::Payload,
+    Mutation::Nested,
+    Mutation::Error,
+    Mutation::Missing,
+    Mutation::Late,
+    Mutation::Swapped,
+    Mutation::AcrossBlocks,
+    Mutation::Extra,
+    Mutation::Copy,
+    Mutation::Closed,
+];
+
+/// A recording, and a peer that answers as it says: for each answer its block and its place in the script.
+pub struct Scene {
+    pub script: Vec<Recorded>,
+    pub events: Vec<(When, What)>,
+    blocks: Vec<usize>,
+    pub settings: Settings,
+}
+
+impl Scene {
+    /// What to look at when a law is broken.
+    pub fn shown(&self) -> String {
+        let record = |r: &Recorded| format!("{:?} {:?} {}", r.time, r.side, r.line.escape_ascii());
+        let event = |(when, what): &(When, What)| match what {
+            What::Comes(line, _) => format!("{when:?} {}", line.escape_ascii()),
+            What::Goes(way) => format!("{when:?} {way:?}"),
+        };
+        let script: Vec<String> = self.script.iter().map(record).collect();
+        let events: Vec<String> = self.events.iter().map(event).collect();
+        format!("{}\n--\n{}\n{:?}", script.join("\n"), events.join("\n"), self.settings)
+    }
+}
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A random one.
+pub fn scene(random: &mut Random) -> Scene {
+    let settings = Settings {
+        exact: random.once_in(2),
+        any_order: if random.once_in(2) { vec!["mv".to_owned()] } else { Vec::new() },
+        reply_timeout: Duration::from_secs(1),
+        speed: *random.pick(&[None, Some(Speed::Times(2.0)), Some(Speed::Max)]),
+        ..Settings::default()
+    };
+    let mut scene = Scene { script: Vec::new(), events: Vec::new(), blocks: Vec::new(), settings };
+    let mut time = Duration::ZERO;
+    for block in 0..1 + random.below(4) {
+        if block > 0 || random.once_in(2) {
+            time += MS * (3 + random.below(200) as u32);
+            let line = format!("ask?n=int:{block}").into_bytes();
+            scene.script.push(Recorded { number: 0, time: Some(time), side: Side::Dialler, line, payload: None });
+        }
+        let asked = scene.script.iter().filter(|record| record.side == Side::Dialler).count();
+        let start = if asked == 0 { scene.script.first().map_or(time, |first| first.time.unwrap()) } else { time };
+        for _ in 0..random.below(7) {
+            time += MS * (1 + random.below(40) as u32);
+            let (line, payload) = answer(random);
+            let start = if scene.script.is_empty() { time } else { start };
+            let when = if asked == 0 { When::At(time - start) } else { When::After(asked, time - start) };
+            scene.events.push((when, What::Comes(line.clone(), payload.clone())));
+            scene.blocks.push(asked);
+            scene.script.push(Recorded {
+                number: 0,
+                time: Some(time),
+                side: Side::Acceptor,
+                line,
+                payload: Some(payload),
+            });
+        }
+    }
+    scene
+}
+
+/// An answer of a few kinds, so that equal ones are common.
+fn answer(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
+    let n = random.below(4);
+    match random.below(7) {
+        0 => (b"settings".to_vec(), Vec::new()),
+        1 => (format!("mv?name=m{n}&value=int:1").into_bytes(), Vec::new()),
+        2 => (format!("frame?name=d&bytes={}", n + 1).into_bytes(), vec![b'x'; n + 1]),
+        3 => (format!("list?json={{\"all\": [{{\"n\": {n}, \"m\": [true]}}], \"count\": 1}}").into_bytes(), Vec::new()),
+        4 => (format!("device?type=coil&name=c{n}").into_bytes(), Vec::new()),
+        _ => (format!("set?name=v{n}&value=int:{n}&prev=int:0").into_bytes(), Vec::new()),
+    }
+}
+
+fn line_of(event: &mut (When, What)) -> &mut Vec<u8> {
+    match &mut event.1 {
+        What::Comes(line, _) => line,
+        What::Goes(_) => panic!("nothing has gone yet"),
+    }
+}
+
+/// Whether the line could be changed so, and is now another one.
+fn replace(line: &mut Vec<u8>, old: &str, new: &str) -> bool {
+    let text = String::from_utf8(line.clone()).unwrap();
+    let changed = text.replacen(old, new, 1);
+    *line = changed.clone().into_bytes();
+    changed != text
+}
+
+/// Whether one may stand in the other's place: the same command, or at least half of the names of both.
+fn are_alike(a: &[u8], b: &[u8]) -> bool {
+    let names = |line: &[u8]| -> Vec<String> {
+        let text = String::from_utf8(line.to_vec()).unwrap();
+        let query = text.split_once('?').map_or("", |(_, query)| query);
+        query
+            .split('&')
+            .map(|piece| piece.split('=').next().unwrap().to_owned())
+            .filter(|name| name != "bytes")
+            .collect()
+    };
+    let (of_a, of_b) = (names(a), names(b));
+    let shared = of_a.iter().filter(|name| !name.is_empty() && of_b.contains(name)).count();
+    let command = |line: &[u8]| line.split(|&b| b == b'?').next().unwrap().to_vec();
+    command(a) == command(b) || (shared > 0 && shared * 2 >= of_a.len().max(of_b.len()))
+}
+
+/// Mutates the answer `at`; how many entries that makes, or `None` where there is nothing to mutate so.
+pub fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Random) -> Option<RangeInclusive<usize>> {
+    let exact = scene.settings.exact;
+    let is_any_order = |line: &[u8]| line.starts_with(b"mv?") && !scene.settings.any_order.is_empty();
+    let old = line_of(&mut scene.events[at]).clone();
+    let same_block = |other: usize| scene.blocks.get(other) == scene.blocks.get(at);
+    let line = line_of(&mut scene.events[at]);
+    let has_names = line.contains(&b'?');
+    let done = |is: bool| is.then_some(1..=1);
+    match mutation {
+        Mutation::Value => done(replace(line, "name=", "name=z")),
+        Mutation::Type => done(replace(line, "=int:", "=") || replace(line, "\"count\": 1", "\"count\": 1.0")),
+        Mutation::Name => done(replace(line, "name=", "nam=") || replace(line, "\"count\"", "\"kount\"")),
+        Mutation::Dropped => done(replace(line, "&prev=int:0", "") || replace(line, ", \"count\": 1", "")),
+        Mutation::Added => {
+            done(replace(line, "?name=", "?new=1&name=") || replace(line, "{\"all\"", "{\"x\": 1, \"all\""))
+        }
+        Mutation::Nested => done(replace(line, "[true]", "[false]")),
+        Mutation::Command => {
+            *line = [b"x", old.as_slice()].concat();
+            Some(if has_names || !exact { 1..=1 } else { 2..=2 })
+        }
+        Mutation::Error => {
+            *line = b"error?message=no".to_vec();
+            Some(1..=1)
+        }
+        Mutation::Payload => match &mut scene.events[at].1 {
+            What::Comes(_, payload) if !payload.is_empty() => {
+                let byte = random.below(payload.len());
+                payload[byte] ^= 1;
+                Some(1..=1)
+            }
+            _ => None,
+        },
+        Mutation::OtherText => {
+            let n = random.below(4);
+            let other = format!("set?name=v{n}&value=int:{n}&prev=int:0").into_bytes();
+            let differs = old.starts_with(b"set?") && old != other;
+            *line = other;
+            done(differs)
+        }
+        Mutation::Missing => {
+            scene.events.remove(at);
+            Some(1..=1)
+        }
+        Mutation::Late => {
+            let (When::At(time) | When::After(_, time)) = &mut scene.events[at].0;
+            *time += Duration::from_millis(1500);
+            Some(1..=1)
+        }
+        Mutation::Swapped | Mutation::AcrossBlocks => {
+            let other = at + 1;
+            let (first, second) = (scene.events.get(at)?.1.clone(), scene.events.get(other)?.1.clone());
+            let (What::Comes(a, _), What::Comes(b, _)) = (&first, &second) else { return None };
+            if a == b || same_block(other) != (mutation == Mutation::Swapped) {
+                return None;
+            }
+            let any = is_any_order(a) || is_any_order(b);
+            let entries = match mutation {
+                Mutation::Swapped => usize::from(!any)..=usize::from(!any),
+                _ if any => 1..=3,
+                _ if are_alike(a, b) => 1..=2,
+                _ => 1..=1,
+            };
+            (scene.events[at].1, scene.events[other].1) = (second, first);
+            Some(entries)
+        }
+        Mutation::Extra | Mutation::Copy => {
+            let new = if mutation == Mutation::Copy {
+                scene.events[at].1.clone()
+            } else {
+                What::Comes(b"new".to_vec(), Vec::new())
+            };
+            let when = scene.events[at].0;
+            scene.events.insert(at + 1, (when, new));
+            Some(usize::from(exact)..=usize::from(exact))
+        }
+        Mutation::Closed => {
+            scene.events[at].1 = What::Goes(Way::Closed);
+            scene.events.truncate(at + 1);
+            Some(1..=1)
+        }
+    }
+}
