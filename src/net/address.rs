@@ -189,7 +189,13 @@ pub fn dial_every(
         }
         let next = Instant::now() + pause;
         if give_up.is_some_and(|end| next > end) {
-            return Err(Unreached::Failed(last));
+            // Who would have gone on dialling has the whole time that was given.
+            let rest = until.filter(|_| give_up == until);
+            return match rest.map_or(Ok(false), |until| stop.wait_until(until)) {
+                Ok(true) => Err(Unreached::Stopped),
+                Ok(false) => Err(Unreached::Failed(last)),
+                Err(error) => Err(Unreached::Failed(error)),
+            };
         }
         if !goes_on(&last) || stop.wait_until(next).map_err(Unreached::Failed)? {
             return Err(Unreached::Stopped);
