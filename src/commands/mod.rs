@@ -72,7 +72,7 @@ pub const PROGRAM: Program = Program {
             Example { line: "backbox encode trigger name='HIGH SCORE #2'", text: "Prints one line of BCP." },
             Example { line: "backbox decode game.bcp", text: "Prints each message of a capture as a line of JSON." },
         ],
-        see_also: &[("backbox-session", 5), ("bcp", 7)],
+        see_also: &[("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     version: env!("CARGO_PKG_VERSION"),
     date: "November 21, 2026",
