@@ -21,7 +21,7 @@ use super::warnings::Warnings;
 use crate::failure::{Exit, Failure};
 use crate::framing::Framing;
 use crate::net::dialogue::{self, Ended, Reason};
-use crate::net::wait::{Output, Stop, wake_precisely};
+use crate::net::wait::{Input, Output, Stop, wake_precisely};
 use crate::template::End;
 use crate::text::shown;
 
@@ -35,7 +35,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let ours = if options.serve { End::Acceptor } else { End::Dialler };
     let mut console = options.manners.console(COMMAND.about.name);
     let mut warnings = Warnings::default();
-    let (recording, survey) = Recording::open(file, side(ours), &console, |record| {
+    let (recording, survey) = Recording::open(file, options.choice(side(ours)), &mut console, |record| {
         // The media controller in this process is no MPF.
         if !options.loopback {
             warnings.judge(record);
@@ -43,7 +43,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     })?;
     warnings.tell(file, &mut console);
     let stats = stats_file(options, file)?;
-    let peer = Partner::find(options, survey.port)?;
+    let peer = Partner::find(options, survey.settings.port)?;
     let recorder = match &options.record.file {
         Some(path) => {
             spare(path, file, "--record")?;
@@ -52,17 +52,21 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         None => None,
     };
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
+    let input = match file.as_os_str() == "-" {
+        true => Some(Input::stdin().map_err(|error| Failure::io("cannot read standard input", &error))?),
+        false => None,
+    };
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let who = peer.name();
     console.note(format_args!("playing the {} of {} ({}) to {who}", ours.word(), survey.name, survey.size()));
     peer.announce(options)?;
     let passes = options.passes.unwrap_or(1);
     let time = Some(options.timeout).filter(|time| !time.is_zero()).map(|time| (began, time));
-    let total = survey.ours.saturating_mul(passes);
+    let total = survey.ours.map(|ours| ours.saturating_mul(passes));
     let exchange = Exchange::new(ours, total, Traffic::new(options.verbose.0), recorder, &mut console);
     let mut player = Player::new(exchange, recording, Clock::new(options.tempo), time);
     wake_precisely();
-    let mut run = Run { options, peer, stop, output, time };
+    let mut run = Run { options, peer, stop, input, output, time };
     let ended = run.passes(&mut player, passes);
     let Player { exchange, complete, failure, .. } = player;
     let played = Played { exchange, complete, failure };
@@ -93,6 +97,8 @@ struct Run<'a> {
     options: &'a Options,
     peer: Partner,
     stop: Stop,
+    /// Standard input, when it is played.
+    input: Option<Input>,
     output: Output,
     /// Since when, and how long it may take.
     time: Option<(Instant, Duration)>,
@@ -119,7 +125,8 @@ impl Run<'_> {
                 }
             };
             player.exchange.begin(peer);
-            let ended = dialogue::converse(socket, Framing::default(), player, &self.stop, None, &self.output);
+            let input = self.input.as_ref();
+            let ended = dialogue::converse(socket, Framing::default(), player, &self.stop, input, &self.output);
             player.exchange.ended(&ended);
             if pass == passes || !player.complete || !matches!(ended.reason, Reason::Done) {
                 return Ok(ended);
