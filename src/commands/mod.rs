@@ -9,6 +9,7 @@ mod canonical;
 pub mod clock;
 mod decode;
 mod dial;
+mod dry_run;
 mod encode;
 mod ending;
 mod exchange;
