@@ -20,6 +20,7 @@ mod lint;
 mod listen;
 mod listener;
 mod media;
+mod obe_client;
 mod obe_filter;
 mod obe_listen;
 mod obe_send;
