@@ -16,6 +16,7 @@ mod report;
 mod rules;
 mod text;
 mod update;
+mod value;
 
 pub use compare::{Answer, Difference, Said};
 pub use engine::{Check, Options, Want};
@@ -24,6 +25,7 @@ pub use report::{Came, Entry, Kind, Recorded, Way};
 pub use rules::Rules;
 pub use text::{Text, headline};
 pub use update::{Edits, Splice};
+pub use value::{Reply, compare_values};
 
 use crate::session::Record;
 

@@ -10,6 +10,7 @@ use crate::catalogue::Linter;
 use crate::codec::{Parts, Reading, is_command};
 use crate::failure::{Exit, Failure};
 use crate::framing::{Framing, Wire, is_ignored, payload_marker};
+use crate::limits::{LINE_BYTES_MAX, OBE_BODY_BYTES_MAX};
 use crate::output::{Console, Output};
 use crate::session::{HEADER, Item, Kind, Reader, Record, Side, VERSION, Writer, push_marked};
 
@@ -17,10 +18,17 @@ use crate::session::{HEADER, Item, Kind, Reader, Record, Side, VERSION, Writer, 
 ///
 /// # Errors
 /// A file that cannot be read or holds what cannot be played, behind what came before; a stdout that cannot be written.
-pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, Failure> {
+pub fn run(file: &Path, choice: Choice, wire: Wire, console: &mut Console) -> Result<Exit, Failure> {
     let mut source = Source::open(file)?;
-    let mut reader = Reader::new(choice.from, Framing::default(), is_command);
+    let (from, line_bytes_max) = match wire {
+        Wire::Bcp => (choice.from, LINE_BYTES_MAX),
+        // JSON Lines are a session that has lost its header.
+        Wire::Obe => (Some(Kind::Session), OBE_BODY_BYTES_MAX),
+    };
+    let mut reader = Reader::new(from, Framing { line_bytes_max, ..Framing::default() }, is_command);
     let mut run = Run {
+        wire,
+        headless: false,
         connection: choice.connection,
         writer: None,
         begun: false,
@@ -33,6 +41,10 @@ pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, F
     loop {
         let count = source.read(reader.space())?;
         reader.filled(count);
+        if count == 0 && run.headless && wire == Wire::Obe {
+            // The last of JSON Lines counts without its LF too.
+            reader.feed(b"\n");
+        }
         let read = run.read(&mut reader, count == 0, &source.name, output.buffer(), console);
         output.flush()?;
         read?;
@@ -49,6 +61,9 @@ pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, F
 
 /// The state of a dry run between two items.
 struct Run {
+    wire: Wire,
+    /// Whether a session has lost its header.
+    headless: bool,
     /// The connection whose messages are printed; without it, all are.
     connection: Option<u32>,
     /// Writes what is no session yet.
@@ -75,7 +90,7 @@ impl Run {
     ) -> Result<(), Failure> {
         loop {
             let (kind, settings) = (reader.kind(), reader.settings());
-            let (port, lints) = (settings.port, settings.wire != Some(Wire::Obe));
+            let (port, lints) = (settings.port, self.wire == Wire::Bcp && settings.wire != Some(Wire::Obe));
             match reader.next_item(ended) {
                 None => return Ok(()),
                 Some(Err(error)) => report(name, &error, Some(&mut *console))?,
@@ -119,7 +134,11 @@ impl Run {
     /// A session that has lost its header gets one.
     fn begin(&mut self, has_header: bool, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.begun, true) && !has_header {
+            self.headless = true;
             out.extend_from_slice(format!("{HEADER} {VERSION}\n").as_bytes());
+            if self.wire == Wire::Obe {
+                out.extend_from_slice(format!("#!wire {}\n", self.wire.name()).as_bytes());
+            }
         }
     }
 

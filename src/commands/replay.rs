@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::clock::{Speed, Tempo, parse_max_gap, parse_rate};
 use super::dry_run;
+use super::obe_replay;
+use super::obe_tape::is_tape;
 use super::recorder::RecordWish;
 use super::recording::Choice;
 use super::replaying;
@@ -13,6 +15,7 @@ use super::shared::{Dialling, Manners, Verbose, has};
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
 use crate::duration;
 use crate::failure::{Exit, Failure};
+use crate::framing::Wire;
 use crate::session::{CONNECTION_MAX, Kind, Side};
 
 /// What `backbox replay` was told.
@@ -44,6 +47,8 @@ pub struct Options {
     pub from: Option<Kind>,
     /// `--conn`.
     pub connection: Option<u32>,
+    /// `--wire`.
+    pub wire: Wire,
     /// `--dry-run`.
     pub dry_run: bool,
     files: Vec<OsString>,
@@ -56,7 +61,7 @@ impl Options {
     }
 }
 
-has!(Options { manners: Manners, dialling: Dialling, verbose: Verbose, record: RecordWish });
+has!(Options { manners: Manners, dialling: Dialling, verbose: Verbose, record: RecordWish, wire: Wire });
 
 /// The table of `backbox replay`.
 pub const COMMAND: Command<Options> = Command {
@@ -152,6 +157,7 @@ pub const COMMAND: Command<Options> = Command {
                         session names, else \
                      5050, unless given.",
                 ),
+                Flag::WIRE,
                 Flag::RETRY,
                 Flag::switch("loopback", "play to a media controller in this process", |o: &mut Options| {
                     o.loopback = true
@@ -241,7 +247,11 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let file = check(&options)?;
     if options.dry_run {
         let mut console = options.manners.console(COMMAND.about.name);
-        return dry_run::run(file, options.choice(Side::Dialler), &mut console);
+        return dry_run::run(file, options.choice(Side::Dialler), options.wire, &mut console);
+    }
+    if options.wire == Wire::Obe || is_tape(file) {
+        obe_replay::check(&options, file)?;
+        return obe_replay::run(&options, file);
     }
     replaying::run(&options, file)
 }

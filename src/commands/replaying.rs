@@ -74,14 +74,20 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
 }
 
 /// The file of `--stats`, if one is asked for.
-fn stats_file(options: &Options, file: &Path) -> Result<Option<ResultFile>, Failure> {
+///
+/// # Errors
+/// It is the session itself, or cannot be written.
+pub fn stats_file(options: &Options, file: &Path) -> Result<Option<ResultFile>, Failure> {
     let Some(path) = &options.stats else { return Ok(None) };
     spare(path, file, "--stats")?;
     ResultFile::new(path, "the statistics", options.record.overwrite).map(Some)
 }
 
 /// Refuses to write over the session that is played.
-fn spare(written: &Path, played: &Path, flag: &str) -> Result<(), Failure> {
+///
+/// # Errors
+/// [`Failure::Usage`].
+pub fn spare(written: &Path, played: &Path, flag: &str) -> Result<(), Failure> {
     let same = fs::canonicalize(written).ok().zip(fs::canonicalize(played).ok()).is_some_and(|(a, b)| a == b);
     match same {
         true => {

@@ -7,6 +7,7 @@ mod forward;
 mod harness;
 mod listen;
 mod obe;
+mod obe_replay;
 mod replay;
 mod replay_inputs;
 mod replay_ways;
