@@ -184,7 +184,9 @@ impl Recording {
         };
         let mut survey = if is_stdin { recording.begin(console)? } else { recording.survey(console, see)? };
         if survey.settings.wire == Some(Wire::Obe) {
-            return Err(Failure::Refused(format!("{}: a session of OBE messages, and BCP is played", recording.name)));
+            // A file is asked before; what stands in standard input is read too late for that.
+            let why = "a session of OBE_Socket's, which is read twice; write it to a file and name that";
+            return Err(Failure::Refused(format!("{}: {why}", recording.name)));
         }
         let base = path.file_name().filter(|_| !is_stdin).map(|base| shown(base.as_encoded_bytes()));
         survey.name = base.unwrap_or_else(|| recording.name.clone());

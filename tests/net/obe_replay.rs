@@ -1,6 +1,6 @@
 //! `replay --wire obe` over connections (design.md, section 11).
 
-use crate::harness::{Listening, directory, listen, run};
+use crate::harness::{Listening, directory, listen, run, start_with_input};
 
 /// A file of this name and text.
 fn file(name: &str, text: &str) -> String {
@@ -82,7 +82,7 @@ fn each_end_has_its_exit_status() {
         ("1\n#@x\n", &["-a", &nobody], 1, "lines:2: "),
         ("#!ignore a\n1\n#<2\n", &["-a", &nobody], 1, "lines:1: #!ignore is about BCP's messages"),
         ("1\n#<2\n", &["-a", &silent.address, "-W", "0.05"], 124, "0.05 s passed before the last reply came"),
-        ("#@0\n1\n#@600\n2\n", &["-a", &silent.address, "-W", "0.05"], 124, "passed before the last message was sent"),
+        ("#@0\n1\n#@600\n2\n", &["-a", &silent.address, "-W", "0.05"], 124, "0.05 s passed before the last"),
     ] {
         let lines = file("lines", text);
         let played = run(&[&["replay", "--wire", "obe"], arguments, &[&lines]].concat());
@@ -105,4 +105,9 @@ fn what_only_bcp_has_is_refused_with_a_sentence() {
     }
     let refused = run(&["replay", "--wire", "obe", "-"]);
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    let mut playing = start_with_input(&["replay", "-"]);
+    playing.write(SESSION.as_bytes());
+    let refused = playing.finish();
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("a session of OBE_Socket's"), "{}", refused.stderr);
 }

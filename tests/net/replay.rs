@@ -103,7 +103,6 @@ fn what_is_wrong_with_a_file_is_known_before_anybody_is_dialled() {
         ("#backbox-session 1\n#@0\n#<a\n", 1, "no line in it is the dialler's"),
         ("", 1, "no BCP line in it"),
         ("{\"json\": 1}\n", 1, ":1: neither a session, nor a log"),
-        ("#backbox-session 1\n#!wire obe\n#@0\n{\"command\": 1}\n", 1, "OBE messages"),
     ] {
         let file = session(text);
         let ended = run(&["replay", "-a", "127.0.0.1:1", &file]);
