@@ -12,6 +12,7 @@ mod dial;
 mod encode;
 mod ending;
 mod exchange;
+mod follower;
 mod goal_flags;
 mod lateness;
 mod ledger;

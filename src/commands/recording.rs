@@ -31,6 +31,10 @@ pub struct Line {
     pub time: Option<Duration>,
     /// Who sent it, or that a pattern stands for what the accepting side should.
     pub side: Side,
+    /// The line's number in the file, from 1.
+    pub number: u64,
+    /// The connection it was recorded on.
+    pub connection: u32,
     /// The line, its LF and its payload.
     pub bytes: Vec<u8>,
     line_length: usize,
@@ -38,7 +42,7 @@ pub struct Line {
 
 impl Default for Line {
     fn default() -> Line {
-        Line { time: None, side: Side::Dialler, bytes: Vec::new(), line_length: 0 }
+        Line { time: None, side: Side::Dialler, number: 0, connection: 1, bytes: Vec::new(), line_length: 0 }
     }
 }
 
@@ -53,9 +57,17 @@ impl Line {
         self.bytes.get(self.line_length + 1..).filter(|payload| !payload.is_empty())
     }
 
+    /// The same as the reader gave it; an empty payload is none.
+    pub fn record(&self) -> Record<'_> {
+        let Line { time, side, number, connection, .. } = *self;
+        Record { number, time, connection, side, line: self.line(), payload: self.payload() }
+    }
+
     fn fill(&mut self, record: &Record<'_>) {
         self.time = record.time;
         self.side = record.side;
+        self.number = record.number;
+        self.connection = record.connection;
         self.bytes.clear();
         self.bytes.extend_from_slice(record.line);
         self.line_length = record.line.len();

@@ -37,6 +37,8 @@ pub struct Options {
     pub serve: bool,
     /// `--announce`.
     pub announce: Option<PathBuf>,
+    /// `--reply-timeout`, if that was said.
+    pub reply_timeout: Option<Duration>,
     files: Vec<OsString>,
 }
 
@@ -56,6 +58,7 @@ pub const COMMAND: Command<Options> = Command {
                 recording has \
              one. Lines recorded within 2 ms of each other leave together. After the last it stays as long as the \
              recording went on.",
+            "With `--serve` it is dialled, and plays what the other side of the recording said.",
             "A *FILE* without the session's first line is played as plain lines of BCP, all at once.",
         ],
         arguments: &[("*FILE*", "the session")],
@@ -67,6 +70,10 @@ pub const COMMAND: Command<Options> = Command {
                 text: "Plays a game to a media controller of its own, as fast as it goes.",
             },
             Example { line: "backbox replay -a localhost:5051 --retry 30s game.bcp", text: "Plays it to MPF." },
+            Example {
+                line: "backbox replay --serve game.bcp",
+                text: "Plays the media controller of a game to the MPF that dials it.",
+            },
         ],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
     },
@@ -84,6 +91,31 @@ pub const COMMAND: Command<Options> = Command {
                     o.loopback = true
                 })
                 .more("The one that `backbox listen` is, over a real connection on a free port."),
+                Flag::switch("serve", "wait to be dialled, and play the other side", |o: &mut Options| o.serve = true)
+                    .more(
+                        "Binds `-a`, `127.0.0.1` and the port that the session names, else 5050, unless given, and \
+                         plays what the acceptor of the recording said to the first who dials: each line at its time, \
+                         and when what the dialler said before it has come.",
+                    ),
+                Flag::value("reply-timeout", "DURATION", "wait at most so long", |o: &mut Options, value| {
+                    o.reply_timeout = Some(duration::parse(&text(value)?)?);
+                    Ok(())
+                })
+                .more(
+                    "With `--serve`: how long after it was due something is waited for that does not come, or comes \
+                     otherwise than it was recorded; 5 s unless given.",
+                ),
+                Flag::value(
+                    "announce",
+                    "FILE",
+                    "with --serve, write the address to *FILE*",
+                    |o: &mut Options, file| {
+                        o.announce = Some(file.into());
+                        Ok(())
+                    },
+                )
+                .more("Once it accepts; an old file is removed at the start. With port 0 it is how to know the port.")
+                .complete(Complete::File),
             ],
         },
         Group {
@@ -185,6 +217,26 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         (
             options.loopback && !options.dialling.retry.is_zero(),
             "--loopback plays to a media controller in this process, which is there at once: leave out --retry",
+        ),
+        (
+            options.loopback && options.serve,
+            "--loopback plays to a media controller in this process, and --serve to whoever dials: use one of them",
+        ),
+        (
+            options.serve && !options.dialling.retry.is_zero(),
+            "--retry is about dialling, and --serve waits to be dialled: leave it out",
+        ),
+        (
+            options.serve && options.passes.is_some(),
+            "--serve plays to the first who dials, and nobody dials again for it: leave out --loop",
+        ),
+        (
+            options.announce.is_some() && !options.serve,
+            "--announce tells where others may dial, and nobody does: it goes with --serve",
+        ),
+        (
+            options.reply_timeout.is_some() && !options.serve,
+            "--reply-timeout is how long --serve waits for the other side: it goes with --serve",
         ),
         (rate.is_some() && speed.is_some(), "--rate is a pace of its own, whatever was recorded: leave out --speed"),
         (

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::clock::Clock;
 use super::ending::{Wanted, verdict};
 use super::exchange::Exchange;
+use super::follower::Follower;
 use super::listener::side;
 use super::partner::{Met, Partner};
 use super::player::Player;
@@ -18,12 +19,16 @@ use super::replay::{COMMAND, Options};
 use super::result_file::ResultFile;
 use super::traffic::Traffic;
 use super::warnings::Warnings;
+use crate::check::{self, Check, Rules};
 use crate::failure::{Exit, Failure};
 use crate::framing::Framing;
-use crate::net::dialogue::{self, Ended, Reason};
+use crate::net::dialogue::{self, Ended, Reason, Script};
 use crate::net::wait::{Output, Stop, wake_precisely};
 use crate::template::End;
 use crate::text::shown;
+
+/// How long what was recorded of the other side is waited for unless `--reply-timeout` says otherwise.
+const REPLY_TIME: Duration = Duration::from_secs(5);
 
 /// Plays `file` as the options say.
 ///
@@ -60,12 +65,13 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let time = Some(options.timeout).filter(|time| !time.is_zero()).map(|time| (began, time));
     let total = survey.ours.saturating_mul(passes);
     let exchange = Exchange::new(ours, total, Traffic::new(options.verbose.0), recorder, &mut console);
-    let mut player = Player::new(exchange, recording, Clock::new(options.tempo), time);
+    let clock = Clock::new(options.tempo);
     wake_precisely();
     let mut run = Run { options, peer, stop, output, time };
-    let ended = run.passes(&mut player, passes);
-    let Player { exchange, complete, failure, .. } = player;
-    let played = Played { exchange, complete, failure };
+    let (played, ended) = match options.serve {
+        true => run.follow(Follower::new(exchange, recording, clock, check(options), time)),
+        false => run.play(Player::new(exchange, recording, clock, time), passes),
+    };
     run.end(played, ended, &survey.name, stats.as_ref())
 }
 
@@ -88,6 +94,18 @@ fn spare(written: &Path, played: &Path, flag: &str) -> Result<(), Failure> {
     }
 }
 
+/// What `--serve` waits for before it goes on.
+fn check(options: &Options) -> Check {
+    let reply_timeout = options.reply_timeout.unwrap_or(REPLY_TIME);
+    Check::new(check::Options {
+        rules: Rules::default(),
+        exact: false,
+        reply_timeout,
+        fail_fast: false,
+        last_goodbye: None,
+    })
+}
+
 /// A run and all that it needs but the script.
 struct Run<'a> {
     options: &'a Options,
@@ -107,26 +125,49 @@ struct Played<'a> {
 
 impl Run<'_> {
     /// Plays each pass over a connection of its own; how the last one ended.
-    fn passes(&mut self, player: &mut Player<'_>, passes: u64) -> Result<Ended, Failure> {
-        for pass in 1..=passes {
-            let retry = self.options.dialling.retry;
-            let until = self.time.and_then(|(began, time)| began.checked_add(time));
-            let met = self.peer.meet(retry, until, &self.stop, &self.output, player.exchange.console())?;
-            let (socket, peer) = match met {
-                Met::Peer(socket, peer) => (socket, peer),
-                Met::Nobody(reason) => {
-                    return Ok(Ended { reason, unsent: 0, began: None, noticed: true, unfinished: Vec::new() });
-                }
-            };
-            player.exchange.begin(peer);
-            let ended = dialogue::converse(socket, Framing::default(), player, &self.stop, None, &self.output);
-            player.exchange.ended(&ended);
-            if pass == passes || !player.complete || !matches!(ended.reason, Reason::Done) {
-                return Ok(ended);
+    fn play<'p>(&mut self, mut player: Player<'p>, passes: u64) -> (Played<'p>, Result<Ended, Failure>) {
+        let mut pass = 1;
+        let ended = loop {
+            let ended = self.converse(&mut player, |player| &mut player.exchange);
+            let goes_on = player.complete && matches!(&ended, Ok(Ended { reason: Reason::Done, .. }));
+            if pass == passes || !goes_on {
+                break ended;
             }
-            player.again()?;
-        }
-        Ok(Ended { reason: Reason::Done, unsent: 0, began: None, noticed: true, unfinished: Vec::new() })
+            if let Err(failure) = player.again() {
+                break Err(failure);
+            }
+            pass += 1;
+        };
+        let Player { exchange, complete, failure, .. } = player;
+        (Played { exchange, complete, failure }, ended)
+    }
+
+    /// Plays to a peer that plays the other side.
+    fn follow<'p>(&mut self, mut follower: Follower<'p>) -> (Played<'p>, Result<Ended, Failure>) {
+        let ended = self.converse(&mut follower, |follower| &mut follower.exchange);
+        let Follower { exchange, complete, failure, .. } = follower;
+        (Played { exchange, complete, failure }, ended)
+    }
+
+    /// Plays a script to the peer over one connection.
+    fn converse<'p, S: Script>(
+        &mut self,
+        script: &mut S,
+        exchange: fn(&mut S) -> &mut Exchange<'p>,
+    ) -> Result<Ended, Failure> {
+        let retry = self.options.dialling.retry;
+        let until = self.time.and_then(|(began, time)| began.checked_add(time));
+        let met = self.peer.meet(retry, until, &self.stop, &self.output, exchange(script).console())?;
+        let (socket, peer) = match met {
+            Met::Peer(socket, peer) => (socket, peer),
+            Met::Nobody(reason) => {
+                return Ok(Ended { reason, unsent: 0, began: None, noticed: true, unfinished: Vec::new() });
+            }
+        };
+        exchange(script).begin(peer);
+        let ended = dialogue::converse(socket, Framing::default(), script, &self.stop, None, &self.output);
+        exchange(script).ended(&ended);
+        Ok(ended)
     }
 
     /// Says what came of it, to a person and in the file of `--stats`, and how the run ends.

@@ -1,0 +1,151 @@
+//! The script that goes on when the peer has said what was recorded: one side of a recording, each line of it at its
+//! time and not before what the other side said before it (design.md, section 11).
+//!
+//! When a line may leave is [`Check`]'s business; here it is told what stands in the recording and what comes.
+
+use std::time::{Duration, Instant};
+
+use super::clock::{Clock, instant};
+use super::exchange::Exchange;
+use super::listener::side;
+use super::recording::{Line, Recording};
+use crate::check::{Check, Want};
+use crate::failure::Failure;
+use crate::framing::Frame;
+use crate::net::dialogue::{Script, Step};
+use crate::net::queue::Outbox;
+use crate::session::Side;
+
+/// Plays one side of a recording to a peer that plays the other, and prints what it says.
+#[derive(Debug)]
+pub struct Follower<'a> {
+    /// What it has to do with its peer.
+    pub exchange: Exchange<'a>,
+    recording: Recording,
+    clock: Clock,
+    /// What was recorded, beside what comes.
+    pub check: Check,
+    /// When the clock's zero was.
+    start: Option<Instant>,
+    /// The record that was read last.
+    next: Line,
+    /// When the first line of ours was recorded behind which nothing of the peer's stands.
+    first: Option<Option<Duration>>,
+    /// Until when was waited last.
+    waited: Duration,
+    /// How long the run may take, and since when.
+    time: Option<(Instant, Duration)>,
+    /// Whether every line has been sent.
+    pub complete: bool,
+    /// What ended the reading of the recording too early, if something did.
+    pub failure: Option<Failure>,
+}
+
+impl<'a> Follower<'a> {
+    /// A follower at the start of a recording; `time` is since when and how long it may take, if there is a limit.
+    pub fn new(
+        exchange: Exchange<'a>,
+        recording: Recording,
+        clock: Clock,
+        check: Check,
+        time: Option<(Instant, Duration)>,
+    ) -> Follower<'a> {
+        Follower {
+            exchange,
+            recording,
+            clock,
+            check,
+            start: None,
+            next: Line::default(),
+            first: None,
+            waited: Duration::ZERO,
+            time,
+            complete: false,
+            failure: None,
+        }
+    }
+
+    /// Reads the next record, and tells the check of it.
+    fn read(&mut self) -> Result<(), Failure> {
+        if !self.recording.read(&mut self.next)? {
+            self.complete = true;
+            self.check.end();
+            return Ok(());
+        }
+        let time = self.next.time;
+        if self.next.side == side(self.exchange.ours()) {
+            let joins = self.first.is_some_and(|first| self.clock.joins(first, time));
+            self.first = self.first.filter(|_| joins).or(Some(time));
+            let due = self.clock.line(time);
+            self.check.ours(&self.next.record(), due.unwrap_or_default(), joins);
+            return Ok(());
+        }
+        self.first = None;
+        self.clock.passes(time);
+        // What the played side should have said in another recording is nothing that the other side says.
+        if self.next.side == Side::Pattern && self.exchange.ours() == crate::template::End::Acceptor {
+            return Ok(());
+        }
+        let number = self.next.number;
+        self.check.answer(&self.next.record()).map_err(|why| Failure::Refused(format!("line {number}: {why}")))
+    }
+
+    fn at(&self, now: Instant) -> Duration {
+        self.start.map_or(Duration::ZERO, |start| now.saturating_duration_since(start))
+    }
+}
+
+impl Script for Follower<'_> {
+    fn next(&mut self, now: Instant, outbox: &mut Outbox) -> Step {
+        self.exchange.gone(now);
+        let start = *self.start.get_or_insert(now);
+        let at = self.at(now);
+        while self.failure.is_none() {
+            match self.check.want(at) {
+                Want::Record => self.failure = self.read().err(),
+                Want::Send if !outbox.has_room(self.next.bytes.len()) => return Step::Write,
+                Want::Send => {
+                    // A line that waited for the peer was due at no time.
+                    let due = Some(self.waited).filter(|&waited| waited <= at && !waited.is_zero());
+                    self.exchange.send(&self.next, due.map(|due| instant(start, due)), outbox);
+                    self.check.sent(at);
+                }
+                // Nothing more will come of a peer that has taken its leave and everything.
+                Want::Wait(_) if self.complete && self.exchange.peer_left => break,
+                Want::Wait(until) => {
+                    self.waited = until;
+                    let wake = self.exchange.wake(instant(start, until));
+                    return if outbox.is_empty() { Step::WaitUntil(wake) } else { Step::Write };
+                }
+                Want::Done => break,
+            }
+        }
+        // It stays as long as the recording went on: what the peer says meanwhile belongs to it.
+        let end = instant(start, self.clock.end());
+        let stays = !self.exchange.said_goodbye && !self.exchange.peer_left;
+        match self.failure.is_none() && end > now && stays {
+            _ if !outbox.is_empty() => Step::Write,
+            true => Step::WaitUntil(self.exchange.wake(end)),
+            false => Step::Done,
+        }
+    }
+
+    fn heard(&mut self, frame: &Frame<'_>, _outbox: &mut Outbox, printed: &mut Vec<u8>) {
+        self.exchange.heard(frame, Some(printed));
+        if let Frame::Message(message) = frame {
+            self.check.heard(message.line, message.payload.unwrap_or_default(), self.at(Instant::now()));
+        }
+    }
+
+    fn farewell(&mut self, outbox: &mut Outbox) {
+        self.exchange.farewell(outbox);
+    }
+
+    fn time_limit(&self) -> Option<Duration> {
+        self.time.map(|(_, limit)| limit)
+    }
+
+    fn began(&self) -> Option<Instant> {
+        self.time.map(|(began, _)| began)
+    }
+}
