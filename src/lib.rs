@@ -24,7 +24,7 @@
 //! | [`pattern`], [`template`] | what a message has to look like; how `-F` shows it | know where one came from |
 //! | [`catalogue`] | the commands that are known, in one table | refuse a command that is not in it |
 //! | [`session`] | the session file format, read and written | open a file, sleep |
-//! | [`check`] | a recording against what came: blocks, alignment, report, update | do I/O, read a clock; keep the recording |
+//! | [`check`] | a recording against what came: blocks, alignment, report | do I/O, read a clock, keep all of it |
 //! | [`conversation`] | handshake, reset, goodbye, unknown commands: one table of transitions | do I/O, read a clock |
 //! | [`net`] | sockets, threads, poll, timeouts, signals | know an output format; block without a way out |
 //! | [`output`] | standard output and error, colours, what is safe for a terminal | decide what is printed |

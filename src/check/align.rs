@@ -5,8 +5,8 @@ pub(super) const PRODUCT_MAX: usize = 4_000_000;
 
 /// Finds for each of `answers` the line that it is, so that the lines stand in the order of the answers: equal ends
 /// trimmed, then the longest common subsequence while the product is at most [`PRODUCT_MAX`], beyond that each answer
-/// in order takes the first equal line behind the last one taken. Of equally long subsequences it is the one that leaves
-/// out the earlier answers, so that of two swapped the first recorded is the one out of order.
+/// in order takes the first equal line behind the last one taken. Of equally long subsequences it is the one that
+/// leaves out the earlier answers, so that of two swapped the first recorded is the one out of order.
 pub(super) fn align(answers: usize, lines: usize, same: impl Fn(usize, usize) -> bool) -> Vec<Option<usize>> {
     let mut found = vec![None; answers];
     let shorter = answers.min(lines);

@@ -1,5 +1,5 @@
 //! The check itself: when each of our lines leaves, when each block is settled, and what is reported (design.md,
-//! section 11, and `check.md` of its vectors). It is told what the recording has, what came and when; it reads no clock.
+//! section 11). It is told what the recording has, what came and when; it reads no clock.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -145,8 +145,8 @@ impl Check {
         self.latest.saturating_sub(self.first.unwrap_or_default())
     }
 
-    /// The next record is a line of ours, `due` so long after the start if no block delays it; one that `joins` the line
-    /// before leaves with it.
+    /// The next record is a line of ours, `due` so long after the start if no block delays it; one that `joins` the
+    /// line before leaves with it.
     pub fn ours(&mut self, record: &Record<'_>, due: Duration, joins: bool) {
         self.next = Next::Ours { number: record.number, at: self.at(record.time), due, joins };
         self.close();

@@ -68,7 +68,7 @@ impl Rules {
         (!self.is_excluded(well_formed, payload)).then(|| self.said(well_formed, line, payload))
     }
 
-    /// A recorded answer; `None` when it is excluded. A pattern of the file is looked at whole: nothing else touches it.
+    /// A recorded answer; `None` when it is excluded. A pattern of the file is looked at whole: nothing touches it.
     ///
     /// # Errors
     /// A `#~` line that is no pattern.
