@@ -5,24 +5,27 @@
 
 use std::time::{Duration, Instant};
 
+use super::checking::is_answer;
 use super::clock::{Clock, instant};
 use super::exchange::Exchange;
 use super::listener::side;
 use super::recording::{Line, Recording};
-use crate::check::{Check, Want};
+use crate::check::{Check, Want, Way};
 use crate::failure::Failure;
 use crate::framing::Frame;
-use crate::net::dialogue::{Script, Step};
+use crate::net::dialogue::{Ended, Reason, Script, Step};
 use crate::net::queue::Outbox;
-use crate::session::Side;
 
-/// Plays one side of a recording to a peer that plays the other, and prints what it says.
+/// Plays one side of a recording to a peer that plays the other, and prints what it says, unless that is compared.
 #[derive(Debug)]
 pub struct Follower<'a> {
     /// What it has to do with its peer.
     pub exchange: Exchange<'a>,
-    recording: Recording,
+    /// What is played.
+    pub recording: Recording,
     clock: Clock,
+    /// Whether it is a check that is done when all is compared, and differences are all that is printed.
+    compares: bool,
     /// What was recorded, beside what comes.
     pub check: Check,
     /// When the clock's zero was.
@@ -42,18 +45,20 @@ pub struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    /// A follower at the start of a recording; `time` is since when and how long it may take, if there is a limit.
+    /// A follower at the start of a recording, which `compares` or goes on with what it can; `time` is since when and
+    /// how long it may take, if there is a limit.
     pub fn new(
         exchange: Exchange<'a>,
         recording: Recording,
         clock: Clock,
-        check: Check,
+        (check, compares): (Check, bool),
         time: Option<(Instant, Duration)>,
     ) -> Follower<'a> {
         Follower {
             exchange,
             recording,
             clock,
+            compares,
             check,
             start: None,
             next: Line::default(),
@@ -83,11 +88,31 @@ impl<'a> Follower<'a> {
         self.first = None;
         self.clock.passes(time);
         // What the played side should have said in another recording is nothing that the other side says.
-        if self.next.side == Side::Pattern && self.exchange.ours() == crate::template::End::Acceptor {
+        if !is_answer(self.next.side, side(self.exchange.ours())) {
             return Ok(());
         }
         let number = self.next.number;
         self.check.answer(&self.next.record()).map_err(|why| Failure::Refused(format!("line {number}: {why}")))
+    }
+
+    /// The dialogue has ended like this: when the peer has gone, the answers that it left out are counted.
+    ///
+    /// # Errors
+    /// The recording cannot be read any more.
+    pub fn conclude(&mut self, ended: &Ended) -> Result<(), Failure> {
+        let way = match ended.reason {
+            Reason::Closed => Way::Closed,
+            Reason::Lost(_) => Way::Reset,
+            _ => return Ok(()),
+        };
+        let at = self.at(Instant::now());
+        let complete = self.complete;
+        self.check.gone(way, at);
+        while self.check.want(at) == Want::Record {
+            self.read()?;
+        }
+        self.complete = complete;
+        Ok(())
     }
 
     fn at(&self, now: Instant) -> Duration {
@@ -100,6 +125,7 @@ impl Script for Follower<'_> {
         self.exchange.gone(now);
         let start = *self.start.get_or_insert(now);
         let at = self.at(now);
+        self.exchange.tally.differences = self.compares.then(|| self.check.entries().len() as u64);
         while self.failure.is_none() {
             match self.check.want(at) {
                 Want::Record => self.failure = self.read().err(),
@@ -111,7 +137,7 @@ impl Script for Follower<'_> {
                     self.check.sent(at);
                 }
                 // Nothing more will come of a peer that has taken its leave and everything.
-                Want::Wait(_) if self.complete && self.exchange.peer_left => break,
+                Want::Wait(_) if !self.compares && self.complete && self.exchange.peer_left => break,
                 Want::Wait(until) => {
                     self.waited = until;
                     let wake = self.exchange.wake(instant(start, until));
@@ -119,6 +145,9 @@ impl Script for Follower<'_> {
                 }
                 Want::Done => break,
             }
+        }
+        if self.compares {
+            return if outbox.is_empty() { Step::Done } else { Step::Write };
         }
         // It stays as long as the recording went on: what the peer says meanwhile belongs to it.
         let end = instant(start, self.clock.end());
@@ -131,7 +160,7 @@ impl Script for Follower<'_> {
     }
 
     fn heard(&mut self, frame: &Frame<'_>, _outbox: &mut Outbox, printed: &mut Vec<u8>) {
-        self.exchange.heard(frame, Some(printed));
+        self.exchange.heard(frame, Some(printed).filter(|_| !self.compares));
         if let Frame::Message(message) = frame {
             self.check.heard(message.line, message.payload.unwrap_or_default(), self.at(Instant::now()));
         }

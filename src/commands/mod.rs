@@ -6,6 +6,8 @@
 mod arguments;
 mod binding;
 mod canonical;
+mod check_flags;
+mod checking;
 pub mod clock;
 mod decode;
 mod dial;

@@ -9,7 +9,7 @@ use crate::codec::is_command;
 use crate::failure::{Failure, plain_words};
 use crate::framing::{Framing, Wire};
 use crate::output::Console;
-use crate::session::{Error, Reader, Record, Side};
+use crate::session::{Error, Kind, Reader, Record, Settings, Side};
 use crate::text::shown;
 
 /// How many connection numbers an error lists: enough to choose from, and no file makes it long.
@@ -87,8 +87,8 @@ pub struct Survey {
     pub first: Option<Duration>,
     /// The latest time of any message.
     pub last: Option<Duration>,
-    /// The port that the session names.
-    pub port: Option<u16>,
+    /// What the session says of itself: its port, and what `--check` is told.
+    pub settings: Settings,
     connections: Vec<u32>,
 }
 
@@ -180,7 +180,7 @@ impl Recording {
         if recording.reader.settings().wire == Some(Wire::Obe) {
             return Err(Failure::Refused(format!("{}: a session of OBE messages, and BCP is played", recording.name)));
         }
-        survey.port = recording.reader.settings().port;
+        survey.settings = recording.reader.settings().clone();
         survey.check(&recording.name, played)?;
         recording.rewind()?;
         Ok((recording, survey))
@@ -218,6 +218,11 @@ impl Recording {
             Err(error) => return Err(Failure::Io(format!("cannot read {}: {}", self.name, plain_words(&error)))),
         }
         Ok(())
+    }
+
+    /// What it is, once something of it has been read.
+    pub fn kind(&self) -> Option<Kind> {
+        self.reader.kind()
     }
 
     /// Stands at its start again.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::check_flags::CheckWish;
 use super::clock::{Speed, Tempo, parse_max_gap, parse_rate};
 use super::recorder::RecordWish;
 use super::replaying;
@@ -37,12 +38,12 @@ pub struct Options {
     pub serve: bool,
     /// `--announce`.
     pub announce: Option<PathBuf>,
-    /// `--reply-timeout`, if that was said.
-    pub reply_timeout: Option<Duration>,
+    /// `--check` and the flags about it.
+    pub check: CheckWish,
     files: Vec<OsString>,
 }
 
-has!(Options { manners: Manners, dialling: Dialling, verbose: Verbose, record: RecordWish });
+has!(Options { manners: Manners, dialling: Dialling, verbose: Verbose, record: RecordWish, check: CheckWish });
 
 /// The table of `backbox replay`.
 pub const COMMAND: Command<Options> = Command {
@@ -97,14 +98,6 @@ pub const COMMAND: Command<Options> = Command {
                          plays what the acceptor of the recording said to the first who dials: each line at its time, \
                          and when what the dialler said before it has come.",
                     ),
-                Flag::value("reply-timeout", "DURATION", "wait at most so long", |o: &mut Options, value| {
-                    o.reply_timeout = Some(duration::parse(&text(value)?)?);
-                    Ok(())
-                })
-                .more(
-                    "With `--serve`: how long after it was due something is waited for that does not come, or comes \
-                     otherwise than it was recorded; 5 s unless given.",
-                ),
                 Flag::value(
                     "announce",
                     "FILE",
@@ -178,8 +171,22 @@ pub const COMMAND: Command<Options> = Command {
             ],
         },
         Group {
+            title: "Checking",
+            flags: &[
+                Flag::CHECK,
+                Flag::IGNORE,
+                Flag::NOT_COMPARED,
+                Flag::ANY_ORDER,
+                Flag::EXACT,
+                Flag::REPLY_TIMEOUT,
+                Flag::FAIL_FAST_CHECK,
+                Flag::UPDATE,
+                Flag::JUNIT,
+            ],
+        },
+        Group {
             title: "Recording",
-            flags: &[Flag::RECORD, Flag::OVERWRITE.more("Those of `--record` and `--stats`.")],
+            flags: &[Flag::RECORD, Flag::OVERWRITE.more("Those of `--record`, `--stats` and `--junit`.")],
         },
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
     ],
@@ -234,10 +241,6 @@ fn check(options: &Options) -> Result<&Path, Failure> {
             options.announce.is_some() && !options.serve,
             "--announce tells where others may dial, and nobody does: it goes with --serve",
         ),
-        (
-            options.reply_timeout.is_some() && !options.serve,
-            "--reply-timeout is how long --serve waits for the other side: it goes with --serve",
-        ),
         (rate.is_some() && speed.is_some(), "--rate is a pace of its own, whatever was recorded: leave out --speed"),
         (
             rate.is_some() && max_gap.is_some(),
@@ -253,12 +256,16 @@ fn check(options: &Options) -> Result<&Path, Failure> {
             "--loop plays a session again, and standard input can be read once: write it to a file and name that",
         ),
         (
-            options.record.overwrite && options.record.file.is_none() && options.stats.is_none(),
-            "--overwrite is about the files of --record and --stats, and neither is given",
+            options.record.overwrite
+                && options.record.file.is_none()
+                && options.stats.is_none()
+                && options.check.junit.is_none(),
+            "--overwrite is about the files of --record, --stats and --junit, and none is given",
         ),
     ];
-    match rules.iter().find(|(offends, _)| *offends) {
-        Some((_, why)) => wrong(why),
+    let about_a_check = options.check.senseless(options.serve, options.passes.is_some(), file.as_os_str() == "-");
+    match rules.iter().find(|(offends, _)| *offends).map(|(_, why)| *why).or(about_a_check) {
+        Some(why) => wrong(why),
         None => Ok(file),
     }
 }

@@ -4,9 +4,10 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::checking::Checking;
 use super::clock::Clock;
 use super::ending::{Wanted, verdict};
 use super::exchange::Exchange;
@@ -19,16 +20,12 @@ use super::replay::{COMMAND, Options};
 use super::result_file::ResultFile;
 use super::traffic::Traffic;
 use super::warnings::Warnings;
-use crate::check::{self, Check, Rules};
 use crate::failure::{Exit, Failure};
 use crate::framing::Framing;
 use crate::net::dialogue::{self, Ended, Reason, Script};
 use crate::net::wait::{Output, Stop, wake_precisely};
 use crate::template::End;
 use crate::text::shown;
-
-/// How long what was recorded of the other side is waited for unless `--reply-timeout` says otherwise.
-const REPLY_TIME: Duration = Duration::from_secs(5);
 
 /// Plays `file` as the options say.
 ///
@@ -40,15 +37,21 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let ours = if options.serve { End::Acceptor } else { End::Dialler };
     let mut console = options.manners.console(COMMAND.about.name);
     let mut warnings = Warnings::default();
-    let (recording, survey) = Recording::open(file, side(ours), &console, |record| {
+    let (mut recording, survey) = Recording::open(file, side(ours), &console, |record| {
         // The media controller in this process is no MPF.
         if !options.loopback {
             warnings.judge(record);
         }
     })?;
     warnings.tell(file, &mut console);
-    let stats = stats_file(options, file)?;
-    let peer = Partner::find(options, survey.port)?;
+    let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
+    let junit = result_file(options, &options.check.junit, file, ("--junit", "the report"))?;
+    let recorded = (&mut recording, &survey.settings);
+    let checking = match options.serve || options.check.is_on() {
+        true => Some(Checking::prepare(&options.check, file, recorded, side(ours), junit)?),
+        false => None,
+    };
+    let peer = Partner::find(options, survey.settings.port)?;
     let recorder = match &options.record.file {
         Some(path) => {
             spare(path, file, "--record")?;
@@ -68,18 +71,26 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let clock = Clock::new(options.tempo);
     wake_precisely();
     let mut run = Run { options, peer, stop, output, time };
-    let (played, ended) = match options.serve {
-        true => run.follow(Follower::new(exchange, recording, clock, check(options), time)),
-        false => run.play(Player::new(exchange, recording, clock, time), passes),
+    let (played, ended) = match checking {
+        Some((checking, check)) => {
+            let check = (check, options.check.is_on());
+            run.follow(Follower::new(exchange, recording, clock, check, time), checking)
+        }
+        None => run.play(Player::new(exchange, recording, clock, time), passes),
     };
     run.end(played, ended, &survey.name, stats.as_ref())
 }
 
-/// The file of `--stats`, if one is asked for.
-fn stats_file(options: &Options, file: &Path) -> Result<Option<ResultFile>, Failure> {
-    let Some(path) = &options.stats else { return Ok(None) };
-    spare(path, file, "--stats")?;
-    ResultFile::new(path, "the statistics", options.record.overwrite).map(Some)
+/// The file of such a flag, if one is asked for.
+fn result_file(
+    options: &Options,
+    path: &Option<PathBuf>,
+    file: &Path,
+    (flag, what): (&str, &str),
+) -> Result<Option<ResultFile>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    spare(path, file, flag)?;
+    ResultFile::new(path, what, options.record.overwrite).map(Some)
 }
 
 /// Refuses to write over the session that is played.
@@ -92,18 +103,6 @@ fn spare(written: &Path, played: &Path, flag: &str) -> Result<(), Failure> {
         }
         false => Ok(()),
     }
-}
-
-/// What `--serve` waits for before it goes on.
-fn check(options: &Options) -> Check {
-    let reply_timeout = options.reply_timeout.unwrap_or(REPLY_TIME);
-    Check::new(check::Options {
-        rules: Rules::default(),
-        exact: false,
-        reply_timeout,
-        fail_fast: false,
-        last_goodbye: None,
-    })
 }
 
 /// A run and all that it needs but the script.
@@ -121,6 +120,8 @@ struct Played<'a> {
     exchange: Exchange<'a>,
     complete: bool,
     failure: Option<Failure>,
+    /// What a check came to, if one came to something.
+    checked: Option<Exit>,
 }
 
 impl Run<'_> {
@@ -139,14 +140,33 @@ impl Run<'_> {
             pass += 1;
         };
         let Player { exchange, complete, failure, .. } = player;
-        (Played { exchange, complete, failure }, ended)
+        (Played { exchange, complete, failure, checked: None }, ended)
     }
 
-    /// Plays to a peer that plays the other side.
-    fn follow<'p>(&mut self, mut follower: Follower<'p>) -> (Played<'p>, Result<Ended, Failure>) {
+    /// Plays to a peer that plays the other side, and reports what a check has found.
+    fn follow<'p>(
+        &mut self,
+        mut follower: Follower<'p>,
+        checking: Checking<'_>,
+    ) -> (Played<'p>, Result<Ended, Failure>) {
         let ended = self.converse(&mut follower, |follower| &mut follower.exchange);
-        let Follower { exchange, complete, failure, .. } = follower;
-        (Played { exchange, complete, failure }, ended)
+        if let (Ok(ended), None) = (&ended, &follower.failure) {
+            follower.failure = follower.conclude(ended).err();
+        }
+        let Follower { mut exchange, complete, mut failure, check, mut recording, .. } = follower;
+        let reports = self.options.check.is_on() && exchange.tally.passes > 0 && failure.is_none();
+        let checked = reports.then(|| {
+            exchange.tally.differences = Some(check.entries().len() as u64);
+            checking.report(check, &mut recording, self.options.manners.color, exchange.console())
+        });
+        let checked = match checked.transpose() {
+            Ok(checked) => checked,
+            Err(why) => {
+                failure = Some(why);
+                None
+            }
+        };
+        (Played { exchange, complete, failure, checked }, ended)
     }
 
     /// Plays a script to the peer over one connection.
@@ -178,7 +198,7 @@ impl Run<'_> {
         file: &str,
         stats: Option<&ResultFile>,
     ) -> Result<Exit, Failure> {
-        let Played { mut exchange, complete, failure } = played;
+        let Played { mut exchange, complete, failure, checked } = played;
         let how = match &ended {
             Ok(ended) if failure.is_none() => how(&ended.reason, complete),
             _ => "an error ended it",
@@ -198,8 +218,14 @@ impl Run<'_> {
             return Err(failure);
         }
         let missing = (!complete && self.time.is_some()).then(|| "the last line was sent".to_owned());
-        let wanted = Wanted { complete, missing, time: self.time.map(|(_, time)| time), failure: None };
-        verdict(ended?, wanted, &peer, exchange.console()).map(|exit| exit.worse(heard))
+        let time = self.time.map(|(_, time)| time);
+        let wanted = match checked {
+            // That the peer has gone is a difference, and told.
+            Some(Exit::No) => Wanted { complete: true, missing: Some(String::new()), time, failure: None },
+            _ => Wanted { complete, missing, time, failure: None },
+        };
+        let exit = verdict(ended?, wanted, &peer, exchange.console())?;
+        Ok(exit.worse(heard).worse(checked.unwrap_or(Exit::Done)))
     }
 }
 
