@@ -72,6 +72,10 @@ pub const COMMAND: Command<Options> = Command {
             },
             Example { line: "backbox replay -a localhost:5051 --retry 30s game.bcp", text: "Plays it to MPF." },
             Example {
+                line: "backbox replay --check --any-order machine_variable --junit report.xml -a :5051 service.bcp",
+                text: "Checks that a fresh MPF answers as it did when this was recorded.",
+            },
+            Example {
                 line: "backbox replay --serve game.bcp",
                 text: "Plays the media controller of a game to the MPF that dials it.",
             },

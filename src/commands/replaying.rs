@@ -120,8 +120,8 @@ struct Played<'a> {
     exchange: Exchange<'a>,
     complete: bool,
     failure: Option<Failure>,
-    /// What a check came to, if one came to something.
-    checked: Option<Exit>,
+    /// What a check came to, and whether to its end, if there was one.
+    checked: Option<(Exit, bool)>,
 }
 
 impl Run<'_> {
@@ -157,7 +157,9 @@ impl Run<'_> {
         let reports = self.options.check.is_on() && exchange.tally.passes > 0 && failure.is_none();
         let checked = reports.then(|| {
             exchange.tally.differences = Some(check.entries().len() as u64);
-            checking.report(check, &mut recording, self.options.manners.color, exchange.console())
+            let is_over = check.is_over();
+            let exit = checking.report(check, &mut recording, self.options.manners.color, exchange.console());
+            exit.map(|exit| (exit, is_over))
         });
         let checked = match checked.transpose() {
             Ok(checked) => checked,
@@ -217,15 +219,23 @@ impl Run<'_> {
         if let Some(failure) = failure {
             return Err(failure);
         }
-        let missing = (!complete && self.time.is_some()).then(|| "the last line was sent".to_owned());
+        let missing = match checked {
+            _ if !complete => Some("the last line was sent"),
+            Some((_, false)) => Some("all answers were compared"),
+            _ => None,
+        };
+        let missing = missing.filter(|_| self.time.is_some()).map(str::to_owned);
         let time = self.time.map(|(_, time)| time);
+        let ended = ended?;
+        let left = matches!(ended.reason, Reason::Done | Reason::Closed | Reason::Lost(_));
         let wanted = match checked {
             // That the peer has gone is a difference, and told.
-            Some(Exit::No) => Wanted { complete: true, missing: Some(String::new()), time, failure: None },
+            Some((Exit::No, _)) if left => Wanted { complete: true, missing: Some(String::new()), time, failure: None },
             _ => Wanted { complete, missing, time, failure: None },
         };
-        let exit = verdict(ended?, wanted, &peer, exchange.console())?;
-        Ok(exit.worse(heard).worse(checked.unwrap_or(Exit::Done)))
+        let exit = verdict(ended, wanted, &peer, exchange.console())?;
+        // What a media controller of our own makes of the lines is compared, where it is.
+        Ok(exit.worse(checked.map_or(heard, |(exit, _)| exit)))
     }
 }
 

@@ -8,6 +8,7 @@ mod harness;
 mod listen;
 mod obe;
 mod replay;
+mod replay_check;
 mod replay_serve;
 mod replay_ways;
 mod roles;

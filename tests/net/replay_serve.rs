@@ -120,7 +120,7 @@ fn options_that_make_no_sense_get_a_sentence() {
         (&["--serve", "--retry", "1", GAME], "--serve waits to be dialled"),
         (&["--serve", "--loop", "2", GAME], "leave out --loop"),
         (&["--announce", "x", GAME], "it goes with --serve"),
-        (&["--reply-timeout", "1", GAME], "it goes with --serve"),
+        (&["--reply-timeout", "1", GAME], "it goes with --check, --update or --serve"),
     ] {
         let ended = run(&[&["replay"], arguments].concat());
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
