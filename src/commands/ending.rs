@@ -24,6 +24,8 @@ pub struct Wanted {
     pub failure: Option<Failure>,
     /// How long it was to take.
     pub time: Option<Duration>,
+    /// What is said of a peer that neither sent anything nor closed, unless it is BCP's.
+    pub silence: Option<&'static str>,
 }
 
 /// How the run ends, from how the dialogue did.
@@ -53,10 +55,11 @@ pub fn verdict(ended: Ended, wanted: Wanted, peer: &Address, console: &mut Conso
     if wanted.complete && wanted.missing.as_deref() == Some("") {
         return Ok(console.worst());
     }
+    let silence = wanted.silence.unwrap_or(SILENCE);
     let all_sent = wanted.complete && ended.unsent == 0;
     match wanted.missing.as_deref().filter(|missing| !missing.is_empty()) {
-        Some(missing) => unmet(ended, all_sent, missing, wanted.time, peer, console),
-        None => nothing_missing(ended, all_sent, peer, console),
+        Some(missing) => unmet(ended, all_sent, (missing, silence), wanted.time, peer, console),
+        None => nothing_missing(ended, all_sent, silence, peer, console),
     }
 }
 
@@ -64,7 +67,7 @@ pub fn verdict(ended: Ended, wanted: Wanted, peer: &Address, console: &mut Conso
 fn unmet(
     ended: Ended,
     all_sent: bool,
-    missing: &str,
+    (missing, silence): (&str, &str),
     time: Option<Duration>,
     peer: &Address,
     console: &mut Console,
@@ -72,20 +75,26 @@ fn unmet(
     let why = match ended.reason {
         Reason::TimeUp => {
             let seconds = time.unwrap_or_default().as_secs_f64();
-            let silence = if ended.noticed { String::new() } else { format!("; {peer} {SILENCE}") };
+            let silence = if ended.noticed { String::new() } else { format!("; {peer} {silence}") };
             let text = format!("{peer}: {seconds} s passed before {missing}; -W allows more{silence}");
             return Err(Failure::Time(text));
         }
         Reason::Lost(error) if all_sent => plain_words(&error),
         Reason::Done | Reason::Closed if all_sent => "it closed the connection".to_owned(),
-        _ => return nothing_missing(ended, all_sent, peer, console),
+        _ => return nothing_missing(ended, all_sent, silence, peer, console),
     };
     console.complain(Exit::No, peer, format_args!("{why} before {missing}"));
     Ok(Exit::No)
 }
 
 /// The end of a run that waited for nothing.
-fn nothing_missing(ended: Ended, all_sent: bool, peer: &Address, console: &Console) -> Result<Exit, Failure> {
+fn nothing_missing(
+    ended: Ended,
+    all_sent: bool,
+    silence: &str,
+    peer: &Address,
+    console: &Console,
+) -> Result<Exit, Failure> {
     match ended.reason {
         Reason::Lost(error) => Err(Failure::io(format_args!("lost the connection to {peer}"), &error)),
         Reason::Broken(fault) => Err(Failure::Peer(format!("{peer}: {fault}"))),
@@ -97,7 +106,7 @@ fn nothing_missing(ended: Ended, all_sent: bool, peer: &Address, console: &Conso
         }
         _ => {
             if !ended.noticed {
-                console.note(format_args!("{peer} {SILENCE}"));
+                console.note(format_args!("{peer} {silence}"));
             }
             Ok(console.worst())
         }

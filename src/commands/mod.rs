@@ -24,6 +24,7 @@ mod listener;
 mod media;
 mod obe_filter;
 mod obe_listen;
+mod obe_send;
 mod outgoing;
 mod pace;
 mod parting;
@@ -74,7 +75,7 @@ pub const PROGRAM: Program = Program {
             Example { line: "backbox encode trigger name='HIGH SCORE #2'", text: "Prints one line of BCP." },
             Example { line: "backbox decode game.bcp", text: "Prints each message of a capture as a line of JSON." },
         ],
-        see_also: &[("backbox-session", 5), ("bcp", 7)],
+        see_also: &[("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     version: env!("CARGO_PKG_VERSION"),
     date: "November 21, 2026",

@@ -230,8 +230,10 @@ impl Run<'_> {
         let left = matches!(ended.reason, Reason::Done | Reason::Closed | Reason::Lost(_));
         let wanted = match checked {
             // That the peer has gone is a difference, and told.
-            Some((Exit::No, _)) if left => Wanted { complete: true, missing: Some(String::new()), time, failure: None },
-            _ => Wanted { complete, missing, time, failure: None },
+            Some((Exit::No, _)) if left => {
+                Wanted { complete: true, missing: Some(String::new()), time, ..Wanted::default() }
+            }
+            _ => Wanted { complete, missing, time, ..Wanted::default() },
         };
         let exit = verdict(ended, wanted, &peer, exchange.console())?;
         // What a media controller of our own makes of the lines is compared, where it is.

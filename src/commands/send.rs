@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::dial::{PIN_PORT, Target};
 use super::ending::{closing, verdict};
 use super::goal_flags::GoalWish;
+use super::obe_send;
 use super::outgoing::{Outgoing, guard};
 use super::pace::Pace;
 use super::recorder::RecordWish;
@@ -25,10 +26,10 @@ use crate::output::{Console, push_for_terminal};
 use crate::template::End;
 
 /// How long an answer is waited for unless `-W` says so: MPF answers at once, and a script should not hang.
-const ANSWER_TIME: Duration = Duration::from_secs(10);
+pub const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// How much of the answers is read at a time when one message is sent.
-const ONE_SHOT_READ_BYTES: usize = 8 << 10;
+pub const ONE_SHOT_READ_BYTES: usize = 8 << 10;
 
 /// How often a lost connection is dialled again.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
@@ -39,26 +40,29 @@ pub const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
 /// What `backbox send` was told.
 #[derive(Debug, Default)]
 pub struct Options {
-    manners: Manners,
-    dialling: Dialling,
-    goals: GoalWish,
-    display: Display,
-    record: RecordWish,
-    verbose: Verbose,
+    pub(super) manners: Manners,
+    pub(super) dialling: Dialling,
+    pub(super) goals: GoalWish,
+    pub(super) display: Display,
+    pub(super) record: RecordWish,
+    pub(super) verbose: Verbose,
     /// `--max-line` and `--max-payload`.
-    limits: shared::Input,
-    wait: bool,
-    fail_on: Vec<String>,
-    all: bool,
-    hello: bool,
-    force: bool,
-    no_goodbye: bool,
-    reconnect: bool,
-    payload: Option<PathBuf>,
-    repeat: Option<u64>,
-    every: Option<Duration>,
+    pub(super) limits: shared::Input,
+    pub(super) wait: bool,
+    pub(super) fail_on: Vec<String>,
+    pub(super) all: bool,
+    pub(super) hello: bool,
+    pub(super) force: bool,
+    pub(super) no_goodbye: bool,
+    pub(super) reconnect: bool,
+    pub(super) payload: Option<PathBuf>,
+    pub(super) repeat: Option<u64>,
+    pub(super) every: Option<Duration>,
+    /// `--wire`.
+    pub(super) wire: Wire,
+    pub(super) no_reply: bool,
     /// The message: a command and its parameters, or one BCP line with a `?`; nothing, or `-`, is stdin.
-    words: Vec<String>,
+    pub(super) words: Vec<String>,
 }
 
 has!(Options {
@@ -70,6 +74,7 @@ has!(Options {
     record: RecordWish,
     verbose: Verbose,
     limits: shared::Input,
+    wire: Wire,
 });
 
 /// The table of `backbox send`.
@@ -102,10 +107,19 @@ pub const COMMAND: Command<Options> = Command {
             ("*NAME*`:=`*JSON*", "a parameter that is a number, `true`, `false`, `null`, a list or an object"),
             ("*LINE*", "a whole line of BCP, known by its `?`, sent as it stands"),
         ],
-        sections: &[Section {
-            title: "Environment",
-            paragraphs: &["`BACKBOX_ADDR` is where to dial when no `-a` says so."],
-        }],
+        sections: &[
+            Section {
+                title: "OBE_Socket",
+                paragraphs: &[
+                    "With `--wire obe` each message goes over a connection of its own, which is closed when its reply \
+                     has come; the replies are printed, one a line. A message is one argument that is JSON, or a \
+                     *COMMAND* with its parameters, or a line of standard input, where lines that begin with `#` are \
+                     passed over. A reply is waited for 10 s unless `-W` says otherwise. `-e` takes a *PATTERN*, or \
+                     JSON that a whole reply has to be. Without `-a` and `BACKBOX_ADDR` it dials `127.0.0.1:61981`.",
+                ],
+            },
+            Section { title: "Environment", paragraphs: &["`BACKBOX_ADDR` is where to dial when no `-a` says so."] },
+        ],
         exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
         examples: &[
             Example {
@@ -125,11 +139,15 @@ pub const COMMAND: Command<Options> = Command {
                 text: "Waits until MPF is ready: it greets seconds before it is, and lists its modes when it is.",
             },
             Example {
+                line: "backbox send --wire obe goodset pickiness:=4",
+                text: "Asks a measurement server of `optbayesexpt` on this computer for a good setting, and prints it.",
+            },
+            Example {
                 line: "backbox send --retry 30s < game.bcp",
                 text: "Sends what the dialler of a recorded session sent.",
             },
         ],
-        see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7)],
+        see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
         Group {
@@ -139,6 +157,7 @@ pub const COMMAND: Command<Options> = Command {
                     "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. Otherwise `BACKBOX_ADDR`, and without it \
                      `localhost:5051`, where MPF listens.",
                 ),
+                Flag::WIRE,
                 Flag::RETRY,
                 Flag::switch("hello", "open as a pin controller does", |o: &mut Options| o.hello = true).more(
                     "Says `hello`, waits for the answer, says `reset` and waits for `reset_complete`. Alone, without \
@@ -192,6 +211,9 @@ pub const COMMAND: Command<Options> = Command {
                     .short('w')
                     .more("The one that the command of the arguments is known to have."),
                 Flag::TIMEOUT,
+                Flag::switch("no-reply", "with --wire obe, do not wait for replies", |o: &mut Options| {
+                    o.no_reply = true
+                }),
                 Flag::value("fail-on", "PATTERN", "take what matches for a failed answer", |o: &mut Options, value| {
                     o.fail_on.push(text(value)?);
                     Ok(())
@@ -229,15 +251,17 @@ pub const COMMAND: Command<Options> = Command {
 /// A message that makes no sense, an address that cannot be reached, a connection that is lost, a stdout that cannot be
 /// written.
 pub fn run(options: Options) -> Result<Exit, Failure> {
-    let mut console = options.manners.console(COMMAND.about.name);
     check(&options)?;
+    if options.wire == Wire::Obe {
+        return obe_send::run(&options);
+    }
+    let mut console = options.manners.console(COMMAND.about.name);
     let show = options.display.show(options.manners.color, false)?;
     let mut goals = options.goals.goals(Wire::Bcp)?;
     patterns("--fail-on", &options.fail_on, false)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
     let source = source(&options, &mut goals, &console)?;
     let time = options.goals.time(goals.are_set().then_some(ANSWER_TIME));
-    let variable = std::env::var(ADDRESS_VARIABLE).ok().filter(|text| !text.is_empty());
-    let target = Target::resolve(options.dialling.address.as_deref().or(variable.as_deref()), PIN_PORT)?;
+    let target = Target::resolve(address(&options).as_deref(), PIN_PORT)?;
     if let Source::One { message, .. } = &source {
         if !options.force {
             guard(message.line(), message.payload()).map_err(Failure::Refused)?;
@@ -282,6 +306,12 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     verdict(ended, wanted, &target.address, &mut console)
 }
 
+/// Where to dial, if that was said.
+pub fn address(options: &Options) -> Option<String> {
+    let variable = || std::env::var(ADDRESS_VARIABLE).ok().filter(|text| !text.is_empty());
+    options.dialling.address.clone().or_else(variable)
+}
+
 /// What became of dialling again.
 enum Redialled {
     Reached(TcpStream),
@@ -308,9 +338,14 @@ fn redial(target: &Target, retry: Duration, stop: &Stop, sender: &Sender<'_>) ->
 
 /// Refuses what makes no sense together.
 fn check(options: &Options) -> Result<(), Failure> {
+    if options.wire == Wire::Obe {
+        obe_send::check(options)?;
+    }
     let is_stream = is_stream(&options.words);
     let has_one = !is_stream && !options.words.is_empty();
-    let complaint = if options.repeat.is_some() && !has_one {
+    let complaint = if options.no_reply && options.wire == Wire::Bcp {
+        "--no-reply leaves the reply of OBE_Socket's servers alone: it goes with --wire obe"
+    } else if options.repeat.is_some() && !has_one {
         "--repeat sends the message of the arguments again, and there is none: write COMMAND NAME=TEXT"
     } else if options.repeat == Some(0) {
         "--repeat 0 sends nothing: write 1 or more"

@@ -188,6 +188,7 @@ impl<'a> Sender<'a> {
             missing: self.goals.are_set().then(|| self.goals.missing()),
             failure: self.failure,
             time: self.time,
+            silence: None,
         }
     }
 }

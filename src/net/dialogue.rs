@@ -40,6 +40,8 @@ pub enum Step {
     ReadOn,
     /// All is said: leave.
     Done,
+    /// All is said and heard: close at once, without waiting for the peer to close.
+    Close,
 }
 
 /// What is to be said, and who hears what comes. All methods but [`Script::next`] are calls that tell it something.
@@ -256,6 +258,7 @@ impl Dialogue<'_> {
                         return None;
                     }
                     Step::Done => self.leave(Reason::Done, script),
+                    Step::Close => self.close(),
                 },
                 Phase::Finishing(until) if !self.outbox.is_empty() => {
                     if until.is_none_or(|until| now < until) {

@@ -5,7 +5,8 @@ use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PATIENCE, Peer, dial, directory, listen, run};
+use crate::harness::{PATIENCE, Peer, dial, directory, listen, port, run, start, start_with_input};
+use rustix::process::Signal;
 
 /// A frame of this body.
 fn frame(body: &str) -> Vec<u8> {
@@ -153,4 +154,217 @@ fn what_makes_no_sense_for_a_server_is_refused_with_a_sentence() {
     ] {
         refused(&[&["listen", "--wire", "obe"], flags].concat(), why);
     }
+}
+
+#[test]
+fn a_reply_is_printed_and_the_connection_closed_at_once() {
+    let port = port();
+    let sending = start(&["send", "--wire=obe", "-a", &port.address, "-v", "Go On", "n:=1", "s=int:1"]);
+    let mut peer = port.accept();
+    assert_eq!(body(&mut peer), "{\"command\": \"Go On\", \"n\": 1, \"s\": \"int:1\"}");
+    for byte in frame("{\"a\":\n[1]}") {
+        peer.say(&[byte]);
+    }
+    // Nobody closed before: the end of the connection is the client's.
+    assert_eq!(peer.rest().unwrap(), "");
+    let finished = sending.finish();
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "{\"a\":[1]}\n"), "{}", finished.stderr);
+    assert_eq!(finished.stderr, "> {\"command\": \"Go On\", \"n\": 1, \"s\": \"int:1\"}\n< {\"a\":[1]}\n");
+}
+
+/// How `send` ends whose server replies this and closes.
+#[track_caller]
+fn replied(reply: &[u8], arguments: &[&str]) -> crate::harness::Finished {
+    let port = port();
+    let sending = start(&[&["send", "--wire=obe", "-a", &port.address, "x"], arguments].concat());
+    let mut peer = port.accept();
+    assert_eq!(body(&mut peer), "{\"command\": \"x\"}");
+    peer.say(reply);
+    drop(peer);
+    sending.finish()
+}
+
+#[test]
+fn each_reply_has_its_exit_status() {
+    for (reply, arguments, code, out, why) in [
+        (&b"0000000004\"OK\""[..], &["-e", "\"OK\""][..], 0, "\"OK\"\n", ""),
+        (b"0000000004\"OK\"", &["-e", "x"], 1, "", "before a message matched x"),
+        (b"0000000004\"OK\"", &["-m", "x"], 0, "", ""),
+        (b"0000000007{\"a\":1}", &["-e", "*?a=1", "-F", "{a}"], 0, "1\n", ""),
+        (b"0000000011{\"error\":1}", &[], 4, "{\"error\":1}\n", "the answer failed: {\"error\":1}"),
+        (b"0000000003\"a\"", &["--fail-on", "\"a\""], 4, "\"a\"\n", "the answer failed"),
+        (b"0000000002OK", &[], 4, "", "offset 0: not JSON at byte 1: no value begins like OK"),
+        (b"+000000002[]", &[], 4, "", "offset 0: a length of ten digits has to stand here, not \"+000000002\""),
+        (b"0067108865", &[], 4, "", "a body of 67108865 bytes is announced"),
+        (b"0000000004\"O", &[], 4, "", "offset 0: body cut short: 2 of 4 bytes came"),
+        (b"00000000", &[], 4, "", "not \"00000000\", with which the input ends"),
+        (b"0000000002[]0000000002[]", &[], 4, "[]\n", "offset 12: more than one reply"),
+        (b"", &[], 1, "", "it closed the connection before it replied"),
+    ] {
+        let finished = replied(reply, arguments);
+        let context = format!("{} {arguments:?}: {}", reply.escape_ascii(), finished.stderr);
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(code), out), "{context}");
+        assert!(finished.stderr.contains(why) && finished.stderr.is_empty() == why.is_empty(), "{context}");
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_is_waited_for_so_long() {
+    let port = port();
+    let sending = start(&["send", "--wire=obe", "-a", &port.address, "x", "-W", "0.05"]);
+    let _peer = port.accept();
+    let finished = sending.finish();
+    assert_eq!(finished.code, Some(124), "{}", finished.stderr);
+    let why = "0.05 s passed before it replied; -W allows more";
+    assert!(finished.stderr.contains(why) && finished.stderr.contains("the reference server"), "{}", finished.stderr);
+}
+
+#[test]
+fn nobody_there_is_an_error_of_its_own_unless_somebody_comes() {
+    let address = port().close();
+    let finished = run(&["send", "--wire=obe", "-a", &address, "x"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains(&format!("connection refused at {address}: nobody listens")),
+        "{}",
+        finished.stderr
+    );
+    let sending = start(&["send", "--wire=obe", "-a", &address, "--retry", "20s", "-e", "1", "x"]);
+    let end = Instant::now() + PATIENCE;
+    while !sending.has_said("dialling again") {
+        assert!(Instant::now() < end, "it does not dial");
+        thread::sleep(Duration::from_millis(1));
+    }
+    let port = crate::harness::Port::at(&address);
+    let mut peer = port.accept();
+    body(&mut peer);
+    peer.say(&frame("1.0"));
+    let finished = sending.finish();
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "1.0\n"), "{}", finished.stderr);
+}
+
+#[test]
+fn a_stream_has_a_connection_for_each_message_when_it_comes() {
+    let (port, file) = (port(), directory().join("session"));
+    let name = file.to_str().unwrap();
+    let mut sending = start_with_input(&["send", "--wire=obe", "-a", &port.address, "--record", name]);
+    for (line, message) in [("# no\n\n [1,  2]\r\n", "[1,  2]"), ("{oops}\n\"é\"\n", "\"é\""), ("5", "5")] {
+        sending.write(line.as_bytes());
+        if message == "5" {
+            // The last line needs no end.
+            sending.stdin = None;
+        }
+        let mut peer = port.accept();
+        assert_eq!(body(&mut peer), message);
+        peer.say(&frame(&format!("[{message}]")));
+        assert_eq!(peer.rest().unwrap(), "");
+    }
+    let finished = sending.finish();
+    assert_eq!(
+        (finished.code, finished.stdout.as_str()),
+        (Some(1), "[[1,  2]]\n[\"é\"]\n[5]\n"),
+        "{}",
+        finished.stderr
+    );
+    assert!(finished.stderr.starts_with("<stdin>:4: not JSON at byte 2"), "{}", finished.stderr);
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("#@")).collect();
+    assert_eq!(lines[2], "#!wire obe");
+    assert_eq!(lines[4..7], ["[1,  2]", "#<[[1,  2]]", "# connection 1: closed by the dialler"]);
+    assert_eq!(lines[10..], ["5", "#<[5]", "# connection 3: closed by the dialler"]);
+}
+
+#[test]
+fn nothing_to_send_dials_nobody() {
+    let port = port();
+    for (arguments, input, code) in [
+        (&[][..], &b""[..], 0),
+        (&["-"], b"\n# comment\n", 0),
+        (&[], b"nope\n1 2\n", 1),
+        (&["{\"a\":}"], b"", 2),
+        (&["x", "a"], b"", 2),
+    ] {
+        let mut sending =
+            start_with_input(&[&["send", "--wire=obe", "--retry", "20s", "-a", &port.address], arguments].concat());
+        if !input.is_empty() {
+            sending.write(input);
+        }
+        sending.stdin = None;
+        assert_eq!(sending.finish().code, Some(code), "{arguments:?}");
+    }
+    let sending = start_with_input(&["send", "--wire=obe", "-a", &port.address]);
+    sending.await_handlers();
+    sending.signal(Signal::TERM);
+    assert_eq!(sending.finish().code, Some(143));
+    // The one who does send is the first to have called.
+    let sending = start(&["send", "--wire=obe", "-a", &port.address, "--no-reply", "x"]);
+    assert_eq!(body(&mut port.accept()), "{\"command\": \"x\"}");
+    assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_reply() {
+    let port = port();
+    let sending = start(&["send", "--wire=obe", "-a", &port.address, "x"]);
+    let mut peer = port.accept();
+    assert_eq!(body(&mut peer), "{\"command\": \"x\"}");
+    sending.signal(Signal::INT);
+    assert_eq!(peer.rest().unwrap(), "");
+    drop(peer);
+    assert_eq!(sending.finish().code, Some(130));
+}
+
+#[test]
+fn a_message_is_sent_as_often_as_asked_each_over_a_connection_of_its_own() {
+    let port = port();
+    let sending = start(&["send", "--wire=obe", "-a", &port.address, "5", "--repeat", "3", "--every", "5ms"]);
+    for count in 0..3 {
+        let mut peer = port.accept();
+        assert_eq!(body(&mut peer), "5");
+        peer.say(&frame(&count.to_string()));
+        assert_eq!(peer.rest().unwrap(), "");
+    }
+    assert_eq!(sending.finish().stdout, "0\n1\n2\n");
+}
+
+#[test]
+fn a_large_message_and_a_large_reply_come_whole() {
+    let port = port();
+    let mut sending = start_with_input(&["send", "--wire=obe", "-a", &port.address]);
+    let large = format!("\"{}\"", "x".repeat(8 << 20));
+    let answer = thread::spawn({
+        let large = large.clone();
+        move || {
+            let mut peer = port.accept();
+            assert!(body(&mut peer) == large);
+            peer.say(&frame(&large));
+            assert_eq!(peer.rest().unwrap(), "");
+        }
+    });
+    sending.write(large.as_bytes());
+    sending.stdin = None;
+    let finished = sending.finish();
+    assert!(finished.code == Some(0) && finished.stdout == large + "\n", "{}", finished.stderr);
+    answer.join().unwrap();
+}
+
+#[test]
+fn what_makes_no_sense_for_a_client_is_refused_with_a_sentence() {
+    for (flags, why) in [
+        (&["-n", "1"][..], "-n counts"),
+        (&["-w"], "-w waits"),
+        (&["-b", "x"], "-b is the payload"),
+        (&["--hello"], "--hello"),
+        (&["--no-goodbye"], "--no-goodbye"),
+        (&["--reconnect"], "--reconnect"),
+        (&["--force"], "--force"),
+        (&["--json"], "--json"),
+        (&["-F", "{@json}"], "{@json}"),
+        (&["--max-payload", "9"], "64 MiB"),
+        (&["--no-reply", "-e", "x"], "--no-reply waits for no reply"),
+        (&["--every", "1s"], "one message has no pace"),
+    ] {
+        refused(&[&["send", "--wire", "obe", "x"], flags].concat(), why);
+    }
+    refused(&["send", "--no-reply", "x"], "it goes with --wire obe");
 }

@@ -1,0 +1,64 @@
+"""Both roles of OBE_Socket, written from its documentation: one connection a message, one reply, only clients close.
+
+Only Python's standard library is needed. Nothing in this file knows backbox.
+"""
+import json
+import socket
+
+from obe_values import LENGTH_DIGITS, frame
+
+SECONDS_MAX = 20
+ADDRESS = ("127.0.0.1", 0)
+
+
+def receive(connection):
+    """The next message of a connection, read in pieces like the reference class does; no end of it is in order."""
+    def exactly(count):
+        data = b""
+        while len(data) < count:
+            piece = connection.recv(min(count - len(data), 1024))
+            if not piece:
+                raise RuntimeError("socket connection broken")
+            data += piece
+        return data
+    return json.loads(exactly(int(exactly(LENGTH_DIGITS))).decode())
+
+
+def send(connection, value):
+    """Sends one message."""
+    connection.sendall(frame(json.dumps(value)))
+
+
+def ask(address, value):
+    """What a server replies to one message, over a connection of its own."""
+    with socket.create_connection(address, timeout=SECONDS_MAX) as connection:
+        send(connection, value)
+        return receive(connection)
+
+
+class Server:
+    """A server that serves one client after the other and never closes first: a connection goes with the next one."""
+
+    def __init__(self):
+        self.socket = socket.create_server(ADDRESS, backlog=1)
+        self.socket.settimeout(SECONDS_MAX)
+        self.connection = None
+        self.address = "%s:%d" % self.socket.getsockname()
+
+    def receive(self):
+        """The message of the next client. A client that closes without one ends the server, as the reference's does."""
+        previous = self.connection
+        self.connection, _ = self.socket.accept()
+        if previous is not None:
+            previous.close()
+        self.connection.settimeout(SECONDS_MAX)
+        return receive(self.connection)
+
+    def reply(self, value):
+        """Replies to the message that was received last."""
+        send(self.connection, value)
+
+    def close(self):
+        """Ends the server."""
+        self.connection and self.connection.close()
+        self.socket.close()
