@@ -34,8 +34,9 @@ fn vm_hwm_kib(process: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// The most that a filter may ever have resident, in KiB, in a build that is not optimized.
-const PEAK_KIB_MAX: u64 = 8 << 10;
+/// The most that a filter may ever have resident, in KiB, in a build that is not optimized: more than half of it is the
+/// program itself.
+const PEAK_KIB_MAX: u64 = 10 << 10;
 
 #[test]
 fn memory_does_not_grow_with_the_stream() {

@@ -97,9 +97,9 @@ impl CheckWish {
                 "--update changes the session file, and standard input is none: write it to a file and name that",
             ),
             (
-                self.is_on() && stdin,
-                "a check looks through the recording first, and standard input can be read once: write it to a file \
-                 and name that",
+                (self.is_on() || serve) && stdin,
+                "--check and --serve look through the recording first, and standard input can be read once: write it \
+                 to a file and name that",
             ),
             (
                 self.update && self.fail_fast,
@@ -122,7 +122,7 @@ impl<T: Has<CheckWish>> Flag<T> {
         );
     /// `--ignore`.
     pub const IGNORE: Flag<T> =
-        Flag::value("ignore", "[COMMAND.]NAME", "do not compare this parameter", |o: &mut T, value| {
+        Flag::value("ignore", "[COMMAND.]NAME", "leave this parameter out", |o: &mut T, value| {
             o.get().ignore.push(text(value)?);
             Ok(())
         })
@@ -150,7 +150,7 @@ impl<T: Has<CheckWish>> Flag<T> {
             .more("They are let pass otherwise.");
     /// `--reply-timeout`.
     pub const REPLY_TIMEOUT: Flag<T> =
-        Flag::value("reply-timeout", "DURATION", "wait at most so long for an answer", |o: &mut T, value| {
+        Flag::value("reply-timeout", "DURATION", "wait at most so long", |o: &mut T, value| {
             o.get().reply_timeout = Some(duration::parse(&text(value)?)?);
             Ok(())
         })

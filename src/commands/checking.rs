@@ -51,11 +51,12 @@ impl<'o> Checking<'o> {
         (recording, settings): (&mut Recording, &Settings),
         ours: Side,
         junit: Option<ResultFile>,
+        console: &mut Console,
     ) -> Result<(Checking<'o>, Check), Failure> {
         let name = safe(path.as_os_str().as_encoded_bytes());
         let mut rules = wish.rules(settings, &name)?;
         let mut outlook = Outlook::default();
-        each_answer(recording, ours, |line| {
+        each_answer(recording, ours, console, |line| {
             let wrong = |why| Failure::Refused(format!("{name}:{}: {why}", line.number));
             outlook.see(&line.record(), &mut rules).map_err(wrong)
         })?;
@@ -93,7 +94,7 @@ impl<'o> Checking<'o> {
             false => differs,
         };
         if let Some(file) = &self.junit {
-            file.write(self.junit(check, recording)?.as_bytes())?;
+            file.write(self.junit(check, recording, console)?.as_bytes())?;
         }
         match printed {
             // Whoever reads no further has seen enough; the status tells the rest.
@@ -115,14 +116,14 @@ impl<'o> Checking<'o> {
     }
 
     /// The report for CI systems: the recording is gone through again, so that only differences had to be kept.
-    fn junit(&self, check: Check, recording: &mut Recording) -> Result<String, Failure> {
+    fn junit(&self, check: Check, recording: &mut Recording, console: &mut Console) -> Result<String, Failure> {
         let reached = check.reached();
         let (entries, mut rules) = check.into_report();
         let place = |entry: &Entry| entry.recorded.as_ref().map(|recorded| recorded.number);
         let failed: HashMap<u64, &Entry> = entries.iter().filter_map(|entry| Some((place(entry)?, entry))).collect();
         let mut junit = Junit::new(&self.name);
         recording.rewind()?;
-        each_answer(recording, self.ours, |line| {
+        each_answer(recording, self.ours, console, |line| {
             let counts = Some(line.number) != self.last_goodbye;
             // A pattern that is none would have ended the check before it began.
             if counts && !matches!(rules.recorded(&line.record(), Duration::ZERO), Ok(None)) {
@@ -172,10 +173,11 @@ impl<'o> Checking<'o> {
 fn each_answer(
     recording: &mut Recording,
     ours: Side,
+    console: &mut Console,
     mut see: impl FnMut(&Line) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut line = Line::default();
-    while recording.read(&mut line)? {
+    while recording.read(&mut line, console)? {
         if is_answer(line.side, ours) {
             see(&line)?;
         }

@@ -72,7 +72,7 @@ impl<'a> Follower<'a> {
 
     /// Reads the next record, and tells the check of it.
     fn read(&mut self) -> Result<(), Failure> {
-        if !self.recording.read(&mut self.next)? {
+        if !self.recording.read(&mut self.next, self.exchange.console())? {
             self.complete = true;
             self.check.end();
             return Ok(());

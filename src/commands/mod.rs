@@ -130,7 +130,7 @@ fn run<T: Default>(
 fn settle(who: &str, outcome: Result<Exit, Failure>) -> Exit {
     outcome.unwrap_or_else(|failure| {
         if let Some(text) = failure.message() {
-            say(&format!("{who}: {text}\n"));
+            say(&format!("{}: {text}\n", failure.place(who)));
         }
         failure.exit()
     })

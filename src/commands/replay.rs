@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::check_flags::CheckWish;
 use super::clock::{Speed, Tempo, parse_max_gap, parse_rate};
 use super::recorder::RecordWish;
+use super::recording::Choice;
 use super::replaying;
 use super::shared::{Dialling, Manners, Verbose, has};
-use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, number, text};
+use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
 use crate::duration;
 use crate::failure::{Exit, Failure};
+use crate::session::{CONNECTION_MAX, Kind, Side};
 
 /// What `backbox replay` was told.
 #[derive(Debug, Default)]
@@ -40,7 +42,18 @@ pub struct Options {
     pub announce: Option<PathBuf>,
     /// `--check` and the flags about it.
     pub check: CheckWish,
+    /// `--from`.
+    pub from: Option<Kind>,
+    /// `--conn`.
+    pub connection: Option<u32>,
     files: Vec<OsString>,
+}
+
+impl Options {
+    /// What of the file is played by this side, and how it is read.
+    pub fn choice(&self, side: Side) -> Choice {
+        Choice { from: self.from, connection: self.connection, side }
+    }
 }
 
 has!(Options { manners: Manners, dialling: Dialling, verbose: Verbose, record: RecordWish, check: CheckWish });
@@ -60,10 +73,31 @@ pub const COMMAND: Command<Options> = Command {
              one. Lines recorded within 2 ms of each other leave together. After the last it stays as long as the \
              recording went on.",
             "With `--serve` it is dialled, and plays what the other side of the recording said.",
-            "A *FILE* without the session's first line is played as plain lines of BCP, all at once.",
+            "*FILE* may also be plain lines of BCP, or a log of MPF or of one of its media controllers.",
         ],
-        arguments: &[("*FILE*", "the session")],
-        sections: &[],
+        arguments: &[("*FILE*", "the session, lines or log; `-` is standard input")],
+        sections: &[Section {
+            title: "Input",
+            paragraphs: &[
+                "*FILE* is a session of `backbox-session`(5), plain lines of BCP, or a log that one of these programs \
+                 has written. What it is tell its first ten lines that are neither blank nor comments; `--from` says \
+                 so otherwise. Its kinds:",
+                "`session`: a first line `#backbox-session 1`.",
+                "`bcp`: plain lines, all of them the dialler's, without times; the first of them has to begin with a \
+                 command.",
+                "`mpf-file`, `mpf-console`, `mpf-json`: the log file of the Mission Pinball Framework, what it prints, \
+                 and either with `--json-logging`. MPF logs BCP with `logging: file: bcp_client: full` (or \
+                 `console:`) in the machine's config and `-v`. MPF is the dialler.",
+                "`mpf-mc`, `gmc`: the logs of MPF's media controllers. MPF is the dialler.",
+                "`monitor-cache`: `cache.txt` of mpf-monitor, which has only what MPF said, as the acceptor.",
+                "Logs have no payloads and do not tell connections apart: all their lines are played as those of one, \
+                 with times from the first of them. Without a date, a clock that goes back by more than twelve hours \
+                 has passed midnight. A line of a log that is damaged, cut, or announces a payload, is reported and \
+                 left out, and the exit status is 1.",
+                "A file is looked through before anybody is dialled, so that a session with an error is not begun. \
+                 Standard input (`-`) is played as it comes: an error in it ends the playing where it stands.",
+            ],
+        }],
         exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
         examples: &[
             Example {
@@ -83,6 +117,27 @@ pub const COMMAND: Command<Options> = Command {
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
     },
     groups: &[
+        Group {
+            title: "Input",
+            flags: &[
+                Flag::choice("from", "KIND", &Kind::WORDS, "what *FILE* is", |o: &mut Options, word| {
+                    o.from = Kind::named(word)
+                })
+                .more("Its first lines tell otherwise; the kinds are described under INPUT."),
+                Flag::value("conn", "N", "play the connection of this number", |o: &mut Options, value| {
+                    let number = number(&value)?;
+                    if !(1..=CONNECTION_MAX).contains(&number) {
+                        return Err(format!("connections have numbers from 1 to {CONNECTION_MAX}"));
+                    }
+                    o.connection = Some(number);
+                    Ok(())
+                })
+                .more(
+                    "Of a session with several connections one is played; without this flag that is an error which \
+                       lists them.",
+                ),
+            ],
+        },
         Group {
             title: "Connection",
             flags: &[

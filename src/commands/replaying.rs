@@ -23,7 +23,7 @@ use super::warnings::Warnings;
 use crate::failure::{Exit, Failure};
 use crate::framing::Framing;
 use crate::net::dialogue::{self, Ended, Reason, Script};
-use crate::net::wait::{Output, Stop, wake_precisely};
+use crate::net::wait::{Input, Output, Stop, wake_precisely};
 use crate::template::End;
 use crate::text::shown;
 
@@ -37,7 +37,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let ours = if options.serve { End::Acceptor } else { End::Dialler };
     let mut console = options.manners.console(COMMAND.about.name);
     let mut warnings = Warnings::default();
-    let (mut recording, survey) = Recording::open(file, side(ours), &console, |record| {
+    let (mut recording, survey) = Recording::open(file, options.choice(side(ours)), &mut console, |record| {
         // The media controller in this process is no MPF.
         if !options.loopback {
             warnings.judge(record);
@@ -48,7 +48,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let junit = result_file(options, &options.check.junit, file, ("--junit", "the report"))?;
     let recorded = (&mut recording, &survey.settings);
     let checking = match options.serve || options.check.is_on() {
-        true => Some(Checking::prepare(&options.check, file, recorded, side(ours), junit)?),
+        true => Some(Checking::prepare(&options.check, file, recorded, side(ours), junit, &mut console)?),
         false => None,
     };
     let peer = Partner::find(options, survey.settings.port)?;
@@ -60,17 +60,21 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         None => None,
     };
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
+    let input = match file.as_os_str() == "-" {
+        true => Some(Input::stdin().map_err(|error| Failure::io("cannot read standard input", &error))?),
+        false => None,
+    };
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let who = peer.name();
     console.note(format_args!("playing the {} of {} ({}) to {who}", ours.word(), survey.name, survey.size()));
     peer.announce(options)?;
     let passes = options.passes.unwrap_or(1);
     let time = Some(options.timeout).filter(|time| !time.is_zero()).map(|time| (began, time));
-    let total = survey.ours.saturating_mul(passes);
+    let total = survey.ours.map(|ours| ours.saturating_mul(passes));
     let exchange = Exchange::new(ours, total, Traffic::new(options.verbose.0), recorder, &mut console);
     let clock = Clock::new(options.tempo);
     wake_precisely();
-    let mut run = Run { options, peer, stop, output, time };
+    let mut run = Run { options, peer, stop, input, output, time };
     let (played, ended) = match checking {
         Some((checking, check)) => {
             let check = (check, options.check.is_on());
@@ -110,6 +114,8 @@ struct Run<'a> {
     options: &'a Options,
     peer: Partner,
     stop: Stop,
+    /// Standard input, when it is played.
+    input: Option<Input>,
     output: Output,
     /// Since when, and how long it may take.
     time: Option<(Instant, Duration)>,
@@ -187,7 +193,8 @@ impl Run<'_> {
             }
         };
         exchange(script).begin(peer);
-        let ended = dialogue::converse(socket, Framing::default(), script, &self.stop, None, &self.output);
+        let ended =
+            dialogue::converse(socket, Framing::default(), script, &self.stop, self.input.as_ref(), &self.output);
         exchange(script).ended(&ended);
         Ok(ended)
     }
