@@ -121,13 +121,12 @@ impl<T: Has<CheckWish>> Flag<T> {
              parameter what differs. Any makes the exit status 1, and so does a recording with nothing to compare.",
         );
     /// `--ignore`.
-    pub const IGNORE: Flag<T> =
-        Flag::value("ignore", "[COMMAND.]NAME", "leave this parameter out", |o: &mut T, value| {
-            o.get().ignore.push(text(value)?);
-            Ok(())
-        })
-        .more("Of messages with this command, or of all. It is split at the first dot.")
-        .repeats();
+    pub const IGNORE: Flag<T> = Flag::value("ignore", "NAME", "leave this parameter out", |o: &mut T, value| {
+        o.get().ignore.push(text(value)?);
+        Ok(())
+    })
+    .more("`COMMAND.NAME` is of messages with this command only; it is split at the first dot.")
+    .repeats();
     /// `--exclude`.
     pub const NOT_COMPARED: Flag<T> =
         Flag::value("exclude", "PATTERN", "do not compare messages that match", |o: &mut T, value| {
@@ -150,7 +149,7 @@ impl<T: Has<CheckWish>> Flag<T> {
             .more("They are let pass otherwise.");
     /// `--reply-timeout`.
     pub const REPLY_TIMEOUT: Flag<T> =
-        Flag::value("reply-timeout", "DURATION", "wait at most so long", |o: &mut T, value| {
+        Flag::value("reply-timeout", "TIME", "wait at most so long", |o: &mut T, value| {
             o.get().reply_timeout = Some(duration::parse(&text(value)?)?);
             Ok(())
         })
