@@ -53,6 +53,34 @@ fn memory_does_not_grow_with_the_stream() {
 }
 
 #[test]
+fn memory_does_not_grow_with_what_a_dry_run_reads() {
+    if !common::runner().is_empty() {
+        println!("skipped: the memory of an emulator says nothing");
+        return;
+    }
+    let session = std::fs::read("tests/data/sessions/one-ball-game.bcp").unwrap();
+    let dry_run = ["replay", "-q", "--dry-run", "-"];
+    let peak = peak_kib(&dry_run, &session, session.len() as u64);
+    assert!(peak < PEAK_KIB_MAX, "a session: {peak} KiB");
+    let log = std::fs::read("tests/data/logs/mpf-0.81-file.log").unwrap();
+    let first = backbox(dry_run, &log).exits(0).stdout.clone();
+    // The log is read again and again: to its clock, what is written after the first round happens at once.
+    let is_stamp = |line: &&[u8]| line.starts_with(b"#@") || line.starts_with(b"#backbox");
+    let round: usize = first.split_inclusive(|&b| b == b'\n').filter(|line| !is_stamp(line)).map(<[u8]>::len).sum();
+    let mut run = Coprocess::start(&dry_run);
+    let (mut stdin, times) = (run.take_stdin(), (32 << 20) / log.len());
+    let writer = std::thread::spawn(move || {
+        (0..times).for_each(|_| stdin.write_all(&log).unwrap());
+        stdin
+    });
+    run.skip_bytes((first.len() + (times - 1) * round) as u64);
+    let peak = vm_hwm_kib(run.id());
+    drop(writer.join().unwrap());
+    assert_eq!(run.close().code(), Some(0));
+    assert!(peak < PEAK_KIB_MAX, "a log: {peak} KiB");
+}
+
+#[test]
 fn the_largest_message_takes_three_times_its_size() {
     if !common::runner().is_empty() {
         println!("skipped: the memory of an emulator says nothing");

@@ -11,6 +11,7 @@ mod checking;
 pub mod clock;
 mod decode;
 mod dial;
+mod dry_run;
 mod encode;
 mod ending;
 mod exchange;

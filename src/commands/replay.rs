@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::check_flags::CheckWish;
 use super::clock::{Speed, Tempo, parse_max_gap, parse_rate};
+use super::dry_run;
 use super::recorder::RecordWish;
 use super::recording::Choice;
 use super::replaying;
@@ -46,6 +47,8 @@ pub struct Options {
     pub from: Option<Kind>,
     /// `--conn`.
     pub connection: Option<u32>,
+    /// `--dry-run`.
+    pub dry_run: bool,
     files: Vec<OsString>,
 }
 
@@ -104,6 +107,10 @@ pub const COMMAND: Command<Options> = Command {
                 line: "backbox replay --loopback --speed max game.bcp",
                 text: "Plays a game to a media controller of its own, as fast as it goes.",
             },
+            Example {
+                line: "backbox replay --dry-run mpf.log > game.bcp",
+                text: "Turns a log of MPF into a session, which can be edited and played.",
+            },
             Example { line: "backbox replay -a localhost:5051 --retry 30s game.bcp", text: "Plays it to MPF." },
             Example {
                 line: "backbox replay --check --any-order machine_variable --junit report.xml -a :5051 service.bcp",
@@ -137,6 +144,17 @@ pub const COMMAND: Command<Options> = Command {
                        lists them.",
                 ),
             ],
+        },
+        Group {
+            title: "Dry run",
+            flags: &[Flag::switch("dry-run", "print *FILE* as a session, and dial nobody", |o: &mut Options| {
+                o.dry_run = true
+            })
+            .more(
+                "This turns logs into sessions. A session is printed as it stands, up to its last whole message, plain \
+                 lines without their comments, of a log its messages. All connections are printed, or that of \
+                 `--conn`. What `decode --lint` would say of the messages is said on standard error.",
+            )],
         },
         Group {
             title: "Connection",
@@ -263,7 +281,12 @@ pub const COMMAND: Command<Options> = Command {
 /// # Errors
 /// Options that make no sense together, and what ends the run.
 pub fn run(options: Options) -> Result<Exit, Failure> {
-    replaying::run(&options, check(&options)?)
+    let file = check(&options)?;
+    if options.dry_run {
+        let mut console = options.manners.console(COMMAND.about.name);
+        return dry_run::run(file, options.choice(Side::Dialler), &mut console);
+    }
+    replaying::run(&options, file)
 }
 
 /// The one file to play; refuses what makes no sense together, with a sentence that says why (design.md, section 8).
@@ -275,7 +298,18 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         [_, _, ..] => return wrong("one session is played at a time; write one FILE"),
     };
     let Tempo { speed, rate, max_gap } = options.tempo;
+    let plays = options.dialling.address.is_some()
+        || !options.dialling.retry.is_zero()
+        || options.loopback
+        || options.serve
+        || options.announce.is_some()
+        || [speed.is_some(), rate.is_some(), max_gap.is_some(), options.passes.is_some()].contains(&true)
+        || !options.timeout.is_zero()
+        || options.stats.is_some()
+        || options.record.file.is_some()
+        || options.verbose.0;
     let rules = [
+        (options.dry_run && plays, "--dry-run plays nothing: only --from, --conn, --quiet and --color go with it"),
         (
             options.loopback && options.dialling.address.is_some(),
             "--loopback plays to a media controller in this process, so there is nobody to dial: leave out -a",

@@ -35,7 +35,7 @@ pub use error::{Damage, Error, Reason};
 pub use reader::{Item, Reader};
 pub use settings::{Listed, Settings};
 pub use spans::Spans;
-pub use writer::{Writer, push_message};
+pub use writer::{Writer, push_marked, push_message};
 
 /// The format number that is written and read; a higher one is refused.
 pub const VERSION: u32 = 1;
