@@ -8,10 +8,29 @@ use rustix::process::Signal;
 use crate::harness::*;
 
 /// A conversation with an answer of each kind.
-const TALK: &str = "#backbox-session 1\n#@0\nhello?version=1.1\n#@0.01\n#<hello?version=1.1\n# a comment\n#@0.02\n\
-                    get?names=a,b\n#@0.03\n#<set?name=a&value=int:1\n#<set?name=b&value=int:2\n\
-                    #<list?json={\"all\": [{\"n\": 1, \"m\": [true]}]}\n#<frame?name=d&bytes=3\n#=YQpi\n#<done\n#@0.06\n\
-                    next\n#@0.07\n#<end?by=me\n#@0.08\n#<goodbye\n";
+const TALK: &str = "\
+#backbox-session 1
+#@0
+hello?version=1.1
+#@0.01
+#<hello?version=1.1
+# a comment
+#@0.02
+get?names=a,b
+#@0.03
+#<set?name=a&value=int:1
+#<set?name=b&value=int:2
+#<list?json={\"all\": [{\"n\": 1, \"m\": [true]}]}
+#<frame?name=d&bytes=3
+#=YQpi
+#<done
+#@0.06
+next
+#@0.07
+#<end?by=me
+#@0.08
+#<goodbye
+";
 
 fn session(text: &str) -> PathBuf {
     let file = directory().join("talk.bcp");
