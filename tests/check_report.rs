@@ -205,10 +205,8 @@ fn element<'t>(text: &'t str, name: &str) -> &'t str {
     }
     let (content, behind) = rest.split_once('<').unwrap();
     assert!(schema.children.is_empty() || content.trim().is_empty(), "text in <{name}>: {content}");
-    let entities = content.split('&').skip(1).map(|text| text.split_once(';').unwrap().0);
-    assert!(
-        entities.map(|text| text.split_once(';').unwrap().0).all(|name| ["amp", "lt", "gt", "quot"].contains(&name))
-    );
+    let mut entities = content.split('&').skip(1).map(|text| text.split_once(';').unwrap().0);
+    assert!(entities.all(|name| ["amp", "lt", "gt", "quot"].contains(&name)));
     assert!(!content.contains("]]>") && content.chars().all(|c| c == '\n' || (c >= ' ' && c != '\u{ffff}')));
     behind.strip_prefix('/').and_then(|text| text.strip_prefix(name)).and_then(|text| text.strip_prefix('>')).unwrap()
 }
