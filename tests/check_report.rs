@@ -230,7 +230,8 @@ fn a_report_for_ci_holds_whatever_a_peer_says() {
     let root = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").unwrap();
     assert_eq!(element(root, "testsuite"), "\n");
     for text in [
-        "timestamp=\"2000-02-29T00:00:00\" hostname=\"localhost\" tests=\"4\" failures=\"2\" errors=\"0\" time=\"1.500\"",
+        "timestamp=\"2000-02-29T00:00:00\" hostname=\"localhost\" ",
+        " tests=\"4\" failures=\"2\" errors=\"0\" time=\"1.500\"",
         "<testcase classname=\"dir/a&amp;b&quot;&lt;.bcp\" name=\"line 3: hello?version=1.1\" time=\"0\"/>",
         "<failure type=\"differs\" message=\"differs in value\">dir/a&amp;b&quot;&lt;.bcp:6: differs in value\n",
         "value: recorded &quot;&lt;]]&gt;\\u001b&quot;, came &quot;]]&gt;&amp;\\&quot;\\u009b\\u{ffff}&quot;\n",

@@ -9,6 +9,7 @@ mod listen;
 mod obe;
 mod replay;
 mod replay_check;
+mod replay_inputs;
 mod replay_serve;
 mod replay_ways;
 mod roles;
