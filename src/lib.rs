@@ -51,7 +51,7 @@
 //! **The second wire.** `--wire obe` is the same way with other ends: a [`framing::Framer`] is either of two framers,
 //! and [`codec::Parts::read_value`] reads any JSON, whose member `command` and the others are the command and the
 //! parameters of [`codec::Parts::take_command`]. Its text goes through unchanged. Its conversation is one message and
-//! one reply, which the hosts of `send` and `listen` hold themselves.
+//! one reply, which `send`, `listen` and `replay` hold themselves.
 //!
 //! **Between two programs.** [`conversation::Conversation`] is told what was heard and appends what is to be said; it
 //! serves `listen`, `send` and the built-in media controller of `replay --loopback`, and is tested without a socket.

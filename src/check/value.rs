@@ -37,7 +37,7 @@ pub fn compare_values(recorded: &Recorded, reply: Reply<'_>) -> Result<Option<En
     let kind = match reply {
         Reply::Came(line) if recorded.is_pattern => match is_met(recorded, line)? {
             true => return Ok(None),
-            false => Kind::Differs(vec![difference("@pattern", None, None)]),
+            false => Kind::Differs(vec![difference("@value", None, value(line).as_ref())]),
         },
         Reply::Came(line) => match differences(&recorded.line, line) {
             none if none.is_empty() => return Ok(None),

@@ -6,6 +6,8 @@
 mod arguments;
 mod binding;
 mod canonical;
+mod check_flags;
+mod checking;
 pub mod clock;
 mod decode;
 mod dial;
@@ -13,6 +15,7 @@ mod dry_run;
 mod encode;
 mod ending;
 mod exchange;
+mod follower;
 mod goal_flags;
 mod lateness;
 mod ledger;

@@ -12,7 +12,7 @@ use super::obe_client::Client;
 use super::obe_tape::{Question, Tape};
 use super::recording::count;
 use super::replay::{COMMAND, Options};
-use super::replaying::{spare, stats_file};
+use super::replaying::{result_file, spare};
 use super::shared::refuse_with_obe;
 use super::tally::Tally;
 use super::traffic::Traffic;
@@ -21,8 +21,8 @@ use crate::failure::{Exit, Failure, plain_words};
 use crate::framing::Wire;
 use crate::net::dialogue::{Ended, Reason};
 use crate::net::wait::{Output, Poll, Stop, wake_precisely};
-use crate::output::Color;
 use crate::output::show::{Show, Style};
+use crate::output::stdout_is_terminal;
 use crate::session::Settings;
 use crate::text::{safe, shown};
 
@@ -35,6 +35,15 @@ pub fn check(options: &Options, file: &Path) -> Result<(), Failure> {
         (options.loopback, "--loopback plays to a media controller; backbox listen --wire obe is a server"),
         (options.serve || options.announce.is_some(), "--serve is dialled once, and OBE_Socket dials for each message"),
         (options.from.is_some(), "--from is about BCP's sessions and logs"),
+        (
+            options.check.chooses(),
+            "--ignore, --exclude, --any-order and --exact choose among BCP's messages, and a reply of OBE_Socket is \
+             compared whole",
+        ),
+        (
+            options.check.update || options.check.junit.is_some(),
+            "--update and --junit know a connection with many answers, and OBE_Socket has one reply for each",
+        ),
         (options.connection.is_some(), "--conn picks one connection, and OBE_Socket has one for each message"),
         (file.as_os_str() == "-", "a session is read twice, and standard input cannot be; write it to a file"),
     ])
@@ -48,6 +57,9 @@ fn refuse_settings(settings: &Settings, file: &str) -> Result<(), Failure> {
             let why =
                 format!("{file}:{number}: #!{name} is about BCP's messages; a reply of OBE_Socket is compared whole");
             Err(Failure::Refused(why))
+        }
+        None if settings.exact => {
+            Err(Failure::Refused(format!("{file}: #!exact is about BCP's messages, and a message has one reply")))
         }
         None => Ok(()),
     }
@@ -76,9 +88,8 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     if total == 0 {
         return Err(Failure::Refused(format!("{name}: nothing to play: no message in it is the dialler's")));
     }
-    let judging = Judging::of(options);
-    let checks = judging.compares;
-    let stats = stats_file(options, file)?;
+    let checks = options.check.is_on();
+    let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
     let port = tape.settings().port.unwrap_or(OBE_PORT);
     let target = Target::resolve(options.dialling.address.as_deref().or(Some("127.0.0.1")), port)?;
     if let Some(path) = &options.record.file {
@@ -105,9 +116,8 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let time = Some(options.timeout).filter(|time| !time.is_zero());
     let mut run = Run {
         options,
-        judging,
         awaits_all: replies == 0,
-        text: Text { file: &name, colored: options.manners.color == Color::Always },
+        text: Text { file: &name, colored: options.manners.color.is_on(stdout_is_terminal()) },
         deadline: time.and_then(|time| began.checked_add(time)),
         tally: Tally::new(Some(total.saturating_mul(passes))),
         compared: 0,
@@ -141,22 +151,6 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     }
 }
 
-/// How long replies are waited for, and what becomes of them.
-#[derive(Clone, Copy)]
-struct Judging {
-    /// Whether they are compared.
-    compares: bool,
-    /// Whether the first difference ends it.
-    fail_fast: bool,
-    patience: Duration,
-}
-
-impl Judging {
-    fn of(_options: &Options) -> Judging {
-        Judging { compares: false, fail_fast: false, patience: Duration::from_secs(5) }
-    }
-}
-
 /// Why a run ended in order.
 enum End {
     /// All is asked.
@@ -172,7 +166,6 @@ enum End {
 /// A run and what has come of it so far.
 struct Run<'a> {
     options: &'a Options,
-    judging: Judging,
     /// Whether no reply is recorded at all, so that each is waited for.
     awaits_all: bool,
     text: Text<'a>,
@@ -236,7 +229,7 @@ impl Run<'_> {
 
     /// Asks one thing; what ends the run, if something does.
     fn ask(&mut self, question: &Question, due: Option<Instant>) -> Result<Option<End>, Failure> {
-        let patience = self.judging.patience;
+        let patience = self.options.check.reply_timeout();
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         self.client.waits = question.reply.is_some() || self.awaits_all;
         self.client.time = Some(left.map_or(patience, |left| left.min(patience)));
@@ -282,7 +275,7 @@ impl Run<'_> {
             (None, Reason::Lost(_)) => Reply::Gone(Way::Reset),
             (None, _) => Reply::Gone(Way::Closed),
         };
-        if !self.judging.compares || self.awaits_all {
+        if !self.options.check.is_on() || self.awaits_all {
             let why = match (reply, &ended.reason) {
                 (Reply::Came(_), _) => return Ok(None),
                 (Reply::Silence(_), _) => format!("no reply within {} s", patience.as_secs_f64()),
@@ -305,7 +298,7 @@ impl Run<'_> {
         match self.client.output.write_all(text.as_bytes()).map_err(|error| Failure::output(&error)) {
             Err(Failure::ReaderGone) => Ok(Some(End::ReaderGone)),
             Err(failure) => Err(failure),
-            Ok(()) => Ok(self.judging.fail_fast.then_some(End::First)),
+            Ok(()) => Ok(self.options.check.fail_fast.then_some(End::First)),
         }
     }
 }

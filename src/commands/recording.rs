@@ -88,6 +88,12 @@ impl Line {
         self.bytes.get(self.line_length + 1..).filter(|payload| !payload.is_empty())
     }
 
+    /// The same as the reader gave it; an empty payload is none.
+    pub fn record(&self) -> Record<'_> {
+        let Line { time, side, number, connection, .. } = *self;
+        Record { number, time, connection, side, line: self.line(), payload: self.payload() }
+    }
+
     fn fill(&mut self, record: &Record<'_>) {
         self.time = record.time;
         self.side = record.side;
@@ -231,6 +237,11 @@ impl Recording {
     pub fn feed(&mut self, bytes: &[u8]) {
         self.ended |= bytes.is_empty();
         self.reader.feed(bytes);
+    }
+
+    /// What it is, once something of it has been read.
+    pub fn kind(&self) -> Option<Kind> {
+        self.reader.kind()
     }
 
     /// Stands at its start again.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::check_flags::CheckWish;
 use super::clock::{Speed, Tempo, parse_max_gap, parse_rate};
 use super::dry_run;
 use super::obe_replay;
@@ -43,6 +44,8 @@ pub struct Options {
     pub serve: bool,
     /// `--announce`.
     pub announce: Option<PathBuf>,
+    /// `--check` and the flags about it.
+    pub check: CheckWish,
     /// `--from`.
     pub from: Option<Kind>,
     /// `--conn`.
@@ -61,7 +64,14 @@ impl Options {
     }
 }
 
-has!(Options { manners: Manners, dialling: Dialling, verbose: Verbose, record: RecordWish, wire: Wire });
+has!(Options {
+    manners: Manners,
+    dialling: Dialling,
+    verbose: Verbose,
+    record: RecordWish,
+    check: CheckWish,
+    wire: Wire,
+});
 
 /// The table of `backbox replay`.
 pub const COMMAND: Command<Options> = Command {
@@ -77,7 +87,12 @@ pub const COMMAND: Command<Options> = Command {
                 recording has \
              one. Lines recorded within 2 ms of each other leave together. After the last it stays as long as the \
              recording went on.",
+            "With `--serve` it is dialled, and plays what the other side of the recording said.",
             "*FILE* may also be plain lines of BCP, or a log of MPF or of one of its media controllers.",
+            "A session of OBE_Socket says so itself; with `--wire obe` JSON Lines with `#<` replies are one too. Each \
+             message goes over a connection of its own, when its time has come and the one before it is settled; it \
+             dials `127.0.0.1:61981` unless told otherwise. A check compares each reply whole: numbers by value, \
+             members by name.",
         ],
         arguments: &[("*FILE*", "the session, lines or log; `-` is standard input")],
         sections: &[Section {
@@ -113,8 +128,16 @@ pub const COMMAND: Command<Options> = Command {
                 text: "Turns a log of MPF into a session, which can be edited and played.",
             },
             Example { line: "backbox replay -a localhost:5051 --retry 30s game.bcp", text: "Plays it to MPF." },
+            Example {
+                line: "backbox replay --check --any-order machine_variable --junit report.xml -a :5051 service.bcp",
+                text: "Checks that a fresh MPF answers as it did when this was recorded.",
+            },
+            Example {
+                line: "backbox replay --serve game.bcp",
+                text: "Plays the media controller of a game to the MPF that dials it.",
+            },
         ],
-        see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
+        see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
         Group {
@@ -163,6 +186,23 @@ pub const COMMAND: Command<Options> = Command {
                     o.loopback = true
                 })
                 .more("The one that `backbox listen` is, over a real connection on a free port."),
+                Flag::switch("serve", "wait to be dialled, and play the other side", |o: &mut Options| o.serve = true)
+                    .more(
+                        "Binds `-a`, `127.0.0.1` and the port that the session names, else 5050, unless given, and \
+                         plays what the acceptor of the recording said to the first who dials: each line at its time, \
+                         and when what the dialler said before it has come.",
+                    ),
+                Flag::value(
+                    "announce",
+                    "FILE",
+                    "with --serve, write the address to *FILE*",
+                    |o: &mut Options, file| {
+                        o.announce = Some(file.into());
+                        Ok(())
+                    },
+                )
+                .more("Once it accepts; an old file is removed at the start. With port 0 it is how to know the port.")
+                .complete(Complete::File),
             ],
         },
         Group {
@@ -225,8 +265,22 @@ pub const COMMAND: Command<Options> = Command {
             ],
         },
         Group {
+            title: "Checking",
+            flags: &[
+                Flag::CHECK,
+                Flag::IGNORE,
+                Flag::NOT_COMPARED,
+                Flag::ANY_ORDER,
+                Flag::EXACT,
+                Flag::REPLY_TIMEOUT,
+                Flag::FAIL_FAST_CHECK,
+                Flag::UPDATE,
+                Flag::JUNIT,
+            ],
+        },
+        Group {
             title: "Recording",
-            flags: &[Flag::RECORD, Flag::OVERWRITE.more("Those of `--record` and `--stats`.")],
+            flags: &[Flag::RECORD, Flag::OVERWRITE.more("Those of `--record`, `--stats` and `--junit`.")],
         },
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
     ],
@@ -285,6 +339,22 @@ fn check(options: &Options) -> Result<&Path, Failure> {
             options.loopback && !options.dialling.retry.is_zero(),
             "--loopback plays to a media controller in this process, which is there at once: leave out --retry",
         ),
+        (
+            options.loopback && options.serve,
+            "--loopback plays to a media controller in this process, and --serve to whoever dials: use one of them",
+        ),
+        (
+            options.serve && !options.dialling.retry.is_zero(),
+            "--retry is about dialling, and --serve waits to be dialled: leave it out",
+        ),
+        (
+            options.serve && options.passes.is_some(),
+            "--serve plays to the first who dials, and nobody dials again for it: leave out --loop",
+        ),
+        (
+            options.announce.is_some() && !options.serve,
+            "--announce tells where others may dial, and nobody does: it goes with --serve",
+        ),
         (rate.is_some() && speed.is_some(), "--rate is a pace of its own, whatever was recorded: leave out --speed"),
         (
             rate.is_some() && max_gap.is_some(),
@@ -300,12 +370,16 @@ fn check(options: &Options) -> Result<&Path, Failure> {
             "--loop plays a session again, and standard input can be read once: write it to a file and name that",
         ),
         (
-            options.record.overwrite && options.record.file.is_none() && options.stats.is_none(),
-            "--overwrite is about the files of --record and --stats, and neither is given",
+            options.record.overwrite
+                && options.record.file.is_none()
+                && options.stats.is_none()
+                && options.check.junit.is_none(),
+            "--overwrite is about the files of --record, --stats and --junit, and none is given",
         ),
     ];
-    match rules.iter().find(|(offends, _)| *offends) {
-        Some((_, why)) => wrong(why),
+    let about_a_check = options.check.senseless(options.serve, options.passes.is_some(), file.as_os_str() == "-");
+    match rules.iter().find(|(offends, _)| *offends).map(|(_, why)| *why).or(about_a_check) {
+        Some(why) => wrong(why),
         None => Ok(file),
     }
 }

@@ -51,6 +51,49 @@ fn json_lines_are_played_as_often_and_as_fast_as_asked() {
 }
 
 #[test]
+fn a_check_compares_numbers_by_value_and_members_by_name() {
+    let server = server("3", "{\"b\": [1.0], \"a\": 2.5}");
+    let address = server.address.to_string();
+    let checked = run(&["replay", "--check", "-a", &address, &file("session", SESSION)]);
+    assert_eq!((checked.code, checked.stdout.as_str()), (Some(0), ""), "{}", checked.stderr);
+    assert!(checked.stderr.contains("; 0 differences; done"), "{}", checked.stderr);
+    assert_eq!(server.running.finish().code, Some(0));
+}
+
+#[test]
+fn each_difference_is_shown_with_its_place() {
+    let session =
+        "{\"command\": \"goodset\"}\n#<{\"a\": 1, \"b\": 2}\n\"x\"\n#<\"ok\"\n\"y\"\n#~\"O*\"\n\"z\"\n#~\"OK\"\n";
+    let server = server("4", "{\"a\": 1.5, \"c\": null}");
+    let (address, session) = (server.address.to_string(), file("lines", session));
+    let checked = run(&["replay", "--wire", "obe", "--check", "-a", &address, &session]);
+    assert_eq!(checked.code, Some(1), "{}", checked.stderr);
+    let expected = "S:2: differs in a, b, c\n  recorded  {\"a\": 1, \"b\": 2}\n  came      {\"a\": 1.5, \"c\": null}\n  \
+         a: recorded 1, came 1.5\n  b: recorded 2, did not come\n  c: not recorded, came null\n\
+         S:4: differs in @value\n  recorded  \"ok\"\n  came      \"OK\"\n  @value: recorded \"ok\", came \"OK\"\n\
+         S:6: differs in @value\n  pattern   \"O*\"\n  came      \"OK\"\n  @value: came \"OK\"\n";
+    assert_eq!(checked.stdout.replace(&session, "S"), expected);
+    assert!(checked.stderr.contains("; 3 differences; done"), "{}", checked.stderr);
+    assert_eq!(server.running.finish().code, Some(0));
+}
+
+#[test]
+fn a_check_waits_so_long_and_can_end_with_the_first_difference() {
+    let silent = crate::harness::port();
+    let lines = file("lines", "1\n#<1\n2\n#<2\n");
+    let arguments = ["replay", "--wire", "obe", "--check", "--reply-timeout", "0.05", "-a", &silent.address];
+    let checked = run(&[&arguments[..], &["--fail-fast", &lines]].concat());
+    assert_eq!(checked.code, Some(1), "{}", checked.stderr);
+    assert_eq!(checked.stdout, format!("{lines}:2: no answer: 0.050 s of silence\n  recorded  1\n"));
+    assert!(checked.stderr.contains("; 1 difference; ended at the first difference"), "{}", checked.stderr);
+    let nothing = file("lines", "{\"command\":\"x\"}\n");
+    let server = server("1", "1");
+    let checked = run(&["replay", "--wire", "obe", "--check", "-a", &server.address.to_string(), &nothing]);
+    assert_eq!(checked.code, Some(1), "{}", checked.stderr);
+    assert!(checked.stderr.contains("nothing was compared"), "{}", checked.stderr);
+}
+
+#[test]
 fn without_any_recorded_reply_each_is_waited_for() {
     let server = server("2", "{\"command\": \"set\"}");
     let address = server.address.to_string();
@@ -98,6 +141,9 @@ fn what_only_bcp_has_is_refused_with_a_sentence() {
         (&["--loopback"][..], "--loopback plays to a media controller"),
         (&["--from", "bcp"], "--from is about BCP's"),
         (&["--conn", "1"], "--conn picks one connection"),
+        (&["--check", "--exclude", "*"], "--ignore, --exclude, --any-order and --exact"),
+        (&["--check", "--exact"], "--ignore, --exclude, --any-order and --exact"),
+        (&["--update"], "--update and --junit"),
     ] {
         let refused = run(&[&["replay"], flags, &[&session]].concat());
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{flags:?}: {}", refused.stderr);
