@@ -68,7 +68,8 @@ fn each_difference_is_shown_with_its_place() {
     let (address, session) = (server.address.to_string(), file("lines", session));
     let checked = run(&["replay", "--wire", "obe", "--check", "-a", &address, &session]);
     assert_eq!(checked.code, Some(1), "{}", checked.stderr);
-    let expected = "S:2: differs in a, b, c\n  recorded  {\"a\": 1, \"b\": 2}\n  came      {\"a\": 1.5, \"c\": null}\n  \
+    let expected = "S:2: differs in a, b, c\n  recorded  {\"a\": 1, \"b\": 2}\n  \
+         came      {\"a\": 1.5, \"c\": null}\n  \
          a: recorded 1, came 1.5\n  b: recorded 2, did not come\n  c: not recorded, came null\n\
          S:4: differs in @value\n  recorded  \"ok\"\n  came      \"OK\"\n  @value: recorded \"ok\", came \"OK\"\n\
          S:6: differs in @value\n  pattern   \"O*\"\n  came      \"OK\"\n  @value: came \"OK\"\n";
