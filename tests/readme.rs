@@ -129,7 +129,7 @@ fn wrong(block: &Block) -> Option<String> {
                 return (ran.code != Some(0)).then_some(ran.stderr);
             }
         }
-        ("" | "text" | "json", _) => {}
+        ("" | "text" | "json" | "yaml", _) => {}
         (other, _) => return Some(format!("a block of an unknown kind, {other}")),
     }
     None

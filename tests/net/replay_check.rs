@@ -271,6 +271,19 @@ fn the_recorded_acceptor_checks_whoever_dials() {
 }
 
 #[test]
+fn one_of_several_connections_is_checked_and_updated() {
+    let two = TALK.replace("#@0.06\n", "#@0.05 2\nother\n#<answer?n=int:1\n#@0.06\n");
+    let answers = TALK.replace("value=int:1", "value=int:9");
+    let file = session(&two);
+    let ended = check_file(&file, &answers, &["--conn", "1", "--update"]);
+    assert_eq!((ended.code, heads(&ended)), (Some(0), vec![":10: differs in value"]), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), two.replace("value=int:1", "value=int:9"));
+    let ended = run(&["replay", "--check", "-a", "127.0.0.1:1", file.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("--conn picks one of 1, 2"), "{}", ended.stderr);
+}
+
+#[test]
 fn flags_about_a_check_want_one() {
     for (arguments, complaint) in [
         (&["--exact"][..], "they go with --check or --update"),

@@ -7,7 +7,8 @@ Two conversations with MPF are recorded by a tap, `listen --forward`: the comman
 one ball. Each is then played with `--check` to one fresh MPF after the other, as recorded and as fast as it goes, and has
 to pass with the settings that MPF needs. Then the recordings are changed in one place, sixteen ways: each change has to
 be found, at its line, as one difference, with the parameter named. What MPF never does (a payload, an `error`, a
-late answer, a connection that it closes) is done by a stand-in, `replay --serve`.
+late answer, a connection that it closes) is done by a stand-in, `replay --serve`. Last the README's recipe is run as it
+is written, on MPF's own ports.
 
 BACKBOX_CHECKS says how many fresh MPFs each recording meets at each speed, 10 unless given.
 
@@ -16,13 +17,16 @@ Exit status: 0 all is as it should be, 1 something is not (what everyone said is
 """
 import os
 import re
+import shlex
+import shutil
 import signal
 import socket
 import sys
+from xml.etree import ElementTree
 
 from mpf_forward import announce
 from mpf_game import EJECTING
-from mpf_live import main
+from mpf_live import HERE, main
 from mpf_send import PROBE
 from mpf_tools import service
 from processes import Failed, port_of, wait_for
@@ -215,6 +219,36 @@ def number(text, part):
     return text[:text.index(part)].count("\n") + 1
 
 
+def recipe(this):
+    """the README's check of a whole machine passes as it is written, and fails with a changed recording"""
+    with open(os.path.join(HERE, "..", "..", "README.md"), encoding="utf-8") as file:
+        script = next(block for block in re.findall(r"```sh\n(.*?)```", file.read(), re.S) if "mpf game" in block)
+    if any(is_taken(port) for port in (5050, 5051)):
+        print("    skipped: port 5050 or 5051 is taken, and the recipe has MPF's own")
+        return
+    folder = os.path.join(this.folder, "recipe")
+    shutil.copytree(os.path.join(HERE, "machine"), os.path.join(folder, "my_machine"))
+    path = os.pathsep.join([os.path.dirname(this.backbox), os.path.dirname(sys.executable), os.environ["PATH"]])
+    for text, status in ((this.service, 0), (this.service.replace("value=int:42", "value=int:43"), 1)):
+        with open(os.path.join(folder, "service.bcp"), "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        line = f"cd {shlex.quote(folder)}; PATH={shlex.quote(path)}; {script}"
+        done = this.start(f"recipe-{status}", ["sh", "-e", "-c", line])
+        done.wait()
+        with open(os.path.join(folder, "report.xml"), encoding="utf-8") as file:
+            failures = len(ElementTree.parse(file).findall("testcase/failure"))
+        os.remove(os.path.join(folder, "report.xml"))
+        if (done.status, failures) != (status, status):
+            done.show()
+            raise Failed(f"the recipe left with {done.status} and {failures} failures, not {status}")
+
+
+def is_taken(port):
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 STAND_IN = """#backbox-session 1
 #@0
 ask
@@ -263,4 +297,4 @@ def found(this, text, expected, *flags, port=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main([service_recorded, game_recorded, service_passes, game_passes, mutants, swapped, stand_in], __doc__))
+    sys.exit(main([service_recorded, game_recorded, service_passes, game_passes, mutants, swapped, stand_in, recipe], __doc__))
