@@ -25,7 +25,7 @@ pub use report::{Came, Entry, Kind, Recorded, Way};
 pub use rules::Rules;
 pub use text::{Text, headline};
 pub use update::{Edits, Splice};
-pub use value::{Reply, compare_values};
+pub use value::{Reply, compare_values, value_pattern};
 
 use std::time::Duration;
 

@@ -54,9 +54,17 @@ pub fn compare_values(recorded: &Recorded, reply: Reply<'_>) -> Result<Option<En
     Ok(Some(Entry { recorded: Some(recorded.clone()), came, ..Entry::new(kind) }))
 }
 
-fn is_met(recorded: &Recorded, line: &[u8]) -> Result<bool, String> {
+/// Reads the pattern that stands for a reply.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn value_pattern(recorded: &Recorded) -> Result<Pattern, String> {
     let text = std::str::from_utf8(&recorded.line).map_err(|_| "the pattern is no UTF-8".to_owned())?;
-    let pattern = Pattern::parse_value(text.trim()).map_err(|why| why.to_string())?;
+    Pattern::parse_value(text.trim()).map_err(|why| why.to_string())
+}
+
+fn is_met(recorded: &Recorded, line: &[u8]) -> Result<bool, String> {
+    let pattern = value_pattern(recorded)?;
     let mut parts = Parts::new();
     let is_json = parts.read_value(line, true).is_ok();
     parts.take_command();

@@ -16,7 +16,7 @@ use super::replaying::{result_file, spare};
 use super::shared::refuse_with_obe;
 use super::tally::Tally;
 use super::traffic::Traffic;
-use crate::check::{Recorded, Reply, Text, Way, compare_values};
+use crate::check::{Recorded, Reply, Text, Way, compare_values, value_pattern};
 use crate::failure::{Exit, Failure, plain_words};
 use crate::framing::Wire;
 use crate::net::dialogue::{Ended, Reason};
@@ -80,6 +80,10 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     while let Some(question) = tape.next()? {
         total += 1;
         replies += u64::from(question.reply.is_some());
+        if let Some(recorded) = question.reply.filter(|recorded| recorded.is_pattern) {
+            let wrong = |why| Failure::Refused(format!("{name}:{}: {why}", recorded.number));
+            value_pattern(&recorded).map_err(wrong)?;
+        }
     }
     if let Some(note) = tape.take_note() {
         console.note(format_args!("{name}: {note}"));

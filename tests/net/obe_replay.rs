@@ -124,6 +124,7 @@ fn each_end_has_its_exit_status() {
         ("# no\n", &["-a", &nobody], 1, "nothing to play"),
         ("1\n#<2\n#<3\n", &["-a", &nobody], 1, "lines:3: a reply to no message"),
         ("1\n#@x\n", &["-a", &nobody], 1, "lines:2: "),
+        ("1\n#~a?b=int:x\n", &["-a", &nobody], 1, "lines:2: b: int:x is no integer"),
         ("#!ignore a\n1\n#<2\n", &["-a", &nobody], 1, "lines:1: #!ignore is about BCP's messages"),
         ("1\n#<2\n", &["-a", &silent.address, "-W", "0.05"], 124, "0.05 s passed before the last reply came"),
         ("#@0\n1\n#@600\n2\n", &["-a", &silent.address, "-W", "0.05"], 124, "0.05 s passed before the last"),
