@@ -75,8 +75,8 @@ impl Console {
     /// Reports a failure that the run survives; it ends with the failure's status at best.
     pub fn survive(&mut self, failure: &Failure) {
         if let Some(text) = failure.message() {
-            let who = self.subcommand;
-            self.complain(failure.exit(), format_args!("backbox {who}"), text);
+            let who = format!("backbox {}", self.subcommand);
+            self.complain(failure.exit(), failure.place(&who), text);
         }
     }
 
