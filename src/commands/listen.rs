@@ -216,7 +216,8 @@ pub const COMMAND: Command<Options> = Command {
                 .more(
                     "`localhost` and 5051, where MPF listens, for what is left out; with `--as pin` 5050. Joining, it \
                      subscribes at once, to `devices`, `events`, `modes`, `machine_vars` and `player_vars` unless told \
-                     otherwise. `-W` counts from the first dial. The other side's end without a `goodbye` is exit status 3.",
+                     otherwise. `-W` counts from the first dial. The other side's end without a `goodbye` is exit \
+                     status 3.",
                 ),
                 Flag::value(
                     "forward",
