@@ -78,6 +78,8 @@ pub enum Failure {
     Usage(String),
     /// Something was refused before anything went out: an input over a limit, a guard's refusal of an argument.
     Refused(String),
+    /// An input cannot be read on: its place, `FILE:LINE`, which begins the message, and the reason.
+    Malformed(String, String),
     /// A file, stream or socket failed; the text names it, what was done and why it failed.
     Io(String),
     /// Whoever reads our standard output has gone; nobody is left to tell.
@@ -106,7 +108,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Failure::Usage(_) => Exit::Usage,
-            Failure::Refused(_) => Exit::No,
+            Failure::Refused(_) | Failure::Malformed(..) => Exit::No,
             Failure::Io(_) => Exit::Io,
             Failure::ReaderGone => Exit::Done,
             Failure::Peer(_) => Exit::Peer,
@@ -119,10 +121,19 @@ impl Failure {
         match self {
             Failure::Usage(text)
             | Failure::Refused(text)
+            | Failure::Malformed(_, text)
             | Failure::Io(text)
             | Failure::Peer(text)
             | Failure::Time(text) => Some(text),
             Failure::ReaderGone => None,
+        }
+    }
+
+    /// What the message begins with: the place that is wrong, where an editor looks for it, else `who` says so.
+    pub fn place<'a>(&'a self, who: &'a str) -> &'a str {
+        match self {
+            Failure::Malformed(place, _) => place,
+            _ => who,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! backbox: a command-line toolkit for the Backbox Control Protocol (BCP), the line protocol between a pinball
 //! machine's controller and its media controller.
 //!
-//! This page is the architecture. The program's behaviour is in the man pages (`man/`), the protocol in `man/bcp.7`.
+//! This page is the architecture. The program's behaviour is in the man pages (`man/`), the protocol in `man/bcp.7`,
+//! and the second one, `--wire obe`, in `man/obe-socket.7`.
 //!
 //! # The layers
 //!
@@ -20,7 +21,7 @@
 //! | --- | --- | --- |
 //! | [`message`] | a value as plain data, where one is kept, sorted or compared | be built for a stream |
 //! | [`codec`] | a line into its parts and back, JSON respelled on the way | open a file, read a clock, keep a line |
-//! | [`framing`] | bytes into bounded frames: lines, payloads, line numbers | read a meaning into a line |
+//! | [`framing`] | bytes into bounded frames: lines and payloads, or lengths and bodies | read a meaning into a line |
 //! | [`pattern`], [`template`] | what a message has to look like; how `-F` shows it | know where one came from |
 //! | [`catalogue`] | the commands that are known, in one table | refuse a command that is not in it |
 //! | [`session`] | the session file format, read and written | open a file, sleep |
@@ -46,6 +47,11 @@
 //! the same scanner ([`codec::Parts::push_json`], [`codec::Parts::read_json`]); [`codec::write_line`] looks at names
 //! and values once and writes the plain form where every known peer reads it alike, else `json=` with every risky
 //! character escaped. `net` sends the line, its LF and its payload in one write.
+//!
+//! **The second wire.** `--wire obe` is the same way with other ends: a [`framing::Framer`] is either of two framers,
+//! and [`codec::Parts::read_value`] reads any JSON, whose member `command` and the others are the command and the
+//! parameters of [`codec::Parts::take_command`]. Its text goes through unchanged. Its conversation is one message and
+//! one reply, which `send`, `listen` and `replay` hold themselves.
 //!
 //! **Between two programs.** [`conversation::Conversation`] is told what was heard and appends what is to be said; it
 //! serves `listen`, `send` and the built-in media controller of `replay --loopback`, and is tested without a socket.

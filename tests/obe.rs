@@ -2,6 +2,8 @@
 
 mod common;
 
+use backbox::framing::ObeFramer;
+use common::random::for_each_case;
 use common::{Coprocess, Workdir, backbox, backbox_in};
 
 /// A frame of this body.
@@ -143,4 +145,49 @@ fn what_only_bcp_has_is_refused_with_a_sentence() {
         outcome.exits(2).prints("").says(&[flag, "--wire obe"]);
     }
     backbox(["decode", "--wire", "osc"], "").exits(2).says(&["osc", "bcp", "obe"]);
+}
+
+/// The frames of a stream that comes in pieces of these sizes, as text.
+fn frames(stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
+    let mut framer = ObeFramer::new(12, 7);
+    let mut seen = Vec::new();
+    let mut rest = stream;
+    while !rest.is_empty() {
+        let space = framer.space();
+        let (piece, behind) = rest.split_at(pieces().min(space.len()).min(rest.len()));
+        space[..piece.len()].copy_from_slice(piece);
+        framer.filled(piece.len());
+        rest = behind;
+        while let Some(frame) = framer.next_frame() {
+            seen.push(format!("{frame:?}"));
+        }
+    }
+    seen.extend(framer.end().map(|frame| format!("{frame:?}")));
+    seen
+}
+
+#[test]
+fn any_split_of_the_input_gives_the_same_frames() {
+    const PIECES: &[&str] = &[
+        "0000000002[]",
+        "0000000004\"OK\"",
+        "0000000000",
+        "0000000005[1\r\n]",
+        "000000001",
+        "3",
+        "00000",
+        "\n",
+        "x",
+        "-",
+    ];
+    for_each_case(2_000, |random| {
+        let stream: String = (0..random.below(9)).map(|_| *random.pick(PIECES)).collect();
+        let whole = frames(stream.as_bytes(), &mut || usize::MAX);
+        let bytes = frames(stream.as_bytes(), &mut || 1);
+        let pieces = frames(stream.as_bytes(), &mut || 1 + random.below(9));
+        match whole == bytes && whole == pieces {
+            true => Ok(()),
+            false => Err(format!("{stream:?}\n{whole:?}\n{bytes:?}\n{pieces:?}")),
+        }
+    });
 }

@@ -6,7 +6,8 @@
 //! for its syntax; one marked `sh run` has to run to its end with exit status 0.
 //!
 //! Every block runs in a folder of its own that holds the sessions of `tests/data/sessions` under their names, the
-//! first of them as `game.bcp` too, and all of them once more under `tests/data/sessions`; `backbox` is on the path.
+//! first of them as `game.bcp` too, and all of them once more under `tests/data/sessions`; a log of MPF is `mpf.log`;
+//! `backbox` is on the path.
 
 #![cfg(unix)]
 
@@ -96,6 +97,8 @@ fn folder_with_sessions() -> Workdir {
     let sessions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/sessions");
     let mut files: Vec<_> = std::fs::read_dir(sessions).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/logs/mpf-0.81-file.log");
+    std::fs::copy(log, folder.path().join("mpf.log")).unwrap();
     std::fs::copy(files.first().expect("a session"), folder.path().join("game.bcp")).unwrap();
     for file in files {
         let name = file.file_name().unwrap();
@@ -126,7 +129,7 @@ fn wrong(block: &Block) -> Option<String> {
                 return (ran.code != Some(0)).then_some(ran.stderr);
             }
         }
-        ("" | "text" | "json", _) => {}
+        ("" | "text" | "json" | "yaml", _) => {}
         (other, _) => return Some(format!("a block of an unknown kind, {other}")),
     }
     None

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use backbox::codec::is_command;
 use backbox::framing::Framing;
-use backbox::session::{Kind, Reader, Record, Side, Writer};
+use backbox::session::{Kind, Note, Reader, Record, Side, Writer};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -78,7 +78,7 @@ struct Reading {
     records: Vec<Kept>,
     /// Line number and text.
     error: Option<(Option<u64>, String)>,
-    note: Option<u64>,
+    note: Option<Note>,
     kind: Option<Kind>,
 }
 
@@ -102,7 +102,7 @@ fn read(kind: Option<Kind>, input: &[u8], piece: usize) -> Reading {
     while let Some(record) = reader.end() {
         reading.keep(record);
     }
-    reading.note = reader.take_note().map(|note| note.number());
+    reading.note = reader.take_note();
     reading.kind = reader.kind();
     reading
 }
@@ -112,7 +112,7 @@ impl Reading {
         match record {
             Ok(record) => self.records.push(Kept::of(&record)),
             Err(error) => {
-                assert_eq!(self.error, None, "one error ends a reading");
+                assert!(self.error.is_none() || error.number.is_none(), "one error ends a reading");
                 self.error = Some((error.number, error.to_string()));
             }
         }
@@ -126,15 +126,6 @@ fn write(port: Option<u16>, records: &[Kept]) -> Vec<u8> {
         writer.write(&record.record(), &mut out);
     }
     out
-}
-
-/// Whether a case is a log, which is neither a session nor plain lines.
-fn is_log(case: &Value) -> bool {
-    let input = case["input"].as_str().unwrap_or_default();
-    let has_log_lines =
-        ["BCPClientSocket", "GMCServer", "MPF-MC BCP Server"].iter().any(|logger| input.contains(logger));
-    let name = case["name"].as_str().unwrap();
-    (has_log_lines || name == "monitor-cache") && name != "log-behind-ten-strange-lines-is-none"
 }
 
 fn input_of(case: &Value) -> Vec<u8> {
@@ -164,20 +155,31 @@ fn check_case(case: &Value, reading: &Reading, how: &str) {
         (said, _) => panic!("{name}, {how}: {said:?}"),
     }
     assert_eq!(case["exit"].as_u64(), Some(u64::from(reading.error.is_some())), "{name}, {how}");
-    let note = match name {
+    let is_log = |kind| !matches!(kind, Kind::Session | Kind::Lines);
+    let note = match (name, reading.kind) {
+        (_, Some(kind)) if is_log(kind) => (!reading.records.is_empty()).then_some(Note::Log { kind }),
         // It names no note, but its second line begins like a session's.
-        "only-comments" => Some(2),
-        _ => case["note"].as_str().map(|note| note.trim_end_matches(": ").parse().unwrap()),
+        ("only-comments", _) => Some(Note::Marks { number: 2 }),
+        (_, Some(Kind::Session)) => line_of_note(case).map(|number| Note::Cut { number }),
+        _ => line_of_note(case).map(|number| Note::Marks { number }),
     };
     assert_eq!(reading.note, note, "{name}, {how}");
 }
 
+fn line_of_note(case: &Value) -> Option<u64> {
+    case["note"].as_str().map(|note| note.trim_end_matches(": ").parse().unwrap())
+}
+
+fn kind_of(case: &Value) -> Option<Kind> {
+    case["from"].as_str().map(|name| Kind::named(name).expect("a kind"))
+}
+
 #[test]
 fn every_case_reads_as_expected_however_it_arrives() {
-    let (logs, cases): (Vec<Value>, Vec<Value>) = cases("session.jsonl").into_iter().partition(is_log);
-    assert_eq!((logs.len(), cases.len()), (51, 117));
+    let cases = cases("session.jsonl");
+    assert_eq!(cases.len(), 168);
     for case in &cases {
-        let kind = case["from"].as_str().map(|name| Kind::named(name).expect("a kind that is no log's"));
+        let kind = kind_of(case);
         let input = input_of(case);
         for piece in [input.len().max(1), 1, 2, 3, 7] {
             check_case(case, &read(kind, &input, piece), &format!("pieces of {piece}"));
@@ -188,8 +190,8 @@ fn every_case_reads_as_expected_however_it_arrives() {
 #[test]
 fn trailing_data_changes_nothing_that_came_before() {
     let mut followed = 0;
-    for case in cases("session.jsonl").iter().filter(|case| !is_log(case)) {
-        let kind = case["from"].as_str().and_then(Kind::named);
+    for case in cases("session.jsonl") {
+        let (case, kind) = (&case, kind_of(&case));
         let input = input_of(case);
         let alone = read(kind, &input, input.len().max(1));
         // A cut input, and one that is wrong as a whole, would be completed by what follows.
@@ -209,8 +211,8 @@ fn trailing_data_changes_nothing_that_came_before() {
 
 #[test]
 fn what_was_read_can_be_written_and_read_again() {
-    for case in cases("session.jsonl").iter().filter(|case| !is_log(case)) {
-        let kind = case["from"].as_str().and_then(Kind::named);
+    for case in cases("session.jsonl") {
+        let (case, kind) = (&case, kind_of(&case));
         let input = input_of(case);
         let first = read(kind, &input, input.len().max(1));
         let written = write(None, &first.records);

@@ -52,6 +52,27 @@ impl Input {
         Ok(Input { path, name, lines: copies * lines as u64, bytes: copies * block.len() as u64 })
     }
 
+    /// Frames of OBE_Socket, as a measurement server and its client exchange them.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn frames(bytes: u64, scratch: &Scratch) -> Result<Input, String> {
+        let curve: Vec<String> = (1..200).map(|x| format!("{}", f64::from(x).sqrt())).collect();
+        let texts = [
+            "{\"command\": \"goodset\", \"pickiness\": 4}".to_owned(),
+            "[2.8284271247461903]".to_owned(),
+            "{\"command\": \"newdat\", \"x\": 2.8284271247461903, \"y\": 1523.25, \"s\": 39.0}".to_owned(),
+            "\"OK\"".to_owned(),
+            "{\"command\": \"getpdf\"}".to_owned(),
+            format!("[{}]", curve.join(", ")),
+        ];
+        let block: String = texts.iter().map(|text| format!("{:010}{text}", text.len())).collect();
+        let copies = bytes.div_ceil(block.len() as u64);
+        let path = scratch.repeated("frames", block.as_bytes(), copies)?;
+        let (lines, bytes) = (copies * texts.len() as u64, copies * block.len() as u64);
+        Ok(Input { path, name: "frames of OBE_Socket", lines, bytes })
+    }
+
     /// The same messages as JSON Lines.
     ///
     /// # Errors

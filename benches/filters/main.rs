@@ -23,13 +23,14 @@ use std::process::ExitCode;
 
 use input::{Input, Kind, Scratch};
 use pairs::interleave;
-use peer::Mpf;
+use peer::{Mpf, python_frames_per_second};
 use run::{Work, peak_kib, time_filter, time_pipe};
 use table::{Goal, Table, rate};
 
 /// What the filters have to reach, as ratios and in MiB (section 14).
 const DECODE_GOAL: Goal = Goal::AtLeast(50.0);
 const ENCODE_GOAL: Goal = Goal::AtLeast(40.0);
+const FRAMES_GOAL: Goal = Goal::AtLeast(20.0);
 const PIPE_GOAL: Goal = Goal::AtLeast(0.33);
 const MEMORY_GOAL: Goal = Goal::AtMost(4.0);
 
@@ -96,6 +97,9 @@ fn run(settings: &Settings) -> Result<(), String> {
         memory(Work::Decode, &messages, settings, &mut table)?;
         memory(Work::Encode, &json, settings, &mut table)?;
     }
+    let frames = Input::frames(settings.input_bytes, &scratch)?;
+    against_python(&frames, settings, &mut table)?;
+    memory(Work::DecodeObe, &frames, settings, &mut table)?;
     many_names(&scratch, settings, &mut table)?;
     if mpf.is_none() {
         println!(
@@ -124,6 +128,22 @@ fn against_mpf(
     let goal = if work == Work::Decode { DECODE_GOAL } else { ENCODE_GOAL };
     let beside = format!("{} : {} lines/s", rate(pairs.median_a()), rate(pairs.median_b()));
     table.ratio(&format!("{} {}, x MPF's codec", work.name(), input.name), &pairs, Some(goal), &beside);
+    Ok(())
+}
+
+/// Frames a second of `decode --wire obe`, from a file, against those of Python's json.
+fn against_python(input: &Input, settings: &Settings, table: &mut Table) -> Result<(), String> {
+    if python_frames_per_second(&input.path)?.is_none() {
+        println!("(no python3 on this system: OBE_Socket's frames are not compared)");
+        return Ok(());
+    }
+    let pairs = interleave(
+        settings.rounds,
+        || Ok(input.lines as f64 / time_filter(Work::DecodeObe, &input.path, true)?),
+        || python_frames_per_second(&input.path)?.ok_or_else(|| "python3 has gone".to_owned()),
+    )?;
+    let beside = format!("{} : {} frames/s", rate(pairs.median_a()), rate(pairs.median_b()));
+    table.ratio(&format!("decode {}, x Python's json", input.name), &pairs, Some(FRAMES_GOAL), &beside);
     Ok(())
 }
 

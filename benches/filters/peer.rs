@@ -35,13 +35,32 @@ impl Mpf {
         let script = Path::new(ROOT).join("benches/peers/mpf_filter.py");
         let mut command = Command::new(&self.python);
         command.arg(script).arg(work.name()).arg(file).args(["--seconds", SECONDS]).stdin(Stdio::null());
-        let output =
-            command.stderr(Stdio::inherit()).output().map_err(|error| format!("cannot run MPF's codec: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("MPF's codec could not {} the input: {}", work.name(), output.status));
-        }
-        let measured: Option<serde_json::Value> = serde_json::from_slice(&output.stdout).ok();
-        let rate = measured.and_then(|measured| measured.get("lines_per_second")?.as_f64());
-        rate.ok_or_else(|| "mpf_filter.py printed no lines_per_second".to_string())
+        measured(&mut command, "MPF's codec")
     }
+}
+
+/// How many frames of a file Python's json reads and writes in a second, without its start; `None` where there is no
+/// Python.
+///
+/// # Errors
+/// It cannot be run, or cannot read the file.
+pub fn python_frames_per_second(file: &Path) -> Result<Option<f64>, String> {
+    let version = Command::new("python3").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if version.is_err() {
+        return Ok(None);
+    }
+    let mut command = Command::new("python3");
+    command.arg(Path::new(ROOT).join("benches/peers/obe_filter.py")).arg(file).args(["--seconds", SECONDS]);
+    measured(command.stdin(Stdio::null()), "Python's json").map(Some)
+}
+
+/// The rate that a script prints.
+fn measured(command: &mut Command, what: &str) -> Result<f64, String> {
+    let output = command.stderr(Stdio::inherit()).output().map_err(|error| format!("cannot run {what}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{what} could not read the input: {}", output.status));
+    }
+    let measured: Option<serde_json::Value> = serde_json::from_slice(&output.stdout).ok();
+    let rate = measured.and_then(|measured| measured.get("lines_per_second")?.as_f64());
+    rate.ok_or_else(|| format!("the script of {what} printed no lines_per_second"))
 }

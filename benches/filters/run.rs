@@ -17,13 +17,15 @@ pub enum Work {
     Decode,
     /// JSON Lines into BCP.
     Encode,
+    /// OBE_Socket's frames into JSON Lines.
+    DecodeObe,
 }
 
 impl Work {
     /// The name of the subcommand.
     pub fn name(self) -> &'static str {
         match self {
-            Work::Decode => "decode",
+            Work::Decode | Work::DecodeObe => "decode",
             Work::Encode => "encode",
         }
     }
@@ -32,6 +34,9 @@ impl Work {
     fn command(self) -> Command {
         let mut command = Command::new(BACKBOX);
         command.arg(self.name());
+        if self == Work::DecodeObe {
+            command.args(["--wire", "obe"]);
+        }
         command
     }
 

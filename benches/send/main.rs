@@ -29,6 +29,7 @@ use table::{Goal, Table, rate};
 
 /// What section 14 asks for: a share of `nc`'s time, lines a second, and milliseconds.
 const ONE_SHOT_GOAL: Goal = Goal::AtMost(0.9);
+const OBE_GOAL: Goal = Goal::AtMost(1.0);
 const BULK_GOAL: Goal = Goal::AtLeast(2e6);
 const PACED_GOAL: Goal = Goal::AtMost(0.1);
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         let sends = setting("BACKBOX_BENCH_SENDS", 200)?;
         let mut table = Table::new();
         one_shot(scratch, sends, &mut table)?;
+        one_shot_obe(scratch, sends, &mut table)?;
         bulk(scratch, megabytes, &mut table)?;
         paced(sends, &mut table)
     })
@@ -53,21 +55,54 @@ fn input(path: &Path) -> Result<Stdio, String> {
 /// One message and goodbye, against `nc -N` with the same literal address.
 fn one_shot(scratch: &Path, sends: usize, table: &mut Table) -> Result<(), String> {
     let address = sink()?;
-    let (host, port) = address.split_once(':').unwrap_or((&address, ""));
+    let words = ["-a", &address, "trigger", "name=x"];
+    against_nc((scratch, "trigger?name=x\ngoodbye\n"), &words, sends, ("", ONE_SHOT_GOAL), table)
+}
+
+/// One message and its reply with `--wire obe`, against `nc -N` with the same.
+fn one_shot_obe(scratch: &Path, sends: usize, table: &mut Table) -> Result<(), String> {
+    let address = replier()?;
+    let words = ["-a", &address, "--wire", "obe", "done"];
+    against_nc((scratch, "0000000019{\"command\": \"done\"}"), &words, sends, (" --wire obe", OBE_GOAL), table)
+}
+
+/// `send` with these words, of which the second is the address, against `nc -N` with the same message.
+fn against_nc(
+    (scratch, text): (&Path, &str),
+    words: &[&str],
+    sends: usize,
+    (name, goal): (&str, Goal),
+    table: &mut Table,
+) -> Result<(), String> {
+    let (host, port) = words.get(1).and_then(|address| address.split_once(':')).unwrap_or_default();
     let message = scratch.join("message");
-    fs::write(&message, "trigger?name=x\ngoodbye\n").map_err(|error| format!("cannot write the input: {error}"))?;
+    fs::write(&message, text).map_err(|error| format!("cannot write the input: {error}"))?;
     if Command::new("nc").arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
         println!("(no nc on this system: one-shot sends are not compared)");
         return Ok(());
     }
     let pairs = interleave(
         sends,
-        || seconds(Command::new(BACKBOX).args(["send", "-a", &address, "trigger", "name=x"]).stdin(Stdio::null())),
+        || seconds(Command::new(BACKBOX).arg("send").args(words).stdin(Stdio::null())),
         || seconds(Command::new("nc").args(["-N", host, port]).stdin(input(&message)?)),
     )?;
     let beside = format!("{:.2} : {:.2} ms", pairs.median_a() * 1e3, pairs.median_b() * 1e3);
-    table.ratio("one-shot send, x the time of nc -N", &pairs, Some(ONE_SHOT_GOAL), &beside);
+    table.ratio(&format!("one-shot send{name}, x the time of nc -N"), &pairs, Some(goal), &beside);
     Ok(())
+}
+
+/// A server that replies `"OK"` to the first bytes of each connection and closes, so that `nc` ends too.
+fn replier() -> Result<String, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| format!("cannot listen: {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("cannot listen: {error}"))?;
+    thread::spawn(move || {
+        let mut bytes = [0; 256];
+        for mut socket in listener.incoming().flatten() {
+            // Whoever is measured tells of what went wrong.
+            let _ = socket.read(&mut bytes).and_then(|_| socket.write_all(b"0000000004\"OK\""));
+        }
+    });
+    Ok(address.to_string())
 }
 
 /// Game lines a second from a file, each of them judged by the guard.

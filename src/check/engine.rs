@@ -310,4 +310,14 @@ impl Check {
     pub fn reached(&self) -> u64 {
         self.reached
     }
+
+    /// Whether it has come to its end.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// The differences, and the rules that they were found by.
+    pub fn into_report(self) -> (Vec<Entry>, Rules) {
+        (self.book.entries, self.options.rules)
+    }
 }

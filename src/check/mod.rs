@@ -16,6 +16,7 @@ mod report;
 mod rules;
 mod text;
 mod update;
+mod value;
 
 pub use compare::{Answer, Difference, Said};
 pub use engine::{Check, Options, Want};
@@ -24,8 +25,12 @@ pub use report::{Came, Entry, Kind, Recorded, Way};
 pub use rules::Rules;
 pub use text::{Text, headline};
 pub use update::{Edits, Splice};
+pub use value::{Reply, compare_values, value_pattern};
 
-use crate::session::Record;
+use std::time::Duration;
+
+use crate::codec::Malformed;
+use crate::session::{Record, Side};
 
 /// What has to be known of a recording before it is checked: whether its last answer is a `goodbye`, which is neither
 /// waited for nor compared. It is shown every answer of the recording.
@@ -36,16 +41,20 @@ pub struct Outlook {
 
 impl Outlook {
     /// The next answer of the recording.
-    pub fn see(&mut self, answer: &Record<'_>, rules: &mut Rules) {
-        let is_goodbye = answer.side != crate::session::Side::Pattern && compare::command(answer.line) == "goodbye";
+    ///
+    /// # Errors
+    /// A `#~` line that is no pattern.
+    pub fn see(&mut self, answer: &Record<'_>, rules: &mut Rules) -> Result<(), Malformed> {
+        let is_pattern = answer.side == Side::Pattern;
+        let is_goodbye = !is_pattern && compare::command(answer.line) == "goodbye";
         // Nearly no answer has to be read here: only what stands behind a goodbye, and that.
-        if !is_goodbye && self.goodbye.is_none() {
-            return;
+        if !is_pattern && !is_goodbye && self.goodbye.is_none() {
+            return Ok(());
         }
-        let counts = !matches!(rules.recorded(answer, std::time::Duration::ZERO), Ok(None));
-        if counts {
+        if rules.recorded(answer, Duration::ZERO)?.is_some() {
             self.goodbye = is_goodbye.then_some(answer.number);
         }
+        Ok(())
     }
 
     /// The place of the last answer, if it is a `goodbye`: for [`Options::last_goodbye`].

@@ -172,6 +172,11 @@ impl Parts {
         self.room = scanner.into_room();
     }
 
+    /// Forgets a message that took much memory, and gives that back: nothing but whether it is one was asked.
+    pub fn forget_large(&mut self) {
+        self.room = std::mem::take(&mut self.room).shrunk();
+    }
+
     /// Takes the value that the scanner wrote last for the whole message, which has no command then.
     pub(super) fn keep_value(&mut self, scanner: Scanner<'_>, length: usize) {
         self.command.clear();

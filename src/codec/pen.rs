@@ -323,9 +323,12 @@ impl<'t> Pen<'t, '_> {
         let Some(length) = json_number(self.rest) else { return self.fail(JsonFault::Number) };
         let (digits, rest) = self.rest.split_at_checked(length).unwrap_or_default();
         // The + of an exponent is dropped: it is a space to some peers (section 4).
-        for &digit in digits.iter().filter(|&&b| b != b'+') {
-            self.put(digit)?;
-        }
+        let (before, behind) = match memchr::memchr(b'+', digits) {
+            Some(plus) => (digits.get(..plus).unwrap_or_default(), digits.get(plus + 1..).unwrap_or_default()),
+            None => (digits, &[][..]),
+        };
+        self.write(before)?;
+        self.write(behind)?;
         self.rest = rest;
         // A digit here means a leading zero, as in 01.
         if rest.first().is_some_and(u8::is_ascii_digit) { self.fail(JsonFault::Number) } else { Ok(()) }

@@ -47,6 +47,8 @@ pub const COMMAND: Command<Options> = Command {
              `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A payload becomes `\"bytes\"`, in \
              base64. Blank lines and lines that begin with `#` are ignored, so a recorded session reads as what the \
              dialler sent.",
+            "With `--wire obe` the stream is of OBE_Socket's frames, and the text of each is printed as it stands, on \
+             one line. What is wrong is reported with the offset of its frame.",
             "A malformed line is reported on standard error as *FILE*`:`*LINE*`: `*REASON*, the rest is still decoded, \
              and the exit status is 1.",
         ],

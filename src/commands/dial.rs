@@ -76,10 +76,11 @@ impl Target {
         let waiting = |error: &io::Error| {
             console.note(format_args!("{}: {}; dialling again until it answers", self.address, plain_words(error)));
         };
+        let left = until.map_or(retry, |until| retry.min(until.saturating_duration_since(Instant::now())));
         match dial_until(&self.sockets, retry, until, stop, waiting) {
             Ok(socket) => Ok(Some(socket)),
             Err(Unreached::Stopped) => Ok(None),
-            Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, retry))),
+            Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, left))),
         }
     }
 
@@ -88,7 +89,7 @@ impl Target {
     /// # Errors
     /// As for [`Target::dial`].
     pub fn dial_again(&self, pause: Duration, retry: Duration, stop: &Stop) -> Result<Option<TcpStream>, Failure> {
-        match dial_every(pause, &self.sockets, retry, None, stop, |_| ()) {
+        match dial_every(pause, &self.sockets, retry, None, stop, |_| true) {
             Ok(socket) => Ok(Some(socket)),
             Err(Unreached::Stopped) => Ok(None),
             Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, retry))),
@@ -123,7 +124,7 @@ impl Target {
         }
         text.push_str(&match retry.is_zero() {
             true => "; --retry 30s waits for it".to_owned(),
-            false => format!("; tried for {} s", retry.as_secs_f64()),
+            false => format!("; tried for {} s", (retry.as_secs_f64() * 1e3).round() / 1e3),
         });
         text
     }

@@ -52,6 +52,8 @@ pub const COMMAND: Command<Options> = Command {
             "With a *COMMAND* it writes that one message. Without, or with `-`, it reads messages as JSON Lines from \
              standard input: `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A malformed line is \
              reported with its number and passed over.",
+            "With `--wire obe` it writes frames of OBE_Socket: each line of JSON Lines as it stands, or one object of \
+             the arguments, with command and names as given. One argument that is JSON is the whole message.",
             "Command and names are trimmed and become lower case. A command holds letters, digits, `_`, `-` and `.`; \
              anything else ends some peer.",
         ],

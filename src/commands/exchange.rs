@@ -46,10 +46,11 @@ pub struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    /// Nobody is connected yet; `ours` is the end that is played, `total` how many messages it will send.
+    /// Nobody is connected yet; `ours` is the end that is played, `total` how many messages it will send, if that is
+    /// known.
     pub fn new(
         ours: End,
-        total: u64,
+        total: Option<u64>,
         traffic: Traffic,
         recorder: Option<Recorder>,
         console: &'a mut Console,

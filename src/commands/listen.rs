@@ -121,6 +121,9 @@ pub const COMMAND: Command<Options> = Command {
             "With `--as pin` it is a stand-in for MPF, and greets with `hello`; with `-c` it joins a running MPF and \
              subscribes, or as pin controller dials a media controller.",
             "With `--forward` it is a tap in between two programs, which prints what both say.",
+            "With `--wire obe` it is a server of OBE_Socket at `127.0.0.1:61981`: each message is printed and answered \
+             with `\"OK\"`, or with what `--reply` says, and a bad frame costs its own connection. A *PATTERN* may be \
+             JSON there, which a whole message has to be.",
             "It ends with a signal, when nobody reads its output any more, with `--once`, and with `-n`, `-e` or `-W`. \
              Leaving it says `goodbye`, which ends an MPF whose `exit_on_close` is true (its default).",
             "A malformed line is printed all the same, reported on standard error, and answered with an `error`. A \
@@ -213,7 +216,8 @@ pub const COMMAND: Command<Options> = Command {
                 .more(
                     "`localhost` and 5051, where MPF listens, for what is left out; with `--as pin` 5050. Joining, it \
                      subscribes at once, to `devices`, `events`, `modes`, `machine_vars` and `player_vars` unless told \
-                     otherwise. The other side's end without a `goodbye` is exit status 3.",
+                     otherwise. `-W` counts from the first dial. The other side's end without a `goodbye` is exit \
+                     status 3.",
                 ),
                 Flag::value(
                     "forward",

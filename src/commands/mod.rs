@@ -6,12 +6,16 @@
 mod arguments;
 mod binding;
 mod canonical;
+mod check_flags;
+mod checking;
 pub mod clock;
 mod decode;
 mod dial;
+mod dry_run;
 mod encode;
 mod ending;
 mod exchange;
+mod follower;
 mod goal_flags;
 mod lateness;
 mod ledger;
@@ -19,9 +23,12 @@ mod lint;
 mod listen;
 mod listener;
 mod media;
+mod obe_client;
 mod obe_filter;
 mod obe_listen;
+mod obe_replay;
 mod obe_send;
+mod obe_tape;
 mod outgoing;
 mod pace;
 mod parting;
@@ -72,7 +79,7 @@ pub const PROGRAM: Program = Program {
             Example { line: "backbox encode trigger name='HIGH SCORE #2'", text: "Prints one line of BCP." },
             Example { line: "backbox decode game.bcp", text: "Prints each message of a capture as a line of JSON." },
         ],
-        see_also: &[("backbox-session", 5), ("bcp", 7)],
+        see_also: &[("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     version: env!("CARGO_PKG_VERSION"),
     date: "November 21, 2026",
@@ -127,7 +134,7 @@ fn run<T: Default>(
 fn settle(who: &str, outcome: Result<Exit, Failure>) -> Exit {
     outcome.unwrap_or_else(|failure| {
         if let Some(text) = failure.message() {
-            say(&format!("{who}: {text}\n"));
+            say(&format!("{}: {text}\n", failure.place(who)));
         }
         failure.exit()
     })

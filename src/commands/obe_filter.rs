@@ -45,6 +45,7 @@ pub fn encode_lines(source: Source, input: &Input, console: &mut Console) -> Res
         };
         if !text.is_empty() {
             parts.read_value(text, input.reading.nan).map_err(|error| (number, error.to_string()))?;
+            parts.forget_large();
             push_frame(text, out);
         }
         Ok(())
@@ -105,8 +106,9 @@ impl ObeDecoder<'_> {
 
     fn message(&mut self, message: &RawMessage<'_>) -> Result<(), String> {
         self.parts.read_value(body(message.raw), self.input.reading.nan).map_err(|error| error.to_string())?;
-        if self.show.looks_inside() {
-            self.parts.take_command();
+        match self.show.looks_inside() {
+            true => self.parts.take_command(),
+            false => self.parts.forget_large(),
         }
         if self.ascii {
             let mut line = Vec::new();

@@ -1,33 +1,22 @@
-//! `send --wire obe`: messages to a server of OBE_Socket, each over a connection of its own, and the replies to them
-//! (design.md, section 9).
-//!
-//! A connection is made only for a message that is at hand: the reference server ends when a client connects and closes
-//! without one.
+//! `send --wire obe`: messages to a server of OBE_Socket, and the replies to them (design.md, section 9).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::arguments::read_value;
 use super::dial::{OBE_PORT, Target};
-use super::ending::{Wanted, closing, verdict};
+use super::ending::{Wanted, verdict};
+use super::obe_client::Client;
 use super::pace::Pace;
-use super::recorder::Recorder;
-use super::send::{ANSWER_TIME, COMMAND, ONE_SHOT_READ_BYTES, Options, address};
+use super::send::{ANSWER_TIME, COMMAND, Options, address};
 use super::shared::{OBE_IS_JSON, OBE_LIMITS, patterns_on, refuse_with_obe};
 use super::traffic::Traffic;
-use crate::codec::Parts;
 use crate::failure::{Exit, Failure};
-use crate::framing::{Frame, Framing, Line, LineFramer, RawMessage, Wire, body, push_frame};
-use crate::goals::Goals;
+use crate::framing::{Line, LineFramer, Wire};
 use crate::limits::OBE_BODY_BYTES_MAX;
-use crate::net::address::Address;
-use crate::net::dialogue::{self, Reason, Script, Step};
-use crate::net::queue::Outbox;
+use crate::net::dialogue::Reason;
 use crate::net::wait::{Input, Output, Poll, Stop};
-use crate::output::Console;
-use crate::output::show::Show;
-use crate::session::{CONNECTION_MAX, Side};
-use crate::template::{End, Template};
-use crate::text::{shown, trim};
+use crate::template::Template;
+use crate::text::trim;
 
 /// What may be wrong with a server that took a message and says nothing.
 const SILENCE: &str = "took the message and said nothing: the reference server never answers what it does not know";
@@ -76,47 +65,49 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let recorder = options.record.open_on(Wire::Obe, &opening, target.address.port)?;
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
-    let mut framing = Framing::obe();
-    framing.read_bytes = ONE_SHOT_READ_BYTES;
     let mut pace = Pace::new(options.every);
-    let mut asking = Asking {
-        text: Vec::new(),
-        connection: 0,
-        sent: false,
-        settled: options.no_reply,
-        failure: None,
-        time: options.goals.time(Some(ANSWER_TIME)).filter(|_| !options.no_reply),
-        all: options.all,
-        goals,
-        show,
-        traffic: Traffic::new(options.verbose.0),
-        recorder,
-        console: &mut console,
-        peer: &target.address,
-        parts: Parts::new(),
-    };
+    let mut client = Client::new(&target, options.dialling.retry, &stop, &output, &mut console);
+    (client.goals, client.show, client.recorder) = (goals, Some(show), recorder);
+    (client.all, client.waits) = (options.all, !options.no_reply);
+    client.time = options.goals.time(Some(ANSWER_TIME)).filter(|_| !options.no_reply);
+    client.traffic = Traffic::new(options.verbose.0);
+    let mut text = Vec::new();
     loop {
-        match messages.next(&mut asking, &mut pace, &stop, &output)? {
+        match messages.next(&mut client, &mut text, &mut pace)? {
             Next::Message => {}
-            Next::Over => return asking.end(),
-            Next::Stopped => return Ok(stop.signal().map_or(asking.console.worst(), Exit::Signal)),
-            Next::ReaderGone => return Ok(asking.console.worst()),
+            Next::Over => return Ok(end(client)),
+            Next::Stopped => return Ok(stop.signal().map_or(client.console.worst(), Exit::Signal)),
+            Next::ReaderGone => return Ok(client.console.worst()),
         }
-        let Some(socket) = target.dial(options.dialling.retry, &stop, asking.console)? else {
-            return Ok(stop.signal().map_or(Exit::Done, Exit::Signal));
-        };
-        (asking.sent, asking.settled) = (false, options.no_reply);
-        asking.connection = asking.connection.saturating_add(1).min(CONNECTION_MAX);
-        let ended = dialogue::converse(socket, framing.clone(), &mut asking, &stop, None, &output);
+        let Some(ended) = client.ask(&text)? else { return Ok(stop.signal().map_or(Exit::Done, Exit::Signal)) };
         let is_last = matches!(ended.reason, Reason::Stopped(_) | Reason::Output(_) | Reason::Poll(_));
-        let connection = asking.connection;
-        asking.record(|recorder| recorder.ended(connection, &closing(&ended, End::Dialler), Side::Acceptor, b""));
-        let failed = asking.failure.is_some();
-        let exit = verdict(ended, asking.wanted(), &target.address, asking.console)?;
+        let failed = client.failure.is_some();
+        let exit = verdict(ended, wanted(&mut client), &target.address, client.console)?;
         if is_last || failed {
             return Ok(exit);
         }
     }
+}
+
+/// What the connection was for that has ended.
+fn wanted(client: &mut Client<'_>) -> Wanted {
+    let missing = if client.settled { "" } else { "it replied" };
+    Wanted {
+        complete: client.sent.is_some(),
+        missing: Some(missing.to_owned()),
+        failure: client.failure.take(),
+        time: client.time,
+        silence: Some(SILENCE),
+    }
+}
+
+/// The end of a run whose messages have all gone.
+fn end(client: Client<'_>) -> Exit {
+    if client.goals.are_set() && !client.goals.are_met() {
+        let why = format!("no reply more before {}", client.goals.missing());
+        client.console.complain(Exit::No, &client.target.address, why);
+    }
+    client.console.worst()
 }
 
 /// Where the messages come from.
@@ -153,14 +144,9 @@ impl Messages {
         Ok(Messages::Lines { lines: LineFramer::new(b'\n', OBE_BODY_BYTES_MAX), input, over: false })
     }
 
-    /// Puts the next message into `asking` when its time has come.
-    fn next(
-        &mut self,
-        asking: &mut Asking<'_>,
-        pace: &mut Pace,
-        stop: &Stop,
-        output: &Output,
-    ) -> Result<Next, Failure> {
+    /// Puts the next message into `next` when its time has come.
+    fn next(&mut self, client: &mut Client<'_>, next: &mut Vec<u8>, pace: &mut Pace) -> Result<Next, Failure> {
+        let (stop, output) = (client.stop, client.output);
         let failure = |error| Failure::io("cannot wait for input", &error);
         while let Some(due) = pace.wait(Instant::now()) {
             if stop.wait_until(due).map_err(failure)? {
@@ -171,10 +157,10 @@ impl Messages {
             Messages::One { left: 0, .. } => return Ok(Next::Over),
             Messages::One { text, left } => {
                 *left -= 1;
-                asking.text.clone_from(text);
+                next.clone_from(text);
             }
             Messages::Lines { lines, input, over } => loop {
-                if asking.take_line(lines, *over) {
+                if take_line(client, lines, *over, next) {
                     break;
                 }
                 if *over {
@@ -201,6 +187,34 @@ impl Messages {
     }
 }
 
+/// Takes the next line that is a message; whether there was one. What is none is told; blank lines, and those that
+/// begin with `#`, as in a session file, are passed over.
+fn take_line(client: &mut Client<'_>, lines: &mut LineFramer, over: bool, next: &mut Vec<u8>) -> bool {
+    loop {
+        // All whole lines are taken before more is read, so that at the end only the last can be left.
+        let (number, text) = match if over { lines.end() } else { lines.next_line() } {
+            None => return false,
+            Some(Line::Whole { number, text }) => (number, trim(text)),
+            Some(Line::TooLong { number }) => {
+                let why = format!("the line is longer than {OBE_BODY_BYTES_MAX} bytes");
+                client.console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
+                continue;
+            }
+        };
+        if text.is_empty() || text.starts_with(b"#") {
+            continue;
+        }
+        match client.parts.read_value(text, true) {
+            Ok(()) => {
+                next.clear();
+                next.extend_from_slice(text);
+                return true;
+            }
+            Err(why) => client.console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
+        }
+    }
+}
+
 /// Reads what stdin has; `None` when it has to be tried again.
 fn read(input: &Input, lines: &mut LineFramer) -> Result<Option<usize>, Failure> {
     match input.read_some(lines.space()) {
@@ -212,143 +226,5 @@ fn read(input: &Input, lines: &mut LineFramer) -> Result<Option<usize>, Failure>
             Ok(None)
         }
         Err(error) => Err(Failure::io("cannot read <stdin>", &error)),
-    }
-}
-
-/// The script of one connection: a message, and its reply.
-struct Asking<'a> {
-    /// The message.
-    text: Vec<u8>,
-    /// The connection's number, from 1.
-    connection: u32,
-    sent: bool,
-    /// Whether nothing is waited for any more.
-    settled: bool,
-    /// What ends the run: a failed answer, when something is waited for.
-    failure: Option<Failure>,
-    time: Option<Duration>,
-    all: bool,
-    goals: Goals,
-    show: Show,
-    traffic: Traffic,
-    recorder: Option<Recorder>,
-    console: &'a mut Console,
-    peer: &'a Address,
-    parts: Parts,
-}
-
-impl Asking<'_> {
-    /// Takes the next line that is a message; whether there was one. What is none is told; blank lines, and those that
-    /// begin with `#`, as in a session file, are passed over.
-    fn take_line(&mut self, lines: &mut LineFramer, over: bool) -> bool {
-        loop {
-            // All whole lines are taken before more is read, so that at the end only the last can be left.
-            let (number, text) = match if over { lines.end() } else { lines.next_line() } {
-                None => return false,
-                Some(Line::Whole { number, text }) => (number, trim(text)),
-                Some(Line::TooLong { number }) => {
-                    let why = format!("the line is longer than {OBE_BODY_BYTES_MAX} bytes");
-                    self.console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
-                    continue;
-                }
-            };
-            if text.is_empty() || text.starts_with(b"#") {
-                continue;
-            }
-            match self.parts.read_value(text, true) {
-                Ok(()) => {
-                    self.text.clear();
-                    self.text.extend_from_slice(text);
-                    return true;
-                }
-                Err(why) => self.console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
-            }
-        }
-    }
-
-    /// What this connection was for.
-    fn wanted(&mut self) -> Wanted {
-        let missing = if self.settled { "" } else { "it replied" };
-        Wanted {
-            complete: self.sent,
-            missing: Some(missing.to_owned()),
-            failure: self.failure.take(),
-            time: self.time,
-            silence: Some(SILENCE),
-        }
-    }
-
-    /// The end of a run whose messages have all gone.
-    fn end(self) -> Result<Exit, Failure> {
-        if self.goals.are_set() && !self.goals.are_met() {
-            self.console.complain(Exit::No, self.peer, format_args!("no reply more before {}", self.goals.missing()));
-        }
-        Ok(self.console.worst())
-    }
-
-    fn reply(&mut self, message: &RawMessage<'_>, printed: &mut Vec<u8>) {
-        self.traffic.came(message);
-        if let Err(why) = self.parts.read_value(body(message.raw), true) {
-            return self.complain(message.number, why);
-        }
-        self.parts.take_command();
-        let verdict = self.goals.hear(&self.parts, None, self.sent);
-        if verdict.failed {
-            let text = format!("{}: the answer failed: {}", self.peer, shown(message.line));
-            match self.goals.are_set() {
-                true => self.failure = Some(Failure::Peer(text)),
-                false => self.console.complain(Exit::Peer, self.peer, text),
-            }
-        }
-        if (verdict.expected || !self.goals.select() || self.all)
-            && self.show.show(message, Some(&self.parts), None, printed)
-        {
-            self.goals.printed();
-        }
-    }
-
-    fn complain(&mut self, offset: u64, why: impl std::fmt::Display) {
-        self.console.complain(Exit::Peer, format_args!("{}: offset {offset}", self.peer), why);
-    }
-
-    fn record(&mut self, write: impl FnOnce(&mut Recorder) -> Result<(), Failure>) {
-        if let Some(Err(failure)) = self.recorder.as_mut().map(write) {
-            self.console.survive(&failure);
-        }
-    }
-}
-
-impl Script for Asking<'_> {
-    fn next(&mut self, _now: Instant, outbox: &mut Outbox) -> Step {
-        if self.sent {
-            return if self.settled { Step::Close } else { Step::ReadOn };
-        }
-        self.sent = true;
-        let mut frame = Vec::new();
-        push_frame(&self.text, &mut frame);
-        outbox.push(&frame);
-        self.traffic.sent(&self.text, None);
-        let (text, connection) = (std::mem::take(&mut self.text), self.connection);
-        self.record(|recorder| recorder.message(Instant::now(), connection, Side::Dialler, &text, None));
-        Step::Write
-    }
-
-    fn heard(&mut self, frame: &Frame<'_>, _outbox: &mut Outbox, printed: &mut Vec<u8>) {
-        let connection = self.connection;
-        self.record(|recorder| recorder.frame(Instant::now(), connection, Side::Acceptor, frame));
-        match frame {
-            Frame::Message(message) if self.settled => self.complain(message.number, "more than one reply"),
-            Frame::Message(message) => self.reply(message, printed),
-            Frame::Bad { number, fault } => self.complain(*number, fault),
-            Frame::Ignored { .. } => return,
-        }
-        self.settled = true;
-    }
-
-    /// OBE_Socket has none.
-    fn farewell(&mut self, _outbox: &mut Outbox) {}
-
-    fn time_limit(&self) -> Option<Duration> {
-        self.time
     }
 }

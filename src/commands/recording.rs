@@ -1,27 +1,58 @@
-//! A recorded session in a file: looked through once before anything is dialled, then read as it is played.
+//! A recording in a file: looked through once before anything is dialled, then read as it is played. Standard input
+//! cannot be read twice: there the lines are played as they come, and an error among them ends the playing.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::codec::is_command;
-use crate::failure::{Failure, plain_words};
+use crate::failure::{Exit, Failure};
 use crate::framing::{Framing, Wire};
 use crate::output::Console;
-use crate::session::{Error, Reader, Record, Side};
-use crate::text::shown;
+use crate::session::{Error, Kind, Note, Reader, Record, Settings, Side};
+use crate::text::{safe, shown};
 
 /// How many connection numbers an error lists: enough to choose from, and no file makes it long.
 const CONNECTIONS_LISTED_MAX: usize = 16;
 
-/// A session file, read as a stream.
+/// What of a file is played, and how it is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// `--from`: what it is, if that is not to be found out.
+    pub from: Option<Kind>,
+    /// `--conn`: the connection whose lines are read; without it there may be one only.
+    pub connection: Option<u32>,
+    /// The side whose lines are sent.
+    pub side: Side,
+}
+
+/// A session, plain lines or a log, read as a stream.
 #[derive(Debug)]
 pub struct Recording {
-    file: File,
+    source: Source,
+    /// What complaints call it.
     name: String,
+    choice: Choice,
     reader: Reader,
-    file_ended: bool,
+    ended: bool,
+    /// The connection whose lines are read, once it is known.
+    connection: Option<u32>,
+    /// The first message of standard input, read when it was opened.
+    first: Option<Line>,
+    /// How many lines were read of the side that is played.
+    ours: u64,
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+enum Source {
+    File(File),
+    /// Standard input, read here, which may block.
+    Stdin,
+    /// Standard input, which whoever plays it reads.
+    Fed,
 }
 
 /// One recorded message. Made once and filled anew for each.
@@ -31,6 +62,10 @@ pub struct Line {
     pub time: Option<Duration>,
     /// Who sent it, or that a pattern stands for what the accepting side should.
     pub side: Side,
+    /// The line's number in the file, from 1.
+    pub number: u64,
+    /// The connection it was recorded on.
+    pub connection: u32,
     /// The line, its LF and its payload.
     pub bytes: Vec<u8>,
     line_length: usize,
@@ -38,7 +73,7 @@ pub struct Line {
 
 impl Default for Line {
     fn default() -> Line {
-        Line { time: None, side: Side::Dialler, bytes: Vec::new(), line_length: 0 }
+        Line { time: None, side: Side::Dialler, number: 0, connection: 1, bytes: Vec::new(), line_length: 0 }
     }
 }
 
@@ -53,9 +88,17 @@ impl Line {
         self.bytes.get(self.line_length + 1..).filter(|payload| !payload.is_empty())
     }
 
+    /// The same as the reader gave it; an empty payload is none.
+    pub fn record(&self) -> Record<'_> {
+        let Line { time, side, number, connection, .. } = *self;
+        Record { number, time, connection, side, line: self.line(), payload: self.payload() }
+    }
+
     fn fill(&mut self, record: &Record<'_>) {
         self.time = record.time;
         self.side = record.side;
+        self.number = record.number;
+        self.connection = record.connection;
         self.bytes.clear();
         self.bytes.extend_from_slice(record.line);
         self.line_length = record.line.len();
@@ -64,61 +107,31 @@ impl Line {
     }
 }
 
-/// What a look through a whole file has found.
+/// What a look through a whole file has found; of standard input, what its first message tells.
 #[derive(Debug, Default)]
 pub struct Survey {
     /// The file's name, without its directories.
     pub name: String,
-    /// How many messages the side sent that is played.
-    pub ours: u64,
+    /// How many messages the side sent that is played; unknown before the end of standard input.
+    pub ours: Option<u64>,
     /// The time of the first message.
     pub first: Option<Duration>,
     /// The latest time of any message.
     pub last: Option<Duration>,
-    /// The port that the session names.
-    pub port: Option<u16>,
-    connections: Vec<u32>,
+    /// What the session says of itself: its port, and what `--check` is told.
+    pub settings: Settings,
 }
 
 impl Survey {
     /// How much there is to play, in words.
     pub fn size(&self) -> String {
-        let messages = count(self.ours, "message");
+        let Some(ours) = self.ours else { return "as it comes".to_owned() };
+        let messages = count(ours, "message");
         match (self.first, self.last) {
             (Some(first), Some(last)) => {
                 format!("{messages}, {:.1} s as recorded", last.saturating_sub(first).as_secs_f64())
             }
             _ => messages,
-        }
-    }
-
-    fn add(&mut self, record: &Record<'_>, played: Side) {
-        self.ours += u64::from(record.side == played);
-        self.first = self.first.or(record.time);
-        self.last = self.last.max(record.time);
-        if !self.connections.contains(&record.connection) && self.connections.len() < CONNECTIONS_LISTED_MAX {
-            self.connections.push(record.connection);
-        }
-    }
-
-    /// What cannot be played, and why.
-    fn check(&self, file: &str, played: Side) -> Result<(), Failure> {
-        if self.connections.len() > 1 {
-            let list: Vec<String> = self.connections.iter().map(u32::to_string).collect();
-            let list = list.join(", ");
-            return Err(Failure::Refused(format!(
-                "{file}: it holds several connections ({list}), and one is played: keep the lines of one in a file \
-                    of its own"
-            )));
-        }
-        match (self.ours, played) {
-            (1.., _) => Ok(()),
-            (0, Side::Dialler) => {
-                Err(Failure::Refused(format!("{file}: nothing to play: no line in it is the dialler's")))
-            }
-            (0, _) => {
-                Err(Failure::Refused(format!("{file}: nothing for --serve to play: no line in it is the acceptor's")))
-            }
         }
     }
 }
@@ -128,105 +141,255 @@ pub fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// The connections of a recording, as many as an error lists.
+#[derive(Debug, Default)]
+struct Connections(Vec<u32>);
+
+impl Connections {
+    fn add(&mut self, number: u32) {
+        if !self.0.contains(&number) && self.0.len() < CONNECTIONS_LISTED_MAX {
+            self.0.push(number);
+        }
+    }
+}
+
+impl fmt::Display for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list: Vec<String> = self.0.iter().map(u32::to_string).collect();
+        let more = if list.len() < CONNECTIONS_LISTED_MAX { "" } else { ", ..." };
+        write!(f, "{}{more}", list.join(", "))
+    }
+}
+
 impl Recording {
     /// Opens a file, looks through it, and stands at its start again: what is wrong with it is known before anybody is
-    /// dialled. `see` is shown each line of the side that is `played`.
+    /// dialled, and damaged lines of a log are reported. `see` is shown each line that will be sent. Of standard input
+    /// (`-`) only as much is read as its first message takes, and nothing is shown.
     ///
     /// # Errors
     /// A file that cannot be read twice, or that cannot be played as it is.
     pub fn open(
         path: &Path,
-        played: Side,
-        console: &Console,
-        mut see: impl FnMut(&Record<'_>),
+        choice: Choice,
+        console: &mut Console,
+        see: impl FnMut(&Record<'_>),
     ) -> Result<(Recording, Survey), Failure> {
-        let name = shown(path.as_os_str().as_encoded_bytes());
-        if path.as_os_str() == "-" {
-            let why = "a session is read twice, and standard input cannot be; write it to a file and name that";
-            return Err(Failure::Usage(why.to_owned()));
+        let is_stdin = path.as_os_str() == "-";
+        // The name stands before complaints, where an editor looks for the file: it is never cut.
+        let name = if is_stdin { "<stdin>".to_owned() } else { safe(path.as_os_str().as_encoded_bytes()) };
+        let source = if is_stdin { Source::Stdin } else { Source::File(open_regular(path, &name)?) };
+        let mut recording = Recording {
+            source,
+            choice,
+            reader: Reader::new(choice.from, Framing::default(), is_command),
+            ended: false,
+            connection: choice.connection,
+            first: None,
+            ours: 0,
+            name,
+        };
+        let mut survey = if is_stdin { recording.begin(console)? } else { recording.survey(console, see)? };
+        if survey.settings.wire == Some(Wire::Obe) {
+            // A file is asked before; what stands in standard input is read too late for that.
+            let why = "a session of OBE_Socket's, which is read twice; write it to a file and name that";
+            return Err(Failure::Refused(format!("{}: {why}", recording.name)));
         }
-        let cannot_read = |error: io::Error| Failure::io(format_args!("cannot read {name}"), &error);
-        // A pipe would block in its opening, where no stop reaches us.
-        let found = std::fs::metadata(path).map_err(cannot_read)?;
-        if !found.is_file() {
-            let kind = if found.is_dir() { "it is a directory" } else { "it is no regular file, and it is read twice" };
-            return Err(Failure::Io(format!("cannot read {name}: {kind}")));
-        }
-        let file = File::open(path).map_err(cannot_read)?;
-        let base = path.file_name().map(|base| shown(base.as_encoded_bytes()));
-        let mut survey = Survey { name: base.unwrap_or_else(|| name.clone()), ..Survey::default() };
-        let mut recording = Recording { file, name, reader: reader(), file_ended: false };
-        while recording.each(|record| {
-            survey.add(record, played);
-            if record.side == played {
-                see(record);
-            }
-        })? {}
-        if let Some(note) = recording.reader.take_note() {
-            console.note(format_args!("{}:{}: {note}", recording.name, note.number()));
-        }
-        if recording.reader.settings().wire == Some(Wire::Obe) {
-            return Err(Failure::Refused(format!("{}: a session of OBE messages, and BCP is played", recording.name)));
-        }
-        survey.port = recording.reader.settings().port;
-        survey.check(&recording.name, played)?;
-        recording.rewind()?;
+        let base = path.file_name().filter(|_| !is_stdin).map(|base| shown(base.as_encoded_bytes()));
+        survey.name = base.unwrap_or_else(|| recording.name.clone());
         Ok((recording, survey))
     }
 
-    /// Reads the next message into `line`; whether there was one.
+    /// Reads the next message into `line`; whether there was one. When there was none and [`Recording::wants_input`],
+    /// one can still come. What standard input has to complain of is said.
     ///
     /// # Errors
-    /// The file has changed since it was looked through, or cannot be read any more.
-    pub fn read(&mut self, line: &mut Line) -> Result<bool, Failure> {
-        self.each(|record| line.fill(record))
-    }
-
-    /// Shows the next record to `see`; whether there was one.
-    fn each(&mut self, mut see: impl FnMut(&Record<'_>)) -> Result<bool, Failure> {
+    /// Standard input, or a file that has changed since it was looked through, holds what cannot be played; the file
+    /// cannot be read any more.
+    pub fn read(&mut self, line: &mut Line, console: &mut Console) -> Result<bool, Failure> {
+        if let Some(first) = self.first.take() {
+            *line = first;
+            return Ok(true);
+        }
         loop {
-            let found = if self.file_ended { self.reader.end() } else { self.reader.next_record() };
-            match found {
-                Some(Ok(record)) => {
-                    see(&record);
-                    return Ok(true);
-                }
-                Some(Err(error)) => return Err(complaint(&self.name, &error)),
-                None if self.file_ended => return Ok(false),
-                None => self.fill()?,
+            // What is to be said of a file was said when it was looked through.
+            let console = Some(&mut *console).filter(|_| !matches!(self.source, Source::File(_)));
+            if !self.each(console, |record| line.fill(record))? {
+                return if self.ended { self.check_ours(self.ours).map(|()| false) } else { Ok(false) };
+            }
+            if *self.connection.get_or_insert(line.connection) == line.connection {
+                self.ours += u64::from(line.side == self.choice.side);
+                return Ok(true);
+            }
+            if self.choice.connection.is_none() {
+                let place = format!("{}:{}", self.name, line.number);
+                let why = "a second connection, and one is played; --conn picks one".to_owned();
+                return Err(Failure::Malformed(place, why));
             }
         }
     }
 
-    fn fill(&mut self) -> Result<(), Failure> {
-        match self.file.read(self.reader.space()) {
-            Ok(0) => self.file_ended = true,
-            Ok(count) => self.reader.filled(count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Failure::Io(format!("cannot read {}: {}", self.name, plain_words(&error)))),
-        }
-        Ok(())
+    /// Whether the next message waits for bytes of standard input, which [`Recording::feed`] takes.
+    pub fn wants_input(&self) -> bool {
+        matches!(self.source, Source::Fed) && self.first.is_none() && !self.ended
+    }
+
+    /// Takes bytes of standard input; none at its end.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.ended |= bytes.is_empty();
+        self.reader.feed(bytes);
+    }
+
+    /// What it is, once something of it has been read.
+    pub fn kind(&self) -> Option<Kind> {
+        self.reader.kind()
     }
 
     /// Stands at its start again.
     ///
     /// # Errors
-    /// The file cannot be read any more.
+    /// The file cannot be read any more, or it is standard input.
     pub fn rewind(&mut self) -> Result<(), Failure> {
-        self.file.rewind().map_err(|error| Failure::io(format_args!("cannot read {} again", self.name), &error))?;
-        self.reader = reader();
-        self.file_ended = false;
+        let doing = format!("cannot read {} again", self.name);
+        let Source::File(file) = &mut self.source else { return Err(Failure::Io(doing)) };
+        file.rewind().map_err(|error| Failure::io(doing, &error))?;
+        self.reader = Reader::new(self.choice.from, Framing::default(), is_command);
+        self.ended = false;
+        self.ours = 0;
+        Ok(())
+    }
+
+    /// Looks through the whole file.
+    fn survey(&mut self, console: &mut Console, mut see: impl FnMut(&Record<'_>)) -> Result<Survey, Failure> {
+        let mut survey = Survey::default();
+        let Choice { connection: only, side, .. } = self.choice;
+        let (mut ours, mut found, mut connections) = (0, false, Connections::default());
+        while self.each(Some(console), |record| {
+            connections.add(record.connection);
+            if only.is_some_and(|only| only != record.connection) {
+                return;
+            }
+            found = true;
+            survey.first = survey.first.or(record.time);
+            survey.last = survey.last.max(record.time);
+            if record.side == side {
+                ours += 1;
+                see(record);
+            }
+        })? {}
+        let name = &self.name;
+        match only {
+            None if connections.0.len() > 1 => Err(Failure::Refused(format!(
+                "{name}: it holds several connections, and one is played: --conn picks one of {connections}"
+            ))),
+            Some(only) if !found => Err(Failure::Refused(format!(
+                "{name}: it holds no connection {only}: --conn picks one of {connections}"
+            ))),
+            _ => self.check_ours(ours),
+        }?;
+        survey.ours = Some(ours);
+        survey.settings = self.reader.settings().clone();
+        self.rewind()?;
+        Ok(survey)
+    }
+
+    /// Reads standard input up to its first message, so that the settings are known.
+    fn begin(&mut self, console: &mut Console) -> Result<Survey, Failure> {
+        let mut line = Line::default();
+        if self.read(&mut line, console)? {
+            self.first = Some(line);
+        }
+        self.source = Source::Fed;
+        Ok(Survey { settings: self.reader.settings().clone(), ..Survey::default() })
+    }
+
+    /// Whether there is something to play.
+    fn check_ours(&self, ours: u64) -> Result<(), Failure> {
+        let why = match (ours, self.choice.side) {
+            (1.., _) => return Ok(()),
+            (0, Side::Dialler) => "nothing to play: no line in it is the dialler's; --serve plays the acceptor",
+            (0, _) => "nothing for --serve to play: no line in it is the acceptor's",
+        };
+        Err(Failure::Refused(format!("{}: {why}", self.name)))
+    }
+
+    /// Shows the next record to `see`; whether there was one. Says what does not end the reading, given a console.
+    fn each(&mut self, mut console: Option<&mut Console>, mut see: impl FnMut(&Record<'_>)) -> Result<bool, Failure> {
+        loop {
+            let found = if self.ended { self.reader.end() } else { self.reader.next_record() };
+            let read = match found {
+                Some(Ok(record)) => {
+                    see(&record);
+                    true
+                }
+                Some(Err(error)) => {
+                    report(&self.name, &error, console.as_deref_mut())?;
+                    continue;
+                }
+                None => false,
+            };
+            if let Some(console) = console.as_deref() {
+                tell(&self.name, self.reader.take_note(), console);
+            }
+            if read || self.ended || matches!(self.source, Source::Fed) {
+                return Ok(read);
+            }
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> Result<(), Failure> {
+        let space = self.reader.space();
+        let read = match &mut self.source {
+            Source::File(file) => file.read(space),
+            Source::Stdin => io::stdin().lock().read(space),
+            Source::Fed => return Ok(()),
+        };
+        match read {
+            Ok(0) => self.ended = true,
+            Ok(count) => self.reader.filled(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Failure::io(format_args!("cannot read {}", self.name), &error)),
+        }
         Ok(())
     }
 }
 
-fn reader() -> Reader {
-    Reader::new(None, Framing::default(), is_command)
+/// Opens a file that can be read twice.
+fn open_regular(path: &Path, name: &str) -> Result<File, Failure> {
+    let cannot_read = |error: io::Error| Failure::io(format_args!("cannot read {name}"), &error);
+    // A pipe would block in its opening, where no stop reaches us.
+    let found = std::fs::metadata(path).map_err(cannot_read)?;
+    if !found.is_file() {
+        let why = match found.is_dir() {
+            true => "it is a directory",
+            false => "it is no regular file, and it is read twice; - plays standard input",
+        };
+        return Err(Failure::Io(format!("cannot read {name}: {why}")));
+    }
+    File::open(path).map_err(cannot_read)
 }
 
-fn complaint(name: &str, error: &Error) -> Failure {
-    Failure::Refused(match error.number {
-        Some(number) => format!("{name}:{number}: {error}"),
-        None => format!("{name}: {error}"),
-    })
+/// What is wrong with an input: said when it costs its line alone and somebody is to hear it, else what ends the run.
+///
+/// # Errors
+/// What ends the run.
+pub fn report(name: &str, error: &Error, console: Option<&mut Console>) -> Result<(), Failure> {
+    let place = error.number.map(|number| format!("{name}:{number}"));
+    match (place, error.is_passed_over()) {
+        (Some(place), true) => {
+            console.into_iter().for_each(|console| console.complain(Exit::No, &place, error));
+            Ok(())
+        }
+        (Some(place), false) => Err(Failure::Malformed(place, error.to_string())),
+        (None, _) => Err(Failure::Refused(format!("{name}: {error}"))),
+    }
+}
+
+/// Says a note about an input.
+pub fn tell(name: &str, note: Option<Note>, console: &Console) {
+    match note.map(|note| (note, note.number())) {
+        Some((note, Some(number))) => console.note(format_args!("{name}:{number}: {note}")),
+        Some((note, None)) => console.note(format_args!("{name}: {note}")),
+        None => {}
+    }
 }

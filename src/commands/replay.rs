@@ -4,13 +4,20 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::check_flags::CheckWish;
 use super::clock::{Speed, Tempo, parse_max_gap, parse_rate};
+use super::dry_run;
+use super::obe_replay;
+use super::obe_tape::is_tape;
 use super::recorder::RecordWish;
+use super::recording::Choice;
 use super::replaying;
 use super::shared::{Dialling, Manners, Verbose, has};
-use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, number, text};
+use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
 use crate::duration;
 use crate::failure::{Exit, Failure};
+use crate::framing::Wire;
+use crate::session::{CONNECTION_MAX, Kind, Side};
 
 /// What `backbox replay` was told.
 #[derive(Debug, Default)]
@@ -37,10 +44,34 @@ pub struct Options {
     pub serve: bool,
     /// `--announce`.
     pub announce: Option<PathBuf>,
+    /// `--check` and the flags about it.
+    pub check: CheckWish,
+    /// `--from`.
+    pub from: Option<Kind>,
+    /// `--conn`.
+    pub connection: Option<u32>,
+    /// `--wire`.
+    pub wire: Wire,
+    /// `--dry-run`.
+    pub dry_run: bool,
     files: Vec<OsString>,
 }
 
-has!(Options { manners: Manners, dialling: Dialling, verbose: Verbose, record: RecordWish });
+impl Options {
+    /// What of the file is played by this side, and how it is read.
+    pub fn choice(&self, side: Side) -> Choice {
+        Choice { from: self.from, connection: self.connection, side }
+    }
+}
+
+has!(Options {
+    manners: Manners,
+    dialling: Dialling,
+    verbose: Verbose,
+    record: RecordWish,
+    check: CheckWish,
+    wire: Wire,
+});
 
 /// The table of `backbox replay`.
 pub const COMMAND: Command<Options> = Command {
@@ -56,21 +87,91 @@ pub const COMMAND: Command<Options> = Command {
                 recording has \
              one. Lines recorded within 2 ms of each other leave together. After the last it stays as long as the \
              recording went on.",
-            "A *FILE* without the session's first line is played as plain lines of BCP, all at once.",
+            "With `--serve` it is dialled, and plays what the other side of the recording said.",
+            "*FILE* may also be plain lines of BCP, or a log of MPF or of one of its media controllers.",
+            "A session of OBE_Socket says so itself; with `--wire obe` JSON Lines with `#<` replies are one too. Each \
+             message goes over a connection of its own, when its time has come and the one before it is settled; it \
+             dials `127.0.0.1:61981` unless told otherwise. A check compares each reply whole: numbers by value, \
+             members by name.",
         ],
-        arguments: &[("*FILE*", "the session")],
-        sections: &[],
+        arguments: &[("*FILE*", "the session, lines or log; `-` is standard input")],
+        sections: &[Section {
+            title: "Input",
+            paragraphs: &[
+                "*FILE* is a session of `backbox-session`(5), plain lines of BCP, or a log that one of these programs \
+                 has written. What it is tell its first ten lines that are neither blank nor comments; `--from` says \
+                 so otherwise. Its kinds:",
+                "`session`: a first line `#backbox-session 1`.",
+                "`bcp`: plain lines, all of them the dialler's, without times; the first of them has to begin with a \
+                 command.",
+                "`mpf-file`, `mpf-console`, `mpf-json`: the log file of the Mission Pinball Framework, what it prints, \
+                 and either with `--json-logging`. MPF logs BCP with `logging: file: bcp_client: full` (or \
+                 `console:`) in the machine's config and `-v`. MPF is the dialler.",
+                "`mpf-mc`, `gmc`: the logs of MPF's media controllers. MPF is the dialler.",
+                "`monitor-cache`: `cache.txt` of mpf-monitor, which has only what MPF said, as the acceptor.",
+                "Logs have no payloads and do not tell connections apart: all their lines are played as those of one, \
+                 with times from the first of them. Without a date, a clock that goes back by more than twelve hours \
+                 has passed midnight. A line of a log that is damaged, cut, or announces a payload, is reported and \
+                 left out, and the exit status is 1.",
+                "A file is looked through before anybody is dialled, so that a session with an error is not begun. \
+                 Standard input (`-`) is played as it comes: an error in it ends the playing where it stands.",
+            ],
+        }],
         exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
         examples: &[
             Example {
                 line: "backbox replay --loopback --speed max game.bcp",
                 text: "Plays a game to a media controller of its own, as fast as it goes.",
             },
+            Example {
+                line: "backbox replay --dry-run mpf.log > game.bcp",
+                text: "Turns a log of MPF into a session, which can be edited and played.",
+            },
             Example { line: "backbox replay -a localhost:5051 --retry 30s game.bcp", text: "Plays it to MPF." },
+            Example {
+                line: "backbox replay --check --any-order machine_variable --junit report.xml -a :5051 service.bcp",
+                text: "Checks that a fresh MPF answers as it did when this was recorded.",
+            },
+            Example {
+                line: "backbox replay --serve game.bcp",
+                text: "Plays the media controller of a game to the MPF that dials it.",
+            },
         ],
-        see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
+        see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
+        Group {
+            title: "Input",
+            flags: &[
+                Flag::choice("from", "KIND", &Kind::WORDS, "what *FILE* is", |o: &mut Options, word| {
+                    o.from = Kind::named(word)
+                })
+                .more("Its first lines tell otherwise; the kinds are described under INPUT."),
+                Flag::value("conn", "N", "play the connection of this number", |o: &mut Options, value| {
+                    let number = number(&value)?;
+                    if !(1..=CONNECTION_MAX).contains(&number) {
+                        return Err(format!("connections have numbers from 1 to {CONNECTION_MAX}"));
+                    }
+                    o.connection = Some(number);
+                    Ok(())
+                })
+                .more(
+                    "Of a session with several connections one is played; without this flag that is an error which \
+                       lists them.",
+                ),
+            ],
+        },
+        Group {
+            title: "Dry run",
+            flags: &[Flag::switch("dry-run", "print *FILE* as a session, and dial nobody", |o: &mut Options| {
+                o.dry_run = true
+            })
+            .more(
+                "This turns logs into sessions. A session is printed as it stands, up to its last whole message, plain \
+                 lines without their comments, of a log its messages. All connections are printed, or that of \
+                 `--conn`. What `decode --lint` would say of the messages is said on standard error.",
+            )],
+        },
         Group {
             title: "Connection",
             flags: &[
@@ -79,11 +180,29 @@ pub const COMMAND: Command<Options> = Command {
                         session names, else \
                      5050, unless given.",
                 ),
+                Flag::WIRE,
                 Flag::RETRY,
                 Flag::switch("loopback", "play to a media controller in this process", |o: &mut Options| {
                     o.loopback = true
                 })
                 .more("The one that `backbox listen` is, over a real connection on a free port."),
+                Flag::switch("serve", "wait to be dialled, and play the other side", |o: &mut Options| o.serve = true)
+                    .more(
+                        "Binds `-a`, `127.0.0.1` and the port that the session names, else 5050, unless given, and \
+                         plays what the acceptor of the recording said to the first who dials: each line at its time, \
+                         and when what the dialler said before it has come.",
+                    ),
+                Flag::value(
+                    "announce",
+                    "FILE",
+                    "with --serve, write the address to *FILE*",
+                    |o: &mut Options, file| {
+                        o.announce = Some(file.into());
+                        Ok(())
+                    },
+                )
+                .more("Once it accepts; an old file is removed at the start. With port 0 it is how to know the port.")
+                .complete(Complete::File),
             ],
         },
         Group {
@@ -146,8 +265,22 @@ pub const COMMAND: Command<Options> = Command {
             ],
         },
         Group {
+            title: "Checking",
+            flags: &[
+                Flag::CHECK,
+                Flag::IGNORE,
+                Flag::NOT_COMPARED,
+                Flag::ANY_ORDER,
+                Flag::EXACT,
+                Flag::REPLY_TIMEOUT,
+                Flag::FAIL_FAST_CHECK,
+                Flag::UPDATE,
+                Flag::JUNIT,
+            ],
+        },
+        Group {
             title: "Recording",
-            flags: &[Flag::RECORD, Flag::OVERWRITE.more("Those of `--record` and `--stats`.")],
+            flags: &[Flag::RECORD, Flag::OVERWRITE.more("Those of `--record`, `--stats` and `--junit`.")],
         },
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
     ],
@@ -165,7 +298,16 @@ pub const COMMAND: Command<Options> = Command {
 /// # Errors
 /// Options that make no sense together, and what ends the run.
 pub fn run(options: Options) -> Result<Exit, Failure> {
-    replaying::run(&options, check(&options)?)
+    let file = check(&options)?;
+    if options.dry_run {
+        let mut console = options.manners.console(COMMAND.about.name);
+        return dry_run::run(file, options.choice(Side::Dialler), options.wire, &mut console);
+    }
+    if options.wire == Wire::Obe || is_tape(file) {
+        obe_replay::check(&options, file)?;
+        return obe_replay::run(&options, file);
+    }
+    replaying::run(&options, file)
 }
 
 /// The one file to play; refuses what makes no sense together, with a sentence that says why (design.md, section 8).
@@ -177,7 +319,18 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         [_, _, ..] => return wrong("one session is played at a time; write one FILE"),
     };
     let Tempo { speed, rate, max_gap } = options.tempo;
+    let plays = options.dialling.address.is_some()
+        || !options.dialling.retry.is_zero()
+        || options.loopback
+        || options.serve
+        || options.announce.is_some()
+        || [speed.is_some(), rate.is_some(), max_gap.is_some(), options.passes.is_some()].contains(&true)
+        || !options.timeout.is_zero()
+        || options.stats.is_some()
+        || options.record.file.is_some()
+        || options.verbose.0;
     let rules = [
+        (options.dry_run && plays, "--dry-run plays nothing: only --from, --conn, --quiet and --color go with it"),
         (
             options.loopback && options.dialling.address.is_some(),
             "--loopback plays to a media controller in this process, so there is nobody to dial: leave out -a",
@@ -185,6 +338,22 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         (
             options.loopback && !options.dialling.retry.is_zero(),
             "--loopback plays to a media controller in this process, which is there at once: leave out --retry",
+        ),
+        (
+            options.loopback && options.serve,
+            "--loopback plays to a media controller in this process, and --serve to whoever dials: use one of them",
+        ),
+        (
+            options.serve && !options.dialling.retry.is_zero(),
+            "--retry is about dialling, and --serve waits to be dialled: leave it out",
+        ),
+        (
+            options.serve && options.passes.is_some(),
+            "--serve plays to the first who dials, and nobody dials again for it: leave out --loop",
+        ),
+        (
+            options.announce.is_some() && !options.serve,
+            "--announce tells where others may dial, and nobody does: it goes with --serve",
         ),
         (rate.is_some() && speed.is_some(), "--rate is a pace of its own, whatever was recorded: leave out --speed"),
         (
@@ -201,12 +370,16 @@ fn check(options: &Options) -> Result<&Path, Failure> {
             "--loop plays a session again, and standard input can be read once: write it to a file and name that",
         ),
         (
-            options.record.overwrite && options.record.file.is_none() && options.stats.is_none(),
-            "--overwrite is about the files of --record and --stats, and neither is given",
+            options.record.overwrite
+                && options.record.file.is_none()
+                && options.stats.is_none()
+                && options.check.junit.is_none(),
+            "--overwrite is about the files of --record, --stats and --junit, and none is given",
         ),
     ];
-    match rules.iter().find(|(offends, _)| *offends) {
-        Some((_, why)) => wrong(why),
+    let about_a_check = options.check.senseless(options.serve, options.passes.is_some(), file.as_os_str() == "-");
+    match rules.iter().find(|(offends, _)| *offends).map(|(_, why)| *why).or(about_a_check) {
+        Some(why) => wrong(why),
         None => Ok(file),
     }
 }

@@ -4,12 +4,14 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::checking::Checking;
 use super::clock::Clock;
 use super::ending::{Wanted, verdict};
 use super::exchange::Exchange;
+use super::follower::Follower;
 use super::listener::side;
 use super::partner::{Met, Partner};
 use super::player::Player;
@@ -20,8 +22,8 @@ use super::traffic::Traffic;
 use super::warnings::Warnings;
 use crate::failure::{Exit, Failure};
 use crate::framing::Framing;
-use crate::net::dialogue::{self, Ended, Reason};
-use crate::net::wait::{Output, Stop, wake_precisely};
+use crate::net::dialogue::{self, Ended, Reason, Script};
+use crate::net::wait::{Input, Output, Stop, wake_precisely};
 use crate::template::End;
 use crate::text::shown;
 
@@ -35,15 +37,21 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let ours = if options.serve { End::Acceptor } else { End::Dialler };
     let mut console = options.manners.console(COMMAND.about.name);
     let mut warnings = Warnings::default();
-    let (recording, survey) = Recording::open(file, side(ours), &console, |record| {
+    let (mut recording, survey) = Recording::open(file, options.choice(side(ours)), &mut console, |record| {
         // The media controller in this process is no MPF.
         if !options.loopback {
             warnings.judge(record);
         }
     })?;
     warnings.tell(file, &mut console);
-    let stats = stats_file(options, file)?;
-    let peer = Partner::find(options, survey.port)?;
+    let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
+    let junit = result_file(options, &options.check.junit, file, ("--junit", "the report"))?;
+    let recorded = (&mut recording, &survey.settings);
+    let checking = match options.serve || options.check.is_on() {
+        true => Some(Checking::prepare(&options.check, file, recorded, side(ours), junit, &mut console)?),
+        false => None,
+    };
+    let peer = Partner::find(options, survey.settings.port)?;
     let recorder = match &options.record.file {
         Some(path) => {
             spare(path, file, "--record")?;
@@ -52,32 +60,51 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         None => None,
     };
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
+    let input = match file.as_os_str() == "-" {
+        true => Some(Input::stdin().map_err(|error| Failure::io("cannot read standard input", &error))?),
+        false => None,
+    };
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let who = peer.name();
     console.note(format_args!("playing the {} of {} ({}) to {who}", ours.word(), survey.name, survey.size()));
     peer.announce(options)?;
     let passes = options.passes.unwrap_or(1);
     let time = Some(options.timeout).filter(|time| !time.is_zero()).map(|time| (began, time));
-    let total = survey.ours.saturating_mul(passes);
+    let total = survey.ours.map(|ours| ours.saturating_mul(passes));
     let exchange = Exchange::new(ours, total, Traffic::new(options.verbose.0), recorder, &mut console);
-    let mut player = Player::new(exchange, recording, Clock::new(options.tempo), time);
+    let clock = Clock::new(options.tempo);
     wake_precisely();
-    let mut run = Run { options, peer, stop, output, time };
-    let ended = run.passes(&mut player, passes);
-    let Player { exchange, complete, failure, .. } = player;
-    let played = Played { exchange, complete, failure };
+    let mut run = Run { options, peer, stop, input, output, time };
+    let (played, ended) = match checking {
+        Some((checking, check)) => {
+            let check = (check, options.check.is_on());
+            run.follow(Follower::new(exchange, recording, clock, check, time), checking)
+        }
+        None => run.play(Player::new(exchange, recording, clock, time), passes),
+    };
     run.end(played, ended, &survey.name, stats.as_ref())
 }
 
-/// The file of `--stats`, if one is asked for.
-fn stats_file(options: &Options, file: &Path) -> Result<Option<ResultFile>, Failure> {
-    let Some(path) = &options.stats else { return Ok(None) };
-    spare(path, file, "--stats")?;
-    ResultFile::new(path, "the statistics", options.record.overwrite).map(Some)
+/// The file of such a flag, if one is asked for.
+///
+/// # Errors
+/// It is the session itself, or cannot be written.
+pub fn result_file(
+    options: &Options,
+    path: &Option<PathBuf>,
+    file: &Path,
+    (flag, what): (&str, &str),
+) -> Result<Option<ResultFile>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    spare(path, file, flag)?;
+    ResultFile::new(path, what, options.record.overwrite).map(Some)
 }
 
 /// Refuses to write over the session that is played.
-fn spare(written: &Path, played: &Path, flag: &str) -> Result<(), Failure> {
+///
+/// # Errors
+/// [`Failure::Usage`].
+pub fn spare(written: &Path, played: &Path, flag: &str) -> Result<(), Failure> {
     let same = fs::canonicalize(written).ok().zip(fs::canonicalize(played).ok()).is_some_and(|(a, b)| a == b);
     match same {
         true => {
@@ -93,6 +120,8 @@ struct Run<'a> {
     options: &'a Options,
     peer: Partner,
     stop: Stop,
+    /// Standard input, when it is played.
+    input: Option<Input>,
     output: Output,
     /// Since when, and how long it may take.
     time: Option<(Instant, Duration)>,
@@ -103,30 +132,77 @@ struct Played<'a> {
     exchange: Exchange<'a>,
     complete: bool,
     failure: Option<Failure>,
+    /// What a check came to, and whether to its end, if there was one.
+    checked: Option<(Exit, bool)>,
 }
 
 impl Run<'_> {
     /// Plays each pass over a connection of its own; how the last one ended.
-    fn passes(&mut self, player: &mut Player<'_>, passes: u64) -> Result<Ended, Failure> {
-        for pass in 1..=passes {
-            let retry = self.options.dialling.retry;
-            let until = self.time.and_then(|(began, time)| began.checked_add(time));
-            let met = self.peer.meet(retry, until, &self.stop, &self.output, player.exchange.console())?;
-            let (socket, peer) = match met {
-                Met::Peer(socket, peer) => (socket, peer),
-                Met::Nobody(reason) => {
-                    return Ok(Ended { reason, unsent: 0, began: None, noticed: true, unfinished: Vec::new() });
-                }
-            };
-            player.exchange.begin(peer);
-            let ended = dialogue::converse(socket, Framing::default(), player, &self.stop, None, &self.output);
-            player.exchange.ended(&ended);
-            if pass == passes || !player.complete || !matches!(ended.reason, Reason::Done) {
-                return Ok(ended);
+    fn play<'p>(&mut self, mut player: Player<'p>, passes: u64) -> (Played<'p>, Result<Ended, Failure>) {
+        let mut pass = 1;
+        let ended = loop {
+            let ended = self.converse(&mut player, |player| &mut player.exchange);
+            let goes_on = player.complete && matches!(&ended, Ok(Ended { reason: Reason::Done, .. }));
+            if pass == passes || !goes_on {
+                break ended;
             }
-            player.again()?;
+            if let Err(failure) = player.again() {
+                break Err(failure);
+            }
+            pass += 1;
+        };
+        let Player { exchange, complete, failure, .. } = player;
+        (Played { exchange, complete, failure, checked: None }, ended)
+    }
+
+    /// Plays to a peer that plays the other side, and reports what a check has found.
+    fn follow<'p>(
+        &mut self,
+        mut follower: Follower<'p>,
+        checking: Checking<'_>,
+    ) -> (Played<'p>, Result<Ended, Failure>) {
+        let ended = self.converse(&mut follower, |follower| &mut follower.exchange);
+        if let (Ok(ended), None) = (&ended, &follower.failure) {
+            follower.failure = follower.conclude(ended).err();
         }
-        Ok(Ended { reason: Reason::Done, unsent: 0, began: None, noticed: true, unfinished: Vec::new() })
+        let Follower { mut exchange, complete, mut failure, check, mut recording, .. } = follower;
+        let reports = self.options.check.is_on() && exchange.tally.passes > 0 && failure.is_none();
+        let checked = reports.then(|| {
+            exchange.tally.differences = Some(check.entries().len() as u64);
+            let is_over = check.is_over();
+            let exit = checking.report(check, &mut recording, self.options.manners.color, exchange.console());
+            exit.map(|exit| (exit, is_over))
+        });
+        let checked = match checked.transpose() {
+            Ok(checked) => checked,
+            Err(why) => {
+                failure = Some(why);
+                None
+            }
+        };
+        (Played { exchange, complete, failure, checked }, ended)
+    }
+
+    /// Plays a script to the peer over one connection.
+    fn converse<'p, S: Script>(
+        &mut self,
+        script: &mut S,
+        exchange: fn(&mut S) -> &mut Exchange<'p>,
+    ) -> Result<Ended, Failure> {
+        let retry = self.options.dialling.retry;
+        let until = self.time.and_then(|(began, time)| began.checked_add(time));
+        let met = self.peer.meet(retry, until, &self.stop, &self.output, exchange(script).console())?;
+        let (socket, peer) = match met {
+            Met::Peer(socket, peer) => (socket, peer),
+            Met::Nobody(reason) => {
+                return Ok(Ended { reason, unsent: 0, began: None, noticed: true, unfinished: Vec::new() });
+            }
+        };
+        exchange(script).begin(peer);
+        let ended =
+            dialogue::converse(socket, Framing::default(), script, &self.stop, self.input.as_ref(), &self.output);
+        exchange(script).ended(&ended);
+        Ok(ended)
     }
 
     /// Says what came of it, to a person and in the file of `--stats`, and how the run ends.
@@ -137,7 +213,7 @@ impl Run<'_> {
         file: &str,
         stats: Option<&ResultFile>,
     ) -> Result<Exit, Failure> {
-        let Played { mut exchange, complete, failure } = played;
+        let Played { mut exchange, complete, failure, checked } = played;
         let how = match &ended {
             Ok(ended) if failure.is_none() => how(&ended.reason, complete),
             _ => "an error ended it",
@@ -156,9 +232,25 @@ impl Run<'_> {
         if let Some(failure) = failure {
             return Err(failure);
         }
-        let missing = (!complete && self.time.is_some()).then(|| "the last line was sent".to_owned());
-        let wanted = Wanted { complete, missing, time: self.time.map(|(_, time)| time), ..Wanted::default() };
-        verdict(ended?, wanted, &peer, exchange.console()).map(|exit| exit.worse(heard))
+        let missing = match checked {
+            _ if !complete => Some("the last line was sent"),
+            Some((_, false)) => Some("all answers were compared"),
+            _ => None,
+        };
+        let missing = missing.filter(|_| self.time.is_some()).map(str::to_owned);
+        let time = self.time.map(|(_, time)| time);
+        let ended = ended?;
+        let left = matches!(ended.reason, Reason::Done | Reason::Closed | Reason::Lost(_));
+        let wanted = match checked {
+            // That the peer has gone is a difference, and told.
+            Some((Exit::No, _)) if left => {
+                Wanted { complete: true, missing: Some(String::new()), time, ..Wanted::default() }
+            }
+            _ => Wanted { complete, missing, time, ..Wanted::default() },
+        };
+        let exit = verdict(ended, wanted, &peer, exchange.console())?;
+        // What a media controller of our own makes of the lines is compared, where it is.
+        Ok(exit.worse(checked.map_or(heard, |(exit, _)| exit)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Files that are written once, at the end of a run, such as that of `--stats`: refused before anything is sent, then
 //! written beside and renamed, so that nobody reads half of one (design.md, section 8).
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
@@ -56,15 +56,22 @@ impl ResultFile {
 pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(found) if !found.is_file() => fs::write(path, content),
-        _ => {
-            let beside = beside(path);
-            let renamed = fs::write(&beside, content).and_then(|()| fs::rename(&beside, path));
-            if renamed.is_err() {
-                let _ = fs::remove_file(&beside);
-            }
-            renamed
-        }
+        _ => replace(path, |file| file.write_all(content)),
     }
+}
+
+/// Writes a regular file beside itself and renames that.
+///
+/// # Errors
+/// What the system says; the old file then stands as it was.
+pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let beside = beside(path);
+    let written = File::create(&beside).and_then(|mut file| write(&mut file));
+    let renamed = written.and_then(|()| fs::rename(&beside, path));
+    if renamed.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    renamed
 }
 
 fn beside(path: &Path) -> PathBuf {

@@ -30,10 +30,15 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, false)?;
     let mut setup = setup(options)?;
+    let until = deadline(options);
     let (server, stop, peer) = match options.part().dials() {
-        true => match connect(options, &mut setup, &console)? {
-            (Some(server), stop, target) => (server, stop, Peer::Dialled(target)),
-            (None, stop, _) => return Ok(stop.signal().map_or(Exit::Done, Exit::Signal)),
+        true => match connect(options, until, &mut setup, &console) {
+            Ok((Some(server), stop, target)) => (server, stop, Peer::Dialled(target)),
+            Ok((None, stop, _)) => return Ok(stop.signal().map_or(Exit::Done, Exit::Signal)),
+            Err(_) if printing.goals.are_set() && until.is_some_and(|until| Instant::now() >= until) => {
+                return outcome(Ended::Time, Some(printing), None, &console, options.goals.time(None));
+            }
+            Err(failure) => return Err(failure),
         },
         false => {
             let stop = catch_signals()?;
@@ -44,7 +49,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         }
     };
     let mut host = Listener::new(setup, Some(printing), console);
-    let (until, mut server, mut connections) = (deadline(options), server, 1);
+    let (mut server, mut connections) = (server, 1);
     loop {
         let served = server.run(settled(options, until, !host.stdin_over)?, host, &stop, Some(&output));
         let (ended, back) = served.map_err(|error| Failure::io(format_args!("cannot serve {peer}"), &error))?;
@@ -180,12 +185,17 @@ fn setup(options: &Options) -> Result<Setup, Failure> {
 }
 
 /// Dials; no server when the stop came first.
-fn connect(options: &Options, setup: &mut Setup, console: &Console) -> Result<(Option<Server>, Stop, Target), Failure> {
+fn connect(
+    options: &Options,
+    until: Option<Instant>,
+    setup: &mut Setup,
+    console: &Console,
+) -> Result<(Option<Server>, Stop, Target), Failure> {
     let port = if options.part() == Part::Attached { PIN_PORT } else { MEDIA_PORT };
     let target = Target::resolve(options.dialling.address.as_deref(), port)?;
     setup.recorder = options.record.open(&format!("dialling {}", target.address), target.address.port)?;
     let stop = catch_signals()?;
-    let socket = target.dial(options.dialling.retry, &stop, console)?;
+    let socket = target.dial_until(options.dialling.retry, until, &stop, console)?;
     Ok((socket.map(|socket| Server::dialled(socket, 0)), stop, target))
 }
 

@@ -295,7 +295,10 @@ impl<T: Has<Manners>> Flag<T> {
             }
         },
     )
-    .more("`auto`, the default, colours on a terminal unless the environment variable `NO_COLOR` is set.");
+    .more(
+        "`auto`, the default, colours on a terminal unless the environment variable `NO_COLOR` is set. With `always` \
+         messages are printed as on a terminal, whatever reads them.",
+    );
 }
 
 impl<T: Has<Input>> Flag<T> {

@@ -12,8 +12,8 @@ use crate::message::Value;
 #[derive(Debug)]
 pub struct Tally {
     began: Instant,
-    /// How many messages will be sent, as far as is known.
-    total: u64,
+    /// How many messages will be sent, if that is known.
+    total: Option<u64>,
     /// How many messages were sent, and their bytes, payloads and LFs included.
     pub sent: (u64, u64),
     /// The same of what came.
@@ -30,8 +30,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nothing has happened yet; so many messages are to be sent.
-    pub fn new(total: u64) -> Tally {
+    /// Nothing has happened yet; so many messages are to be sent, if that is known.
+    pub fn new(total: Option<u64>) -> Tally {
         Tally {
             began: Instant::now(),
             total,
@@ -68,17 +68,19 @@ impl Tally {
     pub fn left(&mut self, late: Duration) {
         self.measured = self.measured.saturating_add(1);
         self.lateness.add(late);
-        let tenth = self.total / 10;
+        let Some(total) = self.total else { return };
+        let tenth = total / 10;
         if self.measured <= tenth {
             self.first.add(late);
-        } else if self.measured > self.total - tenth {
+        } else if self.measured > total - tenth {
             self.last.add(late);
         }
     }
 
     /// How much of it is played, for a line that is redrawn.
     pub fn progress(&self, now: Instant) -> String {
-        let mut text = format!("played {} of {}", self.sent.0, self.total);
+        let of = self.total.map_or(String::new(), |total| format!(" of {total}"));
+        let mut text = format!("played {}{of}", self.sent.0);
         let _ = write!(text, ", {:.0} s", now.saturating_duration_since(self.began).as_secs_f64().floor());
         if !self.lateness.is_empty() {
             let (usual, max) = (ms(self.lateness.percentile(50)), ms(self.lateness.max()));

@@ -16,6 +16,7 @@ use crate::codec::{Parts, Reading};
 use crate::failure::{Exit, Failure, plain_words};
 use crate::framing::{Frame, RawMessage};
 use crate::net::SocketAddr;
+use crate::net::address::is_of_this_machine;
 use crate::net::connection::Left;
 use crate::net::forward::{After, Ear, Ears, MakeRewrite, Notice, Settings};
 use crate::net::pump::{Heard, What};
@@ -52,7 +53,7 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
         once: options.once,
         until: deadline(options),
         rewrite: options.canonical.then(|| rewrites(options.input.line_bytes_max)),
-        notice,
+        notice: if options.manners.quiet { complain_only } else { notice },
     };
     let ears = Ears { printer, recorder };
     let done = server.forward(settings, ears, &stop, &output);
@@ -76,7 +77,7 @@ fn refuse_own(own: SocketAddr, target: &Target) -> Result<(), Failure> {
     let is_own = |there: &SocketAddr| {
         there.port() == own.port()
             && (there.ip() == own.ip()
-                || (own.ip().is_unspecified() && there.ip().is_loopback())
+                || (own.ip().is_unspecified() && is_of_this_machine(there.ip()))
                 // Dialling no address in particular reaches this machine.
                 || there.ip().is_unspecified())
     };
@@ -87,6 +88,13 @@ fn refuse_own(own: SocketAddr, target: &Target) -> Result<(), Failure> {
              controller on another port, such as 5052, and write --forward :5052, or listen elsewhere with -a",
             target.address
         ))),
+    }
+}
+
+/// With `-q` a dialler that has to wait is no news.
+fn complain_only(about: Notice<'_>) {
+    if !matches!(about, Notice::Waiting(..)) {
+        notice(about);
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::wait::{self, Stop};
@@ -121,7 +121,7 @@ fn split(text: &str) -> Option<(&str, Option<&str>)> {
 /// Why nobody was reached.
 #[derive(Debug)]
 pub enum Unreached {
-    /// The stop came first.
+    /// The stop came first, or nobody waits for it any more.
     Stopped,
     /// What the last address said.
     Failed(io::Error),
@@ -139,7 +139,7 @@ pub fn dial(
     stop: &Stop,
     waiting: impl FnOnce(&io::Error),
 ) -> Result<TcpStream, Unreached> {
-    dial_every(RETRY_PAUSE, addresses, retry, None, stop, waiting)
+    dial_until(addresses, retry, None, stop, waiting)
 }
 
 /// As [`dial`], but until a time at the latest, also while a call is neither taken nor refused.
@@ -153,10 +153,16 @@ pub fn dial_until(
     stop: &Stop,
     waiting: impl FnOnce(&io::Error),
 ) -> Result<TcpStream, Unreached> {
-    dial_every(RETRY_PAUSE, addresses, retry, until, stop, waiting)
+    let mut waiting = Some(waiting);
+    dial_every(RETRY_PAUSE, addresses, retry, until, stop, |error| {
+        if let Some(tell) = waiting.take() {
+            tell(error);
+        }
+        true
+    })
 }
 
-/// As [`dial_until`], but again every `pause`.
+/// As [`dial_until`], but again every `pause`, and only while `goes_on`, which hears why each round failed, says so.
 ///
 /// # Errors
 /// As for [`dial`].
@@ -166,9 +172,8 @@ pub fn dial_every(
     retry: Duration,
     until: Option<Instant>,
     stop: &Stop,
-    waiting: impl FnOnce(&io::Error),
+    mut goes_on: impl FnMut(&io::Error) -> bool,
 ) -> Result<TcpStream, Unreached> {
-    let mut waiting = Some(waiting);
     let start = Instant::now();
     // A time beyond the clock's end is for ever.
     let give_up = start.checked_add(retry).into_iter().chain(until).min();
@@ -184,15 +189,23 @@ pub fn dial_every(
         }
         let next = Instant::now() + pause;
         if give_up.is_some_and(|end| next > end) {
-            return Err(Unreached::Failed(last));
+            // Who would have gone on dialling has the whole time that was given.
+            let rest = until.filter(|_| give_up == until);
+            return match rest.map_or(Ok(false), |until| stop.wait_until(until)) {
+                Ok(true) => Err(Unreached::Stopped),
+                Ok(false) => Err(Unreached::Failed(last)),
+                Err(error) => Err(Unreached::Failed(error)),
+            };
         }
-        if let Some(tell) = waiting.take() {
-            tell(&last);
-        }
-        if stop.wait_until(next).map_err(Unreached::Failed)? {
+        if !goes_on(&last) || stop.wait_until(next).map_err(Unreached::Failed)? {
             return Err(Unreached::Stopped);
         }
     }
+}
+
+/// Whether an address is one of this machine's: only those can be bound.
+pub fn is_of_this_machine(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
 }
 
 #[cfg(test)]
@@ -235,6 +248,12 @@ mod tests {
     fn localhost_is_both_families_without_a_resolver() {
         let addresses = Address::new("LocalHost", 7).resolve().unwrap();
         assert_eq!(addresses, ["[::1]:7".parse().unwrap(), "127.0.0.1:7".parse::<SocketAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn loopback_is_of_this_machine_and_an_address_for_documents_is_not() {
+        assert!(is_of_this_machine(Ipv4Addr::new(127, 0, 0, 77).into()));
+        assert!(!is_of_this_machine(Ipv4Addr::new(203, 0, 113, 7).into()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::address::{Unreached, dial};
+use super::address::{RETRY_PAUSE, Unreached, dial_every};
 use super::pump::{Heard, Pair, Pump, Rewrite, Taps};
 use super::server::Ended;
 use super::tap::{TAP_BYTES_MAX, Tap};
@@ -320,8 +320,16 @@ fn accept(listener: &TcpListener, common: &Arc<Common>, accepted: &mut Accepted)
 /// Connects a dialler with the target and passes on what both say, until both have ended.
 fn join(common: &Common, number: u64, dialler: TcpStream, peer: SocketAddr) {
     let notice = common.settings.notice;
-    let waiting = |error: &io::Error| notice(Notice::Waiting(peer, error));
-    let target = match dial(&common.settings.target, common.settings.retry, &common.stop, waiting) {
+    let mut told = false;
+    let waits = |error: &io::Error| {
+        if !std::mem::replace(&mut told, true) {
+            notice(Notice::Waiting(peer, error));
+        }
+        // Whoever has said something and left has it delivered.
+        !wait::has_left(&dialler)
+    };
+    let Settings { target, retry, .. } = &common.settings;
+    let target = match dial_every(RETRY_PAUSE, target, *retry, None, &common.stop, waits) {
         Ok(target) => target,
         Err(unreached) => {
             wait::reset_when_closed(&dialler);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SendFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, sockopt};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// How much is written to stdout after poll says that it takes something: a pipe that is ready takes `PIPE_BUF` bytes
@@ -315,6 +315,15 @@ pub fn listen(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
 /// Sends what the socket takes without waiting, whether or not the socket blocks its reader.
 pub fn send_now(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, SendFlags::DONTWAIT)?)
+}
+
+/// Whether the peer has left and nothing that it said is to be read; does not wait.
+pub fn has_left(socket: &TcpStream) -> bool {
+    match rustix::net::recv(socket, &mut [0; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        Ok((_, count)) => count == 0,
+        Err(Errno::AGAIN | Errno::INTR) => false,
+        Err(_) => true,
+    }
 }
 
 /// Makes closing this socket a reset: half a message and then an orderly end would be executed as a message.

@@ -18,7 +18,7 @@ pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
     #[default]
     Auto,
-    /// Always.
+    /// Always, and written for a person, as on a terminal.
     Always,
     /// Never.
     Never,
@@ -32,6 +32,11 @@ impl Color {
             Color::Never => false,
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         }
+    }
+
+    /// Whether what goes to a stream that is or is not a terminal is written for a person, colours or not.
+    pub fn is_for_a_person(self, terminal: bool) -> bool {
+        terminal || self == Color::Always
     }
 }
 
@@ -70,8 +75,8 @@ impl Console {
     /// Reports a failure that the run survives; it ends with the failure's status at best.
     pub fn survive(&mut self, failure: &Failure) {
         if let Some(text) = failure.message() {
-            let who = self.subcommand;
-            self.complain(failure.exit(), format_args!("backbox {who}"), text);
+            let who = format!("backbox {}", self.subcommand);
+            self.complain(failure.exit(), failure.place(&who), text);
         }
     }
 

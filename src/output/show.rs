@@ -57,7 +57,7 @@ impl Show {
     pub fn for_stdout(mut self, color: Color, marked: bool) -> Show {
         let is_terminal = io::stdout().is_terminal();
         let colored = color.is_on(is_terminal);
-        self.terminal = is_terminal.then_some(Terminal { colored, marked });
+        self.terminal = color.is_for_a_person(is_terminal).then_some(Terminal { colored, marked });
         self
     }
 

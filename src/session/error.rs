@@ -2,16 +2,24 @@
 
 use std::fmt;
 
-use super::{HEADER, VERSION};
+use super::{HEADER, Kind, VERSION, logs};
 use crate::framing::Fault;
 
-/// The error that ended a reading; the records before it stand.
+/// What is wrong with an input. The first error ends the reading, and the records before it stand; but a damaged line
+/// of a log is passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The line it is about, from 1; `None` when it is about the whole input.
     pub number: Option<u64>,
     /// What is wrong.
     pub reason: Reason,
+}
+
+impl Error {
+    /// Whether it costs its line alone: the reading goes on behind it.
+    pub fn is_passed_over(&self) -> bool {
+        matches!(self.reason, Reason::Damaged(_))
+    }
 }
 
 impl fmt::Display for Error {
@@ -78,8 +86,49 @@ pub enum Reason {
     Framing(Fault),
     /// The input is of no known kind.
     Unknown,
-    /// There is nothing to play in the input.
-    Nothing,
+    /// There is nothing to play in the input, which is of this kind if it is a log.
+    Nothing(Option<Kind>),
+    /// A line of a log with a message that cannot be read any more.
+    Damaged(Damage),
+}
+
+/// What has become of a message in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// The quote behind the text is missing.
+    Quote,
+    /// The text is no bytes literal as Python writes it.
+    Literal,
+    /// The text holds a line break, which no line can.
+    LineBreak,
+    /// Its time is none: there is no such date.
+    Date,
+    /// A line of a JSON log is no JSON.
+    Json,
+    /// A line of mpf-monitor's cache does not begin with milliseconds and a comma.
+    Milliseconds,
+    /// The line announces a payload, of so many bytes, and logs hold none.
+    Payload(Option<usize>),
+    /// The line of the log, or the message in it, is over its limit in bytes.
+    TooLong(usize),
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Damage::Quote => "garbled: no closing quote; left out",
+            Damage::Literal => "garbled: no bytes literal as Python writes it; left out",
+            Damage::LineBreak => "garbled: a line break in the message; left out",
+            Damage::Date => "garbled: not a date and time; left out",
+            Damage::Json => "garbled: not JSON; left out",
+            Damage::Milliseconds => "garbled: not MILLISECONDS,COMMAND; left out",
+            Damage::Payload(Some(bytes)) => {
+                return write!(f, "its payload of {bytes} bytes is not in the log; left out");
+            }
+            Damage::Payload(None) => "its payload is not in the log; left out",
+            Damage::TooLong(limit) => return write!(f, "over {limit} bytes; left out"),
+        })
+    }
 }
 
 impl fmt::Display for Reason {
@@ -117,11 +166,19 @@ impl fmt::Display for Reason {
             }
             Reason::NoPattern => write!(f, "#~ wants a pattern, such as '#~mode_list?running_modes=*'"),
             Reason::Framing(fault) => write!(f, "{fault}"),
-            Reason::Unknown => write!(
-                f,
-                "neither a session nor BCP lines: a session begins with '#backbox-session 1', a BCP line with a command"
-            ),
-            Reason::Nothing => write!(f, "no BCP line in it"),
+            Reason::Unknown => {
+                write!(
+                    f,
+                    "neither a session, nor a log of a known kind, nor BCP: a session begins with \
+                     '{HEADER} {VERSION}', one of the first ten lines of a log has the log's form, and BCP \
+                     lines begin with a command; \
+                     {}; --from names the kind of a file",
+                    logs::advice(Kind::MpfFile)
+                )
+            }
+            Reason::Nothing(None) => write!(f, "no BCP line in it"),
+            Reason::Nothing(Some(kind)) => write!(f, "no BCP line in it: {}", logs::advice(*kind)),
+            Reason::Damaged(damage) => write!(f, "{damage}"),
         }
     }
 }

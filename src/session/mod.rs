@@ -1,8 +1,8 @@
 //! The session format: a recorded conversation as text that is itself a stream of BCP (design.md, section 12).
 //!
-//! In: reading a session file or plain BCP lines into [`Record`]s, telling the two apart, and writing records. Out:
-//! files,
-//! clocks and sockets; what a line says; what `#~` patterns match; how settings meet the flags that they stand for.
+//! In: reading a session file, plain BCP lines or a log into [`Record`]s, telling them apart, and writing records. Out:
+//! files, clocks and sockets; what a line says; what `#~` patterns match; how settings meet the flags that they stand
+//! for.
 //!
 //! ```
 //! use backbox::session::{Kind, Reader, Side};
@@ -18,7 +18,10 @@
 //! assert_eq!(reader.kind(), Some(Kind::Session));
 //! ```
 
+mod clock;
 mod error;
+mod literal;
+mod logs;
 mod mark;
 mod reader;
 mod script;
@@ -28,11 +31,11 @@ mod writer;
 
 use std::time::Duration;
 
-pub use error::{Error, Reason};
-pub use reader::Reader;
+pub use error::{Damage, Error, Reason};
+pub use reader::{Item, Reader};
 pub use settings::{Listed, Settings};
 pub use spans::Spans;
-pub use writer::{Writer, push_message};
+pub use writer::{Writer, push_marked, push_message};
 
 /// The format number that is written and read; a higher one is refused.
 pub const VERSION: u32 = 1;
@@ -78,11 +81,43 @@ pub enum Kind {
     Session,
     /// Plain BCP lines: all of them the dialler's, without times.
     Lines,
+    /// The log file that MPF writes.
+    MpfFile,
+    /// What MPF prints on its console.
+    MpfConsole,
+    /// What MPF writes with `--json-logging`.
+    MpfJson,
+    /// The log of MPF-MC.
+    MpfMc,
+    /// The log of GMC.
+    Gmc,
+    /// The file `cache.txt` of mpf-monitor.
+    MonitorCache,
 }
 
 impl Kind {
-    /// Every kind under the name that `--from` knows it by. The kinds of log that can be read stand here too.
-    pub const NAMES: [(&str, Kind); 2] = [("session", Kind::Session), ("bcp", Kind::Lines)];
+    /// Every kind under the name that `--from` knows it by.
+    pub const NAMES: [(&str, Kind); 8] = [
+        ("session", Kind::Session),
+        ("bcp", Kind::Lines),
+        ("mpf-file", Kind::MpfFile),
+        ("mpf-console", Kind::MpfConsole),
+        ("mpf-json", Kind::MpfJson),
+        ("mpf-mc", Kind::MpfMc),
+        ("gmc", Kind::Gmc),
+        ("monitor-cache", Kind::MonitorCache),
+    ];
+
+    /// The names alone.
+    pub const WORDS: [&str; Kind::NAMES.len()] = {
+        let mut words = [""; Kind::NAMES.len()];
+        let mut at = 0;
+        while at < words.len() {
+            words[at] = Kind::NAMES[at].0;
+            at += 1;
+        }
+        words
+    };
 
     /// The kind of this name.
     pub fn named(name: &str) -> Option<Kind> {
@@ -103,25 +138,32 @@ pub enum Note {
         /// The first such line.
         number: u64,
     },
+    /// A log, which has not everything that was said.
+    Log {
+        /// The kind of log.
+        kind: Kind,
+    },
 }
 
 impl Note {
-    /// The line that the note is about, from 1.
-    pub fn number(&self) -> u64 {
+    /// The line that the note is about, from 1; `None` when it is about the whole input.
+    pub fn number(&self) -> Option<u64> {
         match *self {
-            Note::Cut { number } | Note::Marks { number } => number,
+            Note::Cut { number } | Note::Marks { number } => Some(number),
+            Note::Log { .. } => None,
         }
     }
 }
 
 impl std::fmt::Display for Note {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+        f.write_str(match *self {
             Note::Cut { .. } => "the file ends inside this message or line, which is left out",
             Note::Marks { .. } => {
                 "this looks like a session's line but is taken for a comment: a session's line 1 is \
-                 '#backbox-session 1'"
+                 '#backbox-session 1', and --from session reads one that has lost it"
             }
+            Note::Log { kind } => logs::lost(kind),
         })
     }
 }

@@ -35,6 +35,7 @@ fn finish(reader: &mut Reader, seen: &mut Vec<String>) {
         seen.push(match note {
             Note::Cut { number } => format!("{number} cut"),
             Note::Marks { number } => format!("{number} marks"),
+            Note::Log { kind } => format!("{kind:?}"),
         });
     }
     assert!(reader.next_record().is_none() && reader.end().is_none() && reader.take_note().is_none());
@@ -155,7 +156,7 @@ fn each_error_ends_the_reading_at_its_line() {
     check("#backbox-session 1\n#~a\n#!port 1\na\n", &["2 - 1 ~a", &bad(3, Reason::LateSetting)]);
     check("a\nf&bytes=4\nAB", &["1 - 1 >a", &bad(2, Reason::Framing(Fault::PayloadCut { got: 2, announced: 4 }))]);
     for nothing in ["", "\u{feff}", "\n\n", "# a\n", "#backbox-session 1\n", "#backbox-session 1"] {
-        check(nothing, &[&bad(0, Reason::Nothing)]);
+        check(nothing, &[&bad(0, Reason::Nothing(None))]);
     }
 }
 
@@ -183,7 +184,7 @@ fn a_cut_session_is_read_to_its_last_whole_message() {
         check(&format!("{whole}{cut}"), &["2 - 1 >a", &format!("{number} cut")]);
     }
     check(&format!("{whole}b\nf&bytes=3\n\n\n"), &["2 - 1 >a", "3 - 1 >b", "4 cut"]);
-    check("#backbox-session 1\na", &[&bad(0, Reason::Nothing), "2 cut"]);
+    check("#backbox-session 1\na", &[&bad(0, Reason::Nothing(None)), "2 cut"]);
 }
 
 #[test]

@@ -13,8 +13,10 @@ use crate::text::trim;
 /// What a frame led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing yet: a comment, a stamp, a setting, a line whose payload has to follow.
+    /// Nothing yet: a comment among plain lines, a line whose payload has to follow.
     More,
+    /// A line of a session that is no message, which [`Script::aside`] shows until the next frame.
+    Aside,
     /// A record, which [`Script::record`] shows until the next frame.
     Record,
 }
@@ -43,6 +45,7 @@ pub(super) struct Script {
     noted: bool,
     number: u64,
     side: Side,
+    mark: &'static str,
     line: Vec<u8>,
     /// The payload's bytes, and whether there is one.
     payload: Vec<u8>,
@@ -66,6 +69,7 @@ impl Script {
             noted: false,
             number: 0,
             side: Side::Dialler,
+            mark: "",
             line: Vec::new(),
             payload: Vec::new(),
             has_payload: false,
@@ -90,6 +94,21 @@ impl Script {
         self.settings.wire != Some(Wire::Obe)
     }
 
+    /// Sets the port that a log tells by its kind.
+    pub(super) fn set_port(&mut self, port: Option<u16>) {
+        self.settings.port = port;
+    }
+
+    /// The line that the last step ended with, when it was no message.
+    pub(super) fn aside(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// What stands before the last record's line in the session.
+    pub(super) fn mark(&self) -> &'static str {
+        self.mark
+    }
+
     /// The record that the last step ended with.
     pub(super) fn record(&self) -> Record<'_> {
         Record {
@@ -110,7 +129,7 @@ impl Script {
         };
         let step = match self.find_kind(&frame) {
             Ok(Kind::Session) => self.session_frame(frame),
-            Ok(Kind::Lines) => self.plain_frame(frame),
+            Ok(_) => self.plain_frame(frame),
             Err(reason) => Err(reason),
         };
         step.map_err(|reason| Error { number: Some(number), reason })
@@ -162,8 +181,11 @@ impl Script {
                     (Some((Mark::Payload, base64)), Some(pending)) => self.payload(pending, base64),
                     (_, Some(pending)) => Err(no_payload(pending)),
                     (Some((mark, rest)), None) => self.marked(number, mark, rest),
-                    (None, None) => Ok(Step::More),
+                    (None, None) => Ok(Step::Aside),
                 };
+                if step == Ok(Step::Aside) {
+                    replace(&mut self.line, without_cr(&mut clean, line));
+                }
                 self.clean = clean;
                 step
             }
@@ -179,23 +201,24 @@ impl Script {
             Mark::Setting => self.settings.add(number, rest)?,
             Mark::Payload => return Err(Reason::StrayPayload),
             Mark::Pattern if trim(rest).is_empty() => return Err(Reason::NoPattern),
-            Mark::Pattern => return Ok(self.keep(number, Side::Pattern, rest, None)),
-            Mark::Acceptor => return self.hidden_line(number, Side::Acceptor, rest),
-            Mark::Dialler => return self.hidden_line(number, Side::Dialler, rest),
+            Mark::Pattern => return Ok(self.keep(number, Side::Pattern, "#~", rest, None)),
+            Mark::Acceptor => return self.hidden_line(number, Side::Acceptor, "#<", rest),
+            Mark::Dialler => return self.hidden_line(number, Side::Dialler, "#>", rest),
         }
-        Ok(Step::More)
+        Ok(Step::Aside)
     }
 
     /// A line behind `#<` or `#>`: done, or waiting for its payload.
-    fn hidden_line(&mut self, number: u64, side: Side, line: &[u8]) -> Result<Step, Reason> {
+    fn hidden_line(&mut self, number: u64, side: Side, mark: &'static str, line: &[u8]) -> Result<Step, Reason> {
         let marker = if is_ignored(line) || !self.has_payloads() { None } else { payload_marker(line) };
         let announced = match marker.map(|marker| marker.length) {
-            None => return Ok(self.keep(number, side, line, None)),
-            Some(Some(0)) => return Ok(self.keep(number, side, line, Some(b""))),
+            None => return Ok(self.keep(number, side, mark, line, None)),
+            Some(Some(0)) => return Ok(self.keep(number, side, mark, line, Some(b""))),
             Some(Some(announced)) if announced <= self.payload_bytes_max => announced,
             Some(_) => return Err(Reason::Framing(Fault::PayloadTooLarge { limit: self.payload_bytes_max })),
         };
         replace(&mut self.line, line);
+        self.mark = mark;
         self.pending = Some(Pending { number, side, announced });
         Ok(Step::More)
     }
@@ -213,11 +236,12 @@ impl Script {
     }
 
     fn message(&mut self, message: &RawMessage<'_>) -> Step {
-        self.keep(message.number, Side::Dialler, message.line, message.payload)
+        self.keep(message.number, Side::Dialler, "", message.line, message.payload)
     }
 
-    fn keep(&mut self, number: u64, side: Side, line: &[u8], payload: Option<&[u8]>) -> Step {
+    fn keep(&mut self, number: u64, side: Side, mark: &'static str, line: &[u8], payload: Option<&[u8]>) -> Step {
         replace(&mut self.line, line);
+        self.mark = mark;
         replace(&mut self.payload, payload.unwrap_or_default());
         self.done(number, side, payload.is_some())
     }
@@ -245,7 +269,7 @@ impl Script {
 
     /// What is wrong with an input that has ended without an error.
     pub(super) fn verdict(&self) -> Option<Error> {
-        (self.messages == 0).then_some(Error { number: None, reason: Reason::Nothing })
+        (self.messages == 0).then_some(Error { number: None, reason: Reason::Nothing(None) })
     }
 }
 

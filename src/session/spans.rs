@@ -10,7 +10,7 @@ use crate::framing::{BcpFramer, Frame, Framing};
 /// ```
 /// use backbox::session::Spans;
 /// let file = b"#backbox-session 1\n#@0\nask\n#<frame&bytes=2\n#=aGk=\n";
-/// let mut spans = Spans::new(true);
+/// let mut spans = Spans::new();
 /// spans.space()[..file.len()].copy_from_slice(file);
 /// spans.filled(file.len());
 /// let mut found = Vec::new();
@@ -28,10 +28,16 @@ pub struct Spans {
     last: Option<(u64, Range<u64>)>,
 }
 
+impl Default for Spans {
+    fn default() -> Spans {
+        Spans::new()
+    }
+}
+
 impl Spans {
-    /// At the start of a file, whose lines may announce `payloads`.
-    pub fn new(payloads: bool) -> Spans {
-        let mut framer = BcpFramer::new(Framing { payloads, ..Framing::default() });
+    /// At the start of a file.
+    pub fn new() -> Spans {
+        let mut framer = BcpFramer::new(Framing::default());
         framer.keep_marked(Mark::limit);
         Spans { framer, filled: 0, last: None }
     }

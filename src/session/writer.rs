@@ -97,19 +97,27 @@ impl Writer {
 
 /// Appends one message as a session file has it: its line behind the mark of its side, and its payload.
 pub fn push_message(side: Side, line: &[u8], payload: &[u8], out: &mut Vec<u8>) {
-    let mark: &[u8] = match side {
-        Side::Acceptor => b"#<",
-        Side::Pattern => b"#~",
-        Side::Dialler if is_ignored(line) => b"#>",
-        Side::Dialler => b"",
+    let mark = match side {
+        Side::Acceptor => "#<",
+        Side::Pattern => "#~",
+        Side::Dialler if is_ignored(line) => "#>",
+        Side::Dialler => "",
     };
-    out.extend_from_slice(mark);
+    push_marked(mark, line, payload, out);
+}
+
+/// Appends one message with the mark that it has in the session where it was read.
+pub fn push_marked(mark: &str, line: &[u8], payload: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(mark.as_bytes());
     push_line(line, out);
     if mark.is_empty() {
         out.extend_from_slice(payload);
     } else if !payload.is_empty() {
         out.extend_from_slice(b"#=");
-        out.extend_from_slice(STANDARD.encode(payload).as_bytes());
+        // In pieces of whole triples: the base64 of a large payload is not kept twice.
+        for piece in payload.chunks(48 << 10) {
+            out.extend_from_slice(STANDARD.encode(piece).as_bytes());
+        }
         out.push(b'\n');
     }
 }

@@ -98,7 +98,7 @@ pub fn play(script: &[Recorded], events: &[(When, What)], settings: &Settings) -
     settings.any_order.iter().for_each(|text| rules.any_order(text).unwrap());
     let mut outlook = Outlook::default();
     for (index, answer) in script.iter().enumerate().filter(|(_, record)| record.side != Side::Dialler) {
-        outlook.see(&record(answer, index), &mut rules);
+        outlook.see(&record(answer, index), &mut rules).unwrap();
     }
     let &Settings { exact, fail_fast, reply_timeout, .. } = settings;
     let last_goodbye = outlook.last_goodbye();

@@ -227,6 +227,14 @@ fn retry_holds_the_dialler_until_the_target_is_there() {
 }
 
 #[test]
+fn a_dialler_that_does_not_wait_for_the_target_is_let_go() {
+    let tap = listen(&["--forward", &port().close(), "--retry", "1000s", "--once", "-q"]);
+    drop(dial(tap.address));
+    let ended = tap.running.finish();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn a_reset_reaches_the_other_side() {
     let tapped = tapped(&[]);
     let (mut dialler, mut target) = tapped.pair();
@@ -240,9 +248,13 @@ fn a_reset_reaches_the_other_side() {
 #[test]
 fn forwarding_to_itself_is_usage_with_a_recipe() {
     let free = port().close();
-    let ended = run(&["listen", "-a", &free, "--forward", &free]);
-    assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("write --forward :5052, or listen elsewhere with -a"), "{}", ended.stderr);
+    let number = free.rsplit(':').next().unwrap();
+    // 127.0.0.2 stands for an address of another interface: it is this machine's, and not the one that was bound.
+    for (own, target) in [(free.clone(), free.clone()), (format!("0.0.0.0:{number}"), format!("127.0.0.2:{number}"))] {
+        let ended = run(&["listen", "-a", &own, "--forward", &target]);
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.stderr.contains("write --forward :5052, or listen elsewhere with -a"), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn options_that_make_no_sense_get_a_sentence() {
         (&["--max-gap", "0", GAME], "0 leaves no pace at all"),
         (&["--loop", "0", GAME], "--loop 0 plays nothing"),
         (&["--loop", "2", "-"], "standard input can be read once"),
-        (&["--overwrite", GAME], "--record and --stats, and neither is given"),
+        (&["--overwrite", GAME], "--record, --stats and --junit, and none is given"),
     ] {
         let ended = run(&[&["replay"], arguments].concat());
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);

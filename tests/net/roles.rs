@@ -69,6 +69,25 @@ fn templates_know_the_connection() {
 }
 
 #[test]
+fn colours_that_are_always_wanted_come_through_a_pipe_and_nothing_else_does() {
+    for (when, printed) in [
+        ("always", "\x1b[1mtrigger\x1b[0m?name=\\x1b[2J\\x9b&bytes=3 <3 bytes>\n"),
+        ("auto", "trigger?name=\x1b[2J\u{9b}&bytes=3\nabc"),
+    ] {
+        let listening = listen(&["-n", "1", "--color", when]);
+        dial(listening.address).say("trigger?name=\x1b[2J\u{9b}&bytes=3\nabc".as_bytes());
+        assert_eq!(listening.running.finish().stdout, printed);
+        let port = port();
+        let sending = start(&["send", "-a", &port.address, "--color", when, "a?"]);
+        let mut peer = port.accept();
+        peer.rest().unwrap();
+        peer.say("trigger?name=\x1b[2J\u{9b}&bytes=3\nabc".as_bytes());
+        drop(peer);
+        assert_eq!(sending.finish().stdout, printed);
+    }
+}
+
+#[test]
 fn a_goal_ends_it_whatever_is_printed() {
     let listening = listen(&["-m", "nothing", "-e", "trigger?name=x", "-W", "20s"]);
     let mut peer = dial(listening.address);
@@ -85,6 +104,17 @@ fn time_ends_it_with_124_when_a_goal_is_unmet_and_else_with_0() {
     assert_eq!(unmet.code, Some(124));
     assert!(unmet.stderr.contains("0.05 s passed before a message matched never; -W allows more"), "{}", unmet.stderr);
     assert_eq!(run(&["listen", "-a", "127.0.0.1:0", "-W", "50ms"]).code, Some(0));
+}
+
+#[test]
+fn time_counts_from_the_first_dial() {
+    let nobody = port().close();
+    let dialling = ["listen", "-c", &nobody, "--retry", "1000s", "-W", "200ms"];
+    let ended = run(&[&dialling[..], &["-n", "1"]].concat());
+    assert_eq!(ended.code, Some(124), "{}", ended.stderr);
+    assert!(ended.stderr.contains("0.2 s passed before"), "{}", ended.stderr);
+    let ended = run(&dialling);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
 }
 
 #[test]

@@ -1,0 +1,308 @@
+//! `replay --wire obe`: asks a server of OBE_Socket again what was asked in a recording, and compares its replies
+//! (design.md, section 11).
+//!
+//! The messages go one after the other, each when its time has come and the one before it is settled.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::clock::{Clock, instant};
+use super::dial::{OBE_PORT, Target};
+use super::obe_client::Client;
+use super::obe_tape::{Question, Tape};
+use super::recording::count;
+use super::replay::{COMMAND, Options};
+use super::replaying::{result_file, spare};
+use super::shared::refuse_with_obe;
+use super::tally::Tally;
+use super::traffic::Traffic;
+use crate::check::{Recorded, Reply, Text, Way, compare_values, value_pattern};
+use crate::failure::{Exit, Failure, plain_words};
+use crate::framing::Wire;
+use crate::net::dialogue::{Ended, Reason};
+use crate::net::wait::{Output, Poll, Stop, wake_precisely};
+use crate::output::show::{Show, Style};
+use crate::output::stdout_is_terminal;
+use crate::session::Settings;
+use crate::text::{safe, shown};
+
+/// Refuses what is BCP's alone.
+///
+/// # Errors
+/// [`Failure::Usage`].
+pub fn check(options: &Options, file: &Path) -> Result<(), Failure> {
+    refuse_with_obe(&[
+        (options.loopback, "--loopback plays to a media controller; backbox listen --wire obe is a server"),
+        (options.serve || options.announce.is_some(), "--serve is dialled once, and OBE_Socket dials for each message"),
+        (options.from.is_some(), "--from is about BCP's sessions and logs"),
+        (
+            options.check.chooses(),
+            "--ignore, --exclude, --any-order and --exact choose among BCP's messages, and a reply of OBE_Socket is \
+             compared whole",
+        ),
+        (
+            options.check.update || options.check.junit.is_some(),
+            "--update and --junit know a connection with many answers, and OBE_Socket has one reply for each",
+        ),
+        (options.connection.is_some(), "--conn picks one connection, and OBE_Socket has one for each message"),
+        (file.as_os_str() == "-", "a session is read twice, and standard input cannot be; write it to a file"),
+    ])
+}
+
+/// Refuses settings of a file that would be passed over.
+fn refuse_settings(settings: &Settings, file: &str) -> Result<(), Failure> {
+    let lists = [("ignore", &settings.ignore), ("exclude", &settings.exclude), ("any-order", &settings.any_order)];
+    match lists.iter().find_map(|(name, list)| list.first().map(|listed| (name, listed.number))) {
+        Some((name, number)) => {
+            let why =
+                format!("{file}:{number}: #!{name} is about BCP's messages; a reply of OBE_Socket is compared whole");
+            Err(Failure::Refused(why))
+        }
+        None if settings.exact => {
+            Err(Failure::Refused(format!("{file}: #!exact is about BCP's messages, and a message has one reply")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Asks what was recorded, prints the replies or what differs in them, and sums up.
+///
+/// # Errors
+/// A file that cannot be played, an address that cannot be reached, a time that passed, a stdout that cannot be
+/// written.
+pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
+    let began = Instant::now();
+    let mut console = options.manners.console(COMMAND.about.name);
+    let name = safe(file.as_os_str().as_encoded_bytes());
+    let base = file.file_name().map_or_else(|| name.clone(), |base| shown(base.as_encoded_bytes()));
+    let mut tape = Tape::open(file)?;
+    let (mut total, mut replies) = (0u64, 0u64);
+    while let Some(question) = tape.next()? {
+        total += 1;
+        replies += u64::from(question.reply.is_some());
+        if let Some(recorded) = question.reply.filter(|recorded| recorded.is_pattern) {
+            let wrong = |why| Failure::Refused(format!("{name}:{}: {why}", recorded.number));
+            value_pattern(&recorded).map_err(wrong)?;
+        }
+    }
+    if let Some(note) = tape.take_note() {
+        console.note(format_args!("{name}: {note}"));
+    }
+    refuse_settings(tape.settings(), &name)?;
+    if total == 0 {
+        return Err(Failure::Refused(format!("{name}: nothing to play: no message in it is the dialler's")));
+    }
+    let checks = options.check.is_on();
+    let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
+    let port = tape.settings().port.unwrap_or(OBE_PORT);
+    let target = Target::resolve(options.dialling.address.as_deref().or(Some("127.0.0.1")), port)?;
+    if let Some(path) = &options.record.file {
+        spare(path, file, "--record")?;
+    }
+    let opening = format!("dialling {}", target.address);
+    let recorder = match &options.record.file {
+        Some(_) => options.record.open_on(Wire::Obe, &opening, target.address.port)?,
+        None => None,
+    };
+    let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
+    let output = Output::stdout().map_err(|error| Failure::output(&error))?;
+    let size = format!("{}, {replies} with a reply", count(total, "message"));
+    console.note(format_args!("asking {} what {base} asks ({size})", target.address));
+    let mut client = Client::new(&target, options.dialling.retry, &stop, &output, &mut console);
+    client.traffic = Traffic::new(options.verbose.0);
+    client.recorder = recorder;
+    if !checks {
+        let show = Show::new(Style::Line, Vec::new(), Vec::new());
+        client.show = Some(show.for_stdout(options.manners.color, false));
+    }
+    wake_precisely();
+    let passes = options.passes.unwrap_or(1);
+    let time = Some(options.timeout).filter(|time| !time.is_zero());
+    let mut run = Run {
+        options,
+        awaits_all: replies == 0,
+        text: Text { file: &name, colored: options.manners.color.is_on(stdout_is_terminal()) },
+        deadline: time.and_then(|time| began.checked_add(time)),
+        tally: Tally::new(Some(total.saturating_mul(passes))),
+        compared: 0,
+        differences: 0,
+        client,
+    };
+    let end = run.passes(file, passes);
+    let how = match &end {
+        Ok(End::Done) => "done",
+        Ok(End::First) => "ended at the first difference",
+        Ok(End::Stopped) => "stopped by a signal",
+        Ok(End::ReaderGone) => "nobody reads the output any more",
+        Err(Failure::Time(_)) => "the time was up",
+        Err(_) => "an error ended it",
+    };
+    run.tally.differences = checks.then_some(run.differences);
+    if run.tally.passes > 0 {
+        let summary = run.tally.summary(&base, &target.address.to_string(), how);
+        run.client.console.note(summary);
+    }
+    let written = stats.map_or(Ok(()), |stats| stats.write(run.tally.json(&base, how).as_bytes()));
+    if let Err(failure) = written {
+        run.client.console.survive(&failure);
+    }
+    match end? {
+        End::Stopped => Ok(stop.signal().map_or(Exit::Done, Exit::Signal)),
+        End::Done if checks && run.compared == 0 => {
+            Err(Failure::Refused(format!("{name}: nothing was compared: no reply is recorded in it")))
+        }
+        _ => Ok(run.client.console.worst().worse(if run.differences > 0 { Exit::No } else { Exit::Done })),
+    }
+}
+
+/// Why a run ended in order.
+enum End {
+    /// All is asked.
+    Done,
+    /// `--fail-fast` has found a difference.
+    First,
+    /// The stop came.
+    Stopped,
+    /// Nobody reads stdout any more.
+    ReaderGone,
+}
+
+/// A run and what has come of it so far.
+struct Run<'a> {
+    options: &'a Options,
+    /// Whether no reply is recorded at all, so that each is waited for.
+    awaits_all: bool,
+    text: Text<'a>,
+    deadline: Option<Instant>,
+    tally: Tally,
+    compared: u64,
+    differences: u64,
+    client: Client<'a>,
+}
+
+impl Run<'_> {
+    /// Plays it as often as asked, on one clock.
+    fn passes(&mut self, file: &Path, passes: u64) -> Result<End, Failure> {
+        let mut clock = Clock::new(self.options.tempo);
+        let start = Instant::now();
+        for _ in 0..passes {
+            let mut tape = Tape::open(file)?;
+            while let Some(question) = tape.next()? {
+                let due = clock.line(question.time).map(|due| instant(start, due));
+                clock.passes(question.replied);
+                if let Some(end) = self.wait(due)? {
+                    return Ok(end);
+                }
+                if let Some(end) = self.ask(&question, due)? {
+                    return Ok(end);
+                }
+            }
+            clock.again();
+        }
+        Ok(End::Done)
+    }
+
+    /// Waits until a message is due; what ends the run meanwhile, if something does.
+    fn wait(&mut self, due: Option<Instant>) -> Result<Option<End>, Failure> {
+        loop {
+            let now = Instant::now();
+            if self.deadline.is_some_and(|deadline| now >= deadline) {
+                return Err(self.late("the last message was sent"));
+            }
+            let mut poll = Poll::default();
+            let (stopped, gone) = (poll.stop(self.client.stop), poll.output(self.client.output, false));
+            let until = [due, self.deadline].into_iter().flatten().min();
+            let waited = poll.wait(Some(until.filter(|_| due.is_some()).unwrap_or(now).max(now)));
+            waited.map_err(|error| Failure::io("cannot wait for the next message", &error))?;
+            if poll.ready(stopped).read {
+                return Ok(Some(End::Stopped));
+            }
+            if poll.ready(gone).gone {
+                return Ok(Some(End::ReaderGone));
+            }
+            if due.is_none_or(|due| Instant::now() >= due) {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn late(&self, what: &str) -> Failure {
+        let seconds = self.options.timeout.as_secs_f64();
+        Failure::Time(format!("{}: {seconds} s passed before {what}; -W allows more", self.client.target.address))
+    }
+
+    /// Asks one thing; what ends the run, if something does.
+    fn ask(&mut self, question: &Question, due: Option<Instant>) -> Result<Option<End>, Failure> {
+        let patience = self.options.check.reply_timeout();
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        self.client.waits = question.reply.is_some() || self.awaits_all;
+        self.client.time = Some(left.map_or(patience, |left| left.min(patience)));
+        let Some(ended) = self.client.ask(&question.text)? else { return Ok(Some(End::Stopped)) };
+        self.tally.connected();
+        self.tally.sends(question.text.len());
+        if let Some((due, sent)) = due.zip(self.client.sent) {
+            self.tally.left(sent.saturating_duration_since(due));
+        }
+        if let Some(reply) = &self.client.reply {
+            self.tally.hears(reply.len());
+        }
+        match &ended.reason {
+            Reason::Stopped(_) => return Ok(Some(End::Stopped)),
+            Reason::Poll(error) => return Err(Failure::io("cannot wait for the reply", error)),
+            Reason::Output(error) => {
+                return match Failure::output(error) {
+                    Failure::ReaderGone => Ok(Some(End::ReaderGone)),
+                    failure => Err(failure),
+                };
+            }
+            Reason::Lost(error) if ended.unsent > 0 => {
+                return Err(Failure::io(format_args!("lost the connection to {}", self.client.target.address), error));
+            }
+            Reason::TimeUp if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                return Err(self.late("the last reply came"));
+            }
+            _ => {}
+        }
+        self.judge(question, &ended, patience)
+    }
+
+    /// Compares the reply, or says that there was none.
+    fn judge(&mut self, question: &Question, ended: &Ended, patience: Duration) -> Result<Option<End>, Failure> {
+        let recorded = match &question.reply {
+            Some(recorded) => recorded,
+            None if !self.awaits_all => return Ok(None),
+            None => &Recorded { number: question.number, line: Vec::new(), payload: Vec::new(), is_pattern: false },
+        };
+        let reply = match (&self.client.reply, &ended.reason) {
+            (Some(line), _) => Reply::Came(line),
+            (None, Reason::TimeUp) => Reply::Silence(patience),
+            (None, Reason::Lost(_)) => Reply::Gone(Way::Reset),
+            (None, _) => Reply::Gone(Way::Closed),
+        };
+        if !self.options.check.is_on() || self.awaits_all {
+            let why = match (reply, &ended.reason) {
+                (Reply::Came(_), _) => return Ok(None),
+                (Reply::Silence(_), _) => format!("no reply within {} s", patience.as_secs_f64()),
+                (Reply::Gone(_), Reason::Lost(error)) => format!("no reply: {}", plain_words(error)),
+                // A frame that was none has been told of.
+                (Reply::Gone(_), _) if self.client.settled => return Ok(None),
+                (Reply::Gone(_), _) => "no reply: it closed the connection".to_owned(),
+            };
+            let place = format!("{}:{}", self.text.file, recorded.number);
+            self.client.console.complain(Exit::No, place, why);
+            return Ok(None);
+        }
+        self.compared += 1;
+        let entry = compare_values(recorded, reply)
+            .map_err(|why| Failure::Refused(format!("{}:{}: {why}", self.text.file, recorded.number)))?;
+        let Some(entry) = entry else { return Ok(None) };
+        self.differences += 1;
+        let mut text = String::new();
+        self.text.write(&entry, &mut text);
+        match self.client.output.write_all(text.as_bytes()).map_err(|error| Failure::output(&error)) {
+            Err(Failure::ReaderGone) => Ok(Some(End::ReaderGone)),
+            Err(failure) => Err(failure),
+            Ok(()) => Ok(self.options.check.fail_fast.then_some(End::First)),
+        }
+    }
+}

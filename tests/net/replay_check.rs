@@ -1,0 +1,326 @@
+//! `backbox replay --check`: what a peer answers, compared with what was recorded.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+
+/// A conversation with an answer of each kind.
+const TALK: &str = "\
+#backbox-session 1
+#@0
+hello?version=1.1
+#@0.01
+#<hello?version=1.1
+# a comment
+#@0.02
+get?names=a,b
+#@0.03
+#<set?name=a&value=int:1
+#<set?name=b&value=int:2
+#<list?json={\"all\": [{\"n\": 1, \"m\": [true]}]}
+#<frame?name=d&bytes=3
+#=YQpi
+#<done
+#@0.06
+next
+#@0.07
+#<end?by=me
+#@0.08
+#<goodbye
+";
+
+fn session(text: &str) -> PathBuf {
+    let file = directory().join("talk.bcp");
+    fs::write(&file, text).unwrap();
+    file
+}
+
+/// A stand-in that plays the acceptor of this recording.
+fn stand_in(text: &str) -> (Running, String) {
+    let address = directory().join("address");
+    let file = session(text);
+    let fixed = ["replay", "--serve", "-a", "127.0.0.1:0", "--reply-timeout", "0.3", "--announce"];
+    let running = start(&[&fixed[..], &[address.to_str().unwrap(), file.to_str().unwrap()]].concat());
+    let bound = announced(&address).to_string();
+    (running, bound)
+}
+
+/// A check of this file against the stand-in for another recording.
+fn check_file(file: &Path, answers: &str, flags: &[&str]) -> Finished {
+    let (stand_in, address) = stand_in(answers);
+    let fixed = ["replay", "--check", "-a", &address, "--reply-timeout", "0.3", file.to_str().unwrap()];
+    let ended = run(&[&fixed[..], flags].concat());
+    stand_in.finish();
+    ended
+}
+
+fn check(recording: &str, answers: &str, flags: &[&str]) -> Finished {
+    check_file(&session(recording), answers, flags)
+}
+
+/// The first lines of the differences, behind the file's name.
+fn heads(ended: &Finished) -> Vec<&str> {
+    let heads = ended.stdout.lines().filter(|line| !line.starts_with("  "));
+    heads.map(|line| line.split_once("talk.bcp").unwrap().1).collect()
+}
+
+#[test]
+fn a_peer_that_answers_as_recorded_passes() {
+    for speed in ["1", "max", "3"] {
+        let ended = check(TALK, TALK, &["--speed", speed, "--exact"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
+        assert!(ended.stderr.contains("; 0 differences; done\n"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn one_mutation_of_an_answer_is_one_difference() {
+    let cases: [(&str, &str, &[&str], &str); 15] = [
+        ("#<set?name=a&value=int:1\n", "#<set?name=a&value=int:9\n", &[], ":10: differs in value"),
+        ("#<set?name=a&value=int:1\n", "#<set?name=a&value=1\n", &[], ":10: differs in value"),
+        ("#<set?name=a&value=int:1\n", "#<sett?name=a&value=int:1\n", &[], ":10: differs in @command"),
+        ("#<set?name=a&value=int:1\n", "#<set?nam=a&value=int:1\n", &[], ":10: differs in name, nam"),
+        ("#<set?name=a&value=int:1\n", "#<set?name=a\n", &[], ":10: differs in value"),
+        ("#<set?name=a&value=int:1\n", "#<set?name=a&value=int:1&more=1\n", &[], ":10: differs in more"),
+        ("#<set?name=b&value=int:2\n", "", &[], ":11: no answer within "),
+        (
+            "#<set?name=b&value=int:2\n",
+            "#<set?name=b&value=int:2\n#<new\n",
+            &["--exact"],
+            ": not recorded: it came behind line 11",
+        ),
+        (
+            "#<set?name=a&value=int:1\n#<set?name=b&value=int:2\n",
+            "#<set?name=b&value=int:2\n#<set?name=a&value=int:1\n",
+            &[],
+            ":10: out of order: it came behind line 11",
+        ),
+        ("#=YQpi\n", "#=YQpj\n", &[], ":13: differs in @payload"),
+        ("\"m\": [true]", "\"m\": [false]", &[], ":12: differs in all"),
+        ("#<set?name=a&value=int:1\n", "#<error?message=no\n", &[], ":10: the peer answered with an error instead"),
+        ("#<end?by=me\n", "#@0.39\n#<end?by=me\n", &[], ":19: late: it came "),
+        ("#<hello?version=1.1\n", "", &[], ":5: no answer: "),
+        ("next\n#@0.07\n#<end?by=me\n#@0.08\n#<goodbye\n", "", &[], ":19: "),
+    ];
+    for (old, new, flags, expected) in cases {
+        let ended = check(TALK, &TALK.replace(old, new), flags);
+        let heads = heads(&ended);
+        assert!(heads.len() == 1 && heads[0].starts_with(expected), "{old:?} {new:?}: {heads:?}");
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains("; 1 difference; "), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_peer_that_closes_is_one_difference_that_counts_the_rest() {
+    let port = port();
+    let file = session(TALK);
+    let running = start(&["replay", "--check", "-a", &port.address, file.to_str().unwrap()]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "hello?version=1.1\n");
+    peer.say(b"hello?version=1.1\n");
+    assert_eq!(peer.line(), "get?names=a,b\n");
+    peer.say(b"set?name=a&value=int:1\n");
+    drop(peer);
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let head = ":11: the peer had closed the connection before this answer and 4 more";
+    assert_eq!(heads(&ended), [head], "{}", ended.stderr);
+}
+
+#[test]
+fn what_an_update_wrote_is_clean_and_stays() {
+    for (answers, flags) in [
+        (TALK.replace("value=int:1", "value=int:7").replace("#<set?name=b&value=int:2\n", ""), &[][..]),
+        (TALK.replace("#=YQpi", "#=YQpj").replace("#<done\n", "#<new\n#<done\n"), &["--exact"]),
+        (TALK.replace("#<frame?name=d&bytes=3\n#=YQpi\n#<done", "#<done\n#<frame?name=d&bytes=3\n#=YQpi"), &[]),
+    ] {
+        let file = session(TALK);
+        let ended = check_file(&file, &answers, &[&["--update"][..], flags].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let updated = fs::read_to_string(&file).unwrap();
+        assert_eq!(updated.replace("# a comment\n", ""), answers.replace("# a comment\n", ""));
+        assert!(updated.contains("# a comment\n"));
+        for flags in [flags.to_vec(), [&["--update"], flags].concat()] {
+            let ended = check_file(&file, &answers, &flags);
+            assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), updated);
+    }
+}
+
+#[test]
+fn an_update_leaves_patterns_and_a_check_that_was_cut_short() {
+    let pattern = TALK.replace("#<end?by=me", "#~end?by=y*");
+    let file = session(&pattern);
+    let ended = check_file(&file, TALK, &["--update"]);
+    assert_eq!((ended.code, heads(&ended)), (Some(1), vec![":19: differs in by"]));
+    assert!(ended.stderr.contains("1 pattern not met, which --update never changes"), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), pattern);
+
+    let port = port();
+    let running = start(&["replay", "--update", "-a", &port.address, file.to_str().unwrap()]);
+    drop(port.accept());
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("left as it is, since the check did not come to its end"), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), pattern);
+}
+
+#[test]
+fn a_report_for_ci_has_a_case_for_each_answer() {
+    let report = directory().join("report.xml");
+    let report = report.to_str().unwrap();
+    let answers = TALK.replace("value=int:1", "value=<]]>");
+    for overwrite in [&[][..], &["--overwrite"]] {
+        let ended = check(TALK, &answers, &[&["--junit", report], overwrite].concat());
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    }
+    let file = session(TALK);
+    let refused = run(&["replay", "--check", "-a", "127.0.0.1:1", "--junit", report, file.to_str().unwrap()]);
+    assert_eq!(refused.code, Some(3));
+    assert!(refused.stderr.contains("it holds something already; --overwrite replaces it"), "{}", refused.stderr);
+    let xml = fs::read_to_string(report).unwrap();
+    assert!(xml.contains(" tests=\"7\" failures=\"1\" "), "{xml}");
+    assert_eq!(xml.matches("<testcase classname=\"").count(), 7);
+    assert!(xml.contains("came &quot;&lt;]]&gt;&quot;\n"), "{xml}");
+}
+
+#[test]
+fn settings_of_the_file_count_and_lists_add_to_the_flags() {
+    let answers =
+        TALK.replace("value=int:1", "value=int:9").replace("n\": 1", "n\": 2").replace("#<done", "#<extra\n#<done");
+    let with = |settings: &str| TALK.replacen('\n', &format!("\n{settings}"), 1);
+    let clean = check(&with("#!ignore set.value\n#!exclude list\n"), &answers, &[]);
+    assert_eq!((clean.code, clean.stdout.as_str()), (Some(0), ""), "{}", clean.stderr);
+    let clean = check(&with("#!ignore SET.Value\n"), &answers, &["--exclude", "list?all"]);
+    assert_eq!((clean.code, clean.stdout.as_str()), (Some(0), ""), "{}", clean.stderr);
+    let exact = check(&with("#!ignore value\n#!exclude list\n#!exact\n"), &answers, &[]);
+    assert_eq!(heads(&exact), [": not recorded: it came behind line 16"], "{}", exact.stderr);
+    let swapped = TALK.replace("#<set?name=a&value=int:1\n", "").replace("#<done", "#<set?name=a&value=int:1\n#<done");
+    let any = check(&with("#!any-order set\n"), &swapped, &[]);
+    assert_eq!((any.code, any.stdout.as_str()), (Some(0), ""), "{}", any.stderr);
+}
+
+#[test]
+fn what_is_wrong_with_a_pattern_is_known_before_anybody_is_dialled() {
+    let with = |settings: &str| session(&TALK.replacen('\n', &format!("\n{settings}"), 1));
+    for (file, flags, code, complaint) in [
+        (with("#!exclude ?a=1\n"), &[][..], 1, "talk.bcp:2: setting exclude: "),
+        (with("#!ignore x.\n"), &[], 1, "talk.bcp:2: setting ignore: a parameter's name is missing"),
+        (session(&TALK.replace("#<done", "#~t?a=int:x")), &[], 1, "talk.bcp:15: a: int:x is no integer"),
+        (session(TALK), &["--any-order", "t?a=%ff"], 2, "--any-order t?a=%ff: "),
+        (session(TALK), &["--ignore", ".x"], 2, "--ignore .x: a parameter's name is missing"),
+        (session("get\n"), &["--update"], 1, "--update changes a session file, and this is none"),
+    ] {
+        let ended = run(&[&["replay", "--check", "-a", "127.0.0.1:1", file.to_str().unwrap()], flags].concat());
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(code), ""), "{}", ended.stderr);
+        assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_check_that_compares_nothing_is_1() {
+    for text in ["#backbox-session 1\n#@0\nget\n", "#backbox-session 1\n#@0\nget\n#@0.01\n#<goodbye\n"] {
+        let ended = check(text, TALK, &[]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("talk.bcp: nothing to compare: it holds no answer that counts"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn a_check_is_cut_short_by_a_signal_or_the_time_and_reports_so_far() {
+    let text = "#backbox-session 1\n#@0\nask\n#<a?x=1\n#<b\n#@0.01\nnext\n#@0.02\n#<c\n";
+    for (flags, code) in [(&[][..], 130), (&["-W", "0.5"], 124)] {
+        let port = port();
+        let file = session(text);
+        let fixed = ["replay", "--check", "-v", "-a", &port.address, file.to_str().unwrap()];
+        let running = start(&[&fixed[..], flags].concat());
+        let mut peer = port.accept();
+        assert_eq!(peer.line(), "ask\n");
+        peer.say(b"a?x=2\nb\n");
+        assert_eq!(peer.line(), "next\n");
+        if flags.is_empty() {
+            running.signal(Signal::INT);
+        }
+        let ended = running.finish();
+        assert_eq!((ended.code, heads(&ended)), (Some(code), vec![":4: differs in x"]), "{}", ended.stderr);
+        assert!(ended.stderr.contains("< a?x=2\n") && ended.stderr.contains("> next\n"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_recorded_acceptor_checks_whoever_dials() {
+    let (address, file) = (directory().join("address"), session(TALK));
+    let fixed = ["replay", "--serve", "--check", "-a", "127.0.0.1:0", "--announce", address.to_str().unwrap()];
+    let running = start(&[&fixed[..], &["--reply-timeout", "0.3", file.to_str().unwrap()]].concat());
+    let mut peer = dial(announced(&address));
+    peer.say(b"hello?version=1.1\nget?names=a\n");
+    assert_eq!((peer.line(), peer.line()), ("hello?version=1.1\n".into(), "set?name=a&value=int:1\n".into()));
+    peer.say(b"next\n");
+    assert!(peer.rest().unwrap().ends_with("end?by=me\ngoodbye\n"));
+    let ended = running.finish();
+    assert_eq!((ended.code, heads(&ended)), (Some(1), vec![":8: differs in names"]), "{}", ended.stderr);
+}
+
+#[test]
+fn one_of_several_connections_is_checked_and_updated() {
+    let two = TALK.replace("#@0.06\n", "#@0.05 2\nother\n#<answer?n=int:1\n#@0.06\n");
+    let answers = TALK.replace("value=int:1", "value=int:9");
+    let file = session(&two);
+    let ended = check_file(&file, &answers, &["--conn", "1", "--update"]);
+    assert_eq!((ended.code, heads(&ended)), (Some(0), vec![":10: differs in value"]), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), two.replace("value=int:1", "value=int:9"));
+    let ended = run(&["replay", "--check", "-a", "127.0.0.1:1", file.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("--conn picks one of 1, 2"), "{}", ended.stderr);
+}
+
+#[test]
+fn flags_about_a_check_want_one() {
+    for (arguments, complaint) in [
+        (&["--exact"][..], "they go with --check or --update"),
+        (&["--junit", "x"], "they go with --check or --update"),
+        (&["--reply-timeout", "1"], "it goes with --check, --update or --serve"),
+        (&["--check", "--loop", "2"], "leave out --loop"),
+        (&["--update", "--fail-fast"], "leave out --fail-fast"),
+    ] {
+        let ended = run(&[&["replay", GAME], arguments].concat());
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
+    }
+}
+
+/// A recording that `listen` made with its default flags while this was played to it.
+fn recorded(file: &str, flags: &[&str]) -> PathBuf {
+    let record = directory().join("made.bcp");
+    let listening = listen(&["--record", record.to_str().unwrap()]);
+    let played = run(&[&["replay", "-a", &listening.address.to_string(), file], flags].concat());
+    assert_eq!(played.code, Some(0), "{}", played.stderr);
+    listening.running.signal(Signal::INT);
+    assert_eq!(listening.running.finish().code, Some(130));
+    record
+}
+
+#[test]
+fn what_listen_recorded_passes_against_the_built_in_media_controller() {
+    let talk = session(
+        "#backbox-session 1\n#@0\nhello?version=1.1\nwhat?x=1\nreset\ntrigger?name=a\n#@0.1\nreset\nf&bytes=3\nabc\
+         hello?version=9.9\n#@0.2\nx?v=int:z\nreset\ngoodbye\n",
+    );
+    for (file, flags) in [(GAME, &["--speed", "max"][..]), (talk.to_str().unwrap(), &[])] {
+        let record = recorded(file, flags);
+        for speed in ["max", "20"] {
+            let ended =
+                run(&["replay", "--loopback", "--check", "--exact", "--speed", speed, record.to_str().unwrap()]);
+            assert_eq!((ended.stdout.as_str(), ended.code), ("", Some(0)), "{}", ended.stderr);
+        }
+    }
+}

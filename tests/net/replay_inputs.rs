@@ -1,0 +1,132 @@
+//! What `replay` takes: sessions, plain lines, logs, standard input; and what is wrong with them, said before anybody
+//! is dialled where that can be known.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+
+/// A file with these bytes.
+fn file(bytes: &[u8]) -> String {
+    let path = directory().join("input");
+    fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn each_wrong_line_is_said_with_its_place_and_nobody_is_dialled() {
+    let binary: Vec<u8> = (0..=255).collect();
+    let session = |lines: &str| format!("#backbox-session 1\n{lines}").into_bytes();
+    for (bytes, place, reason) in [
+        (b"#backbox-session 2\na\n".to_vec(), ":1", "format 2 is newer"),
+        (session("a\n#@soon\nb\n"), ":3", "bad time"),
+        (session("#@0 one\na\n"), ":2", "bad connection number one"),
+        (session("a\n#=QQ==\n"), ":3", "a payload without a line"),
+        (session("a\n#<f&bytes=1\n#=Q\n"), ":4", "bad base64"),
+        (session("a\n#<f&bytes=4\n#=QUI=\n"), ":4", "a payload of 2 bytes, where line 3 says 4"),
+        (session("#!colour red\na\n"), ":2", "unknown setting colour"),
+        (b"a\nf&bytes=4\nAB".to_vec(), ":2", "payload cut short"),
+        (binary, ":1", "neither a session"),
+        (Vec::new(), "", "no BCP line in it"),
+    ] {
+        let input = file(&bytes);
+        let ended = run(&["replay", "-a", "127.0.0.1:1", &input]);
+        assert_eq!(ended.code, Some(1), "{reason}: {}", ended.stderr);
+        let said_by = if place.is_empty() { "backbox replay: " } else { "" };
+        let said = format!("{said_by}{input}{place}: {reason}");
+        assert!(ended.stderr.starts_with(&said), "{said}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_log_is_played_without_its_damaged_lines_which_cost_the_status() {
+    let stamp = "2026-11-20 21:02:01,000 : DEBUG : BCPClientSocket :";
+    let log = format!("{stamp} Sending \"a\"\n{stamp} Received \"b'x\n{stamp} Sending \"b\"\n");
+    let input = file(log.as_bytes());
+    let port = port();
+    let playing = start(&["replay", "-a", &port.address, &input]);
+    assert_eq!(port.accept().rest().unwrap(), "a\nb\ngoodbye\n");
+    let ended = playing.finish();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("{input}:2: garbled: no closing quote")), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("garbled").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn one_connection_of_several_is_played() {
+    let input = file(b"#backbox-session 1\n#@0\na\n#@0 2\nb\n#@0\nc\n");
+    for (number, played) in [("1", "a\nc\ngoodbye\n"), ("2", "b\ngoodbye\n")] {
+        let port = port();
+        let playing = start(&["replay", "--conn", number, "-a", &port.address, &input]);
+        assert_eq!(port.accept().rest().unwrap(), played);
+        assert_eq!(playing.finish().code, Some(0));
+    }
+    let ended = run(&["replay", "--conn", "3", "-a", "127.0.0.1:1", &input]);
+    assert!(ended.stderr.contains("no connection 3: --conn picks one of 1, 2"), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(run(&["replay", "--conn", "0", &input]).code, Some(2));
+}
+
+#[test]
+fn standard_input_is_played_as_it_comes() {
+    let port = port();
+    let mut playing = start_with_input(&["replay", "-a", &port.address, "-"]);
+    playing.write(b"#backbox-session 1\n#@0\na\n");
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "a\n");
+    playing.write(b"f&bytes=2\nhi");
+    assert_eq!(peer.line(), "f&bytes=2\n");
+    playing.stdin = None;
+    assert_eq!(peer.rest().unwrap(), "higoodbye\n");
+    drop(peer);
+    let ended = playing.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("playing the dialler of <stdin> (as it comes) to "), "{}", ended.stderr);
+}
+
+#[test]
+fn an_error_on_standard_input_ends_the_playing_where_it_stands() {
+    for (wrong, said) in [("#@soon\nb\n", "<stdin>:4: bad time"), ("#@1 2\nb\n", "<stdin>:5: a second connection")] {
+        let port = port();
+        let mut playing = start_with_input(&["replay", "-a", &port.address, "-"]);
+        playing.write(b"#backbox-session 1\n#@0\na\n");
+        let mut peer = port.accept();
+        assert_eq!(peer.line(), "a\n");
+        playing.write(wrong.as_bytes());
+        assert_eq!(peer.rest().unwrap(), "goodbye\n");
+        drop(peer);
+        let ended = playing.finish();
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_signal_is_heard_while_standard_input_is_silent() {
+    let port = port();
+    let mut playing = start_with_input(&["replay", "-a", &port.address, "-"]);
+    playing.write(b"#backbox-session 1\na\n");
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "a\n");
+    playing.signal(Signal::INT);
+    assert_eq!(peer.rest().unwrap(), "goodbye\n");
+    drop(peer);
+    assert_eq!(playing.finish().code, Some(130));
+}
+
+#[test]
+fn a_recording_of_our_own_is_printed_as_it_stands() {
+    let folder = directory();
+    let (sent, seen) = (folder.join("sent.bcp"), folder.join("seen.bcp"));
+    let listening = listen(&["--once", "--record", seen.to_str().unwrap()]);
+    let address = listening.address.to_string();
+    let replayed = run(&["replay", "--speed", "max", "-a", &address, "--record", sent.to_str().unwrap(), GAME]);
+    assert_eq!(replayed.code, Some(0), "{}", replayed.stderr);
+    drop(listening.running.finish());
+    for recorded in [sent, seen] {
+        let printed = run(&["replay", "-q", "--dry-run", recorded.to_str().unwrap()]);
+        assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+        assert_eq!(printed.stdout, fs::read_to_string(recorded).unwrap());
+    }
+}

@@ -1,0 +1,129 @@
+//! `backbox replay --serve`: the recorded acceptor, played to whoever dials.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+
+const TALK: &str = "#backbox-session 1\n#@0\nhello?version=1.1\n#@0.01\n#<hello?version=1.1\n#@0.02\nreset\n#@0.03\n\
+                    #<reset_complete\n#<f&bytes=3\n#=YQpi\n#@0.04\ngoodbye\n";
+
+/// A `replay --serve` of this session, and where it is to be dialled.
+fn serve(text: &str, arguments: &[&str]) -> (Running, SocketAddr) {
+    let folder = directory();
+    let (file, address) = (folder.join("session.bcp"), folder.join("address"));
+    fs::write(&file, text).unwrap();
+    let (file, announce) = (file.to_str().unwrap(), address.to_str().unwrap());
+    let fixed = ["replay", "--serve", "-a", "127.0.0.1:0", "--announce", announce, file];
+    (start(&[&fixed, arguments].concat()), announced(&address))
+}
+
+#[test]
+fn each_line_goes_when_what_was_said_before_it_has_come() {
+    let (serving, address) = serve(TALK, &[]);
+    let mut peer = dial(address);
+    // What differs from the recording in its order and its form says the same.
+    peer.say(b"HELLO?version=%31.1\n");
+    assert_eq!(peer.line(), "hello?version=1.1\n");
+    peer.say(b"not_recorded\nreset\n");
+    assert_eq!(
+        (peer.line(), peer.line(), peer.line()),
+        ("reset_complete\n".into(), "f&bytes=3\n".into(), "a\n".into())
+    );
+    peer.say(b"goodbye\n");
+    assert_eq!(peer.rest().unwrap(), "bgoodbye\n");
+    drop(peer);
+    let ended = serving.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "HELLO?version=%31.1\nnot_recorded\nreset\ngoodbye\n"));
+    let said: Vec<&str> = ended.stderr.lines().collect();
+    let first =
+        format!("playing the acceptor of session.bcp (3 messages, 0.0 s as recorded) to the first who dials {address}");
+    assert_eq!(said[0], first);
+    assert!(said[1].starts_with("replayed 3 messages (46 bytes) of session.bcp in "), "{}", ended.stderr);
+    assert!(said[1].ends_with("; the dialler answered with 4 messages (47 bytes); done"), "{}", ended.stderr);
+}
+
+#[test]
+fn another_backbox_plays_the_other_side() {
+    let (serving, address) = serve(TALK, &["--record", directory().join("new").to_str().unwrap()]);
+    let file = directory().join("session.bcp");
+    fs::write(&file, TALK).unwrap();
+    let played = run(&["replay", "-a", &address.to_string(), file.to_str().unwrap()]);
+    assert_eq!(
+        (played.code, played.stdout.as_str()),
+        (Some(0), "hello?version=1.1\nreset_complete\nf&bytes=3\na\nbgoodbye\n")
+    );
+    assert_eq!(serving.finish().code, Some(0));
+}
+
+#[test]
+fn what_does_not_come_is_waited_for_until_the_time_is_up() {
+    let (serving, address) = serve(TALK, &["--reply-timeout", "0.2"]);
+    let mut peer = dial(address);
+    let begin = Instant::now();
+    assert_eq!(peer.line(), "hello?version=1.1\n");
+    assert!(begin.elapsed() > Duration::from_millis(180), "{:?}", begin.elapsed());
+    assert_eq!(peer.rest().unwrap(), "reset_complete\nf&bytes=3\na\nbgoodbye\n");
+    drop(peer);
+    assert_eq!(serving.finish().code, Some(0));
+}
+
+#[test]
+fn only_the_first_is_served_and_one_that_leaves_early_is_3() {
+    let (serving, address) = serve(TALK, &[]);
+    let first = dial(address);
+    // Nobody else is let in once somebody is there.
+    let end = Instant::now() + PATIENCE;
+    while TcpListener::bind(address).is_err() {
+        assert!(Instant::now() < end, "it still listens");
+    }
+    drop(first);
+    let ended = serving.finish();
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("it closed before the end\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn waiting_for_somebody_ends_with_a_signal_or_the_time() {
+    let (serving, _) = serve(TALK, &[]);
+    serving.await_handlers();
+    serving.signal(Signal::INT);
+    assert_eq!(serving.finish().code, Some(130));
+    let (serving, address) = serve(TALK, &["-W", "0.1"]);
+    let ended = serving.finish();
+    assert_eq!(ended.code, Some(124), "{}", ended.stderr);
+    let why = format!("{address}: 0.1 s passed before the last line was sent; -W allows more\n");
+    assert!(ended.stderr.ends_with(&why), "{}", ended.stderr);
+}
+
+#[test]
+fn a_session_without_a_line_of_the_acceptor_and_a_taken_port_are_said() {
+    let file = directory().join("session.bcp");
+    fs::write(&file, "#backbox-session 1\n#@0\na\n").unwrap();
+    let ended = run(&["replay", "--serve", file.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("nothing for --serve to play: no line in it is the acceptor's"), "{}", ended.stderr);
+    fs::write(&file, TALK).unwrap();
+    let taken = port();
+    let ended = run(&["replay", "--serve", "-a", &taken.address, file.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains(&format!("cannot listen on {}: ", taken.address)), "{}", ended.stderr);
+}
+
+#[test]
+fn options_that_make_no_sense_get_a_sentence() {
+    for (arguments, complaint) in [
+        (&["--serve", "--loopback", GAME][..], "use one of them"),
+        (&["--serve", "--retry", "1", GAME], "--serve waits to be dialled"),
+        (&["--serve", "--loop", "2", GAME], "leave out --loop"),
+        (&["--announce", "x", GAME], "it goes with --serve"),
+        (&["--reply-timeout", "1", GAME], "it goes with --check, --update or --serve"),
+    ] {
+        let ended = run(&[&["replay"], arguments].concat());
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
+    }
+}

@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""Checks `backbox replay --check` against a running MPF 0.81: what MPF answered once, it answers a fresh MPF's way again.
+
+usage: mpf_check.py BACKBOX [--keep]
+
+Two conversations with MPF are recorded by a tap, `listen --forward`: the commands of MPF's service shell, and a game of
+one ball. Each is then played with `--check` to one fresh MPF after the other, as recorded and as fast as it goes, and has
+to pass with the settings that MPF needs. Then the recordings are changed in one place, sixteen ways: each change has to
+be found, at its line, as one difference, with the parameter named. What MPF never does (a payload, an `error`, a
+late answer, a connection that it closes) is done by a stand-in, `replay --serve`. Last the README's recipe is run as it
+is written, on MPF's own ports.
+
+BACKBOX_CHECKS says how many fresh MPFs each recording meets at each speed, 10 unless given.
+
+Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_check.py target/release/backbox
+Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+"""
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import sys
+from xml.etree import ElementTree
+
+from mpf_forward import announce
+from mpf_game import EJECTING
+from mpf_live import HERE, main
+from mpf_send import PROBE
+from mpf_tools import service
+from processes import Failed, port_of, wait_for
+
+CHECKS = int(os.environ.get("BACKBOX_CHECKS", "10"))
+# What differs from one start of MPF to the next (design.md, section 11).
+SETTINGS = ["--any-order", "machine_variable", "--exclude", "machine_variable?name=log_file_path"]
+MONITORED = ["modes", "core_events", "player_vars", "machine_vars"]
+
+
+class Player:
+    """Plays a ball over one connection, and waits for what MPF says to it."""
+
+    def __init__(self, port):
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._lines = self._socket.makefile("r", encoding="utf-8", newline="\n")
+
+    def say(self, *lines):
+        """Sends lines, in one write."""
+        self._socket.sendall("".join(f"{line}\n" for line in lines).encode())
+
+    def hears(self, pattern):
+        """Reads up to a line that matches."""
+        for line in self._lines:
+            if re.match(pattern, line):
+                return
+        raise Failed(f"MPF closed the connection before {pattern}")
+
+    def leave(self):
+        """Says goodbye, and waits until MPF has closed."""
+        self.say("goodbye")
+        self._socket.shutdown(socket.SHUT_WR)
+        self._lines.read()
+        self._socket.close()
+
+
+def start_up(this, machine, name):
+    """Starts an MPF with `listen` as its media controller, and waits until it is ready."""
+    this.listen = this.mpf = None
+    this.listen, port = announce(this, f"listen-{name}")
+    this.start_mpf(port, machine, f"mpf-{name}")
+    this.must_send(*PROBE)
+
+
+def end(this):
+    """SIGINT ends listen, and its goodbye MPF."""
+    this.listen.signal(signal.SIGINT)
+    for process, status in ((this.listen, 130), (this.mpf, 0)):
+        process.wait()
+        if process.status != status:
+            raise Failed(f"{process.name} left with {process.status}, not {status}: {process.err()[-500:]}")
+
+
+def record(this, name, talk):
+    """Has a tap record what is said through it."""
+    path = os.path.join(this.folder, f"{name}.bcp")
+    this.tap, this.tap_port = announce(this, f"tap-{name}", "--forward", str(this.own_port), "--record", path)
+    talk(this)
+    this.tap.signal(signal.SIGINT)
+    this.tap.wait()
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def service_recorded(this):
+    """the commands of `mpf service` are recorded by a tap"""
+    start_up(this, "machine", "service")
+    # The service shell wants to know the machine.
+    os.symlink(os.path.join(this.folder, "mpf-service-machine"), os.path.join(this.folder, "mpf-machine"))
+    this.service = record(this, "service", service)
+    end(this)
+    print(f"    {answers(this.service)} answers")
+
+
+def game_recorded(this):
+    """a game of one ball is recorded by a tap"""
+    start_up(this, "game", "game")
+    this.game = record(this, "game", play)
+    end(this)
+    print(f"    {answers(this.game)} answers")
+
+
+def play(this):
+    """One player, one ball, one target, drain; MPF reports what it does."""
+    player = Player(this.tap_port)
+    player.say("hello?version=1.1")
+    player.hears("hello")
+    player.say(*[f"monitor_start?category={category}" for category in MONITORED])
+    # Behind all machine variables, whose order is another with each start of MPF.
+    player.hears("settings")
+    player.say(*[f"register_trigger?event={event}" for event in (EJECTING, "backbox_song")])
+    player.say("switch?name=s_start&state=int:1")
+    player.say("switch?name=s_start&state=int:0")
+    player.hears("ball_start")
+    player.hears(r"trigger\?.*" + EJECTING)
+    player.say("switch?name=s_target&state=int:1")
+    player.hears(r"trigger\?.*backbox_song")
+    player.say("switch?name=s_target&state=int:0")
+    player.say("switch?name=s_trough&state=int:1")
+    player.hears("ball_end")
+    player.hears(r"mode_list\?(?!.*game).*attract")
+    player.leave()
+
+
+def answers(text):
+    """How many answers a recording holds."""
+    return len(re.findall(r"^#<", text, re.M))
+
+
+def check(this, text, *flags, port=None):
+    """Plays a recording with --check; the ended process."""
+    this.checks = getattr(this, "checks", 0) + 1
+    path = os.path.join(this.folder, f"check-{this.checks}.bcp")
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+    address = f"127.0.0.1:{port or this.own_port}"
+    arguments = [this.backbox, "replay", "--check", "-a", address, "-W", "60s", *SETTINGS, *flags, path]
+    process = this.start(f"check-{this.checks}", arguments)
+    process.wait()
+    return process
+
+
+def passes(this, machine, text):
+    """A recording against fresh MPFs, at both speeds."""
+    for speed in ("1", "max"):
+        for count in range(CHECKS):
+            start_up(this, machine, f"{machine}-{speed}-{count}")
+            process = check(this, text, "--speed", speed)
+            if process.status != 0 or process.out():
+                raise Failed(f"check {count + 1} at speed {speed} left with {process.status}: "
+                             f"{process.out()} {process.err()}")
+            end(this)
+    print(f"    {CHECKS} at each speed: {process.err().splitlines()[1]}")
+
+
+def service_passes(this):
+    """the service conversation passes against fresh MPFs, as recorded and at full speed"""
+    passes(this, "machine", this.service)
+
+
+def game_passes(this):
+    """the game passes against fresh MPFs, as recorded and at full speed"""
+    passes(this, "game", this.game)
+
+
+def mutants(this):
+    """what MPF answers otherwise than recorded is found, one difference for each change"""
+    start_up(this, "machine", "mutants")
+    text, evaluated = this.service, "#<evaluate_placeholder?value=int:42&error=bool:False"
+    switches = next(line for line in text.splitlines() if line.startswith("#<list_switches?"))
+    hello = next(line for line in text.splitlines() if line.startswith("#<hello?"))
+    lights = '#<list_lights?json={"lights": []}'
+    # What is recorded otherwise than MPF says it, and what has to be said of that line.
+    changes = [
+        (evaluated, evaluated.replace("42", "43"), "differs in value"),
+        (evaluated, evaluated.replace("int:42", "42"), "differs in value"),
+        (evaluated, evaluated.replace("evaluate_", "evaluated_"), "differs in @command"),
+        (evaluated, evaluated.replace("value", "valu"), "differs in valu, value"),
+        (evaluated, evaluated.replace("&error=bool:False", ""), "differs in error"),
+        (evaluated, evaluated + "&more=1", "differs in more"),
+        (evaluated, evaluated.replace("#<", "#~").replace("int:42", "int:5*"), "differs in value"),
+        (switches, switches.replace('"s_start", 0', '"s_start", 1'), "differs in switches"),
+        (hello, f"{hello}\n#<nothing?like=it", "no answer.*"),
+        ("service?subcommand=list_lights", "nosuch?x=1", "no answer: .* of silence"),
+    ]
+    found(this, text, [], "--exact")
+    found(this, text.replace(evaluated, "#~evaluate_placeholder?value=int:4*"), [])
+    for old, new, said in changes:
+        if text.count(old) != 1 or old == new:
+            raise Failed(f"{old} stands {text.count(old)} times in the recording")
+        # The line that is said to differ: the first that was changed, or added, or answered to a changed question.
+        line = number(text, old) + new.count("\n") + (2 if not old.startswith("#") else 0)
+        found(this, text.replace(old, new), [(str(line), said)])
+    found(this, text.replace(f"{lights}\n", ""), [("", "not recorded: it came behind line .*")], "--exact")
+    end(this)
+    print(f"    {len(changes) + 1} changes")
+
+
+def swapped(this):
+    """two answers of a game that are recorded the other way round are one difference"""
+    start_up(this, "game", "swapped")
+    one, other = [line for line in this.game.splitlines() if line.startswith("#<player_variable?")][:2]
+    text = this.game.replace(one, "#<swapped").replace(other, one).replace("#<swapped", other)
+    found(this, text, [(str(number(text, other)), f"out of order: it came behind line {number(text, one)}")])
+    end(this)
+
+
+def number(text, part):
+    """The number of the line where this stands first."""
+    return text[:text.index(part)].count("\n") + 1
+
+
+def recipe(this):
+    """the README's check of a whole machine passes as it is written, and fails with a changed recording"""
+    with open(os.path.join(HERE, "..", "..", "README.md"), encoding="utf-8") as file:
+        script = next(block for block in re.findall(r"```sh\n(.*?)```", file.read(), re.S) if "mpf game" in block)
+    if any(is_taken(port) for port in (5050, 5051)):
+        print("    skipped: port 5050 or 5051 is taken, and the recipe has MPF's own")
+        return
+    folder = os.path.join(this.folder, "recipe")
+    shutil.copytree(os.path.join(HERE, "machine"), os.path.join(folder, "my_machine"))
+    path = os.pathsep.join([os.path.dirname(this.backbox), os.path.dirname(sys.executable), os.environ["PATH"]])
+    for text, status in ((this.service, 0), (this.service.replace("value=int:42", "value=int:43"), 1)):
+        with open(os.path.join(folder, "service.bcp"), "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        line = f"cd {shlex.quote(folder)}; PATH={shlex.quote(path)}; {script}"
+        done = this.start(f"recipe-{status}", ["sh", "-e", "-c", line])
+        done.wait()
+        with open(os.path.join(folder, "report.xml"), encoding="utf-8") as file:
+            failures = len(ElementTree.parse(file).findall("testcase/failure"))
+        os.remove(os.path.join(folder, "report.xml"))
+        if (done.status, failures) != (status, status):
+            done.show()
+            raise Failed(f"the recipe left with {done.status} and {failures} failures, not {status}")
+
+
+def is_taken(port):
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+STAND_IN = """#backbox-session 1
+#@0
+ask
+#@0.01
+#<frame?name=dmd&bytes=4
+#=AAECAw==
+#<end
+#@0.02
+next
+#@0.03
+#<last?n=int:1
+#@0.04
+#<goodbye
+"""
+
+
+def stand_in(this):
+    """so is what MPF does not do: another payload, an error, a late answer, a connection that is closed"""
+    for count, (old, new, expected) in enumerate([
+            ("", "", []),
+            ("AAECAw==", "AAECBA==", [("5", "differs in @payload")]),
+            ("#<last?n=int:1", "#<error?message=no", [("11", "the peer answered with an error instead")]),
+            ("#@0.03\n", "#@1.06\n", [("11", "late: it came .*")]),
+            (STAND_IN[STAND_IN.index("#<end"):], "", [("7", "the peer had closed the connection before this answer and 1 more")]),
+    ]):
+        path = os.path.join(this.folder, f"stand-in-{count}.bcp")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(STAND_IN.replace(old, new))
+        address = f"{path}.address"
+        peer = this.start(f"stand-in-{count}", [
+            this.backbox, "replay", "--serve", "-a", "127.0.0.1:0", "--announce", address, "--reply-timeout", "5s", path])
+        port = wait_for("the stand-in's address", lambda: port_of(address), [peer])
+        found(this, STAND_IN, expected, port=port)
+        peer.wait()
+
+
+def found(this, text, expected, *flags, port=None):
+    """Checks a recording, which has to have these differences: pairs of a line number and what is said of it."""
+    process = check(this, text, "--speed", "max", "--reply-timeout", "1s", *flags, port=port)
+    heads = [re.match(r".*?\.bcp:?(\d*): (.*)", line).groups() for line in process.out().splitlines()
+             if not line.startswith("  ")]
+    alike = len(heads) == len(expected) and all(
+        line == number and re.fullmatch(said, head) for (line, head), (number, said) in zip(heads, expected))
+    if not alike or process.status != (1 if expected else 0):
+        raise Failed(f"differences {heads}, not {expected}, and {process.status}: {process.out()} {process.err()}")
+
+
+if __name__ == "__main__":
+    sys.exit(main([service_recorded, game_recorded, service_passes, game_passes, mutants, swapped, stand_in, recipe], __doc__))
