@@ -5,9 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use backbox::check::{Entry, Kind, Way};
+use backbox::check::{self, Check, Entry, Kind, Rules, Want, Way};
 use backbox::commands::clock::Speed;
-use backbox::session::Side;
+use backbox::session::{Record, Side};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::cases;
@@ -148,4 +148,31 @@ fn one_mutation_is_one_difference() {
             scene.shown()
         ))
     });
+}
+
+#[test]
+fn a_huge_block_that_is_all_different_has_an_entry_for_each() {
+    const COUNT: u64 = 3_000;
+    let (rules, reply_timeout) = (Rules::default(), Duration::from_secs(1));
+    let mut check =
+        Check::new(check::Options { rules, exact: false, reply_timeout, fail_fast: false, last_goodbye: None });
+    fn record(number: u64, side: Side, line: &[u8]) -> Record<'_> {
+        Record { number, time: None, connection: 1, side, line, payload: None }
+    }
+    check.ours(&record(1, Side::Dialler, b"ask"), Duration::ZERO, false);
+    assert_eq!(check.want(Duration::ZERO), Want::Send);
+    check.sent(Duration::ZERO);
+    for number in 0..COUNT {
+        let line = format!("set?name=a{number}&value=old");
+        check.answer(&record(number + 2, Side::Acceptor, line.as_bytes())).unwrap();
+    }
+    check.end();
+    for number in 0..COUNT {
+        check.heard(format!("set?name=a{number}&value=new").as_bytes(), b"", Duration::ZERO);
+    }
+    while let Want::Wait(until) = check.want(reply_timeout) {
+        check.want(until);
+    }
+    assert_eq!(check.entries().len() as u64, COUNT);
+    assert!(check.entries().iter().all(|entry| entry.kind.name() == "differs"));
 }

@@ -1,13 +1,20 @@
 //! Which line is which answer: the alignment of a block that did not come as recorded (design.md, section 11).
 
 /// The largest product of answers and lines whose longest common subsequence is sought: a table of 4 MB, a blink.
-pub(super) const PRODUCT_MAX: usize = 4_000_000;
+const PRODUCT_MAX: usize = 4_000_000;
 
 /// Finds for each of `answers` the line that it is, so that the lines stand in the order of the answers: equal ends
 /// trimmed, then the longest common subsequence while the product is at most [`PRODUCT_MAX`], beyond that each answer
 /// in order takes the first equal line behind the last one taken. Of equally long subsequences it is the one that
 /// leaves out the earlier answers, so that of two swapped the first recorded is the one out of order.
-pub(super) fn align(answers: usize, lines: usize, same: impl Fn(usize, usize) -> bool) -> Vec<Option<usize>> {
+///
+/// `find` gives the first line from a place on that is an answer.
+pub(super) fn align(
+    answers: usize,
+    lines: usize,
+    same: impl Fn(usize, usize) -> bool,
+    find: impl Fn(usize, usize) -> Option<usize>,
+) -> Vec<Option<usize>> {
     let mut found = vec![None; answers];
     let shorter = answers.min(lines);
     let head = (0..shorter).take_while(|&at| same(at, at)).count();
@@ -23,9 +30,9 @@ pub(super) fn align(answers: usize, lines: usize, same: impl Fn(usize, usize) ->
     let same = |row: usize, column: usize| same(head + row, head + column);
     let set = |row: usize, column: usize| set(head + row, head + column);
     if rows.saturating_mul(columns) <= PRODUCT_MAX {
-        longest(rows, columns, same, set)
+        longest(rows, columns, same, set);
     } else {
-        first(rows, columns, same, set)
+        first(rows, columns, |row, column| find(head + row, head + column)?.checked_sub(head), set);
     }
     found
 }
@@ -57,10 +64,10 @@ fn longest(rows: usize, columns: usize, same: impl Fn(usize, usize) -> bool, mut
     }
 }
 
-fn first(rows: usize, columns: usize, same: impl Fn(usize, usize) -> bool, mut set: impl FnMut(usize, usize)) {
+fn first(rows: usize, columns: usize, find: impl Fn(usize, usize) -> Option<usize>, mut set: impl FnMut(usize, usize)) {
     let mut next = 0;
     for row in 0..rows {
-        if let Some(column) = (next..columns).find(|&column| same(row, column)) {
+        if let Some(column) = find(row, next).filter(|&column| column < columns) {
             set(row, column);
             next = column + 1;
         }
@@ -71,10 +78,15 @@ fn first(rows: usize, columns: usize, same: impl Fn(usize, usize) -> bool, mut s
 mod tests {
     use super::*;
 
+    fn aligned<T: PartialEq>(a: &[T], b: &[T]) -> Vec<Option<usize>> {
+        let find = |answer: usize, from: usize| (from..b.len()).find(|&line| a[answer] == b[line]);
+        align(a.len(), b.len(), |answer, line| a[answer] == b[line], find)
+    }
+
     #[track_caller]
     fn check(answers: &str, lines: &str, expected: &str) {
         let (a, b) = (answers.as_bytes(), lines.as_bytes());
-        let found = align(a.len(), b.len(), |answer, line| a[answer] == b[line]);
+        let found = aligned(a, b);
         let shown: String = found.iter().map(|line| line.map_or("-".to_owned(), |line| line.to_string())).collect();
         assert_eq!(shown, expected, "{answers} {lines}");
     }
@@ -117,7 +129,7 @@ mod tests {
                 letters.take((seed.rotate_left(shift) % 6) as usize).collect()
             };
             let (a, b) = (word(3), word(11));
-            let found = align(a.len(), b.len(), |answer, line| a[answer] == b[line]);
+            let found = aligned(&a, &b);
             let lines: Vec<usize> = found.iter().flatten().copied().collect();
             assert!(lines.is_sorted_by(|a, b| a < b), "{a:?} {b:?} {found:?}");
             assert!(found.iter().zip(&a).all(|(line, a)| line.is_none_or(|line| b[line] == *a)));
@@ -135,10 +147,10 @@ mod tests {
     #[test]
     fn beyond_the_product_each_takes_the_first_behind_the_last() {
         let lines: Vec<usize> = (0..3000).map(|at| if at == 0 { 2999 } else { at }).chain([0, 0]).collect();
-        let found = align(3000, lines.len(), |answer, line| answer == lines[line]);
+        let found = aligned(&(0..3000).collect::<Vec<_>>(), &lines);
         // The first answer takes a line at the very end, and the others find nothing behind it.
         assert_eq!(found.iter().flatten().count(), 1);
-        let found = align(3000, 2999, |answer, line| answer == line + 1);
+        let found = aligned(&(0..3000).collect::<Vec<_>>(), &(1..3000).collect::<Vec<_>>());
         assert_eq!(found.iter().flatten().count(), 2999);
     }
 }

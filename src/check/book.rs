@@ -98,13 +98,14 @@ impl Book {
 
     /// Behind which record of the file a line has to stand that is not in its place there.
     fn place(&self, came: &Came) -> u64 {
-        let before = self.places.iter().rev().find(|(line, _)| *line < came.number);
+        let behind = self.places.partition_point(|(line, _)| *line < came.number);
+        let before = behind.checked_sub(1).and_then(|before| self.places.get(before));
         before.map_or(self.start, |(_, answer)| *answer)
     }
 
     /// A line stands for an answer, and not as it should: out of order, or with these differences.
     pub(super) fn otherwise(&mut self, answer: &Answer, came: Came, differences: Option<Vec<Difference>>) {
-        let in_place = differences.is_some() && self.places.contains(&(came.number, answer.number));
+        let in_place = differences.is_some() && self.places.binary_search(&(came.number, answer.number)).is_ok();
         let place = (!in_place).then(|| self.place(&came));
         let kind = differences.map_or(Kind::OutOfOrder, Kind::Differs);
         self.entries.push(Entry { recorded: Some(answer.into()), came: Some(came), place, ..Entry::new(kind) });

@@ -58,6 +58,13 @@ pub(super) enum Likeness {
     Command(usize),
 }
 
+/// A line taken apart, well-formed or not.
+pub(super) struct Apart {
+    command: String,
+    read: Option<(Parts, Meant)>,
+    payload: Option<usize>,
+}
+
 /// A message taken apart: its command, and its compared parameters in their order, each as it is spelled and as meant.
 struct Meant {
     command: String,
@@ -80,33 +87,10 @@ impl Rules {
         Meant { command: parts.command().into_owned(), params, places }
     }
 
-    /// How well a line could stand in an answer's place; `None` when it could not.
-    pub(super) fn likeness(&self, answer: &Answer, came: &Said) -> Option<Likeness> {
-        let command = command(&came.line);
-        let (same_command, equal, shared, names) = match (&answer.pattern, self.take_apart(&came.line)) {
-            (Some(pattern), Some((parts, line))) => {
-                let asked: Vec<String> = pattern.asked().collect();
-                let equal = asked.len() - pattern.lacks(&parts, length(&came.payload)).len();
-                let shared = asked.iter().filter(|name| line.has(name).is_some()).count();
-                (pattern.takes_command(&command), equal, shared, (asked.len(), line.params.len()))
-            }
-            (Some(pattern), None) => (pattern.takes_command(&command), 0, 0, (0, 0)),
-            (None, came) => match (self.take_apart(&answer.said.line), came) {
-                (Some((_, old)), Some((_, new))) => {
-                    let both = || old.params.iter().filter_map(|old| Some((old, new.has(&old.0)?)));
-                    let equal = both().filter(|(old, new)| old.2 == new.2).count();
-                    (old.command == new.command, equal, both().count(), (old.params.len(), new.params.len()))
-                }
-                _ => (self::command(&answer.said.line) == command, 0, 0, (0, 0)),
-            },
-        };
-        if same_command {
-            Some(Likeness::Command(equal))
-        } else if shared > 0 && shared * 2 >= names.0 && shared * 2 >= names.1 {
-            Some(Likeness::Names(equal))
-        } else {
-            (command == "error").then_some(Likeness::Error)
-        }
+    /// Takes a line apart, so that it can be held against many answers.
+    pub(super) fn apart(&self, said: &Said) -> Apart {
+        let read = self.take_apart(&said.line);
+        Apart { command: command(&said.line), read, payload: length(&said.payload) }
     }
 
     /// In what a line differs that stands in an answer's place: what was recorded in its order, then what is new.
@@ -154,6 +138,35 @@ impl Rules {
 }
 
 impl Answer {
+    /// How well a line could stand in the place of this answer, itself taken apart as `old`; `None` when it could not.
+    pub(super) fn likeness(&self, old: &Apart, new: &Apart) -> Option<Likeness> {
+        let same_command = match &self.pattern {
+            Some(pattern) => pattern.takes_command(&new.command),
+            None => old.command == new.command,
+        };
+        let (equal, shared, names) = match (&self.pattern, &old.read, &new.read) {
+            (Some(pattern), _, Some((parts, line))) => {
+                let asked: Vec<String> = pattern.asked().collect();
+                let equal = asked.len() - pattern.lacks(parts, new.payload).len();
+                let shared = asked.iter().filter(|name| line.has(name).is_some()).count();
+                (equal, shared, (asked.len(), line.params.len()))
+            }
+            (None, Some((_, old)), Some((_, new))) => {
+                let both = || old.params.iter().filter_map(|old| Some((old, new.has(&old.0)?)));
+                let equal = both().filter(|(old, new)| old.2 == new.2).count();
+                (equal, both().count(), (old.params.len(), new.params.len()))
+            }
+            _ => (0, 0, (0, 0)),
+        };
+        if same_command {
+            Some(Likeness::Command(equal))
+        } else if shared > 0 && shared * 2 >= names.0 && shared * 2 >= names.1 {
+            Some(Likeness::Names(equal))
+        } else {
+            (new.command == "error").then_some(Likeness::Error)
+        }
+    }
+
     /// Whether a line is this answer.
     pub(super) fn is(&self, came: &Said) -> bool {
         match &self.pattern {

@@ -10,36 +10,9 @@ use super::compare::{Answer, Said};
 use super::fate::{Fate, fates};
 use super::report::{Came, Entry, Way};
 use super::rules::Rules;
+use super::{Options, Want};
 use crate::codec::Malformed;
 use crate::session::Record;
-
-/// How a recording is checked.
-#[derive(Debug)]
-pub struct Options {
-    /// What is compared.
-    pub rules: Rules,
-    /// Whether a line that was not recorded is a difference.
-    pub exact: bool,
-    /// How long after it was due the last answer of a block is waited for.
-    pub reply_timeout: Duration,
-    /// Whether the first difference is the last thing that is looked for.
-    pub fail_fast: bool,
-    /// The place of the recording's last answer when it is a `goodbye`, see [`super::Outlook`].
-    pub last_goodbye: Option<u64>,
-}
-
-/// What a check wants next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// The next record of the recording: [`Check::ours`], [`Check::answer`] or [`Check::end`].
-    Record,
-    /// The line of ours that was read last leaves now; then [`Check::sent`].
-    Send,
-    /// Nothing before this time, unless something comes.
-    Wait(Duration),
-    /// It is over.
-    Done,
-}
 
 /// What stands behind the block in the recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

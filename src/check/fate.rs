@@ -3,9 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
-use super::align::{PRODUCT_MAX, align};
-use super::compare::{Answer, Likeness, Said};
+use super::align::align;
+use super::compare::{Answer, Apart, Likeness, Said};
 use super::rules::Rules;
+
+/// How often a line of a block is held against an answer of it, parameter by parameter: half a second's work. Beyond
+/// that an answer is compared with the first lines in its place only.
+const LIKENESSES_MAX: usize = 1_000_000;
 
 /// What became of an answer; each line stands for one answer at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,14 +102,17 @@ pub(super) fn fates(
     }
     // Many answers that all went missing among many lines are not compared with every one of them.
     let missing = fates.iter().filter(|fate| **fate == Fate::Missing).count();
-    let window = PRODUCT_MAX / missing.max(1);
+    let window = LIKENESSES_MAX / missing.max(1);
+    let mut apart: Vec<Option<Apart>> = lines.iter().map(|_| None).collect();
     for ((answer, fate), place) in answers.iter().zip(&mut fates).zip(&places) {
         if *fate != Fate::Missing {
             continue;
         }
+        let recorded = rules.apart(&answer.said);
         let mut best: Option<(Likeness, usize)> = None;
         for (line, said) in free.between(place).take(window).filter(|(_, said)| !is_owed(said)) {
-            if let Some(likeness) = rules.likeness(answer, said) {
+            let came = apart[line].get_or_insert_with(|| rules.apart(said));
+            if let Some(likeness) = answer.likeness(&recorded, came) {
                 best = best.filter(|(best, _)| *best >= likeness).or(Some((likeness, line)));
             }
         }
@@ -121,7 +128,16 @@ fn align_ordered(answers: &[Answer], free: &mut Free<'_>, fates: &mut [Fate]) ->
     let (places, ordered): (Vec<usize>, Vec<&Answer>) =
         (0..).zip(answers).filter(|(_, answer)| !answer.any_order).unzip();
     let (numbers, lines): (Vec<usize>, Vec<&Said>) = free.between(&(0..free.lines.len())).unzip();
-    let found = align(ordered.len(), lines.len(), |answer, line| ordered[answer].is(lines[line]));
+    let mut alike: HashMap<&[u8], Vec<usize>> = HashMap::new();
+    lines.iter().zip(0..).for_each(|(said, line)| alike.entry(said.key()).or_default().push(line));
+    let find = |answer: usize, from: usize| match ordered[answer].key() {
+        Some(key) => {
+            let alike = alike.get(key)?;
+            alike.get(alike.partition_point(|&line| line < from)).copied()
+        }
+        None => (from..lines.len()).find(|&line| ordered[answer].is(lines[line])),
+    };
+    let found = align(ordered.len(), lines.len(), |answer, line| ordered[answer].is(lines[line]), find);
     for (line, &answer) in found.iter().zip(&places) {
         if let (Some(line), Some(fate)) = (line.and_then(|line| numbers.get(line)), fates.get_mut(answer)) {
             *fate = Fate::Came(free.take(*line));

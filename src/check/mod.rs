@@ -19,7 +19,7 @@ mod update;
 mod value;
 
 pub use compare::{Answer, Difference, Said};
-pub use engine::{Check, Options, Want};
+pub use engine::Check;
 pub use junit::{Junit, Suite, Verdict};
 pub use report::{Came, Entry, Kind, Recorded, Way};
 pub use rules::Rules;
@@ -31,6 +31,34 @@ use std::time::Duration;
 
 use crate::codec::Malformed;
 use crate::session::{Record, Side};
+
+/// How a recording is checked.
+#[derive(Debug)]
+pub struct Options {
+    /// What is compared.
+    pub rules: Rules,
+    /// Whether a line that was not recorded is a difference.
+    pub exact: bool,
+    /// How long after it was due the last answer of a block is waited for.
+    pub reply_timeout: Duration,
+    /// Whether the first difference is the last thing that is looked for.
+    pub fail_fast: bool,
+    /// The place of the recording's last answer when it is a `goodbye`, see [`Outlook`].
+    pub last_goodbye: Option<u64>,
+}
+
+/// What a check wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// The next record of the recording: [`Check::ours`], [`Check::answer`] or [`Check::end`].
+    Record,
+    /// The line of ours that was read last leaves now; then [`Check::sent`].
+    Send,
+    /// Nothing before this time, unless something comes.
+    Wait(Duration),
+    /// It is over.
+    Done,
+}
 
 /// What has to be known of a recording before it is checked: whether its last answer is a `goodbye`, which is neither
 /// waited for nor compared. It is shown every answer of the recording.
