@@ -13,6 +13,7 @@ use super::obe_tape::{Question, Tape};
 use super::recording::count;
 use super::replay::{COMMAND, Options};
 use super::replaying::{result_file, spare};
+use super::result_file::ResultFile;
 use super::shared::refuse_with_obe;
 use super::tally::Tally;
 use super::traffic::Traffic;
@@ -22,7 +23,7 @@ use crate::framing::Wire;
 use crate::net::dialogue::{Ended, Reason};
 use crate::net::wait::{Output, Poll, Stop, wake_precisely};
 use crate::output::show::{Show, Style};
-use crate::output::stdout_is_terminal;
+use crate::output::{Console, stdout_is_terminal};
 use crate::session::Settings;
 use crate::text::{safe, shown};
 
@@ -45,8 +46,11 @@ pub fn check(options: &Options, file: &Path) -> Result<(), Failure> {
             "--update and --junit know a connection with many answers, and OBE_Socket has one reply for each",
         ),
         (options.connection.is_some(), "--conn picks one connection, and OBE_Socket has one for each message"),
-        (file.as_os_str() == "-", "a session is read twice, and standard input cannot be; write it to a file"),
-    ])
+    ])?;
+    match file.as_os_str() == "-" {
+        true => Err(Failure::Usage("a session is read twice, and standard input cannot be; write it to a file".into())),
+        false => Ok(()),
+    }
 }
 
 /// Refuses settings of a file that would be passed over.
@@ -75,27 +79,10 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let mut console = options.manners.console(COMMAND.about.name);
     let name = safe(file.as_os_str().as_encoded_bytes());
     let base = file.file_name().map_or_else(|| name.clone(), |base| shown(base.as_encoded_bytes()));
-    let mut tape = Tape::open(file)?;
-    let (mut total, mut replies) = (0u64, 0u64);
-    while let Some(question) = tape.next()? {
-        total += 1;
-        replies += u64::from(question.reply.is_some());
-        if let Some(recorded) = question.reply.filter(|recorded| recorded.is_pattern) {
-            let wrong = |why| Failure::Refused(format!("{name}:{}: {why}", recorded.number));
-            value_pattern(&recorded).map_err(wrong)?;
-        }
-    }
-    if let Some(note) = tape.take_note() {
-        console.note(format_args!("{name}: {note}"));
-    }
-    refuse_settings(tape.settings(), &name)?;
-    if total == 0 {
-        return Err(Failure::Refused(format!("{name}: nothing to play: no message in it is the dialler's")));
-    }
+    let survey = Survey::of(file, &name, &console)?;
     let checks = options.check.is_on();
     let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
-    let port = tape.settings().port.unwrap_or(OBE_PORT);
-    let target = Target::resolve(options.dialling.address.as_deref().or(Some("127.0.0.1")), port)?;
+    let target = Target::resolve(options.dialling.address.as_deref().or(Some("127.0.0.1")), survey.port)?;
     if let Some(path) = &options.record.file {
         spare(path, file, "--record")?;
     }
@@ -106,7 +93,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     };
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
-    let size = format!("{}, {replies} with a reply", count(total, "message"));
+    let size = format!("{}, {} with a reply", count(survey.messages, "message"), survey.replies);
     console.note(format_args!("asking {} what {base} asks ({size})", target.address));
     let mut client = Client::new(&target, options.dialling.retry, &stop, &output, &mut console);
     client.traffic = Traffic::new(options.verbose.0);
@@ -120,38 +107,47 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let time = Some(options.timeout).filter(|time| !time.is_zero());
     let mut run = Run {
         options,
-        awaits_all: replies == 0,
+        awaits_all: survey.replies == 0,
         text: Text { file: &name, colored: options.manners.color.is_on(stdout_is_terminal()) },
         deadline: time.and_then(|time| began.checked_add(time)),
-        tally: Tally::new(Some(total.saturating_mul(passes))),
+        tally: Tally::new(Some(survey.messages.saturating_mul(passes))),
         compared: 0,
         differences: 0,
         client,
     };
     let end = run.passes(file, passes);
-    let how = match &end {
-        Ok(End::Done) => "done",
-        Ok(End::First) => "ended at the first difference",
-        Ok(End::Stopped) => "stopped by a signal",
-        Ok(End::ReaderGone) => "nobody reads the output any more",
-        Err(Failure::Time(_)) => "the time was up",
-        Err(_) => "an error ended it",
-    };
-    run.tally.differences = checks.then_some(run.differences);
-    if run.tally.passes > 0 {
-        let summary = run.tally.summary(&base, &target.address.to_string(), how);
-        run.client.console.note(summary);
-    }
-    let written = stats.map_or(Ok(()), |stats| stats.write(run.tally.json(&base, how).as_bytes()));
-    if let Err(failure) = written {
-        run.client.console.survive(&failure);
-    }
-    match end? {
-        End::Stopped => Ok(stop.signal().map_or(Exit::Done, Exit::Signal)),
-        End::Done if checks && run.compared == 0 => {
-            Err(Failure::Refused(format!("{name}: nothing was compared: no reply is recorded in it")))
+    run.finish(end, &base, stats.as_ref())
+}
+
+/// What a look through a whole file has found.
+struct Survey {
+    messages: u64,
+    replies: u64,
+    /// The server's, which the session names or is the usual one.
+    port: u16,
+}
+
+impl Survey {
+    /// Looks through a file, so that what is wrong with it is known before anybody is dialled.
+    fn of(file: &Path, name: &str, console: &Console) -> Result<Survey, Failure> {
+        let mut tape = Tape::open(file)?;
+        let (mut messages, mut replies) = (0u64, 0u64);
+        while let Some(question) = tape.next()? {
+            messages += 1;
+            replies += u64::from(question.reply.is_some());
+            if let Some(recorded) = question.reply.filter(|recorded| recorded.is_pattern) {
+                let wrong = |why| Failure::Refused(format!("{name}:{}: {why}", recorded.number));
+                value_pattern(&recorded).map_err(wrong)?;
+            }
         }
-        _ => Ok(run.client.console.worst().worse(if run.differences > 0 { Exit::No } else { Exit::Done })),
+        if let Some(note) = tape.take_note() {
+            console.note(format_args!("{name}: {note}"));
+        }
+        refuse_settings(tape.settings(), name)?;
+        match messages {
+            0 => Err(Failure::Refused(format!("{name}: nothing to play: no message in it is the dialler's"))),
+            messages => Ok(Survey { messages, replies, port: tape.settings().port.unwrap_or(OBE_PORT) }),
+        }
     }
 }
 
@@ -181,6 +177,34 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Says what came of it, to a person and in the file of `--stats`; how the run ends.
+    fn finish(mut self, end: Result<End, Failure>, file: &str, stats: Option<&ResultFile>) -> Result<Exit, Failure> {
+        let how = match &end {
+            Ok(End::Done) => "done",
+            Ok(End::First) => "ended at the first difference",
+            Ok(End::Stopped) => "stopped by a signal",
+            Ok(End::ReaderGone) => "nobody reads the output any more",
+            Err(Failure::Time(_)) => "the time was up",
+            Err(_) => "an error ended it",
+        };
+        let checks = self.options.check.is_on();
+        self.tally.differences = checks.then_some(self.differences);
+        if self.tally.passes > 0 {
+            self.client.console.note(self.tally.summary(file, &self.client.target.address.to_string(), how));
+        }
+        let written = stats.map_or(Ok(()), |stats| stats.write(self.tally.json(file, how).as_bytes()));
+        if let Err(failure) = written {
+            self.client.console.survive(&failure);
+        }
+        match end? {
+            End::Stopped => Ok(self.client.stop.signal().map_or(Exit::Done, Exit::Signal)),
+            End::Done if checks && self.compared == 0 => {
+                Err(Failure::Refused(format!("{file}: nothing was compared: no reply is recorded in it")))
+            }
+            _ => Ok(self.client.console.worst().worse(if self.differences > 0 { Exit::No } else { Exit::Done })),
+        }
+    }
+
     /// Plays it as often as asked, on one clock.
     fn passes(&mut self, file: &Path, passes: u64) -> Result<End, Failure> {
         let mut clock = Clock::new(self.options.tempo);
@@ -206,7 +230,7 @@ impl Run<'_> {
     fn wait(&mut self, due: Option<Instant>) -> Result<Option<End>, Failure> {
         loop {
             let now = Instant::now();
-            if self.deadline.is_some_and(|deadline| now >= deadline) {
+            if self.is_late() {
                 return Err(self.late("the last message was sent"));
             }
             let mut poll = Poll::default();
@@ -226,6 +250,11 @@ impl Run<'_> {
         }
     }
 
+    /// Whether the time of `-W` is up.
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     fn late(&self, what: &str) -> Failure {
         let seconds = self.options.timeout.as_secs_f64();
         Failure::Time(format!("{}: {seconds} s passed before {what}; -W allows more", self.client.target.address))
@@ -236,8 +265,18 @@ impl Run<'_> {
         let patience = self.options.check.reply_timeout();
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         self.client.waits = question.reply.is_some() || self.awaits_all;
-        self.client.time = Some(left.map_or(patience, |left| left.min(patience)));
-        let Some(ended) = self.client.ask(&question.text)? else { return Ok(Some(End::Stopped)) };
+        let within = |time: Duration| left.map_or(time, |left| left.min(time));
+        self.client.time = Some(within(patience));
+        self.client.retry = within(self.options.dialling.retry);
+        let ended = match self.client.ask(&question.text) {
+            Ok(Some(ended)) => ended,
+            Ok(None) => return Ok(Some(End::Stopped)),
+            // It was dialled for as long as there was time, and not for as long as was allowed.
+            Err(_) if left.is_some_and(|left| left < self.options.dialling.retry) => {
+                return Err(self.late("the last message was sent"));
+            }
+            Err(failure) => return Err(failure),
+        };
         self.tally.connected();
         self.tally.sends(question.text.len());
         if let Some((due, sent)) = due.zip(self.client.sent) {
@@ -258,7 +297,7 @@ impl Run<'_> {
             Reason::Lost(error) if ended.unsent > 0 => {
                 return Err(Failure::io(format_args!("lost the connection to {}", self.client.target.address), error));
             }
-            Reason::TimeUp if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+            Reason::TimeUp if self.is_late() => {
                 return Err(self.late("the last reply came"));
             }
             _ => {}

@@ -121,6 +121,7 @@ fn each_end_has_its_exit_status() {
     let silent = crate::harness::port();
     for (text, arguments, code, why) in [
         ("1\n", &["-a", &nobody][..], 3, "connection refused at"),
+        ("1\n", &["-a", &nobody, "--retry", "20s", "-W", "0.1"], 124, "0.1 s passed before the last message was sent"),
         ("# no\n", &["-a", &nobody], 1, "nothing to play"),
         ("1\n#<2\n#<3\n", &["-a", &nobody], 1, "lines:3: a reply to no message"),
         ("1\n#@x\n", &["-a", &nobody], 1, "lines:2: "),
