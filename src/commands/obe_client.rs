@@ -165,6 +165,10 @@ impl Script for Client<'_> {
     }
 
     fn heard(&mut self, frame: &Frame<'_>, _outbox: &mut Outbox, printed: &mut Vec<u8>) {
+        if !self.waits {
+            // Whether one comes before we have closed is chance, and must not show.
+            return;
+        }
         let connection = self.connection;
         self.record(|recorder| recorder.frame(Instant::now(), connection, Side::Acceptor, frame));
         match frame {
