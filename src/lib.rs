@@ -30,7 +30,7 @@
 //! | [`net`] | sockets, threads, poll, timeouts, signals | know an output format; block without a way out |
 //! | [`output`] | standard output and error, colours, what is safe for a terminal | decide what is printed |
 //! | [`cli`] | flag tables: parser, help, man pages, completions from one list | know a subcommand or BCP |
-//! | [`commands`] | one file a subcommand: options, flags, senseless combinations, run | parse a line by itself |
+//! | [`commands`] | a file or folder each: options, flags, senseless combinations, run | parse a line by itself |
 //! | [`failure`] | the exit statuses, and the one place where errors become one | be bypassed by `exit` elsewhere |
 //! | [`limits`], [`text`], [`duration`] | named limits; white space and safe text; `250ms` | depend on anything above |
 //!

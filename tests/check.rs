@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use backbox::check::{self, Check, Entry, Kind, Rules, Want, Way};
-use backbox::commands::clock::Speed;
+use backbox::commands::replay::clock::Speed;
 use backbox::session::{Record, Side};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

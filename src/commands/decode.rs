@@ -14,7 +14,7 @@ use crate::template::Template;
 use crate::text::shown;
 
 use super::lint;
-use super::obe_filter::ObeDecoder;
+use super::obe::filter::ObeDecoder;
 use super::shared::{Input, Manners, OBE_IS_JSON, OBE_KEEPS_CASE, OBE_LIMITS, Selection, has, refuse_with_obe};
 use super::source::Source;
 use super::strings::{self, Strings, not_utf8};

@@ -12,7 +12,7 @@ use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
 use crate::output::{Console, Output};
 
 use super::arguments::read_message;
-use super::obe_filter;
+use super::obe;
 use super::shared::{Input, Manners, OBE_KEEPS_CASE, OBE_LIMITS, has, refuse_with_obe};
 use super::source::Source;
 use super::strings::{self, Strings, not_utf8};
@@ -155,8 +155,8 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let mut console = options.manners.console(COMMAND.about.name);
     let outcome = match options.words.as_slice() {
         words if options.wire == Wire::Obe => match reads_lines(words) {
-            true => obe_filter::encode_lines(options.source()?, &options.input, &mut console),
-            false => obe_filter::encode_words(words, &options.input),
+            true => obe::filter::encode_lines(options.source()?, &options.input, &mut console),
+            false => obe::filter::encode_words(words, &options.input),
         },
         _ if options.strings => run_strings(&options, &mut console),
         words if reads_lines(words) => run_lines(&options, &mut console),

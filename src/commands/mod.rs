@@ -1,57 +1,27 @@
-//! The subcommands: one file each, with its options, its table of flags, its checks of what makes no sense, and its
-//! run.
+//! The subcommands: a file or a folder each, with its options, its table of flags, its checks of what makes no sense,
+//! and its run. What several of them share stands beside them; what the second wire does, in `obe`.
 //!
 //! This is where what was typed becomes what is done; how a line is read and how bytes travel is known below.
 
 mod arguments;
 mod binding;
-mod canonical;
-mod check_flags;
-mod checking;
-pub mod clock;
 mod decode;
 mod dial;
-mod dry_run;
 mod encode;
 mod ending;
-mod exchange;
-mod follower;
 mod goal_flags;
-mod lateness;
-mod ledger;
 mod lint;
 mod listen;
-mod listener;
-mod media;
-mod obe_client;
-mod obe_filter;
-mod obe_listen;
-mod obe_replay;
-mod obe_send;
-mod obe_tape;
-mod outgoing;
-mod pace;
-mod parting;
-mod partner;
-mod player;
-mod printing;
+mod obe;
 mod recorder;
-mod recording;
-mod replay;
-mod replaying;
-mod reply;
+pub mod replay;
 mod result_file;
 mod send;
-mod sender;
-mod serving;
 mod shared;
 mod source;
 mod stream;
 mod strings;
-mod tally;
-mod tapping;
 mod traffic;
-mod warnings;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

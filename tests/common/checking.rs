@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backbox::check::{Check, Options, Outlook, Rules, Want, Way};
-use backbox::commands::clock::{Clock, Speed, Tempo};
+use backbox::commands::replay::clock::{Clock, Speed, Tempo};
 use backbox::framing::{BcpFramer, Frame, Framing};
 use backbox::session::{Record, Side};
 

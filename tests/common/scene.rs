@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use backbox::check::Way;
-use backbox::commands::clock::Speed;
+use backbox::commands::replay::clock::Speed;
 use backbox::session::Side;
 
 use super::checking::{Recorded, Settings, What, When};

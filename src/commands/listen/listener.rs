@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::parting;
 use super::printing::{Printing, Speaker};
-use super::recorder::Recorder;
 use super::reply::Reply;
-use super::stream::{Item, Stream, command};
-use super::traffic::Traffic;
 use crate::catalogue::{self, Refusal};
 use crate::codec::{Malformed, Parts, Reading};
+use crate::commands::recorder::Recorder;
+use crate::commands::stream::{Item, Stream, command};
+use crate::commands::traffic::Traffic;
 use crate::conversation::{self, Conversation, Effect, Misuse, Repertoire, Role};
 use crate::failure::{Exit, Failure};
 use crate::framing::{Frame, Framing, RawMessage};

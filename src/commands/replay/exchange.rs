@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::ending::{closing, complain_of_frame};
-use super::listener::{side, survive};
-use super::recorder::Recorder;
 use super::recording::Line;
-use super::send::print;
-use super::stream::command;
 use super::tally::Tally;
-use super::traffic::Traffic;
+use crate::commands::ending::{closing, complain_of_frame};
+use crate::commands::listen::listener::{side, survive};
+use crate::commands::recorder::Recorder;
+use crate::commands::send::print;
+use crate::commands::stream::command;
+use crate::commands::traffic::Traffic;
 use crate::failure::Failure;
 use crate::framing::Frame;
 use crate::net::address::Address;

@@ -1,20 +1,27 @@
 //! `backbox listen`: its flags, and which of them make no sense together (design.md, section 10).
 
+pub(super) mod canonical;
+pub(super) mod listener;
+pub(super) mod media;
+pub(super) mod parting;
+pub(super) mod printing;
+pub(super) mod reply;
+pub(super) mod serving;
+pub(super) mod tapping;
+
 use std::path::PathBuf;
 
-use super::goal_flags::GoalWish;
-use super::listener::Part;
-use super::media::category_words;
-use super::obe_listen;
-use super::recorder::RecordWish;
-use super::reply::Reply;
-use super::serving;
-use super::shared::{Dialling, Display, Input, Manners, Selection, Verbose, has};
-use super::tapping;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, number, text};
+use crate::commands::goal_flags::GoalWish;
+use crate::commands::obe;
+use crate::commands::recorder::RecordWish;
+use crate::commands::shared::{Dialling, Display, Input, Manners, Selection, Verbose, has};
 use crate::failure::{Exit, Failure};
 use crate::framing::Wire;
 use crate::pattern::Pattern;
+use listener::Part;
+use media::category_words;
+use reply::Reply;
 
 /// How many peers are served at once unless told otherwise.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -349,7 +356,7 @@ fn event(name: String) -> Result<String, String> {
 pub fn run(options: Options) -> Result<Exit, Failure> {
     check(&options)?;
     match &options.forward {
-        _ if options.wire == Wire::Obe => obe_listen::run(&options),
+        _ if options.wire == Wire::Obe => obe::listen::run(&options),
         Some(target) => tapping::run(&options, target),
         None => serving::run(&options),
     }
@@ -358,7 +365,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
 /// Refuses what makes no sense together, with a sentence that says why (design.md, section 8).
 fn check(options: &Options) -> Result<(), Failure> {
     if options.wire == Wire::Obe {
-        obe_listen::check(options)?;
+        obe::listen::check(options)?;
     }
     let part = options.part();
     let forwards = options.forward.is_some();

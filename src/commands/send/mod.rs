@@ -1,20 +1,22 @@
 //! `backbox send`: one message, or a stream of them, to a running game (design.md, section 9).
 
+pub(super) mod ledger;
+pub(super) mod outgoing;
+pub(super) mod pace;
+pub(super) mod sender;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::dial::{PIN_PORT, Target};
-use super::ending::{closing, verdict};
-use super::goal_flags::GoalWish;
-use super::obe_send;
-use super::outgoing::{Outgoing, guard};
-use super::pace::Pace;
-use super::recorder::RecordWish;
-use super::sender::{Sender, Source};
-use super::shared::{self, Dialling, Display, Manners, Selection, Verbose, has, patterns};
-use super::traffic::Traffic;
 use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
+use crate::commands::dial::{PIN_PORT, Target};
+use crate::commands::ending::{closing, verdict};
+use crate::commands::goal_flags::GoalWish;
+use crate::commands::obe;
+use crate::commands::recorder::RecordWish;
+use crate::commands::shared::{self, Dialling, Display, Manners, Selection, Verbose, has, patterns};
+use crate::commands::traffic::Traffic;
 use crate::duration;
 use crate::failure::{Exit, Failure};
 use crate::framing::{RawMessage, Wire};
@@ -24,6 +26,9 @@ use crate::net::dialogue::{self, Reason};
 use crate::net::wait::{Input, Output, Stop};
 use crate::output::{Console, push_for_terminal};
 use crate::template::End;
+use outgoing::{Outgoing, guard};
+use pace::Pace;
+use sender::{Sender, Source};
 
 /// How long an answer is waited for unless `-W` says so: MPF answers at once, and a script should not hang.
 pub const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -253,7 +258,7 @@ pub const COMMAND: Command<Options> = Command {
 pub fn run(options: Options) -> Result<Exit, Failure> {
     check(&options)?;
     if options.wire == Wire::Obe {
-        return obe_send::run(&options);
+        return obe::send::run(&options);
     }
     let mut console = options.manners.console(COMMAND.about.name);
     let show = options.display.show(options.manners.color, false)?;
@@ -339,7 +344,7 @@ fn redial(target: &Target, retry: Duration, stop: &Stop, sender: &Sender<'_>) ->
 /// Refuses what makes no sense together.
 fn check(options: &Options) -> Result<(), Failure> {
     if options.wire == Wire::Obe {
-        obe_send::check(options)?;
+        obe::send::check(options)?;
     }
     let is_stream = is_stream(&options.words);
     let has_one = !is_stream && !options.words.is_empty();

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::clock::{Clock, instant};
 use super::exchange::Exchange;
-use super::listener::side;
 use super::recording::{Line, Recording};
+use crate::commands::listen::listener::side;
 use crate::failure::Failure;
 use crate::framing::Frame;
 use crate::net::dialogue::{Script, Step};

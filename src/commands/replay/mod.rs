@@ -1,23 +1,35 @@
 //! `backbox replay`: plays a recorded session to a peer over a real connection (design.md, section 11).
 
+pub(super) mod check_flags;
+pub(super) mod checking;
+pub mod clock;
+pub(super) mod dry_run;
+pub(super) mod exchange;
+pub(super) mod follower;
+pub(super) mod lateness;
+pub(super) mod partner;
+pub(super) mod player;
+pub(super) mod recording;
+pub(super) mod replaying;
+pub(super) mod tally;
+pub(super) mod warnings;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::check_flags::CheckWish;
-use super::clock::{Speed, Tempo, parse_max_gap, parse_rate};
-use super::dry_run;
-use super::obe_replay;
-use super::obe_tape::is_tape;
-use super::recorder::RecordWish;
-use super::recording::Choice;
-use super::replaying;
-use super::shared::{Dialling, Manners, Verbose, has};
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
+use crate::commands::obe;
+use crate::commands::obe::tape::is_tape;
+use crate::commands::recorder::RecordWish;
+use crate::commands::shared::{Dialling, Manners, Verbose, has};
 use crate::duration;
 use crate::failure::{Exit, Failure};
 use crate::framing::Wire;
 use crate::session::{CONNECTION_MAX, Kind, Side};
+use check_flags::CheckWish;
+use clock::{Speed, Tempo, parse_max_gap, parse_rate};
+use recording::Choice;
 
 /// What `backbox replay` was told.
 #[derive(Debug, Default)]
@@ -304,8 +316,8 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
         return dry_run::run(file, options.choice(Side::Dialler), options.wire, &mut console);
     }
     if options.wire == Wire::Obe || is_tape(file) {
-        obe_replay::check(&options, file)?;
-        return obe_replay::run(&options, file);
+        obe::replay::check(&options, file)?;
+        return obe::replay::run(&options, file);
     }
     replaying::run(&options, file)
 }

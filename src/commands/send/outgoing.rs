@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::arguments::read_message;
-use super::source::Source;
 use crate::catalogue;
 use crate::cli::suggest;
 use crate::codec::{Form, Parts, Reading, write_line};
+use crate::commands::arguments::read_message;
+use crate::commands::source::Source;
 use crate::failure::Failure;
 use crate::framing::{Fault, Framing, payload_marker};
 use crate::output::Console;

@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use super::canonical::Canonical;
-use super::dial::{MEDIA_PORT, Target};
-use super::listen::{COMMAND, CONNECTIONS_MAX, Options};
 use super::listener::{narrow, side, survive};
 use super::printing::{Printing, Speaker};
-use super::recorder::Recorder;
 use super::serving::{bind, catch_signals, deadline, outcome, printing, welcome};
-use super::traffic::Traffic;
+use super::{COMMAND, CONNECTIONS_MAX, Options};
 use crate::codec::{Parts, Reading};
+use crate::commands::dial::{MEDIA_PORT, Target};
+use crate::commands::recorder::Recorder;
+use crate::commands::traffic::Traffic;
 use crate::failure::{Exit, Failure, plain_words};
 use crate::framing::{Frame, RawMessage};
 use crate::net::SocketAddr;

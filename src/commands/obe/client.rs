@@ -6,12 +6,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::dial::Target;
-use super::ending::closing;
-use super::recorder::Recorder;
-use super::send::ONE_SHOT_READ_BYTES;
-use super::traffic::Traffic;
 use crate::codec::Parts;
+use crate::commands::dial::Target;
+use crate::commands::ending::closing;
+use crate::commands::recorder::Recorder;
+use crate::commands::send::ONE_SHOT_READ_BYTES;
+use crate::commands::traffic::Traffic;
 use crate::failure::{Exit, Failure};
 use crate::framing::{Frame, Framing, RawMessage, body, push_frame};
 use crate::goals::Goals;

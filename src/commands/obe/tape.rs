@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use super::source::Source;
 use crate::check::Recorded;
 use crate::codec::is_command;
+use crate::commands::source::Source;
 use crate::failure::Failure;
 use crate::framing::{Framing, Wire};
 use crate::limits::{OBE_BODY_BYTES_MAX, READ_BYTES};

@@ -3,14 +3,14 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::ending::{Wanted, complain_of_frame};
 use super::ledger::Ledger;
 use super::outgoing::{Outgoing, guard};
 use super::pace::Pace;
-use super::recorder::Recorder;
-use super::stream::{Item, Stream, command};
-use super::traffic::Traffic;
 use crate::codec::{Parts, Reading};
+use crate::commands::ending::{Wanted, complain_of_frame};
+use crate::commands::recorder::Recorder;
+use crate::commands::stream::{Item, Stream, command};
+use crate::commands::traffic::Traffic;
 use crate::conversation::{self, Conversation, Effect, Repertoire, Role};
 use crate::failure::{Exit, Failure};
 use crate::framing::{Frame, Framing, RawMessage};

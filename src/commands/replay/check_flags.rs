@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::shared::Has;
 use crate::check::Rules;
 use crate::cli::{Complete, Flag, text};
+use crate::commands::shared::Has;
 use crate::duration;
 use crate::failure::Failure;
 use crate::session::{Listed, Settings};

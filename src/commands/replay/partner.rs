@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::binding::Place;
-use super::dial::{MEDIA_PORT, Target};
-use super::listener::{Listener, Setup};
-use super::media::{CATEGORIES_OF_MEDIA, settings, subscriptions};
-use super::replay::{COMMAND, Options};
+use super::{COMMAND, Options};
+use crate::commands::binding::Place;
+use crate::commands::dial::{MEDIA_PORT, Target};
+use crate::commands::listen::listener::{Listener, Setup};
+use crate::commands::listen::media::{CATEGORIES_OF_MEDIA, settings, subscriptions};
 use crate::failure::{Exit, Failure};
 use crate::framing::Wire;
 use crate::net::accept::First;

@@ -2,11 +2,11 @@
 //!
 //! The text of a message goes through unchanged; it is read all the same, since what is no JSON is no message.
 
-use super::arguments::read_value;
-use super::decode::Next;
-use super::shared::Input;
-use super::source::Source;
 use crate::codec::{Parts, push_ascii};
+use crate::commands::arguments::read_value;
+use crate::commands::decode::Next;
+use crate::commands::shared::Input;
+use crate::commands::source::Source;
 use crate::failure::{Exit, Failure};
 use crate::framing::{Frame, Line, LineFramer, ObeFramer, RawMessage, body, push_frame};
 use crate::limits::{OBE_BODY_BYTES_MAX, READ_BYTES, WRITE_BYTES};

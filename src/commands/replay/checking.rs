@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::check_flags::CheckWish;
 use super::recording::{Line, Recording, count};
-use super::result_file::{ResultFile, replace};
 use crate::check::{self, Check, Edits, Entry, Junit, Options, Outlook, Splice, Suite, Text, Verdict};
+use crate::commands::result_file::{ResultFile, replace};
 use crate::failure::{Exit, Failure};
 use crate::output::{Color, Console, Output, stdout_is_terminal};
 use crate::session::{Kind, Settings, Side, Spans};

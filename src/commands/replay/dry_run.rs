@@ -5,9 +5,9 @@
 use std::path::Path;
 
 use super::recording::{Choice, report, tell};
-use super::source::Source;
 use crate::catalogue::Linter;
 use crate::codec::{Parts, Reading, is_command};
+use crate::commands::source::Source;
 use crate::failure::{Exit, Failure};
 use crate::framing::{Framing, Wire, is_ignored, payload_marker};
 use crate::limits::{LINE_BYTES_MAX, OBE_BODY_BYTES_MAX};

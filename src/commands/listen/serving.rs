@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::binding::Place;
-use super::dial::{MEDIA_PORT, PIN_PORT, Target};
-use super::listen::{COMMAND, CONNECTIONS_MAX, Options};
 use super::listener::{Listener, Part, Setup};
 use super::media::{CATEGORIES_OF_CLIENT, CATEGORIES_OF_MEDIA, settings, subscriptions};
 use super::printing::Printing;
-use super::traffic::Traffic;
+use super::{COMMAND, CONNECTIONS_MAX, Options};
+use crate::commands::binding::Place;
+use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
+use crate::commands::traffic::Traffic;
 use crate::failure::{Exit, Failure};
 use crate::framing::{Framing, Wire};
 use crate::net::server::{Ended, Server, Settings};

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use super::arguments::read_value;
-use super::dial::{OBE_PORT, Target};
-use super::ending::{Wanted, verdict};
-use super::obe_client::Client;
-use super::pace::Pace;
-use super::send::{ANSWER_TIME, COMMAND, Options, address};
-use super::shared::{OBE_IS_JSON, OBE_LIMITS, patterns_on, refuse_with_obe};
-use super::traffic::Traffic;
+use super::client::Client;
+use crate::commands::arguments::read_value;
+use crate::commands::dial::{OBE_PORT, Target};
+use crate::commands::ending::{Wanted, verdict};
+use crate::commands::send::pace::Pace;
+use crate::commands::send::{ANSWER_TIME, COMMAND, Options, address};
+use crate::commands::shared::{OBE_IS_JSON, OBE_LIMITS, patterns_on, refuse_with_obe};
+use crate::commands::traffic::Traffic;
 use crate::failure::{Exit, Failure};
 use crate::framing::{Line, LineFramer, Wire};
 use crate::limits::OBE_BODY_BYTES_MAX;

@@ -5,17 +5,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::listen::{COMMAND, CONNECTIONS_MAX, Options};
-use super::listener::{narrow, survive};
-use super::media::settings;
-use super::parting;
-use super::printing::{Printing, Speaker};
-use super::recorder::Recorder;
-use super::reply::Reply;
-use super::serving::{bind, catch_signals, deadline, outcome, printing, signal_of, welcome};
-use super::shared::{OBE_IS_JSON, OBE_LIMITS, refuse_with_obe};
-use super::traffic::Traffic;
 use crate::codec::Parts;
+use crate::commands::listen::listener::{narrow, survive};
+use crate::commands::listen::media::settings;
+use crate::commands::listen::parting;
+use crate::commands::listen::printing::{Printing, Speaker};
+use crate::commands::listen::reply::Reply;
+use crate::commands::listen::serving::{bind, catch_signals, deadline, outcome, printing, signal_of, welcome};
+use crate::commands::listen::{COMMAND, CONNECTIONS_MAX, Options};
+use crate::commands::recorder::Recorder;
+use crate::commands::shared::{OBE_IS_JSON, OBE_LIMITS, refuse_with_obe};
+use crate::commands::traffic::Traffic;
 use crate::failure::{Exit, Failure};
 use crate::framing::{Frame, Framing, RawMessage, Wire, body, push_frame};
 use crate::net::connection::{Connection, Left, QUEUE_BYTES_MAX, Said};
