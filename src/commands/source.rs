@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::failure::{Exit, Failure};
 use crate::framing::{Line, LineFramer};
+use crate::net::wait::widen_pipes;
 use crate::output::{Console, Output};
 use crate::text::safe;
 
@@ -28,12 +29,17 @@ impl Source {
         // The name stands before every complaint, where an editor looks for the file: it is never cut.
         let name = safe(path.as_os_str().as_encoded_bytes());
         let file = File::open(path).map_err(|error| Failure::io(format_args!("cannot open {name}"), &error))?;
-        Ok(Source { reader: Box::new(file), name })
+        Ok(Source::new(Box::new(file), name))
     }
 
     /// Standard input. Its buffer is passed by, since every read is larger than it.
     pub fn stdin() -> Source {
-        Source { reader: Box::new(io::stdin().lock()), name: "<stdin>".to_string() }
+        Source::new(Box::new(io::stdin().lock()), "<stdin>".to_string())
+    }
+
+    fn new(reader: Box<dyn Read>, name: String) -> Source {
+        widen_pipes();
+        Source { reader, name }
     }
 
     /// Reads what is there into `space`; 0 at the end.

@@ -25,6 +25,10 @@ pub const OUTPUT_BYTES_AT_ONCE: usize = 4096;
 /// dial at once wait for seconds.
 pub const BACKLOG_CONNECTIONS: i32 = 1024;
 
+/// How much a widened pipe holds: as much as Linux lets anybody have.
+#[cfg(target_os = "linux")]
+const PIPE_BYTES: usize = 1 << 20;
+
 /// From how many bytes on a write takes its time.
 const LONG_WRITE_BYTES: usize = 16 << 10;
 
@@ -372,6 +376,18 @@ pub fn wake_precisely() {
     {
         // Without it the replay is later, not wrong.
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+    }
+}
+
+/// Has the pipes at stdin and stdout, where there are any, hold more before a writer or reader has to wait.
+///
+/// Linux gives a pipe 64 KiB, which is what a filter reads at a time, so that it and its neighbours wake each other at
+/// every read: `cat | backbox decode | cat` took 1.8 times as long.
+pub fn widen_pipes() {
+    #[cfg(target_os = "linux")]
+    for pipe in [io::stdin().as_fd(), io::stdout().as_fd()] {
+        // What is no pipe, or may not grow, works as it is.
+        let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
     }
 }
 
