@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::expression::expression_fault;
 use super::guard::{Refusal, Rule};
-use super::python::{expression_fault, float, int};
+use super::python::{float, int};
 use super::value::Value;
 use super::{CommandEntry, Needs, Parameter, Taken};
 use crate::text::{shown, trim};

@@ -5,6 +5,7 @@
 //! `bcp`(7) what there is. BCP is open: a command that is not in the table may be understood all the same. Nothing here
 //! sends, prints or remembers what was sent.
 
+mod expression;
 mod fit;
 mod guard;
 mod json;

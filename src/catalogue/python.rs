@@ -1,8 +1,5 @@
-//! How Python reads numbers and expressions: what MPF's `int()`, `float()` and placeholder parser take (design.md,
+//! How Python reads numbers: what MPF's `int()` and `float()` take, other scripts' digits included (design.md,
 //! section 13).
-//!
-//! Numbers are read exactly as Python reads them, its other scripts' digits included. Of an expression only brackets,
-//! quotes and stray characters are looked at: whether the names in it mean anything is MPF's to answer.
 
 use std::borrow::Cow;
 
@@ -10,9 +7,6 @@ use crate::text::trim;
 
 /// How many digits Python's `int()` reads at most; more would take it too long.
 pub const INTEGER_DIGITS_MAX: usize = 4300;
-
-/// How many brackets may be open at once in an expression of Python's.
-const BRACKETS_MAX: usize = 200;
 
 /// Why text is no integer to Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,121 +90,6 @@ fn decimal(c: char) -> Option<char> {
     char::from_digit(u32::from(c) - zero, 10)
 }
 
-/// What keeps Python from compiling text as an expression, as a phrase behind its name; `None` when nothing that can be
-/// seen without a compiler.
-pub fn expression_fault(text: &str) -> Option<&'static str> {
-    let start = text.trim_start_matches(['\n', '\r']);
-    if start.starts_with([' ', '\t']) {
-        return Some("begins with a blank");
-    }
-    if text.contains('\0') {
-        return Some("holds NUL");
-    }
-    let mut expression = Expression { rest: start, open: Vec::new(), is_empty: true };
-    expression.run().err().or_else(|| {
-        let unclosed = (!expression.open.is_empty()).then_some("has a bracket that does not close");
-        unclosed.or(expression.is_empty.then_some("is empty"))
-    })
-}
-
-/// The bracket that closes another.
-fn closing(bracket: char) -> char {
-    match bracket {
-        '(' => ')',
-        '[' => ']',
-        _ => '}',
-    }
-}
-
-/// A walk along an expression.
-struct Expression<'t> {
-    rest: &'t str,
-    /// The brackets that have to close the open ones, innermost last.
-    open: Vec<char>,
-    is_empty: bool,
-}
-
-impl Expression<'_> {
-    fn run(&mut self) -> Result<(), &'static str> {
-        while let Some(c) = self.take() {
-            match c {
-                ' ' | '\t' | '\x0c' => continue,
-                '#' => self.rest = self.rest.find('\n').and_then(|at| self.rest.get(at..)).unwrap_or_default(),
-                '\n' | '\r' => self.line_break()?,
-                _ => {
-                    self.is_empty = false;
-                    self.token(c)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn take(&mut self) -> Option<char> {
-        let mut letters = self.rest.chars();
-        let c = letters.next()?;
-        self.rest = letters.as_str();
-        Some(c)
-    }
-
-    fn take_if(&mut self, text: &str) -> bool {
-        let rest = self.rest.strip_prefix(text);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
-    }
-
-    /// A line break ends an expression unless a bracket is open.
-    fn line_break(&mut self) -> Result<(), &'static str> {
-        let rest = self.rest.trim_start();
-        if self.is_empty || !self.open.is_empty() || rest.is_empty() || rest.starts_with('#') {
-            return Ok(());
-        }
-        Err("goes on behind a line break")
-    }
-
-    fn token(&mut self, c: char) -> Result<(), &'static str> {
-        match c {
-            '"' | '\'' => self.quoted(c),
-            '(' | '[' | '{' if self.open.len() >= BRACKETS_MAX => Err("has too many open brackets"),
-            '(' | '[' | '{' => {
-                self.open.push(closing(c));
-                Ok(())
-            }
-            ')' | ']' | '}' if self.open.pop() != Some(c) => Err("has a bracket that closes nothing"),
-            ':' if self.open.is_empty() && self.rest.starts_with('=') => Err("holds a lone ="),
-            '<' | '>' | ':' => {
-                self.take_if("=");
-                Ok(())
-            }
-            '=' if !self.take_if("=") => Err("holds a lone ="),
-            '!' if !self.take_if("=") => Err("holds a lone !"),
-            '\\' if !self.take_if("\n") => Err("holds a backslash outside quotes"),
-            ';' => Err("holds a ;"),
-            '$' | '?' | '`' => Err("holds a character that Python does not know"),
-            _ => Ok(()),
-        }
-    }
-
-    /// A string, up to its closing quote or quotes.
-    fn quoted(&mut self, quote: char) -> Result<(), &'static str> {
-        let three: String = [quote; 3].iter().collect();
-        let triple = self.take_if(&three[1..]);
-        if !triple && self.take_if(&three[2..]) {
-            return Ok(());
-        }
-        loop {
-            match self.take() {
-                None => break,
-                Some('\\') => drop(self.take()),
-                Some('\n' | '\r') if !triple => break,
-                Some(c) if c == quote && (!triple || self.take_if(&three[1..])) => return Ok(()),
-                Some(_) => {}
-            }
-        }
-        Err("has a quote that does not close")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,54 +133,5 @@ mod tests {
         for text in ["", ".", "1_.0", "._1", "1e", "1e+", "1e 5", "infinit", "0x1p3", "1\0", "nan(1)", "1__0", "é"] {
             assert_eq!(float(text), None, "{text:?}");
         }
-    }
-
-    #[test]
-    fn expressions_are_judged_by_what_can_be_seen() {
-        for text in [
-            "foo",
-            "players[0].score",
-            "\"a;b=c\"",
-            "{1:2}",
-            "1 if 1 else 2",
-            "a==1 and b>=2 or c!=3 or d<=4",
-            "(x:=1)",
-            "f(\n1\n)",
-            "'it\\'s'",
-            "'''a\n'b'''",
-            "\"\"",
-            "1 # done; (",
-            "1\n\n",
-            "a \\\n+ b",
-            "lambda:1",
-        ] {
-            assert_eq!(expression_fault(text), None, "{text:?}");
-        }
-        for (text, fault) in [
-            ("", "is empty"),
-            ("# nothing", "is empty"),
-            ("\n", "is empty"),
-            (" 1", "begins with a blank"),
-            ("\n\t1", "begins with a blank"),
-            ("a\0b", "holds NUL"),
-            ("foo(", "has a bracket that does not close"),
-            ("foo)", "has a bracket that closes nothing"),
-            ("(]", "has a bracket that closes nothing"),
-            ("'a", "has a quote that does not close"),
-            ("'a\nb'", "has a quote that does not close"),
-            ("x=1", "holds a lone ="),
-            ("x===1", "holds a lone ="),
-            ("x:=1", "holds a lone ="),
-            ("1;2", "holds a ;"),
-            ("!a", "holds a lone !"),
-            ("$a", "holds a character that Python does not know"),
-            ("a\\b", "holds a backslash outside quotes"),
-            ("1\n2", "goes on behind a line break"),
-        ] {
-            assert_eq!(expression_fault(text), Some(fault), "{text:?}");
-        }
-        let nested = |count| "(".repeat(count) + "1" + &")".repeat(count);
-        assert_eq!(expression_fault(&nested(BRACKETS_MAX)), None);
-        assert_eq!(expression_fault(&nested(BRACKETS_MAX + 1)), Some("has too many open brackets"));
     }
 }

@@ -1,0 +1,322 @@
+//! How Python reads an expression: what MPF's placeholder parser takes (design.md, section 13).
+//!
+//! Brackets, quotes, stray characters and the order of values and operators are looked at, which is less than a parser
+//! and refuses nothing that Python compiles but keyword arguments (`f(a=1)`). Whether the names in it mean anything is
+//! MPF's to answer.
+
+/// How many brackets may be open at once in an expression of Python's.
+const BRACKETS_MAX: usize = 200;
+
+/// The words that stand before a value, or between two.
+const WORD_OPERATORS: [&str; 12] =
+    ["and", "async", "await", "else", "for", "from", "if", "in", "is", "lambda", "not", "or"];
+
+const NO_RIGHT_VALUE: &str = "has an operator without a value behind it";
+const NO_LEFT_VALUE: &str = "has an operator without a value before it";
+const NO_OPERATOR: &str = "has two values with nothing between them";
+
+/// What keeps Python from compiling text as an expression, as a phrase behind its name; `None` when nothing that can be
+/// seen without a compiler.
+pub fn expression_fault(text: &str) -> Option<&'static str> {
+    let start = text.trim_start_matches(['\n', '\r']);
+    if start.starts_with([' ', '\t']) {
+        return Some("begins with a blank");
+    }
+    if text.contains('\0') {
+        return Some("holds NUL");
+    }
+    let mut expression = Expression { rest: start, open: Vec::new(), last: Last::Opening, is_empty: true };
+    expression.run().err().or_else(|| {
+        let unclosed = (!expression.open.is_empty()).then_some("has a bracket that does not close");
+        let unfinished = (expression.last == Last::Operator).then_some(NO_RIGHT_VALUE);
+        unclosed.or(expression.is_empty.then_some("is empty")).or(unfinished)
+    })
+}
+
+/// Whether a name may hold it; what Python makes of letters beyond ASCII is not looked into.
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()
+}
+
+/// The bracket that closes another.
+fn closing(bracket: char) -> char {
+    match bracket {
+        '(' => ')',
+        '[' => ']',
+        _ => '}',
+    }
+}
+
+/// What the last token was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// The start, or an opening bracket.
+    Opening,
+    /// Something that needs a value behind it.
+    Operator,
+    /// A name, a number or a closing bracket.
+    Value,
+    /// A string, which may stand beside another.
+    Text,
+    /// Something behind which anything may stand: a comma, a colon, `...`, `yield`, what is not understood.
+    Other,
+}
+
+/// A walk along an expression.
+struct Expression<'t> {
+    rest: &'t str,
+    /// The brackets that have to close the open ones, innermost last.
+    open: Vec<char>,
+    last: Last,
+    is_empty: bool,
+}
+
+impl Expression<'_> {
+    fn run(&mut self) -> Result<(), &'static str> {
+        while let Some(c) = self.take() {
+            match c {
+                ' ' | '\t' | '\x0c' => continue,
+                '#' => self.rest = self.rest.find('\n').and_then(|at| self.rest.get(at..)).unwrap_or_default(),
+                '\n' | '\r' => self.line_break()?,
+                '\\' if self.take_if("\n") => continue,
+                _ => {
+                    self.is_empty = false;
+                    self.token(c)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<char> {
+        let mut letters = self.rest.chars();
+        let c = letters.next()?;
+        self.rest = letters.as_str();
+        Some(c)
+    }
+
+    fn take_if(&mut self, text: &str) -> bool {
+        let rest = self.rest.strip_prefix(text);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    /// A line break ends an expression unless a bracket is open.
+    fn line_break(&mut self) -> Result<(), &'static str> {
+        let rest = self.rest.trim_start();
+        if self.is_empty || !self.open.is_empty() || rest.is_empty() || rest.starts_with('#') {
+            return Ok(());
+        }
+        Err("goes on behind a line break")
+    }
+
+    fn token(&mut self, c: char) -> Result<(), &'static str> {
+        match c {
+            '"' | '\'' => self.text(c),
+            '0'..='9' => self.number(),
+            '.' if self.rest.starts_with(|c: char| c.is_ascii_digit()) => self.number(),
+            c if is_word(c) => self.word(c),
+            '(' | '[' | '{' if self.open.len() >= BRACKETS_MAX => Err("has too many open brackets"),
+            '(' | '[' | '{' => {
+                self.open.push(closing(c));
+                self.set(Last::Opening)
+            }
+            ')' | ']' | '}' if self.open.pop() != Some(c) => Err("has a bracket that closes nothing"),
+            ')' | ']' | '}' if self.last == Last::Operator => Err(NO_RIGHT_VALUE),
+            ')' | ']' | '}' => self.set(Last::Value),
+            ':' if self.open.is_empty() && self.rest.starts_with('=') => Err("holds a lone ="),
+            ':' => {
+                self.take_if("=");
+                self.set(Last::Other)
+            }
+            '=' if !self.take_if("=") => Err("holds a lone ="),
+            '!' if !self.take_if("=") => Err("holds a lone !"),
+            '.' if self.take_if("..") => self.set(Last::Other),
+            // A sign may stand before a value and a star before several.
+            '+' | '-' | '~' | '.' => self.set(Last::Operator),
+            '*' => {
+                self.take_if("*");
+                self.set(Last::Operator)
+            }
+            '<' | '>' => {
+                let _ = self.take_if("=") || self.take_if(c.encode_utf8(&mut [0; 4]));
+                self.between()
+            }
+            '/' => {
+                self.take_if("/");
+                self.between()
+            }
+            '=' | '!' | '%' | '@' | '&' | '|' | '^' => self.between(),
+            '\\' => Err("holds a backslash outside quotes"),
+            ';' => Err("holds a ;"),
+            '$' | '?' | '`' => Err("holds a character that Python does not know"),
+            _ => self.set(Last::Other),
+        }
+    }
+
+    fn set(&mut self, last: Last) -> Result<(), &'static str> {
+        self.last = last;
+        Ok(())
+    }
+
+    /// An operator that has a value on either side. (`lambda a, /: a` has one behind a comma.)
+    fn between(&mut self) -> Result<(), &'static str> {
+        match self.last {
+            Last::Opening | Last::Operator => Err(NO_LEFT_VALUE),
+            Last::Value | Last::Text | Last::Other => self.set(Last::Operator),
+        }
+    }
+
+    fn value(&mut self) -> Result<(), &'static str> {
+        match self.last {
+            Last::Value | Last::Text => Err(NO_OPERATOR),
+            Last::Opening | Last::Operator | Last::Other => self.set(Last::Value),
+        }
+    }
+
+    /// The rest of a name or a word of Python's that begins with this letter.
+    fn word(&mut self, first: char) -> Result<(), &'static str> {
+        let rest = self.rest;
+        self.skip_word();
+        let word = first.to_string() + rest.strip_suffix(self.rest).unwrap_or_default();
+        match word.as_str() {
+            "and" | "or" => self.between(),
+            word if WORD_OPERATORS.contains(&word) => self.set(Last::Operator),
+            "yield" => self.set(Last::Other),
+            // The prefix of a string: `f"…"`.
+            _ if self.rest.starts_with(['"', '\'']) => Ok(()),
+            _ => self.value(),
+        }
+    }
+
+    fn skip_word(&mut self) {
+        self.rest = self.rest.trim_start_matches(is_word);
+    }
+
+    /// The rest of a number. What clings to it is a part of it (`0xff`, `1e5`, `2j`), or the next word (`1if a else 2`).
+    fn number(&mut self) -> Result<(), &'static str> {
+        self.value()?;
+        self.rest = self.rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_' || c == '.');
+        let rest = self.rest;
+        self.skip_word();
+        match rest.strip_suffix(self.rest).unwrap_or_default() {
+            "" => Ok(()),
+            word if WORD_OPERATORS.contains(&word) => {
+                self.rest = rest;
+                Ok(())
+            }
+            _ => self.set(Last::Other),
+        }
+    }
+
+    fn text(&mut self, quote: char) -> Result<(), &'static str> {
+        self.quoted(quote)?;
+        match self.last {
+            Last::Value => Err(NO_OPERATOR),
+            _ => self.set(Last::Text),
+        }
+    }
+
+    /// A string, up to its closing quote or quotes.
+    fn quoted(&mut self, quote: char) -> Result<(), &'static str> {
+        let three: String = [quote; 3].iter().collect();
+        let triple = self.take_if(&three[1..]);
+        if !triple && self.take_if(&three[2..]) {
+            return Ok(());
+        }
+        loop {
+            match self.take() {
+                None => break,
+                Some('\\') => drop(self.take()),
+                Some('\n' | '\r') if !triple => break,
+                Some(c) if c == quote && (!triple || self.take_if(&three[1..])) => return Ok(()),
+                Some(_) => {}
+            }
+        }
+        Err("has a quote that does not close")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_are_judged_by_what_can_be_seen() {
+        for text in [
+            "foo",
+            "players[0].score",
+            "\"a;b=c\"",
+            "{1:2}",
+            "1 if 1 else 2",
+            "a==1 and b>=2 or c!=3 or d<=4",
+            "(x:=1)",
+            "f(\n1\n)",
+            "'it\\'s'",
+            "'''a\n'b'''",
+            "\"\"",
+            "1 # done; (",
+            "1\n\n",
+            "a \\\n+ b",
+            "lambda:1",
+            "lambda a, /, *b: a",
+            "lambda *, a: a",
+            "-1 + ~2 ** -3",
+            "a not in b and a is not None",
+            "1if a else 2",
+            "1.5e-3 + .5 + 2. + 0xff + 1_000j",
+            "1..real",
+            "f'a' r\"b\" 'c'",
+            "not'a'in'abc'",
+            "(*a, b)",
+            "f(*a, **b)",
+            "a[1:, ::2, ...]",
+            "(yield)",
+            "[x for x in y if x]",
+            "a<<2>>1<=3",
+        ] {
+            assert_eq!(expression_fault(text), None, "{text:?}");
+        }
+        for (text, fault) in [
+            ("", "is empty"),
+            ("# nothing", "is empty"),
+            ("\n", "is empty"),
+            (" 1", "begins with a blank"),
+            ("\n\t1", "begins with a blank"),
+            ("a\0b", "holds NUL"),
+            ("foo(", "has a bracket that does not close"),
+            ("foo)", "has a bracket that closes nothing"),
+            ("(]", "has a bracket that closes nothing"),
+            ("'a", "has a quote that does not close"),
+            ("'a\nb'", "has a quote that does not close"),
+            ("x=1", "holds a lone ="),
+            ("x===1", "holds a lone ="),
+            ("x:=1", "holds a lone ="),
+            ("1;2", "holds a ;"),
+            ("!a", "holds a lone !"),
+            ("$a", "holds a character that Python does not know"),
+            ("a\\b", "holds a backslash outside quotes"),
+            ("1\n2", "goes on behind a line break"),
+            ("1+", NO_RIGHT_VALUE),
+            ("a.", NO_RIGHT_VALUE),
+            ("(a or)", NO_RIGHT_VALUE),
+            ("not", NO_RIGHT_VALUE),
+            ("a if b else", NO_RIGHT_VALUE),
+            ("/2", NO_LEFT_VALUE),
+            ("(% 2)", NO_LEFT_VALUE),
+            ("a + / b", NO_LEFT_VALUE),
+            ("a <> b", NO_LEFT_VALUE),
+            ("and b", NO_LEFT_VALUE),
+            ("a b", NO_OPERATOR),
+            ("f(1) g", NO_OPERATOR),
+            ("a 5", NO_OPERATOR),
+            ("a 'b'", NO_OPERATOR),
+            ("'a' b", NO_OPERATOR),
+        ] {
+            assert_eq!(expression_fault(text), Some(fault), "{text:?}");
+        }
+        let nested = |count| "(".repeat(count) + "1" + &")".repeat(count);
+        assert_eq!(expression_fault(&nested(BRACKETS_MAX)), None);
+        assert_eq!(expression_fault(&nested(BRACKETS_MAX + 1)), Some("has too many open brackets"));
+    }
+}

@@ -1,0 +1,81 @@
+"""Holds the guard's reading of placeholders against Python's: what it refuses, Python does not compile.
+
+    python3 tests/peers/expressions.py target/release/backbox [--messages N] [--seed N]
+
+MPF parses a placeholder as a Python expression and ends on what is none (design.md, section 13). The guard sees less
+than a parser does, and must never refuse what MPF would have answered. The one exception is known: a keyword argument,
+f(a=1), is a lone = to it. How much of what Python refuses it catches is printed.
+"""
+
+import argparse
+import ast
+import random
+import re
+import subprocess
+import sys
+import urllib.parse
+import warnings
+
+PIECES = (
+    "a b1 _x players current_player score 1 0 5.5 .5 2. 1e5 0xff 1_000 2j 'a' \"b\" '''c''' f'd' r'e' "
+    "+ - * ** / // % @ & | ^ ~ << >> < > <= >= == != <> . , : ( ) [ ] { } := = ! ... "
+    "and or not in is if else for from lambda yield await async None True"
+).split() + [" ", " ", " ", "\n", "\\\n", "# c", "é"]
+
+# Whole phrases, so that much of what comes out is an expression.
+PHRASES = (
+    "players[0].score", "a + 1", "f(a, *b, **c)", "a if b else c", "[x for x in y]", "lambda a, /, *, b: a", "(a, b)",
+    "{1: 2}", "a[1:, ::2]", "not a", "a not in b", "a is not None", "-1", "'a' 'b'", "(yield)", "1if a else 2", "x == 1",
+)
+
+
+def expression(rng):
+    pieces = [rng.choice(PHRASES if rng.random() < 0.3 else PIECES) for _ in range(rng.randint(1, 6))]
+    return rng.choice(["", " "]).join(pieces)
+
+
+def python_takes(text):
+    try:
+        ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def guard_refuses(program, texts):
+    """The line numbers that the guard refuses, with its reasons."""
+    # MPF decodes twice, and the guard reads as MPF does.
+    twice = (urllib.parse.quote(text.replace("%", "%25"), safe="") for text in texts)
+    lines = "".join(f"evaluate_placeholder?placeholder={text}\n" for text in twice)
+    run = subprocess.run([program, "decode", "--lint"], input=lines.encode(), capture_output=True, timeout=60)
+    if run.returncode not in (0, 1):
+        sys.exit(f"failed: decode --lint: exit {run.returncode}: {run.stderr.decode()[:500]}")
+    found = re.findall(r"^<stdin>:(\d+): stop: (.*)$", run.stdout.decode(), re.MULTILINE)
+    return {int(number) - 1: why for number, why in found}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=81)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    rng = random.Random(options.seed)
+    # A blank at the start ends MPF in another place.
+    texts = [text for text in (expression(rng) for _ in range(options.messages)) if text.strip("\n")[:1].strip()]
+    refused = guard_refuses(options.program, texts)
+    wrong = [(text, refused[at]) for at, text in enumerate(texts)
+             if at in refused and "a lone =" not in refused[at] and python_takes(text)]
+    for text, why in wrong[:20]:
+        print(f"refused, though Python takes it: {text!r}: {why}")
+    bad = [at for at, text in enumerate(texts) if not python_takes(text)]
+    caught = sum(at in refused for at in bad)
+    print(f"{len(texts)} expressions, of which Python refuses {len(bad)}; the guard catches {caught / len(bad):.0%} of them")
+    if wrong:
+        sys.exit(f"failed: {len(wrong)} expressions of Python's are refused")
+    print("passed: what the guard refuses, Python does not compile")
+
+
+if __name__ == "__main__":
+    main()
