@@ -193,7 +193,7 @@ impl Expression<'_> {
         self.rest = self.rest.trim_start_matches(is_word);
     }
 
-    /// The rest of a number. What clings to it is a part of it (`0xff`, `1e5`, `2j`), or the next word (`1if a else 2`).
+    /// The rest of a number. What clings to it is a part of it (`0xff`, `1e5`, `2j`), or the next word (`1if a`).
     fn number(&mut self) -> Result<(), &'static str> {
         self.value()?;
         self.rest = self.rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_' || c == '.');

@@ -1,5 +1,7 @@
 //! A message written as arguments: `COMMAND [NAME=TEXT | NAME:=JSON]…` (design.md, section 5).
 
+use crate::catalogue;
+use crate::cli::suggest;
 use crate::codec::{Malformed, Parts, Reading, Reason, Repeats, is_command, push_dumped, typed_text};
 use crate::failure::Failure;
 use crate::text::{shown, trim};
@@ -129,6 +131,17 @@ fn typed_note(name: &str, text: &str, json: &str) -> String {
     format!("{name}={text} is the text \"{text}\"; for {kind} write {name}:={json}")
 }
 
+/// What is said of a command that nobody knows and that is near one that is known; it is taken all the same, for BCP is
+/// open (design.md, sections 8 and 13).
+pub fn mistyped(command: &str) -> Option<String> {
+    if catalogue::knows(command) {
+        return None;
+    }
+    let near = suggest(command, catalogue::COMMANDS.iter().map(|entry| entry.name))?;
+    let command = shown(command.as_bytes());
+    (near != command).then(|| format!("{command} is no command of BCP's own; did you mean {near}?"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,5 +209,14 @@ mod tests {
                 "on=bool:TRUE is the text \"bool:TRUE\"; for the boolean write on:=true",
             ]
         );
+    }
+
+    #[test]
+    fn a_mistyped_command_is_noted_and_another_is_not() {
+        let note = mistyped("trgger").unwrap_or_default();
+        assert_eq!(note, "trgger is no command of BCP's own; did you mean trigger?");
+        for command in ["trigger", "reset", "timer", "my_own_command"] {
+            assert_eq!(mistyped(command), None, "{command}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::framing::{Line, LineFramer, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
 use crate::output::{Console, Output};
 
-use super::arguments::read_message;
+use super::arguments::{mistyped, read_message};
 use super::obe;
 use super::shared::{Input, Manners, OBE_KEEPS_CASE, OBE_LIMITS, has, refuse_with_obe};
 use super::source::Source;
@@ -278,7 +278,7 @@ fn run_message(options: &Options, words: &[String], console: &Console) -> Result
     let mut output = Output::new();
     push_message(&mut parts, payload.as_deref(), options, output.buffer())
         .map_err(|error| Failure::Refused(error.to_string()))?;
-    for note in notes {
+    for note in notes.into_iter().chain(mistyped(&parts.command())) {
         console.note(note);
     }
     output.flush()?;

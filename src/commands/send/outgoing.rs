@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use crate::catalogue;
-use crate::cli::suggest;
 use crate::codec::{Form, Parts, Reading, write_line};
-use crate::commands::arguments::read_message;
+use crate::commands::arguments::{mistyped, read_message};
 use crate::commands::source::Source;
 use crate::failure::Failure;
 use crate::framing::{Fault, Framing, payload_marker};
@@ -96,17 +95,6 @@ impl Outgoing {
     }
 }
 
-/// What is said of a command that nobody knows and that is near one that is known; it is sent all the same, for BCP is
-/// open (design.md, sections 8 and 13).
-fn mistyped(command: &str) -> Option<String> {
-    if catalogue::knows(command) {
-        return None;
-    }
-    let near = suggest(command, catalogue::COMMANDS.iter().map(|entry| entry.name))?;
-    let command = shown(command.as_bytes());
-    (near != command).then(|| format!("{command} is no command of BCP's own; did you mean {near}?"))
-}
-
 /// Refuses what would stop MPF, be lost on it, or be misread by it (design.md, section 13).
 ///
 /// # Errors
@@ -153,15 +141,6 @@ mod tests {
             (&["monitor_start", "category=modes"], "mode_list"),
         ] {
             assert_eq!(outgoing(words).answer().unwrap(), expected, "{words:?}");
-        }
-    }
-
-    #[test]
-    fn a_mistyped_command_is_noted_and_another_is_not() {
-        let note = mistyped("trgger").unwrap_or_default();
-        assert_eq!(note, "trgger is no command of BCP's own; did you mean trigger?");
-        for command in ["trigger", "reset", "timer", "my_own_command"] {
-            assert_eq!(mistyped(command), None, "{command}");
         }
     }
 
