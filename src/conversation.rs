@@ -2,8 +2,8 @@
 //! section 1).
 //!
 //! In: what is said when, by both sides, in three roles; what is the peer's fault and what is our own mistake. Out:
-//! sockets,
-//! clocks and bytes that are no message yet. A conversation is told what was heard and appends what is to be said.
+//! sockets, clocks and bytes that are no message yet. A conversation is told what was heard and appends what is to be
+//! said.
 //!
 //! All transitions stand in one table, `transition`. The states, and what moves between them (`<` heard, `>` said):
 //!

@@ -1,6 +1,5 @@
 //! The session format against its data files: `tests/data/session.jsonl` (what is read), `session-writer.jsonl` (what
-//! is
-//! written), a session recorded from a real game, and the example of the manual page.
+//! is written), a session recorded from a real game, and the example of the manual page.
 
 use std::time::Duration;
 

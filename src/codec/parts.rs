@@ -49,7 +49,7 @@ pub struct Parts {
     /// What was read from JSON stays in the room that it was spelled into: so long is the object there.
     in_room: Option<usize>,
     room: Room,
-    names: Names,
+    pub(super) names: Names,
 }
 
 impl Parts {

@@ -33,7 +33,8 @@ pub struct Usual<'t, 'r> {
     written: usize,
 }
 
-/// The lists and objects that are open, the innermost lowest: one bit each, set for an object, behind [`Levels::NONE`].
+/// The lists and objects that are open, the innermost lowest: one bit each, set for an object, behind [`Levels::NONE`],
+/// whose highest bit marks where they begin and whose lowest stands for the text around them.
 struct Levels(u64);
 
 impl Levels {
@@ -70,6 +71,9 @@ impl<'t, 'r> Usual<'t, 'r> {
     /// Respells the parameters' object with which the text begins and takes down its names: how long it was, and how
     /// long it became. `None` when something in it asks for care.
     pub fn object(&mut self, names: &mut Names, keep_case: bool) -> Option<(usize, usize)> {
+        if self.text.first() != Some(&b'{') {
+            return None;
+        }
         let mut levels = Levels(Levels::NONE);
         loop {
             if levels.in_object() {
@@ -184,14 +188,14 @@ mod tests {
     use super::super::parts::Parts;
     use super::*;
 
-    /// What an object becomes on one of the two ways, and what is left behind it.
-    fn spelled(text: &[u8], usual: bool) -> Option<(String, usize)> {
+    /// What an object becomes on one of the two ways, what is left behind it, and whether a name may stand twice.
+    fn spelled(text: &[u8], usual: bool, keep_case: bool) -> Option<(String, usize, bool)> {
         let mut parts = Parts::new();
         let mut scanner = Scanner::new(text, true, Room::default());
-        parts.scan_object(&mut scanner, usual, false).ok()?;
+        parts.scan_object(&mut scanner, usual, keep_case).ok()?;
         let left = scanner.rest().len();
         parts.take_back(scanner);
-        Some((String::from_utf8_lossy(parts.object()).into_owned(), left))
+        Some((String::from_utf8_lossy(parts.object()).into_owned(), left, parts.names.may_repeat()))
     }
 
     fn is_taken(text: &str) -> bool {
@@ -226,6 +230,9 @@ mod tests {
             r#"{"a":[1}}"#,
             r#"{"a":}"#,
             r#"{"a":nul"#,
+            "[1]",
+            "5,{}",
+            r#""a""#,
             &deep,
         ] {
             assert!(!is_taken(left), "{left}");
@@ -254,7 +261,8 @@ mod tests {
                 }
             }
             assert!(is_usual(&text));
-            let spelled = [true, false].map(|usual| spelled(&text, usual));
+            let keep_case = below(2) == 0;
+            let spelled = [true, false].map(|usual| spelled(&text, usual, keep_case));
             assert_eq!(spelled[0], spelled[1], "{}", text.escape_ascii());
             good += usize::from(spelled[0].is_some());
         }

@@ -28,8 +28,7 @@ pub struct Target {
 
 impl Target {
     /// Reads and resolves an address; what is left out is `localhost` and `port`. Made before signals are caught: a
-    /// resolver
-    /// takes its time and knows of no stop.
+    /// resolver takes its time and knows of no stop.
     ///
     /// # Errors
     /// [`Failure::Usage`] for what is no address, [`Failure::Io`] for a name that has none.

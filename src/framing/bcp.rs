@@ -171,8 +171,7 @@ pub type MarkedLimit = fn(&[u8], &Framing) -> Option<usize>;
 /// Cuts a stream of bytes into BCP's frames.
 ///
 /// Read into [`BcpFramer::space`], say how much with [`BcpFramer::filled`], take frames from [`BcpFramer::next_frame`]
-/// until it
-/// gives `None`, and at the end of the input take one more from [`BcpFramer::end`].
+/// until it gives `None`, and at the end of the input take one more from [`BcpFramer::end`].
 ///
 /// ```
 /// use backbox::framing::{BcpFramer, Frame, Framing};

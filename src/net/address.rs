@@ -81,8 +81,7 @@ impl Address {
     /// All that the address stands for, in the order in which it is dialled.
     ///
     /// `localhost` needs no resolver: it is `[::1]`, then `127.0.0.1`. Other names may take as long as the system's
-    /// resolver
-    /// takes, so this is called before signals are caught.
+    /// resolver takes, so this is called before signals are caught.
     ///
     /// # Errors
     /// What the resolver says.

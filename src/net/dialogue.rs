@@ -1,9 +1,9 @@
 //! One connection that we dialled: the loop of `send` and `replay`, each of them a [`Script`].
 //!
-//! One thread polls the stop, the socket, stdin and stdout; nothing in it blocks. The script says what goes to the
-//! peer and
-//! when, and hears what comes; it touches no socket and no clock. Leaving is the loop's business: farewell, half-close,
-//! reading what still comes, close (design.md, section 9). It never ends a connection in order inside a message.
+//! One thread polls the stop, the socket, stdin and stdout; nothing in it blocks. The script says what goes to the peer
+//! and when, and hears what comes; it touches no socket and no clock. Leaving is the loop's business: farewell,
+//! half-close, reading what still comes, close (design.md, section 9). It never ends a connection in order inside a
+//! message.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -429,9 +429,8 @@ impl Dialogue<'_> {
     }
 
     /// The connection is of no more use. It counts as lost unless everything was said and the peer has said something:
-    /// some
-    /// peers close on reading a message and answer the goodbye behind it with a reset, but one that only resets has
-    /// thrown away what it was sent.
+    /// some peers close on reading a message and answer the goodbye behind it with a reset, but one that only resets
+    /// has thrown away what it was sent.
     fn lost(&mut self, error: io::Error, script: &mut dyn Script) {
         self.peer_closed = true;
         if matches!(self.phase, Phase::Talking) {

@@ -52,8 +52,7 @@ pub enum Next {
 }
 
 /// Who decides what happens with what comes. It runs in one thread, sees each connection's frames in order, and may
-/// block
-/// in stdout.
+/// block in stdout.
 pub trait Host: Send + 'static {
     /// Somebody has connected.
     fn joined(&mut self, connection: &Arc<Connection>) -> Next;
@@ -217,9 +216,8 @@ impl Server {
         Ok(Background { stopper, thread })
     }
 
-    /// Serves until the stop, until the host says so, or until `output`'s reader has gone; then says farewell. The
-    /// host comes
-    /// back unless it hangs in a stdout that nobody reads.
+    /// Serves until the stop, until the host says so, or until `output`'s reader has gone; then says farewell. The host
+    /// comes back unless it hangs in a stdout that nobody reads.
     ///
     /// # Errors
     /// The system gives no pipe or thread, or its poll fails.

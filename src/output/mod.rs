@@ -62,6 +62,11 @@ impl Console {
         }
     }
 
+    /// Whether notes are heard at all.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Reports a fault with its place, `FILE:LINE`; the run ends with `exit` at best.
     pub fn complain(&mut self, exit: Exit, place: impl fmt::Display, reason: impl fmt::Display) {
         self.worst = self.worst.worse(exit);

@@ -49,8 +49,7 @@ impl Writer {
     /// Appends one record to `out`, whole, so that what was written before and `out` are a valid file at every moment.
     ///
     /// Its payload has to be as long as its line announces, and its connection within [`super::CONNECTION_MAX`]. A
-    /// record
-    /// without a time gets no stamp. CR and LF in a line are left out: a session file cannot hold them.
+    /// record without a time gets no stamp. CR and LF in a line are left out: a session file cannot hold them.
     pub fn write(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         self.header(out);
         self.stamp(record, out);

@@ -144,7 +144,7 @@ impl Run {
 
     /// Says what the lint finds in a message.
     fn lint(&mut self, record: &Record<'_>, name: &str, console: &Console) {
-        if record.side == Side::Pattern || is_ignored(record.line) {
+        if console.is_quiet() || record.side == Side::Pattern || is_ignored(record.line) {
             return;
         }
         let end = payload_marker(record.line).map_or(record.line.len(), |marker| marker.at);
