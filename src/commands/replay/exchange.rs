@@ -144,6 +144,10 @@ impl<'a> Exchange<'a> {
 
     /// Says goodbye, unless the recording did.
     pub fn farewell(&mut self, outbox: &mut Outbox) {
+        if outbox.is_empty() {
+            // A signal may come before anybody has looked at what has gone.
+            self.gone(Instant::now());
+        }
         if !self.said_goodbye {
             self.said_goodbye = true;
             self.push(b"goodbye", None, b"goodbye\n", outbox);
