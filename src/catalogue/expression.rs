@@ -76,9 +76,9 @@ impl Expression<'_> {
         while let Some(c) = self.take() {
             match c {
                 ' ' | '\t' | '\x0c' => continue,
-                '#' => self.rest = self.rest.find('\n').and_then(|at| self.rest.get(at..)).unwrap_or_default(),
+                '#' => self.rest = self.rest.find(['\n', '\r']).and_then(|at| self.rest.get(at..)).unwrap_or_default(),
                 '\n' | '\r' => self.line_break()?,
-                '\\' if self.take_if("\n") => continue,
+                '\\' if ["\r\n", "\n", "\r"].iter().any(|end| self.take_if(end)) => continue,
                 _ => {
                     self.is_empty = false;
                     self.token(c)?;
@@ -104,7 +104,7 @@ impl Expression<'_> {
     /// A line break ends an expression unless a bracket is open.
     fn line_break(&mut self) -> Result<(), &'static str> {
         let rest = self.rest.trim_start();
-        if self.is_empty || !self.open.is_empty() || rest.is_empty() || rest.starts_with('#') {
+        if self.is_empty || !self.open.is_empty() || rest.is_empty() || rest.starts_with(['#', '\\']) {
             return Ok(());
         }
         Err("goes on behind a line break")
@@ -113,8 +113,8 @@ impl Expression<'_> {
     fn token(&mut self, c: char) -> Result<(), &'static str> {
         match c {
             '"' | '\'' => self.text(c),
-            '0'..='9' => self.number(),
-            '.' if self.rest.starts_with(|c: char| c.is_ascii_digit()) => self.number(),
+            '0'..='9' => self.number(c),
+            '.' if self.rest.starts_with(|c: char| c.is_ascii_digit()) => self.number(c),
             c if is_word(c) => self.word(c),
             '(' | '[' | '{' if self.open.len() >= BRACKETS_MAX => Err("has too many open brackets"),
             '(' | '[' | '{' => {
@@ -183,7 +183,15 @@ impl Expression<'_> {
             "and" | "or" => self.between(),
             word if WORD_OPERATORS.contains(&word) => self.set(Last::Operator),
             "yield" => self.set(Last::Other),
-            // The prefix of a string: `f"…"`.
+            // Python 3.12 lets the braces of `f"{a["b"]}"` hold what older ones do not: nothing behind is judged.
+            "f" | "F" | "fr" | "fR" | "Fr" | "FR" | "rf" | "rF" | "Rf" | "RF"
+                if self.rest.starts_with(['"', '\'']) && self.rest.contains('{') =>
+            {
+                self.rest = "";
+                self.open.clear();
+                self.set(Last::Other)
+            }
+            // The prefix of a string: `b"…"`.
             _ if self.rest.starts_with(['"', '\'']) => Ok(()),
             _ => self.value(),
         }
@@ -194,9 +202,14 @@ impl Expression<'_> {
     }
 
     /// The rest of a number. What clings to it is a part of it (`0xff`, `1e5`, `2j`), or the next word (`1if a`).
-    fn number(&mut self) -> Result<(), &'static str> {
+    fn number(&mut self, first: char) -> Result<(), &'static str> {
         self.value()?;
-        self.rest = self.rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_' || c == '.');
+        let is_digit = |c: char| c.is_ascii_digit() || c == '_';
+        self.rest = self.rest.trim_start_matches(is_digit);
+        // A second point is no part of it: `1.5. real`.
+        if first != '.' && self.take_if(".") {
+            self.rest = self.rest.trim_start_matches(is_digit);
+        }
         let rest = self.rest;
         self.skip_word();
         match rest.strip_suffix(self.rest).unwrap_or_default() {
@@ -266,7 +279,15 @@ mod tests {
             "1if a else 2",
             "1.5e-3 + .5 + 2. + 0xff + 1_000j",
             "1..real",
+            "1.5. real",
+            ".5. real",
+            "1 # done\r",
+            "# first\ra",
+            "1\n\\\n# done",
+            "a \\\r+ b",
+            "a \\\r\n+ b",
             "f'a' r\"b\" 'c'",
+            "(f'{a['b']}')",
             "not'a'in'abc'",
             "(*a, b)",
             "f(*a, **b)",

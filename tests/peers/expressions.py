@@ -20,12 +20,13 @@ PIECES = (
     "a b1 _x players current_player score 1 0 5.5 .5 2. 1e5 0xff 1_000 2j 'a' \"b\" '''c''' f'd' r'e' "
     "+ - * ** / // % @ & | ^ ~ << >> < > <= >= == != <> . , : ( ) [ ] { } := = ! ... "
     "and or not in is if else for from lambda yield await async None True"
-).split() + [" ", " ", " ", "\n", "\\\n", "# c", "é"]
+).split() + [" ", " ", " ", "\n", "\r", "\\\n", "\\\r", "# c", "# c\r", "é"]
 
 # Whole phrases, so that much of what comes out is an expression.
 PHRASES = (
     "players[0].score", "a + 1", "f(a, *b, **c)", "a if b else c", "[x for x in y]", "lambda a, /, *, b: a", "(a, b)",
     "{1: 2}", "a[1:, ::2]", "not a", "a not in b", "a is not None", "-1", "'a' 'b'", "(yield)", "1if a else 2", "x == 1",
+    "1.5. real",
 )
 
 
