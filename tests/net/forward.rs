@@ -136,6 +136,34 @@ fn a_stdout_that_nobody_reads_slows_nobody() {
 }
 
 #[test]
+fn what_is_over_the_queue_is_dropped_and_counted_and_the_game_goes_on() {
+    const LINES: usize = 90;
+    let target = port();
+    let file = directory().join("address");
+    let (tap, mut stdout) =
+        Running::unread(listen_command(&["--forward", &target.address, "--once"], &file).stdin(Stdio::null()));
+    let mut dialler = dial(announced(&file));
+    let mut target = target.accept();
+    // Nearly a MiB each, of which the queue holds 64.
+    let line = format!("trigger?name={}\n", "x".repeat(1_000_000));
+    for _ in 0..LINES {
+        dialler.say(line.as_bytes());
+        assert!(target.line() == line, "a line is not passed on as it is");
+    }
+    target.say(b"still here\n");
+    assert_eq!(dialler.line(), "still here\n");
+    drop((dialler, target));
+    let mut printed = Vec::new();
+    stdout.read_to_end(&mut printed).unwrap();
+    let ended = tap.finish();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let counts = ended.stderr.lines().filter_map(|said| said.split_once(" bytes were passed on and not printed"));
+    let missed: usize = counts.map(|(said, _)| said.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum();
+    assert!(missed > 0, "{}", ended.stderr);
+    assert_eq!(printed.len() + missed, LINES * line.len() + "still here\n".len(), "{}", ended.stderr);
+}
+
+#[test]
 fn a_full_disk_ends_the_recording_and_not_the_game() {
     let tapped = tapped(&["--record", "/dev/full", "--once"]);
     let (mut dialler, mut target) = tapped.pair();
