@@ -23,6 +23,8 @@ pub(super) struct Block {
     next: usize,
     /// The answers that may come anywhere and have not come yet, by what is compared of them.
     any_order: HashMap<Vec<u8>, Vec<usize>>,
+    /// How many of these there are.
+    missing: usize,
     last: Last,
     /// When something came last, of whatever kind.
     heard: Option<Duration>,
@@ -39,6 +41,8 @@ struct Last {
     /// The last of these lines, and which answers such lines can be.
     said: Option<Said>,
     could_be: Vec<bool>,
+    /// Which answer it is.
+    answer: Option<usize>,
 }
 
 impl Block {
@@ -55,6 +59,7 @@ impl Block {
             before = answer.at;
             if let Some(key) = answer.key().filter(|_| answer.any_order) {
                 self.any_order.entry(key.to_vec()).or_default().push(index);
+                self.missing += 1;
             }
         }
         self.due = self.left.saturating_add(before.saturating_sub(self.recorded));
@@ -62,6 +67,7 @@ impl Block {
         self.any_order.values_mut().for_each(|indices| indices.reverse());
         self.came = vec![None; self.answers.len()];
         self.last.could_be = vec![false; self.answers.len()];
+        self.last.answer = self.answers.iter().rposition(|answer| !answer.any_order);
         self.pass_any_order();
     }
 
@@ -79,6 +85,7 @@ impl Block {
         }
         if let Some(answer) = self.any_order.get_mut(said.key()).and_then(Vec::pop) {
             self.came[answer] = Some(line);
+            self.missing -= 1;
         } else if self.answers.get(self.next).is_some_and(|answer| answer.is(said)) {
             self.came[self.next] = Some(line);
             self.next += 1;
@@ -87,7 +94,7 @@ impl Block {
     }
 
     fn any_order_has_come(&self) -> bool {
-        self.any_order.values().all(Vec::is_empty)
+        self.missing == 0
     }
 
     /// Rule 1: all has come, in order.
@@ -107,7 +114,7 @@ impl Block {
 impl Last {
     /// A pattern and a line may both be the last answer of a line that came: it has to come as often as there are such.
     fn hear(&mut self, said: &Said, answers: &[Answer]) {
-        if !answers.iter().rfind(|answer| !answer.any_order).is_some_and(|last| last.is(said)) {
+        if !self.answer.and_then(|last| answers.get(last)).is_some_and(|last| last.is(said)) {
             return;
         }
         self.count += 1;

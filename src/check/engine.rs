@@ -155,7 +155,9 @@ impl Check {
             return;
         }
         self.block.close();
-        for (line, came) in self.lines.iter().enumerate() {
+        // A block of no answers has nothing to look for in what earlier ones have left.
+        let lines = if self.block.answers.is_empty() { &[][..] } else { &self.lines };
+        for (line, came) in lines.iter().enumerate() {
             self.block.hear(line, &came.said, came.at, line >= self.before);
         }
         if self.block.is_complete() || self.gone.is_some() {
