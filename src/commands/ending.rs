@@ -128,7 +128,8 @@ pub fn closing(ended: &Ended, us: End) -> String {
     };
     match ended.unsent {
         0 => by,
-        unsent => format!("{by}; not sent: the last {unsent} of what stands here"),
+        // A stop leaves these out and still says goodbye behind them.
+        unsent => format!("{by}; not sent: {unsent} of the last that stand here"),
     }
 }
 

@@ -448,7 +448,7 @@ impl Dialogue<'_> {
     fn stop(&mut self, script: &mut dyn Script) {
         self.stopped = true;
         self.hurried = true;
-        self.outbox.keep_only_started();
+        self.ended.unsent += self.outbox.keep_only_started();
         let now = Instant::now();
         match self.phase {
             Phase::Talking | Phase::Finishing(_) => {

@@ -153,6 +153,7 @@ fn options_that_make_no_sense_get_a_sentence() {
         (&["replay", GAME, GAME], "one session is played at a time"),
         (&["replay", "--loopback", "-a", "x", GAME], "there is nobody to dial: leave out -a"),
         (&["replay", "--loopback", "--retry", "1", GAME], "leave out --retry"),
+        (&["replay", "--dry-run", "--check", GAME], "--dry-run plays nothing"),
         (&["replay", "--speed", "0", GAME], "0 is no speed; write a number above 0, or max"),
     ] {
         let ended = run(arguments);
@@ -207,6 +208,31 @@ fn a_signal_says_goodbye_and_sums_up() {
         assert!(ended.stderr.contains("replayed 1 message (2 bytes) of session.bcp"), "{}", ended.stderr);
         assert!(ended.stderr.contains("; stopped by a signal\nlateness: p50 "), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_recording_says_what_a_signal_kept_from_the_peer() {
+    let line = format!("trigger?name={}\n", "x".repeat(1000));
+    let file = session(&line.repeat(20_000));
+    let recording = directory().join("recording.bcp");
+    let port = port();
+    let playing = start(&["replay", "-a", &port.address, "--record", recording.to_str().unwrap(), &file]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), line);
+    // Once it does not grow any more the peer, which reads nothing, holds up what waits to be written.
+    let length = || fs::metadata(&recording).unwrap().len();
+    let mut before = 0;
+    while length() != before {
+        before = length();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    playing.signal(Signal::INT);
+    let got = 1 + peer.rest().unwrap().matches("trigger").count();
+    drop(peer);
+    assert_eq!(playing.finish().code, Some(130));
+    let recorded = fs::read_to_string(&recording).unwrap();
+    let unsent = recorded.split("not sent: ").nth(1).map_or(0, |rest| rest.split(' ').next().unwrap().parse().unwrap());
+    assert_eq!(recorded.matches("trigger").count(), got + unsent);
 }
 
 #[test]

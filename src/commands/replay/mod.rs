@@ -340,6 +340,7 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         || !options.timeout.is_zero()
         || options.stats.is_some()
         || options.record.file.is_some()
+        || options.check.is_on()
         || options.verbose.0;
     let rules = [
         (options.dry_run && plays, "--dry-run plays nothing: only --from, --conn, --quiet and --color go with it"),
