@@ -7,13 +7,13 @@ Both ways: what `backbox encode` frames, read by Python; and what Python frames,
 through unchanged, to the byte. Commands written as arguments come out as json.dumps writes them.
 Exit status: 0 all is as it should be, 1 a difference, 2 it could not be tried.
 """
-import argparse
 import json
 import re
 import subprocess
 import sys
 
-from obe_values import Values, frame, frames, same
+import obe_values
+from obe_values import frame, frames, same
 
 SECONDS_MAX = 60
 
@@ -55,14 +55,8 @@ def arguments(command):
 
 def main():
     """Runs all parts."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("backbox")
-    parser.add_argument("--values", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=12)
-    options = parser.parse_args()
-    values = Values(options.seed)
-    all_values = [values.command() if number % 2 else values.value() for number in range(options.values)]
-    texts = [values.text(value) for value in all_values]
+    options, source, all_values = obe_values.arguments()
+    texts = [source.text(value) for value in all_values]
 
     bodies = frames(run(options.backbox, "encode", "--wire", "obe", data="".join(t + "\n" for t in texts).encode()))
     check("how many frames are encoded", len(bodies), len(texts))

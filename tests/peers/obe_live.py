@@ -7,7 +7,6 @@ The client asks `backbox listen` 300 things, and several clients ask at once; th
 send`, from arguments and as JSON Lines, and leaves one command without an answer; `replay` checks a recording of it.
 Exit status: 0 all is as it should be, 1 a difference, 2 it could not be tried.
 """
-import argparse
 import json
 import subprocess
 import sys
@@ -16,8 +15,9 @@ import threading
 import time
 from pathlib import Path
 
+import obe_values
 from obe_peer import SECONDS_MAX, Server, ask
-from obe_values import Values, same
+from obe_values import same
 
 
 def check(what, got, want):
@@ -151,13 +151,7 @@ def as_client(program, values):
 
 def main():
     """Runs both roles, and both again from a recording."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("backbox")
-    parser.add_argument("--values", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=12)
-    options = parser.parse_args()
-    values = Values(options.seed)
-    values = [values.command() if number % 2 else values.value() for number in range(options.values)]
+    options, _, values = obe_values.arguments()
     as_server(options.backbox, values)
     as_client(options.backbox, values)
     as_replayer(options.backbox, values)

@@ -2,6 +2,7 @@
 
 Only Python's standard library is needed. Nothing in this file knows backbox.
 """
+import argparse
 import json
 import math
 
@@ -71,3 +72,14 @@ class Values:
         """One of the ways in which Python writes a value; each is one line."""
         separators = self.random.choice([(", ", ": "), (",", ":"), (" , ", " : ")])
         return json.dumps(value, ensure_ascii=self.random.random() < 0.7, separators=separators)
+
+
+def arguments():
+    """What the command line asks for: the options, the values' source, and the values."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("backbox")
+    parser.add_argument("--values", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=12)
+    options = parser.parse_args()
+    source = Values(options.seed)
+    return options, source, [source.command() if number % 2 else source.value() for number in range(options.values)]
