@@ -11,8 +11,8 @@ use super::tape::{Question, Tape};
 use crate::check::{Recorded, Reply, Text, Way, compare_values, value_pattern};
 use crate::commands::dial::{OBE_PORT, Target};
 use crate::commands::replay::clock::{Clock, instant};
-use crate::commands::replay::recording::count;
-use crate::commands::replay::replaying::{result_file, spare};
+use crate::commands::replay::recording::{count, tell};
+use crate::commands::replay::replaying::{recorder, result_file};
 use crate::commands::replay::tally::Tally;
 use crate::commands::replay::{COMMAND, Options};
 use crate::commands::result_file::ResultFile;
@@ -83,14 +83,8 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let checks = options.check.is_on();
     let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
     let target = Target::resolve(options.dialling.address.as_deref().or(Some("127.0.0.1")), survey.port)?;
-    if let Some(path) = &options.record.file {
-        spare(path, file, "--record")?;
-    }
     let opening = format!("dialling {}", target.address);
-    let recorder = match &options.record.file {
-        Some(_) => options.record.open_on(Wire::Obe, &opening, target.address.port)?,
-        None => None,
-    };
+    let recorder = recorder(options, file, Wire::Obe, (&opening, target.address.port))?;
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let size = format!("{}, {} with a reply", count(survey.messages, "message"), survey.replies);
@@ -140,9 +134,7 @@ impl Survey {
                 value_pattern(&recorded).map_err(wrong)?;
             }
         }
-        if let Some(note) = tape.take_note() {
-            console.note(format_args!("{name}: {note}"));
-        }
+        tell(name, tape.take_note(), console);
         refuse_settings(tape.settings(), name)?;
         match messages {
             0 => Err(Failure::Refused(format!("{name}: nothing to play: no message in it is the dialler's"))),

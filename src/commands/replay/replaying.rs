@@ -18,10 +18,11 @@ use super::warnings::Warnings;
 use super::{COMMAND, Options};
 use crate::commands::ending::{Wanted, verdict};
 use crate::commands::listen::listener::side;
+use crate::commands::recorder::Recorder;
 use crate::commands::result_file::ResultFile;
 use crate::commands::traffic::Traffic;
 use crate::failure::{Exit, Failure};
-use crate::framing::Framing;
+use crate::framing::{Framing, Wire};
 use crate::net::dialogue::{self, Ended, Reason, Script};
 use crate::net::wait::{Input, Output, Stop, wake_precisely};
 use crate::template::End;
@@ -52,13 +53,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         false => None,
     };
     let peer = Partner::find(options, survey.settings.port)?;
-    let recorder = match &options.record.file {
-        Some(path) => {
-            spare(path, file, "--record")?;
-            options.record.open(&peer.opening(), peer.address().port)?
-        }
-        None => None,
-    };
+    let recorder = recorder(options, file, Wire::Bcp, (&peer.opening(), peer.address().port))?;
     let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
     let input = match file.as_os_str() == "-" {
         true => Some(Input::stdin().map_err(|error| Failure::io("cannot read standard input", &error))?),
@@ -100,11 +95,26 @@ pub fn result_file(
     ResultFile::new(path, what, options.record.overwrite).map(Some)
 }
 
+/// What writes the file of `--record`, if one is asked for: an `opening` and the port stand at its start.
+///
+/// # Errors
+/// It is the session itself, or cannot be written.
+pub fn recorder(
+    options: &Options,
+    file: &Path,
+    wire: Wire,
+    (opening, port): (&str, u16),
+) -> Result<Option<Recorder>, Failure> {
+    let Some(path) = &options.record.file else { return Ok(None) };
+    spare(path, file, "--record")?;
+    options.record.open_on(wire, opening, port)
+}
+
 /// Refuses to write over the session that is played.
 ///
 /// # Errors
 /// [`Failure::Usage`].
-pub fn spare(written: &Path, played: &Path, flag: &str) -> Result<(), Failure> {
+fn spare(written: &Path, played: &Path, flag: &str) -> Result<(), Failure> {
     let same = fs::canonicalize(written).ok().zip(fs::canonicalize(played).ok()).is_some_and(|(a, b)| a == b);
     match same {
         true => {
