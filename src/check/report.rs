@@ -74,6 +74,8 @@ pub enum Way {
     Closed,
     /// The connection was reset.
     Reset,
+    /// What it sent cannot be followed any further.
+    Broken,
 }
 
 /// A recorded answer.

@@ -136,6 +136,7 @@ pub fn headline(entry: &Entry) -> String {
             let way = match way {
                 Way::Closed => "the peer had closed the connection",
                 Way::Reset => "the connection was lost",
+                Way::Broken => "the peer had broken the framing",
             };
             match count {
                 1 => format!("{way} before this answer"),

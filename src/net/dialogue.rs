@@ -52,6 +52,9 @@ pub trait Script {
     /// Hears one frame; it may answer, and append to what is printed.
     fn heard(&mut self, frame: &Frame<'_>, outbox: &mut Outbox, printed: &mut Vec<u8>);
 
+    /// Hears that so many of the messages it pushed last, the last words included, do not go out whole.
+    fn dropped(&mut self, _messages: usize) {}
+
     /// The last words, if they are not said already.
     fn farewell(&mut self, outbox: &mut Outbox);
 
@@ -220,7 +223,7 @@ impl Dialogue<'_> {
         self.hurried = true;
         match self.phase {
             Phase::Talking => {
-                self.ended.unsent += self.outbox.keep_only_started();
+                self.drop_waiting(script);
                 self.leave(Reason::TimeUp, script);
                 self.phase = Phase::Finishing(Some(now + FINISH_TIME));
             }
@@ -258,13 +261,13 @@ impl Dialogue<'_> {
                         return None;
                     }
                     Step::Done => self.leave(Reason::Done, script),
-                    Step::Close => self.close(),
+                    Step::Close => self.close(script),
                 },
                 Phase::Finishing(until) if !self.outbox.is_empty() => {
                     if until.is_none_or(|until| now < until) {
                         return until;
                     }
-                    self.close();
+                    self.close(script);
                 }
                 Phase::Finishing(_) => {
                     // The peer learns that nothing more comes and can still answer; it may be gone, which reading
@@ -272,14 +275,14 @@ impl Dialogue<'_> {
                     let _ = self.socket.as_ref().map(|socket| socket.shutdown(Shutdown::Write));
                     self.phase = Phase::Draining(now + DRAIN_TIME);
                 }
-                Phase::Draining(_) if self.peer_closed => self.close(),
+                Phase::Draining(_) if self.peer_closed => self.close(script),
                 // While our own reader is what holds us up, the peer is given its time.
                 Phase::Draining(_) if self.is_held_up() && !self.hurried => {
                     self.phase = Phase::Draining(now + DRAIN_TIME);
                     return None;
                 }
                 Phase::Draining(until) if now < until => return Some(until),
-                Phase::Draining(_) => self.close(),
+                Phase::Draining(_) => self.close(script),
                 Phase::Closed(until) => {
                     if until.is_some_and(|until| now >= until) {
                         self.drop_output();
@@ -420,7 +423,7 @@ impl Dialogue<'_> {
         self.ended.unfinished = self.framer.unread().to_vec();
         if matches!(self.phase, Phase::Talking) && script.goes_on(&self.outbox) {
             self.end(Reason::Closed);
-            self.close();
+            self.close(script);
         } else if matches!(self.phase, Phase::Talking) {
             // It may have closed its writing side only, so it is told goodbye like any other.
             self.leave(Reason::Closed, script);
@@ -442,13 +445,13 @@ impl Dialogue<'_> {
             self.end(Reason::Lost(error));
         }
         self.ended.noticed = true;
-        self.close();
+        self.close(script);
     }
 
     fn stop(&mut self, script: &mut dyn Script) {
         self.stopped = true;
         self.hurried = true;
-        self.ended.unsent += self.outbox.keep_only_started();
+        self.drop_waiting(script);
         let now = Instant::now();
         match self.phase {
             Phase::Talking | Phase::Finishing(_) => {
@@ -461,6 +464,13 @@ impl Dialogue<'_> {
                 self.phase = Phase::Closed(Some(now + OUTPUT_TIME));
             }
         }
+    }
+
+    /// Leaves out what has not begun to go out.
+    fn drop_waiting(&mut self, script: &mut dyn Script) {
+        let dropped = self.outbox.keep_only_started();
+        self.ended.unsent += dropped;
+        script.dropped(dropped);
     }
 
     /// Says the last words and begins to leave.
@@ -480,8 +490,10 @@ impl Dialogue<'_> {
     }
 
     /// Closes the connection: by a reset when a message is half out, since its half would be taken for a message.
-    fn close(&mut self) {
-        self.ended.unsent += self.outbox.messages();
+    fn close(&mut self, script: &mut dyn Script) {
+        let dropped = self.outbox.messages();
+        self.ended.unsent += dropped;
+        script.dropped(dropped);
         if let Some(socket) = self.socket.take().filter(|_| self.outbox.is_inside_message()) {
             self.armed.reset(&socket);
         }

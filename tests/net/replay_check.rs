@@ -132,6 +132,24 @@ fn a_peer_that_closes_is_one_difference_that_counts_the_rest() {
 }
 
 #[test]
+fn a_peer_that_breaks_the_framing_is_one_difference_that_counts_the_rest() {
+    let port = port();
+    let file = session(TALK);
+    let running = start(&["replay", "--check", "-a", &port.address, file.to_str().unwrap()]);
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "hello?version=1.1\n");
+    peer.say(b"hello?version=1.1\n");
+    assert_eq!(peer.line(), "get?names=a,b\n");
+    peer.say(b"set?name=a&value=int:1\nframe&bytes=99999999999\n");
+    let _ = peer.rest();
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    let head = ":11: the peer had broken the framing before this answer and 4 more";
+    assert_eq!(heads(&ended), [head], "{}", ended.stderr);
+    assert!(ended.stderr.contains("; 1 difference; it broke the framing\n"), "{}", ended.stderr);
+}
+
+#[test]
 fn what_an_update_wrote_is_clean_and_stays() {
     for (answers, flags) in [
         (TALK.replace("value=int:1", "value=int:7").replace("#<set?name=b&value=int:2\n", ""), &[][..]),

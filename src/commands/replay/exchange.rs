@@ -24,6 +24,15 @@ use crate::template::End;
 /// How long a terminal may take to be drawn on.
 const DRAWING_TIME: Duration = Duration::from_millis(3);
 
+/// A message that may not have gone yet.
+#[derive(Debug)]
+struct UnderWay {
+    /// When it was due, if it was at a time.
+    due: Option<Instant>,
+    /// How many bytes of the recording it is; `None` for a goodbye that does not stand there.
+    bytes: Option<usize>,
+}
+
 /// Our side of a conversation, over one connection after the other.
 #[derive(Debug)]
 pub struct Exchange<'a> {
@@ -41,8 +50,8 @@ pub struct Exchange<'a> {
     /// The peer has said it.
     pub peer_left: bool,
     progress: Progress,
-    /// When the lines that are being written were due.
-    under_way: Vec<Instant>,
+    /// What is being written: the oldest first.
+    under_way: Vec<UnderWay>,
 }
 
 impl<'a> Exchange<'a> {
@@ -100,7 +109,7 @@ impl<'a> Exchange<'a> {
     /// Puts a line of ours on its way that was due at a time, or at no time.
     pub fn send(&mut self, line: &Line, due: Option<Instant>, outbox: &mut Outbox) {
         self.said_goodbye |= is_goodbye(line.line());
-        self.under_way.extend(due);
+        self.under_way.push(UnderWay { due, bytes: Some(line.bytes.len()) });
         self.tally.sends(line.bytes.len());
         self.push(line.line(), line.payload(), &line.bytes, outbox);
     }
@@ -108,10 +117,16 @@ impl<'a> Exchange<'a> {
     /// Everything that was on its way has gone by `now`, which is when lateness is measured. On a terminal it says now
     /// and then how far it is.
     pub fn gone(&mut self, now: Instant) {
-        for due in self.under_way.drain(..) {
+        for due in self.under_way.drain(..).filter_map(|line| line.due) {
             self.tally.left(now.saturating_duration_since(due));
         }
         self.progress.draw(now, || self.tally.progress(now));
+    }
+
+    /// So many of the last messages do not go out: they count no more.
+    pub fn dropped(&mut self, messages: usize) {
+        let kept = self.under_way.len().saturating_sub(messages);
+        self.under_way.drain(kept..).filter_map(|line| line.bytes).for_each(|bytes| self.tally.takes_back(bytes));
     }
 
     /// When to look again before `due`, to say how far it is; not so near to it that it would come late.
@@ -150,6 +165,7 @@ impl<'a> Exchange<'a> {
         }
         if !self.said_goodbye {
             self.said_goodbye = true;
+            self.under_way.push(UnderWay { due: None, bytes: None });
             self.push(b"goodbye", None, b"goodbye\n", outbox);
         }
     }

@@ -103,6 +103,7 @@ impl<'a> Follower<'a> {
         let way = match ended.reason {
             Reason::Closed => Way::Closed,
             Reason::Lost(_) => Way::Reset,
+            Reason::Broken(_) => Way::Broken,
             _ => return Ok(()),
         };
         let at = self.at(Instant::now());
@@ -164,6 +165,10 @@ impl Script for Follower<'_> {
         if let Frame::Message(message) = frame {
             self.check.heard(message.line, message.payload.unwrap_or_default(), self.at(Instant::now()));
         }
+    }
+
+    fn dropped(&mut self, messages: usize) {
+        self.exchange.dropped(messages);
     }
 
     fn farewell(&mut self, outbox: &mut Outbox) {

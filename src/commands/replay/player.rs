@@ -140,6 +140,10 @@ impl Script for Player<'_> {
         self.exchange.heard(frame, Some(printed));
     }
 
+    fn dropped(&mut self, messages: usize) {
+        self.exchange.dropped(messages);
+    }
+
     fn farewell(&mut self, outbox: &mut Outbox) {
         self.exchange.farewell(outbox);
     }

@@ -59,6 +59,12 @@ impl Tally {
         add(&mut self.sent, bytes);
     }
 
+    /// A message that was put on its way did not go out.
+    pub fn takes_back(&mut self, bytes: usize) {
+        let (messages, all) = self.sent;
+        self.sent = (messages.saturating_sub(1), all.saturating_sub(bytes as u64));
+    }
+
     /// A message came.
     pub fn hears(&mut self, bytes: usize) {
         add(&mut self.heard, bytes);
