@@ -42,7 +42,7 @@ fn read(file: &[u8]) -> Vec<Recorded> {
 
 /// Makes the changes, whatever the pieces that the file is read in.
 fn update(file: &[u8], edits: &mut Edits, piece: usize) -> Vec<u8> {
-    let mut spans = Spans::new();
+    let mut spans = Spans::new(Framing::default());
     let mut splices: Vec<Splice> = Vec::new();
     for bytes in file.chunks(piece) {
         spans.space()[..bytes.len()].copy_from_slice(bytes);

@@ -135,6 +135,8 @@ impl Recorder {
     pub fn frame(&mut self, now: Instant, connection: u32, side: Side, frame: &Frame<'_>) -> Result<(), Failure> {
         match frame {
             Frame::Message(message) => self.message(now, connection, side, message.line, message.payload),
+            Frame::Ignored { whole: false, .. } => self
+                .comment(&format!("connection {connection}, {}: a comment over the limit of a line", side_name(side))),
             Frame::Ignored { line, .. } => self.message(now, connection, side, line, None),
             Frame::Bad { fault, .. } => self.comment(&format!("connection {connection}, {}: {fault}", side_name(side))),
         }
@@ -278,7 +280,8 @@ mod tests {
         recorder.message(now, 1, Side::Dialler, b"a?x=1", None).unwrap();
         let later = now + Duration::from_micros(1500);
         recorder.message(later, 1, Side::Acceptor, b"f&bytes=2", Some(b"hi")).unwrap();
-        recorder.frame(later, 1, Side::Acceptor, &Frame::Ignored { number: 1, line: b"# no" }).unwrap();
+        recorder.frame(later, 1, Side::Acceptor, &Frame::Ignored { number: 1, line: b"# no", whole: true }).unwrap();
+        recorder.frame(later, 1, Side::Dialler, &Frame::Ignored { number: 2, line: b"", whole: false }).unwrap();
         recorder.lines(later, 1, Side::Dialler, b"reset_complete\ngoodbye\n").unwrap();
         recorder.ended(1, "closed by the acceptor", Side::Acceptor, b"half\x1b").unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
@@ -286,7 +289,8 @@ mod tests {
         assert!(top.starts_with("#backbox-session 1\n#!port 5051\n# 20"), "{top}");
         assert_eq!(
             rest,
-            "#@0.000000\na?x=1\n#@0.001500\n#<f&bytes=2\n#=aGk=\n#<# no\nreset_complete\ngoodbye\n\
+            "#@0.000000\na?x=1\n#@0.001500\n#<f&bytes=2\n#=aGk=\n#<# no\n\
+             # connection 1, dialler: a comment over the limit of a line\nreset_complete\ngoodbye\n\
              # connection 1, acceptor: half a line: half\\x1b\n# connection 1: closed by the acceptor\n"
         );
         let refused = wish.open("again", 5051).unwrap_err();

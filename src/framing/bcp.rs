@@ -59,6 +59,8 @@ pub enum Frame<'a> {
         number: u64,
         /// The line without its LF.
         line: &'a [u8],
+        /// Whether that is all of it: of a comment over the limit of a line nothing is kept.
+        whole: bool,
     },
     /// Something that is no frame; [`BcpFramer::has_ended`] tells whether more can follow.
     Bad {
@@ -299,7 +301,7 @@ impl BcpFramer {
             (State::Ended | State::Skipping, _) => return None,
             (State::Blank, _) => {
                 self.state = State::Ended;
-                return Some(Frame::Ignored { number, line: &[] });
+                return Some(Frame::Ignored { number, line: &[], whole: true });
             }
             (State::Line, Some(awaited)) => {
                 let got = self.buffer.unread().len().saturating_sub(awaited.line + 1);
@@ -325,14 +327,14 @@ impl BcpFramer {
         if length > self.framing.line_bytes_max {
             let marked = self.marked_limit();
             if length > self.line_limit(marked) {
-                let comment = marked.is_none() && is_ignored(self.buffer.unread().get(..length)?);
+                let first = first_visible(self.buffer.unread().get(..length)?);
                 self.take(rest, 1);
-                return Some(self.too_long(number, marked, comment));
+                return Some(self.too_long(number, marked, first));
             }
         }
         if is_ignored(self.buffer.unread().get(..length)?) {
             let at = self.take(rest, 1);
-            return Some(Frame::Ignored { number, line: self.buffer.taken(at, length) });
+            return Some(Frame::Ignored { number, line: self.buffer.taken(at, length), whole: true });
         }
         let line = self.buffer.unread().get(..length)?;
         let line = if self.may_hold_cr { without_cr(&mut self.clean, line) } else { line };
@@ -375,7 +377,7 @@ impl BcpFramer {
         if unread <= self.line_limit(marked) {
             return None;
         }
-        let first = self.buffer.unread().iter().copied().find(|&b| !is_white(b));
+        let first = first_visible(self.buffer.unread());
         self.buffer.consume(unread);
         self.searched = 0;
         if first.is_none() {
@@ -383,7 +385,7 @@ impl BcpFramer {
             return None;
         }
         self.state = State::Skipping;
-        Some(self.too_long(number, marked, marked.is_none() && first == Some(b'#')))
+        Some(self.too_long(number, marked, first))
     }
 
     /// What [`MarkedLimit`] says of the line at the front.
@@ -396,11 +398,16 @@ impl BcpFramer {
         marked.map_or(self.framing.line_bytes_max, |limit| limit.saturating_add(MARK_BYTES))
     }
 
-    fn too_long(&self, number: u64, marked: Option<usize>, comment: bool) -> Frame<'static> {
-        if comment {
-            return Frame::Ignored { number, line: &[] };
+    /// What a line over the limit is, by its first byte that is not blank.
+    fn too_long(&self, number: u64, marked: Option<usize>, first: Option<u8>) -> Frame<'static> {
+        match first {
+            None => Frame::Ignored { number, line: &[], whole: true },
+            Some(b'#') if marked.is_none() => Frame::Ignored { number, line: &[], whole: false },
+            Some(_) => {
+                let limit = marked.unwrap_or(self.framing.line_bytes_max);
+                Frame::Bad { number, fault: Fault::LineTooLong { limit } }
+            }
         }
-        Frame::Bad { number, fault: Fault::LineTooLong { limit: marked.unwrap_or(self.framing.line_bytes_max) } }
     }
 
     /// Looks on in a line that is over the limit and was blank so far.
@@ -409,7 +416,7 @@ impl BcpFramer {
         let unread = self.buffer.unread();
         let lf = memchr(b'\n', unread);
         let end = lf.unwrap_or(unread.len());
-        let first = unread.iter().take(end).copied().find(|&b| !is_white(b));
+        let first = first_visible(unread.get(..end).unwrap_or_default());
         match (first, lf) {
             (None, None) => {
                 self.buffer.consume(end);
@@ -418,11 +425,11 @@ impl BcpFramer {
             (None, Some(lf)) => {
                 self.state = State::Line;
                 self.take(lf + 1, 1);
-                Some(Frame::Ignored { number, line: &[] })
+                Some(Frame::Ignored { number, line: &[], whole: true })
             }
             (Some(first), _) => {
                 self.state = State::Skipping;
-                Some(self.too_long(number, None, first == b'#'))
+                Some(self.too_long(number, None, Some(first)))
             }
         }
     }
@@ -469,7 +476,11 @@ impl BcpFramer {
 /// Whether a line is blank or a comment: its first character that is no white space is `#`, or there is none.
 /// Such a line is read past, never has a payload and is never sent (design.md, section 1).
 pub fn is_ignored(line: &[u8]) -> bool {
-    line.iter().find(|&&b| !is_white(b)).is_none_or(|&b| b == b'#')
+    first_visible(line).is_none_or(|b| b == b'#')
+}
+
+fn first_visible(line: &[u8]) -> Option<u8> {
+    line.iter().copied().find(|&b| !is_white(b))
 }
 
 /// The line without CR, which is ignored wherever it stands; `clean` stays empty when there was none.

@@ -34,7 +34,8 @@ fn show(frame: &Frame<'_>) -> String {
             let payload = m.payload.map(|p| format!("|{}", p.escape_ascii())).unwrap_or_default();
             format!("{} {}{payload}", m.number, m.text().escape_ascii())
         }
-        Frame::Ignored { number, line } => format!("{number} -{}", line.escape_ascii()),
+        Frame::Ignored { number, whole: false, .. } => format!("{number} -..."),
+        Frame::Ignored { number, line, .. } => format!("{number} -{}", line.escape_ascii()),
         Frame::Bad { number, fault } => format!("{number} !{fault}"),
     }
 }
@@ -115,13 +116,13 @@ fn a_line_over_the_limit_costs_itself_alone() {
 fn comments_and_blank_lines_may_have_any_length() {
     let framing = Framing { line_bytes_max: 4, ..Framing::default() };
     let fault = |n| format!("{n} !{}", Fault::LineTooLong { limit: 4 });
-    check_with(&framing, b"# a long comment\na\n", &["1 -", "2 a"]);
+    check_with(&framing, b"# a long comment\na\n", &["1 -...", "2 a"]);
     check_with(&framing, b"        \na\n", &["1 -", "2 a"]);
-    check_with(&framing, b"         # x\na", &["1 -", "2 a"]);
+    check_with(&framing, b"         # x\na", &["1 -...", "2 a"]);
     check_with(&framing, b"            x\na\n", &[&fault(1), "2 a"]);
     check_with(&framing, b"     \n     \n#\n", &["1 -", "2 -", "3 -#"]);
     check_with(&framing, b"a\n            ", &["1 a", "2 -"]);
-    check_with(&framing, b"#          ", &["1 -"]);
+    check_with(&framing, b"#          ", &["1 -..."]);
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn marked_lines_have_limits_of_their_own() {
     let fault = |n, limit| format!("{n} !{}", Fault::LineTooLong { limit });
     let input = b"#<abcd\n#<abcde\n#=12345678\n#=123456789\n#-abcdefghijk\nabcd\nabcde\n#";
     let expected: &[&str] =
-        &["1 -#<abcd", &fault(2, 4), "3 -#=12345678", &fault(4, 8), "5 -", "6 abcd", &fault(7, 4), "8 -#"];
+        &["1 -#<abcd", &fault(2, 4), "3 -#=12345678", &fault(4, 8), "5 -...", "6 abcd", &fault(7, 4), "8 -#"];
     for piece in [input.len(), 1, 2, 3, 7] {
         let mut framer = BcpFramer::new(framing.clone());
         framer.keep_marked(limit);

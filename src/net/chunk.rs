@@ -34,7 +34,9 @@ enum Kind {
     Message {
         line: usize,
     },
-    Ignored,
+    Ignored {
+        whole: bool,
+    },
     Bad(Fault),
 }
 
@@ -72,7 +74,7 @@ impl Chunk {
                 let line = message.raw.len().saturating_sub(message.payload.map_or(0, <[u8]>::len));
                 (message.number, message.raw, Kind::Message { line: line.saturating_sub(1) })
             }
-            Frame::Ignored { number, line } => (*number, *line, Kind::Ignored),
+            Frame::Ignored { number, line, whole } => (*number, *line, Kind::Ignored { whole: *whole }),
             Frame::Bad { number, fault } => (*number, &[][..], Kind::Bad(*fault)),
         };
         self.bytes.extend_from_slice(bytes);
@@ -101,7 +103,7 @@ impl Place {
         let number = self.number;
         match self.kind {
             Kind::Bad(fault) => Frame::Bad { number, fault },
-            Kind::Ignored => Frame::Ignored { number, line: raw },
+            Kind::Ignored { whole } => Frame::Ignored { number, line: raw, whole },
             Kind::Message { .. } if wire == Wire::Obe => Frame::Message(obe_message(number, raw, clean)),
             Kind::Message { line } => {
                 let (line, rest) = raw.split_at_checked(line).unwrap_or((raw, &[]));

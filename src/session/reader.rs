@@ -42,9 +42,13 @@ pub enum Item<'a> {
         /// What stands before its line in a session file.
         mark: &'static str,
     },
-    /// A line of a session file that is no message: header, stamp, setting, comment, blank line. Without LF and CR; of
-    /// a comment over the limit of a line, nothing.
+    /// A line of a session file that is no message: header, stamp, setting, comment, blank line. Without LF and CR.
     Aside(&'a [u8]),
+    /// A comment of a session file that is over the limit of a line, of which nothing is kept.
+    Lost {
+        /// Its line number, from 1.
+        number: u64,
+    },
 }
 
 impl Reader {
@@ -125,6 +129,7 @@ impl Reader {
     pub fn next_item(&mut self, ended: bool) -> Option<Result<Item<'_>, Error>> {
         Some(match self.advance(ended)? {
             Ok(Step::Aside) => Ok(Item::Aside(self.script.aside())),
+            Ok(Step::Lost { number }) => Ok(Item::Lost { number }),
             Ok(_) => Ok(Item::Message { record: self.last(), mark: self.script.mark() }),
             Err(error) => Err(error),
         })

@@ -17,6 +17,8 @@ pub(super) enum Step {
     More,
     /// A line of a session that is no message, which [`Script::aside`] shows until the next frame.
     Aside,
+    /// A comment of a session that is over the limit of a line, of which nothing is kept.
+    Lost { number: u64 },
     /// A record, which [`Script::record`] shows until the next frame.
     Record,
 }
@@ -137,7 +139,7 @@ impl Script {
 
     /// Only a whole first line makes a session; any other first line makes plain lines (design.md, section 12).
     fn find_kind(&mut self, frame: &Frame<'_>) -> Result<Kind, Reason> {
-        if let (None | Some(Kind::Session), Frame::Ignored { number: 1, line }) = (self.kind, frame) {
+        if let (None | Some(Kind::Session), Frame::Ignored { number: 1, line, .. }) = (self.kind, frame) {
             if header(without_cr(&mut self.clean, line))? {
                 self.kind = Some(Kind::Session);
             }
@@ -158,7 +160,7 @@ impl Script {
                 }
                 Ok(self.message(&message))
             }
-            Frame::Ignored { number, line } => {
+            Frame::Ignored { number, line, .. } => {
                 // Who asked for plain lines by name knows what the comments are.
                 if !self.forced && !self.noted && Mark::of(without_cr(&mut self.clean, line)).is_some() {
                     self.noted = true;
@@ -175,7 +177,8 @@ impl Script {
             (Frame::Bad { fault: fault @ Fault::LineTooLong { .. }, .. }, _) => Err(Reason::Framing(fault)),
             (Frame::Bad { fault, .. }, None) => Err(Reason::Framing(fault)),
             (Frame::Message(message), None) => Ok(self.message(&message)),
-            (Frame::Ignored { number, line }, pending) => {
+            (Frame::Ignored { number, whole: false, .. }, None) => Ok(Step::Lost { number }),
+            (Frame::Ignored { number, line, .. }, pending) => {
                 let mut clean = std::mem::take(&mut self.clean);
                 let step = match (Mark::of(without_cr(&mut clean, line)), pending) {
                     (Some((Mark::Payload, base64)), Some(pending)) => self.payload(pending, base64),

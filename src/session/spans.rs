@@ -8,9 +8,10 @@ use crate::framing::{BcpFramer, Frame, Framing};
 /// Finds the place of each record of a session file that has been read without an error.
 ///
 /// ```
+/// use backbox::framing::Framing;
 /// use backbox::session::Spans;
 /// let file = b"#backbox-session 1\n#@0\nask\n#<frame&bytes=2\n#=aGk=\n";
-/// let mut spans = Spans::new();
+/// let mut spans = Spans::new(Framing::default());
 /// spans.space()[..file.len()].copy_from_slice(file);
 /// spans.filled(file.len());
 /// let mut found = Vec::new();
@@ -28,16 +29,10 @@ pub struct Spans {
     last: Option<(u64, Range<u64>)>,
 }
 
-impl Default for Spans {
-    fn default() -> Spans {
-        Spans::new()
-    }
-}
-
 impl Spans {
-    /// At the start of a file.
-    pub fn new() -> Spans {
-        let mut framer = BcpFramer::new(Framing::default());
+    /// At the start of a file, with the limits it was read with.
+    pub fn new(framing: Framing) -> Spans {
+        let mut framer = BcpFramer::new(framing);
         framer.keep_marked(Mark::limit);
         Spans { framer, filled: 0, last: None }
     }
@@ -59,7 +54,7 @@ impl Spans {
         loop {
             let (number, length, mark) = match self.framer.next_frame()? {
                 Frame::Message(message) => (message.number, message.raw.len(), Some(Mark::Dialler)),
-                Frame::Ignored { number, line } => (number, line.len() + 1, Mark::of(line).map(|(mark, _)| mark)),
+                Frame::Ignored { number, line, .. } => (number, line.len() + 1, Mark::of(line).map(|(mark, _)| mark)),
                 Frame::Bad { .. } => continue,
             };
             let end = self.filled - self.framer.unread().len() as u64;
