@@ -88,6 +88,8 @@ pub enum Failure {
     Peer(String),
     /// A time limit passed.
     Time(String),
+    /// A signal ended the run before there was anybody to take leave of.
+    Stopped(u8),
 }
 
 impl Failure {
@@ -113,10 +115,11 @@ impl Failure {
             Failure::ReaderGone => Exit::Done,
             Failure::Peer(_) => Exit::Peer,
             Failure::Time(_) => Exit::Time,
+            Failure::Stopped(signal) => Exit::Signal(*signal),
         }
     }
 
-    /// What to tell the user; nothing for [`Failure::ReaderGone`].
+    /// What to tell the user; nothing for [`Failure::ReaderGone`] and [`Failure::Stopped`].
     pub fn message(&self) -> Option<&str> {
         match self {
             Failure::Usage(text)
@@ -125,7 +128,7 @@ impl Failure {
             | Failure::Io(text)
             | Failure::Peer(text)
             | Failure::Time(text) => Some(text),
-            Failure::ReaderGone => None,
+            Failure::ReaderGone | Failure::Stopped(_) => None,
         }
     }
 

@@ -113,3 +113,16 @@ fn what_cannot_be_read_is_said_before_anything_is_printed() {
     let ended = backbox(["replay", "--dry-run", "--loopback", "-"], log);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
 }
+
+#[test]
+fn a_comment_over_the_limit_is_left_out_with_a_word_unless_the_limit_is_raised() {
+    let (start, end) = ("#backbox-session 1\n# short\n", "a\n");
+    let session = format!("{start}# {}\n{end}", "y".repeat(2 << 20));
+    let ended = backbox(["replay", "--dry-run", "-"], &session);
+    assert_eq!(
+        (ended.exits(0).text(), &*ended.stderr),
+        (&*format!("{start}{end}"), "<stdin>:3: left out, a comment over 1048576 bytes; --max-line allows more\n")
+    );
+    let ended = backbox(["replay", "--dry-run", "--max-line", "3000000", "-"], &session);
+    assert!(ended.exits(0).says_nothing().text() == session);
+}

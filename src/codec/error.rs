@@ -76,6 +76,7 @@ impl fmt::Display for Malformed {
         let text = &self.text;
         match &self.reason {
             Reason::NotUtf8 => write!(f, "{text} is not UTF-8"),
+            Reason::NoCommand if text.is_empty() => write!(f, "no command in an empty text"),
             Reason::NoCommand => write!(f, "no command before the parameters: {text}"),
             Reason::Command => {
                 write!(f, "\"{text}\" is no command: only letters, digits, _, - and . are safe with every peer")

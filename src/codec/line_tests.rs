@@ -62,6 +62,7 @@ fn the_complaint_names_the_parameter_and_shows_the_text() {
         ("t?name=%FF", "name: %FF is not UTF-8"),
         ("t?%FF=1", "%FF: %FF is not UTF-8"),
         ("?a=1", "no command before the parameters: ?a=1"),
+        ("", "no command in an empty text"),
         ("t?json=", "json: nothing follows json=; the parameters are written {\"name\": value}"),
         ("t?json=[1]", "json: [1] is no JSON object; the parameters are written {\"name\": value}"),
         ("t?json={\"a\":1}&b=2", "json: not JSON at byte 8: text behind the value: &b=2"),

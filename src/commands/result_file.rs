@@ -49,6 +49,36 @@ impl ResultFile {
     }
 }
 
+/// Refuses two flags that would write to one file, where one of them would be lost; what is no regular file, such as
+/// `/dev/null`, takes any number.
+///
+/// # Errors
+/// [`Failure::Usage`].
+pub fn refuse_one_file_twice(flags: &[(&str, Option<&Path>)]) -> Result<(), Failure> {
+    let mut seen: Vec<(&str, PathBuf)> = Vec::new();
+    for (flag, path) in flags.iter().filter_map(|(flag, path)| path.map(|path| (*flag, path))) {
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            continue;
+        }
+        let place = place(path);
+        if let Some((other, _)) = seen.iter().find(|(_, taken)| *taken == place) {
+            let name = shown(path.as_os_str().as_encoded_bytes());
+            return Err(Failure::Usage(format!(
+                "{other} and {flag} would both write {name}: give each a file of its own"
+            )));
+        }
+        seen.push((flag, place));
+    }
+    Ok(())
+}
+
+/// A path without links and detours, also of a file that does not exist yet.
+fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = || Some(fs::canonicalize(folder).ok()?.join(path.file_name()?));
+    fs::canonicalize(path).ok().or_else(beside).unwrap_or_else(|| path.to_owned())
+}
+
 /// Writes a file beside itself and renames that; what is no regular file, such as `/dev/null`, directly.
 ///
 /// # Errors
@@ -83,6 +113,20 @@ fn beside(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_file_for_two_flags_is_refused_however_it_is_written() {
+        let folder = std::env::temp_dir();
+        let name = format!("backbox-twice-{}", std::process::id());
+        let (path, detour) = (folder.join(&name), folder.join(".").join(&name));
+        let refused = |a: &Path, b: &Path| refuse_one_file_twice(&[("--a", Some(a)), ("--c", None), ("--b", Some(b))]);
+        let why = refused(&path, &detour).unwrap_err();
+        assert!(why.message().unwrap().starts_with("--a and --b would both write /"), "{why:?}");
+        assert!(refused(&path, &folder.join("another")).is_ok());
+        assert!(refused(Path::new("/dev/null"), Path::new("/dev/null")).is_ok());
+        assert!(refused(Path::new("only-here"), Path::new("./only-here")).is_err());
+        assert!(refused(Path::new("/no/such/folder/a"), Path::new("/no/such/folder/a")).is_err());
+    }
 
     #[test]
     fn a_file_that_holds_something_is_safe_and_the_rest_is_written_whole() {

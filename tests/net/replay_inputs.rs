@@ -2,6 +2,8 @@
 //! is dialled where that can be known.
 
 use std::fs;
+use std::io::Read;
+use std::process::Stdio;
 
 use rustix::process::Signal;
 
@@ -128,5 +130,53 @@ fn a_recording_of_our_own_is_printed_as_it_stands() {
         let printed = run(&["replay", "-q", "--dry-run", recorded.to_str().unwrap()]);
         assert_eq!(printed.code, Some(0), "{}", printed.stderr);
         assert_eq!(printed.stdout, fs::read_to_string(recorded).unwrap());
+    }
+}
+
+#[test]
+fn a_signal_and_the_time_are_heard_before_the_first_line_of_standard_input() {
+    let waiting = start_with_input(&["replay", "--loopback", "-"]);
+    waiting.await_handlers();
+    waiting.signal(Signal::INT);
+    let ended = waiting.finish();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(130), ""));
+    // What has come is no message yet.
+    let mut waiting = start_with_input(&["replay", "--loopback", "-W", "0.2", "-"]);
+    waiting.write(b"#backbox-session 1\n#@0\n");
+    let stdin = waiting.stdin.take();
+    let ended = waiting.finish();
+    assert_eq!(ended.code, Some(124), "{}", ended.stderr);
+    let said = "backbox replay: <stdin>: 0.2 s passed before its first message came; -W allows more\n";
+    assert_eq!(ended.stderr, said);
+    drop(stdin);
+    let (waiting, stdout) = Running::unread(command(&["replay", "--loopback", "-"]).stdin(Stdio::piped()));
+    drop(stdout);
+    assert_eq!(waiting.finish().code, Some(0));
+}
+
+#[test]
+fn the_limits_of_lines_and_payloads_are_flags() {
+    let long = format!("long?x={}\n", "y".repeat(2 << 20));
+    let frame = [format!("f&bytes={}\n", 17 << 20).into_bytes(), vec![0; 17 << 20]].concat();
+    for (bytes, flag, more, reason) in [
+        (long.as_bytes(), "--max-line", "3000000", "line over 1048576 bytes; --max-line allows more"),
+        (&frame[..], "--max-payload", "20000000", "payload over 16777216 bytes; --max-payload allows more"),
+    ] {
+        let input = file(bytes);
+        let refused = run(&["replay", "--loopback", &input]);
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        assert!(refused.stderr.contains(reason), "{}", refused.stderr);
+        let port = port();
+        let playing = start(&["replay", "-a", &port.address, flag, more, &input]);
+        let mut got = Vec::new();
+        port.accept().buffered().read_to_end(&mut got).unwrap();
+        assert!(got == [bytes, b"goodbye\n"].concat(), "{flag}: {} bytes", got.len());
+        let ended = playing.finish();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    for obe in [&["--wire", "obe"][..], &["--wire", "obe", "--dry-run"]] {
+        let refused = run(&[&["replay", "--max-line", "9", &file(b"1\n")], obe].concat());
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains("--max-line and --max-payload limit BCP's lines"), "{}", refused.stderr);
     }
 }

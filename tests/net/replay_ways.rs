@@ -163,6 +163,24 @@ fn a_file_that_holds_something_is_refused_before_anybody_is_dialled() {
 }
 
 #[test]
+fn two_flags_do_not_write_one_file() {
+    let (file, place) = (session("a\n"), directory().join("out"));
+    let (path, detour) = (place.to_str().unwrap(), place.parent().unwrap().join("./out"));
+    let detour = detour.to_str().unwrap();
+    for [one, other] in [["--record", "--stats"], ["--stats", "--junit"], ["--record", "--junit"]] {
+        let ended = run(&["replay", "--loopback", "--check", other, path, one, detour, &file]);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        let said = format!("{one} and {other} would both write ");
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+        assert!(!place.exists());
+    }
+    let ended = run(&["listen", "--announce", path, "--record", detour]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let ended = run(&["replay", "--loopback", "--stats", "/dev/null", "--record", "/dev/null", &file]);
+    assert_ne!(ended.code, Some(2), "{}", ended.stderr);
+}
+
+#[test]
 fn what_went_both_ways_is_recorded_and_shown() {
     let (record, file) = (place(), session("hello?version=1.1\nf&bytes=3\na\nb"));
     let ended = run(&["replay", "-v", "--loopback", "--record", &record, &file]);

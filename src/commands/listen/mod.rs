@@ -15,6 +15,7 @@ use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, number
 use crate::commands::goal_flags::GoalWish;
 use crate::commands::obe;
 use crate::commands::recorder::RecordWish;
+use crate::commands::result_file::refuse_one_file_twice;
 use crate::commands::shared::{Dialling, Display, Input, Manners, Selection, Verbose, has};
 use crate::failure::{Exit, Failure};
 use crate::framing::Wire;
@@ -406,6 +407,9 @@ fn check(options: &Options) -> Result<(), Failure> {
     ];
     match rules.iter().find(|(offends, _)| *offends) {
         Some((_, why)) => Err(Failure::Usage((*why).to_owned())),
-        None => Ok(()),
+        None => refuse_one_file_twice(&[
+            ("--announce", options.announce.as_deref()),
+            ("--record", options.record.file.as_deref()),
+        ]),
     }
 }

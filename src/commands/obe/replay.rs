@@ -16,7 +16,7 @@ use crate::commands::replay::replaying::{recorder, result_file};
 use crate::commands::replay::tally::Tally;
 use crate::commands::replay::{COMMAND, Options};
 use crate::commands::result_file::ResultFile;
-use crate::commands::shared::refuse_with_obe;
+use crate::commands::shared::{OBE_LIMITS, refuse_with_obe};
 use crate::commands::traffic::Traffic;
 use crate::failure::{Exit, Failure, plain_words};
 use crate::framing::Wire;
@@ -35,6 +35,7 @@ pub fn check(options: &Options, file: &Path) -> Result<(), Failure> {
     refuse_with_obe(&[
         (options.loopback, "--loopback plays to a media controller; backbox listen --wire obe is a server"),
         (options.serve || options.announce.is_some(), "--serve is dialled once, and OBE_Socket dials for each message"),
+        (options.limits.limits_lines(), OBE_LIMITS),
         (options.from.is_some(), "--from is about BCP's sessions and logs"),
         (
             options.check.chooses(),

@@ -12,6 +12,7 @@ use super::recording::{Line, Recording, count};
 use crate::check::{self, Check, Edits, Entry, Junit, Options, Outlook, Splice, Suite, Text, Verdict};
 use crate::commands::result_file::{ResultFile, replace};
 use crate::failure::{Exit, Failure};
+use crate::framing::Framing;
 use crate::output::{Color, Console, Output, stdout_is_terminal};
 use crate::session::{Kind, Settings, Side, Spans};
 use crate::text::safe;
@@ -90,7 +91,7 @@ impl<'o> Checking<'o> {
         }
         let differs = if check.entries().is_empty() { Exit::Done } else { Exit::No };
         let exit = match self.wish.update {
-            true => self.update(check.entries(), is_over, console)?,
+            true => self.update(check.entries(), is_over, recording.framing(), console)?,
             false => differs,
         };
         if let Some(file) = &self.junit {
@@ -146,7 +147,13 @@ impl<'o> Checking<'o> {
     }
 
     /// Makes the file say what came.
-    fn update(&self, entries: &[Entry], is_over: bool, console: &mut Console) -> Result<Exit, Failure> {
+    fn update(
+        &self,
+        entries: &[Entry],
+        is_over: bool,
+        framing: Framing,
+        console: &mut Console,
+    ) -> Result<Exit, Failure> {
         if !is_over || entries.iter().any(|entry| matches!(entry.kind, check::Kind::Gone { .. })) {
             console.complain(Exit::No, &self.name, "left as it is, since the check did not come to its end");
             return Ok(Exit::No);
@@ -156,7 +163,7 @@ impl<'o> Checking<'o> {
         let untouched = edits.untouched;
         if !edits.is_empty() {
             let doing = format!("cannot update {}", self.name);
-            rewrite(self.path, &mut edits).map_err(|error| Failure::io(doing, &error))?;
+            rewrite(self.path, framing, &mut edits).map_err(|error| Failure::io(doing, &error))?;
         }
         let updated = count(entries.len() as u64 - untouched, "difference");
         console.note(format_args!("{}: {updated} updated", self.name));
@@ -186,12 +193,12 @@ fn each_answer(
 }
 
 /// Writes the file anew with these changes, whatever its size.
-fn rewrite(path: &Path, edits: &mut Edits) -> io::Result<()> {
+fn rewrite(path: &Path, framing: Framing, edits: &mut Edits) -> io::Result<()> {
     // A link stays one: what it leads to is replaced.
     let path: PathBuf = fs::canonicalize(path)?;
     let mut file = File::open(&path)?;
     let mut splices: Vec<Splice> = Vec::new();
-    let mut spans = Spans::new();
+    let mut spans = Spans::new(framing);
     loop {
         let read = file.read(spans.space())?;
         spans.filled(read);

@@ -10,7 +10,7 @@ use crate::codec::{Parts, Reading, is_command};
 use crate::commands::source::Source;
 use crate::failure::{Exit, Failure};
 use crate::framing::{Framing, Wire, is_ignored, payload_marker};
-use crate::limits::{LINE_BYTES_MAX, OBE_BODY_BYTES_MAX};
+use crate::limits::OBE_BODY_BYTES_MAX;
 use crate::output::{Console, Output};
 use crate::session::{HEADER, Item, Kind, Reader, Record, Side, VERSION, Writer, push_marked};
 
@@ -21,14 +21,15 @@ use crate::session::{HEADER, Item, Kind, Reader, Record, Side, VERSION, Writer, 
 pub fn run(file: &Path, choice: Choice, wire: Wire, console: &mut Console) -> Result<Exit, Failure> {
     let mut source = Source::open(file)?;
     let (from, line_bytes_max) = match wire {
-        Wire::Bcp => (choice.from, LINE_BYTES_MAX),
+        Wire::Bcp => (choice.from, choice.framing.line_bytes_max),
         // JSON Lines are a session that has lost its header.
         Wire::Obe => (Some(Kind::Session), OBE_BODY_BYTES_MAX),
     };
-    let mut reader = Reader::new(from, Framing { line_bytes_max, ..Framing::default() }, is_command);
+    let mut reader = Reader::new(from, Framing { line_bytes_max, ..choice.framing }, is_command);
     let mut run = Run {
         wire,
         headless: false,
+        line_bytes_max,
         connection: choice.connection,
         writer: None,
         begun: false,
@@ -64,6 +65,8 @@ struct Run {
     wire: Wire,
     /// Whether a session has lost its header.
     headless: bool,
+    /// The limit of a line.
+    line_bytes_max: usize,
     /// The connection whose messages are printed; without it, all are.
     connection: Option<u32>,
     /// Writes what is no session yet.
@@ -95,6 +98,10 @@ impl Run {
                 None => return Ok(()),
                 Some(Err(error)) => report(name, &error, Some(&mut *console))?,
                 Some(Ok(Item::Aside(line))) => self.aside(line, out),
+                Some(Ok(Item::Lost { number })) => console.note(format_args!(
+                    "{name}:{number}: left out, a comment over {} bytes; --max-line allows more",
+                    self.line_bytes_max
+                )),
                 Some(Ok(Item::Message { record, .. })) if self.connection.is_some_and(|c| c != record.connection) => {}
                 Some(Ok(Item::Message { record, mark })) => {
                     self.printed = true;

@@ -4,6 +4,7 @@ pub(super) mod check_flags;
 pub(super) mod checking;
 pub mod clock;
 pub(super) mod dry_run;
+pub(super) mod early;
 pub(super) mod exchange;
 pub(super) mod follower;
 pub(super) mod lateness;
@@ -22,7 +23,8 @@ use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Secti
 use crate::commands::obe;
 use crate::commands::obe::tape::is_tape;
 use crate::commands::recorder::RecordWish;
-use crate::commands::shared::{Dialling, Manners, Verbose, has};
+use crate::commands::result_file::refuse_one_file_twice;
+use crate::commands::shared::{Dialling, Input, Manners, OBE_LIMITS, Verbose, has, refuse_with_obe};
 use crate::duration;
 use crate::failure::{Exit, Failure};
 use crate::framing::Wire;
@@ -66,13 +68,15 @@ pub struct Options {
     pub wire: Wire,
     /// `--dry-run`.
     pub dry_run: bool,
+    /// `--max-line` and `--max-payload`.
+    pub limits: Input,
     files: Vec<OsString>,
 }
 
 impl Options {
     /// What of the file is played by this side, and how it is read.
     pub fn choice(&self, side: Side) -> Choice {
-        Choice { from: self.from, connection: self.connection, side }
+        Choice { from: self.from, connection: self.connection, side, framing: self.limits.framing() }
     }
 }
 
@@ -83,6 +87,7 @@ has!(Options {
     record: RecordWish,
     check: CheckWish,
     wire: Wire,
+    limits: Input,
 });
 
 /// The table of `backbox replay`.
@@ -294,6 +299,7 @@ pub const COMMAND: Command<Options> = Command {
             title: "Recording",
             flags: &[Flag::RECORD, Flag::OVERWRITE.more("Those of `--record`, `--stats` and `--junit`.")],
         },
+        Group { title: "Limits", flags: &[Flag::MAX_LINE, Flag::MAX_PAYLOAD] },
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
     ],
     operands: Some(Operands {
@@ -311,6 +317,9 @@ pub const COMMAND: Command<Options> = Command {
 /// Options that make no sense together, and what ends the run.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let file = check(&options)?;
+    if options.wire == Wire::Obe {
+        refuse_with_obe(&[(options.limits.limits_lines(), OBE_LIMITS)])?;
+    }
     if options.dry_run {
         let mut console = options.manners.console(COMMAND.about.name);
         return dry_run::run(file, options.choice(Side::Dialler), options.wire, &mut console);
@@ -343,7 +352,11 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         || options.check.is_on()
         || options.verbose.0;
     let rules = [
-        (options.dry_run && plays, "--dry-run plays nothing: only --from, --conn, --quiet and --color go with it"),
+        (
+            options.dry_run && plays,
+            "--dry-run plays nothing: only --from, --conn, --wire, --max-line, --max-payload, \
+             --quiet and --color go with it",
+        ),
         (
             options.loopback && options.dialling.address.is_some(),
             "--loopback plays to a media controller in this process, so there is nobody to dial: leave out -a",
@@ -393,6 +406,12 @@ fn check(options: &Options) -> Result<&Path, Failure> {
     let about_a_check = options.check.senseless(options.serve, options.passes.is_some(), file.as_os_str() == "-");
     match rules.iter().find(|(offends, _)| *offends).map(|(_, why)| *why).or(about_a_check) {
         Some(why) => wrong(why),
-        None => Ok(file),
+        None => refuse_one_file_twice(&[
+            ("--record", options.record.file.as_deref()),
+            ("--stats", options.stats.as_deref()),
+            ("--junit", options.check.junit.as_deref()),
+            ("--announce", options.announce.as_deref()),
+        ])
+        .map(|()| file),
     }
 }

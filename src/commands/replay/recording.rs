@@ -18,7 +18,7 @@ use crate::text::{safe, shown};
 const CONNECTIONS_LISTED_MAX: usize = 16;
 
 /// What of a file is played, and how it is read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Choice {
     /// `--from`: what it is, if that is not to be found out.
     pub from: Option<Kind>,
@@ -26,6 +26,8 @@ pub struct Choice {
     pub connection: Option<u32>,
     /// The side whose lines are sent.
     pub side: Side,
+    /// How long lines and payloads may be.
+    pub framing: Framing,
 }
 
 /// A session, plain lines or a log, read as a stream.
@@ -49,8 +51,6 @@ pub struct Recording {
 #[derive(Debug)]
 enum Source {
     File(File),
-    /// Standard input, read here, which may block.
-    Stdin,
     /// Standard input, which whoever plays it reads.
     Fed,
 }
@@ -164,31 +164,32 @@ impl fmt::Display for Connections {
 impl Recording {
     /// Opens a file, looks through it, and stands at its start again: what is wrong with it is known before anybody is
     /// dialled, and damaged lines of a log are reported. `see` is shown each line that will be sent. Of standard input
-    /// (`-`) only as much is read as its first message takes, and nothing is shown.
+    /// (`-`) only as much is read, by `wait`, as its first message takes, and nothing is shown.
     ///
     /// # Errors
-    /// A file that cannot be read twice, or that cannot be played as it is.
+    /// A file that cannot be read twice, or that cannot be played as it is; what `wait` fails with.
     pub fn open(
         path: &Path,
         choice: Choice,
         console: &mut Console,
+        wait: impl FnMut(&mut [u8]) -> Result<usize, Failure>,
         see: impl FnMut(&Record<'_>),
     ) -> Result<(Recording, Survey), Failure> {
         let is_stdin = path.as_os_str() == "-";
         // The name stands before complaints, where an editor looks for the file: it is never cut.
         let name = if is_stdin { "<stdin>".to_owned() } else { safe(path.as_os_str().as_encoded_bytes()) };
-        let source = if is_stdin { Source::Stdin } else { Source::File(open_regular(path, &name)?) };
+        let source = if is_stdin { Source::Fed } else { Source::File(open_regular(path, &name)?) };
         let mut recording = Recording {
             source,
-            choice,
-            reader: Reader::new(choice.from, Framing::default(), is_command),
+            reader: Reader::new(choice.from, choice.framing.clone(), is_command),
             ended: false,
             connection: choice.connection,
+            choice,
             first: None,
             ours: 0,
             name,
         };
-        let mut survey = if is_stdin { recording.begin(console)? } else { recording.survey(console, see)? };
+        let mut survey = if is_stdin { recording.begin(console, wait)? } else { recording.survey(console, see)? };
         if survey.settings.wire == Some(Wire::Obe) {
             // A file is asked before; what stands in standard input is read too late for that.
             let why = "a session of OBE_Socket's, which is read twice; write it to a file and name that";
@@ -239,6 +240,11 @@ impl Recording {
         self.reader.feed(bytes);
     }
 
+    /// How long its lines and payloads may be.
+    pub fn framing(&self) -> Framing {
+        self.choice.framing.clone()
+    }
+
     /// What it is, once something of it has been read.
     pub fn kind(&self) -> Option<Kind> {
         self.reader.kind()
@@ -252,7 +258,7 @@ impl Recording {
         let doing = format!("cannot read {} again", self.name);
         let Source::File(file) = &mut self.source else { return Err(Failure::Io(doing)) };
         file.rewind().map_err(|error| Failure::io(doing, &error))?;
-        self.reader = Reader::new(self.choice.from, Framing::default(), is_command);
+        self.reader = Reader::new(self.choice.from, self.choice.framing.clone(), is_command);
         self.ended = false;
         self.ours = 0;
         Ok(())
@@ -293,12 +299,18 @@ impl Recording {
     }
 
     /// Reads standard input up to its first message, so that the settings are known.
-    fn begin(&mut self, console: &mut Console) -> Result<Survey, Failure> {
+    fn begin(
+        &mut self,
+        console: &mut Console,
+        mut wait: impl FnMut(&mut [u8]) -> Result<usize, Failure>,
+    ) -> Result<Survey, Failure> {
         let mut line = Line::default();
-        if self.read(&mut line, console)? {
-            self.first = Some(line);
+        while !self.read(&mut line, console)? {
+            let count = wait(self.reader.space())?;
+            self.reader.filled(count);
+            self.ended = count == 0;
         }
-        self.source = Source::Fed;
+        self.first = Some(line);
         Ok(Survey { settings: self.reader.settings().clone(), ..Survey::default() })
     }
 
@@ -341,7 +353,6 @@ impl Recording {
         let space = self.reader.space();
         let read = match &mut self.source {
             Source::File(file) => file.read(space),
-            Source::Stdin => io::stdin().lock().read(space),
             Source::Fed => return Ok(()),
         };
         match read {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::checking::Checking;
 use super::clock::Clock;
+use super::early::await_input;
 use super::exchange::Exchange;
 use super::follower::Follower;
 use super::partner::{Met, Partner};
@@ -22,9 +23,10 @@ use crate::commands::recorder::Recorder;
 use crate::commands::result_file::ResultFile;
 use crate::commands::traffic::Traffic;
 use crate::failure::{Exit, Failure};
-use crate::framing::{Framing, Wire};
+use crate::framing::Wire;
 use crate::net::dialogue::{self, Ended, Reason, Script};
 use crate::net::wait::{Input, Output, Stop, wake_precisely};
+use crate::session::Record;
 use crate::template::End;
 use crate::text::shown;
 
@@ -35,15 +37,25 @@ use crate::text::shown;
 /// gone, a file or a stdout that cannot be written.
 pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let began = Instant::now();
+    let time = Some(options.timeout).filter(|time| !time.is_zero()).map(|time| (began, time));
+    let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
+    let input = match file.as_os_str() == "-" {
+        true => Some(Input::stdin().map_err(|error| Failure::io("cannot read standard input", &error))?),
+        false => None,
+    };
+    let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let ours = if options.serve { End::Acceptor } else { End::Dialler };
     let mut console = options.manners.console(COMMAND.about.name);
     let mut warnings = Warnings::default();
-    let (mut recording, survey) = Recording::open(file, options.choice(side(ours)), &mut console, |record| {
+    let wait = |space: &mut [u8]| await_input(space, (&stop, input.as_ref(), &output), time);
+    let see = |record: &Record<'_>| {
         // The media controller in this process is no MPF.
         if !options.loopback {
             warnings.judge(record);
         }
-    })?;
+    };
+    let choice = options.choice(side(ours));
+    let (mut recording, survey) = Recording::open(file, choice, &mut console, wait, see)?;
     warnings.tell(file, &mut console);
     let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
     let junit = result_file(options, &options.check.junit, file, ("--junit", "the report"))?;
@@ -54,17 +66,10 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     };
     let peer = Partner::find(options, survey.settings.port)?;
     let recorder = recorder(options, file, Wire::Bcp, (&peer.opening(), peer.address().port))?;
-    let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
-    let input = match file.as_os_str() == "-" {
-        true => Some(Input::stdin().map_err(|error| Failure::io("cannot read standard input", &error))?),
-        false => None,
-    };
-    let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let who = peer.name();
     console.note(format_args!("playing the {} of {} ({}) to {who}", ours.word(), survey.name, survey.size()));
     peer.announce(options)?;
     let passes = options.passes.unwrap_or(1);
-    let time = Some(options.timeout).filter(|time| !time.is_zero()).map(|time| (began, time));
     let total = survey.ours.map(|ours| ours.saturating_mul(passes));
     let exchange = Exchange::new(ours, total, Traffic::new(options.verbose.0), recorder, &mut console);
     let clock = Clock::new(options.tempo);
@@ -209,8 +214,14 @@ impl Run<'_> {
             }
         };
         exchange(script).begin(peer);
-        let ended =
-            dialogue::converse(socket, Framing::default(), script, &self.stop, self.input.as_ref(), &self.output);
+        let ended = dialogue::converse(
+            socket,
+            self.options.limits.framing(),
+            script,
+            &self.stop,
+            self.input.as_ref(),
+            &self.output,
+        );
         exchange(script).ended(&ended);
         Ok(ended)
     }
