@@ -39,6 +39,11 @@ impl GoalWish {
         Ok(goals)
     }
 
+    /// Whether these flags set any goal.
+    pub fn are_any(&self) -> bool {
+        !self.expected.is_empty() || self.count.is_some()
+    }
+
     /// How long the run may take: `otherwise` unless `-W` says so; `None` for ever.
     pub fn time(&self, otherwise: Option<Duration>) -> Option<Duration> {
         self.timeout.or(otherwise).filter(|time| !time.is_zero())

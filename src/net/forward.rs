@@ -24,7 +24,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 /// How long a pair may take over its end after a stop.
 const PAIRS_TIME: Duration = Duration::from_millis(500);
 
-/// How long an ear may take over what it still has after a stop.
+/// How long an ear may take over what it still has after a stop or the time.
 const EAR_TIME: Duration = Duration::from_millis(500);
 
 /// How often a stop is looked for while an ear takes its time.
@@ -97,7 +97,7 @@ pub struct Ears<P, R> {
     pub recorder: Option<R>,
 }
 
-/// What comes back: an ear that hangs does not.
+/// What comes back: an ear that hangs does not, and then what ended the run was the stop or the time.
 pub struct Outcome<P, R> {
     /// Why it ended.
     pub ended: Ended,
@@ -161,24 +161,31 @@ pub fn run<P: Ear, R: Ear>(
         woken.clear();
     }
     common.taps.0.iter().for_each(Tap::end);
+    let now = Instant::now();
+    let over = match ended {
+        Ended::Stopped(_) | Ended::Time => Some(now),
+        Ended::Host | Ended::ReaderGone => common.settings.until.map(|until| until.max(now)),
+    };
     // The recording first: it is what lasts.
-    let recorder = recorder_back.and_then(|back| come_back(&back, stop, ended));
-    let printer = come_back(&printer_back, stop, ended);
+    let recorder = recorder_back.and_then(|back| come_back(&back, stop, over));
+    let printer = come_back(&printer_back, stop, over);
+    let ended = if printer.is_some() { ended } else { Ended::Time };
     let ended = stop.signal().map_or(ended, |signal| Ended::Stopped(Some(signal)));
     Ok(Outcome { ended, printer, recorder })
 }
 
-/// Waits for an ear: as long as it takes, after a stop only so long.
-fn come_back<E>(back: &Receiver<E>, stop: &Stop, ended: Ended) -> Option<E> {
-    let mut limit = matches!(ended, Ended::Stopped(_)).then(|| Instant::now() + EAR_TIME);
+/// Waits for an ear: as long as it takes, but only so long once all is `over`, or a stop comes.
+fn come_back<E>(back: &Receiver<E>, stop: &Stop, over: Option<Instant>) -> Option<E> {
+    let mut limit = over.map(|over| over + EAR_TIME);
+    let mut stopped = false;
     loop {
         match back.recv_timeout(LOOK_TIME) {
             Ok(ear) => return Some(ear),
             Err(RecvTimeoutError::Disconnected) => return None,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if limit.is_none() && stop.signal().is_some() {
-            limit = Some(Instant::now() + EAR_TIME);
+        if stop.signal().is_some() && !std::mem::replace(&mut stopped, true) {
+            limit = limit.into_iter().chain([Instant::now() + EAR_TIME]).min();
         }
         if limit.is_some_and(|limit| Instant::now() >= limit) {
             return None;

@@ -216,8 +216,9 @@ impl Server {
         Ok(Background { stopper, thread })
     }
 
-    /// Serves until the stop, until the host says so, or until `output`'s reader has gone; then says farewell. The host
-    /// comes back unless it hangs in a stdout that nobody reads.
+    /// Serves until the stop, until the host says so, until the time, or until `output`'s reader has gone; then says
+    /// farewell. The host comes back unless it hangs in a stdout that nobody reads; then what ended the run was the stop
+    /// or the time.
     ///
     /// # Errors
     /// The system gives no pipe or thread, or its poll fails.
@@ -423,7 +424,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Says farewell to all, waits for the peers and then for the printer, each only so long after a stop.
+    /// Says farewell to all, waits for the peers and then for the printer, each only so long after a stop or the time.
     fn leave<H>(&mut self, ended: Ended, host_back: &Receiver<H>) -> io::Result<(Ended, Option<H>)> {
         let start = Instant::now();
         for connection in &self.connections {
@@ -440,13 +441,18 @@ impl Supervisor<'_> {
                 self.connections.iter().for_each(|connection| connection.abort());
                 continue;
             }
-            let limit = ended_at
-                .filter(|_| matches!(ended, Ended::Stopped(_)))
-                .map(|at| (start + FINISH_TIME).max(at + PRINTER_TIME));
+            let over = match ended {
+                Ended::Stopped(_) | Ended::Time => Some(start),
+                Ended::Host | Ended::ReaderGone => self.settings.until.map(|until| until.max(start)),
+            };
+            let limit = ended_at.zip(over).map(|(at, over)| (over + FINISH_TIME).max(at + PRINTER_TIME));
             match host_back.try_recv() {
                 Ok(host) => return Ok((ended, Some(host))),
                 Err(TryRecvError::Disconnected) => return Ok((ended, None)),
-                Err(TryRecvError::Empty) if limit.is_some_and(|limit| now >= limit) => return Ok((ended, None)),
+                Err(TryRecvError::Empty) if limit.is_some_and(|limit| now >= limit) => {
+                    let stopped = matches!(ended, Ended::Stopped(_));
+                    return Ok((if stopped { ended } else { Ended::Time }, None));
+                }
                 Err(TryRecvError::Empty) => {}
             }
             let mut poll = Poll::default();

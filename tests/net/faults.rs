@@ -47,7 +47,10 @@
 //! - write to a peer that never reads: [`a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting`]
 //! - the same in a large message: `send::half_a_message_never_ends_in_order`
 //! - stdout that nobody reads: `listen::a_stdout_that_nobody_reads_stops_the_peers_and_not_the_signals`,
-//!   [`a_signal_ends_a_run_whose_output_nobody_reads`], `send_goals::time_ends_a_run_whose_output_nobody_reads`
+//!   [`a_signal_ends_a_run_whose_output_nobody_reads`], `send_goals::time_ends_a_run_whose_output_nobody_reads`,
+//!   `listen_ways::the_time_ends_a_run_whose_output_nobody_reads`
+//! - a recording into a pipe: `listen_ways::a_recording_into_a_pipe_that_nobody_opens_can_be_ended`,
+//!   `listen_ways::a_recording_that_nobody_reads_does_not_harm_a_forwarded_game`
 //! - stdout's reader gone: `send::stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye`, and of the
 //!   same name in `listen` and `replay`
 //! - the same in a write: `listen::stdouts_reader_gone_is_noticed_in_a_write_too`,

@@ -104,6 +104,12 @@ impl Running {
         self.await_status("SigCgt:", |mask| u64::from_str_radix(mask, 16).is_ok_and(|mask| mask & (1 << 14) != 0));
     }
 
+    /// Waits until it waits for something itself.
+    #[track_caller]
+    pub fn await_sleep(&self) {
+        self.await_status("State:", |state| state.starts_with('S'));
+    }
+
     /// Has two signals come as one, so that the second meets the first one's work not yet begun.
     #[track_caller]
     pub fn signal_twice(&self, first: Signal, second: Signal) {

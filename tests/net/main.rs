@@ -6,6 +6,7 @@ mod faults;
 mod forward;
 mod harness;
 mod listen;
+mod listen_ways;
 mod obe;
 mod obe_replay;
 mod replay;

@@ -17,7 +17,7 @@ use crate::commands::stream::{Item, Stream, command};
 use crate::commands::traffic::Traffic;
 use crate::conversation::{self, Conversation, Effect, Misuse, Repertoire, Role};
 use crate::failure::{Exit, Failure};
-use crate::framing::{Frame, Framing, RawMessage};
+use crate::framing::{Fault, Frame, Framing, RawMessage};
 use crate::net::connection::{Connection, Left, QUEUE_BYTES_MAX, Said};
 use crate::net::server::{Host, Next};
 use crate::output::Console;
@@ -95,6 +95,14 @@ struct Talk {
     replied: Vec<Option<(Instant, u32)>>,
 }
 
+/// How the only connection ended, when it was not in order.
+pub struct Lost {
+    /// In the words of a recording.
+    pub how: String,
+    /// Whether the peer broke the framing.
+    pub broken: bool,
+}
+
 /// Talks with every peer, and prints what comes.
 pub struct Listener {
     setup: Setup,
@@ -108,7 +116,7 @@ pub struct Listener {
     /// Its complaints, and the worst of them.
     pub console: Console,
     /// How the only connection ended, when that ends the run with a failure.
-    pub lost: Option<String>,
+    pub lost: Option<Lost>,
     /// Whether the other side refused our version, which it would again.
     refused: bool,
     /// Whether stdin has ended.
@@ -137,7 +145,7 @@ impl Listener {
         if self.refused || self.printing.as_ref().is_none_or(Printing::is_done) {
             return false;
         }
-        let how = self.lost.take().unwrap_or_else(|| "ended".to_owned());
+        let how = self.lost.take().map_or_else(|| "ended".to_owned(), |lost| lost.how);
         self.console.note(format_args!("the connection was {how}; dialling again"));
         true
     }
@@ -310,7 +318,7 @@ impl Listener {
         }
         // Whoever was attached to a game wants to know that it is gone.
         if self.setup.part.dials() && talk.connection.is_open() && !talk.conversation.peer_has_left() {
-            self.lost = Some(how);
+            self.lost = Some(Lost { how, broken: matches!(left, Left::Broken(_)) });
         }
     }
 }
@@ -333,6 +341,14 @@ fn their_side(part: Part) -> Side {
 
 fn our_side(part: Part) -> Side {
     side(their_end(part).other())
+}
+
+/// What a frame that is none costs: where it breaks the framing, what the peer is to blame for.
+pub fn exit_of(fault: Fault) -> Exit {
+    match fault {
+        Fault::LineTooLong { .. } | Fault::PayloadCut { .. } => Exit::No,
+        Fault::PayloadTooLarge { .. } | Fault::Obe(_) => Exit::Peer,
+    }
 }
 
 /// A connection's number as a session file has it; nobody has a thousand million connections.
@@ -430,7 +446,8 @@ impl Host for Listener {
             Frame::Message(message) => self.message(connection, message, seen),
             Frame::Ignored { .. } => Next::GoOn,
             Frame::Bad { number, fault } => {
-                complain(&mut self.console, Exit::No, (&connection.peer.to_string(), *number), fault);
+                let place = (connection.peer.to_string(), *number);
+                complain(&mut self.console, exit_of(*fault), (&place.0, place.1), fault);
                 self.said.clear();
                 if let Some(talk) = self.talks.get_mut(&connection.number).filter(|_| !self.setup.silent) {
                     talk.conversation.hear_malformed(b"", &mut self.said);

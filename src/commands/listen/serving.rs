@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::listener::{Listener, Part, Setup};
+use super::listener::{Listener, Lost, Part, Setup};
 use super::media::{CATEGORIES_OF_CLIENT, CATEGORIES_OF_MEDIA, settings, subscriptions};
 use super::printing::Printing;
 use super::{COMMAND, CONNECTIONS_MAX, Options};
@@ -16,7 +16,7 @@ use crate::framing::{Framing, Wire};
 use crate::net::server::{Ended, Server, Settings};
 use crate::net::wait::{Input, Output, Poll, Stop};
 use crate::net::{SocketAddr, TcpStream};
-use crate::output::Console;
+use crate::output::{Console, say};
 
 /// How long to wait before a lost connection is dialled again, each time.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
@@ -41,9 +41,9 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
             Err(failure) => return Err(failure),
         },
         false => {
-            let stop = catch_signals()?;
             let bound = bind(options)?;
             setup.recorder = options.record.open(&format!("listening on {}", bound.1), bound.1.port())?;
+            let stop = catch_signals()?;
             welcome(options, bound.1, &console)?;
             (bound.0, stop, Peer::Diallers(bound.1))
         }
@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     loop {
         let served = server.run(settled(options, until, !host.stdin_over)?, host, &stop, Some(&output));
         let (ended, back) = served.map_err(|error| Failure::io(format_args!("cannot serve {peer}"), &error))?;
-        let Some(back) = back else { return Ok(signal_of(ended).unwrap_or(Exit::Done)) };
+        let Some(back) = back else { return unread(ended, options) };
         host = back;
         let Peer::Dialled(target) = &peer else { return verdict(ended, host, options) };
         if !options.reconnects || ended != Ended::Host || !host.goes_on() {
@@ -161,7 +161,7 @@ pub fn deadline(options: &Options) -> Option<Instant> {
     options.goals.time(None).and_then(|time| Instant::now().checked_add(time))
 }
 
-/// Catches the signals from here on.
+/// Catches the signals from here on; what can block before it, such as opening a pipe to record into, has them end us.
 ///
 /// # Errors
 /// The system does not let us.
@@ -229,6 +229,22 @@ fn verdict(ended: Ended, host: Listener, options: &Options) -> Result<Exit, Fail
     outcome(ended, printing, lost, &console, options.goals.time(None))
 }
 
+/// What a run comes to whose printer still waits for somebody to read standard output.
+///
+/// # Errors
+/// [`Failure::Time`] where something was waited for, else [`Failure::Io`].
+pub fn unread(ended: Ended, options: &Options) -> Result<Exit, Failure> {
+    let why = "nobody reads the output; what came last is lost";
+    match signal_of(ended) {
+        Some(exit) => {
+            say(&format!("backbox {}: {why}\n", COMMAND.about.name));
+            Ok(exit)
+        }
+        None if options.goals.are_any() => Err(Failure::Time(format!("the time was up, and {why}"))),
+        None => Err(Failure::Io(why.to_owned())),
+    }
+}
+
 /// What a run comes to that no signal ended; `lost` says how its connection ended, if that ended it.
 ///
 /// # Errors
@@ -236,7 +252,7 @@ fn verdict(ended: Ended, host: Listener, options: &Options) -> Result<Exit, Fail
 pub fn outcome(
     ended: Ended,
     printing: Option<Printing>,
-    lost: Option<String>,
+    lost: Option<Lost>,
     console: &Console,
     time: Option<Duration>,
 ) -> Result<Exit, Failure> {
@@ -255,10 +271,14 @@ pub fn outcome(
             Err(Failure::Time(format!("{seconds} s passed before {missing}; -W allows more")))
         }
         (Ended::Time, _) => Ok(console.worst()),
-        (Ended::Host, Some(how)) if unmet => {
+        // Which has been told as a frame.
+        (Ended::Host, Some(Lost { broken: true, .. })) => Ok(Exit::Peer),
+        (Ended::Host, Some(Lost { how, .. })) if unmet => {
             Err(Failure::Refused(format!("the connection was {how} before {missing}")))
         }
-        (Ended::Host, Some(how)) => Err(Failure::Io(format!("the connection was {how}, without a goodbye"))),
+        (Ended::Host, Some(Lost { how, .. })) => {
+            Err(Failure::Io(format!("the connection was {how}, without a goodbye")))
+        }
         (Ended::Host, None) if unmet => Err(Failure::Refused(format!("the connection ended before {missing}"))),
         (Ended::Host, None) => Ok(console.worst()),
     }

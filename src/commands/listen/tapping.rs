@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use super::canonical::Canonical;
-use super::listener::{narrow, side, survive};
+use super::listener::{exit_of, narrow, side, survive};
 use super::printing::{Printing, Speaker};
-use super::serving::{bind, catch_signals, deadline, outcome, printing, welcome};
+use super::serving::{bind, catch_signals, deadline, outcome, printing, signal_of, unread, welcome};
 use super::{COMMAND, CONNECTIONS_MAX, Options};
 use crate::codec::{Parts, Reading};
 use crate::commands::dial::{MEDIA_PORT, Target};
@@ -20,7 +20,6 @@ use crate::net::address::is_of_this_machine;
 use crate::net::connection::Left;
 use crate::net::forward::{After, Ear, Ears, MakeRewrite, Notice, Settings};
 use crate::net::pump::{Heard, What};
-use crate::net::server::Ended;
 use crate::net::wait::Output;
 use crate::output::{Console, say};
 use crate::template::End;
@@ -36,10 +35,10 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, true)?;
     let target = Target::resolve(Some(target), MEDIA_PORT)?;
-    let stop = catch_signals()?;
     let (server, own) = bind(options)?;
     refuse_own(own, &target)?;
     let recorder = options.record.open(&format!("listening on {own}, forwarding to {}", target.address), own.port())?;
+    let stop = catch_signals()?;
     welcome(options, own, &console)?;
     console.note(format_args!("forwarding to {}", target.address));
     let recorder =
@@ -55,14 +54,22 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
         rewrite: options.canonical.then(|| rewrites(options.input.line_bytes_max)),
         notice: if options.manners.quiet { complain_only } else { notice },
     };
+    let records = recorder.is_some();
     let ears = Ears { printer, recorder };
     let done = server.forward(settings, ears, &stop, &output);
     let done = done.map_err(|error| Failure::io(format_args!("cannot forward to {}", target.address), &error))?;
-    let recorded = done.recorder.map_or(Exit::Done, |recorder| recorder.console.worst());
-    if let Ended::Stopped(Some(signal)) = done.ended {
-        return Ok(Exit::Signal(signal));
+    let recorded = match done.recorder {
+        Some(recorder) => recorder.console.worst(),
+        None if records => {
+            say("--record: what came last is not recorded: the disk is too slow\n");
+            Exit::Io
+        }
+        None => Exit::Done,
+    };
+    let Some(PrintingEar { printing, console, .. }) = done.printer else { return unread(done.ended, options) };
+    if let Some(exit) = signal_of(done.ended) {
+        return Ok(exit);
     }
-    let Some(PrintingEar { printing, console, .. }) = done.printer else { return Ok(recorded) };
     let exit = outcome(done.ended, Some(printing), None, &console, options.goals.time(None))?;
     Ok(exit.worse(recorded))
 }
@@ -161,7 +168,7 @@ impl Ear for PrintingEar {
                 Frame::Ignored { .. } => {}
                 Frame::Bad { number, fault } => {
                     let place = format!("{} {}: line {number}", heard.peer, end_of(heard).word());
-                    self.console.complain(Exit::No, place, fault);
+                    self.console.complain(exit_of(*fault), place, fault);
                 }
             }),
             What::Left(Some(Left::Closed(unfinished))) if !unfinished.is_empty() => {

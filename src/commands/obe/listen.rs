@@ -11,7 +11,7 @@ use crate::commands::listen::media::settings;
 use crate::commands::listen::parting;
 use crate::commands::listen::printing::{Printing, Speaker};
 use crate::commands::listen::reply::Reply;
-use crate::commands::listen::serving::{bind, catch_signals, deadline, outcome, printing, signal_of, welcome};
+use crate::commands::listen::serving::{bind, catch_signals, deadline, outcome, printing, signal_of, unread, welcome};
 use crate::commands::listen::{COMMAND, CONNECTIONS_MAX, Options};
 use crate::commands::recorder::Recorder;
 use crate::commands::shared::{OBE_IS_JSON, OBE_LIMITS, refuse_with_obe};
@@ -58,9 +58,9 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let replies = options.replies()?;
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, false)?;
-    let stop = catch_signals()?;
     let (server, own) = bind(options)?;
     let recorder = options.record.open_on(Wire::Obe, &format!("listening on {own}"), own.port())?;
+    let stop = catch_signals()?;
     welcome(options, own, &console)?;
     let mut settings = settings(options.connections_max.unwrap_or(CONNECTIONS_MAX));
     (settings.framing, settings.full, settings.farewell) = (Framing::obe(), b"", b"");
@@ -77,8 +77,8 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let served = server.run(settings, host, &stop, Some(&output));
     let (ended, host) = served.map_err(|error| Failure::io(format_args!("cannot serve {own}"), &error))?;
     match (signal_of(ended), host) {
+        (_, None) => unread(ended, options),
         (Some(exit), _) => Ok(exit),
-        (None, None) => Ok(Exit::Done),
         (None, Some(host)) => outcome(ended, Some(host.printing), None, &host.console, options.goals.time(None)),
     }
 }

@@ -1,0 +1,208 @@
+//! `backbox listen`: who is told what, and the ways out of an output that nobody reads.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::harness::*;
+
+/// A named pipe.
+fn pipe() -> PathBuf {
+    let path = directory().join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    path
+}
+
+/// The end of a named pipe that has it open and is not read.
+fn unread_end(pipe: &Path) -> fs::File {
+    OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(pipe).unwrap()
+}
+
+#[test]
+fn the_usual_place_is_where_mpf_dials() {
+    // Somebody may have it, which names it too.
+    let ended = run(&["listen", "-W", "10ms"]);
+    assert!(ended.stderr.contains("127.0.0.1:5050"), "{}", ended.stderr);
+}
+
+#[test]
+fn every_connection_is_subscribed_in_one_write() {
+    let listening = listen(&["--monitor", "modes", "--register", "x"]);
+    for _ in 0..2 {
+        let mut peer = dial(listening.address);
+        peer.say(b"reset\n");
+        let mut bytes = [0; 200];
+        let count = peer.buffered().read(&mut bytes).unwrap();
+        let said = std::str::from_utf8(&bytes[..count]).unwrap();
+        assert_eq!(said, "monitor_start?category=modes\nregister_trigger?event=x\nreset_complete\n");
+    }
+}
+
+#[test]
+fn who_was_dialled_is_the_acceptor() {
+    let port = port();
+    let listening = start(&["listen", "-c", &port.address, "--monitor", "none", "--json", "--meta", "-n", "1"]);
+    port.accept().say(b"a?x=1\n");
+    let said: serde_json::Value = serde_json::from_str(&listening.finish().stdout).unwrap();
+    assert_eq!((&said["meta"]["from"], &said["meta"]["peer"]), (&"acceptor".into(), &port.address.as_str().into()));
+}
+
+#[test]
+fn the_first_reply_that_matches_takes_the_place_of_the_built_in_answer() {
+    let rules =
+        ["hello =>", "reset => first?x=1", "reset => second", "nosuch =>", "error => never", "q => a?t={t}&n={n}"];
+    let flags: Vec<&str> = rules.iter().flat_map(|rule| ["--reply", rule]).collect();
+    for (more, unknown) in [(&[][..], "error?message=unknown%20command&command=other\n"), (&["--no-auto"], "")] {
+        let listening = listen(&[&flags[..], more].concat());
+        let mut peer = dial(listening.address);
+        peer.say(b"hello?version=1.1\nreset\nnosuch\nother\nerror?message=x\nq?t=a%0A%22%7Bn%7D%22&n=int:7\ngoodbye\n");
+        let answer = "a?t=a%0A%22%7Bn%7D%22&n=int:7\n";
+        assert_eq!(peer.rest().unwrap(), format!("first?x=1\n{unknown}{answer}"));
+    }
+}
+
+#[test]
+fn a_line_of_stdin_goes_to_every_peer_also_beside_one_that_does_not_read() {
+    const LINES: usize = 3000;
+    let file = directory().join("address");
+    let mut listening = Running::of(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
+    let address = announced(&file);
+    let mut peers = [dial(address), dial(address)];
+    for peer in &mut peers {
+        peer.say(b"hello\n");
+        assert_eq!(peer.line(), "hello?version=1.1\n");
+    }
+    let [mut deaf, mut good] = peers;
+    let line = format!("trigger?name={}\n", "x".repeat(2000));
+    let (mut stdin, lines) = (listening.stdin.take().unwrap(), line.repeat(LINES));
+    let feeder = thread::spawn(move || stdin.write_all(lines.as_bytes()).unwrap());
+    for _ in 0..LINES {
+        assert!(good.line() == line);
+    }
+    feeder.join().unwrap();
+    // What it had not read is gone, and half a line with an orderly end is not what it reads.
+    assert!(deaf.rest().is_err());
+    listening.signal(Signal::INT);
+    assert_eq!(good.rest().unwrap(), "goodbye\n");
+    let ended = listening.finish();
+    assert_eq!(ended.stderr.matches("it does not read: reset with 65536 bytes").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_peer_that_breaks_the_framing_is_4_and_said_once() {
+    let check = |running: Running| {
+        let ended = running.finish();
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "b\n"), "{}", ended.stderr);
+        assert_eq!(ended.stderr.matches("payload over 16777216 bytes").count(), 1, "{}", ended.stderr);
+        assert!(!ended.stderr.contains("without a goodbye"), "{}", ended.stderr);
+    };
+    let said = b"b\nf&bytes=99999999999\nxyz";
+    for goal in [&[][..], &["-e", "never"]] {
+        let port = port();
+        let running = start(&[&["listen", "-c", &port.address, "--monitor", "none"], goal].concat());
+        let mut peer = port.accept();
+        peer.say(said);
+        peer.rest().unwrap();
+        drop(peer);
+        check(running);
+    }
+    let listening = listen(&["--once"]);
+    let mut peer = dial(listening.address);
+    peer.say(said);
+    peer.rest().unwrap();
+    drop(peer);
+    check(listening.running);
+    let target = port();
+    let tap = listen(&["--forward", &target.address, "--once"]);
+    dial(tap.address).say(said);
+    assert_eq!(target.accept().rest().unwrap().as_bytes(), said);
+    check(tap.running);
+}
+
+/// A run with a second's time whose output nobody reads; its peer says as much as is taken.
+fn ends_in_time(goal: &[&str], forwards: bool, code: i32) {
+    let (target, file) = (port(), directory().join("address"));
+    let way: &[&str] = if forwards { &["--forward", &target.address] } else { &[] };
+    let arguments = [way, &["-W", "1s"], goal].concat();
+    let (listening, stdout) = Running::unread(listen_command(&arguments, &file).stdin(Stdio::null()));
+    let mut peer = dial(announced(&file));
+    if forwards {
+        let mut target = target.accept();
+        thread::spawn(move || std::io::copy(target.buffered(), &mut std::io::sink()));
+    }
+    peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+    let lines = "trigger?name=0123456789\n".repeat(10_000);
+    // A tap takes all there is, until its time is up.
+    while peer.socket.write_all(lines.as_bytes()).is_ok() {}
+    let ended = listening.finish();
+    drop((peer.rest(), stdout));
+    assert_eq!(ended.code, Some(code), "{arguments:?} {}", ended.stderr);
+    assert!(ended.stderr.contains("nobody reads the output; what came last is lost"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_time_ends_a_run_whose_output_nobody_reads() {
+    thread::scope(|scope| {
+        scope.spawn(|| ends_in_time(&["-e", "never"], false, 124));
+        scope.spawn(|| ends_in_time(&["-e", "never"], true, 124));
+        scope.spawn(|| ends_in_time(&["-n", "50000"], false, 124));
+        scope.spawn(|| ends_in_time(&[], true, 3));
+    });
+}
+
+#[test]
+fn a_stdout_that_nobody_reads_costs_bounded_memory() {
+    const BYTES_MAX: usize = 32 << 20;
+    let file = directory().join("address");
+    let (listening, _stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
+    let peers: Vec<Peer> = (0..8).map(|_| dial(announced(&file))).collect();
+    for peer in &peers {
+        flood(&peer.socket, "trigger?name=0123456789\n".repeat(1000).as_bytes());
+    }
+    assert!(listening.most_memory() < BYTES_MAX, "{} bytes", listening.most_memory());
+}
+
+#[test]
+fn a_recording_into_a_pipe_that_nobody_opens_can_be_ended() {
+    for way in [&[][..], &["--forward", "127.0.0.1:1"], &["--wire", "obe"]] {
+        let pipe = pipe();
+        let recording = ["listen", "-a", "127.0.0.1:0", "--record", pipe.to_str().unwrap()];
+        let listening = start(&[&recording[..], way].concat());
+        listening.await_sleep();
+        listening.signal(Signal::INT);
+        // Nothing has begun, so that the signal ends it as it ends any program.
+        assert_eq!(listening.finish().code, None);
+    }
+}
+
+#[test]
+fn a_recording_that_nobody_reads_does_not_harm_a_forwarded_game() {
+    const LINES: usize = 90;
+    let (target, pipe) = (port(), pipe());
+    let mut reader = unread_end(&pipe);
+    let tap = listen(&["--forward", &target.address, "--once", "-m", "none", "--record", pipe.to_str().unwrap()]);
+    let (mut dialler, mut target) = (dial(tap.address), target.accept());
+    // Nearly a MiB each, of which the queue holds 64.
+    let line = format!("trigger?name={}\n", "x".repeat(1_000_000));
+    for _ in 0..LINES {
+        dialler.say(line.as_bytes());
+        assert!(target.line() == line, "a line is not passed on as it is");
+    }
+    drop((dialler, target));
+    rustix::io::ioctl_fionbio(&reader, false).unwrap();
+    let mut recorded = String::new();
+    reader.read_to_string(&mut recorded).unwrap();
+    let ended = tap.running.finish();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let whole = recorded.split_inclusive('\n').filter(|found| *found == line).count();
+    let missed = (LINES - whole) * line.len();
+    assert!(whole > 10 && missed > 0, "{whole} lines");
+    assert!(ended.stderr.contains(&format!("{missed} bytes were passed on and not recorded")), "{}", ended.stderr);
+    assert!(recorded.contains(&format!("# {missed} bytes are missing here\n")));
+}
