@@ -369,3 +369,35 @@ fn canonical_cures_decoders_that_break_at_marks() {
     target.say(b"trigger?name=Brooks%20%26%20Dunn\n");
     assert_eq!(dialler.line(), "trigger?name=Brooks%20%26%20Dunn\n", "what the target says is left alone");
 }
+
+#[test]
+fn canonical_touches_no_payload_and_no_line_that_would_grow_too_long() {
+    let tapped = tapped(&["--canonical", "--max-line", "70000"]);
+    let (mut dialler, mut target) = tapped.pair();
+    // It looks like lines that would be rewritten, and like the marker of a payload.
+    let payload = b"Trigger?a=%26\n&bytes=3\n\xff\0\r\n%26";
+    let marker = format!("&bytes={}\n", payload.len());
+    let grows = format!("T?a=%26{}\n", "é".repeat(20_000));
+    let over_the_limit = format!("T?a={}\n", "x".repeat(70_001));
+    let said = [
+        [b"DMD?x=%26", marker.as_bytes(), payload].concat(),
+        grows.clone().into_bytes(),
+        over_the_limit.clone().into_bytes(),
+        b"Reset\nhal".to_vec(),
+    ];
+    let expected = [
+        [b"dmd?json={\"x\": \"\\u0026\"}", marker.as_bytes(), payload].concat(),
+        grows.into_bytes(),
+        over_the_limit.into_bytes(),
+        b"reset\nhal".to_vec(),
+    ];
+    let said = said.concat();
+    // The first bytes one by one: a payload's bounds may fall anywhere.
+    let (slowly, rest) = said.split_at(80);
+    slowly.iter().for_each(|byte| dialler.say(&[*byte]));
+    dialler.say(rest);
+    dialler.half_close();
+    let mut heard = Vec::new();
+    target.buffered().read_to_end(&mut heard).unwrap();
+    assert!(heard == expected.concat(), "{}", String::from_utf8_lossy(&heard));
+}

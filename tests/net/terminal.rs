@@ -61,3 +61,61 @@ fn a_long_replay_shows_one_line_that_is_redrawn_and_gone_at_the_end() {
 fn who_is_quiet_sees_no_line() {
     assert_eq!(seen(&["-q"], false), "");
 }
+
+/// What a terminal shows of a `listen` to which a hostile peer speaks.
+fn shown(arguments: &[&str]) -> String {
+    let (file, (near, seen)) = (directory().join("address"), terminal());
+    let mut command = listen_command(arguments, &file);
+    let mut child = command.stdin(Stdio::null()).stdout(near.try_clone().unwrap()).stderr(near).spawn().unwrap();
+    drop(command);
+    let mut peer = dial(announced(&file));
+    peer.say("trigger?name=\x1b]0;x\x07\u{9b}31m\r\nf&bytes=3\n\x1b[mx\x1b[2J?a=int:\x1b[m\n\x1b[5m".as_bytes());
+    peer.half_close();
+    let _ = peer.rest();
+    assert!(matches!(exit_code(&mut child), Some(1)));
+    seen.recv_timeout(PATIENCE).expect("the terminal does not end")
+}
+
+#[test]
+fn nothing_that_a_peer_says_moves_the_cursor() {
+    for (arguments, trigger, payload) in [
+        (
+            &["--once"][..],
+            "\x1b[1mtrigger\x1b[0m?name=\\x1b]0;x\\x07\\x9b31m\r\n",
+            "\x1b[1mf\x1b[0m&bytes=3 <3 bytes>\r\n",
+        ),
+        (
+            &["--once", "--color", "never", "-v"],
+            "< trigger?name=\\x1b]0;x\\x07\\x9b31m\r\n",
+            "\ntrigger?name=\\x1b]0;x\\x07\\x9b31m\r\nf&bytes=3 <3 bytes>\r\n",
+        ),
+    ] {
+        let seen = shown(arguments);
+        assert!(seen.contains(trigger) && seen.contains(payload), "{seen:?}");
+        // Said of the line that is no message, and of the half one.
+        assert!(seen.contains("a: int:\\x1b[m is no integer") && seen.contains("a line: \\x1b[5m"), "{seen:?}");
+        let ours = ["\x1b[0m", "\x1b[1m", "\x1b[31m"].iter().fold(seen.clone(), |rest, code| rest.replace(code, ""));
+        assert!(!ours.contains(['\x1b', '\u{9b}', '\x07']), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_tap_marks_the_directions_by_colour() {
+    let (file, target, (near, seen)) = (directory().join("address"), port(), terminal());
+    let mut command = listen_command(&["--forward", &target.address, "--once", "-q"], &file);
+    let mut child = command.stdin(Stdio::null()).stdout(near).spawn().unwrap();
+    drop(command);
+    let mut dialler = dial(announced(&file));
+    dialler.say(b"hello?version=1.1\n");
+    let mut target = target.accept();
+    assert_eq!(target.line(), "hello?version=1.1\n");
+    target.say(b"goodbye\n");
+    drop(target);
+    assert_eq!(dialler.rest().unwrap(), "goodbye\n");
+    drop(dialler);
+    assert_eq!(exit_code(&mut child), Some(0));
+    assert_eq!(
+        seen.recv_timeout(PATIENCE).unwrap(),
+        "\x1b[36m> \x1b[0m\x1b[1mhello\x1b[0m?version=1.1\r\n\x1b[33m< \x1b[0m\x1b[1mgoodbye\x1b[0m\r\n"
+    );
+}
