@@ -217,8 +217,8 @@ impl Server {
     }
 
     /// Serves until the stop, until the host says so, until the time, or until `output`'s reader has gone; then says
-    /// farewell. The host comes back unless it hangs in a stdout that nobody reads; then what ended the run was the stop
-    /// or the time.
+    /// farewell. The host comes back unless it hangs in a stdout that nobody reads; then it was the stop or the time
+    /// that ended the run.
     ///
     /// # Errors
     /// The system gives no pipe or thread, or its poll fails.

@@ -5,9 +5,10 @@ usage: mpf_forward.py BACKBOX [--keep]
 
 MPF dials a first tap, whose output only one line is read of, and which records; behind it stands a second one, which
 rewrites what MPF sends, and whose recording meets a full disk; behind that `listen`, the media controller. Start-up has to
-go through, events have to be acted on, and everything has to leave as if there were no taps. The recorded session has to
-hold what was said, to decode, and to play. Then 20,000 exchanges through one tap: no answer may be recorded before its
-question; and what `--canonical` makes of MPF's own troublemakers is read by MPF's own decoder.
+go through, events have to be acted on, and everything has to leave as if there were no taps. A third tap, whose reader
+has stopped, stands in front of MPF's own port, whose answers have to come as if it were not there. The recorded session
+has to hold what was said, to decode, and to play. Then 20,000 exchanges through one tap: no answer may be recorded before
+its question; and what `--canonical` makes of MPF's own troublemakers is read by MPF's own decoder.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_forward.py target/release/backbox
 Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
@@ -16,9 +17,11 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
+import time
 
 from mpf_live import SUBSCRIPTIONS, counted, main
 from processes import Failed, port_of
@@ -26,6 +29,11 @@ from processes import Failed, port_of
 SENDS = 30
 EXCHANGES = 20000
 SECONDS_MAX = 60
+ASKED = 1000
+QUESTION = "service?subcommand=list_coils"
+# Nearly as long as a line may be, and so many of them are more than a pipe holds.
+LONG_LINE = 'trigger?json={"name": "backbox_count_up", "text": "' + "x" * 60_000 + '"}'
+UNREAD_LINES = 40
 
 
 def announce(this, name, *arguments, shell=None):
@@ -63,6 +71,46 @@ def play_on(this):
     this.wait(f"the count of {SENDS}", lambda: counted(this)[-1:] == [SENDS])
     if counted(this) != list(range(SENDS + 1)):
         raise Failed(f"the counts that came through the taps are not 0 to {SENDS}, each once: {counted(this)}")
+
+
+def unread(this):
+    """while the reader of a tap has stopped and its pipe is full, MPF's answers through the tap keep their pace"""
+    go = os.path.join(this.folder, "go")
+    reader = f'{{ while ! [ -e "{go}" ]; do sleep 0.1; done; cat; }}'
+    tap, port = announce(this, "unread", "--forward", str(this.own_port), "--once", shell=reader)
+    direct, before = asked(this.own_port, ASKED, 0), counted(this)[-1]
+    tapped = asked(port, ASKED, UNREAD_LINES)
+    this.wait(f"{UNREAD_LINES} more counts", lambda: counted(this)[-1] == before + UNREAD_LINES)
+    if tap.out():
+        raise Failed(f"the reader has read: {tap.out()[:200]!r}")
+    with open(go, "w", encoding="ascii"):
+        pass
+    tap.wait()
+    printed = tap.out().splitlines()
+    found = [printed.count(line) for line in (QUESTION, LONG_LINE)]
+    if found != [ASKED, UNREAD_LINES] or "not printed" in tap.err():
+        raise Failed(f"once read, the tap printed {found} questions and long lines, and said {tap.err()!r}")
+    print(f"    median of {ASKED} answers: {direct * 1000:.2f} ms from MPF itself, {tapped * 1000:.2f} ms through the tap")
+
+
+def asked(port, questions, long_lines):
+    """Asks MPF so often, behind so many long lines; the median of the seconds until an answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS_MAX) as asker:
+        asker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        lines, seconds = asker.makefile("r", encoding="utf-8", newline="\n"), []
+        for _ in range(long_lines):
+            asker.sendall(f"{LONG_LINE}\n".encode())
+        for _ in range(questions):
+            start = time.monotonic()
+            asker.sendall(f"{QUESTION}\n".encode())
+            while not (line := lines.readline()).startswith("list_coils?"):
+                if not line:
+                    raise Failed(f"MPF closed instead of answering {QUESTION}")
+            seconds.append(time.monotonic() - start)
+        asker.sendall(b"goodbye\n")
+        asker.shutdown(socket.SHUT_WR)
+        lines.read()
+    return statistics.median(seconds)
 
 
 def leaving(this):
@@ -175,4 +223,4 @@ def run(this, *arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(main([start_up, play_on, leaving, recorded, exchanges, troublemakers], __doc__))
+    sys.exit(main([start_up, play_on, unread, leaving, recorded, exchanges, troublemakers], __doc__))
