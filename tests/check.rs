@@ -150,15 +150,26 @@ fn one_mutation_is_one_difference() {
     });
 }
 
+fn record(number: u64, side: Side, line: &[u8]) -> Record<'_> {
+    Record { number, time: None, connection: 1, side, line, payload: None }
+}
+
+/// A check of all that there is, of a recording whose last answer stands there.
+fn check_up_to(last_answer: Option<u64>) -> Check {
+    Check::new(check::Options {
+        rules: Rules::default(),
+        exact: false,
+        reply_timeout: Duration::from_secs(1),
+        fail_fast: false,
+        last_goodbye: None,
+        last_answer,
+    })
+}
+
 #[test]
 fn a_huge_block_that_is_all_different_has_an_entry_for_each() {
     const COUNT: u64 = 3_000;
-    let (rules, reply_timeout) = (Rules::default(), Duration::from_secs(1));
-    let mut check =
-        Check::new(check::Options { rules, exact: false, reply_timeout, fail_fast: false, last_goodbye: None });
-    fn record(number: u64, side: Side, line: &[u8]) -> Record<'_> {
-        Record { number, time: None, connection: 1, side, line, payload: None }
-    }
+    let mut check = check_up_to(None);
     check.ours(&record(1, Side::Dialler, b"ask"), Duration::ZERO, false);
     assert_eq!(check.want(Duration::ZERO), Want::Send);
     check.sent(Duration::ZERO);
@@ -170,9 +181,31 @@ fn a_huge_block_that_is_all_different_has_an_entry_for_each() {
     for number in 0..COUNT {
         check.heard(format!("set?name=a{number}&value=new").as_bytes(), b"", Duration::ZERO);
     }
-    while let Want::Wait(until) = check.want(reply_timeout) {
+    while let Want::Wait(until) = check.want(Duration::from_secs(1)) {
         check.want(until);
     }
     assert_eq!(check.entries().len() as u64, COUNT);
     assert!(check.entries().iter().all(|entry| entry.kind.name() == "differs"));
+}
+
+#[test]
+fn behind_the_last_answer_nothing_that_comes_is_kept() {
+    let mut check = check_up_to(Some(2));
+    check.ours(&record(1, Side::Dialler, b"ask"), Duration::ZERO, false);
+    check.sent(Duration::ZERO);
+    check.answer(&record(2, Side::Acceptor, b"answer")).unwrap();
+    check.ours(&record(3, Side::Dialler, b"more"), Duration::ZERO, false);
+    // The answer is given up, and our next line leaves.
+    let later = Duration::from_secs(5);
+    assert_eq!(check.want(later), Want::Send);
+    check.sent(later);
+    check.ours(&record(4, Side::Dialler, b"last"), Duration::from_secs(60), false);
+    for _ in 0..10_000 {
+        check.heard(b"unasked?for=1", b"", later);
+    }
+    // All that it keeps shows when it is printed.
+    assert!(format!("{check:?}").len() < 4_000, "it keeps what came");
+    check.heard(b"answer", b"", later);
+    assert_eq!(check.entries().len(), 1);
+    assert_eq!(check.entries()[0].kind.name(), "late");
 }

@@ -77,6 +77,11 @@ impl Book {
         self.places.clear();
     }
 
+    /// Whether the block stands behind this record of the file.
+    pub(super) fn is_behind(&self, number: u64) -> bool {
+        self.start > number
+    }
+
     /// Whether a line is an answer that was given up.
     pub(super) fn is_owed(&self, said: &Said) -> bool {
         self.owed.has(said)

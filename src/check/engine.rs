@@ -186,9 +186,20 @@ impl Check {
             self.block.hear(index, &said, now, true);
         }
         self.lines.push(Came { number, at: now, said, told: false });
+        if self.nothing_follows() {
+            std::mem::take(&mut self.lines).into_iter().for_each(|came| self.book.let_pass(came));
+            self.before = 0;
+        }
         if self.settled.is_none() && self.next != Next::Unread && self.block.is_complete() {
             self.settle(now);
         }
+    }
+
+    /// Whether no line that comes can be an answer any more, but for one that was given up.
+    fn nothing_follows(&self) -> bool {
+        let is_behind = self.options.last_answer.is_some_and(|last| self.book.is_behind(last));
+        // What is counted as extra is told in the order of the blocks, when all is over.
+        is_behind && self.settled.is_some() && !self.options.exact
     }
 
     /// The peer is gone. What is left of the recording still has to be read, so that it is counted.

@@ -45,6 +45,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// The place of the recording's last answer when it is a `goodbye`, see [`Outlook`].
     pub last_goodbye: Option<u64>,
+    /// The place of its last answer, if that is known: what comes when nothing behind it is awaited is not kept.
+    pub last_answer: Option<u64>,
 }
 
 /// What a check wants next.
@@ -60,11 +62,12 @@ pub enum Want {
     Done,
 }
 
-/// What has to be known of a recording before it is checked: whether its last answer is a `goodbye`, which is neither
-/// waited for nor compared. It is shown every answer of the recording.
+/// What has to be known of a recording before it is checked: where its last answer stands, and whether that is a
+/// `goodbye`, which is neither waited for nor compared. It is shown every answer of the recording.
 #[derive(Debug, Default)]
 pub struct Outlook {
     goodbye: Option<u64>,
+    last: Option<u64>,
 }
 
 impl Outlook {
@@ -73,6 +76,7 @@ impl Outlook {
     /// # Errors
     /// A `#~` line that is no pattern.
     pub fn see(&mut self, answer: &Record<'_>, rules: &mut Rules) -> Result<(), Malformed> {
+        self.last = Some(answer.number);
         let is_pattern = answer.side == Side::Pattern;
         let is_goodbye = !is_pattern && compare::command(answer.line) == "goodbye";
         // Nearly no answer has to be read here: only what stands behind a goodbye, and that.
@@ -88,5 +92,10 @@ impl Outlook {
     /// The place of the last answer, if it is a `goodbye`: for [`Options::last_goodbye`].
     pub fn last_goodbye(&self) -> Option<u64> {
         self.goodbye
+    }
+
+    /// The place of the last answer: for [`Options::last_answer`].
+    pub fn last_answer(&self) -> Option<u64> {
+        self.last
     }
 }

@@ -102,7 +102,8 @@ pub fn play(script: &[Recorded], events: &[(When, What)], settings: &Settings) -
     }
     let &Settings { exact, fail_fast, reply_timeout, .. } = settings;
     let last_goodbye = outlook.last_goodbye();
-    let mut check = Check::new(Options { rules, exact, reply_timeout, fail_fast, last_goodbye });
+    let last_answer = outlook.last_answer();
+    let mut check = Check::new(Options { rules, exact, reply_timeout, fail_fast, last_goodbye, last_answer });
     let mut sent: Vec<Option<Duration>> = Vec::new();
     let mut lines = Vec::new();
     let mut heard = vec![false; events.len()];

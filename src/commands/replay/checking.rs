@@ -68,7 +68,8 @@ impl<'o> Checking<'o> {
         recording.rewind()?;
         let (exact, last_goodbye) = (wish.is_exact(settings), outlook.last_goodbye());
         let (reply_timeout, fail_fast) = (wish.reply_timeout(), wish.fail_fast);
-        let check = Check::new(Options { rules, exact, reply_timeout, fail_fast, last_goodbye });
+        let last_answer = outlook.last_answer();
+        let check = Check::new(Options { rules, exact, reply_timeout, fail_fast, last_goodbye, last_answer });
         let began = (SystemTime::now(), Instant::now());
         Ok((Checking { wish, path, name, ours, exact, last_goodbye, junit, began }, check))
     }
