@@ -115,38 +115,26 @@ fn one_mutation_of_an_answer_is_one_difference() {
 }
 
 #[test]
-fn a_peer_that_closes_is_one_difference_that_counts_the_rest() {
-    let port = port();
-    let file = session(TALK);
-    let running = start(&["replay", "--check", "-a", &port.address, file.to_str().unwrap()]);
-    let mut peer = port.accept();
-    assert_eq!(peer.line(), "hello?version=1.1\n");
-    peer.say(b"hello?version=1.1\n");
-    assert_eq!(peer.line(), "get?names=a,b\n");
-    peer.say(b"set?name=a&value=int:1\n");
-    drop(peer);
-    let ended = running.finish();
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let head = ":11: the peer had closed the connection before this answer and 4 more";
-    assert_eq!(heads(&ended), [head], "{}", ended.stderr);
-}
-
-#[test]
-fn a_peer_that_breaks_the_framing_is_one_difference_that_counts_the_rest() {
-    let port = port();
-    let file = session(TALK);
-    let running = start(&["replay", "--check", "-a", &port.address, file.to_str().unwrap()]);
-    let mut peer = port.accept();
-    assert_eq!(peer.line(), "hello?version=1.1\n");
-    peer.say(b"hello?version=1.1\n");
-    assert_eq!(peer.line(), "get?names=a,b\n");
-    peer.say(b"set?name=a&value=int:1\nframe&bytes=99999999999\n");
-    let _ = peer.rest();
-    let ended = running.finish();
-    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    let head = ":11: the peer had broken the framing before this answer and 4 more";
-    assert_eq!(heads(&ended), [head], "{}", ended.stderr);
-    assert!(ended.stderr.contains("; 1 difference; it broke the framing\n"), "{}", ended.stderr);
+fn a_peer_that_goes_is_one_difference_that_counts_the_rest() {
+    for (last_words, code, way, how) in [
+        (&b""[..], 1, "closed the connection", "it closed before the end"),
+        (b"frame&bytes=99999999999\n", 4, "broken the framing", "it broke the framing"),
+    ] {
+        let port = port();
+        let file = session(TALK);
+        let running = start(&["replay", "--check", "-a", &port.address, file.to_str().unwrap()]);
+        let mut peer = port.accept();
+        assert_eq!(peer.line(), "hello?version=1.1\n");
+        peer.say(b"hello?version=1.1\n");
+        assert_eq!(peer.line(), "get?names=a,b\n");
+        peer.say(&[b"set?name=a&value=int:1\n", last_words].concat());
+        drop(peer);
+        let ended = running.finish();
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        let head = format!(":11: the peer had {way} before this answer and 4 more");
+        assert_eq!(heads(&ended), [head], "{}", ended.stderr);
+        assert!(ended.stderr.contains(&format!("; 1 difference; {how}\n")), "{}", ended.stderr);
+    }
 }
 
 #[test]
