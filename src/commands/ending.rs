@@ -1,4 +1,4 @@
-//! From the end of a dialogue to the end of the run: the exit status, and what a person is told.
+//! The end of a run: the signals, and from the end of a dialogue to the exit status and what a person is told.
 
 use std::time::Duration;
 
@@ -6,12 +6,21 @@ use crate::failure::{Exit, Failure, plain_words};
 use crate::framing::Fault;
 use crate::net::address::Address;
 use crate::net::dialogue::{Ended, Reason};
+use crate::net::wait::Stop;
 use crate::output::Console;
 use crate::template::End;
 use crate::text::shown;
 
 /// What is said of a peer that neither sent anything nor closed.
 const SILENCE: &str = "took the connection but said nothing: a media controller serves one connection at a time";
+
+/// Catches the signals from here on; what can block before it, such as opening a pipe to record into, has them end us.
+///
+/// # Errors
+/// The system does not let us.
+pub fn catch_signals() -> Result<Stop, Failure> {
+    Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))
+}
 
 /// What a run wanted of its dialogue, and what became of that.
 #[derive(Debug, Default)]

@@ -170,14 +170,19 @@ fn a_stdout_that_nobody_reads_costs_bounded_memory() {
 
 #[test]
 fn a_recording_into_a_pipe_that_nobody_opens_can_be_ended() {
-    for way in [&[][..], &["--forward", "127.0.0.1:1"], &["--wire", "obe"]] {
+    for run in [
+        &["listen", "-a", "127.0.0.1:0"][..],
+        &["listen", "-a", "127.0.0.1:0", "--forward", "127.0.0.1:1"],
+        &["listen", "-a", "127.0.0.1:0", "--wire", "obe"],
+        &["send", "-a", "127.0.0.1:1", "reset"],
+        &["replay", "-a", "127.0.0.1:1", GAME],
+    ] {
         let pipe = pipe();
-        let recording = ["listen", "-a", "127.0.0.1:0", "--record", pipe.to_str().unwrap()];
-        let listening = start(&[&recording[..], way].concat());
-        listening.await_sleep();
-        listening.signal(Signal::INT);
+        let recording = start(&[run, &["--record", pipe.to_str().unwrap()]].concat());
+        recording.await_sleep();
+        recording.signal(Signal::INT);
         // Nothing has begun, so that the signal ends it as it ends any program.
-        assert_eq!(listening.finish().code, None);
+        assert_eq!(recording.finish().code, None, "{run:?}");
     }
 }
 

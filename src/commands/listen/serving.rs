@@ -10,6 +10,7 @@ use super::printing::Printing;
 use super::{COMMAND, CONNECTIONS_MAX, Options};
 use crate::commands::binding::Place;
 use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
+use crate::commands::ending::catch_signals;
 use crate::commands::traffic::Traffic;
 use crate::failure::{Exit, Failure};
 use crate::framing::{Framing, Wire};
@@ -159,14 +160,6 @@ pub fn printing(options: &Options, output: &Arc<Output>, both: bool) -> Result<P
 /// When the run ends at the latest.
 pub fn deadline(options: &Options) -> Option<Instant> {
     options.goals.time(None).and_then(|time| Instant::now().checked_add(time))
-}
-
-/// Catches the signals from here on; what can block before it, such as opening a pipe to record into, has them end us.
-///
-/// # Errors
-/// The system does not let us.
-pub fn catch_signals() -> Result<Stop, Failure> {
-    Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))
 }
 
 fn setup(options: &Options) -> Result<Setup, Failure> {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::codec::Parts;
+use crate::commands::ending::catch_signals;
 use crate::commands::listen::listener::{narrow, survive};
 use crate::commands::listen::media::settings;
 use crate::commands::listen::parting;
 use crate::commands::listen::printing::{Printing, Speaker};
 use crate::commands::listen::reply::Reply;
-use crate::commands::listen::serving::{bind, catch_signals, deadline, outcome, printing, signal_of, unread, welcome};
+use crate::commands::listen::serving::{bind, deadline, outcome, printing, signal_of, unread, welcome};
 use crate::commands::listen::{COMMAND, CONNECTIONS_MAX, Options};
 use crate::commands::recorder::Recorder;
 use crate::commands::shared::{OBE_IS_JSON, OBE_LIMITS, refuse_with_obe};

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::client::Client;
 use crate::commands::arguments::read_value;
 use crate::commands::dial::{OBE_PORT, Target};
-use crate::commands::ending::{Wanted, verdict};
+use crate::commands::ending::{Wanted, catch_signals, verdict};
 use crate::commands::send::pace::Pace;
 use crate::commands::send::{ANSWER_TIME, COMMAND, Options, address};
 use crate::commands::shared::{OBE_IS_JSON, OBE_LIMITS, patterns_on, refuse_with_obe};
@@ -14,7 +14,7 @@ use crate::failure::{Exit, Failure};
 use crate::framing::{Line, LineFramer, Wire};
 use crate::limits::OBE_BODY_BYTES_MAX;
 use crate::net::dialogue::Reason;
-use crate::net::wait::{Input, Output, Poll, Stop};
+use crate::net::wait::{Input, Output, Poll};
 use crate::template::Template;
 use crate::text::trim;
 
@@ -63,7 +63,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     };
     let opening = format!("dialling {}", target.address);
     let recorder = options.record.open_on(Wire::Obe, &opening, target.address.port)?;
-    let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
+    let stop = catch_signals()?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let mut pace = Pace::new(options.every);
     let mut client = Client::new(&target, options.dialling.retry, &stop, &output, &mut console);

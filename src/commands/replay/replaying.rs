@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::checking::Checking;
 use super::clock::Clock;
-use super::early::await_input;
+use super::early::Early;
 use super::exchange::Exchange;
 use super::follower::Follower;
 use super::partner::{Met, Partner};
@@ -17,7 +17,7 @@ use super::player::Player;
 use super::recording::Recording;
 use super::warnings::Warnings;
 use super::{COMMAND, Options};
-use crate::commands::ending::{Wanted, verdict};
+use crate::commands::ending::{Wanted, catch_signals, verdict};
 use crate::commands::listen::listener::side;
 use crate::commands::recorder::Recorder;
 use crate::commands::result_file::ResultFile;
@@ -38,16 +38,12 @@ use crate::text::shown;
 pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let began = Instant::now();
     let time = Some(options.timeout).filter(|time| !time.is_zero()).map(|time| (began, time));
-    let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
-    let input = match file.as_os_str() == "-" {
-        true => Some(Input::stdin().map_err(|error| Failure::io("cannot read standard input", &error))?),
-        false => None,
-    };
+    let early = (file.as_os_str() == "-").then(Early::begin).transpose()?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let ours = if options.serve { End::Acceptor } else { End::Dialler };
     let mut console = options.manners.console(COMMAND.about.name);
     let mut warnings = Warnings::default();
-    let wait = |space: &mut [u8]| await_input(space, (&stop, input.as_ref(), &output), time);
+    let wait = |space: &mut [u8]| early.as_ref().map_or(Ok(0), |early| early.read(space, &output, time));
     let see = |record: &Record<'_>| {
         // The media controller in this process is no MPF.
         if !options.loopback {
@@ -66,6 +62,10 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     };
     let peer = Partner::find(options, survey.settings.port)?;
     let recorder = recorder(options, file, Wire::Bcp, (&peer.opening(), peer.address().port))?;
+    let (stop, input) = match early {
+        Some(Early { stop, input }) => (stop, Some(input)),
+        None => (catch_signals()?, None),
+    };
     let who = peer.name();
     console.note(format_args!("playing the {} of {} ({}) to {who}", ours.word(), survey.name, survey.size()));
     peer.announce(options)?;

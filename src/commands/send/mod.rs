@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
 use crate::commands::dial::{PIN_PORT, Target};
-use crate::commands::ending::{closing, verdict};
+use crate::commands::ending::{catch_signals, closing, verdict};
 use crate::commands::goal_flags::GoalWish;
 use crate::commands::obe;
 use crate::commands::recorder::RecordWish;
@@ -273,7 +273,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
         }
     }
     let recorder = options.record.open(&format!("dialling {}", target.address), target.address.port)?;
-    let stop = Stop::on_signals().map_err(|error| Failure::io("cannot watch for signals", &error))?;
+    let stop = catch_signals()?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let input = match &source {
         Source::Stream { .. } => Some(Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?),
