@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use super::budget::Share;
-use crate::framing::{Fault, Frame, RawMessage, Wire, obe_message, payload_marker};
+use crate::framing::{Fault, Frame, RawMessage, Wire, obe_message, payload_marker, without_cr};
 
 /// Whole frames that came in one read, in order.
 #[derive(Debug)]
@@ -115,15 +115,6 @@ impl Place {
             }
         }
     }
-}
-
-fn without_cr<'a>(clean: &'a mut Vec<u8>, line: &'a [u8]) -> &'a [u8] {
-    if memchr::memchr(b'\r', line).is_none() {
-        return line;
-    }
-    clean.clear();
-    clean.extend(line.iter().filter(|&&b| b != b'\r'));
-    clean
 }
 
 #[cfg(test)]

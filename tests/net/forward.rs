@@ -1,7 +1,7 @@
 //! `backbox listen --forward`: in between two programs, whom nothing that happens to the tap may harm.
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -175,6 +175,26 @@ fn a_full_disk_ends_the_recording_and_not_the_game() {
     let ended = tapped.tap.running.finish();
     assert_eq!(ended.code, Some(3));
     assert_eq!(ended.stderr.matches("cannot go on recording").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_full_disk_under_standard_output_is_said_at_once_and_the_game_goes_on() {
+    let (target, file) = (port(), directory().join("address"));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = listen_command(&["--forward", &target.address, "--once"], &file);
+    let mut tap = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut dialler, mut target) = (dial(announced(&file)), target.accept());
+    dialler.say(b"a\n");
+    assert_eq!(target.line(), "a\n");
+    let mut said = BufReader::new(tap.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(said.any(|line| line.contains("cannot write to standard output")));
+    for _ in 0..100 {
+        dialler.say(b"b\n");
+        assert_eq!(target.line(), "b\n");
+    }
+    drop((dialler, target));
+    assert_eq!(exit_code(&mut tap), Some(3));
+    assert_eq!(said.count(), 0);
 }
 
 #[test]

@@ -223,21 +223,12 @@ impl Listener {
         }
         let Some(talk) = self.talks.get(&number) else { return };
         let ours = our_side(self.setup.part);
-        match talk.connection.say(&self.said) {
-            Said::Queued => {
-                self.setup.traffic.sent_lines(&self.said);
-                let recorded = self
-                    .setup
-                    .recorder
-                    .as_mut()
-                    .map_or(Ok(()), |recorder| recorder.lines(Instant::now(), narrow(number), ours, &self.said));
+        if is_said(talk, &self.said, &mut self.console) {
+            self.setup.traffic.sent_lines(&self.said);
+            if let Some(recorder) = &mut self.setup.recorder {
+                let recorded = recorder.lines(Instant::now(), narrow(number), ours, &self.said);
                 survive(&mut self.console, recorded);
             }
-            Said::Overrun => {
-                let why = format!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
-                self.console.complain(Exit::No, &talk.peer, why);
-            }
-            Said::Ending => {}
         }
     }
 
@@ -274,20 +265,13 @@ impl Listener {
                     continue;
                 }
             }
-            match talk.connection.say(whole) {
-                Said::Queued => {
-                    self.setup.traffic.sent(line, payload.map(<[u8]>::len));
+            if is_said(talk, whole, &mut self.console) {
+                self.setup.traffic.sent(line, payload.map(<[u8]>::len));
+                if let Some(recorder) = &mut self.setup.recorder {
                     let ours = our_side(self.setup.part);
-                    let recorded = self.setup.recorder.as_mut().map_or(Ok(()), |recorder| {
-                        recorder.message(Instant::now(), narrow(number), ours, line, payload)
-                    });
+                    let recorded = recorder.message(Instant::now(), narrow(number), ours, line, payload);
                     survive(&mut self.console, recorded);
                 }
-                Said::Overrun => {
-                    let why = format!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
-                    self.console.complain(Exit::No, &talk.peer, why);
-                }
-                Said::Ending => {}
             }
             if command.eq_ignore_ascii_case("goodbye") {
                 talk.connection.finish();
@@ -321,6 +305,16 @@ impl Listener {
             self.lost = Some(Lost { how, broken: matches!(left, Left::Broken(_)) });
         }
     }
+}
+
+/// Whether these messages are on their way; a peer that does not read is reset, and that is said.
+fn is_said(talk: &Talk, messages: &[u8], console: &mut Console) -> bool {
+    let said = talk.connection.say(messages);
+    if said == Said::Overrun {
+        let why = format!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
+        console.complain(Exit::No, &talk.peer, why);
+    }
+    said == Said::Queued
 }
 
 fn their_end(part: Part) -> End {

@@ -137,7 +137,12 @@ struct PrintingEar {
 }
 
 impl PrintingEar {
-    fn after(&self) -> After {
+    fn after(&mut self) -> After {
+        // Said now, since the game may go on for hours.
+        if let Some(failure @ Failure::Io(_)) = &self.printing.failure {
+            self.console.survive(failure);
+            self.printing.failure = Some(Failure::ReaderGone);
+        }
         match (&self.printing.failure, self.printing.is_done()) {
             (Some(_), _) => After::Deaf,
             (None, true) => After::End,
