@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::result_file::to_write;
 use super::shared::Has;
 use crate::cli::{Complete, Flag};
 use crate::failure::Failure;
@@ -31,7 +32,7 @@ impl<T: Has<RecordWish>> Flag<T> {
     /// `--record`.
     pub const RECORD: Flag<T> =
         Flag::value("record", "FILE", "record both directions as a session file", |o: &mut T, value| {
-            o.get().file = Some(value.into());
+            o.get().file = Some(to_write(value)?);
             Ok(())
         })
         .more(

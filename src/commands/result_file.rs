@@ -1,6 +1,7 @@
 //! Files that are written once, at the end of a run, such as that of `--stats`: refused before anything is sent, then
 //! written beside and renamed, so that nobody reads half of one (design.md, section 8).
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,17 @@ impl ResultFile {
     /// [`Failure::Io`] for a full disk and the like.
     pub fn write(&self, content: &[u8]) -> Result<(), Failure> {
         write_whole(&self.path, content).map_err(|error| Failure::io(&self.doing, &error))
+    }
+}
+
+/// The file that a flag names to be written.
+///
+/// # Errors
+/// A sentence about `-`, which means standard output everywhere else, and that has its own use in every run.
+pub fn to_write(name: OsString) -> Result<PathBuf, String> {
+    match name == "-" {
+        true => Err("- is standard output, which shows what comes; write ./- for a file of that name".to_owned()),
+        false => Ok(name.into()),
     }
 }
 

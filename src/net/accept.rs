@@ -2,13 +2,10 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::server::Server;
-use super::wait::{Output, Poll, Stop};
-
-/// How soon accepting is tried again when no descriptor is free.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+use super::wait::{self, ACCEPT_PAUSE, Call, Output, Poll, Stop};
 
 /// What came first.
 #[derive(Debug)]
@@ -44,16 +41,14 @@ impl Server {
             }
             rest = None;
             if dialled.is_some_and(|dialled| poll.ready(dialled).read) {
-                match listener.accept() {
-                    Ok((socket, peer)) => {
+                match wait::accept(&listener) {
+                    Call::Taken(socket, peer) => {
                         socket.set_nonblocking(true)?;
                         socket.set_nodelay(true)?;
                         return Ok(First::Peer(socket, peer));
                     }
-                    // The caller has hung up again.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => rest = Some(Instant::now() + ACCEPT_PAUSE),
+                    Call::None => {}
+                    Call::Failed(_) => rest = Some(Instant::now() + ACCEPT_PAUSE),
                 }
             }
             if until.is_some_and(|until| Instant::now() >= until) {
@@ -65,6 +60,8 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::net::wait::{listen, stop_pair};
 

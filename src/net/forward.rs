@@ -15,11 +15,8 @@ use super::address::{RETRY_PAUSE, Unreached, dial_every};
 use super::pump::{Heard, Pair, Pump, Rewrite, Taps};
 use super::server::Ended;
 use super::tap::{TAP_BYTES_MAX, Tap};
-use super::wait::{self, Output, Poll, Stop, Wake, Woken};
+use super::wait::{self, ACCEPT_PAUSE, Call, Output, Poll, Stop, Wake, Woken};
 use crate::framing::Framing;
-
-/// How long accepting rests when no descriptor is free.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long a pair may take over its end after a stop.
 const PAIRS_TIME: Duration = Duration::from_millis(500);
@@ -287,8 +284,8 @@ struct Accepted {
 /// Accepts whoever calls; until when to rest, when there is no room for more.
 fn accept(listener: &TcpListener, common: &Arc<Common>, accepted: &mut Accepted) -> Option<Instant> {
     loop {
-        match listener.accept() {
-            Ok((socket, peer)) => {
+        match wait::accept(listener) {
+            Call::Taken(socket, peer) => {
                 if common.running.load(Ordering::SeqCst) >= common.settings.connections_max {
                     wait::reset_when_closed(&socket);
                     (common.settings.notice)(Notice::TurnedAway(peer));
@@ -308,10 +305,8 @@ fn accept(listener: &TcpListener, common: &Arc<Common>, accepted: &mut Accepted)
                     (common.settings.notice)(Notice::GivenUp(&error));
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
+            Call::None => return None,
+            Call::Failed(error) => {
                 if !std::mem::replace(&mut accepted.said_no_room, true) {
                     (common.settings.notice)(match wait::is_out_of_descriptors(&error) {
                         true => Notice::OutOfDescriptors(&error),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::budget::Budget;
 use super::connection::{self, Connection, FINISH_TIME, Left, Report};
 use super::forward::{self, Ear, Ears, Outcome};
-use super::wait::{self, Input, Output, Poll, Stop, Stopper, Wake, Woken};
+use super::wait::{self, ACCEPT_PAUSE, Call, Input, Output, Poll, Stop, Stopper, Wake, Woken};
 use crate::framing::{Frame, Framing};
 
 /// How many chunks may wait for the printer before readers wait too.
@@ -25,10 +25,6 @@ const READER_STACK_BYTES: usize = 64 << 10;
 
 /// How much a reader reads at a time: with more a thousand peers cost more memory and are no faster.
 const CONNECTION_READ_BYTES: usize = 8 << 10;
-
-/// How long accepting rests when no descriptor is free, unless a connection ends before: a listener stays readable, so
-/// that trying at once would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
 /// How much of stdin is read at a time, in bytes: much less than what may wait for one peer.
 const INPUT_BYTES: usize = 8 << 10;
@@ -378,13 +374,10 @@ impl Supervisor<'_> {
     fn accept(&mut self, reports: &SyncSender<Report>) {
         loop {
             let Some(listener) = &self.server.listener else { return };
-            match listener.accept() {
-                Ok((socket, peer)) => self.welcome(socket, peer, reports),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // The caller has hung up again.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
+            match wait::accept(listener) {
+                Call::Taken(socket, peer) => self.welcome(socket, peer, reports),
+                Call::None => return,
+                Call::Failed(error) => {
                     self.resting = Some(Instant::now() + ACCEPT_PAUSE);
                     if !self.said_out_of_descriptors {
                         self.said_out_of_descriptors = true;

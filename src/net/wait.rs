@@ -25,6 +25,10 @@ pub const OUTPUT_BYTES_AT_ONCE: usize = 4096;
 /// dial at once wait for seconds.
 pub const BACKLOG_CONNECTIONS: i32 = 1024;
 
+/// How long accepting rests when no descriptor is free, unless one becomes so before: a listener stays readable, so
+/// that trying at once would spin.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+
 /// How much a widened pipe holds: as much as Linux lets anybody have.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1 << 20;
@@ -361,6 +365,31 @@ impl Armed {
     pub fn reset(&mut self, socket: &TcpStream) {
         reset_when_closed(socket);
         self.0 = false;
+    }
+}
+
+/// What came of accepting.
+#[derive(Debug)]
+pub enum Call {
+    /// Somebody has dialled.
+    Taken(TcpStream, SocketAddr),
+    /// Nobody is waiting.
+    None,
+    /// There is no room for whoever waits: rest for [`ACCEPT_PAUSE`].
+    Failed(io::Error),
+}
+
+/// Takes the next call of a listener that does not block; whoever has hung up again did not call.
+pub fn accept(listener: &TcpListener) -> Call {
+    loop {
+        match listener.accept() {
+            Ok((socket, peer)) => return Call::Taken(socket, peer),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => return Call::None,
+                io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                _ => return Call::Failed(error),
+            },
+        }
     }
 }
 

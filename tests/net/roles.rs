@@ -35,6 +35,9 @@ fn what_makes_no_sense_together_is_refused_with_a_sentence() {
     refused(&["--reply", "a"], "write 'PATTERN => LINE'");
     refused(&["-F", "{@nope}"], "{@nope} is unknown");
     refused(&["--overwrite"], "--overwrite");
+    for flag in ["--record", "--announce"] {
+        refused(&[flag, "-"], "- is standard output, which shows what comes; write ./- for a file of that name");
+    }
 }
 
 #[test]

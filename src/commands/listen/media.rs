@@ -1,5 +1,6 @@
 //! What a server is told, whatever part it plays: its limits and last words, and what it subscribes to.
 
+use super::parting;
 use crate::catalogue::{self, CATEGORIES};
 use crate::cli::suggest;
 use crate::conversation;
@@ -31,13 +32,8 @@ pub fn settings(connections_max: usize) -> Settings {
                 Notice::TurnedAway(peer) => {
                     format!("{peer}: turned away: too many connections; --max-conns allows more\n")
                 }
-                Notice::OutOfDescriptors(error) => format!(
-                    "no descriptor is left for another connection ({}); waiting for one to close\n",
-                    crate::failure::plain_words(error)
-                ),
-                Notice::GivenUp(error) => {
-                    format!("a connection was given up: {}\n", crate::failure::plain_words(error))
-                }
+                Notice::OutOfDescriptors(error) => parting::no_descriptor(error),
+                Notice::GivenUp(error) => parting::given_up(error),
             });
         }),
     }

@@ -15,7 +15,7 @@ use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, number
 use crate::commands::goal_flags::GoalWish;
 use crate::commands::obe;
 use crate::commands::recorder::RecordWish;
-use crate::commands::result_file::refuse_one_file_twice;
+use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::shared::{Dialling, Display, Input, Manners, Selection, Verbose, has};
 use crate::failure::{Exit, Failure};
 use crate::framing::Wire;
@@ -201,7 +201,7 @@ pub const COMMAND: Command<Options> = Command {
                     "FILE",
                     "write the address to *FILE* once it accepts",
                     |o: &mut Options, value| {
-                        o.announce = Some(value.into());
+                        o.announce = Some(to_write(value)?);
                         Ok(())
                     },
                 )

@@ -1,5 +1,7 @@
 //! How a connection of a server ended: in the words of a recording, and in those that a person is told.
 
+use std::io;
+
 use crate::failure::{Exit, plain_words};
 use crate::net::SocketAddr;
 use crate::net::connection::Left;
@@ -18,6 +20,16 @@ pub fn how(left: &Left, by_them: bool, them: End) -> String {
         Left::NoRoom(_) => format!("reset by the {ours}, since there was no room for its frame"),
         Left::Http => format!("closed by the {ours}, since the {theirs} speaks HTTP"),
     }
+}
+
+/// That nobody can connect for now.
+pub fn no_descriptor(error: &io::Error) -> String {
+    format!("no descriptor is left for another connection ({}); waiting for one to close\n", plain_words(error))
+}
+
+/// That somebody who connected is not served.
+pub fn given_up(error: &io::Error) -> String {
+    format!("a connection was given up: {}\n", plain_words(error))
 }
 
 /// Tells of an end that was not in order; a message is called a `frame` of that `protocol`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::canonical::Canonical;
 use super::listener::{exit_of, narrow, side, survive};
+use super::parting;
 use super::printing::{Printing, Speaker};
 use super::serving::{bind, deadline, outcome, printing, signal_of, unread, welcome};
 use super::{COMMAND, CONNECTIONS_MAX, Options};
@@ -116,11 +117,8 @@ fn notice(notice: Notice<'_>) {
         Notice::Waiting(peer, error) => {
             format!("{peer}: waits for the target: {}; dialling again until it answers\n", plain_words(error))
         }
-        Notice::OutOfDescriptors(error) => {
-            let why = plain_words(error);
-            format!("no descriptor is left for another connection ({why}); waiting for one to close\n")
-        }
-        Notice::GivenUp(error) => format!("a connection was given up: {}\n", plain_words(error)),
+        Notice::OutOfDescriptors(error) => parting::no_descriptor(error),
+        Notice::GivenUp(error) => parting::given_up(error),
     });
 }
 

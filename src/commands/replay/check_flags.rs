@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::check::Rules;
 use crate::cli::{Complete, Flag, text};
+use crate::commands::result_file::to_write;
 use crate::commands::shared::Has;
 use crate::duration;
 use crate::failure::Failure;
@@ -173,7 +174,7 @@ impl<T: Has<CheckWish>> Flag<T> {
         );
     /// `--junit`.
     pub const JUNIT: Flag<T> = Flag::value("junit", "FILE", "write a report for CI systems", |o: &mut T, value| {
-        o.get().junit = Some(value.into());
+        o.get().junit = Some(to_write(value)?);
         Ok(())
     })
     .more(

@@ -23,7 +23,7 @@ use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Secti
 use crate::commands::obe;
 use crate::commands::obe::tape::is_tape;
 use crate::commands::recorder::RecordWish;
-use crate::commands::result_file::refuse_one_file_twice;
+use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::shared::{Dialling, Input, Manners, OBE_LIMITS, Verbose, has, refuse_with_obe};
 use crate::duration;
 use crate::failure::{Exit, Failure};
@@ -214,7 +214,7 @@ pub const COMMAND: Command<Options> = Command {
                     "FILE",
                     "with --serve, write the address to *FILE*",
                     |o: &mut Options, file| {
-                        o.announce = Some(file.into());
+                        o.announce = Some(to_write(file)?);
                         Ok(())
                     },
                 )
@@ -268,7 +268,7 @@ pub const COMMAND: Command<Options> = Command {
                      by then. `0`, the default, is for ever.",
                 ),
                 Flag::value("stats", "FILE", "write what was measured, as JSON", |o: &mut Options, value| {
-                    o.stats = Some(value.into());
+                    o.stats = Some(to_write(value)?);
                     Ok(())
                 })
                 .more(
