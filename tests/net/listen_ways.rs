@@ -209,5 +209,5 @@ fn a_recording_that_nobody_reads_does_not_harm_a_forwarded_game() {
     let missed = (LINES - whole) * line.len();
     assert!(whole > 10 && missed > 0, "{whole} lines");
     assert!(ended.stderr.contains(&format!("{missed} bytes were passed on and not recorded")), "{}", ended.stderr);
-    assert!(recorded.contains(&format!("# {missed} bytes are missing here\n")));
+    assert!(recorded.contains(&format!("# {missed} bytes are missing above\n")));
 }

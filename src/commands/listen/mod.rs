@@ -84,9 +84,9 @@ impl Options {
     /// # Errors
     /// [`Failure::Usage`] that shows the reply and what to write.
     pub fn replies(&self) -> Result<Vec<Reply>, Failure> {
-        let parse = match self.wire {
-            Wire::Bcp => Reply::parse,
-            Wire::Obe => Reply::parse_value,
+        let parse = |text: &String| match self.wire {
+            Wire::Bcp => Reply::parse(text, self.input.line_bytes_max),
+            Wire::Obe => Reply::parse_value(text),
         };
         let complaint = |why| Failure::Usage(format!("--reply: {why}"));
         self.replies.iter().map(|text| parse(text).map_err(complaint)).collect()

@@ -16,6 +16,7 @@ pub struct Reply {
     /// As it was given, for messages.
     pub text: String,
     answer: Answer,
+    form: Form,
 }
 
 /// What is answered.
@@ -44,18 +45,19 @@ struct Question<'a> {
 }
 
 impl Reply {
-    /// Reads `PATTERN => LINE`; an empty LINE answers nothing.
+    /// Reads `PATTERN => LINE`; an empty LINE answers nothing. No answer is a line of more than `line_bytes_max` bytes.
     ///
     /// # Errors
     /// A sentence that shows what to write.
-    pub fn parse(text: &str) -> Result<Reply, String> {
+    pub fn parse(text: &str, line_bytes_max: usize) -> Result<Reply, String> {
         let wrong = |why: &str| format!("{}: {why}", shown(text.as_bytes()));
         let (pattern, line) =
             split(text).ok_or_else(|| wrong("write 'PATTERN => LINE', with blanks around the arrow"))?;
         let pattern = Pattern::parse(pattern.trim(), false)
             .map_err(|error| wrong(&format!("{error}; a pattern is written COMMAND?NAME=TEXT")))?;
         let answer = Line::read(line).map_err(|why| wrong(&why))?.map_or(Answer::Nothing, Answer::Line);
-        let reply = Reply { pattern, text: text.to_owned(), answer };
+        let form = Form { line_bytes_max, ..Form::default() };
+        let reply = Reply { pattern, text: text.to_owned(), answer, form };
         // What cannot be encoded is found now, not in the middle of a game.
         reply.answer(&Parts::new(), None, &mut Vec::new()).map_err(|why| wrong(&why.to_string()))?;
         Ok(reply)
@@ -82,7 +84,8 @@ impl Reply {
                 Answer::Value(to_value(parts.object()))
             }
         };
-        Ok(Reply { pattern, text: text.to_owned(), answer })
+        // JSON has no limit.
+        Ok(Reply { pattern, text: text.to_owned(), answer, form: Form::default() })
     }
 
     /// Whether it answers this message.
@@ -116,7 +119,7 @@ impl Reply {
             })?;
         }
         parts.finish(Repeats::FirstWins)?;
-        write_line(&parts, None, &Form::default(), out)?;
+        write_line(&parts, None, &self.form, out)?;
         out.push(b'\n');
         Ok(())
     }
@@ -221,9 +224,10 @@ impl Question<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::LINE_BYTES_MAX;
 
     fn answer(reply: &str, line: &str) -> String {
-        let reply = Reply::parse(reply).unwrap();
+        let reply = Reply::parse(reply, LINE_BYTES_MAX).unwrap();
         let mut parts = Parts::new();
         parts.read_line(line.as_bytes(), &Reading::default()).unwrap();
         let mut out = Vec::new();
@@ -245,6 +249,17 @@ mod tests {
         ] {
             let question = "q?n=int:5&b=bool:true&s=t%3Du%0Av";
             assert_eq!(answer(&format!("q => {line}"), question), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_filled_in_has_the_limit_of_any_line() {
+        let mut parts = Parts::new();
+        parts.read_line(b"q?n=12345", &Reading::default()).unwrap();
+        for (limit, fits) in [(9, true), (8, false)] {
+            let (reply, mut out) = (Reply::parse("q => a?x={n}", limit).unwrap(), Vec::new());
+            assert_eq!(reply.answer(&parts, None, &mut out).is_ok(), fits);
+            assert_eq!(out, if fits { &b"a?x=12345\n"[..] } else { b"" });
         }
     }
 
@@ -297,7 +312,7 @@ mod tests {
             ("a => b c?x", "b c"),
             ("a => ?x", "a => ?x"),
         ] {
-            let seen = Reply::parse(text).map(|_| ()).unwrap_err();
+            let seen = Reply::parse(text, LINE_BYTES_MAX).map(|_| ()).unwrap_err();
             assert!(seen.contains(why), "{text}: {seen}");
         }
     }

@@ -230,7 +230,7 @@ impl Ear for RecordingEar {
     fn missed(&mut self, bytes: u64) {
         let why = format!("{bytes} bytes were passed on and not recorded: the disk is too slow");
         self.console.complain(Exit::No, "--record", why);
-        survive(&mut self.console, self.recorder.comment(&format!("{bytes} bytes are missing here")));
+        survive(&mut self.console, self.recorder.comment(&format!("{bytes} bytes are missing above")));
     }
 
     fn pause(&mut self) -> After {
