@@ -109,7 +109,9 @@ impl<'a> Client<'a> {
         self.text.extend_from_slice(text);
         let framing = Framing { read_bytes: ONE_SHOT_READ_BYTES, ..Framing::obe() };
         let (stop, output) = (self.stop, self.output);
-        let ended = dialogue::converse(socket, framing, self, stop, None, output);
+        let mut ended = dialogue::converse(socket, framing, self, stop, None, output);
+        // That a server closes once we have, without a reply, tells of no interest in the message.
+        ended.noticed &= self.settled;
         let connection = self.connection;
         self.record(|recorder| recorder.ended(connection, &closing(&ended, End::Dialler), Side::Acceptor, b""));
         Ok(Some(ended))

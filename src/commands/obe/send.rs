@@ -104,7 +104,7 @@ fn wanted(client: &mut Client<'_>) -> Wanted {
 /// The end of a run whose messages have all gone.
 fn end(client: Client<'_>) -> Exit {
     if client.goals.are_set() && !client.goals.are_met() {
-        let why = format!("no reply more before {}", client.goals.missing());
+        let why = format!("the last reply came before {}", client.goals.missing());
         client.console.complain(Exit::No, &client.target.address, why);
     }
     client.console.worst()
