@@ -95,6 +95,24 @@ fn a_check_waits_so_long_and_can_end_with_the_first_difference() {
 }
 
 #[test]
+fn a_report_for_ci_systems_has_a_case_for_each_recorded_reply() {
+    let lines = file("lines", "1\n#<\"OK\"\n2\n3\n#<{\"a\": 1}\n4\n#<4\n");
+    for (flags, [failures, skipped], messages) in [(&[][..], [2, 0], "4"), (&["--fail-fast"], [1, 1], "3")] {
+        let (server, report) = (server(messages, "1"), directory().join("report.xml"));
+        let (address, report) = (server.address.to_string(), report.to_str().unwrap().to_owned());
+        let arguments = ["replay", "--wire", "obe", "--check", "-a", &address, "--junit", &report, &lines];
+        let checked = run(&[&arguments[..], flags].concat());
+        assert_eq!(checked.code, Some(1), "{}", checked.stderr);
+        let xml = std::fs::read_to_string(report).unwrap();
+        assert!(xml.contains(&format!(" tests=\"3\" failures=\"{failures}\" ")), "{xml}");
+        assert_eq!(xml.matches("<skipped/>").count(), skipped, "{xml}");
+        assert!(xml.contains("name=\"line 2: &quot;OK&quot;\" time=\"0\"/>\n"), "{xml}");
+        assert!(xml.contains("<failure type=\"differs\" message=\"differs in @value\">"), "{xml}");
+        assert_eq!(server.running.finish().code, Some(0));
+    }
+}
+
+#[test]
 fn without_any_recorded_reply_each_is_waited_for() {
     let server = server("2", "{\"command\": \"set\"}");
     let address = server.address.to_string();
@@ -109,6 +127,14 @@ fn a_dry_run_prints_the_session() {
     let session = file("session", SESSION);
     let printed = run(&["replay", "--dry-run", &session]);
     assert_eq!((printed.code, printed.stdout.as_str(), printed.stderr.as_str()), (Some(0), SESSION, ""));
+    let one = run(&["replay", "--dry-run", "--conn", "2", &session]);
+    assert!(one.stdout.ends_with("#@0.02 2\n\"é\"\n#<\"OK\"\n") && !one.stdout.contains("goodset"), "{}", one.stdout);
+    // A body may be longer than a line of BCP, and no limit of those is needed for it.
+    let long = SESSION.replace("é", &"é".repeat(1 << 20));
+    let printed = run(&["replay", "--dry-run", &file("session", &long)]);
+    assert!(printed.code == Some(0) && printed.stdout == long, "{}", printed.stderr);
+    let refused = run(&["replay", "--dry-run", "--wire", "obe", "--from", "mpf", &session]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     let lines = file("lines", "[1]\r\n#<2\n\"last\"");
     let printed = run(&["replay", "--wire", "obe", "--dry-run", &lines]);
     let expected = "#backbox-session 1\n#!wire obe\n[1]\n#<2\n\"last\"\n";
@@ -123,6 +149,9 @@ fn each_end_has_its_exit_status() {
         ("1\n", &["-a", &nobody][..], 3, "connection refused at"),
         ("1\n", &["-a", &nobody, "--retry", "20s", "-W", "0.1"], 124, "0.1 s passed before the last message was sent"),
         ("# no\n", &["-a", &nobody], 1, "nothing to play"),
+        ("1\noops\n", &["-a", &nobody], 1, "lines:2: not JSON at byte 1: no value begins like oops"),
+        ("#backbox-session 1\n1\nhello?a\n", &["-a", &nobody], 1, "lines:3: not JSON"),
+        ("#backbox-session 1\n#!wire obe\noops\n", &["-a", &nobody], 3, "asks (1 message"),
         ("1\n#<2\n#<3\n", &["-a", &nobody], 1, "lines:3: a reply to no message"),
         ("1\n#@x\n", &["-a", &nobody], 1, "lines:2: "),
         ("1\n#~a?b=int:x\n", &["-a", &nobody], 1, "lines:2: b: int:x is no integer"),
@@ -146,7 +175,7 @@ fn what_only_bcp_has_is_refused_with_a_sentence() {
         (&["--conn", "1"], "--conn picks one connection"),
         (&["--check", "--exclude", "*"], "--ignore, --exclude, --any-order and --exact"),
         (&["--check", "--exact"], "--ignore, --exclude, --any-order and --exact"),
-        (&["--update"], "--update and --junit"),
+        (&["--update"], "--update rewrites BCP's sessions"),
     ] {
         let refused = run(&[&["replay"], flags, &[&session]].concat());
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{flags:?}: {}", refused.stderr);

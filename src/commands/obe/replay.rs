@@ -3,12 +3,14 @@
 //!
 //! The messages go one after the other, each when its time has come and the one before it is settled.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::client::Client;
 use super::tape::{Question, Tape};
-use crate::check::{Recorded, Reply, Text, Way, compare_values, value_pattern};
+use crate::check::{Entry, Junit, Recorded, Reply, Suite, Text, Verdict, Way, compare_values, value_pattern};
+use crate::codec::Parts;
 use crate::commands::dial::{OBE_PORT, Target};
 use crate::commands::ending::catch_signals;
 use crate::commands::replay::clock::{Clock, instant};
@@ -43,15 +45,26 @@ pub fn check(options: &Options, file: &Path) -> Result<(), Failure> {
             "--ignore, --exclude, --any-order and --exact choose among BCP's messages, and a reply of OBE_Socket is \
              compared whole",
         ),
+        (options.check.update, "--update rewrites BCP's sessions; --record writes down what is replied now"),
         (
-            options.check.update || options.check.junit.is_some(),
-            "--update and --junit know a connection with many answers, and OBE_Socket has one reply for each",
+            options.connection.is_some() && !options.dry_run,
+            "--conn picks one connection, and OBE_Socket has one for each message",
         ),
-        (options.connection.is_some(), "--conn picks one connection, and OBE_Socket has one for each message"),
     ])?;
-    match file.as_os_str() == "-" {
+    match file.as_os_str() == "-" && !options.dry_run {
         true => Err(Failure::Usage("a session is read twice, and standard input cannot be; write it to a file".into())),
         false => Ok(()),
+    }
+}
+
+/// Refuses what would be sent and is no JSON, which ends the reference server, unless the file says that it is a
+/// session of OBE_Socket's: there it was recorded.
+fn refuse_text(question: &Question, settings: &Settings, parts: &mut Parts, file: &str) -> Result<(), Failure> {
+    match parts.read_value(&question.text, true) {
+        Err(why) if settings.wire != Some(Wire::Obe) => {
+            Err(Failure::Refused(format!("{file}:{}: {why}", question.number)))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -77,13 +90,14 @@ fn refuse_settings(settings: &Settings, file: &str) -> Result<(), Failure> {
 /// A file that cannot be played, an address that cannot be reached, a time that passed, a stdout that cannot be
 /// written.
 pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
-    let began = Instant::now();
+    let (wall, began) = (SystemTime::now(), Instant::now());
     let mut console = options.manners.console(COMMAND.about.name);
     let name = safe(file.as_os_str().as_encoded_bytes());
     let base = file.file_name().map_or_else(|| name.clone(), |base| shown(base.as_encoded_bytes()));
     let survey = Survey::of(file, &name, &console)?;
     let checks = options.check.is_on();
     let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
+    let junit = result_file(options, &options.check.junit, file, ("--junit", "the report"))?;
     let target = Target::resolve(options.dialling.address.as_deref().or(Some("127.0.0.1")), survey.port)?;
     let opening = format!("dialling {}", target.address);
     let recorder = recorder(options, file, Wire::Obe, (&opening, target.address.port))?;
@@ -109,9 +123,15 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         tally: Tally::new(Some(survey.messages.saturating_mul(passes))),
         compared: 0,
         differences: 0,
+        failed: HashMap::new(),
+        reached: 0,
         client,
     };
     let end = run.passes(file, passes);
+    if let Some(junit) = junit {
+        let (since_1970, took) = (wall.duration_since(UNIX_EPOCH).unwrap_or_default(), began.elapsed());
+        junit.write(run.junit(file, &Suite { began: since_1970, took })?.as_bytes())?;
+    }
     run.finish(end, &base, stats.as_ref())
 }
 
@@ -127,8 +147,9 @@ impl Survey {
     /// Looks through a file, so that what is wrong with it is known before anybody is dialled.
     fn of(file: &Path, name: &str, console: &Console) -> Result<Survey, Failure> {
         let mut tape = Tape::open(file)?;
-        let (mut messages, mut replies) = (0u64, 0u64);
+        let (mut messages, mut replies, mut parts) = (0u64, 0u64, Parts::new());
         while let Some(question) = tape.next()? {
+            refuse_text(&question, tape.settings(), &mut parts, name)?;
             messages += 1;
             replies += u64::from(question.reply.is_some());
             if let Some(recorded) = question.reply.filter(|recorded| recorded.is_pattern) {
@@ -167,6 +188,10 @@ struct Run<'a> {
     tally: Tally,
     compared: u64,
     differences: u64,
+    /// What differed, by the line of the recorded reply; kept for `--junit` alone.
+    failed: HashMap<u64, Entry>,
+    /// The line of the last message whose reply was compared.
+    reached: u64,
     client: Client<'a>,
 }
 
@@ -197,6 +222,21 @@ impl Run<'_> {
             }
             _ => Ok(self.client.console.worst().worse(if self.differences > 0 { Exit::No } else { Exit::Done })),
         }
+    }
+
+    /// The report for CI systems: the file is gone through again, so that only differences had to be kept.
+    fn junit(&self, file: &Path, suite: &Suite) -> Result<String, Failure> {
+        let (mut tape, mut junit) = (Tape::open(file)?, Junit::new(self.text.file));
+        while let Some(question) = tape.next()? {
+            let Some(recorded) = question.reply else { continue };
+            let verdict = match self.failed.get(&recorded.number) {
+                Some(entry) => Verdict::Failed(entry),
+                None if question.number <= self.reached => Verdict::Passed,
+                None => Verdict::Skipped,
+            };
+            junit.case(Some(recorded.number), &recorded.line, verdict);
+        }
+        Ok(junit.finish(suite))
     }
 
     /// Plays it as often as asked, on one clock.
@@ -325,13 +365,16 @@ impl Run<'_> {
             self.client.console.complain(Exit::No, place, why);
             return Ok(None);
         }
-        self.compared += 1;
+        (self.compared, self.reached) = (self.compared + 1, question.number);
         let entry = compare_values(recorded, reply)
             .map_err(|why| Failure::Refused(format!("{}:{}: {why}", self.text.file, recorded.number)))?;
         let Some(entry) = entry else { return Ok(None) };
         self.differences += 1;
         let mut text = String::new();
         self.text.write(&entry, &mut text);
+        if self.options.check.junit.is_some() {
+            self.failed.insert(recorded.number, entry);
+        }
         match self.client.output.write_all(text.as_bytes()).map_err(|error| Failure::output(&error)) {
             Err(Failure::ReaderGone) => Ok(Some(End::ReaderGone)),
             Err(failure) => Err(failure),

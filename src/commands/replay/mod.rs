@@ -24,7 +24,7 @@ use crate::commands::obe;
 use crate::commands::obe::tape::is_tape;
 use crate::commands::recorder::RecordWish;
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
-use crate::commands::shared::{Dialling, Input, Manners, OBE_LIMITS, Verbose, has, refuse_with_obe};
+use crate::commands::shared::{Dialling, Input, Manners, Verbose, has};
 use crate::duration;
 use crate::failure::{Exit, Failure};
 use crate::framing::Wire;
@@ -317,18 +317,18 @@ pub const COMMAND: Command<Options> = Command {
 /// Options that make no sense together, and what ends the run.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let file = check(&options)?;
-    if options.wire == Wire::Obe {
-        refuse_with_obe(&[(options.limits.limits_lines(), OBE_LIMITS)])?;
+    let wire = if is_tape(file) { Wire::Obe } else { options.wire };
+    if wire == Wire::Obe {
+        obe::replay::check(&options, file)?;
     }
     if options.dry_run {
         let mut console = options.manners.console(COMMAND.about.name);
-        return dry_run::run(file, options.choice(Side::Dialler), options.wire, &mut console);
+        return dry_run::run(file, options.choice(Side::Dialler), wire, &mut console);
     }
-    if options.wire == Wire::Obe || is_tape(file) {
-        obe::replay::check(&options, file)?;
-        return obe::replay::run(&options, file);
+    match wire {
+        Wire::Bcp => replaying::run(&options, file),
+        Wire::Obe => obe::replay::run(&options, file),
     }
-    replaying::run(&options, file)
 }
 
 /// The one file to play; refuses what makes no sense together, with a sentence that says why (design.md, section 8).
