@@ -80,7 +80,7 @@ impl Pattern {
     /// in any order; anything else is a pattern like BCP's, whose command keeps its case.
     ///
     /// # Errors
-    /// As [`Pattern::parse`].
+    /// As [`Pattern::parse`]; and what begins like JSON's objects, lists and strings, and is none.
     ///
     /// ```
     /// use backbox::codec::Parts;
@@ -95,8 +95,11 @@ impl Pattern {
     /// ```
     pub fn parse_value(text: &str) -> Result<Pattern, Malformed> {
         let mut parts = Parts::new();
-        if parts.read_value(text.as_bytes(), true).is_err() {
-            return Pattern::parse(text, true);
+        match parts.read_value(text.as_bytes(), true) {
+            Ok(()) => {}
+            // No command begins so, and JSON with a bracket too few must not be waited for.
+            Err(why) if text.starts_with(['{', '[', '"']) => return Err(why),
+            Err(_) => return Pattern::parse(text, true),
         }
         parts.take_command();
         let whole = Some((parts.command().into_owned(), to_value(parts.object()).untyped_meaning()));

@@ -151,6 +151,8 @@ fn what_makes_no_sense_for_a_server_is_refused_with_a_sentence() {
         (&["--reply", "a"], "write one JSON value, or 'PATTERN => JSON'"),
         (&["--reply", "a => b"], "not JSON"),
         (&["-e", "a?b=int:x"], "no integer"),
+        (&["-e", "{\"command\": \"done\""], "the text ends too soon"),
+        (&["--reply", "\"OK => 1"], "not JSON"),
     ] {
         refused(&[&["listen", "--wire", "obe"], flags].concat(), why);
     }
@@ -370,6 +372,7 @@ fn what_makes_no_sense_for_a_client_is_refused_with_a_sentence() {
         (&["--json"], "--json"),
         (&["-F", "{@json}"], "{@json}"),
         (&["--max-payload", "9"], "64 MiB"),
+        (&["-e", "[1,"], "the text ends too soon"),
         (&["--no-reply", "-e", "x"], "--no-reply waits for no reply"),
         (&["--every", "1s"], "one message has no pace"),
     ] {
