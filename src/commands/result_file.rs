@@ -31,12 +31,7 @@ impl ResultFile {
             }
             Ok(found) if found.is_dir() => return Err(Failure::Io(format!("{doing}: it is a directory"))),
             Ok(found) if !found.is_file() => {}
-            _ => {
-                // Whether a file can be made beside it shows only in the making.
-                let probe = beside(path);
-                let made = fs::write(&probe, "").and_then(|()| fs::remove_file(&probe));
-                made.map_err(|error| Failure::io(&doing, &error))?;
-            }
+            _ => try_beside(path).map_err(|error| Failure::io(&doing, &error))?,
         }
         Ok(ResultFile { path: path.to_owned(), doing })
     }
@@ -100,6 +95,15 @@ pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
         Ok(found) if !found.is_file() => fs::write(path, content),
         _ => replace(path, |file| file.write_all(content)),
     }
+}
+
+/// Whether [`replace`] will find a place for the new file, which shows only in the making of one.
+///
+/// # Errors
+/// What the system says.
+pub fn try_beside(path: &Path) -> io::Result<()> {
+    let probe = beside(path);
+    fs::write(&probe, "").and_then(|()| fs::remove_file(&probe))
 }
 
 /// Writes a regular file beside itself and renames that.

@@ -177,6 +177,58 @@ fn an_update_leaves_patterns_and_a_check_that_was_cut_short() {
 }
 
 #[test]
+#[cfg(unix)]
+fn an_update_keeps_the_links_and_permissions_of_the_file() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let file = session(TALK);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let link = directory().join("link.bcp");
+    symlink(&file, &link).unwrap();
+    let answers = TALK.replace("value=int:1", "value=int:7");
+    let ended = check_file(&link, &answers, &["--update"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), answers);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let folder = file.parent().unwrap();
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn an_update_leaves_a_file_that_somebody_else_has_changed_and_the_report_is_written() {
+    let port = port();
+    let (file, report) = (session(TALK), directory().join("report.xml"));
+    let (path, xml) = (file.to_str().unwrap(), report.to_str().unwrap());
+    let flags = ["replay", "--update", "--speed", "max", "--reply-timeout", "0.1", "--junit", xml];
+    let running = start(&[&flags[..], &["-a", &port.address, path]].concat());
+    let mut peer = port.accept();
+    assert_eq!(peer.line(), "hello?version=1.1\n");
+    let edited = TALK.replace("# a comment\n", "# a longer comment\n#<one?more=answer\n");
+    fs::write(&file, &edited).unwrap();
+    peer.say(b"hello?version=1.2\n");
+    while peer.line() != "goodbye\n" {}
+    drop(peer);
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let why = "which is left as it is: somebody else has changed it since the check began";
+    assert!(ended.stderr.contains(why), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(&file).unwrap(), edited);
+    assert!(fs::read_to_string(&report).unwrap().contains("differs in version"));
+}
+
+#[test]
+fn an_update_that_will_not_be_written_is_refused_before_anybody_is_dialled() {
+    // Beside a file of such a name there is no room for a longer one.
+    let file = directory().join("n".repeat(255));
+    fs::write(&file, TALK).unwrap();
+    let port = port();
+    let ended = run(&["replay", "--update", "-a", &port.address, file.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot update "), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("playing "), "{}", ended.stderr);
+}
+
+#[test]
 fn a_report_for_ci_has_a_case_for_each_answer() {
     let report = directory().join("report.xml");
     let report = report.to_str().unwrap();

@@ -170,7 +170,7 @@ impl<T: Has<CheckWish>> Flag<T> {
             "Only the answers that differ are rewritten; all else stays as it is, to the byte. An answer that did not \
              come is removed, one that was not recorded is added with `--exact` only. Patterns (`#~`) are never \
              touched: one that is not met is left, and the exit status is 1. Nothing is changed when the check did \
-             not come to its end.",
+             not come to its end, or when somebody else has changed the file meanwhile.",
         );
     /// `--junit`.
     pub const JUNIT: Flag<T> = Flag::value("junit", "FILE", "write a report for CI systems", |o: &mut T, value| {

@@ -2,26 +2,24 @@
 //! (design.md, section 11).
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::check_flags::CheckWish;
 use super::recording::{Line, Recording, count};
-use crate::check::{self, Check, Edits, Entry, Junit, Options, Outlook, Splice, Suite, Text, Verdict};
-use crate::commands::result_file::{ResultFile, replace};
+use super::updating::Update;
+use crate::check::{self, Check, Edits, Entry, Junit, Options, Outlook, Suite, Text, Verdict};
+use crate::commands::result_file::ResultFile;
 use crate::failure::{Exit, Failure};
 use crate::framing::Framing;
 use crate::output::{Color, Console, Output, stdout_is_terminal};
-use crate::session::{Kind, Settings, Side, Spans};
+use crate::session::{Kind, Settings, Side};
 use crate::text::safe;
 
 /// What a check needs besides its script.
 #[derive(Debug)]
-pub struct Checking<'o> {
-    wish: &'o CheckWish,
-    path: &'o Path,
+pub struct Checking {
+    update: Option<Update>,
     /// The file's name as it stands before a difference.
     name: String,
     /// The side that we play.
@@ -41,19 +39,19 @@ pub fn is_answer(side: Side, ours: Side) -> bool {
     }
 }
 
-impl<'o> Checking<'o> {
+impl Checking {
     /// Looks through the recording once more, which then stands at its start again; `junit` is where the report goes.
     ///
     /// # Errors
     /// A flag, setting or answer of the recording that is no pattern, which is known before anybody is dialled.
     pub fn prepare(
-        wish: &'o CheckWish,
-        path: &'o Path,
+        wish: &CheckWish,
+        path: &Path,
         (recording, settings): (&mut Recording, &Settings),
         ours: Side,
         junit: Option<ResultFile>,
         console: &mut Console,
-    ) -> Result<(Checking<'o>, Check), Failure> {
+    ) -> Result<(Checking, Check), Failure> {
         let name = safe(path.as_os_str().as_encoded_bytes());
         let mut rules = wish.rules(settings, &name)?;
         let mut outlook = Outlook::default();
@@ -65,13 +63,14 @@ impl<'o> Checking<'o> {
             let why = "--update changes a session file, and this is none: replay --dry-run makes one of it";
             return Err(Failure::Refused(format!("{name}: {why}")));
         }
+        let update = if wish.update { Some(Update::new(path, &name)?) } else { None };
         recording.rewind()?;
         let (exact, last_goodbye) = (wish.is_exact(settings), outlook.last_goodbye());
         let (reply_timeout, fail_fast) = (wish.reply_timeout(), wish.fail_fast);
         let last_answer = outlook.last_answer();
         let check = Check::new(Options { rules, exact, reply_timeout, fail_fast, last_goodbye, last_answer });
         let began = (SystemTime::now(), Instant::now());
-        Ok((Checking { wish, path, name, ours, exact, last_goodbye, junit, began }, check))
+        Ok((Checking { update, name, ours, exact, last_goodbye, junit, began }, check))
     }
 
     /// Prints the differences, writes what was asked for, and says how the check ended.
@@ -91,13 +90,15 @@ impl<'o> Checking<'o> {
             console.complain(Exit::No, &self.name, "nothing to compare: it holds no answer that counts");
         }
         let differs = if check.entries().is_empty() { Exit::Done } else { Exit::No };
-        let exit = match self.wish.update {
-            true => self.update(check.entries(), is_over, recording.framing(), console)?,
-            false => differs,
+        let exit = match &self.update {
+            Some(update) => self.update(update, check.entries(), is_over, recording.framing(), console),
+            None => Ok(differs),
         };
+        // What was found is told, whatever became of the update.
         if let Some(file) = &self.junit {
             file.write(self.junit(check, recording, console)?.as_bytes())?;
         }
+        let exit = exit?;
         match printed {
             // Whoever reads no further has seen enough; the status tells the rest.
             Err(Failure::ReaderGone) | Ok(()) => Ok(exit),
@@ -150,6 +151,7 @@ impl<'o> Checking<'o> {
     /// Makes the file say what came.
     fn update(
         &self,
+        update: &Update,
         entries: &[Entry],
         is_over: bool,
         framing: Framing,
@@ -163,8 +165,7 @@ impl<'o> Checking<'o> {
         let mut edits = Edits::of(entries, answering, self.exact);
         let untouched = edits.untouched;
         if !edits.is_empty() {
-            let doing = format!("cannot update {}", self.name);
-            rewrite(self.path, framing, &mut edits).map_err(|error| Failure::io(doing, &error))?;
+            update.write(framing, &mut edits)?;
         }
         let updated = count(entries.len() as u64 - untouched, "difference");
         console.note(format_args!("{}: {updated} updated", self.name));
@@ -191,38 +192,4 @@ fn each_answer(
         }
     }
     Ok(())
-}
-
-/// Writes the file anew with these changes, whatever its size.
-fn rewrite(path: &Path, framing: Framing, edits: &mut Edits) -> io::Result<()> {
-    // A link stays one: what it leads to is replaced.
-    let path: PathBuf = fs::canonicalize(path)?;
-    let mut file = File::open(&path)?;
-    let mut splices: Vec<Splice> = Vec::new();
-    let mut spans = Spans::new(framing);
-    loop {
-        let read = file.read(spans.space())?;
-        spans.filled(read);
-        while let Some((number, span)) = spans.next_span() {
-            edits.record(number, span, &mut splices);
-        }
-        if read == 0 {
-            break;
-        }
-    }
-    if let Some((number, span)) = spans.end() {
-        edits.record(number, span, &mut splices);
-    }
-    file.seek(SeekFrom::Start(0))?;
-    let permissions = file.metadata()?.permissions();
-    replace(&path, |new| {
-        let mut at = 0;
-        for (span, text) in splices {
-            io::copy(&mut (&mut file).take(span.start - at), new)?;
-            new.write_all(&text)?;
-            at = file.seek(SeekFrom::Start(span.end))?;
-        }
-        io::copy(&mut file, new)?;
-        new.set_permissions(permissions)
-    })
 }

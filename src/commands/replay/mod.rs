@@ -13,6 +13,7 @@ pub(super) mod player;
 pub(super) mod recording;
 pub(super) mod replaying;
 pub(super) mod tally;
+pub(super) mod updating;
 pub(super) mod warnings;
 
 use std::ffi::OsString;

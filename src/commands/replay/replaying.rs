@@ -171,11 +171,7 @@ impl Run<'_> {
     }
 
     /// Plays to a peer that plays the other side, and reports what a check has found.
-    fn follow<'p>(
-        &mut self,
-        mut follower: Follower<'p>,
-        checking: Checking<'_>,
-    ) -> (Played<'p>, Result<Ended, Failure>) {
+    fn follow<'p>(&mut self, mut follower: Follower<'p>, checking: Checking) -> (Played<'p>, Result<Ended, Failure>) {
         let ended = self.converse(&mut follower, |follower| &mut follower.exchange);
         if let (Ok(ended), None) = (&ended, &follower.failure) {
             follower.failure = follower.conclude(ended).err();
