@@ -102,6 +102,8 @@ pub struct Outcome<P, R> {
     pub printer: Option<P>,
     /// The second.
     pub recorder: Option<R>,
+    /// Whether a dialler was turned away since the target was not reached.
+    pub unreached: bool,
 }
 
 /// What pairs share.
@@ -112,6 +114,7 @@ struct Common {
     wake: Wake,
     running: AtomicUsize,
     any_ended: AtomicBool,
+    unreached: AtomicBool,
 }
 
 /// Forwards until the stop, the time, the end of the first pair, or until an ear says so.
@@ -146,6 +149,7 @@ pub fn run<P: Ear, R: Ear>(
         wake,
         running: AtomicUsize::new(0),
         any_ended: AtomicBool::new(false),
+        unreached: AtomicBool::new(false),
     });
     let ended = supervise(&listener, &common, stop, (output, &print_tap), &woken, &ear_ends)?;
     drop(listener);
@@ -168,7 +172,7 @@ pub fn run<P: Ear, R: Ear>(
     let printer = come_back(&printer_back, stop, over);
     let ended = if printer.is_some() { ended } else { Ended::Time };
     let ended = stop.signal().map_or(ended, |signal| Ended::Stopped(Some(signal)));
-    Ok(Outcome { ended, printer, recorder })
+    Ok(Outcome { ended, printer, recorder, unreached: common.unreached.load(Ordering::SeqCst) })
 }
 
 /// Waits for an ear: as long as it takes, but only so long once all is `over`, or a stop comes.
@@ -336,6 +340,7 @@ fn join(common: &Common, number: u64, dialler: TcpStream, peer: SocketAddr) {
         Err(unreached) => {
             wait::reset_when_closed(&dialler);
             if let Unreached::Failed(error) = unreached {
+                common.unreached.store(true, Ordering::SeqCst);
                 notice(Notice::Unreached(peer, &error));
             }
             return;

@@ -68,12 +68,14 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
         }
         None => Exit::Done,
     };
+    // With --once there was nobody else whom it could have been for; others may dial again.
+    let reached = if done.unreached && options.once { Exit::Io } else { Exit::Done };
     let Some(PrintingEar { printing, console, .. }) = done.printer else { return unread(done.ended, options) };
     if let Some(exit) = signal_of(done.ended) {
         return Ok(exit);
     }
     let exit = outcome(done.ended, Some(printing), None, &console, options.goals.time(None))?;
-    Ok(exit.worse(recorded))
+    Ok(exit.worse(recorded).worse(reached))
 }
 
 /// What makes a rewriter for each pair.
