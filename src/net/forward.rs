@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::address::{RETRY_PAUSE, Unreached, dial_every};
+use super::budget::Budget;
 use super::pump::{Heard, Pair, Pump, Rewrite, Taps};
 use super::server::Ended;
 use super::tap::{TAP_BYTES_MAX, Tap};
@@ -72,6 +73,9 @@ pub struct Settings {
     pub framing: Framing,
     /// How many pairs there are at once.
     pub connections_max: usize,
+    /// How many bytes the frames share that are longer than [`LONG_FRAME_BYTES`](crate::limits::LONG_FRAME_BYTES), of
+    /// both directions of all pairs, while they are gathered.
+    pub long_frames_bytes_max: usize,
     /// The addresses of the target, in the order in which they are dialled.
     pub target: Vec<SocketAddr>,
     /// How long a dialler waits for the target.
@@ -115,6 +119,7 @@ struct Common {
     running: AtomicUsize,
     any_ended: AtomicBool,
     unreached: AtomicBool,
+    budget: Arc<Budget>,
 }
 
 /// Forwards until the stop, the time, the end of the first pair, or until an ear says so.
@@ -143,6 +148,7 @@ pub fn run<P: Ear, R: Ear>(
         }
     };
     let common = Arc::new(Common {
+        budget: Budget::new(settings.long_frames_bytes_max),
         settings,
         taps: Taps(taps),
         stop: Arc::new(pairs_stop),
@@ -358,6 +364,7 @@ fn join(common: &Common, number: u64, dialler: TcpStream, peer: SocketAddr) {
         taps: common.taps.clone(),
         stop: Arc::clone(&common.stop),
         framing: common.settings.framing.clone(),
+        budget: Arc::clone(&common.budget),
     };
     let rewrite = common.settings.rewrite.as_ref().map(|make| make());
     let there = Pump::new(&pair, true, (&dialler, &target), rewrite);
