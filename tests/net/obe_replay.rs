@@ -122,6 +122,18 @@ fn without_any_recorded_reply_each_is_waited_for() {
 }
 
 #[test]
+fn the_recorded_pace_can_be_shortened() {
+    let lines = file("lines", "#@0\n1\n#@3600\n2\n#@7200\n3\n");
+    for pace in [&["--speed", "max"][..], &["--max-gap", "0.01"], &["--speed", "1000000"]] {
+        let server = server("3", "1");
+        let address = server.address.to_string();
+        let played = run(&[&["replay", "--wire", "obe", "-a", &address, "-W", "20"], pace, &[&lines]].concat());
+        assert_eq!((played.code, played.stdout.as_str()), (Some(0), "\"OK\"\n".repeat(3).as_str()), "{pace:?}");
+        assert_eq!(server.running.finish().stdout, "1\n2\n3\n");
+    }
+}
+
+#[test]
 fn a_dry_run_prints_the_session() {
     let session = file("session", SESSION);
     let printed = run(&["replay", "--dry-run", &session]);
