@@ -8,11 +8,12 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::client::Client;
-use super::tape::{Question, Tape};
+use super::tape::{Question, Tape, framing};
 use crate::check::{Entry, Junit, Recorded, Reply, Suite, Text, Verdict, Way, compare_values, value_pattern};
 use crate::codec::Parts;
 use crate::commands::dial::{OBE_PORT, Target};
 use crate::commands::ending::catch_signals;
+use crate::commands::replay::checking::{Outdated, no_session};
 use crate::commands::replay::clock::{Clock, instant};
 use crate::commands::replay::recording::{count, tell};
 use crate::commands::replay::replaying::{recorder, result_file};
@@ -27,7 +28,7 @@ use crate::net::dialogue::{Ended, Reason};
 use crate::net::wait::{Output, Poll, wake_precisely};
 use crate::output::show::{Show, Style};
 use crate::output::{Console, stdout_is_terminal};
-use crate::session::Settings;
+use crate::session::{Settings, Side};
 use crate::text::{safe, shown};
 
 /// Refuses what is BCP's alone.
@@ -45,7 +46,6 @@ pub fn check(options: &Options, file: &Path) -> Result<(), Failure> {
             "--ignore, --exclude, --any-order and --exact choose among BCP's messages, and a reply of OBE_Socket is \
              compared whole",
         ),
-        (options.check.update, "--update rewrites BCP's sessions; --record writes down what is replied now"),
         (
             options.connection.is_some() && !options.dry_run,
             "--conn picks one connection, and OBE_Socket has one for each message",
@@ -95,6 +95,9 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let name = safe(file.as_os_str().as_encoded_bytes());
     let base = file.file_name().map_or_else(|| name.clone(), |base| shown(base.as_encoded_bytes()));
     let survey = Survey::of(file, &name, &console)?;
+    if options.check.update && !survey.is_session {
+        return Err(no_session(&name));
+    }
     let checks = options.check.is_on();
     let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
     let junit = result_file(options, &options.check.junit, file, ("--junit", "the report"))?;
@@ -123,7 +126,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         tally: Tally::new(Some(survey.messages.saturating_mul(passes))),
         compared: 0,
         differences: 0,
-        failed: HashMap::new(),
+        failed: Vec::new(),
         reached: 0,
         client,
     };
@@ -132,13 +135,14 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         let (since_1970, took) = (wall.duration_since(UNIX_EPOCH).unwrap_or_default(), began.elapsed());
         junit.write(run.junit(file, &Suite { began: since_1970, took })?.as_bytes())?;
     }
-    run.finish(end, &base, stats.as_ref())
+    run.finish(end, file, &base, stats.as_ref())
 }
 
 /// What a look through a whole file has found.
 struct Survey {
     messages: u64,
     replies: u64,
+    is_session: bool,
     /// The server's, which the session names or is the usual one.
     port: u16,
 }
@@ -161,7 +165,12 @@ impl Survey {
         refuse_settings(tape.settings(), name)?;
         match messages {
             0 => Err(Failure::Refused(format!("{name}: nothing to play: no message in it is the dialler's"))),
-            messages => Ok(Survey { messages, replies, port: tape.settings().port.unwrap_or(OBE_PORT) }),
+            messages => Ok(Survey {
+                messages,
+                replies,
+                is_session: tape.is_session(),
+                port: tape.settings().port.unwrap_or(OBE_PORT),
+            }),
         }
     }
 }
@@ -188,8 +197,8 @@ struct Run<'a> {
     tally: Tally,
     compared: u64,
     differences: u64,
-    /// What differed, by the line of the recorded reply; kept for `--junit` alone.
-    failed: HashMap<u64, Entry>,
+    /// What differed; kept for `--junit` and `--update` alone.
+    failed: Vec<Entry>,
     /// The line of the last message whose reply was compared.
     reached: u64,
     client: Client<'a>,
@@ -197,7 +206,13 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Says what came of it, to a person and in the file of `--stats`; how the run ends.
-    fn finish(mut self, end: Result<End, Failure>, file: &str, stats: Option<&ResultFile>) -> Result<Exit, Failure> {
+    fn finish(
+        mut self,
+        end: Result<End, Failure>,
+        path: &Path,
+        file: &str,
+        stats: Option<&ResultFile>,
+    ) -> Result<Exit, Failure> {
         let how = match &end {
             Ok(End::Done) => "done",
             Ok(End::First) => "ended at the first difference",
@@ -220,16 +235,26 @@ impl Run<'_> {
             End::Done if checks && self.compared == 0 => {
                 Err(Failure::Refused(format!("{file}: nothing was compared: no reply is recorded in it")))
             }
+            end if self.options.check.update => {
+                let (answering, exact, name) = (Side::Acceptor, false, self.text.file);
+                let outdated = Outdated { path, name, framing: framing(), answering, exact };
+                let is_over = matches!(end, End::Done);
+                let exit = outdated.update(&self.failed, is_over, self.client.console)?;
+                Ok(self.client.console.worst().worse(exit))
+            }
             _ => Ok(self.client.console.worst().worse(if self.differences > 0 { Exit::No } else { Exit::Done })),
         }
     }
 
     /// The report for CI systems: the file is gone through again, so that only differences had to be kept.
     fn junit(&self, file: &Path, suite: &Suite) -> Result<String, Failure> {
+        let place = |entry: &Entry| entry.recorded.as_ref().map(|recorded| recorded.number);
+        let failed: HashMap<u64, &Entry> =
+            self.failed.iter().filter_map(|entry| Some((place(entry)?, entry))).collect();
         let (mut tape, mut junit) = (Tape::open(file)?, Junit::new(self.text.file));
         while let Some(question) = tape.next()? {
             let Some(recorded) = question.reply else { continue };
-            let verdict = match self.failed.get(&recorded.number) {
+            let verdict = match failed.get(&recorded.number) {
                 Some(entry) => Verdict::Failed(entry),
                 None if question.number <= self.reached => Verdict::Passed,
                 None => Verdict::Skipped,
@@ -372,8 +397,8 @@ impl Run<'_> {
         self.differences += 1;
         let mut text = String::new();
         self.text.write(&entry, &mut text);
-        if self.options.check.junit.is_some() {
-            self.failed.insert(recorded.number, entry);
+        if self.options.check.junit.is_some() || self.options.check.update {
+            self.failed.push(entry);
         }
         match self.client.output.write_all(text.as_bytes()).map_err(|error| Failure::output(&error)) {
             Err(Failure::ReaderGone) => Ok(Some(End::ReaderGone)),

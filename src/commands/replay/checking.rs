@@ -62,8 +62,7 @@ impl<'o> Checking<'o> {
             outlook.see(&line.record(), &mut rules).map_err(wrong)
         })?;
         if wish.update && recording.kind() != Some(Kind::Session) {
-            let why = "--update changes a session file, and this is none: replay --dry-run makes one of it";
-            return Err(Failure::Refused(format!("{name}: {why}")));
+            return Err(no_session(&name));
         }
         recording.rewind()?;
         let (exact, last_goodbye) = (wish.is_exact(settings), outlook.last_goodbye());
@@ -92,7 +91,7 @@ impl<'o> Checking<'o> {
         }
         let differs = if check.entries().is_empty() { Exit::Done } else { Exit::No };
         let exit = match self.wish.update {
-            true => self.update(check.entries(), is_over, recording.framing(), console)?,
+            true => self.outdated(recording.framing()).update(check.entries(), is_over, console)?,
             false => differs,
         };
         if let Some(file) = &self.junit {
@@ -115,6 +114,11 @@ impl<'o> Checking<'o> {
             output.flush()?;
         }
         Ok(())
+    }
+
+    fn outdated(&self, framing: Framing) -> Outdated<'_> {
+        let answering = if self.ours == Side::Dialler { Side::Acceptor } else { Side::Dialler };
+        Outdated { path: self.path, name: &self.name, framing, answering, exact: self.exact }
     }
 
     /// The report for CI systems: the recording is gone through again, so that only differences had to be kept.
@@ -146,33 +150,53 @@ impl<'o> Checking<'o> {
         let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(junit.finish(&Suite { began, took: since.elapsed() }))
     }
+}
 
-    /// Makes the file say what came.
-    fn update(
-        &self,
-        entries: &[Entry],
-        is_over: bool,
-        framing: Framing,
-        console: &mut Console,
-    ) -> Result<Exit, Failure> {
+/// What `--update` says of a file that is no session.
+pub fn no_session(name: &str) -> Failure {
+    let why = "--update changes a session file, and this is none: replay --dry-run makes one of it";
+    Failure::Refused(format!("{name}: {why}"))
+}
+
+/// A session file that is to say what came.
+#[derive(Debug)]
+pub struct Outdated<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// What complaints call it.
+    pub name: &'a str,
+    /// How its lines are read.
+    pub framing: Framing,
+    /// The side whose lines are answers.
+    pub answering: Side,
+    /// Whether what was not recorded is added.
+    pub exact: bool,
+}
+
+impl Outdated<'_> {
+    /// Writes what came in the place of what differs, once the check is over; how `--update` ends.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written any more.
+    pub fn update(self, entries: &[Entry], is_over: bool, console: &mut Console) -> Result<Exit, Failure> {
+        let Outdated { path, name, framing, answering, exact } = self;
         if !is_over || entries.iter().any(|entry| matches!(entry.kind, check::Kind::Gone { .. })) {
-            console.complain(Exit::No, &self.name, "left as it is, since the check did not come to its end");
+            console.complain(Exit::No, name, "left as it is, since the check did not come to its end");
             return Ok(Exit::No);
         }
-        let answering = if self.ours == Side::Dialler { Side::Acceptor } else { Side::Dialler };
-        let mut edits = Edits::of(entries, answering, self.exact);
+        let mut edits = Edits::of(entries, answering, exact);
         let untouched = edits.untouched;
         if !edits.is_empty() {
-            let doing = format!("cannot update {}", self.name);
-            rewrite(self.path, framing, &mut edits).map_err(|error| Failure::io(doing, &error))?;
+            let doing = format!("cannot update {name}");
+            rewrite(path, framing, &mut edits).map_err(|error| Failure::io(doing, &error))?;
         }
         let updated = count(entries.len() as u64 - untouched, "difference");
-        console.note(format_args!("{}: {updated} updated", self.name));
+        console.note(format_args!("{name}: {updated} updated"));
         if untouched == 0 {
             return Ok(Exit::Done);
         }
         let patterns = count(untouched, "pattern");
-        console.complain(Exit::No, &self.name, format_args!("{patterns} not met, which --update never changes"));
+        console.complain(Exit::No, name, format_args!("{patterns} not met, which --update never changes"));
         Ok(Exit::No)
     }
 }
