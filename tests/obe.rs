@@ -90,6 +90,9 @@ fn a_bad_body_is_reported_with_its_offset_and_costs_itself_alone() {
         backbox(["decode", "--wire", "obe", "--fail-fast"], input).exits(1).prints("\"OK\"\n");
     }
     backbox(["decode", "--wire", "obe", "--no-nan"], frame(b"NaN")).exits(1).says(&["offset 0", "--no-nan"]);
+    let finite = backbox(["encode", "--wire", "obe", "--no-nan"], "[NaN]\n1\n");
+    finite.exits(1).prints("00000000011").says(&["<stdin>:1: ", "--no-nan"]);
+    backbox(["encode", "--wire", "obe", "--no-nan", "x", "a:=-Infinity"], "").exits(2).says(&["a:=-Infinity"]);
     let lines = backbox(["encode", "--wire", "obe"], "\"OK\"\n\n1 2\n [] \r\n");
     lines.exits(1).prints("0000000004\"OK\"0000000002[]").says(&["<stdin>:3: not JSON at byte 3"]);
 }

@@ -1,8 +1,7 @@
 //! How Python reads an expression: what MPF's placeholder parser takes (design.md, section 13).
 //!
 //! Brackets, quotes, stray characters and the order of values and operators are looked at, which is less than a parser
-//! and refuses nothing that Python compiles but keyword arguments (`f(a=1)`). Whether the names in it mean anything is
-//! MPF's to answer.
+//! and refuses nothing that Python compiles. Whether the names in it mean anything is MPF's to answer.
 
 /// How many brackets may be open at once in an expression of Python's.
 const BRACKETS_MAX: usize = 200;
@@ -25,7 +24,14 @@ pub fn expression_fault(text: &str) -> Option<&'static str> {
     if text.contains('\0') {
         return Some("holds NUL");
     }
-    let mut expression = Expression { rest: start, open: Vec::new(), last: Last::Opening, is_empty: true };
+    let mut expression = Expression {
+        rest: start,
+        open: Vec::new(),
+        last: Last::Opening,
+        keyword: false,
+        has_lambda: false,
+        is_empty: true,
+    };
     expression.run().err().or_else(|| {
         let unclosed = (!expression.open.is_empty()).then_some("has a bracket that does not close");
         let unfinished = (expression.last == Last::Operator).then_some(NO_RIGHT_VALUE);
@@ -58,16 +64,29 @@ enum Last {
     Value,
     /// A string, which may stand beside another.
     Text,
-    /// Something behind which anything may stand: a comma, a colon, `...`, `yield`, what is not understood.
+    /// A comma, behind which anything may stand.
+    Comma,
+    /// Something else behind which anything may stand: a colon, `...`, `yield`, what is not understood.
     Other,
+}
+
+/// An open bracket.
+struct Bracket {
+    closing: char,
+    /// Whether it holds the arguments of a call, which may have keywords: `f(a=1)`.
+    is_call: bool,
 }
 
 /// A walk along an expression.
 struct Expression<'t> {
     rest: &'t str,
-    /// The brackets that have to close the open ones, innermost last.
-    open: Vec<char>,
+    /// The open brackets, innermost last.
+    open: Vec<Bracket>,
     last: Last,
+    /// Whether the last token is a word that begins an argument, and may be a keyword.
+    keyword: bool,
+    /// Whether a `lambda` has gone by, whose parameters may have defaults: `lambda a=1: a`.
+    has_lambda: bool,
     is_empty: bool,
 }
 
@@ -118,10 +137,13 @@ impl Expression<'_> {
             c if is_word(c) => self.word(c),
             '(' | '[' | '{' if self.open.len() >= BRACKETS_MAX => Err("has too many open brackets"),
             '(' | '[' | '{' => {
-                self.open.push(closing(c));
+                let is_call = c == '(' && matches!(self.last, Last::Value | Last::Text | Last::Other);
+                self.open.push(Bracket { closing: closing(c), is_call });
                 self.set(Last::Opening)
             }
-            ')' | ']' | '}' if self.open.pop() != Some(c) => Err("has a bracket that closes nothing"),
+            ')' | ']' | '}' if self.open.pop().is_none_or(|open| open.closing != c) => {
+                Err("has a bracket that closes nothing")
+            }
             ')' | ']' | '}' if self.last == Last::Operator => Err(NO_RIGHT_VALUE),
             ')' | ']' | '}' => self.set(Last::Value),
             ':' if self.open.is_empty() && self.rest.starts_with('=') => Err("holds a lone ="),
@@ -129,7 +151,8 @@ impl Expression<'_> {
                 self.take_if("=");
                 self.set(Last::Other)
             }
-            '=' if !self.take_if("=") => Err("holds a lone ="),
+            ',' => self.set(Last::Comma),
+            '=' if !self.take_if("=") => self.lone_equals(),
             '!' if !self.take_if("=") => Err("holds a lone !"),
             '.' if self.take_if("..") => self.set(Last::Other),
             // A sign may stand before a value and a star before several.
@@ -156,21 +179,31 @@ impl Expression<'_> {
 
     fn set(&mut self, last: Last) -> Result<(), &'static str> {
         self.last = last;
+        self.keyword = false;
         Ok(())
+    }
+
+    /// The `=` of a keyword argument or of a parameter's default; no other stands in an expression.
+    fn lone_equals(&mut self) -> Result<(), &'static str> {
+        let is_argument = self.keyword && self.open.last().is_some_and(|open| open.is_call);
+        match is_argument || (self.has_lambda && self.last == Last::Value) {
+            true => self.set(Last::Operator),
+            false => Err("holds a lone ="),
+        }
     }
 
     /// An operator that has a value on either side. (`lambda a, /: a` has one behind a comma.)
     fn between(&mut self) -> Result<(), &'static str> {
         match self.last {
             Last::Opening | Last::Operator => Err(NO_LEFT_VALUE),
-            Last::Value | Last::Text | Last::Other => self.set(Last::Operator),
+            Last::Value | Last::Text | Last::Comma | Last::Other => self.set(Last::Operator),
         }
     }
 
     fn value(&mut self) -> Result<(), &'static str> {
         match self.last {
             Last::Value | Last::Text => Err(NO_OPERATOR),
-            Last::Opening | Last::Operator | Last::Other => self.set(Last::Value),
+            Last::Opening | Last::Operator | Last::Comma | Last::Other => self.set(Last::Value),
         }
     }
 
@@ -181,7 +214,10 @@ impl Expression<'_> {
         let word = first.to_string() + rest.strip_suffix(self.rest).unwrap_or_default();
         match word.as_str() {
             "and" | "or" => self.between(),
-            word if WORD_OPERATORS.contains(&word) => self.set(Last::Operator),
+            word if WORD_OPERATORS.contains(&word) => {
+                self.has_lambda |= word == "lambda";
+                self.set(Last::Operator)
+            }
             "yield" => self.set(Last::Other),
             // Python 3.12 lets the braces of `f"{a["b"]}"` hold what older ones do not: nothing behind is judged.
             "f" | "F" | "fr" | "fR" | "Fr" | "FR" | "rf" | "rF" | "Rf" | "RF"
@@ -193,7 +229,12 @@ impl Expression<'_> {
             }
             // The prefix of a string: `b"…"`.
             _ if self.rest.starts_with(['"', '\'']) => Ok(()),
-            _ => self.value(),
+            _ => {
+                let begins = matches!(self.last, Last::Opening | Last::Comma);
+                self.value()?;
+                self.keyword = begins;
+                Ok(())
+            }
         }
     }
 
@@ -291,6 +332,11 @@ mod tests {
             "not'a'in'abc'",
             "(*a, b)",
             "f(*a, **b)",
+            "f(a=1)",
+            "f(1, a=b[c](d = not 2), **e)",
+            "lambda a=1, *, b=2: a",
+            "f(lambda a=1: a)",
+            "0xff(a=1)",
             "a[1:, ::2, ...]",
             "(yield)",
             "[x for x in y if x]",
@@ -311,6 +357,12 @@ mod tests {
             ("'a", "has a quote that does not close"),
             ("'a\nb'", "has a quote that does not close"),
             ("x=1", "holds a lone ="),
+            ("f(x.y=1)", "holds a lone ="),
+            ("f(a=1=2)", "holds a lone ="),
+            ("f((a=1))", "holds a lone ="),
+            ("(a=1)", "holds a lone ="),
+            ("f[a=1]", "holds a lone ="),
+            ("f(a=)", NO_RIGHT_VALUE),
             ("x===1", "holds a lone ="),
             ("x:=1", "holds a lone ="),
             ("1;2", "holds a ;"),

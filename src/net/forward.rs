@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::address::{RETRY_PAUSE, Unreached, dial_every};
+use super::budget::Budget;
 use super::pump::{Heard, Pair, Pump, Rewrite, Taps};
 use super::server::Ended;
 use super::tap::{TAP_BYTES_MAX, Tap};
@@ -72,6 +73,9 @@ pub struct Settings {
     pub framing: Framing,
     /// How many pairs there are at once.
     pub connections_max: usize,
+    /// How many bytes the frames share that are longer than [`LONG_FRAME_BYTES`](crate::limits::LONG_FRAME_BYTES), of
+    /// both directions of all pairs, while they are gathered.
+    pub long_frames_bytes_max: usize,
     /// The addresses of the target, in the order in which they are dialled.
     pub target: Vec<SocketAddr>,
     /// How long a dialler waits for the target.
@@ -102,6 +106,8 @@ pub struct Outcome<P, R> {
     pub printer: Option<P>,
     /// The second.
     pub recorder: Option<R>,
+    /// Whether a dialler was turned away since the target was not reached.
+    pub unreached: bool,
 }
 
 /// What pairs share.
@@ -112,6 +118,8 @@ struct Common {
     wake: Wake,
     running: AtomicUsize,
     any_ended: AtomicBool,
+    unreached: AtomicBool,
+    budget: Arc<Budget>,
 }
 
 /// Forwards until the stop, the time, the end of the first pair, or until an ear says so.
@@ -140,12 +148,14 @@ pub fn run<P: Ear, R: Ear>(
         }
     };
     let common = Arc::new(Common {
+        budget: Budget::new(settings.long_frames_bytes_max),
         settings,
         taps: Taps(taps),
         stop: Arc::new(pairs_stop),
         wake,
         running: AtomicUsize::new(0),
         any_ended: AtomicBool::new(false),
+        unreached: AtomicBool::new(false),
     });
     let ended = supervise(&listener, &common, stop, (output, &print_tap), &woken, &ear_ends)?;
     drop(listener);
@@ -168,7 +178,7 @@ pub fn run<P: Ear, R: Ear>(
     let printer = come_back(&printer_back, stop, over);
     let ended = if printer.is_some() { ended } else { Ended::Time };
     let ended = stop.signal().map_or(ended, |signal| Ended::Stopped(Some(signal)));
-    Ok(Outcome { ended, printer, recorder })
+    Ok(Outcome { ended, printer, recorder, unreached: common.unreached.load(Ordering::SeqCst) })
 }
 
 /// Waits for an ear: as long as it takes, but only so long once all is `over`, or a stop comes.
@@ -336,6 +346,7 @@ fn join(common: &Common, number: u64, dialler: TcpStream, peer: SocketAddr) {
         Err(unreached) => {
             wait::reset_when_closed(&dialler);
             if let Unreached::Failed(error) = unreached {
+                common.unreached.store(true, Ordering::SeqCst);
                 notice(Notice::Unreached(peer, &error));
             }
             return;
@@ -353,6 +364,7 @@ fn join(common: &Common, number: u64, dialler: TcpStream, peer: SocketAddr) {
         taps: common.taps.clone(),
         stop: Arc::clone(&common.stop),
         framing: common.settings.framing.clone(),
+        budget: Arc::clone(&common.budget),
     };
     let rewrite = common.settings.rewrite.as_ref().map(|make| make());
     let there = Pump::new(&pair, true, (&dialler, &target), rewrite);

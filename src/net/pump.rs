@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::budget::{Budget, Share};
 use super::chunk::Chunk;
 use super::connection::Left;
 use super::tap::Tap;
@@ -54,6 +55,9 @@ pub struct Heard {
 pub enum What {
     /// Something was said.
     Frames(Chunk),
+    /// What this side says from here on is passed on and not told: its frame would need more than is left of so many
+    /// bytes for all long ones.
+    NoRoom(usize),
     /// This side has left; `None` when it was we who left.
     Left(Option<Left>),
 }
@@ -85,6 +89,8 @@ pub struct Pair {
     pub stop: Arc<Stop>,
     /// How what is said is framed, for the taps.
     pub framing: Framing,
+    /// What the long frames of all pairs share.
+    pub budget: Arc<Budget>,
 }
 
 /// One direction.
@@ -94,6 +100,8 @@ pub struct Pump<'a> {
     from: &'a TcpStream,
     to: &'a TcpStream,
     framer: BcpFramer,
+    /// What it holds of the pairs' budget; nothing once there was not enough, and the taps hear no more.
+    share: Option<Share>,
     rewrite: Option<Box<dyn Rewrite>>,
     rewritten: Vec<u8>,
     armed: Armed,
@@ -110,8 +118,18 @@ impl<'a> Pump<'a> {
         rewrite: Option<Box<dyn Rewrite>>,
     ) -> Pump<'a> {
         let framing = Framing { read_bytes: PUMP_READ_BYTES, ..pair.framing.clone() };
-        let (framer, rewritten) = (BcpFramer::new(framing), Vec::new());
-        Pump { pair, by_dialler, from, to, framer, rewrite, rewritten, armed: Armed::default(), leaving: None }
+        Pump {
+            pair,
+            by_dialler,
+            from,
+            to,
+            framer: BcpFramer::new(framing),
+            share: Some(pair.budget.share()),
+            rewrite,
+            rewritten: Vec::new(),
+            armed: Armed::default(),
+            leaving: None,
+        }
     }
 
     /// Passes on until this side closes, something breaks, or the stop comes.
@@ -125,8 +143,7 @@ impl<'a> Pump<'a> {
             }
         };
         let broken = matches!(left, Some(Left::Lost(_))) || self.pair.broken.load(Ordering::SeqCst);
-        let (number, peer) = (self.pair.number, Arc::clone(&self.pair.peer));
-        self.pair.taps.tell(Heard { number, peer, by_dialler: self.by_dialler, what: What::Left(left) });
+        self.tell(What::Left(left));
         match broken {
             true => self.break_off(),
             // This side has said all: the other one learns it, and may go on speaking.
@@ -160,7 +177,7 @@ impl<'a> Pump<'a> {
             return Err(Left::Closed(self.framer.unread().to_vec()));
         }
         let bytes = scratch.get(..count).unwrap_or_default();
-        self.tell(bytes);
+        self.hear(bytes);
         if self.rewrite.is_none() {
             self.pass_on(bytes).map_err(Left::Lost)?;
             return Ok(true);
@@ -203,14 +220,15 @@ impl<'a> Pump<'a> {
     fn is_inside_message(&self) -> bool {
         match &self.rewrite {
             Some(rewrite) => rewrite.is_inside_message(),
-            None => self.framer.unfinished().is_some(),
+            None => self.share.is_none() || self.framer.unfinished().is_some(),
         }
     }
 
-    /// Tells the taps what was said, as far as it can be framed.
-    fn tell(&mut self, mut bytes: &[u8]) {
+    /// Tells the taps what was said, as far as it can be framed and there is room to gather it.
+    fn hear(&mut self, mut bytes: &[u8]) {
         let mut chunk = Chunk::new(Instant::now());
-        while !bytes.is_empty() && !self.framer.has_ended() {
+        let mut kept = true;
+        while kept && self.share.is_some() && !bytes.is_empty() && !self.framer.has_ended() {
             let space = self.framer.space();
             let (now, later) = bytes.split_at(bytes.len().min(space.len()));
             if let Some(space) = space.get_mut(..now.len()) {
@@ -220,12 +238,33 @@ impl<'a> Pump<'a> {
             while let Some(frame) = self.framer.next_frame() {
                 chunk.push(&frame);
             }
+            kept = self.keep();
             bytes = later;
         }
         if !chunk.is_empty() {
-            let (number, peer) = (self.pair.number, Arc::clone(&self.pair.peer));
-            self.pair.taps.tell(Heard { number, peer, by_dialler: self.by_dialler, what: What::Frames(chunk) });
+            self.tell(What::Frames(chunk));
         }
+        if !kept {
+            self.share = None;
+            self.framer = BcpFramer::new(Framing { read_bytes: PUMP_READ_BYTES, ..self.pair.framing.clone() });
+            self.tell(What::NoRoom(self.pair.budget.bytes));
+        }
+    }
+
+    /// Whether there is room for what waits for the rest of its frame.
+    fn keep(&mut self) -> bool {
+        let Some(share) = &mut self.share else { return true };
+        let was_long = !share.is_empty();
+        let kept = share.cover(self.framer.unread().len());
+        if was_long && share.is_empty() {
+            self.framer.give_back();
+        }
+        kept
+    }
+
+    fn tell(&self, what: What) {
+        let (number, peer) = (self.pair.number, Arc::clone(&self.pair.peer));
+        self.pair.taps.tell(Heard { number, peer, by_dialler: self.by_dialler, what });
     }
 
     /// Writes to the other side, waiting for it as long as it takes, after a stop only so long.

@@ -1,6 +1,6 @@
-//! What the long frames of all peers of a server share.
+//! What the long frames of all peers of a server share, and those of all pairs of a tap.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -9,7 +9,11 @@ use std::time::{Duration, Instant};
 use backbox::framing::{Frame, Framing};
 use backbox::limits::LONG_FRAME_BYTES;
 use backbox::net::connection::{Connection, Left};
+use backbox::net::forward::{self, After, Ear, Ears};
+use backbox::net::pump::{Heard, What};
 use backbox::net::server::{Background, Host, Next, Server, Settings};
+
+use backbox::net::wait::{Output, stop_pair};
 
 use crate::harness::*;
 
@@ -169,4 +173,76 @@ fn a_frame_counts_until_it_has_been_given_on() {
     assert_eq!(serving.next(), Seen::Message(4, frame.len()));
     serving.go_on.send(()).unwrap();
     serving.server.stop();
+}
+
+/// Tells what a tap hears: lines, and that there is no room.
+struct Overhearing(Sender<String>);
+
+impl Ear for Overhearing {
+    fn heard(&mut self, heard: &Heard) -> After {
+        let tell = |what: String| self.0.send(format!("{} {what}", heard.by_dialler)).unwrap();
+        match &heard.what {
+            What::Frames(chunk) => chunk.each(|frame| match frame {
+                Frame::Message(message) => tell(String::from_utf8_lossy(message.line).into_owned()),
+                frame => tell(format!("{frame:?}")),
+            }),
+            What::NoRoom(bytes) => tell(format!("no room in {bytes}")),
+            What::Left(_) => {}
+        }
+        After::GoOn
+    }
+
+    fn missed(&mut self, _bytes: u64) {}
+
+    fn pause(&mut self) -> After {
+        After::GoOn
+    }
+}
+
+#[test]
+fn a_tap_hears_no_more_of_a_side_without_room_and_passes_all_on() {
+    let target = port();
+    let (tells, told) = channel();
+    let settings = forward::Settings {
+        framing: Framing::default(),
+        connections_max: 2,
+        long_frames_bytes_max: BUDGET,
+        target: vec![target.address.parse().unwrap()],
+        retry: Duration::ZERO,
+        once: true,
+        until: None,
+        rewrite: None,
+        notice: |_| (),
+    };
+    let server = Server::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let address = server.address().unwrap();
+    let (stop, stopper) = stop_pair().unwrap();
+    let forwarding = thread::spawn(move || {
+        let ears = Ears { printer: Overhearing(tells), recorder: None::<Overhearing> };
+        server.forward(settings, ears, &stop, &Output::stdout().unwrap()).map(drop)
+    });
+    let next = || told.recv_timeout(PATIENCE).unwrap();
+    let (mut dialler, mut target) = (dial(address), target.accept());
+    // What has been told is gone from what is shared.
+    let fits = [format!("f&bytes={PAYLOAD}\n").into_bytes(), vec![b'x'; PAYLOAD]].concat();
+    let too_much = [format!("g&bytes={}\n", 2 * BUDGET).into_bytes(), vec![b'x'; 2 * BUDGET], b"h\n".to_vec()].concat();
+    let all = [&fits[..], &fits, &fits, &too_much].concat();
+    let says = all.clone();
+    let dialling = thread::spawn(move || {
+        dialler.say(&says);
+        dialler
+    });
+    let mut got = vec![0; all.len()];
+    target.buffered().read_exact(&mut got).unwrap();
+    assert!(got == all, "it is not passed on as it was said");
+    let dialler = dialling.join().unwrap();
+    let fitting = format!("true f&bytes={PAYLOAD}");
+    assert_eq!([next(), next(), next()], [&*fitting, &fitting, &fitting]);
+    assert_eq!(next(), format!("true no room in {BUDGET}"));
+    // The other side is heard as ever.
+    target.say(b"answer\n");
+    assert_eq!(next(), "false answer");
+    drop((dialler, target));
+    forwarding.join().unwrap().unwrap();
+    drop(stopper);
 }

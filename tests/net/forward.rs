@@ -249,14 +249,20 @@ fn pairs_are_told_apart() {
 #[test]
 fn a_target_that_refuses_has_the_dialler_reset_and_that_is_said() {
     let nobody = port().close();
-    let tap = listen(&["--forward", &nobody]);
-    let mut dialler = dial(tap.address);
-    // It may be reset before this is written.
-    let _ = dialler.socket.write_all(b"hello\n");
-    assert_eq!(dialler.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
-    tap.running.signal(Signal::INT);
-    let ended = tap.running.finish();
-    assert!(ended.stderr.contains("reset, since the target was not reached: connection refused"), "{}", ended.stderr);
+    // With --once that was all.
+    for (once, code) in [(&[][..], 130), (&["--once"], 3)] {
+        let tap = listen(&[&["--forward", &nobody], once].concat());
+        let mut dialler = dial(tap.address);
+        // It may be reset before this is written.
+        let _ = dialler.socket.write_all(b"hello\n");
+        assert_eq!(dialler.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
+        if once.is_empty() {
+            tap.running.signal(Signal::INT);
+        }
+        let ended = tap.running.finish();
+        let said = "reset, since the target was not reached: connection refused";
+        assert!(ended.code == Some(code) && ended.stderr.contains(said), "{:?}: {}", ended.code, ended.stderr);
+    }
 }
 
 #[test]

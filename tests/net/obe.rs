@@ -380,3 +380,21 @@ fn what_makes_no_sense_for_a_client_is_refused_with_a_sentence() {
     }
     refused(&["send", "--no-reply", "x"], "it goes with --wire obe");
 }
+
+#[test]
+fn the_port_of_the_reference_class_is_the_usual_one() {
+    // Whether it can be bound here or not, it is told which.
+    let listened = run(&["listen", "--wire", "obe", "-e", "x", "-W", "0.01"]);
+    assert!(matches!(listened.code, Some(3 | 124)), "{}", listened.stderr);
+    assert!(listened.stderr.contains("127.0.0.1:61981"), "{}", listened.stderr);
+    // An address of this host at which no server of a laboratory is: only Linux has more than one.
+    if cfg!(target_os = "linux") {
+        let lines = directory().join("lines");
+        std::fs::write(&lines, "1\n").unwrap();
+        for arguments in [["send", "--wire=obe", "x"], ["replay", "--wire=obe", lines.to_str().unwrap()]] {
+            let refused = run(&[&arguments[..], &["-a", "127.0.0.61"]].concat());
+            assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+            assert!(refused.stderr.contains("connection refused at 127.0.0.61:61981"), "{}", refused.stderr);
+        }
+    }
+}

@@ -112,6 +112,35 @@ fn a_report_for_ci_systems_has_a_case_for_each_recorded_reply() {
 }
 
 #[test]
+fn an_update_has_the_session_say_what_came_and_changes_nothing_else() {
+    let (text, reply) = (SESSION.replace("56\n", "oops\n#~zz\n").replace("2.50", "2.75"), "{\"b\": [1.0], \"a\": 2.5}");
+    let (session, server) = (file("session", &text), server("20", reply));
+    let address = server.address.to_string();
+    let arguments = ["replay", "--update", "-a", &address, &session];
+    let left = run(&arguments);
+    // The server has closed the connection of the bad body.
+    assert_eq!(left.code, Some(1), "{}", left.stderr);
+    assert!(left.stderr.contains("left as it is, since the check did not come to its end"), "{}", left.stderr);
+    assert_eq!(std::fs::read_to_string(&session).unwrap(), text);
+
+    // A bad body may look like the announcement of a payload, and has none.
+    let text = text.replace("oops", "56").replace("# a comment\n", "#@0 4\nx&bytes=70\n# a comment\n");
+    for pattern in ["zz", "\"OK\""] {
+        let text = text.replace("zz", pattern);
+        std::fs::write(&session, &text).unwrap();
+        let updated = run(&["replay", "--update", "-a", &address, &session]);
+        let expected = text.replace("{\"a\": 2.75, \"b\": [1]}", reply);
+        assert_eq!(std::fs::read_to_string(&session).unwrap(), expected);
+        let unmet = pattern == "zz";
+        assert_eq!(updated.code, Some(i32::from(unmet)), "{}", updated.stderr);
+        assert!(updated.stderr.contains("session: 1 difference updated\n"), "{}", updated.stderr);
+        assert_eq!(updated.stderr.contains("1 pattern not met"), unmet, "{}", updated.stderr);
+    }
+    let refused = run(&["replay", "--wire", "obe", "--update", "-a", &address, &file("lines", "1\n#<2\n")]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("changes a session file"), "{}", refused.stderr);
+}
+
+#[test]
 fn without_any_recorded_reply_each_is_waited_for() {
     let server = server("2", "{\"command\": \"set\"}");
     let address = server.address.to_string();
@@ -119,6 +148,18 @@ fn without_any_recorded_reply_each_is_waited_for() {
     let played = run(&["replay", "--wire", "obe", "-a", &address, &lines]);
     assert_eq!((played.code, played.stdout.as_str()), (Some(0), "{\"command\": \"set\"}\n\"OK\"\n"));
     assert_eq!(server.running.finish().stdout, "{\"command\": \"goodset\"}\n\"x\"\n");
+}
+
+#[test]
+fn the_recorded_pace_can_be_shortened() {
+    let lines = file("lines", "#@0\n1\n#@3600\n2\n#@7200\n3\n");
+    for pace in [&["--speed", "max"][..], &["--max-gap", "0.01"], &["--speed", "1000000"]] {
+        let server = server("3", "1");
+        let address = server.address.to_string();
+        let played = run(&[&["replay", "--wire", "obe", "-a", &address, "-W", "20"], pace, &[&lines]].concat());
+        assert_eq!((played.code, played.stdout.as_str()), (Some(0), "\"OK\"\n".repeat(3).as_str()), "{pace:?}");
+        assert_eq!(server.running.finish().stdout, "1\n2\n3\n");
+    }
 }
 
 #[test]
@@ -175,7 +216,6 @@ fn what_only_bcp_has_is_refused_with_a_sentence() {
         (&["--conn", "1"], "--conn picks one connection"),
         (&["--check", "--exclude", "*"], "--ignore, --exclude, --any-order and --exact"),
         (&["--check", "--exact"], "--ignore, --exclude, --any-order and --exact"),
-        (&["--update"], "--update rewrites BCP's sessions"),
     ] {
         let refused = run(&[&["replay"], flags, &[&session]].concat());
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{flags:?}: {}", refused.stderr);

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -92,6 +93,27 @@ fn a_peer_that_never_closes_is_left_and_noted() {
     let quiet = start(&["send", "-q", "-a", &port.address, "trigger", "name=x"]);
     let _peer = port.accept();
     assert_eq!(quiet.finish().stderr, "");
+}
+
+#[test]
+fn a_peer_that_never_closes_has_half_a_second_and_no_more_though_it_goes_on_talking() {
+    let port = port();
+    let began = Instant::now();
+    let sending = start(&["send", "-a", &port.address, "trigger", "name=x"]);
+    let mut peer = port.accept();
+    assert_eq!(peer.rest().unwrap(), "trigger?name=x\ngoodbye\n");
+    let talk = thread::spawn(move || {
+        let end = Instant::now() + PATIENCE;
+        while peer.socket.write_all(b"tick\n").is_ok() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
+        Instant::now() < end
+    });
+    let ended = sending.finish();
+    assert!(began.elapsed() >= Duration::from_millis(500), "{:?}", began.elapsed());
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stdout.starts_with("tick\ntick\n"), "{}", ended.stdout);
+    assert!(talk.join().unwrap(), "the connection stays open");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::commands::ending::catch_signals;
 use crate::commands::traffic::Traffic;
 use crate::failure::{Exit, Failure};
 use crate::framing::{Framing, Wire};
+use crate::limits::LONG_FRAMES_BYTES_MAX;
 use crate::net::server::{Ended, Server, Settings};
 use crate::net::wait::{Input, Output, Poll, Stop};
 use crate::net::{SocketAddr, TcpStream};
@@ -130,9 +131,7 @@ fn redial(
 fn settled(options: &Options, until: Option<Instant>, wants_stdin: bool) -> Result<Settings, Failure> {
     let mut settings = settings(options.connections_max.unwrap_or(CONNECTIONS_MAX));
     settings.framing = options.input.framing();
-    // Whoever allows larger payloads wants one of them to come through.
-    settings.long_frames_bytes_max =
-        settings.long_frames_bytes_max.max(longest_frame(&settings.framing).saturating_mul(2));
+    settings.long_frames_bytes_max = long_frames_bytes_max(&settings.framing);
     settings.until = until;
     if options.stdin && wants_stdin {
         settings.input = Some(Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?);
@@ -140,9 +139,10 @@ fn settled(options: &Options, until: Option<Instant>, wants_stdin: bool) -> Resu
     Ok(settings)
 }
 
-/// The longest frame that may come, in bytes.
-fn longest_frame(framing: &Framing) -> usize {
-    framing.line_bytes_max.saturating_add(framing.payload_bytes_max)
+/// How many bytes the long frames of all peers share: whoever allows larger payloads wants one of them to come through.
+pub fn long_frames_bytes_max(framing: &Framing) -> usize {
+    let longest = framing.line_bytes_max.saturating_add(framing.payload_bytes_max);
+    LONG_FRAMES_BYTES_MAX.max(longest.saturating_mul(2))
 }
 
 /// What prints; with `both` directions a terminal is shown which one a message went.

@@ -8,7 +8,7 @@ use super::canonical::Canonical;
 use super::listener::{exit_of, narrow, side, survive};
 use super::parting;
 use super::printing::{Printing, Speaker};
-use super::serving::{bind, deadline, outcome, printing, signal_of, unread, welcome};
+use super::serving::{bind, deadline, long_frames_bytes_max, outcome, printing, signal_of, unread, welcome};
 use super::{COMMAND, CONNECTIONS_MAX, Options};
 use crate::codec::{Parts, Reading};
 use crate::commands::dial::{MEDIA_PORT, Target};
@@ -48,6 +48,7 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     let printer = PrintingEar { printing, console, traffic: Traffic::new(options.verbose.0), parts: Parts::new() };
     let settings = Settings {
         framing: options.input.framing(),
+        long_frames_bytes_max: long_frames_bytes_max(&options.input.framing()),
         connections_max: options.connections_max.unwrap_or(CONNECTIONS_MAX),
         target: target.sockets().to_vec(),
         retry: options.dialling.retry,
@@ -68,12 +69,14 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
         }
         None => Exit::Done,
     };
+    // With --once there was nobody else whom it could have been for; others may dial again.
+    let reached = if done.unreached && options.once { Exit::Io } else { Exit::Done };
     let Some(PrintingEar { printing, console, .. }) = done.printer else { return unread(done.ended, options) };
     if let Some(exit) = signal_of(done.ended) {
         return Ok(exit);
     }
     let exit = outcome(done.ended, Some(printing), None, &console, options.goals.time(None))?;
-    Ok(exit.worse(recorded))
+    Ok(exit.worse(recorded).worse(reached))
 }
 
 /// What makes a rewriter for each pair.
@@ -175,6 +178,10 @@ impl Ear for PrintingEar {
                     self.console.complain(exit_of(*fault), place, fault);
                 }
             }),
+            What::NoRoom(limit) => {
+                let who = end_of(heard).word();
+                self.console.complain(Exit::No, &heard.peer, format_args!("the {who}'s {}", no_room(*limit)));
+            }
             What::Left(Some(Left::Closed(unfinished))) if !unfinished.is_empty() => {
                 let why = format!("the {} left in the middle of a line: {}", end_of(heard).word(), shown(unfinished));
                 self.console.complain(Exit::No, &heard.peer, why);
@@ -199,6 +206,12 @@ impl Ear for PrintingEar {
     }
 }
 
+/// What becomes of a side whose frame cannot be gathered.
+fn no_room(limit: usize) -> String {
+    let why = format!("frame needs more than is left of {limit} bytes for all long ones");
+    format!("{why}: what it says is passed on and not heard any more")
+}
+
 /// Records what both sides say.
 struct RecordingEar {
     recorder: Recorder,
@@ -212,6 +225,10 @@ impl Ear for RecordingEar {
         match &heard.what {
             What::Frames(chunk) => {
                 chunk.each(|frame| survive(console, recorder.frame(chunk.seen, number, side(from), frame)));
+            }
+            What::NoRoom(limit) => {
+                let why = format!("connection {number}, {}: {}", from.word(), no_room(*limit));
+                survive(console, recorder.comment(&why));
             }
             What::Left(left) => {
                 let (how, unfinished) = match left {

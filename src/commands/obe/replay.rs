@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::client::Client;
-use super::tape::{Question, Tape};
+use super::tape::{Question, Tape, framing};
 use crate::check::{Entry, Junit, Recorded, Reply, Suite, Text, Verdict, Way, compare_values, value_pattern};
 use crate::codec::Parts;
 use crate::commands::dial::{OBE_PORT, Target};
@@ -17,6 +17,7 @@ use crate::commands::replay::clock::{Clock, instant};
 use crate::commands::replay::recording::{count, tell};
 use crate::commands::replay::replaying::{recorder, result_file};
 use crate::commands::replay::tally::Tally;
+use crate::commands::replay::updating::{Outdated, no_session};
 use crate::commands::replay::{COMMAND, Options};
 use crate::commands::result_file::ResultFile;
 use crate::commands::shared::{OBE_LIMITS, refuse_with_obe};
@@ -27,7 +28,7 @@ use crate::net::dialogue::{Ended, Reason};
 use crate::net::wait::{Output, Poll, wake_precisely};
 use crate::output::show::{Show, Style};
 use crate::output::{Console, stdout_is_terminal};
-use crate::session::Settings;
+use crate::session::{Settings, Side};
 use crate::text::{safe, shown};
 
 /// Refuses what is BCP's alone.
@@ -45,7 +46,6 @@ pub fn check(options: &Options, file: &Path) -> Result<(), Failure> {
             "--ignore, --exclude, --any-order and --exact choose among BCP's messages, and a reply of OBE_Socket is \
              compared whole",
         ),
-        (options.check.update, "--update rewrites BCP's sessions; --record writes down what is replied now"),
         (
             options.connection.is_some() && !options.dry_run,
             "--conn picks one connection, and OBE_Socket has one for each message",
@@ -95,7 +95,12 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let name = safe(file.as_os_str().as_encoded_bytes());
     let base = file.file_name().map_or_else(|| name.clone(), |base| shown(base.as_encoded_bytes()));
     let survey = Survey::of(file, &name, &console)?;
+    if options.check.update && !survey.is_session {
+        return Err(no_session(&name));
+    }
     let checks = options.check.is_on();
+    let outdated = || Outdated::new(file, &name, framing(), Side::Acceptor, false);
+    let outdated = if options.check.update { Some(outdated()?) } else { None };
     let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
     let junit = result_file(options, &options.check.junit, file, ("--junit", "the report"))?;
     let target = Target::resolve(options.dialling.address.as_deref().or(Some("127.0.0.1")), survey.port)?;
@@ -123,7 +128,8 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         tally: Tally::new(Some(survey.messages.saturating_mul(passes))),
         compared: 0,
         differences: 0,
-        failed: HashMap::new(),
+        failed: Vec::new(),
+        outdated,
         reached: 0,
         client,
     };
@@ -139,6 +145,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
 struct Survey {
     messages: u64,
     replies: u64,
+    is_session: bool,
     /// The server's, which the session names or is the usual one.
     port: u16,
 }
@@ -161,7 +168,12 @@ impl Survey {
         refuse_settings(tape.settings(), name)?;
         match messages {
             0 => Err(Failure::Refused(format!("{name}: nothing to play: no message in it is the dialler's"))),
-            messages => Ok(Survey { messages, replies, port: tape.settings().port.unwrap_or(OBE_PORT) }),
+            messages => Ok(Survey {
+                messages,
+                replies,
+                is_session: tape.is_session(),
+                port: tape.settings().port.unwrap_or(OBE_PORT),
+            }),
         }
     }
 }
@@ -188,8 +200,10 @@ struct Run<'a> {
     tally: Tally,
     compared: u64,
     differences: u64,
-    /// What differed, by the line of the recorded reply; kept for `--junit` alone.
-    failed: HashMap<u64, Entry>,
+    /// What differed; kept for `--junit` and `--update` alone.
+    failed: Vec<Entry>,
+    /// The file, if it is to say what came.
+    outdated: Option<Outdated>,
     /// The line of the last message whose reply was compared.
     reached: u64,
     client: Client<'a>,
@@ -220,16 +234,26 @@ impl Run<'_> {
             End::Done if checks && self.compared == 0 => {
                 Err(Failure::Refused(format!("{file}: nothing was compared: no reply is recorded in it")))
             }
-            _ => Ok(self.client.console.worst().worse(if self.differences > 0 { Exit::No } else { Exit::Done })),
+            end => {
+                let exit = match &self.outdated {
+                    Some(outdated) => outdated.update(&self.failed, matches!(end, End::Done), self.client.console)?,
+                    None if self.differences > 0 => Exit::No,
+                    None => Exit::Done,
+                };
+                Ok(self.client.console.worst().worse(exit))
+            }
         }
     }
 
     /// The report for CI systems: the file is gone through again, so that only differences had to be kept.
     fn junit(&self, file: &Path, suite: &Suite) -> Result<String, Failure> {
+        let place = |entry: &Entry| entry.recorded.as_ref().map(|recorded| recorded.number);
+        let failed: HashMap<u64, &Entry> =
+            self.failed.iter().filter_map(|entry| Some((place(entry)?, entry))).collect();
         let (mut tape, mut junit) = (Tape::open(file)?, Junit::new(self.text.file));
         while let Some(question) = tape.next()? {
             let Some(recorded) = question.reply else { continue };
-            let verdict = match self.failed.get(&recorded.number) {
+            let verdict = match failed.get(&recorded.number) {
                 Some(entry) => Verdict::Failed(entry),
                 None if question.number <= self.reached => Verdict::Passed,
                 None => Verdict::Skipped,
@@ -372,8 +396,8 @@ impl Run<'_> {
         self.differences += 1;
         let mut text = String::new();
         self.text.write(&entry, &mut text);
-        if self.options.check.junit.is_some() {
-            self.failed.insert(recorded.number, entry);
+        if self.options.check.junit.is_some() || self.options.check.update {
+            self.failed.push(entry);
         }
         match self.client.output.write_all(text.as_bytes()).map_err(|error| Failure::output(&error)) {
             Err(Failure::ReaderGone) => Ok(Some(End::ReaderGone)),

@@ -63,9 +63,13 @@ pub fn is_tape(file: &Path) -> bool {
     is_file && open() == Some(true)
 }
 
+/// How the lines of a session of OBE_Socket are read: each may be as long as a body, and none has a payload.
+pub fn framing() -> Framing {
+    Framing { line_bytes_max: OBE_BODY_BYTES_MAX, payloads: false, ..Framing::default() }
+}
+
 fn reader(kind: Option<Kind>) -> Reader {
-    let framing = Framing { line_bytes_max: OBE_BODY_BYTES_MAX, read_bytes: READ_BYTES, ..Framing::default() };
-    Reader::new(kind, framing, is_command)
+    Reader::new(kind, framing(), is_command)
 }
 
 impl Tape {
@@ -90,6 +94,11 @@ impl Tape {
                 return Ok(tape);
             }
         }
+    }
+
+    /// Whether it is a session file, and not JSON Lines.
+    pub fn is_session(&self) -> bool {
+        !self.headless
     }
 
     /// What the session says of itself, as far as it has been read.

@@ -6,12 +6,11 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::check_flags::CheckWish;
-use super::recording::{Line, Recording, count};
-use super::updating::Update;
-use crate::check::{self, Check, Edits, Entry, Junit, Options, Outlook, Suite, Text, Verdict};
+use super::recording::{Line, Recording};
+use super::updating::{Outdated, no_session};
+use crate::check::{Check, Entry, Junit, Options, Outlook, Suite, Text, Verdict};
 use crate::commands::result_file::ResultFile;
 use crate::failure::{Exit, Failure};
-use crate::framing::Framing;
 use crate::output::{Color, Console, Output, stdout_is_terminal};
 use crate::session::{Kind, Settings, Side};
 use crate::text::safe;
@@ -19,12 +18,12 @@ use crate::text::safe;
 /// What a check needs besides its script.
 #[derive(Debug)]
 pub struct Checking {
-    update: Option<Update>,
+    /// The file, if it is to say what came.
+    outdated: Option<Outdated>,
     /// The file's name as it stands before a difference.
     name: String,
     /// The side that we play.
     ours: Side,
-    exact: bool,
     last_goodbye: Option<u64>,
     junit: Option<ResultFile>,
     began: (SystemTime, Instant),
@@ -60,17 +59,18 @@ impl Checking {
             outlook.see(&line.record(), &mut rules).map_err(wrong)
         })?;
         if wish.update && recording.kind() != Some(Kind::Session) {
-            let why = "--update changes a session file, and this is none: replay --dry-run makes one of it";
-            return Err(Failure::Refused(format!("{name}: {why}")));
+            return Err(no_session(&name));
         }
-        let update = if wish.update { Some(Update::new(path, &name)?) } else { None };
         recording.rewind()?;
         let (exact, last_goodbye) = (wish.is_exact(settings), outlook.last_goodbye());
+        let answering = if ours == Side::Dialler { Side::Acceptor } else { Side::Dialler };
+        let outdated = || Outdated::new(path, &name, recording.framing(), answering, exact);
+        let outdated = if wish.update { Some(outdated()?) } else { None };
         let (reply_timeout, fail_fast) = (wish.reply_timeout(), wish.fail_fast);
         let last_answer = outlook.last_answer();
         let check = Check::new(Options { rules, exact, reply_timeout, fail_fast, last_goodbye, last_answer });
         let began = (SystemTime::now(), Instant::now());
-        Ok((Checking { update, name, ours, exact, last_goodbye, junit, began }, check))
+        Ok((Checking { outdated, name, ours, last_goodbye, junit, began }, check))
     }
 
     /// Prints the differences, writes what was asked for, and says how the check ended.
@@ -90,8 +90,8 @@ impl Checking {
             console.complain(Exit::No, &self.name, "nothing to compare: it holds no answer that counts");
         }
         let differs = if check.entries().is_empty() { Exit::Done } else { Exit::No };
-        let exit = match &self.update {
-            Some(update) => self.update(update, check.entries(), is_over, recording.framing(), console),
+        let exit = match &self.outdated {
+            Some(outdated) => outdated.update(check.entries(), is_over, console),
             None => Ok(differs),
         };
         // What was found is told, whatever became of the update.
@@ -146,35 +146,6 @@ impl Checking {
         let (began, since) = self.began;
         let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(junit.finish(&Suite { began, took: since.elapsed() }))
-    }
-
-    /// Makes the file say what came.
-    fn update(
-        &self,
-        update: &Update,
-        entries: &[Entry],
-        is_over: bool,
-        framing: Framing,
-        console: &mut Console,
-    ) -> Result<Exit, Failure> {
-        if !is_over || entries.iter().any(|entry| matches!(entry.kind, check::Kind::Gone { .. })) {
-            console.complain(Exit::No, &self.name, "left as it is, since the check did not come to its end");
-            return Ok(Exit::No);
-        }
-        let answering = if self.ours == Side::Dialler { Side::Acceptor } else { Side::Dialler };
-        let mut edits = Edits::of(entries, answering, self.exact);
-        let untouched = edits.untouched;
-        if !edits.is_empty() {
-            update.write(framing, &mut edits)?;
-        }
-        let updated = count(entries.len() as u64 - untouched, "difference");
-        console.note(format_args!("{}: {updated} updated", self.name));
-        if untouched == 0 {
-            return Ok(Exit::Done);
-        }
-        let patterns = count(untouched, "pattern");
-        console.complain(Exit::No, &self.name, format_args!("{patterns} not met, which --update never changes"));
-        Ok(Exit::No)
     }
 }
 

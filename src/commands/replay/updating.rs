@@ -6,59 +6,92 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::check::{Edits, Splice};
+use super::recording::count;
+use crate::check::{Edits, Entry, Kind, Splice};
 use crate::commands::result_file::{replace, try_beside};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::framing::Framing;
-use crate::session::Spans;
+use crate::output::Console;
+use crate::session::{Side, Spans};
 
-/// A session file that will be changed.
-#[derive(Debug)]
-pub struct Update {
-    /// A link stays one: what it leads to is replaced.
-    path: PathBuf,
-    doing: String,
-    state: State,
+/// What `--update` says of a file that is no session.
+pub fn no_session(name: &str) -> Failure {
+    let why = "--update changes a session file, and this is none: replay --dry-run makes one of it";
+    Failure::Refused(format!("{name}: {why}"))
 }
 
-/// What a file that somebody writes to does not keep: its length, and when it was written, where the system knows.
+/// What a file that somebody else writes to does not keep: its length, and when it was written, where the system knows.
 type State = (u64, Option<SystemTime>);
 
 fn state(found: &Metadata) -> State {
     (found.len(), found.modified().ok())
 }
 
-impl Update {
-    /// Makes sure that the file can be replaced, and remembers how it stands; complaints call it `name`.
+/// A session file that is to say what came.
+#[derive(Debug)]
+pub struct Outdated {
+    /// The file itself: a link to it stays one.
+    path: PathBuf,
+    name: String,
+    framing: Framing,
+    answering: Side,
+    exact: bool,
+    state: State,
+}
+
+impl Outdated {
+    /// Makes sure that the file can be replaced, and remembers how it stands. Complaints call it `name`, its lines are
+    /// read with this `framing`, those of the `answering` side are answers, and what was not recorded is added if it is
+    /// to be `exact`.
     ///
     /// # Errors
     /// [`Failure::Io`] for a folder in which no file can be made, and the like.
-    pub fn new(path: &Path, name: &str) -> Result<Update, Failure> {
-        let doing = format!("cannot update {name}");
+    pub fn new(path: &Path, name: &str, framing: Framing, answering: Side, exact: bool) -> Result<Outdated, Failure> {
         let found = || {
             let path = fs::canonicalize(path)?;
             try_beside(&path)?;
             let state = state(&fs::metadata(&path)?);
             Ok((path, state))
         };
-        let (path, state) = found().map_err(|error| Failure::io(&doing, &error))?;
-        Ok(Update { path, doing, state })
+        let (path, state) = found().map_err(|error| Failure::io(format_args!("cannot update {name}"), &error))?;
+        Ok(Outdated { path, name: name.to_owned(), framing, answering, exact, state })
     }
 
-    /// Writes the file anew with these changes.
+    /// Writes what came in the place of what differs, once the check is over; how `--update` ends.
     ///
     /// # Errors
-    /// [`Failure::Io`] for a full disk and the like, and for a file that is not the one that was checked any more; it
-    /// then stands as it was.
-    pub fn write(&self, framing: Framing, edits: &mut Edits) -> Result<(), Failure> {
-        let cannot = |error: io::Error| Failure::io(format_args!("{}, which is left as it is", self.doing), &error);
+    /// A file that cannot be read or written, or is not the one that was checked any more; it is left as it is.
+    pub fn update(&self, entries: &[Entry], is_over: bool, console: &mut Console) -> Result<Exit, Failure> {
+        let name = &self.name;
+        if !is_over || entries.iter().any(|entry| matches!(entry.kind, Kind::Gone { .. })) {
+            console.complain(Exit::No, name, "left as it is, since the check did not come to its end");
+            return Ok(Exit::No);
+        }
+        let mut edits = Edits::of(entries, self.answering, self.exact);
+        let untouched = edits.untouched;
+        if !edits.is_empty() {
+            self.write(&mut edits)?;
+        }
+        let updated = count(entries.len() as u64 - untouched, "difference");
+        console.note(format_args!("{name}: {updated} updated"));
+        if untouched == 0 {
+            return Ok(Exit::Done);
+        }
+        let patterns = count(untouched, "pattern");
+        console.complain(Exit::No, name, format_args!("{patterns} not met, which --update never changes"));
+        Ok(Exit::No)
+    }
+
+    /// Writes the file anew with these changes, whatever its size.
+    fn write(&self, edits: &mut Edits) -> Result<(), Failure> {
+        let doing = format!("cannot update {}, which is left as it is", self.name);
+        let cannot = |error: io::Error| Failure::io(&doing, &error);
         let mut file = File::open(&self.path).map_err(cannot)?;
         let found = file.metadata().map_err(cannot)?;
         if state(&found) != self.state {
-            let why = "somebody else has changed it since the check began";
-            return Err(Failure::Io(format!("{}, which is left as it is: {why}", self.doing)));
+            return Err(Failure::Io(format!("{doing}: somebody else has changed it since the check began")));
         }
-        let splices = splices(&mut file, framing, edits).map_err(cannot)?;
+        let splices = splices(&mut file, self.framing.clone(), edits).map_err(cannot)?;
         let spliced = replace(&self.path, |new| {
             new.set_permissions(found.permissions())?;
             splice(&mut file, splices, new)?;
