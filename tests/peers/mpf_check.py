@@ -5,7 +5,8 @@ usage: mpf_check.py BACKBOX [--keep]
 
 Two conversations with MPF are recorded by a tap, `listen --forward`: the commands of MPF's service shell, and a game of
 one ball. Each is then played with `--check` to one fresh MPF after the other, as recorded and as fast as it goes, and has
-to pass with the settings that MPF needs. Then the recordings are changed in one place, sixteen ways: each change has to
+to pass with the settings that MPF needs; the game also on both ports at once, with a replay as MPF's media controller
+beside the one that plays the ball. Then the recordings are changed in one place, sixteen ways: each change has to
 be found, at its line, as one difference, with the parameter named. What MPF never does (a payload, an `error`, a
 late answer, a connection that it closes) is done by a stand-in, `replay --serve`. Last the README's recipe is run as it
 is written, on MPF's own ports.
@@ -63,10 +64,10 @@ class Player:
         self._socket.close()
 
 
-def start_up(this, machine, name):
+def start_up(this, machine, name, *flags):
     """Starts an MPF with `listen` as its media controller, and waits until it is ready."""
     this.listen = this.mpf = None
-    this.listen, port = announce(this, f"listen-{name}")
+    this.listen, port = announce(this, f"listen-{name}", *flags)
     this.start_mpf(port, machine, f"mpf-{name}")
     this.must_send(*PROBE)
 
@@ -102,11 +103,14 @@ def service_recorded(this):
 
 
 def game_recorded(this):
-    """a game of one ball is recorded by a tap"""
-    start_up(this, "game", "game")
+    """a game of one ball is recorded by a tap, and by its media controller"""
+    media = os.path.join(this.folder, "media.bcp")
+    start_up(this, "game", "game", "--record", media)
     this.game = record(this, "game", play)
     end(this)
-    print(f"    {answers(this.game)} answers")
+    with open(media, encoding="utf-8") as file:
+        this.media = file.read()
+    print(f"    {answers(this.game)} answers, and {messages(this.media)} messages to the media controller")
 
 
 def play(this):
@@ -134,6 +138,11 @@ def play(this):
 def answers(text):
     """How many answers a recording holds."""
     return len(re.findall(r"^#<", text, re.M))
+
+
+def messages(text):
+    """How many messages of the dialler's a recording holds."""
+    return len(re.findall(r"^[^#]", text, re.M))
 
 
 def check(this, text, *flags, port=None):
@@ -170,6 +179,43 @@ def service_passes(this):
 def game_passes(this):
     """the game passes against fresh MPFs, as recorded and at full speed"""
     passes(this, "game", this.game)
+
+
+def media_controller(this, text, name):
+    """Starts a replay that is an MPF's media controller and checks what it says, and that MPF."""
+    path = os.path.join(this.folder, f"media-{name}.bcp")
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+    address = f"{path}.address"
+    arguments = ["--serve", "--check", "-a", "127.0.0.1:0", "--announce", address, "-W", "90s", *SETTINGS]
+    this.mpf = None
+    media = this.start(f"media-{name}", [this.backbox, "replay", *arguments, path])
+    port = wait_for("the media controller's address", lambda: port_of(address), [media])
+    this.start_mpf(port, "game", f"mpf-{name}")
+    this.must_send(*PROBE)
+    return media
+
+
+def both_ports_pass(this):
+    """the game passes on both ports at once: one replay is the media controller, another plays the ball"""
+    for count in range(CHECKS):
+        media = media_controller(this, this.media, f"both-{count}")
+        both = [check(this, this.game), media]
+        media.wait()
+        for process in both:
+            if process.status != 0 or process.out():
+                raise Failed(f"{process.name} left with {process.status}: {process.out()} {process.err()}")
+        this.mpf.wait()
+    print(f"    {CHECKS} times: {media.err().splitlines()[1]}")
+    # A line that MPF said behind the ball's start, and is recorded otherwise.
+    old = next(line for line in this.media.splitlines() if line.startswith("ball_end"))
+    media = media_controller(this, this.media.replace(old, "ball_ended", 1), "both-changed")
+    check(this, this.game)
+    media.wait()
+    heads = [line for line in media.out().splitlines() if not line.startswith("  ")]
+    if media.status != 1 or len(heads) != 1 or f":{number(this.media, old)}: " not in heads[0]:
+        raise Failed(f"differences {heads} and {media.status}: {media.out()} {media.err()}")
+    this.mpf.wait()
 
 
 def mutants(this):
@@ -297,4 +343,4 @@ def found(this, text, expected, *flags, port=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main([service_recorded, game_recorded, service_passes, game_passes, mutants, swapped, stand_in, recipe], __doc__))
+    sys.exit(main([service_recorded, game_recorded, service_passes, game_passes, both_ports_pass, mutants, swapped, stand_in, recipe], __doc__))

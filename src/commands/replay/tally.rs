@@ -180,3 +180,70 @@ fn quoted(text: &str) -> String {
     to_text(&Value::Text(text.to_owned()), &mut json);
     String::from_utf8_lossy(&json).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Twenty lines sent, of which the first tenth left at once, the last 3 ms late and the others 1 ms.
+    fn twenty() -> Tally {
+        let mut tally = Tally::new(Some(20));
+        tally.connected();
+        for line in 0..20u64 {
+            tally.sends(10);
+            tally.left(Duration::from_millis(if line < 2 { 0 } else { 1 + line / 18 * 2 }));
+        }
+        tally
+    }
+
+    #[test]
+    fn the_first_and_the_last_tenth_have_a_lateness_of_their_own() {
+        let json: serde_json::Value = serde_json::from_str(&twenty().json("a \"b\"", "done")).unwrap();
+        assert_eq!(
+            (&json["file"], &json["messages_sent"], &json["bytes_sent"]),
+            (&"a \"b\"".into(), &20.into(), &200.into())
+        );
+        let max = |what: &str| json[what]["max"].as_f64();
+        assert_eq!(max("lateness_ms_first_tenth"), Some(0.0));
+        assert_eq!(max("lateness_ms_last_tenth"), Some(3.0));
+        assert_eq!(max("lateness_ms"), Some(3.0));
+        assert!(json["lateness_ms_last_tenth"]["p50"].as_f64() >= Some(2.9));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_null_and_not_said() {
+        let mut tally = Tally::new(None);
+        tally.connected();
+        tally.left(Duration::ZERO);
+        let json: serde_json::Value = serde_json::from_str(&tally.json("f", "done")).unwrap();
+        assert!(json["lateness_ms_first_tenth"].is_null() && json["differences"].is_null());
+        let json: serde_json::Value = serde_json::from_str(&Tally::new(None).json("f", "done")).unwrap();
+        assert!(json["lateness_ms"].is_null());
+        assert!(!Tally::new(None).summary("f", "p", "done").contains("lateness"));
+    }
+
+    #[test]
+    fn what_did_not_go_out_counts_no_more() {
+        let mut tally = twenty();
+        tally.takes_back(10);
+        tally.hears(1);
+        tally.differences = Some(1);
+        let summary = tally.summary("f", "the peer", "done");
+        let said = "replayed 19 messages (190 bytes) of f in ";
+        assert!(summary.starts_with(said), "{summary}");
+        assert!(summary.contains("; the peer answered with 1 message (1 byte); 1 difference; done\nlateness: p50 "));
+        assert!(
+            tally.progress(tally.began).starts_with("played 19 of 20, 0 s, late by 1."),
+            "{}",
+            tally.progress(tally.began)
+        );
+        Tally::new(None).takes_back(10);
+    }
+
+    #[test]
+    fn passes_are_connections() {
+        let mut tally = twenty();
+        tally.connected();
+        assert!(tally.summary("f", "p", "done").contains(", over 2 connections; "));
+    }
+}
