@@ -251,6 +251,16 @@ mod tests {
     }
 
     #[test]
+    fn lines_within_two_milliseconds_of_the_first_leave_together() {
+        let clock = Clock::new(Tempo::default());
+        let joins = |clock: &Clock, first, time| clock.joins(Some(ms(first)), Some(ms(time)));
+        assert!(joins(&clock, 10, 10) && joins(&clock, 10, 12) && !joins(&clock, 10, 13));
+        assert!(!clock.joins(None, Some(ms(10))) && !clock.joins(Some(ms(10)), None));
+        let paced = Clock::new(Tempo { rate: Some(10.0), ..Tempo::default() });
+        assert!(!joins(&paced, 10, 10));
+    }
+
+    #[test]
     fn at_the_highest_speed_nothing_is_waited_for() {
         let tempo = Tempo { speed: Some(Speed::Max), ..Tempo::default() };
         let mut clock = None;

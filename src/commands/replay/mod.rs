@@ -265,8 +265,8 @@ pub const COMMAND: Command<Options> = Command {
                 })
                 .short('W')
                 .more(
-                    "From the start, dialling included. The exit status is 124 when the last line has not been sent \
-                     by then. `0`, the default, is for ever.",
+                    "From the start, dialling included. The exit status is 124 when the last line has not been sent by \
+                     then, or with `--check` an answer not been compared. `0`, the default, is for ever.",
                 ),
                 Flag::value("stats", "FILE", "write what was measured, as JSON", |o: &mut Options, value| {
                     o.stats = Some(to_write(value)?);
