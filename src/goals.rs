@@ -140,7 +140,7 @@ impl Goals {
             missing.push(format!("a message matched {}", shown(expected.text.as_bytes())));
         }
         if let Some(count) = self.count.filter(|&count| self.printed < count) {
-            missing.push(format!("{} of {count} messages were printed", self.printed));
+            missing.push(format!("message {} of {count} was printed", self.printed + 1));
         }
         let mut text = String::new();
         for (index, piece) in missing.iter().enumerate() {
@@ -188,7 +188,7 @@ mod tests {
         goals.handshake();
         assert_eq!(goals.hear(&parts("a?x=1"), None, true), Verdict { expected: true, failed: false });
         goals.printed();
-        assert_eq!(goals.missing(), "the handshake was done, and before 1 of 2 messages were printed");
+        assert_eq!(goals.missing(), "the handshake was done, and before message 2 of 2 was printed");
         goals.ready();
         assert!(!goals.are_met() && goals.admit_more());
         goals.printed();

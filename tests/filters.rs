@@ -88,6 +88,37 @@ fn leave_after(args: &[&str], begin: &str, lines: usize) -> Option<i32> {
 }
 
 #[test]
+fn what_is_no_bcp_is_decoded_and_its_kind_is_said_once() {
+    let kinds = [
+        ("{\"command\":\"reset\"}\n{}\n", "<stdin>:1: this is JSON and no BCP; backbox encode makes BCP of it\n"),
+        (
+            "0000000016{\"command\": \"x\"}",
+            "<stdin>:1: this is a frame of OBE_Socket and no BCP; --wire obe reads it\n",
+        ),
+        ("# log\n2026 : INFO : x\n2026 : y\n", "<stdin>:2: no command of BCP looks like this; if it is a log, "),
+    ];
+    for (text, note) in kinds {
+        let outcome = backbox(["decode"], text.as_bytes());
+        outcome.exits(0).says(&[note]);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+        assert_eq!(backbox(["decode", "-q"], text.as_bytes()).stderr, "");
+    }
+    assert_eq!(backbox(["decode"], b"\n?a=1\nreset\n{}\n").stderr.lines().count(), 1, "that of ?a=1");
+}
+
+#[test]
+fn a_pattern_without_its_question_mark_is_refused() {
+    let outcome = backbox(["decode", "-m", "mode_start name=game"], b"");
+    outcome.exits(2).says(&["-m: mode_start name=game: no ? stands behind the command; write COMMAND?NAME=TEXT"]);
+}
+
+#[test]
+fn a_flag_in_the_place_of_an_address_is_seen() {
+    let outcome = backbox(["listen", "-c", "-W", "1"], b"");
+    outcome.exits(2).says(&["backbox listen: -c: no ADDRESS behind it, but -W; write HOST:PORT"]);
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_error() {
     assert_eq!(leave_after(&["decode"], "a\n", 1), Some(0));
     assert_eq!(leave_after(&["decode", "-F", "x"], "a\n", 1), Some(0));

@@ -95,7 +95,7 @@ impl<T> Line<'_, T> {
         let Some(operands) = &self.command.operands else {
             let (name, sub) = self.names();
             let word = shown(&word);
-            return Err(format!("\"{word}\": {name} {sub} takes flags only"));
+            return Err(format!("\"{word}\": {name} {sub} takes flags only; {name} {sub} --help lists them"));
         };
         (operands.set)(options, word).map(|()| Step::Taken)
     }

@@ -111,7 +111,7 @@ fn complaints_name_the_flag_as_it_was_typed_and_say_what_to_do() {
 fn a_subcommand_without_positionals_says_so() {
     let words = ["x\u{7}".into()];
     let text = parse(&PROGRAM, &WAIT, words).map_err(usage).unwrap_err();
-    assert_eq!(text, "\"x\\x07\": toy wait takes flags only");
+    assert_eq!(text, "\"x\\x07\": toy wait takes flags only; toy wait --help lists them");
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub struct Program {
     pub pages: fn() -> Vec<Page>,
     /// Their names in the same order, for which no page has to be made.
     pub names: &'static [&'static str],
+    /// What may have been meant by a word that is near to none of these names.
+    pub other: fn(&str) -> Option<String>,
 }
 
 /// What the program's arguments ask for.
@@ -110,19 +112,19 @@ impl Program {
     fn unknown(&self, word: &OsString, pages: &[Page]) -> Failure {
         let name = self.about.name;
         let word = shown(word);
-        let (kind, near) = match word.strip_prefix("--") {
-            Some(long) => {
-                let near = suggest(long, FLAGS.iter().map(|flag| flag.long));
-                ("flag", near.map(|flag| format!("--{flag}")))
-            }
-            None => {
-                let near = suggest(&word, pages.iter().map(|page| page.about.name));
-                let kind = if word.starts_with('-') { "flag" } else { "subcommand" };
-                (kind, near.map(str::to_owned))
-            }
+        let kind = if word.starts_with('-') { "flag" } else { "subcommand" };
+        let flag = |long: &str| suggest(long, FLAGS.iter().map(|flag| flag.long)).map(|flag| format!("--{flag}"));
+        let near = match word.strip_prefix("--") {
+            Some(long) => flag(long),
+            None if kind == "flag" => None,
+            None => suggest(&word, pages.iter().map(|page| page.about.name))
+                .map(str::to_owned)
+                .or_else(|| flag(&word))
+                .or_else(|| (self.other)(&word)),
         };
         let advice = match near {
             Some(near) => format!("did you mean {near}?"),
+            None if kind == "flag" => format!("{name} SUBCOMMAND --help lists those that go behind it"),
             None => format!("{name} --help lists what there is"),
         };
         let place = if kind == "flag" { format!(" before the subcommand; {advice}") } else { format!("; {advice}") };
@@ -194,7 +196,12 @@ mod tests {
             (&["help", "pres"], "\"pres\": no such subcommand; did you mean press?"),
             (&["frobnicate"], "\"frobnicate\": no such subcommand; toy --help lists what there is"),
             (&["--verison"], "\"--verison\": no such flag before the subcommand; did you mean --version?"),
-            (&["-q", "count"], "\"-q\": no such flag before the subcommand; toy --help lists what there is"),
+            (
+                &["-q", "count"],
+                "\"-q\": no such flag before the subcommand; toy SUBCOMMAND --help lists those that go behind it",
+            ),
+            (&["version"], "\"version\": no such subcommand; did you mean --version?"),
+            (&["squeeze"], "\"squeeze\": no such subcommand; did you mean toy press?"),
             (&[""], "\"\": no such subcommand; toy --help lists what there is"),
         ] {
             assert_eq!(top(words), Err(text.to_owned()));

@@ -19,6 +19,7 @@ pub const PROGRAM: Program = Program {
     date: "January 31, 2026",
     pages,
     names: &["press", "count"],
+    other: |word| (word == "squeeze").then(|| "toy press".to_owned()),
 };
 
 fn pages() -> Vec<Page> {

@@ -1,5 +1,7 @@
 //! A message written as arguments: `COMMAND [NAME=TEXT | NAME:=JSON]…` (design.md, section 5).
 
+use std::path::Path;
+
 use crate::catalogue;
 use crate::cli::suggest;
 use crate::codec::{Malformed, Parts, Reading, Reason, Repeats, is_command, push_dumped, typed_text};
@@ -71,6 +73,9 @@ fn command_complaint(command: &str, trimmed: &[u8]) -> String {
     if command.contains('?') {
         return format!("{error}; a whole line is an argument of `backbox send`, here write COMMAND NAME=TEXT");
     }
+    if command.starts_with('{') {
+        return format!("{error}; JSON is read from standard input, a message a line");
+    }
     if command.contains('=') {
         return format!("{error}; write COMMAND and each NAME=TEXT as words of their own, not in one pair of quotes");
     }
@@ -137,8 +142,16 @@ pub fn mistyped(command: &str) -> Option<String> {
     if catalogue::knows(command) {
         return None;
     }
-    let near = suggest(command, catalogue::COMMANDS.iter().map(|entry| entry.name))?;
+    let near = suggest(command, catalogue::COMMANDS.iter().map(|entry| entry.name));
+    let is_file = Path::new(command).is_file();
     let command = shown(command.as_bytes());
+    let Some(near) = near else {
+        return is_file.then(|| {
+            format!(
+                "{command} is taken for a command, and is a file here too; what is in a file is read with < {command}"
+            )
+        });
+    };
     (near != command).then(|| format!("{command} is no command of BCP's own; did you mean {near}?"))
 }
 
@@ -175,6 +188,11 @@ mod tests {
             assert_eq!(read(words), Err(complaint.to_string()), "{words:?}");
         }
         assert!(read(&["t?a=1"]).unwrap_err().contains("backbox send"));
+        assert!(
+            read(&["{\"command\":\"reset\"}"])
+                .unwrap_err()
+                .ends_with("JSON is read from standard input, a message a line")
+        );
         assert!(read(&["trigger name=x"]).unwrap_err().contains("words of their own"));
     }
 
@@ -215,6 +233,8 @@ mod tests {
     fn a_mistyped_command_is_noted_and_another_is_not() {
         let note = mistyped("trgger").unwrap_or_default();
         assert_eq!(note, "trgger is no command of BCP's own; did you mean trigger?");
+        let note = mistyped("cargo.toml").or_else(|| mistyped("Cargo.toml")).unwrap_or_default();
+        assert!(note.ends_with("is read with < Cargo.toml"), "{note}");
         for command in ["trigger", "reset", "timer", "my_own_command"] {
             assert_eq!(mistyped(command), None, "{command}");
         }

@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section};
-use crate::codec::{Malformed, Parts, push_ascii, unescape};
+use crate::codec::{Malformed, Parts, is_command, push_ascii, unescape};
 use crate::failure::{Exit, Failure};
 use crate::framing::{BcpFramer, Fault, Frame, Framing, RawMessage, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
 use crate::output::show::{Show, Style};
 use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
 use crate::template::Template;
-use crate::text::shown;
+use crate::text::{shown, trim};
 
 use super::lint;
 use super::obe::filter::ObeDecoder;
@@ -45,8 +45,8 @@ pub const COMMAND: Command<Options> = Command {
         description: &[
             "Prints one line of JSON for each message of a BCP stream, read from the *FILE*s or from standard input: \
              `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A payload becomes `\"bytes\"`, in \
-             base64. Blank lines and lines that begin with `#` are ignored, so a recorded session reads as what the \
-             dialler sent.",
+             base64. Blank lines and lines that begin with `#` are ignored, so a recorded session reads as what its \
+             dialler sent, which is the side that opened the connection: MPF, when its media controller recorded.",
             "With `--wire obe` the stream is of OBE_Socket's frames, and the text of each is printed as it stands, on \
              one line. What is wrong is reported with the offset of its frame.",
             "A malformed line is reported on standard error as *FILE*`:`*LINE*`: `*REASON*, the rest is still decoded, \
@@ -204,6 +204,18 @@ fn check_obe(options: &Options) -> Result<(), Failure> {
     ])
 }
 
+/// What a first line says that is BCP in name only, since BCP takes any text for a command.
+fn mistaken(line: &[u8]) -> Option<&'static str> {
+    let command = trim(line.split(|&byte| byte == b'?').next().unwrap_or_default());
+    let digits = command.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match command.get(digits..) {
+        _ if command.is_empty() || is_command(command) => None,
+        Some([b'{', ..]) if digits > 0 => Some("this is a frame of OBE_Socket and no BCP; --wire obe reads it"),
+        Some([b'{', ..]) => Some("this is JSON and no BCP; backbox encode makes BCP of it"),
+        _ => Some("no command of BCP looks like this; if it is a log, backbox replay --dry-run makes a session of it"),
+    }
+}
+
 fn run_strings(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
     let plain = |text: &[u8], out: &mut Vec<u8>| decode_string(text, out, |text, out| out.extend_from_slice(text));
     let safe = |text: &[u8], out: &mut Vec<u8>| decode_string(text, out, push_for_terminal);
@@ -299,12 +311,19 @@ impl Decoder {
             return work.source(source, console);
         }
         let mut framer = BcpFramer::new(self.framing.clone());
+        let mut is_first = true;
         loop {
             let count = source.read(framer.space())?;
             framer.filled(count);
             loop {
                 let frame = if count == 0 { framer.end() } else { framer.next_frame() };
                 let Some(frame) = &frame else { break };
+                if let (true, Frame::Message(message)) = (is_first, frame) {
+                    is_first = false;
+                    if let Some(what) = mistaken(message.text()) {
+                        console.note(format_args!("{}:{}: {what}", source.name, message.number));
+                    }
+                }
                 let Err((number, reason)) = self.frame(frame, options) else {
                     if self.output.buffer().len() >= WRITE_BYTES {
                         self.output.flush()?;

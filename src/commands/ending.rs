@@ -11,6 +11,8 @@ use crate::output::Console;
 use crate::template::End;
 use crate::text::shown;
 
+use super::dial::PIN_PORT;
+
 /// What is said of a peer that neither sent anything nor closed.
 const SILENCE: &str = "took the connection but said nothing: a media controller serves one connection at a time";
 
@@ -85,7 +87,12 @@ fn unmet(
         Reason::TimeUp => {
             let seconds = time.unwrap_or_default().as_secs_f64();
             let silence = if ended.noticed { String::new() } else { format!("; {peer} {silence}") };
-            let text = format!("{peer}: {seconds} s passed before {missing}; -W allows more{silence}");
+            // Who waits for a mode or a score has often not asked for it.
+            let asking = match peer.port == PIN_PORT && missing.contains("message") {
+                true => ", and MPF reports only what monitor_start or register_trigger asked for on this connection",
+                false => "",
+            };
+            let text = format!("{peer}: {seconds} s passed before {missing}; -W allows more{asking}{silence}");
             return Err(Failure::Time(text));
         }
         Reason::Lost(error) if all_sent => plain_words(&error),

@@ -26,6 +26,7 @@ mod traffic;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::catalogue;
 use crate::cli::{About, Command, Example, Page, Parsed, Program, Top, parse};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, say};
@@ -55,7 +56,24 @@ pub const PROGRAM: Program = Program {
     date: "November 21, 2026",
     pages,
     names: &["encode", "decode", "send", "listen", "replay"],
+    other: meant,
 };
+
+/// What somebody wants who takes a command of BCP, or what a flag does, for a subcommand.
+fn meant(word: &str) -> Option<String> {
+    let subcommand = match word {
+        "record" => "listen --record",
+        "forward" | "proxy" | "tap" => "listen --forward",
+        "monitor" | "watch" => "listen -c",
+        "check" | "test" => "replay --check",
+        "convert" => "replay --dry-run",
+        "lint" => "decode --lint",
+        "probe" => "send --hello",
+        _ if catalogue::knows(word) => return Some(format!("backbox send {word}")),
+        _ => return None,
+    };
+    Some(format!("backbox {subcommand}"))
+}
 
 /// The subcommands' pages; [`run_subcommand`] counts in the same order.
 fn pages() -> Vec<Page> {

@@ -1,5 +1,6 @@
 //! The flags that several subcommands have. Each is written once, here; a subcommand lists those that it takes.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::cli::{Complete, Flag, number, text};
@@ -12,6 +13,7 @@ use crate::output::show::{Show, Style};
 use crate::output::{Color, Console};
 use crate::pattern::Pattern;
 use crate::template::Template;
+use crate::text::shown;
 
 /// Options of which `Part` is one part: the flags of that part are written for any options that have it.
 pub trait Has<Part>: Sized + 'static {
@@ -119,6 +121,12 @@ impl Selection {
 /// # Errors
 /// [`Failure::Usage`] that shows the flag and the pattern.
 pub fn patterns(flag: &str, texts: &[String], keep_case: bool) -> Result<Vec<Pattern>, Failure> {
+    if let Some(text) = texts.iter().find(|text| text.contains('=') && !text.contains('?')) {
+        let shown = shown(text.as_bytes());
+        return Err(Failure::Usage(format!(
+            "{flag}: {shown}: no ? stands behind the command; write COMMAND?NAME=TEXT"
+        )));
+    }
     read_patterns(flag, texts, |text| Pattern::parse(text, keep_case))
 }
 
@@ -141,6 +149,19 @@ fn read_patterns(
     let complaint =
         |error: Malformed| Failure::Usage(format!("{flag}: {error}; a pattern is written COMMAND?NAME=TEXT"));
     texts.iter().map(|text| parse(text).map_err(complaint)).collect()
+}
+
+/// An address as typed. A flag in its place, as in `-c -W 1`, is one that was left out; the rest is judged where the
+/// address is used.
+///
+/// # Errors
+/// A complaint that goes behind the flag's spelling.
+pub fn address(value: OsString) -> Result<String, String> {
+    let text = text(value)?;
+    match text.starts_with('-') {
+        true => Err(format!("no ADDRESS behind it, but {}; write HOST:PORT", shown(text.as_bytes()))),
+        false => Ok(text),
+    }
 }
 
 /// How messages of a live connection are shown: [`Selection`], and JSON.
@@ -219,7 +240,7 @@ pub struct Dialling {
 impl<T: Has<Dialling>> Flag<T> {
     /// `-a`, where to dial; what stands for it when it is not given differs, and each subcommand says that.
     pub const ADDR: Flag<T> = Flag::value("addr", "ADDRESS", "where to dial", |o: &mut T, value| {
-        o.get().address = Some(text(value)?);
+        o.get().address = Some(address(value)?);
         Ok(())
     })
     .short('a');

@@ -145,6 +145,8 @@ struct Dialogue<'a> {
     /// How many of `printed` are written.
     written: usize,
     phase: Phase,
+    /// Since when, if it does, our own reader has held up what the peer says while we leave.
+    held_up: Option<Instant>,
     ended: Ended,
     /// When the time limit begins to count.
     began: Option<Instant>,
@@ -175,6 +177,7 @@ pub fn converse(
         printed: Vec::new(),
         written: 0,
         phase: Phase::Talking,
+        held_up: None,
         ended: Ended { reason: Reason::Done, unsent: 0, began: None, noticed: false, unfinished: Vec::new() },
         began: script.began(),
         stopped: false,
@@ -276,10 +279,14 @@ impl Dialogue<'_> {
                     self.phase = Phase::Draining(now + DRAIN_TIME);
                 }
                 Phase::Draining(_) if self.peer_closed => self.close(script),
-                // While our own reader is what holds us up, the peer is given its time.
+                // While our own reader is what holds us up, the peer's time does not pass.
                 Phase::Draining(_) if self.is_held_up() && !self.hurried => {
-                    self.phase = Phase::Draining(now + DRAIN_TIME);
+                    self.held_up.get_or_insert(now);
                     return None;
+                }
+                Phase::Draining(until) if self.held_up.is_some() => {
+                    let held_up = self.held_up.take().map(|since| now.saturating_duration_since(since));
+                    self.phase = Phase::Draining(until + held_up.unwrap_or_default());
                 }
                 Phase::Draining(until) if now < until => return Some(until),
                 Phase::Draining(_) => self.close(script),

@@ -35,6 +35,18 @@ fn a_session_says_itself_which_wire_it_is_of() {
 }
 
 #[test]
+fn one_connection_can_be_played_alone() {
+    let server = server("1", "1");
+    let (address, session) = (server.address.to_string(), file("session", SESSION));
+    let played = run(&["replay", "--check", "--conn", "2", "-a", &address, &session]);
+    assert_eq!(played.code, Some(0), "{}", played.stderr);
+    assert!(played.stderr.contains("(1 message, 1 with a reply)"), "{}", played.stderr);
+    assert_eq!(server.running.finish().stdout, "\"é\"\n");
+    let none = run(&["replay", "--conn", "4", "-a", &address, &session]);
+    assert!(none.code == Some(1) && none.stderr.contains("no message of connection 4"), "{}", none.stderr);
+}
+
+#[test]
 fn json_lines_are_played_as_often_and_as_fast_as_asked() {
     let server = server("6", "1");
     let address = server.address.to_string();
@@ -213,7 +225,6 @@ fn what_only_bcp_has_is_refused_with_a_sentence() {
     for (flags, why) in [
         (&["--loopback"][..], "--loopback plays to a media controller"),
         (&["--from", "bcp"], "--from is about BCP's"),
-        (&["--conn", "1"], "--conn picks one connection"),
         (&["--check", "--exclude", "*"], "--ignore, --exclude, --any-order and --exact"),
         (&["--check", "--exact"], "--ignore, --exclude, --any-order and --exact"),
     ] {

@@ -117,6 +117,19 @@ fn a_peer_that_never_closes_has_half_a_second_and_no_more_though_it_goes_on_talk
 }
 
 #[test]
+fn a_peer_that_floods_is_left_however_much_it_says() {
+    let port = port();
+    let (sending, mut stdout) = Running::unread(&mut command(&["send", "-a", &port.address, "trigger", "name=x"]));
+    let printed = thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap());
+    let mut peer = port.accept();
+    let flood = b"trigger?name=y\n".repeat(1000);
+    let talk = thread::spawn(move || while peer.socket.write_all(&flood).is_ok() {});
+    assert_eq!(sending.finish().code, Some(0));
+    assert!(printed.join().unwrap() > 0);
+    talk.join().unwrap();
+}
+
+#[test]
 fn a_peer_that_resets_without_a_word_is_3() {
     let port = port();
     let mut sending = start_with_input(&["send", "-a", &port.address]);

@@ -85,7 +85,7 @@ fn time_that_passes_is_124_and_goodbye_is_said() {
     drop(peer);
     let ended = running.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(124), "b\n"));
-    let missing = "0.05 s passed before the answer came (reset_complete), and before 1 of 3 messages were printed; -W";
+    let missing = "0.05 s passed before the answer came (reset_complete), and before message 2 of 3 was printed; -W";
     assert!(ended.stderr.contains(missing), "{}", ended.stderr);
 }
 
@@ -156,7 +156,7 @@ fn a_peer_that_leaves_before_the_goal_is_1() {
     peer.reset();
     let ended = running.finish();
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains("before 0 of 2 messages were printed"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("before message 1 of 2 was printed"), "{}", ended.stderr);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::commands::goal_flags::GoalWish;
 use crate::commands::obe;
 use crate::commands::recorder::RecordWish;
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
-use crate::commands::shared::{Dialling, Display, Input, Manners, Selection, Verbose, has};
+use crate::commands::shared::{Dialling, Display, Input, Manners, Selection, Verbose, address, has};
 use crate::failure::{Exit, Failure};
 use crate::framing::Wire;
 use crate::pattern::Pattern;
@@ -187,7 +187,7 @@ pub const COMMAND: Command<Options> = Command {
             title: "Connections",
             flags: &[
                 Flag::value("addr", "ADDRESS", "where to bind", |o: &mut Options, value| {
-                    o.address = Some(text(value)?);
+                    o.address = Some(address(value)?);
                     Ok(())
                 })
                 .short('a')
@@ -217,7 +217,7 @@ pub const COMMAND: Command<Options> = Command {
                 ),
                 Flag::value("connect", "ADDRESS", "dial instead of waiting to be dialled", |o: &mut Options, value| {
                     o.connects = true;
-                    o.dialling.address = Some(text(value)?);
+                    o.dialling.address = Some(address(value)?);
                     Ok(())
                 })
                 .short('c')
@@ -232,7 +232,7 @@ pub const COMMAND: Command<Options> = Command {
                     "ADDRESS",
                     "pass both directions through to *ADDRESS*",
                     |o: &mut Options, value| {
-                        o.forward = Some(text(value)?);
+                        o.forward = Some(address(value)?);
                         Ok(())
                     },
                 )

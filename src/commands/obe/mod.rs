@@ -5,4 +5,5 @@ pub(super) mod filter;
 pub(super) mod listen;
 pub(super) mod replay;
 pub(super) mod send;
+mod survey;
 pub(super) mod tape;

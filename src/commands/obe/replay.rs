@@ -8,13 +8,13 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::client::Client;
+use super::survey::Survey;
 use super::tape::{Question, Tape, framing};
-use crate::check::{Entry, Junit, Recorded, Reply, Suite, Text, Verdict, Way, compare_values, value_pattern};
-use crate::codec::Parts;
-use crate::commands::dial::{OBE_PORT, Target};
+use crate::check::{Entry, Junit, Recorded, Reply, Suite, Text, Verdict, Way, compare_values};
+use crate::commands::dial::Target;
 use crate::commands::ending::catch_signals;
 use crate::commands::replay::clock::{Clock, instant};
-use crate::commands::replay::recording::{count, tell};
+use crate::commands::replay::recording::count;
 use crate::commands::replay::replaying::{recorder, result_file};
 use crate::commands::replay::tally::Tally;
 use crate::commands::replay::updating::{Outdated, no_session};
@@ -27,8 +27,8 @@ use crate::framing::Wire;
 use crate::net::dialogue::{Ended, Reason};
 use crate::net::wait::{Output, Poll, wake_precisely};
 use crate::output::show::{Show, Style};
-use crate::output::{Console, stdout_is_terminal};
-use crate::session::{Settings, Side};
+use crate::output::stdout_is_terminal;
+use crate::session::Side;
 use crate::text::{safe, shown};
 
 /// Refuses what is BCP's alone.
@@ -46,41 +46,10 @@ pub fn check(options: &Options, file: &Path) -> Result<(), Failure> {
             "--ignore, --exclude, --any-order and --exact choose among BCP's messages, and a reply of OBE_Socket is \
              compared whole",
         ),
-        (
-            options.connection.is_some() && !options.dry_run,
-            "--conn picks one connection, and OBE_Socket has one for each message",
-        ),
     ])?;
     match file.as_os_str() == "-" && !options.dry_run {
         true => Err(Failure::Usage("a session is read twice, and standard input cannot be; write it to a file".into())),
         false => Ok(()),
-    }
-}
-
-/// Refuses what would be sent and is no JSON, which ends the reference server, unless the file says that it is a
-/// session of OBE_Socket's: there it was recorded.
-fn refuse_text(question: &Question, settings: &Settings, parts: &mut Parts, file: &str) -> Result<(), Failure> {
-    match parts.read_value(&question.text, true) {
-        Err(why) if settings.wire != Some(Wire::Obe) => {
-            Err(Failure::Refused(format!("{file}:{}: {why}", question.number)))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Refuses settings of a file that would be passed over.
-fn refuse_settings(settings: &Settings, file: &str) -> Result<(), Failure> {
-    let lists = [("ignore", &settings.ignore), ("exclude", &settings.exclude), ("any-order", &settings.any_order)];
-    match lists.iter().find_map(|(name, list)| list.first().map(|listed| (name, listed.number))) {
-        Some((name, number)) => {
-            let why =
-                format!("{file}:{number}: #!{name} is about BCP's messages; a reply of OBE_Socket is compared whole");
-            Err(Failure::Refused(why))
-        }
-        None if settings.exact => {
-            Err(Failure::Refused(format!("{file}: #!exact is about BCP's messages, and a message has one reply")))
-        }
-        None => Ok(()),
     }
 }
 
@@ -94,7 +63,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let mut console = options.manners.console(COMMAND.about.name);
     let name = safe(file.as_os_str().as_encoded_bytes());
     let base = file.file_name().map_or_else(|| name.clone(), |base| shown(base.as_encoded_bytes()));
-    let survey = Survey::of(file, &name, &console)?;
+    let survey = Survey::of(file, options.connection, &name, &console)?;
     if options.check.update && !survey.is_session {
         return Err(no_session(&name));
     }
@@ -139,43 +108,6 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         junit.write(run.junit(file, &Suite { began: since_1970, took })?.as_bytes())?;
     }
     run.finish(end, &base, stats.as_ref())
-}
-
-/// What a look through a whole file has found.
-struct Survey {
-    messages: u64,
-    replies: u64,
-    is_session: bool,
-    /// The server's, which the session names or is the usual one.
-    port: u16,
-}
-
-impl Survey {
-    /// Looks through a file, so that what is wrong with it is known before anybody is dialled.
-    fn of(file: &Path, name: &str, console: &Console) -> Result<Survey, Failure> {
-        let mut tape = Tape::open(file)?;
-        let (mut messages, mut replies, mut parts) = (0u64, 0u64, Parts::new());
-        while let Some(question) = tape.next()? {
-            refuse_text(&question, tape.settings(), &mut parts, name)?;
-            messages += 1;
-            replies += u64::from(question.reply.is_some());
-            if let Some(recorded) = question.reply.filter(|recorded| recorded.is_pattern) {
-                let wrong = |why| Failure::Refused(format!("{name}:{}: {why}", recorded.number));
-                value_pattern(&recorded).map_err(wrong)?;
-            }
-        }
-        tell(name, tape.take_note(), console);
-        refuse_settings(tape.settings(), name)?;
-        match messages {
-            0 => Err(Failure::Refused(format!("{name}: nothing to play: no message in it is the dialler's"))),
-            messages => Ok(Survey {
-                messages,
-                replies,
-                is_session: tape.is_session(),
-                port: tape.settings().port.unwrap_or(OBE_PORT),
-            }),
-        }
-    }
 }
 
 /// Why a run ended in order.
@@ -250,7 +182,7 @@ impl Run<'_> {
         let place = |entry: &Entry| entry.recorded.as_ref().map(|recorded| recorded.number);
         let failed: HashMap<u64, &Entry> =
             self.failed.iter().filter_map(|entry| Some((place(entry)?, entry))).collect();
-        let (mut tape, mut junit) = (Tape::open(file)?, Junit::new(self.text.file));
+        let (mut tape, mut junit) = (Tape::open(file, self.options.connection)?, Junit::new(self.text.file));
         while let Some(question) = tape.next()? {
             let Some(recorded) = question.reply else { continue };
             let verdict = match failed.get(&recorded.number) {
@@ -268,7 +200,7 @@ impl Run<'_> {
         let mut clock = Clock::new(self.options.tempo);
         let start = Instant::now();
         for _ in 0..passes {
-            let mut tape = Tape::open(file)?;
+            let mut tape = Tape::open(file, self.options.connection)?;
             while let Some(question) = tape.next()? {
                 let due = clock.line(question.time).map(|due| instant(start, due));
                 clock.passes(question.replied);

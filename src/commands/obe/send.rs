@@ -57,7 +57,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let mut goals = options.goals.goals(Wire::Obe)?;
     patterns_on(Wire::Obe, "--fail-on", &options.fail_on)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
     let mut messages = Messages::of(options)?;
-    let target = Target::resolve(address(options).as_deref().or(Some("127.0.0.1")), OBE_PORT)?;
+    let target = Target::resolve(address(options)?.as_deref().or(Some("127.0.0.1")), OBE_PORT)?;
     let opening = format!("dialling {}", target.address);
     let recorder = options.record.open_on(Wire::Obe, &opening, target.address.port)?;
     let stop = catch_signals()?;

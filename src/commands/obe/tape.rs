@@ -43,6 +43,8 @@ pub struct Question {
 pub struct Tape {
     source: Source,
     reader: Reader,
+    /// The connection whose messages are read; without it, those of all.
+    connection: Option<u32>,
     /// Whether the file's first line is not a session's: then its last counts without LF too.
     headless: bool,
     ended: bool,
@@ -73,11 +75,11 @@ fn reader(kind: Option<Kind>) -> Reader {
 }
 
 impl Tape {
-    /// Opens a file.
+    /// Opens a file, whose messages are those of one connection if one is given.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn open(file: &Path) -> Result<Tape, Failure> {
+    pub fn open(file: &Path, connection: Option<u32>) -> Result<Tape, Failure> {
         let (mut source, mut reader) = (Source::open(file)?, reader(Some(Kind::Session)));
         let (mut start, mut piece) = (Vec::new(), vec![0; READ_BYTES]);
         loop {
@@ -87,7 +89,7 @@ impl Tape {
             start.extend_from_slice(come);
             if start.len() >= HEADER.len() + MARK.len() || count == 0 {
                 let headless = !start.strip_prefix(MARK).unwrap_or(&start).starts_with(HEADER.as_bytes());
-                let mut tape = Tape { source, reader, headless, ended: false, waiting: VecDeque::new() };
+                let mut tape = Tape { source, reader, connection, headless, ended: false, waiting: VecDeque::new() };
                 if count == 0 {
                     tape.end();
                 }
@@ -121,11 +123,12 @@ impl Tape {
             if self.waiting.front().is_some_and(is_known) || self.waiting.len() >= WAITING_MAX {
                 return Ok(self.waiting.pop_front());
             }
-            let Tape { reader, waiting, ended, source, .. } = self;
+            let Tape { reader, connection, waiting, ended, source, .. } = self;
             let wrong = |number: u64, why: &dyn std::fmt::Display| {
                 Err(Failure::Refused(format!("{}:{number}: {why}", source.name)))
             };
             match if *ended { reader.end() } else { reader.next_record() } {
+                Some(Ok(record)) if connection.is_some_and(|only| only != record.connection) => {}
                 Some(Ok(record)) => {
                     if let Err(why) = take(waiting, &record) {
                         return wrong(record.number, &why);
@@ -157,7 +160,8 @@ impl Tape {
     }
 }
 
-fn nothing(name: &str) -> Failure {
+/// What is said of a file without a message.
+pub fn nothing(name: &str) -> Failure {
     Failure::Refused(format!("{name}: nothing to play: no message in it is the dialler's"))
 }
 
@@ -196,10 +200,14 @@ mod tests {
     use super::*;
 
     fn questions(text: &str) -> Result<Vec<String>, String> {
+        questions_of(text, None)
+    }
+
+    fn questions_of(text: &str, connection: Option<u32>) -> Result<Vec<String>, String> {
         let name = format!("backbox-tape-{}-{:?}", std::process::id(), std::thread::current().id());
         let file = std::env::temp_dir().join(name);
         std::fs::write(&file, text).unwrap();
-        let mut tape = Tape::open(&file).unwrap();
+        let mut tape = Tape::open(&file, connection).unwrap();
         let mut seen = Vec::new();
         let result = loop {
             match tape.next() {
@@ -226,6 +234,8 @@ mod tests {
         assert_eq!(questions(session), Err(why.to_owned()));
         let session = session.strip_suffix("#~*\n").unwrap();
         assert_eq!(questions(session).unwrap(), ["0 \"a\" 10<{}", "500 \"b\" 8<1"]);
+        assert_eq!(questions_of(session, Some(2)).unwrap(), ["500 \"b\" 8<1"]);
+        assert_eq!(questions_of(session, Some(3)).unwrap(), [""; 0]);
         assert_eq!(questions("#backbox-session 1\n#!wire obe\n1\n2\n#~*?x\n3").unwrap(), ["1", "2 5~*?x"]);
     }
 

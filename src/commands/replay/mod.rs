@@ -100,7 +100,9 @@ pub const COMMAND: Command<Options> = Command {
         description: &[
             "Dials and plays what the dialler of a recorded session sent, at the recorded pace, and prints what \
                 comes back. \
-             What it is doing, and at the end what came of it, is said on standard error.",
+             What it is doing, and at the end what came of it, is said on standard error, with its lateness: how \
+             long behind their times the lines left. The dialler is the side that opened the connection: MPF, when \
+             its media controller recorded; whoever recorded, with `send` and `listen -c`.",
             "Its lines leave as they were recorded, and nothing else does but a `goodbye` at the end, unless the \
                 recording has \
              one. Lines recorded within 2 ms of each other leave together. After the last it stays as long as the \
@@ -145,7 +147,10 @@ pub const COMMAND: Command<Options> = Command {
                 line: "backbox replay --dry-run mpf.log > game.bcp",
                 text: "Turns a log of MPF into a session, which can be edited and played.",
             },
-            Example { line: "backbox replay -a localhost:5051 --retry 30s game.bcp", text: "Plays it to MPF." },
+            Example {
+                line: "backbox replay -a localhost:5051 --retry 30s service.bcp",
+                text: "Plays to MPF what `send --record` sent to it, or `listen -c`.",
+            },
             Example {
                 line: "backbox replay --check --any-order machine_variable --junit report.xml -a :5051 service.bcp",
                 text: "Checks that a fresh MPF answers as it did when this was recorded.",

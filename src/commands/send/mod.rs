@@ -22,6 +22,7 @@ use crate::failure::{Exit, Failure};
 use crate::framing::{RawMessage, Wire};
 use crate::goals::Goals;
 use crate::net::TcpStream;
+use crate::net::address::Address;
 use crate::net::dialogue::{self, Reason};
 use crate::net::wait::{Input, Output, Stop};
 use crate::output::{Console, push_for_terminal};
@@ -266,7 +267,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     patterns("--fail-on", &options.fail_on, false)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
     let source = source(&options, &mut goals, &console)?;
     let time = options.goals.time(goals.are_set().then_some(ANSWER_TIME));
-    let target = Target::resolve(address(&options).as_deref(), PIN_PORT)?;
+    let target = Target::resolve(address(&options)?.as_deref(), PIN_PORT)?;
     if let Source::One { message, .. } = &source {
         if !options.force {
             guard(message.line(), message.payload()).map_err(Failure::Refused)?;
@@ -312,9 +313,17 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
 }
 
 /// Where to dial, if that was said.
-pub fn address(options: &Options) -> Option<String> {
-    let variable = || std::env::var(ADDRESS_VARIABLE).ok().filter(|text| !text.is_empty());
-    options.dialling.address.clone().or_else(variable)
+///
+/// # Errors
+/// [`Failure::Usage`] that names the variable when it holds no address; one behind `-a` is judged where it is dialled.
+pub fn address(options: &Options) -> Result<Option<String>, Failure> {
+    if options.dialling.address.is_some() {
+        return Ok(options.dialling.address.clone());
+    }
+    let Some(text) = std::env::var(ADDRESS_VARIABLE).ok().filter(|text| !text.is_empty()) else { return Ok(None) };
+    let judged = Address::parse(&text, &Address::new("localhost", PIN_PORT));
+    judged.map_err(|why| Failure::Usage(format!("{ADDRESS_VARIABLE}: {why}")))?;
+    Ok(Some(text))
 }
 
 /// What became of dialling again.

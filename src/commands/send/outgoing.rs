@@ -86,10 +86,13 @@ impl Outgoing {
             None => {
                 let command = shown(parts.command().as_bytes());
                 let what = parts.find("subcommand").or_else(|| parts.find("category"));
+                let known = what.as_ref().is_some_and(|word| catalogue::SUBCOMMANDS.contains(&&*word.text()));
                 let what = what.map(|word| format!(" {}", shown(word.text().as_bytes()))).unwrap_or_default();
-                Err(Failure::Usage(format!(
-                    "-w: {command}{what} has no answer; -e PATTERN waits for a message of your choice"
-                )))
+                let advice = match command == "service" && !known {
+                    true => format!("its subcommand is one of {}", catalogue::SUBCOMMANDS.join(", ")),
+                    false => "-e PATTERN waits for a message of your choice".to_owned(),
+                };
+                Err(Failure::Usage(format!("-w: {command}{what} has no answer; {advice}")))
             }
         }
     }
@@ -148,6 +151,8 @@ mod tests {
     fn what_has_no_answer_says_what_to_do() {
         for (words, text) in [
             (&["trigger", "name=x"][..], "-w: trigger has no answer; -e PATTERN waits for a message of your choice"),
+            (&["service", "subcomand=stop"], "-w: service has no answer; its subcommand is one of start, stop, list_"),
+            (&["service", "subcommand=list"], "-w: service list has no answer; its subcommand is one of start, "),
             (&["service", "subcommand=start"], "-w: service start has no answer; -e PATTERN"),
             (&["monitor_start", "category=events"], "-w: monitor_start events has no answer; -e PATTERN"),
             (&["a?n=int:x"], "-w: n: int:x is no integer"),
