@@ -42,6 +42,16 @@ fn a_count_is_of_what_is_printed_and_exact() {
 }
 
 #[test]
+fn what_is_not_printed_meets_goals_and_fails_all_the_same() {
+    let ended = answered(&["-x", "b", "-e", "b", "a?"], b"b\n");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
+    let ended = answered(&["-m", "c", "-e", "b", "a?"], b"c\nb\n");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
+    let ended = answered(&["-x", "error", "-e", "b", "a?"], b"error?message=no\n");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), ""));
+}
+
+#[test]
 fn an_answer_is_known_from_the_catalogue() {
     let words = ["-w", "service", "subcommand=coil_pulse", "coil=c_knocker"];
     let ended = answered(&words, b"hello?version=1.1\nlist_coils\ncoil_pulse\n");
