@@ -211,3 +211,21 @@ fn a_recording_that_nobody_reads_does_not_harm_a_forwarded_game() {
     assert!(ended.stderr.contains(&format!("{missed} bytes were passed on and not recorded")), "{}", ended.stderr);
     assert!(recorded.contains(&format!("# {missed} bytes are missing above\n")));
 }
+
+#[test]
+fn a_peer_that_our_leaving_cuts_short_is_not_to_blame() {
+    for (wire, half, done) in
+        [("bcp", &b"trigger?na"[..], &b"done\n"[..]), ("obe", b"0000000009\"ha", b"0000000006\"done\"")]
+    {
+        let expected = if wire == "obe" { "\"done\"" } else { "done" };
+        let listening = listen(&["--wire", wire, "-e", expected]);
+        let mut busy = dial(listening.address);
+        busy.say(half);
+        let mut other = dial(listening.address);
+        other.say(done);
+        let _ = busy.rest();
+        drop((busy, other));
+        let ended = listening.running.finish();
+        assert_eq!(ended.code, Some(0), "{wire}: {}", ended.stderr);
+    }
+}

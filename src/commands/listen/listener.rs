@@ -441,7 +441,8 @@ impl Host for Listener {
             Frame::Ignored { .. } => Next::GoOn,
             Frame::Bad { number, fault } => {
                 let place = (connection.peer.to_string(), *number);
-                complain(&mut self.console, exit_of(*fault), (&place.0, place.1), fault);
+                let exit = parting::cost(connection, exit_of(*fault));
+                complain(&mut self.console, exit, (&place.0, place.1), fault);
                 self.said.clear();
                 if let Some(talk) = self.talks.get_mut(&connection.number).filter(|_| !self.setup.silent) {
                     talk.conversation.hear_malformed(b"", &mut self.said);
@@ -453,7 +454,7 @@ impl Host for Listener {
     }
 
     fn left(&mut self, connection: &Connection, left: &Left) -> Next {
-        parting::tell(&mut self.console, connection.peer, left, ("line", "BCP"));
+        parting::tell(&mut self.console, connection, left, ("line", "BCP"));
         if let Some(talk) = self.talks.remove(&connection.number) {
             self.note_end(&talk, left);
         }

@@ -3,8 +3,7 @@
 use std::io;
 
 use crate::failure::{Exit, plain_words};
-use crate::net::SocketAddr;
-use crate::net::connection::Left;
+use crate::net::connection::{Connection, Left};
 use crate::output::Console;
 use crate::template::End;
 use crate::text::shown;
@@ -32,12 +31,18 @@ pub fn given_up(error: &io::Error) -> String {
     format!("a connection was given up: {}\n", plain_words(error))
 }
 
+/// What something costs that a connection says: nothing where we have taken leave of it, which is what cut it short.
+pub fn cost(connection: &Connection, exit: Exit) -> Exit {
+    if connection.is_open() { exit } else { Exit::Done }
+}
+
 /// Tells of an end that was not in order; a message is called a `frame` of that `protocol`.
-pub fn tell(console: &mut Console, peer: SocketAddr, left: &Left, (frame, protocol): (&str, &str)) {
+pub fn tell(console: &mut Console, connection: &Connection, left: &Left, (frame, protocol): (&str, &str)) {
+    let peer = connection.peer;
     match left {
         Left::Closed(unfinished) if !unfinished.is_empty() => {
             let why = format!("it left in the middle of a {frame}: {}", shown(unfinished));
-            console.complain(Exit::No, peer, why);
+            console.complain(cost(connection, Exit::No), peer, why);
         }
         // What broke it has been told of as a frame.
         Left::Closed(_) | Left::Broken(_) => {}

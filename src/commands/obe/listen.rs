@@ -140,7 +140,8 @@ impl Answerer {
     }
 
     fn complain(&mut self, connection: &Connection, offset: u64, why: impl std::fmt::Display) {
-        self.console.complain(Exit::Peer, format_args!("{}: offset {offset}", connection.peer), why);
+        let exit = parting::cost(connection, Exit::Peer);
+        self.console.complain(exit, format_args!("{}: offset {offset}", connection.peer), why);
     }
 }
 
@@ -165,7 +166,7 @@ impl Host for Answerer {
     }
 
     fn left(&mut self, connection: &Connection, left: &Left) -> Next {
-        parting::tell(&mut self.console, connection.peer, left, ("message", "OBE_Socket's protocol"));
+        parting::tell(&mut self.console, connection, left, ("message", "OBE_Socket's protocol"));
         let unfinished = if let Left::Closed(unfinished) = left { unfinished.as_slice() } else { &[] };
         let how = parting::how(left, connection.is_open(), End::Dialler);
         if let Some(recorder) = &mut self.recorder {
