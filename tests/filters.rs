@@ -113,9 +113,19 @@ fn a_pattern_without_its_question_mark_is_refused() {
 }
 
 #[test]
+fn a_mistyped_command_of_a_pattern_is_said_and_matches_nothing() {
+    let patterns = ["decode", "-m", "Mode_strat?name=game", "-x", "mode_s*", "-m", "my_own"];
+    let outcome = backbox(patterns, b"mode_start?name=game\n");
+    outcome.exits(0).prints("");
+    assert_eq!(outcome.stderr, "mode_strat is no command of BCP's own; did you mean mode_start?\n");
+}
+
+#[test]
 fn a_flag_in_the_place_of_an_address_is_seen() {
     let outcome = backbox(["listen", "-c", "-W", "1"], b"");
     outcome.exits(2).says(&["backbox listen: -c: no ADDRESS behind it, but -W; write HOST:PORT"]);
+    let outcome = backbox(["listen", "--monitor", "-W", "1"], b"");
+    outcome.exits(2).says(&["\"1\": backbox listen takes flags only; --monitor has taken -W for its CATEGORY"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! twice counts as given last. `-h`, `--help` and `--version` work when the rest of the line is wrong, before or behind
 //! them (design.md, section 8); the first of them wins. Positionals and flags may be mixed.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 
 use lexopt::{Arg, Parser};
@@ -44,7 +45,7 @@ pub fn parse<T: Default>(
     command: &Command<T>,
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<Parsed<T>, Failure> {
-    let line = Line { program, command };
+    let line = Line { program, command, swallowed: Cell::new(None) };
     let mut parser = Parser::from_args(args);
     let mut options = T::default();
     loop {
@@ -66,6 +67,8 @@ pub fn parse<T: Default>(
 struct Line<'a, T: 'static> {
     program: &'a Program,
     command: &'a Command<T>,
+    /// What the last flag whose value looks like a flag has to say of it; a word behind it was meant for that one.
+    swallowed: Cell<Option<String>>,
 }
 
 impl<T> Line<'_, T> {
@@ -95,7 +98,8 @@ impl<T> Line<'_, T> {
         let Some(operands) = &self.command.operands else {
             let (name, sub) = self.names();
             let word = shown(&word);
-            return Err(format!("\"{word}\": {name} {sub} takes flags only; {name} {sub} --help lists them"));
+            let advice = self.swallowed.take().unwrap_or_else(|| format!("{name} {sub} --help lists them"));
+            return Err(format!("\"{word}\": {name} {sub} takes flags only; {advice}"));
         };
         (operands.set)(options, word).map(|()| Step::Taken)
     }
@@ -111,6 +115,10 @@ impl<T> Line<'_, T> {
             let metavar = flag.info.metavar.unwrap_or("VALUE");
             return Err(format!("{spelled}: no {metavar} behind it"));
         };
+        if let Some(taken) = value.to_str().filter(|word| self.flags().any(|flag| is_spelled(&flag.info, word))) {
+            let metavar = flag.info.metavar.unwrap_or("VALUE");
+            self.swallowed.set(Some(format!("{spelled} has taken {taken} for its {metavar}")));
+        }
         // Whoever writes `--max-line --help` asks what to write there.
         let asked = value.to_str().and_then(|word| self.printed(word));
         match (flag.set.take(options, value), asked) {

@@ -10,7 +10,8 @@ const EDITS_MAX: usize = 3;
 ///
 /// Near is a distance of at most a third of the longer word's letters (one for three letters, two for six) and of no
 /// more than three, where a letter added, dropped or changed, or two neighbours swapped, counts as one. Case does not
-/// count. A word that begins exactly one candidate is near to that one, however much is missing. Of two equally near
+/// count. A word that begins exactly one candidate is near to that one, however much is missing, and so is one that
+/// goes on where exactly one candidate of four letters or more ends, as `address` does to `addr`. Of two equally near
 /// ones the first wins.
 pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = folded(word)?;
@@ -25,7 +26,7 @@ pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         if near && nearest.is_none_or(|(least, _)| distance < least) {
             nearest = Some((distance, candidate));
         }
-        if word.len() > 1 && letters.starts_with(&word) {
+        if (word.len() > 1 && letters.starts_with(&word)) || (letters.len() > 3 && word.starts_with(&letters)) {
             begun.push(candidate);
         }
     }
@@ -75,6 +76,7 @@ mod tests {
             ("nul", Some("null")),
             ("byte", Some("bytes")),
             ("bytse", Some("bytes")),
+            ("formatting", Some("format")),
             ("n", None),
             ("", None),
             ("frobnicate", None),

@@ -6,6 +6,7 @@ use crate::catalogue;
 use crate::cli::suggest;
 use crate::codec::{Malformed, Parts, Reading, Reason, Repeats, is_command, push_dumped, typed_text};
 use crate::failure::Failure;
+use crate::output::Console;
 use crate::text::{shown, trim};
 
 /// Reads a message from arguments into `parts`; gives notes for texts that look like something else.
@@ -136,23 +137,35 @@ fn typed_note(name: &str, text: &str, json: &str) -> String {
     format!("{name}={text} is the text \"{text}\"; for {kind} write {name}:={json}")
 }
 
-/// What is said of a command that nobody knows and that is near one that is known; it is taken all the same, for BCP is
-/// open (design.md, sections 8 and 13).
+/// What is said of a command that nobody knows and that is near one that is known, or the name of a file; it is taken
+/// all the same, for BCP is open (design.md, sections 8 and 13).
 pub fn mistyped(command: &str) -> Option<String> {
-    if catalogue::knows(command) {
-        return None;
-    }
-    let near = suggest(command, catalogue::COMMANDS.iter().map(|entry| entry.name));
-    let is_file = Path::new(command).is_file();
-    let command = shown(command.as_bytes());
-    let Some(near) = near else {
-        return is_file.then(|| {
+    near(command).or_else(|| {
+        let is_file = !catalogue::knows(command) && Path::new(command).is_file();
+        let command = shown(command.as_bytes());
+        is_file.then(|| {
             format!(
                 "{command} is taken for a command, and is a file here too; what is in a file is read with < {command}"
             )
-        });
-    };
-    (near != command).then(|| format!("{command} is no command of BCP's own; did you mean {near}?"))
+        })
+    })
+}
+
+/// Says of each pattern whose command is not known that it is near one that is, before nothing matches it.
+pub fn note_mistyped_patterns<'a>(patterns: impl IntoIterator<Item = &'a String>, console: &Console) {
+    let command = |pattern: &'a String| pattern.split('?').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let commands = patterns.into_iter().map(command).filter(|command| !command.contains('*'));
+    commands.filter_map(|command| near(&command)).for_each(|note| console.note(note));
+}
+
+/// The known command that one which is not known is near to, in a note.
+fn near(command: &str) -> Option<String> {
+    if catalogue::knows(command) {
+        return None;
+    }
+    let known = suggest(command, catalogue::COMMANDS.iter().map(|entry| entry.name))?;
+    let command = shown(command.as_bytes());
+    (known != command).then(|| format!("{command} is no command of BCP's own; did you mean {known}?"))
 }
 
 #[cfg(test)]

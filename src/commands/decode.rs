@@ -13,6 +13,7 @@ use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
 use crate::template::Template;
 use crate::text::{shown, trim};
 
+use super::arguments::note_mistyped_patterns;
 use super::lint;
 use super::obe::filter::ObeDecoder;
 use super::shared::{Input, Manners, OBE_IS_JSON, OBE_KEEPS_CASE, OBE_LIMITS, Selection, has, refuse_with_obe};
@@ -139,7 +140,11 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     } else if options.lint {
         lint::run(&options.words, &options.input, !options.no_payload, &mut console)
     } else {
-        Decoder::new(&options)?.run(&options, &mut console)
+        let mut decoder = Decoder::new(&options)?;
+        if options.wire == Wire::Bcp {
+            note_mistyped_patterns(options.selection.typed(), &console);
+        }
+        decoder.run(&options, &mut console)
     };
     match outcome {
         Err(Failure::ReaderGone) => Ok(console.worst()),

@@ -116,6 +116,13 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// The patterns as typed.
+    pub fn typed(&self) -> impl Iterator<Item = &String> {
+        self.matching.iter().chain(&self.excluded)
+    }
+}
+
 /// Reads the patterns of one flag.
 ///
 /// # Errors

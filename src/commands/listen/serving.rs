@@ -8,6 +8,7 @@ use super::listener::{Listener, Lost, Part, Setup};
 use super::media::{CATEGORIES_OF_CLIENT, CATEGORIES_OF_MEDIA, settings, subscriptions};
 use super::printing::Printing;
 use super::{COMMAND, CONNECTIONS_MAX, Options};
+use crate::commands::arguments::note_mistyped_patterns;
 use crate::commands::binding::Place;
 use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
 use crate::commands::ending::catch_signals;
@@ -151,7 +152,11 @@ pub fn long_frames_bytes_max(framing: &Framing) -> usize {
 /// [`Failure::Usage`] for patterns and forms that make no sense.
 pub fn printing(options: &Options, output: &Arc<Output>, both: bool) -> Result<Printing, Failure> {
     let show = match options.wire {
-        Wire::Bcp => options.display.show(options.manners.color, both)?,
+        Wire::Bcp => {
+            let typed = options.goals.expected.iter().chain(options.display.selection.typed());
+            note_mistyped_patterns(typed, &options.manners.console(COMMAND.about.name));
+            options.display.show(options.manners.color, both)?
+        }
         Wire::Obe => options.display.selection.show_obe()?.for_stdout(options.manners.color, both),
     };
     Ok(Printing::new(Arc::clone(output), show, options.goals.goals(options.wire)?))

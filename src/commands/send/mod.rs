@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
+use crate::commands::arguments::note_mistyped_patterns;
 use crate::commands::dial::{PIN_PORT, Target};
 use crate::commands::ending::{catch_signals, closing, verdict};
 use crate::commands::goal_flags::GoalWish;
@@ -265,6 +266,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let show = options.display.show(options.manners.color, false)?;
     let mut goals = options.goals.goals(Wire::Bcp)?;
     patterns("--fail-on", &options.fail_on, false)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
+    note_mistyped_patterns(options.goals.expected.iter().chain(options.display.selection.typed()), &console);
     let source = source(&options, &mut goals, &console)?;
     let time = options.goals.time(goals.are_set().then_some(ANSWER_TIME));
     let target = Target::resolve(address(&options)?.as_deref(), PIN_PORT)?;
