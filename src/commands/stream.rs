@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::codec::{Form, Malformed, Parts, Reading, Reason, write_line};
-use crate::framing::{BcpFramer, Frame, Framing, RawMessage, payload_marker};
+use crate::codec::{Form, Parts, Reading, write_line};
+use crate::framing::{BcpFramer, Fault, Frame, Framing, RawMessage, payload_marker};
 use crate::limits::json_line_bytes_max;
 use crate::text::trim;
 
@@ -92,7 +92,7 @@ impl Stream {
                 Some(Frame::Bad { number, fault }) => return Item::Wrong { number, why: fault.to_string() },
                 Some(Frame::Message(message)) => match spell(&message, limits, &mut self.parts, &mut self.out) {
                     Ok(length) => break (message.number, length),
-                    Err(why) => return Item::Wrong { number: message.number, why: why.to_string() },
+                    Err(why) => return Item::Wrong { number: message.number, why },
                 },
                 None if self.at_last => return Item::Over,
                 None if no_more => self.at_last = true,
@@ -109,17 +109,18 @@ fn spell(
     (line_bytes_max, payload_bytes_max): (usize, usize),
     parts: &mut Parts,
     out: &mut Vec<u8>,
-) -> Result<usize, Malformed> {
+) -> Result<usize, String> {
     out.clear();
     let is_json = message.line.first() == Some(&b'{');
     let from_json = match is_json {
-        true => parts.read_json(message.line, &Reading::default(), payload_bytes_max)?,
+        true => parts.read_json(message.line, &Reading::default(), payload_bytes_max).map_err(|why| why.to_string())?,
         false => None,
     };
     if is_json {
-        write_line(parts, from_json.as_ref().map(Vec::len), &Form { line_bytes_max, ..Form::default() }, out)?;
+        let form = Form { line_bytes_max, ..Form::default() };
+        write_line(parts, from_json.as_ref().map(Vec::len), &form, out).map_err(|why| why.to_string())?;
     } else if message.line.len() > line_bytes_max {
-        return Err(Malformed::message(b"", Reason::LineTooLong(line_bytes_max)));
+        return Err(Fault::LineTooLong { limit: line_bytes_max }.to_string());
     } else {
         out.extend_from_slice(message.line);
     }
@@ -184,7 +185,10 @@ mod tests {
     fn a_line_over_its_limit_is_passed_over_though_json_may_be_longer() {
         let long = vec![b'x'; LINE_BYTES_MAX + 1];
         let (out, wrong) = sent(&[&long, &b"\nb\n"[..]].concat(), 1 << 20);
-        assert_eq!((out.as_slice(), wrong.len()), (&b"b\n"[..], 1));
+        assert_eq!(
+            (out.as_slice(), wrong),
+            (&b"b\n"[..], vec!["1: line over 1048576 bytes; --max-line allows more".into()])
+        );
     }
 
     #[test]
