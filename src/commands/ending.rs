@@ -35,6 +35,8 @@ pub struct Wanted {
     pub failure: Option<Failure>,
     /// How long it was to take.
     pub time: Option<Duration>,
+    /// What the end of the time kept from being sent, as a sentence.
+    pub left_out: Option<String>,
     /// What is said of a peer that neither sent anything nor closed, unless it is BCP's.
     pub silence: Option<&'static str>,
 }
@@ -68,6 +70,10 @@ pub fn verdict(ended: Ended, wanted: Wanted, peer: &Address, console: &mut Conso
     }
     let silence = wanted.silence.unwrap_or(SILENCE);
     let all_sent = wanted.complete && ended.unsent == 0;
+    if let (Reason::TimeUp, Some(left_out)) = (&ended.reason, &wanted.left_out) {
+        // To leave then was the wish, but nothing is lost without a word, where notes are not wanted either.
+        console.complain(Exit::Done, peer, format_args!("the time was up: {left_out}"));
+    }
     match wanted.missing.as_deref().filter(|missing| !missing.is_empty()) {
         Some(missing) => unmet(ended, all_sent, (missing, silence), wanted.time, peer, console),
         None => nothing_missing(ended, all_sent, silence, peer, console),

@@ -1,7 +1,7 @@
 //! `backbox send` against peers of every temper.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,35 @@ fn the_variable_says_where_to_dial_unless_a_flag_does() {
     let sending = Running::of(command(&flagged).env("BACKBOX_ADDR", &named.address).stdin(Stdio::null()));
     assert_eq!(other.accept().rest().unwrap(), "b?\ngoodbye\n");
     assert_eq!(sending.finish().code, Some(0));
+}
+
+#[test]
+fn a_variable_that_holds_no_address_is_named_and_nobody_else_is_dialled() {
+    use std::os::unix::ffi::OsStrExt;
+    for (value, why) in [(&b"a:b:c"[..], "a:b:c is no address"), (b"pin\xff", "\"pin\\xFF\" is not UTF-8")] {
+        let value = std::ffi::OsStr::from_bytes(value);
+        for wire in ["bcp", "obe"] {
+            let mut command = command(&["send", "--wire", wire, "a"]);
+            let ended = Running::of(command.env("BACKBOX_ADDR", value).stdin(Stdio::null())).finish();
+            assert_eq!(ended.code, Some(2));
+            assert!(ended.stderr.starts_with(&format!("backbox send: BACKBOX_ADDR: {why}")), "{}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn standard_input_is_left_to_whoever_comes_next() {
+    let port = port();
+    let script = "while read line; do \"$0\" send -a \"$1\" trigger name=\"$line\"; done";
+    let mut shell = Command::new("sh");
+    let shell = shell.args(["-c", script, env!("CARGO_BIN_EXE_backbox"), &port.address]);
+    let mut looping = Running::of(shell.stdin(Stdio::piped()));
+    looping.write(b"a\nb\n");
+    looping.stdin = None;
+    for name in ["a", "b"] {
+        assert_eq!(port.accept().rest().unwrap(), format!("trigger?name={name}\ngoodbye\n"));
+    }
+    assert_eq!(looping.finish().code, Some(0));
 }
 
 #[test]

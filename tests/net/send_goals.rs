@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::harness::*;
 
@@ -77,6 +77,12 @@ fn a_failed_answer_is_4_at_once_unless_it_was_asked_for() {
 }
 
 #[test]
+fn what_comes_behind_the_failed_answer_that_ended_it_is_not_told() {
+    let ended = answered(&["-n", "9", "--fail-on", "tilt", "a?"], &b"tilt\n".repeat(50));
+    assert_eq!((ended.code, ended.stderr.matches("the answer failed: tilt").count()), (Some(4), 1), "{}", ended.stderr);
+}
+
+#[test]
 fn without_a_goal_a_failed_answer_is_printed_and_4_at_the_end() {
     let (running, mut peer) = sending(&["a?"]);
     peer.rest().unwrap();
@@ -110,6 +116,35 @@ fn without_a_goal_the_time_is_how_long_to_stay() {
     drop(peer);
     let ended = running.finish();
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "b\n", ""));
+}
+
+#[test]
+fn what_the_time_kept_from_going_is_told() {
+    let (running, mut peer) = sending(&["-q", "-W", "50ms", "--every", "1000s", "--repeat", "3", "a?"]);
+    assert_eq!(peer.rest().unwrap(), "a?\ngoodbye\n");
+    drop(peer);
+    let ended = running.finish();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.ends_with(": the time was up: 2 of 3 messages were not sent\n"), "{}", ended.stderr);
+    for (input, rest) in [(&b"a\nb\n"[..], true), (b"a\n", false)] {
+        let (mut running, mut peer) = sending(&["-W", "50ms", "--every", "1000s", "-"]);
+        running.write(input);
+        assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
+        drop(peer);
+        let ended = running.finish();
+        let told = ended.stderr.contains("the time was up: the rest of standard input was not sent");
+        assert_eq!((ended.code, told), (Some(0), rest), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_time_does_not_count_before_the_first_line() {
+    let (mut running, mut peer) = sending(&["-W", "100ms", "-e", "b", "-"]);
+    // Longer than the time: were it counted from the start, goodbye would come instead of the line.
+    thread::sleep(Duration::from_millis(300));
+    running.write(b"a\n");
+    assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
+    assert_eq!(running.finish().code, Some(124));
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use super::client::Client;
 use crate::commands::arguments::read_value;
-use crate::commands::dial::{OBE_PORT, Target};
+use crate::commands::dial::OBE_PORT;
 use crate::commands::ending::{Wanted, catch_signals, verdict};
 use crate::commands::send::pace::Pace;
-use crate::commands::send::{ANSWER_TIME, COMMAND, Options, address};
+use crate::commands::send::{ANSWER_TIME, COMMAND, Options, where_to_dial};
 use crate::commands::shared::{OBE_IS_JSON, OBE_LIMITS, patterns_on, refuse_with_obe};
 use crate::commands::traffic::Traffic;
 use crate::failure::{Exit, Failure};
@@ -57,7 +57,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let mut goals = options.goals.goals(Wire::Obe)?;
     patterns_on(Wire::Obe, "--fail-on", &options.fail_on)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
     let mut messages = Messages::of(options)?;
-    let target = Target::resolve(address(options)?.as_deref().or(Some("127.0.0.1")), OBE_PORT)?;
+    let target = where_to_dial(options, Some("127.0.0.1"), OBE_PORT)?;
     let opening = format!("dialling {}", target.address);
     let recorder = options.record.open_on(Wire::Obe, &opening, target.address.port)?;
     let stop = catch_signals()?;
@@ -94,6 +94,7 @@ fn wanted(client: &mut Client<'_>) -> Wanted {
         missing: Some(missing.to_owned()),
         failure: client.failure.take(),
         time: client.time,
+        left_out: None,
         silence: Some(SILENCE),
     }
 }

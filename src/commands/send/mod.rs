@@ -23,7 +23,6 @@ use crate::failure::{Exit, Failure};
 use crate::framing::{RawMessage, Wire};
 use crate::goals::Goals;
 use crate::net::TcpStream;
-use crate::net::address::Address;
 use crate::net::dialogue::{self, Reason};
 use crate::net::wait::{Input, Output, Stop};
 use crate::output::{Console, push_for_terminal};
@@ -269,7 +268,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     note_mistyped_patterns(options.goals.expected.iter().chain(options.display.selection.typed()), &console);
     let source = source(&options, &mut goals, &console)?;
     let time = options.goals.time(goals.are_set().then_some(ANSWER_TIME));
-    let target = Target::resolve(address(&options)?.as_deref(), PIN_PORT)?;
+    let target = where_to_dial(&options, None, PIN_PORT)?;
     if let Source::One { message, .. } = &source {
         if !options.force {
             guard(message.line(), message.payload()).map_err(Failure::Refused)?;
@@ -314,18 +313,23 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     verdict(ended, wanted, &target.address, &mut console)
 }
 
-/// Where to dial, if that was said.
+/// Where to dial: as `-a` says, else as the variable does, else `otherwise`. What an address leaves out is `localhost`
+/// and `port`.
 ///
 /// # Errors
-/// [`Failure::Usage`] that names the variable when it holds no address; one behind `-a` is judged where it is dialled.
-pub fn address(options: &Options) -> Result<Option<String>, Failure> {
-    if options.dialling.address.is_some() {
-        return Ok(options.dialling.address.clone());
+/// As for [`Target::resolve`]; a variable that holds no address is named, for nobody typed it with this command.
+pub fn where_to_dial(options: &Options, otherwise: Option<&str>, port: u16) -> Result<Target, Failure> {
+    if let Some(flag) = &options.dialling.address {
+        return Target::resolve(Some(flag), port);
     }
-    let Some(text) = std::env::var(ADDRESS_VARIABLE).ok().filter(|text| !text.is_empty()) else { return Ok(None) };
-    let judged = Address::parse(&text, &Address::new("localhost", PIN_PORT));
-    judged.map_err(|why| Failure::Usage(format!("{ADDRESS_VARIABLE}: {why}")))?;
-    Ok(Some(text))
+    let Some(named) = std::env::var_os(ADDRESS_VARIABLE).filter(|named| !named.is_empty()) else {
+        return Target::resolve(otherwise, port);
+    };
+    let wrong = |why| Failure::Usage(format!("{ADDRESS_VARIABLE}: {why}"));
+    match Target::resolve(Some(&text(named).map_err(wrong)?), port) {
+        Err(Failure::Usage(why)) => Err(wrong(why)),
+        other => other,
+    }
 }
 
 /// What became of dialling again.

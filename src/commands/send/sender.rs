@@ -51,6 +51,21 @@ impl Source {
     pub fn stream(framing: &Framing) -> Source {
         Source::Stream { stream: Box::new(Stream::new(framing)), dry: true }
     }
+
+    /// What has not been put on its way, as far as it is known.
+    fn left_out(&mut self) -> Option<String> {
+        match self {
+            Source::Nothing => None,
+            Source::One { times, gone, .. } => {
+                let left = times.saturating_sub(*gone);
+                (left > 0).then(|| format!("{left} of {times} messages were not sent"))
+            }
+            Source::Stream { stream, .. } => {
+                let is_empty = matches!(stream.next_item(), Item::Dry | Item::Over);
+                (!is_empty).then(|| "the rest of standard input was not sent".to_owned())
+            }
+        }
+    }
 }
 
 /// What a handshake of ours is about.
@@ -188,6 +203,7 @@ impl<'a> Sender<'a> {
             missing: self.goals.are_set().then(|| self.goals.missing()),
             failure: self.failure,
             time: self.time,
+            left_out: self.source.left_out(),
             silence: None,
         }
     }
@@ -459,12 +475,14 @@ impl Sender<'_> {
         }
     }
 
-    /// A failed answer ends the run when something is waited for; else it is what the run ends with.
+    /// A failed answer ends the run when something is waited for, whatever comes behind it; else it is what the run
+    /// ends with.
     fn answer_failed(&mut self, line: &[u8]) {
         let text = format!("the answer failed: {}", shown(line));
-        match self.goals.are_set() && self.failure.is_none() {
-            true => self.failure = Some(Failure::Peer(format!("{}: {text}", self.peer))),
-            false => self.console.complain(Exit::Peer, self.peer, text),
+        match (self.goals.are_set(), &self.failure) {
+            (true, None) => self.failure = Some(Failure::Peer(format!("{}: {text}", self.peer))),
+            (true, Some(_)) => {}
+            (false, _) => self.console.complain(Exit::Peer, self.peer, text),
         }
     }
 }
