@@ -75,6 +75,10 @@ struct Bracket {
     closing: char,
     /// Whether it holds the arguments of a call, which may have keywords: `f(a=1)`.
     is_call: bool,
+    /// Whether a keyword has gone by, behind which every argument has one or is starred.
+    has_keyword: bool,
+    /// Whether the argument that is being read has one or is starred.
+    is_named: bool,
 }
 
 /// A walk along an expression.
@@ -135,10 +139,14 @@ impl Expression<'_> {
             '0'..='9' => self.number(c),
             '.' if self.rest.starts_with(|c: char| c.is_ascii_digit()) => self.number(c),
             c if is_word(c) => self.word(c),
+            ',' if matches!(self.last, Last::Opening | Last::Comma) => Err("has a comma without a value before it"),
+            // (`lambda *, a: a` has one behind a star.)
+            ',' if self.last == Last::Operator && !self.has_lambda => Err(NO_RIGHT_VALUE),
+            ',' | ')' if self.is_out_of_turn() => Err("has an argument without a keyword behind one that has it"),
             '(' | '[' | '{' if self.open.len() >= BRACKETS_MAX => Err("has too many open brackets"),
             '(' | '[' | '{' => {
                 let is_call = c == '(' && matches!(self.last, Last::Value | Last::Text | Last::Other);
-                self.open.push(Bracket { closing: closing(c), is_call });
+                self.open.push(Bracket { closing: closing(c), is_call, has_keyword: false, is_named: false });
                 self.set(Last::Opening)
             }
             ')' | ']' | '}' if self.open.pop().is_none_or(|open| open.closing != c) => {
@@ -151,14 +159,22 @@ impl Expression<'_> {
                 self.take_if("=");
                 self.set(Last::Other)
             }
-            ',' => self.set(Last::Comma),
+            ',' => {
+                if let Some(open) = self.open.last_mut() {
+                    open.is_named = false;
+                }
+                self.set(Last::Comma)
+            }
             '=' if !self.take_if("=") => self.lone_equals(),
             '!' if !self.take_if("=") => Err("holds a lone !"),
             '.' if self.take_if("..") => self.set(Last::Other),
             // A sign may stand before a value and a star before several.
             '+' | '-' | '~' | '.' => self.set(Last::Operator),
             '*' => {
-                self.take_if("*");
+                let is_double = self.take_if("*");
+                if matches!(self.last, Last::Opening | Last::Comma) {
+                    self.name_argument(is_double);
+                }
                 self.set(Last::Operator)
             }
             '<' | '>' => {
@@ -183,9 +199,28 @@ impl Expression<'_> {
         Ok(())
     }
 
+    /// The argument that is being read has a keyword, or a star or two before it.
+    fn name_argument(&mut self, is_keyword: bool) {
+        if let Some(open) = self.open.last_mut() {
+            open.is_named = true;
+            open.has_keyword |= is_keyword;
+        }
+    }
+
+    /// Whether the argument that ends here stands behind a keyword and has none: `f(a=1, b)`. What the commas of a
+    /// `lambda` divide is not looked into.
+    fn is_out_of_turn(&self) -> bool {
+        let is_some = !matches!(self.last, Last::Opening | Last::Comma);
+        let after = |open: &Bracket| open.is_call && open.has_keyword && !open.is_named;
+        is_some && !self.has_lambda && self.open.last().is_some_and(after)
+    }
+
     /// The `=` of a keyword argument or of a parameter's default; no other stands in an expression.
     fn lone_equals(&mut self) -> Result<(), &'static str> {
         let is_argument = self.keyword && self.open.last().is_some_and(|open| open.is_call);
+        if is_argument {
+            self.name_argument(true);
+        }
         match is_argument || (self.has_lambda && self.last == Last::Value) {
             true => self.set(Last::Operator),
             false => Err("holds a lone ="),
@@ -232,7 +267,7 @@ impl Expression<'_> {
             _ => {
                 let begins = matches!(self.last, Last::Opening | Last::Comma);
                 self.value()?;
-                self.keyword = begins;
+                self.keyword = begins && !["True", "False", "None"].contains(&word.as_str());
                 Ok(())
             }
         }
@@ -334,6 +369,9 @@ mod tests {
             "f(*a, **b)",
             "f(a=1)",
             "f(1, a=b[c](d = not 2), **e)",
+            "f(a=(1, 2), *b, c=d(3, e=4),)",
+            "f(*a, 1)",
+            "f(a=lambda x, y: x)",
             "lambda a=1, *, b=2: a",
             "f(lambda a=1: a)",
             "0xff(a=1)",
@@ -363,6 +401,13 @@ mod tests {
             ("(a=1)", "holds a lone ="),
             ("f[a=1]", "holds a lone ="),
             ("f(a=)", NO_RIGHT_VALUE),
+            ("f(None=1)", "holds a lone ="),
+            ("f(a,, b)", "has a comma without a value before it"),
+            ("(, a)", "has a comma without a value before it"),
+            ("f(a=, b)", NO_RIGHT_VALUE),
+            ("f(a=1, b)", "has an argument without a keyword behind one that has it"),
+            ("f(a=1, b.c, d=2)", "has an argument without a keyword behind one that has it"),
+            ("f(**a, b)", "has an argument without a keyword behind one that has it"),
             ("x===1", "holds a lone ="),
             ("x:=1", "holds a lone ="),
             ("1;2", "holds a ;"),
