@@ -110,6 +110,25 @@ fn what_is_no_bcp_is_decoded_and_its_kind_is_said_once() {
 fn a_pattern_without_its_question_mark_is_refused() {
     let outcome = backbox(["decode", "-m", "mode_start name=game"], b"");
     outcome.exits(2).says(&["-m: mode_start name=game: no ? stands behind the command; write COMMAND?NAME=TEXT"]);
+    // A payload's length stands behind the command itself.
+    let frame = b"dmd_frame&bytes=4\n\x01\x02\x03\x04reset\n";
+    backbox(["decode", "-F", "{@line}", "-m", "dmd_frame&bytes=4"], frame).exits(0).prints("dmd_frame&bytes=4\n");
+}
+
+#[test]
+fn an_input_of_encode_that_is_no_json_lines_is_told_so_once() {
+    for (stdin, advice) in [
+        ("reset\nreset\n", "; messages are JSON here, one a line; decode reads BCP\n"),
+        ("{\n\"command\": \"reset\"\n}\n", "; a message has to be one line, which jq -c . makes of it\n"),
+        ("[{\"command\":\"reset\"}]\n", "of which jq -c '.[]' makes lines\n"),
+    ] {
+        let encoded = backbox(["encode"], stdin);
+        encoded.exits(1).prints("").says(&[advice]);
+        assert_eq!(encoded.stderr.matches(advice).count(), 1);
+    }
+    let encoded = backbox(["encode"], "{}\n");
+    encoded.exits(1);
+    assert!(!encoded.stderr.contains("jq") && !encoded.stderr.contains("decode"), "{}", encoded.stderr);
 }
 
 #[test]

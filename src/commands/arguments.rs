@@ -77,8 +77,14 @@ fn command_complaint(command: &str, trimmed: &[u8]) -> String {
     if command.starts_with('{') {
         return format!("{error}; JSON is read from standard input, a message a line");
     }
-    if command.contains('=') {
+    if command.contains('=') && trimmed.iter().any(u8::is_ascii_whitespace) {
         return format!("{error}; write COMMAND and each NAME=TEXT as words of their own, not in one pair of quotes");
+    }
+    if command.contains('=') {
+        return format!("{error}; the command comes first, as in trigger name=multiball");
+    }
+    if Path::new(command).is_file() {
+        return format!("{error}; what is in a file is read with < {}", shown(command.as_bytes()));
     }
     error.to_string()
 }
@@ -207,6 +213,8 @@ mod tests {
                 .ends_with("JSON is read from standard input, a message a line")
         );
         assert!(read(&["trigger name=x"]).unwrap_err().contains("words of their own"));
+        assert!(read(&["name=x"]).unwrap_err().ends_with("; the command comes first, as in trigger name=multiball"));
+        assert!(read(&["src/lib.rs"]).unwrap_err().ends_with("; what is in a file is read with < src/lib.rs"));
     }
 
     #[test]

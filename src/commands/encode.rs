@@ -10,6 +10,7 @@ use crate::failure::{Exit, Failure};
 use crate::framing::{Line, LineFramer, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
 use crate::output::{Console, Output};
+use crate::text::trim;
 
 use super::arguments::{mistyped, read_message};
 use super::obe;
@@ -317,7 +318,18 @@ fn encode_line(
     parts
         .read_json(text, &options.input.reading, options.input.payload_bytes_max)
         .and_then(|payload| push_message(parts, payload.as_deref(), options, out))
-        .map_err(|error| (number, error.to_string()))
+        .map_err(|error| (number, format!("{error}{}", advice(number, text))))
+}
+
+/// What to do about an input that begins with something else than a message in JSON; it is said once.
+fn advice(number: u64, text: &[u8]) -> &'static str {
+    match trim(text) {
+        _ if number != 1 => "",
+        b"{" | b"[" => "; a message has to be one line, which jq -c . makes of it",
+        [b'{', ..] => "",
+        [b'[', ..] => "; messages come one a line and not as a list, of which jq -c '.[]' makes lines",
+        _ => "; messages are JSON here, one a line; decode reads BCP",
+    }
 }
 
 /// Appends a message's line, its LF and its payload.

@@ -7,7 +7,7 @@ use crate::cli::{Complete, Flag, number, text};
 use crate::codec::{Malformed, Reading};
 use crate::duration;
 use crate::failure::Failure;
-use crate::framing::{Framing, Wire};
+use crate::framing::{Framing, Wire, payload_marker};
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use crate::output::show::{Show, Style};
 use crate::output::{Color, Console};
@@ -128,7 +128,10 @@ impl Selection {
 /// # Errors
 /// [`Failure::Usage`] that shows the flag and the pattern.
 pub fn patterns(flag: &str, texts: &[String], keep_case: bool) -> Result<Vec<Pattern>, Failure> {
-    if let Some(text) = texts.iter().find(|text| text.contains('=') && !text.contains('?')) {
+    // `COMMAND&bytes=N` has no ? either: its end is the marker of a payload and no parameter.
+    let lacks_mark =
+        |text: &&String| text.contains('=') && !text.contains('?') && payload_marker(text.as_bytes()).is_none();
+    if let Some(text) = texts.iter().find(lacks_mark) {
         let shown = shown(text.as_bytes());
         return Err(Failure::Usage(format!(
             "{flag}: {shown}: no ? stands behind the command; write COMMAND?NAME=TEXT"
