@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -252,10 +253,13 @@ fn a_target_that_refuses_has_the_dialler_reset_and_that_is_said() {
     // With --once that was all.
     for (once, code) in [(&[][..], 130), (&["--once"], 3)] {
         let tap = listen(&[&["--forward", &nobody], once].concat());
-        let mut dialler = dial(tap.address);
-        // It may be reset before this is written.
-        let _ = dialler.socket.write_all(b"hello\n");
-        assert_eq!(dialler.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
+        // It may be reset before this is written, and before the call has come back to us.
+        let talk = TcpStream::connect_timeout(&tap.address, PATIENCE).and_then(|mut dialler| {
+            dialler.set_read_timeout(Some(PATIENCE))?;
+            let _ = dialler.write_all(b"hello\n");
+            dialler.read_to_string(&mut String::new())
+        });
+        assert_eq!(talk.unwrap_err().kind(), ErrorKind::ConnectionReset);
         if once.is_empty() {
             tap.running.signal(Signal::INT);
         }
