@@ -1,6 +1,7 @@
 //! A difference as a person reads it: the recorded line with its place, what came instead, and parameter by parameter
 //! what differs (design.md, section 11).
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -80,7 +81,8 @@ impl Text<'_> {
 
     /// A line with its differing parts coloured.
     fn marked(self, line: &[u8], color: &str, differing: &[Difference]) -> String {
-        let differs = |name: &str| differing.iter().any(|difference| difference.name == name);
+        let names: HashSet<&str> = differing.iter().map(|difference| difference.name.as_str()).collect();
+        let differs = |name: &str| names.contains(name);
         if !self.colored || differing.is_empty() {
             return safe(line);
         }

@@ -134,7 +134,9 @@ pub const COMMAND: Command<Options> = Command {
                  has passed midnight. A line of a log that is damaged, cut, or announces a payload, is reported and \
                  left out, and the exit status is 1.",
                 "A file is looked through before anybody is dialled, so that a session with an error is not begun. \
-                 Standard input (`-`) is played as it comes: an error in it ends the playing where it stands.",
+                 Standard input (`-`) is played as it comes: an error in it ends the playing where it stands. What \
+                 it is has to be known first, which a session's first line tells at once; of plain lines ten have to \
+                 come, unless `--from bcp` says what they are.",
             ],
         }],
         exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
