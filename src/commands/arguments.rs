@@ -6,9 +6,10 @@ use crate::catalogue;
 use crate::cli::suggest;
 use crate::codec::{Malformed, Parts, Reading, Reason, Repeats, is_command, push_dumped, typed_text};
 use crate::failure::Failure;
-use crate::framing::payload_marker;
 use crate::output::Console;
 use crate::text::{shown, trim};
+
+use super::stream::command;
 
 /// Reads a message from arguments into `parts`; gives notes for texts that look like something else.
 ///
@@ -160,13 +161,8 @@ pub fn mistyped(command: &str) -> Option<String> {
 
 /// Says of each pattern whose command is not known that it is near one that is, before nothing matches it.
 pub fn note_mistyped_patterns<'a>(patterns: impl IntoIterator<Item = &'a String>, console: &Console) {
-    let command = |pattern: &'a String| {
-        // Behind a command alone the marker of a payload begins with &.
-        let end = payload_marker(pattern.as_bytes()).map_or(pattern.len(), |marker| marker.at);
-        let line = pattern.get(..end).unwrap_or_default();
-        line.split('?').next().unwrap_or_default().trim().to_ascii_lowercase()
-    };
-    let commands = patterns.into_iter().map(command).filter(|command| !command.contains('*'));
+    let commands = patterns.into_iter().map(|pattern| command(pattern.as_bytes()).to_ascii_lowercase());
+    let commands = commands.filter(|command| !command.contains('*'));
     commands.filter_map(|command| near(&command)).for_each(|note| console.note(note));
 }
 

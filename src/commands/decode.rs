@@ -11,13 +11,14 @@ use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
 use crate::output::show::{Show, Style};
 use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
 use crate::template::Template;
-use crate::text::{shown, trim};
+use crate::text::shown;
 
 use super::arguments::note_mistyped_patterns;
 use super::lint;
 use super::obe::filter::ObeDecoder;
 use super::shared::{Input, Manners, OBE_IS_JSON, OBE_KEEPS_CASE, OBE_LIMITS, Selection, has, refuse_with_obe};
 use super::source::Source;
+use super::stream::command;
 use super::strings::{self, Strings, not_utf8};
 
 /// What `backbox decode` was told.
@@ -211,7 +212,8 @@ fn check_obe(options: &Options) -> Result<(), Failure> {
 
 /// What a first line says that is BCP in name only, since BCP takes any text for a command.
 fn mistaken(line: &[u8]) -> Option<&'static str> {
-    let command = trim(line.split(|&byte| byte == b'?').next().unwrap_or_default());
+    let command = command(line);
+    let command = command.as_bytes();
     let digits = command.iter().take_while(|byte| byte.is_ascii_digit()).count();
     match command.get(digits..) {
         _ if command.is_empty() || is_command(command) => None,
