@@ -3,6 +3,7 @@
 //! What stands here is what both the schema of Ant's JUnit task and that of Jenkins take: one `testsuite` as the root,
 //! with the attributes and empty elements that the former wants.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -28,6 +29,26 @@ pub enum Verdict<'a> {
     Failed(&'a Entry),
     /// It was not compared any more.
     Skipped,
+}
+
+/// The differences of a check, by the answers that they are about.
+pub struct Failed<'a>(HashMap<u64, &'a Entry>);
+
+impl<'a> Failed<'a> {
+    /// Those of these that are about an answer of the recording.
+    pub fn of(entries: &'a [Entry]) -> Failed<'a> {
+        let place = |entry: &Entry| entry.recorded.as_ref().map(|recorded| recorded.number);
+        Failed(entries.iter().filter_map(|entry| Some((place(entry)?, entry))).collect())
+    }
+
+    /// What the answer at a place in the file came to, by whether the check has reached it.
+    pub fn verdict(&self, number: u64, is_reached: bool) -> Verdict<'a> {
+        match self.0.get(&number) {
+            Some(entry) => Verdict::Failed(entry),
+            None if is_reached => Verdict::Passed,
+            None => Verdict::Skipped,
+        }
+    }
 }
 
 /// What stands around the cases.

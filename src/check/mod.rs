@@ -20,7 +20,7 @@ mod value;
 
 pub use compare::{Answer, Difference, Said};
 pub use engine::Check;
-pub use junit::{Junit, Suite, Verdict};
+pub use junit::{Failed, Junit, Suite, Verdict};
 pub use report::{Came, Entry, Kind, Recorded, Way};
 pub use rules::Rules;
 pub use text::{Text, headline};

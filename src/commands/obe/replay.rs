@@ -3,14 +3,13 @@
 //!
 //! The messages go one after the other, each when its time has come and the one before it is settled.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::client::Client;
 use super::survey::Survey;
 use super::tape::{Question, Tape, framing};
-use crate::check::{Entry, Junit, Recorded, Reply, Suite, Text, Verdict, Way, compare_values};
+use crate::check::{Entry, Failed, Junit, Recorded, Reply, Suite, Text, Way, compare_values};
 use crate::commands::dial::Target;
 use crate::commands::ending::catch_signals;
 use crate::commands::replay::clock::{Clock, instant};
@@ -69,7 +68,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     }
     let checks = options.check.is_on();
     let outdated = || Outdated::new(file, &name, framing(), Side::Acceptor, false);
-    let outdated = if options.check.update { Some(outdated()?) } else { None };
+    let outdated = options.check.update.then(outdated).transpose()?;
     let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
     let junit = result_file(options, &options.check.junit, file, ("--junit", "the report"))?;
     let target = Target::resolve(options.dialling.address.as_deref().or(Some("127.0.0.1")), survey.port)?;
@@ -179,17 +178,11 @@ impl Run<'_> {
 
     /// The report for CI systems: the file is gone through again, so that only differences had to be kept.
     fn junit(&self, file: &Path, suite: &Suite) -> Result<String, Failure> {
-        let place = |entry: &Entry| entry.recorded.as_ref().map(|recorded| recorded.number);
-        let failed: HashMap<u64, &Entry> =
-            self.failed.iter().filter_map(|entry| Some((place(entry)?, entry))).collect();
+        let failed = Failed::of(&self.failed);
         let (mut tape, mut junit) = (Tape::open(file, self.options.connection)?, Junit::new(self.text.file));
         while let Some(question) = tape.next()? {
             let Some(recorded) = question.reply else { continue };
-            let verdict = match failed.get(&recorded.number) {
-                Some(entry) => Verdict::Failed(entry),
-                None if question.number <= self.reached => Verdict::Passed,
-                None => Verdict::Skipped,
-            };
+            let verdict = failed.verdict(recorded.number, question.number <= self.reached);
             junit.case(Some(recorded.number), &recorded.line, verdict);
         }
         Ok(junit.finish(suite))

@@ -1,14 +1,13 @@
 //! A check of `replay` from both ends: what has to be known before it begins, and what becomes of its differences
 //! (design.md, section 11).
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::check_flags::CheckWish;
 use super::recording::{Line, Recording};
 use super::updating::{Outdated, no_session};
-use crate::check::{Check, Entry, Junit, Options, Outlook, Suite, Text, Verdict};
+use crate::check::{Check, Entry, Failed, Junit, Options, Outlook, Suite, Text, Verdict};
 use crate::commands::result_file::ResultFile;
 use crate::failure::{Exit, Failure};
 use crate::output::{Color, Console, Output, stdout_is_terminal};
@@ -65,7 +64,7 @@ impl Checking {
         let (exact, last_goodbye) = (wish.is_exact(settings), outlook.last_goodbye());
         let answering = if ours == Side::Dialler { Side::Acceptor } else { Side::Dialler };
         let outdated = || Outdated::new(path, &name, recording.framing(), answering, exact);
-        let outdated = if wish.update { Some(outdated()?) } else { None };
+        let outdated = wish.update.then(outdated).transpose()?;
         let (reply_timeout, fail_fast) = (wish.reply_timeout(), wish.fail_fast);
         let last_answer = outlook.last_answer();
         let check = Check::new(Options { rules, exact, reply_timeout, fail_fast, last_goodbye, last_answer });
@@ -122,20 +121,14 @@ impl Checking {
     fn junit(&self, check: Check, recording: &mut Recording, console: &mut Console) -> Result<String, Failure> {
         let reached = check.reached();
         let (entries, mut rules) = check.into_report();
-        let place = |entry: &Entry| entry.recorded.as_ref().map(|recorded| recorded.number);
-        let failed: HashMap<u64, &Entry> = entries.iter().filter_map(|entry| Some((place(entry)?, entry))).collect();
+        let failed = Failed::of(&entries);
         let mut junit = Junit::new(&self.name);
         recording.rewind()?;
         each_answer(recording, self.ours, console, |line| {
             let counts = Some(line.number) != self.last_goodbye;
             // A pattern that is none would have ended the check before it began.
             if counts && !matches!(rules.recorded(&line.record(), Duration::ZERO), Ok(None)) {
-                let verdict = match failed.get(&line.number) {
-                    Some(entry) => Verdict::Failed(entry),
-                    None if line.number <= reached => Verdict::Passed,
-                    None => Verdict::Skipped,
-                };
-                junit.case(Some(line.number), line.line(), verdict);
+                junit.case(Some(line.number), line.line(), failed.verdict(line.number, line.number <= reached));
             }
             Ok(())
         })?;
