@@ -81,11 +81,11 @@ impl Text<'_> {
 
     /// A line with its differing parts coloured.
     fn marked(self, line: &[u8], color: &str, differing: &[Difference]) -> String {
-        let names: HashSet<&str> = differing.iter().map(|difference| difference.name.as_str()).collect();
-        let differs = |name: &str| names.contains(name);
         if !self.colored || differing.is_empty() {
             return safe(line);
         }
+        let names: HashSet<&str> = differing.iter().map(|difference| difference.name.as_str()).collect();
+        let differs = |name: &str| names.contains(name);
         if differs("@line") {
             return self.colored(color, &safe(line));
         }

@@ -57,7 +57,7 @@ pub fn to_write(name: OsString) -> Result<PathBuf, String> {
 }
 
 /// Refuses two flags that would write to one file, where one of them would be lost; what is no regular file, such as
-/// `/dev/null`, takes any number.
+/// `/dev/null`, takes any number (design.md, section 8: what makes no sense together).
 ///
 /// # Errors
 /// [`Failure::Usage`].

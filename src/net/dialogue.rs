@@ -10,7 +10,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::queue::Outbox;
-use super::wait::{Armed, Input, Output, Poll, Stop, Want};
+use super::wait::{Armed, Input, Output, Poll, Stop, Want, is_passing};
 use crate::framing::{Fault, Frame, Framer, Framing};
 use crate::limits::READ_BYTES;
 
@@ -532,9 +532,4 @@ impl Dialogue<'_> {
             }
         }
     }
-}
-
-/// Whether a read or write only has to be tried again.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

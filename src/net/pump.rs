@@ -93,6 +93,12 @@ pub struct Pair {
     pub budget: Arc<Budget>,
 }
 
+impl Pair {
+    fn framer(&self) -> BcpFramer {
+        BcpFramer::new(Framing { read_bytes: PUMP_READ_BYTES, ..self.framing.clone() })
+    }
+}
+
 /// One direction.
 pub struct Pump<'a> {
     pair: &'a Pair,
@@ -117,13 +123,12 @@ impl<'a> Pump<'a> {
         (from, to): (&'a TcpStream, &'a TcpStream),
         rewrite: Option<Box<dyn Rewrite>>,
     ) -> Pump<'a> {
-        let framing = Framing { read_bytes: PUMP_READ_BYTES, ..pair.framing.clone() };
         Pump {
             pair,
             by_dialler,
             from,
             to,
-            framer: BcpFramer::new(framing),
+            framer: pair.framer(),
             share: Some(pair.budget.share()),
             rewrite,
             rewritten: Vec::new(),
@@ -224,7 +229,7 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Tells the taps what was said, as far as it can be framed and there is room to gather it.
+    /// Tells the taps what was said, as far as it can be framed and there is room to gather it (design.md, section 14).
     fn hear(&mut self, mut bytes: &[u8]) {
         let mut chunk = Chunk::new(Instant::now());
         let mut kept = true;
@@ -246,7 +251,7 @@ impl<'a> Pump<'a> {
         }
         if !kept {
             self.share = None;
-            self.framer = BcpFramer::new(Framing { read_bytes: PUMP_READ_BYTES, ..self.pair.framing.clone() });
+            self.framer = self.pair.framer();
             self.tell(What::NoRoom(self.pair.budget.bytes));
         }
     }

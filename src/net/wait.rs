@@ -393,6 +393,11 @@ pub fn accept(listener: &TcpListener) -> Call {
     }
 }
 
+/// Whether a read or write only has to be tried again.
+pub fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
 /// Whether accepting failed for want of descriptors or memory, which passes.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     let wanting = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];

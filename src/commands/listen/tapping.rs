@@ -46,9 +46,10 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     let recorder =
         recorder.map(|recorder| RecordingEar { recorder, console: options.manners.console(COMMAND.about.name) });
     let printer = PrintingEar { printing, console, traffic: Traffic::new(options.verbose.0), parts: Parts::new() };
+    let framing = options.input.framing();
     let settings = Settings {
-        framing: options.input.framing(),
-        long_frames_bytes_max: long_frames_bytes_max(&options.input.framing()),
+        long_frames_bytes_max: long_frames_bytes_max(&framing),
+        framing,
         connections_max: options.connections_max.unwrap_or(CONNECTIONS_MAX),
         target: target.sockets().to_vec(),
         retry: options.dialling.retry,

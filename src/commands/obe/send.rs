@@ -14,7 +14,7 @@ use crate::failure::{Exit, Failure};
 use crate::framing::{Line, LineFramer, Wire};
 use crate::limits::OBE_BODY_BYTES_MAX;
 use crate::net::dialogue::Reason;
-use crate::net::wait::{Input, Output, Poll};
+use crate::net::wait::{Input, Output, Poll, is_passing};
 use crate::template::Template;
 use crate::text::trim;
 
@@ -220,9 +220,7 @@ fn read(input: &Input, lines: &mut LineFramer) -> Result<Option<usize>, Failure>
             lines.filled(count);
             Ok(Some(count))
         }
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted) => {
-            Ok(None)
-        }
+        Err(error) if is_passing(&error) => Ok(None),
         Err(error) => Err(Failure::io("cannot read <stdin>", &error)),
     }
 }

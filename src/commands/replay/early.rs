@@ -1,11 +1,12 @@
-//! Standard input before anybody is met: what a session says of itself has to be known before its peer is dialled.
+//! Standard input before anybody is met: what a session says of itself has to be known before its peer is dialled, and
+//! `-W` bounds that too (design.md, section 11).
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use crate::commands::ending::catch_signals;
 use crate::failure::Failure;
-use crate::net::wait::{Input, Output, Poll, Stop};
+use crate::net::wait::{Input, Output, Poll, Stop, is_passing};
 
 /// Standard input, and what ends the waiting for it.
 pub struct Early {
@@ -43,7 +44,7 @@ impl Early {
             }
             if poll.ready(places.1).read {
                 match self.input.read_some(space) {
-                    Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+                    Err(error) if is_passing(&error) => {}
                     read => return read.map_err(|error| cannot_read(&error)),
                 }
             }

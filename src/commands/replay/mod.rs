@@ -325,7 +325,10 @@ pub const COMMAND: Command<Options> = Command {
 /// Options that make no sense together, and what ends the run.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let file = check(&options)?;
-    let wire = if is_tape(file) { Wire::Obe } else { options.wire };
+    let wire = match options.wire {
+        Wire::Bcp if is_tape(file) => Wire::Obe,
+        wire => wire,
+    };
     if wire == Wire::Obe {
         obe::replay::check(&options, file)?;
     }
