@@ -37,20 +37,20 @@
 //! # The way of a line
 //!
 //! **From a peer or a file to standard output.** `net` or a filter reads into [`framing::BcpFramer`], which finds the
-//! line's end, its payload marker and its payload, and gives a [`framing::RawMessage`]. [`codec::Parts::read_line`]
+//! line's end, its payload marker and its payload, and gives a [`framing::RawMessage`]. [`bcp::Message::parse_line`]
 //! respells it: afterwards the parts hold the JSON text of the message, one spelling for each message, and walking
-//! along that text finds its parameters. A [`pattern::Pattern`] looks at the parts, [`codec::Parts::write_json`] or a
+//! along that text finds its parameters. A [`pattern::Pattern`] looks at the parts, [`bcp::Message::write_json`] or a
 //! [`template::Template`] appends text to a buffer, and the buffer is written when no further message is at hand. On
 //! the fast path a line is gone through once and copied twice; nothing is allocated.
 //!
-//! **From arguments or JSON Lines to the wire.** `state:=1` and a line of JSON both become [`codec::Parts`] through
-//! the same scanner ([`codec::Parts::push_json`], [`codec::Parts::read_json`]); [`codec::write_line`] looks at names
+//! **From arguments or JSON Lines to the wire.** `state:=1` and a line of JSON both become [`bcp::Message`] through
+//! the same scanner ([`bcp::Message::push_json`], [`bcp::Message::parse_json`]); [`bcp::write_line`] looks at names
 //! and values once and writes the plain form where every known peer reads it alike, else `json=` with every risky
 //! character escaped. `net` sends the line, its LF and its payload in one write.
 //!
 //! **The second wire.** `--wire obe` is the same way with other ends: a [`framing::Framer`] is either of two framers,
-//! and [`codec::Parts::read_value`] reads any JSON, whose member `command` and the others are the command and the
-//! parameters of [`codec::Parts::take_command`]. Its text goes through unchanged. Its conversation is one message and
+//! and [`bcp::Message::read_value`] reads any JSON, whose member `command` and the others are the command and the
+//! parameters of [`bcp::Message::take_command`]. Its text goes through unchanged. Its conversation is one message and
 //! one reply, which `send`, `listen` and `replay` hold themselves.
 //!
 //! **Between two programs.** [`conversation::Conversation`] is told what was heard and appends what is to be said; it
@@ -71,21 +71,16 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod bcp;
 pub mod catalogue;
 pub mod check;
 pub mod cli;
-pub mod codec;
 pub mod commands;
-pub mod conversation;
-pub mod duration;
-pub mod failure;
+pub mod exit;
 pub mod framing;
-pub mod goals;
 pub mod limits;
-pub mod message;
 pub mod net;
 pub mod output;
-pub mod pattern;
 pub mod session;
-pub mod template;
 pub mod text;
+pub mod time;

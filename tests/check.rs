@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backbox::check::{self, Check, Entry, Kind, Rules, Want, Way};
 use backbox::commands::replay::clock::Speed;
-use backbox::session::{Record, Side};
+use backbox::session::{Record, RecordKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::cases;
@@ -76,9 +76,9 @@ fn bytes(value: &Value) -> Vec<u8> {
 
 fn recorded(value: &Value) -> Recorded {
     let side = match value[1].as_str().unwrap() {
-        ">" => Side::Dialler,
-        "<" => Side::Acceptor,
-        "~" => Side::Pattern,
+        ">" => RecordKind::Client,
+        "<" => RecordKind::Server,
+        "~" => RecordKind::Pattern,
         other => panic!("side {other}"),
     };
     let payload = value[3].as_str().map(|text| STANDARD.decode(text).unwrap());
@@ -150,7 +150,7 @@ fn one_mutation_is_one_difference() {
     });
 }
 
-fn record(number: u64, side: Side, line: &[u8]) -> Record<'_> {
+fn record(number: u64, side: RecordKind, line: &[u8]) -> Record<'_> {
     Record { number, time: None, connection: 1, side, line, payload: None }
 }
 
@@ -170,12 +170,12 @@ fn check_up_to(last_answer: Option<u64>) -> Check {
 fn a_huge_block_that_is_all_different_has_an_entry_for_each() {
     const COUNT: u64 = 3_000;
     let mut check = check_up_to(None);
-    check.ours(&record(1, Side::Dialler, b"ask"), Duration::ZERO, false);
+    check.ours(&record(1, RecordKind::Client, b"ask"), Duration::ZERO, false);
     assert_eq!(check.want(Duration::ZERO), Want::Send);
     check.sent(Duration::ZERO);
     for number in 0..COUNT {
         let line = format!("set?name=a{number}&value=old");
-        check.answer(&record(number + 2, Side::Acceptor, line.as_bytes())).unwrap();
+        check.answer(&record(number + 2, RecordKind::Server, line.as_bytes())).unwrap();
     }
     check.end();
     for number in 0..COUNT {
@@ -191,15 +191,15 @@ fn a_huge_block_that_is_all_different_has_an_entry_for_each() {
 #[test]
 fn behind_the_last_answer_nothing_that_comes_is_kept() {
     let mut check = check_up_to(Some(2));
-    check.ours(&record(1, Side::Dialler, b"ask"), Duration::ZERO, false);
+    check.ours(&record(1, RecordKind::Client, b"ask"), Duration::ZERO, false);
     check.sent(Duration::ZERO);
-    check.answer(&record(2, Side::Acceptor, b"answer")).unwrap();
-    check.ours(&record(3, Side::Dialler, b"more"), Duration::ZERO, false);
+    check.answer(&record(2, RecordKind::Server, b"answer")).unwrap();
+    check.ours(&record(3, RecordKind::Client, b"more"), Duration::ZERO, false);
     // The answer is given up, and our next line leaves.
     let later = Duration::from_secs(5);
     assert_eq!(check.want(later), Want::Send);
     check.sent(later);
-    check.ours(&record(4, Side::Dialler, b"last"), Duration::from_secs(60), false);
+    check.ours(&record(4, RecordKind::Client, b"last"), Duration::from_secs(60), false);
     for _ in 0..10_000 {
         check.heard(b"unasked?for=1", b"", later);
     }

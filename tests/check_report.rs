@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use backbox::check::{Entry, Junit, Suite, Text, Verdict, Way};
-use backbox::session::Side;
+use backbox::session::RecordKind;
 use common::checking::{Recorded, Settings, What, When, play};
 
 /// A question, these answers, and what comes instead, ten milliseconds apart; the differences as text.
@@ -18,9 +18,10 @@ fn report(answers: &[(&str, &[u8])], came: &[(&str, &[u8])], exact: bool, gone: 
         line: line.to_vec(),
         payload: Some(payload.to_vec()),
     };
-    let mut script = vec![record(Side::Dialler, 0, b"ask", b"")];
+    let mut script = vec![record(RecordKind::Client, 0, b"ask", b"")];
     for ((line, payload), number) in answers.iter().zip(1..) {
-        let (side, line) = line.strip_prefix('~').map_or((Side::Acceptor, *line), |pattern| (Side::Pattern, pattern));
+        let (side, line) =
+            line.strip_prefix('~').map_or((RecordKind::Server, *line), |pattern| (RecordKind::Pattern, pattern));
         script.push(record(side, number, line.as_bytes(), payload));
     }
     let comes = |(line, payload): &(&str, &[u8])| What::Comes(line.as_bytes().to_vec(), payload.to_vec());

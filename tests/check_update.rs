@@ -3,10 +3,10 @@
 
 mod common;
 
+use backbox::bcp::is_command;
 use backbox::check::{Edits, Kind, Splice};
-use backbox::codec::is_command;
-use backbox::framing::Framing;
-use backbox::session::{Reader, Record, Side, Spans, Writer};
+use backbox::framing::FramingOptions;
+use backbox::session::{Reader, Record, RecordKind, Spans, Writer};
 use common::checking::{Recorded, play};
 use common::random::for_each_case;
 use common::scene::{MUTATIONS, Mutation, mutate, scene};
@@ -28,7 +28,8 @@ fn write(script: &[Recorded]) -> Vec<u8> {
 
 /// The records of a session file.
 fn read(file: &[u8]) -> Vec<Recorded> {
-    let mut reader = Reader::new(None, Framing { read_bytes: file.len(), ..Framing::default() }, is_command);
+    let mut reader =
+        Reader::new(None, FramingOptions { read_bytes: file.len(), ..FramingOptions::default() }, is_command);
     reader.space()[..file.len()].copy_from_slice(file);
     reader.filled(file.len());
     let mut records = Vec::new();
@@ -42,7 +43,7 @@ fn read(file: &[u8]) -> Vec<Recorded> {
 
 /// Makes the changes, whatever the pieces that the file is read in.
 fn update(file: &[u8], edits: &mut Edits, piece: usize) -> Vec<u8> {
-    let mut spans = Spans::new(Framing::default());
+    let mut spans = Spans::new(FramingOptions::default());
     let mut splices: Vec<Splice> = Vec::new();
     for bytes in file.chunks(piece) {
         spans.space()[..bytes.len()].copy_from_slice(bytes);
@@ -81,7 +82,7 @@ fn an_updated_recording_is_what_came() {
         }
         let file = write(&scene.script);
         let outcome = play(&read(&file), &scene.events, &scene.settings);
-        let mut edits = Edits::of(outcome.check.entries(), Side::Acceptor, scene.settings.exact);
+        let mut edits = Edits::of(outcome.check.entries(), RecordKind::Server, scene.settings.exact);
         let clean = edits.is_empty();
         let updated = update(&file, &mut edits, 1 + random.below(64));
         let fail =

@@ -4,29 +4,29 @@
 
 mod common;
 
-use backbox::codec::{Form, Malformed, Parts, Reading, Reason, is_command, unescape, write_line};
-use backbox::framing::{BcpFramer, Frame, Framing, Line, LineFramer};
+use backbox::bcp::pattern::Pattern;
+use backbox::bcp::{Malformed, MalformedReason, Message, ParseOptions, WriteOptions, is_command, unescape, write_line};
+use backbox::framing::{BcpFramer, Frame, FramingOptions, Line, LineFramer};
 use backbox::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use backbox::pattern::Pattern;
-use common::random::{Message, Random, for_each_case, text};
+use common::random::{Random, RandomMessage, for_each_case, text};
 
 /// How many random messages or lines each law is held to.
 const CASES: u64 = 20_000;
 
 /// A message with its payload, or what is wrong with it.
-type Read = Result<(Parts, Option<Vec<u8>>), String>;
+type Read = Result<(Message, Option<Vec<u8>>), String>;
 
 /// Reads a message in JSON.
 fn from_json(json: &str) -> Read {
-    let mut parts = Parts::new();
-    let payload = parts.read_json(json.as_bytes(), &Reading::default(), PAYLOAD_BYTES_MAX);
+    let mut parts = Message::new();
+    let payload = parts.parse_json(json.as_bytes(), &ParseOptions::default(), PAYLOAD_BYTES_MAX);
     payload.map(|payload| (parts, payload)).map_err(|error| format!("{json} is refused: {error}"))
 }
 
 /// What `encode` prints for a message, its payload included.
-fn encoded(parts: &Parts, payload: Option<&[u8]>) -> Result<Vec<u8>, Malformed> {
+fn encoded(parts: &Message, payload: Option<&[u8]>) -> Result<Vec<u8>, Malformed> {
     let mut out = Vec::new();
-    write_line(parts, payload.map(<[u8]>::len), &Form::default(), &mut out)?;
+    write_line(parts, payload.map(<[u8]>::len), &WriteOptions::default(), &mut out)?;
     out.push(b'\n');
     out.extend_from_slice(payload.unwrap_or_default());
     Ok(out)
@@ -34,14 +34,14 @@ fn encoded(parts: &Parts, payload: Option<&[u8]>) -> Result<Vec<u8>, Malformed> 
 
 /// The messages of a stream, as `decode` sees them.
 fn decoded(stream: &[u8]) -> Vec<Read> {
-    let mut framer = BcpFramer::new(Framing { read_bytes: stream.len(), ..Framing::default() });
+    let mut framer = BcpFramer::new(FramingOptions { read_bytes: stream.len(), ..FramingOptions::default() });
     framer.space()[..stream.len()].copy_from_slice(stream);
     framer.filled(stream.len());
     let mut messages = Vec::new();
     let mut take = |frame: Frame<'_>| match frame {
         Frame::Message(message) => {
-            let mut parts = Parts::new();
-            let read = parts.read_line(message.text(), &Reading::default());
+            let mut parts = Message::new();
+            let read = parts.parse_line(message.text(), &ParseOptions::default());
             let payload = message.payload.map(<[u8]>::to_vec);
             messages.push(read.map(|()| (parts, payload)).map_err(|error| error.to_string()));
         }
@@ -57,7 +57,7 @@ fn decoded(stream: &[u8]) -> Vec<Read> {
     messages
 }
 
-fn json_of(parts: &Parts, payload: Option<&[u8]>) -> String {
+fn json_of(parts: &Message, payload: Option<&[u8]>) -> String {
     let mut out = Vec::new();
     parts.write_json(payload, &mut out);
     String::from_utf8(out).expect("the JSON form is UTF-8")
@@ -75,7 +75,7 @@ fn shown(bytes: &[u8]) -> String {
 #[test]
 fn a_message_comes_back_to_the_byte() {
     for_each_case(CASES, |random| {
-        let json = Message::new(random).json();
+        let json = RandomMessage::new(random).json();
         let (parts, payload) = from_json(&json)?;
         equal("the JSON is spelled otherwise", &json_of(&parts, payload.as_deref()), &json)?;
         let mut stream = encoded(&parts, payload.as_deref()).map_err(|error| format!("{json}: {error}"))?;
@@ -94,7 +94,7 @@ fn a_message_comes_back_to_the_byte() {
 #[test]
 fn a_line_is_printable_ascii() {
     for_each_case(CASES, |random| {
-        let json = Message::new(random).json();
+        let json = RandomMessage::new(random).json();
         let (parts, payload) = from_json(&json)?;
         let mut line = encoded(&parts, payload.as_deref()).map_err(|error| format!("{json}: {error}"))?;
         line.truncate(line.len() - payload.map_or(0, |payload| payload.len()));
@@ -120,11 +120,13 @@ fn the_encoding_of_what_was_decoded_is_a_fixed_point() {
     });
 }
 
-fn fixed_point(stream: &[u8], parts: &Parts, payload: Option<&[u8]>) -> Result<(), String> {
+fn fixed_point(stream: &[u8], parts: &Message, payload: Option<&[u8]>) -> Result<(), String> {
     let line = shown(stream);
     let first = match encoded(parts, payload) {
         Ok(first) => first,
-        Err(Malformed { reason: Reason::LineTooLong(_), .. }) if stream.len() > LINE_BYTES_MAX / 6 => return Ok(()),
+        Err(Malformed { reason: MalformedReason::LineTooLong(_), .. }) if stream.len() > LINE_BYTES_MAX / 6 => {
+            return Ok(());
+        }
         Err(error) => return Err(format!("{line} cannot be encoded: {error}")),
     };
     let again = decoded(&first);
@@ -143,7 +145,7 @@ fn line(random: &mut Random, real: &[&[u8]]) -> Vec<u8> {
         1 => (text(random) + &text(random) + &text(random)).into_bytes(),
         2 => random.pick(real).to_vec(),
         _ => {
-            let json = Message::new(random).json();
+            let json = RandomMessage::new(random).json();
             let (parts, payload) = from_json(&json).unwrap();
             encoded(&parts, payload.as_deref()).unwrap()
         }
@@ -175,11 +177,11 @@ fn mutate(random: &mut Random, line: &mut Vec<u8>) {
 #[test]
 fn a_line_is_a_pattern_that_matches_itself() {
     for_each_case(CASES, |random| {
-        let json = Message::new(random).json();
+        let json = RandomMessage::new(random).json();
         let (parts, payload) = from_json(&json)?;
         let length = payload.as_ref().map(Vec::len);
         let mut line = Vec::new();
-        write_line(&parts, length, &Form::default(), &mut line).map_err(|error| format!("{json}: {error}"))?;
+        write_line(&parts, length, &WriteOptions::default(), &mut line).map_err(|error| format!("{json}: {error}"))?;
         let line = String::from_utf8(line).map_err(|error| error.to_string())?;
         let pattern = Pattern::parse(&line, false).map_err(|error| format!("{line}: {error}"))?;
         if pattern.matches(&parts, length) { Ok(()) } else { Err(format!("{line} does not match {json}")) }
@@ -231,7 +233,7 @@ fn percent_decoded(text: &str) -> String {
 #[test]
 fn every_decoder_reads_the_same() {
     for_each_case(CASES, |random| {
-        let message = Message { payload: None, ..Message::new(random) };
+        let message = RandomMessage { payload: None, ..RandomMessage::new(random) };
         let json = message.json();
         let (parts, _) = from_json(&json)?;
         let line = encoded(&parts, None).map_err(|error| format!("{json}: {error}"))?;
@@ -247,7 +249,7 @@ fn every_decoder_reads_the_same() {
     });
 }
 
-fn reads_json(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Parts) -> Result<(), String> {
+fn reads_json(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Message) -> Result<(), String> {
     let foreign = decoder(line);
     let Some([(name, json)]) = foreign.as_deref() else {
         return Err(format!("{line} falls apart into {foreign:?}"));
@@ -257,32 +259,32 @@ fn reads_json(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Parts) -
     equal(line, &String::from_utf8_lossy(read.object()), &String::from_utf8_lossy(parts.object()))
 }
 
-fn reads_plain(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Parts) -> Result<(), String> {
+fn reads_plain(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Message) -> Result<(), String> {
     let foreign = decoder(line).ok_or_else(|| format!("{line} falls apart"))?;
     let wanted: Foreign = parts.params().map(|param| (param.name().into_owned(), plain_text(&param))).collect();
     equal(line, &format!("{foreign:?}"), &format!("{wanted:?}"))
 }
 
 /// A value as it stands in a plain query once escapes are decoded.
-fn plain_text(param: &backbox::codec::Param<'_>) -> String {
-    use backbox::codec::Kind;
+fn plain_text(param: &backbox::bcp::Param<'_>) -> String {
+    use backbox::bcp::ValueKind;
     let text = param.value.text();
     match (param.value.kind(), &*text) {
-        (Kind::Text, text) => text.to_owned(),
-        (Kind::Integer, digits) => format!("int:{digits}"),
-        (Kind::Null, _) => "NoneType:".to_owned(),
-        (Kind::Bool, "true") => "bool:True".to_owned(),
-        (Kind::Bool, _) => "bool:False".to_owned(),
-        (Kind::Float, "NaN") => "float:nan".to_owned(),
-        (Kind::Float, "Infinity") => "float:inf".to_owned(),
-        (Kind::Float, "-Infinity") => "float:-inf".to_owned(),
-        (Kind::Float, digits) => format!("float:{digits}"),
-        (Kind::List | Kind::Object, json) => panic!("{json} has no plain form"),
+        (ValueKind::Text, text) => text.to_owned(),
+        (ValueKind::Integer, digits) => format!("int:{digits}"),
+        (ValueKind::Null, _) => "NoneType:".to_owned(),
+        (ValueKind::Bool, "true") => "bool:True".to_owned(),
+        (ValueKind::Bool, _) => "bool:False".to_owned(),
+        (ValueKind::Float, "NaN") => "float:nan".to_owned(),
+        (ValueKind::Float, "Infinity") => "float:inf".to_owned(),
+        (ValueKind::Float, "-Infinity") => "float:-inf".to_owned(),
+        (ValueKind::Float, digits) => format!("float:{digits}"),
+        (ValueKind::List | ValueKind::Object, json) => panic!("{json} has no plain form"),
     }
 }
 
 /// The frames of a stream that comes in pieces of these sizes, as text; what is ignored is left out.
-fn frames(framing: &Framing, stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
+fn frames(framing: &FramingOptions, stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
     let mut framer = BcpFramer::new(framing.clone());
     let mut seen = Vec::new();
     let mut rest = stream;
@@ -336,14 +338,15 @@ fn stream(random: &mut Random) -> Vec<u8> {
 fn any_split_of_the_input_gives_the_same_frames() {
     for_each_case(CASES, |random| {
         let stream = stream(random);
-        let framing = Framing {
+        let framing = FramingOptions {
             line_bytes_max: [8, 12, LINE_BYTES_MAX][random.below(3)],
             payload_bytes_max: [4, PAYLOAD_BYTES_MAX][random.below(2)],
             payloads: !random.once_in(5),
             read_bytes: 1 + random.below(50),
-            ..Framing::default()
+            ..FramingOptions::default()
         };
-        let whole = frames(&Framing { read_bytes: stream.len(), ..framing.clone() }, &stream, &mut || usize::MAX);
+        let whole =
+            frames(&FramingOptions { read_bytes: stream.len(), ..framing.clone() }, &stream, &mut || usize::MAX);
         let bytes = frames(&framing, &stream, &mut || 1);
         let pieces = frames(&framing, &stream, &mut || 1 + random.below(9));
         let what = format!("{} with {framing:?}", shown(&stream));

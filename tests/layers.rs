@@ -1,4 +1,4 @@
-//! Dependencies run one way (design.md, section 15): this reads every path in `src` and fails on one that runs the
+//! Dependencies run one way: this reads every path in `src` and fails on one that runs the
 //! wrong way.
 //!
 //! Unit tests may use what they like: a module behind `#[cfg(test)]`, and files named `…_tests.rs`, are not looked at.
@@ -7,62 +7,39 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What everyone may use: exit statuses, limits, text, durations. They use each other and nothing above them.
-const BASE: &[&str] = &["failure", "limits", "text", "duration"];
+const BASE: &[&str] = &["exit", "limits", "text", "time"];
 
 /// Every other top module, and which of the others it may use, from the bottom to the top.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("message", &[]),
-    ("codec", &["message"]),
-    ("framing", &[]),
-    ("catalogue", &["codec"]),
-    // A pattern may ask for a payload's length, and framing knows how a line announces it.
-    ("pattern", &["codec", "message", "framing"]),
-    ("template", &["codec", "message"]),
-    // A version is accepted by the pattern that it matches.
-    ("conversation", &["codec", "pattern"]),
-    ("session", &["framing"]),
-    ("goals", &["session", "framing", "pattern", "codec", "message"]),
-    ("check", &["session", "framing", "pattern", "codec", "message"]),
-    // Showing a message is filling a form with its parts, when a pattern lets it through.
-    ("output", &["template", "pattern", "codec", "framing"]),
-    ("net", &["conversation", "framing"]),
+    ("bcp", &[]),
+    // A line announces the payload that follows it.
+    ("framing", &["bcp"]),
+    ("catalogue", &["bcp"]),
+    ("session", &["framing", "bcp"]),
+    ("check", &["session", "framing", "bcp"]),
+    ("output", &["framing", "bcp"]),
+    // The new loop; it takes the place of `net`.
+    ("engine", &["framing"]),
+    ("net", &["framing", "bcp"]),
     ("cli", &[]),
-    (
-        "commands",
-        &[
-            "message",
-            "codec",
-            "framing",
-            "catalogue",
-            "pattern",
-            "template",
-            "conversation",
-            "session",
-            "goals",
-            "check",
-            "output",
-            "net",
-            "cli",
-        ],
-    ),
+    ("commands", &["bcp", "framing", "catalogue", "session", "check", "output", "engine", "net", "cli"]),
     ("lib", &[]),
     ("main", &["commands"]),
 ];
 
-/// Parts of the standard library that only these modules may name.
+/// Message of the standard library that only these modules may name.
 const STANDARD: &[(&str, &[&str])] = &[
-    ("std::net", &["net"]),
-    ("std::thread", &["net"]),
-    ("std::os", &["net"]),
-    ("rustix", &["net"]),
-    ("signal_hook", &["net"]),
+    ("std::net", &["net", "engine"]),
+    ("std::thread", &["net", "engine"]),
+    ("std::os", &["net", "engine"]),
+    ("rustix", &["net", "engine"]),
+    ("signal_hook", &["net", "engine"]),
 ];
 
-/// Parts of the standard library that a pure layer never names: it opens nothing, reads no clock.
+/// Message of the standard library that a pure layer never names: it opens nothing, reads no clock.
 const IMPURE: &[&str] =
     &["std::fs", "std::io", "std::time::Instant", "std::time::SystemTime", "std::env", "std::process"];
-const PURE: &[&str] =
-    &["message", "codec", "framing", "catalogue", "pattern", "template", "conversation", "session", "goals", "check"];
+const PURE: &[&str] = &["bcp", "framing", "catalogue", "check"];
 
 /// A file of the crate: its module path, such as `net::wait`, and its text.
 struct Source {
@@ -82,20 +59,20 @@ fn dependencies_run_one_way() {
 #[test]
 fn a_planted_offence_is_found() {
     for (module, text, found) in [
-        ("codec::line", "use crate::net::wait;", "codec must not use net"),
-        ("codec::line", "use super::super::net::wait;", "codec must not use net"),
-        ("conversation", "use super::framing::Frame;", "conversation must not use framing"),
-        ("conversation", "use std::{fmt, time::{Duration, Instant}};", "conversation must not name std::time::Instant"),
-        ("codec", "fn f() { std::fs::read(\"x\"); }", "codec must not name std::fs"),
-        ("message", "use crate::{text::trim, codec::{Parts, Reading}};", "message must not use codec"),
-        ("framing::bcp", "fn f(p: &crate::codec::Parts) {}", "framing must not use codec"),
+        ("bcp::line", "use crate::net::wait;", "bcp must not use net"),
+        ("bcp::line", "use super::super::net::wait;", "bcp must not use net"),
+        ("bcp", "use super::framing::Frame;", "bcp must not use framing"),
+        ("bcp", "use std::{fmt, time::{Duration, Instant}};", "bcp must not name std::time::Instant"),
+        ("bcp", "fn f() { std::fs::read(\"x\"); }", "bcp must not name std::fs"),
+        ("framing", "use crate::{text::trim, catalogue::{find, knows}};", "framing must not use catalogue"),
+        ("framing::bcp", "fn f(p: &crate::session::Record) {}", "framing must not use session"),
         ("net::server", "pub(crate) use crate::output::say;", "net must not use output"),
-        ("cli::flags", "use crate::codec as c;", "cli must not use codec"),
+        ("cli::flags", "use crate::bcp as c;", "cli must not use bcp"),
         ("commands::send", "use std::net::TcpStream;", "commands must not name std::net"),
         ("commands::send", "use std::{io, thread};", "commands must not name std::thread"),
-        ("session::reader", "use std::io::Read;", "session must not name std::io"),
-        ("failure", "use crate::codec::Malformed;", "failure must not use codec"),
-        ("cli", "#[cfg(test)]\nmod toy;\nuse crate::codec::Parts;", "cli must not use codec"),
+        ("check::engine", "use std::io::Read;", "check must not name std::io"),
+        ("exit", "use crate::bcp::Malformed;", "exit must not use bcp"),
+        ("cli", "#[cfg(test)]\nmod toy;\nuse crate::bcp::Message;", "cli must not use bcp"),
         ("novelty", "", "novelty has no layer"),
     ] {
         let module = module.split("::").map(str::to_owned).collect();
@@ -109,15 +86,15 @@ fn what_is_allowed_is_no_offence() {
     for (module, text) in [
         (
             "net::dialogue",
-            "use std::net::TcpStream;\nuse super::wait::{self, Stop};\nuse crate::framing::{Frame, Framing};",
+            "use std::net::TcpStream;\nuse super::wait::{self, Stop};\nuse crate::framing::{Frame, FramingOptions};",
         ),
         (
-            "conversation",
-            "//! Not `crate::net`.\nuse crate::codec::Parts; // nor std::fs\n\
+            "bcp::conversation",
+            "//! Not `crate::net`.\nuse crate::bcp::Message; // nor std::fs\n\
              #[cfg(test)]\nmod tests { use crate::net; }",
         ),
         ("commands::send", "use super::dial::Target;\nuse crate::net::TcpStream;\nlet s = \"crate::nowhere\";"),
-        ("codec::json", "use super::spell::push;\nuse std::time::Duration;"),
+        ("bcp::json", "use super::spell::push;\nuse std::time::Duration;"),
     ] {
         let module = module.split("::").map(str::to_owned).collect();
         let seen = offences(&Source { module, text: text.to_owned() });

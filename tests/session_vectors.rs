@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use backbox::codec::is_command;
-use backbox::framing::Framing;
-use backbox::session::{Kind, Note, Reader, Record, Side, Writer};
+use backbox::bcp::is_command;
+use backbox::framing::FramingOptions;
+use backbox::session::{Kind, Note, Reader, Record, RecordKind, Writer};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use serde_json::Value;
 struct Kept {
     time: Option<Duration>,
     connection: u32,
-    side: Side,
+    side: RecordKind,
     line: Vec<u8>,
     payload: Option<Vec<u8>>,
 }
@@ -29,9 +29,9 @@ impl Kept {
     /// `[seconds or null, connection, side, line, base64 or null]`.
     fn from_case(value: &Value) -> Kept {
         let side = match value[2].as_str().unwrap() {
-            ">" => Side::Dialler,
-            "<" => Side::Acceptor,
-            "~" => Side::Pattern,
+            ">" => RecordKind::Client,
+            "<" => RecordKind::Server,
+            "~" => RecordKind::Pattern,
             other => panic!("side {other}"),
         };
         Kept {
@@ -73,7 +73,7 @@ fn cases(file: &str) -> Vec<Value> {
 
 /// All that a reader says of an input.
 #[derive(Debug, Default, PartialEq)]
-struct Reading {
+struct ParseOptions {
     records: Vec<Kept>,
     /// Line number and text.
     error: Option<(Option<u64>, String)>,
@@ -81,9 +81,9 @@ struct Reading {
     kind: Option<Kind>,
 }
 
-fn read(kind: Option<Kind>, input: &[u8], piece: usize) -> Reading {
-    let mut reader = Reader::new(kind, Framing::default(), is_command);
-    let mut reading = Reading::default();
+fn read(kind: Option<Kind>, input: &[u8], piece: usize) -> ParseOptions {
+    let mut reader = Reader::new(kind, FramingOptions::default(), is_command);
+    let mut reading = ParseOptions::default();
     let mut left = input;
     loop {
         while let Some(record) = reader.next_record() {
@@ -106,7 +106,7 @@ fn read(kind: Option<Kind>, input: &[u8], piece: usize) -> Reading {
     reading
 }
 
-impl Reading {
+impl ParseOptions {
     fn keep(&mut self, record: Result<Record<'_>, backbox::session::Error>) {
         match record {
             Ok(record) => self.records.push(Kept::of(&record)),
@@ -136,7 +136,7 @@ fn input_of(case: &Value) -> Vec<u8> {
 }
 
 /// What a case expects of a reading: records, error, note.
-fn check_case(case: &Value, reading: &Reading, how: &str) {
+fn check_case(case: &Value, reading: &ParseOptions, how: &str) {
     let name = case["name"].as_str().unwrap();
     if let Some(records) = case["records"].as_array() {
         let records: Vec<Kept> = records.iter().map(Kept::from_case).collect();
@@ -253,7 +253,7 @@ fn a_real_game_survives_reading_and_writing() {
     let file = std::fs::read(path).unwrap();
     let reading = read(None, &file, 7);
     assert_eq!((reading.error, reading.note), (None, None));
-    assert!(reading.records.iter().any(|record| record.side == Side::Acceptor));
+    assert!(reading.records.iter().any(|record| record.side == RecordKind::Server));
     let is_comment = |line: &[u8]| line.starts_with(b"# ");
     let lines: Vec<&[u8]> = file.split_inclusive(|&b| b == b'\n').filter(|line| !is_comment(line)).collect();
     assert_eq!(String::from_utf8_lossy(&write(None, &reading.records)), String::from_utf8_lossy(&lines.concat()));
@@ -275,9 +275,9 @@ fn the_example_of_the_manual_page_reads_as_it_says() {
     assert_eq!((&reading.error, reading.note, reading.kind), (&None, None, Some(Kind::Session)));
     let shown = |record: &Kept| {
         let side = match record.side {
-            Side::Dialler => "dialler",
-            Side::Acceptor => "acceptor",
-            Side::Pattern => "pattern",
+            RecordKind::Client => "dialler",
+            RecordKind::Server => "acceptor",
+            RecordKind::Pattern => "pattern",
         };
         let seconds = record.time.unwrap().as_secs_f64();
         format!("{seconds:.6} {} {side:<8} {}\n", record.connection, String::from_utf8_lossy(&record.line))

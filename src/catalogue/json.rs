@@ -5,7 +5,7 @@
 
 use super::python::int;
 use super::value::Value;
-use crate::codec::json_number;
+use crate::bcp::json_number;
 
 /// How deep a value may nest for MPF: 900 lists were read and 1,100 ended it, since Python's stack is not its alone.
 pub const LEVELS_MAX: usize = 900;

@@ -9,7 +9,7 @@ use super::guard::{Effect, judge};
 use super::json::{self, Json};
 use super::value::decode;
 use super::{Taken, find};
-use crate::codec::{Kind, Malformed, Parts};
+use crate::bcp::{Malformed, Message, ValueKind};
 use crate::text::{shown, trim};
 
 /// How bad a finding is.
@@ -70,7 +70,7 @@ impl Linter {
         line: &[u8],
         text: &[u8],
         payload: Option<&[u8]>,
-        parsed: Result<&Parts, &Malformed>,
+        parsed: Result<&Message, &Malformed>,
     ) -> &[Finding] {
         self.findings.clear();
         let refusal = judge(line, payload).err();
@@ -100,7 +100,7 @@ impl Linter {
     }
 
     /// What a media controller cannot do without: several raise an exception that nobody catches.
-    fn missing(&mut self, parts: &Parts) {
+    fn missing(&mut self, parts: &Message) {
         let command = parts.command();
         let entry = find(&command).filter(|entry| entry.taken == Taken::No);
         let required = entry.into_iter().flat_map(|entry| entry.parameters).filter(|parameter| parameter.required);
@@ -112,8 +112,9 @@ impl Linter {
     }
 
     /// What ends MPF in one state and not in another.
-    fn state(&mut self, parts: &Parts) {
-        let text = |name: &str| parts.find(name).filter(|value| value.kind() == Kind::Text).map(|value| value.text());
+    fn state(&mut self, parts: &Message) {
+        let text =
+            |name: &str| parts.find(name).filter(|value| value.kind() == ValueKind::Text).map(|value| value.text());
         let (name, subcommand) = (text("name"), text("subcommand"));
         let reason = match (&*parts.command(), name.as_deref(), subcommand.as_deref()) {
             ("trigger", Some(name), _) => OWN_EVENTS
@@ -322,11 +323,11 @@ fn called(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Reading;
+    use crate::bcp::ParseOptions;
 
     fn lint(linter: &mut Linter, line: &str) -> Vec<String> {
-        let mut parts = Parts::new();
-        let parsed = parts.read_line(line.as_bytes(), &Reading::default());
+        let mut parts = Message::new();
+        let parsed = parts.parse_line(line.as_bytes(), &ParseOptions::default());
         let parsed = parsed.as_ref().map(|()| &parts);
         linter.lint(line.as_bytes(), line.as_bytes(), None, parsed).iter().map(Finding::to_string).collect()
     }

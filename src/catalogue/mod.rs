@@ -18,7 +18,7 @@ pub use guard::{Effect, MPF_LINE_BYTES_MAX, Refusal, Rule, judge};
 pub use lint::{Finding, Linter, Severity};
 pub use table::COMMANDS;
 
-use crate::codec::{Kind, Parts};
+use crate::bcp::{Message, ValueKind};
 
 /// Who sends a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,16 +183,17 @@ const fn names<const N: usize>(table: &[(&'static str, Option<&'static str>); N]
 ///
 /// ```
 /// use backbox::catalogue::answer;
-/// use backbox::codec::{Parts, Reading};
-/// let mut parts = Parts::new();
-/// parts.read_line(b"service?subcommand=coil_pulse&coil=c_knocker", &Reading::default()).unwrap();
+/// use backbox::bcp::{Message, ParseOptions};
+/// let mut parts = Message::new();
+/// parts.parse_line(b"service?subcommand=coil_pulse&coil=c_knocker", &ParseOptions::default()).unwrap();
 /// assert_eq!(answer(&parts), Some("coil_pulse"));
-/// parts.read_line(b"trigger?name=multiball", &Reading::default()).unwrap();
+/// parts.parse_line(b"trigger?name=multiball", &ParseOptions::default()).unwrap();
 /// assert_eq!(answer(&parts), None);
 /// ```
-pub fn answer(message: &Parts) -> Option<&'static str> {
+pub fn answer(message: &Message) -> Option<&'static str> {
     let entry = find(&message.command())?;
-    let text = |name: &str| message.find(name).filter(|value| value.kind() == Kind::Text).map(|value| value.text());
+    let text =
+        |name: &str| message.find(name).filter(|value| value.kind() == ValueKind::Text).map(|value| value.text());
     let named = |table: &'static [(&'static str, Option<&'static str>)], word: &str| {
         table.iter().find(|(name, _)| *name == word).map(|(_, answer)| *answer)
     };
@@ -222,7 +223,7 @@ pub fn completions() -> Vec<(String, Vec<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Reading;
+    use crate::bcp::ParseOptions;
 
     #[test]
     fn each_command_stands_once_in_lower_case_and_every_answer_is_a_command() {
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn each_message_has_its_answer_or_none() {
-        let mut parts = Parts::new();
+        let mut parts = Message::new();
         for (line, expected) in [
             ("hello?version=1.1", Some("hello")),
             ("goodbye", None),
@@ -274,7 +275,7 @@ mod tests {
             ("trigger?name=x", None),
             ("nosuch", None),
         ] {
-            parts.read_line(line.as_bytes(), &Reading::default()).unwrap();
+            parts.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
             assert_eq!(answer(&parts), expected, "{line}");
         }
     }

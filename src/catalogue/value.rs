@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::python::{NoInteger, float, int};
-use crate::codec::unescape;
+use crate::bcp::unescape;
 use crate::text::shown;
 
 /// One value, in Python's types.

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::rules::Rules;
-use crate::codec::{Parts, Reading, to_value};
-use crate::framing::payload_marker;
-use crate::message::Value;
-use crate::pattern::Pattern;
+use crate::bcp::Value;
+use crate::bcp::pattern::Pattern;
+use crate::bcp::payload_marker;
+use crate::bcp::{Message, ParseOptions, to_value};
 use crate::text::trim;
 
 /// A line and what is compared of it.
@@ -61,7 +61,7 @@ pub(super) enum Likeness {
 /// A line taken apart, well-formed or not.
 pub(super) struct Apart {
     command: String,
-    read: Option<(Parts, Meant)>,
+    read: Option<(Message, Meant)>,
     payload: Option<usize>,
 }
 
@@ -80,7 +80,7 @@ impl Meant {
 }
 
 impl Rules {
-    fn meant(&self, parts: &Parts) -> Meant {
+    fn meant(&self, parts: &Message) -> Meant {
         let params = self.compared(parts).map(|(name, spelled)| (name, spelled.to_vec(), to_value(spelled).meaning()));
         let params: Vec<_> = params.collect();
         let places = params.iter().zip(0..).map(|((name, ..), at)| (name.clone(), at)).collect();
@@ -128,8 +128,8 @@ impl Rules {
         found
     }
 
-    fn take_apart(&self, line: &[u8]) -> Option<(Parts, Meant)> {
-        let mut parts = Parts::new();
+    fn take_apart(&self, line: &[u8]) -> Option<(Message, Meant)> {
+        let mut parts = Message::new();
         read(&mut parts, line).then(|| {
             let meant = self.meant(&parts);
             (parts, meant)
@@ -172,7 +172,7 @@ impl Answer {
         match &self.pattern {
             None => self.said.is(came),
             Some(pattern) => {
-                let mut parts = Parts::new();
+                let mut parts = Message::new();
                 read(&mut parts, &came.line) && pattern.matches(&parts, length(&came.payload))
             }
         }
@@ -201,8 +201,8 @@ impl Said {
 }
 
 /// Reads the text of a line, up to its payload's marker; whether it is well-formed.
-pub(super) fn read(parts: &mut Parts, line: &[u8]) -> bool {
-    parts.read_line(text(line), &Reading::default()).is_ok()
+pub(super) fn read(parts: &mut Message, line: &[u8]) -> bool {
+    parts.parse_line(text(line), &ParseOptions::default()).is_ok()
 }
 
 fn text(line: &[u8]) -> &[u8] {

@@ -11,7 +11,7 @@ use super::fate::{Fate, fates};
 use super::report::{Came, Entry, Way};
 use super::rules::Rules;
 use super::{Options, Want};
-use crate::codec::Malformed;
+use crate::bcp::Malformed;
 use crate::session::Record;
 
 /// What stands behind the block in the recording.

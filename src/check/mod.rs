@@ -29,8 +29,8 @@ pub use value::{Reply, compare_values, value_pattern};
 
 use std::time::Duration;
 
-use crate::codec::Malformed;
-use crate::session::{Record, Side};
+use crate::bcp::Malformed;
+use crate::session::{Record, RecordKind};
 
 /// How a recording is checked.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Outlook {
     /// A `#~` line that is no pattern.
     pub fn see(&mut self, answer: &Record<'_>, rules: &mut Rules) -> Result<(), Malformed> {
         self.last = Some(answer.number);
-        let is_pattern = answer.side == Side::Pattern;
+        let is_pattern = answer.side == RecordKind::Pattern;
         let is_goodbye = !is_pattern && compare::command(answer.line) == "goodbye";
         // Nearly no answer has to be read here: only what stands behind a goodbye, and that.
         if !is_pattern && !is_goodbye && self.goodbye.is_none() {

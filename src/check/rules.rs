@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::compare::{Answer, Said, length, read};
-use crate::codec::{Malformed, Parts, to_text, to_value};
-use crate::message::Value;
-use crate::pattern::Pattern;
-use crate::session::{Record, Side};
+use crate::bcp::Value;
+use crate::bcp::pattern::Pattern;
+use crate::bcp::{Malformed, Message, to_text, to_value};
+use crate::session::{Record, RecordKind};
 use crate::text::trim;
 
 /// What is left out of the comparison, and what may come in any order; and the room that messages are read into.
@@ -15,7 +15,7 @@ pub struct Rules {
     ignored: Vec<Ignored>,
     excluded: Vec<Pattern>,
     any_order: Vec<Pattern>,
-    parts: Parts,
+    parts: Message,
 }
 
 /// A parameter that is not compared.
@@ -74,7 +74,7 @@ impl Rules {
     /// A `#~` line that is no pattern.
     pub fn recorded(&mut self, record: &Record<'_>, at: Duration) -> Result<Option<Answer>, Malformed> {
         let (line, payload) = (record.line, record.payload.unwrap_or_default());
-        if record.side == Side::Pattern {
+        if record.side == RecordKind::Pattern {
             let pattern = Pattern::parse(&String::from_utf8_lossy(line), false)?;
             let said = Said { line: line.to_vec(), payload: Vec::new(), key: Vec::new() };
             return Ok(Some(Answer { number: record.number, at, any_order: false, said, pattern: Some(pattern) }));
@@ -101,7 +101,7 @@ impl Rules {
         let mut key = Vec::with_capacity(line.len() + payload.len());
         if well_formed {
             let params = self.compared(&self.parts).map(|(name, spelled)| (name, to_value(spelled))).collect();
-            key.extend_from_slice(self.parts.spelled_command());
+            key.extend_from_slice(self.parts.command_json());
             to_text(&Value::Object(params).meaning(), &mut key);
         } else {
             // No message begins with this byte, which is not UTF-8.
@@ -114,7 +114,7 @@ impl Rules {
     }
 
     /// The parameters that are compared, each as it is spelled.
-    pub(super) fn compared<'p>(&self, parts: &'p Parts) -> impl Iterator<Item = (String, &'p [u8])> {
+    pub(super) fn compared<'p>(&self, parts: &'p Message) -> impl Iterator<Item = (String, &'p [u8])> {
         let command = parts.command();
         let of_it = |ignored: &&Ignored| ignored.command.as_ref().is_none_or(|of| *of == command);
         let ignored: Vec<&str> = self.ignored.iter().filter(of_it).map(|ignored| ignored.name.as_str()).collect();

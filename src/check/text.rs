@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::compare::{Difference, command};
 use super::report::{Came, Entry, Kind, Recorded, Way};
-use crate::codec::unescape;
+use crate::bcp::unescape;
 use crate::text::{safe, trim};
 
 /// What was recorded, where that differs from what came.

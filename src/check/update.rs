@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::report::{Came, Entry, Kind};
-use crate::session::{Side, push_message};
+use crate::session::{RecordKind, push_message};
 
 /// What has to be changed in a session file.
 #[derive(Debug)]
 pub struct Edits {
-    side: Side,
+    side: RecordKind,
     /// What becomes of records, by their places; nothing for one that goes.
     records: HashMap<u64, Option<Vec<u8>>>,
     /// What has to stand behind records, in the order in which it came.
@@ -23,7 +23,7 @@ pub type Splice = (Range<u64>, Vec<u8>);
 
 impl Edits {
     /// The changes that these differences want; `side` is the one that answers.
-    pub fn of(entries: &[Entry], side: Side, exact: bool) -> Edits {
+    pub fn of(entries: &[Entry], side: RecordKind, exact: bool) -> Edits {
         let mut edits = Edits { side, records: HashMap::new(), behind: BTreeMap::new(), untouched: 0 };
         entries.iter().for_each(|entry| edits.add(entry, exact));
         edits

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::compare::{Difference, Said};
 use super::report::{Came, Entry, Kind, Recorded, Way};
-use crate::codec::{Parts, to_text, to_value};
-use crate::message::Value;
-use crate::pattern::Pattern;
+use crate::bcp::Value;
+use crate::bcp::pattern::Pattern;
+use crate::bcp::{Message, to_text, to_value};
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ pub fn value_pattern(recorded: &Recorded) -> Result<Pattern, String> {
 
 fn is_met(recorded: &Recorded, line: &[u8]) -> Result<bool, String> {
     let pattern = value_pattern(recorded)?;
-    let mut parts = Parts::new();
+    let mut parts = Message::new();
     let is_json = parts.read_value(line, true).is_ok();
     parts.take_command();
     Ok(is_json && pattern.matches(&parts, None))
@@ -88,7 +88,7 @@ fn same(recorded: &Value, came: &Value) -> bool {
 }
 
 fn value(line: &[u8]) -> Option<Value> {
-    let mut parts = Parts::new();
+    let mut parts = Message::new();
     parts.read_value(line, true).ok().map(|()| to_value(parts.object()))
 }
 

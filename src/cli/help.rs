@@ -5,7 +5,7 @@ use super::flags::FlagInfo;
 use super::markup::{line, plain, wrapped};
 use super::page::{About, Page};
 use super::program::{FLAGS, Program};
-use crate::failure::Exit;
+use crate::exit::Exit;
 
 /// The widest line, in characters: the terminal that everyone has.
 pub const COLUMNS_MAX: usize = 80;

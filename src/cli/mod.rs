@@ -5,7 +5,7 @@
 //! flag is written twice (design.md, sections 8 and 15). [`Program`] decides which subcommand is meant.
 //!
 //! What it leaves to others: this module knows no subcommand and no protocol. It prints nothing and opens no file;
-//! texts go back to the caller, errors as [`Failure::Usage`](crate::failure::Failure::Usage).
+//! texts go back to the caller, errors as [`Failure::Usage`](crate::exit::Failure::Usage).
 
 pub mod completions;
 pub mod help;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::flags::{Complete, FlagInfo, Group};
-use crate::failure::Exit;
+use crate::exit::Exit;
 
 /// The prose about a subcommand. Texts may hold the markup of this module: `` `literal` `` and `*ARGUMENT*`.
 #[derive(Clone, Copy, Debug)]

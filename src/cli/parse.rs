@@ -16,7 +16,7 @@ use super::page::{Command, HELP, VERSION};
 use super::program::{Program, not_among};
 use super::suggest;
 use super::values::shown;
-use crate::failure::Failure;
+use crate::exit::Failure;
 
 /// What a subcommand's arguments ask for.
 #[derive(Debug, PartialEq, Eq)]

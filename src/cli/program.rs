@@ -7,7 +7,7 @@ use super::flags::{Complete, FlagInfo};
 use super::page::{About, HELP, Page, VERSION};
 use super::values::shown;
 use super::{completions, help, suggest};
-use crate::failure::Failure;
+use crate::exit::Failure;
 
 /// The whole program, as its own help, man page and completions see it.
 #[derive(Clone, Copy, Debug)]

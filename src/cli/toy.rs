@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::{About, Command, Complete, Example, Flag, Group, Operands, Page, Program, Section, number, text};
-use crate::failure::Exit;
+use crate::exit::Exit;
 
 /// The program.
 pub const PROGRAM: Program = Program {

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use crate::bcp::{
+    DuplicatePolicy, Malformed, MalformedReason, Message, ParseOptions, is_command, push_dumped, typed_text,
+};
 use crate::catalogue;
 use crate::cli::suggest;
-use crate::codec::{Malformed, Parts, Reading, Reason, Repeats, is_command, push_dumped, typed_text};
-use crate::failure::Failure;
+use crate::exit::Failure;
 use crate::output::Console;
 use crate::text::{shown, trim};
 
@@ -15,7 +17,7 @@ use super::stream::command;
 ///
 /// # Errors
 /// [`Failure::Usage`] that names the argument and says what to write.
-pub fn read_message(words: &[String], reading: &Reading, parts: &mut Parts) -> Result<Vec<String>, Failure> {
+pub fn read_message(words: &[String], reading: &ParseOptions, parts: &mut Message) -> Result<Vec<String>, Failure> {
     let (command, arguments) = match words {
         [command, arguments @ ..] => (command, arguments),
         [] => return Err(Failure::Usage("a command is missing: write COMMAND NAME=TEXT".to_string())),
@@ -30,7 +32,7 @@ pub fn read_message(words: &[String], reading: &Reading, parts: &mut Parts) -> R
     for argument in arguments {
         read_argument(argument, reading, parts, &mut notes).map_err(Failure::Usage)?;
     }
-    parts.finish(Repeats::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
+    parts.finish(DuplicatePolicy::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(notes)
 }
 
@@ -40,8 +42,8 @@ pub fn read_message(words: &[String], reading: &Reading, parts: &mut Parts) -> R
 /// # Errors
 /// [`Failure::Usage`] that names the argument and says what to write.
 pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
-    let reading = Reading { keep_case: true, nan };
-    let mut parts = Parts::new();
+    let reading = ParseOptions { keep_case: true, nan };
+    let mut parts = Message::new();
     let (command, arguments) = match words {
         [json] if parts.read_value(json.as_bytes(), nan).is_ok() => return Ok(trim(json.as_bytes()).to_vec()),
         [json] if json.starts_with(['{', '[', '"']) => {
@@ -62,7 +64,7 @@ pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
             Written::Json(json) => push_json(name, json, &reading, &mut parts).map_err(Failure::Usage)?,
         }
     }
-    parts.finish(Repeats::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
+    parts.finish(DuplicatePolicy::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut text = Vec::new();
     push_dumped(parts.object(), &mut text);
     Ok(text)
@@ -72,7 +74,7 @@ fn command_complaint(command: &str, trimmed: &[u8]) -> String {
     if trimmed.is_empty() {
         return "the command is empty: write COMMAND NAME=TEXT, as in trigger name=multiball".to_string();
     }
-    let error = Malformed::message(command.as_bytes(), Reason::Command);
+    let error = Malformed::message(command.as_bytes(), MalformedReason::Command);
     if command.contains('?') {
         return format!("{error}; a whole line is an argument of `backbox send`, here write COMMAND NAME=TEXT");
     }
@@ -109,7 +111,12 @@ fn split(argument: &str) -> Result<(&str, Written<'_>), String> {
     })
 }
 
-fn read_argument(argument: &str, reading: &Reading, parts: &mut Parts, notes: &mut Vec<String>) -> Result<(), String> {
+fn read_argument(
+    argument: &str,
+    reading: &ParseOptions,
+    parts: &mut Message,
+    notes: &mut Vec<String>,
+) -> Result<(), String> {
     match split(argument)? {
         (name, Written::Json(json)) => {
             parts.push_name(name.as_bytes(), reading.keep_case);
@@ -125,11 +132,11 @@ fn read_argument(argument: &str, reading: &Reading, parts: &mut Parts, notes: &m
     }
 }
 
-fn push_json(name: &str, json: &str, reading: &Reading, parts: &mut Parts) -> Result<(), String> {
+fn push_json(name: &str, json: &str, reading: &ParseOptions, parts: &mut Message) -> Result<(), String> {
     parts.push_json(json.as_bytes(), reading).map_err(|error| {
         let (name, text) = (shown(name.as_bytes()), shown(json.as_bytes()));
         match error.fault {
-            crate::codec::JsonFault::Nan => format!("{name}:={text} is no finite number, which --no-nan asks for"),
+            crate::bcp::JsonFault::Nan => format!("{name}:={text} is no finite number, which --no-nan asks for"),
             _ => format!("{name}:={text} is {error}; {name}={text} is the text"),
         }
     })
@@ -182,8 +189,8 @@ mod tests {
 
     fn read(words: &[&str]) -> Result<(String, Vec<String>), String> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        let mut parts = Parts::new();
-        let notes = read_message(&words, &Reading::default(), &mut parts)
+        let mut parts = Message::new();
+        let notes = read_message(&words, &ParseOptions::default(), &mut parts)
             .map_err(|failure| failure.message().unwrap_or_default().to_string())?;
         let mut out = Vec::new();
         parts.write_json(None, &mut out);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::dial::{MEDIA_PORT, OBE_PORT};
 use super::result_file::write_whole;
-use crate::failure::{Failure, plain_words};
+use crate::exit::{Failure, plain_words};
 use crate::framing::Wire;
 use crate::net::SocketAddr;
 use crate::net::address::Address;

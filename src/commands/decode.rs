@@ -3,14 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::bcp::template::Template;
+use crate::bcp::{Malformed, Message, is_command, push_ascii, unescape};
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section};
-use crate::codec::{Malformed, Parts, is_command, push_ascii, unescape};
-use crate::failure::{Exit, Failure};
-use crate::framing::{BcpFramer, Fault, Frame, Framing, RawMessage, Wire};
+use crate::exit::{Exit, Failure};
+use crate::framing::{BcpFramer, Fault, Frame, FramingOptions, RawMessage, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
 use crate::output::show::{Show, Style};
 use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
-use crate::template::Template;
 use crate::text::shown;
 
 use super::arguments::note_mistyped_patterns;
@@ -257,9 +257,9 @@ fn decode_string(text: &[u8], out: &mut Vec<u8>, push: fn(&[u8], &mut Vec<u8>)) 
 
 /// The work on one run's messages.
 struct Decoder {
-    framing: Framing,
+    framing: FramingOptions,
     show: Show,
-    parts: Parts,
+    parts: Message,
     line: Vec<u8>,
     output: Output,
 }
@@ -282,9 +282,9 @@ impl Decoder {
             }
         };
         Ok(Decoder {
-            framing: Framing { payloads: !options.no_payload, ..options.input.framing() },
+            framing: FramingOptions { payloads: !options.no_payload, ..options.input.framing() },
             show: show.for_stdout(options.manners.color, false),
-            parts: Parts::new(),
+            parts: Message::new(),
             line: Vec::new(),
             output: Output::new(),
         })
@@ -365,7 +365,7 @@ impl Decoder {
     }
 
     fn message(&mut self, message: &RawMessage<'_>, options: &Options) -> Result<(), Malformed> {
-        self.parts.read_line(message.text(), &options.input.reading)?;
+        self.parts.parse_line(message.text(), &options.input.reading)?;
         if let Some(digits) = message.marker_as_parameter() {
             self.parts.add_text("bytes", digits);
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::failure::{Failure, plain_words};
+use crate::exit::{Failure, plain_words};
 use crate::net::address::{Address, Unreached, dial, dial_every, dial_until};
 use crate::net::wait::Stop;
 use crate::net::{SocketAddr, TcpStream};

@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::bcp::{Message, WriteOptions, escape, write_line};
 use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, text};
-use crate::codec::{Form, Parts, escape, write_line};
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::framing::{Line, LineFramer, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
 use crate::output::{Console, Output};
@@ -116,7 +116,7 @@ pub const COMMAND: Command<Options> = Command {
             ],
         },
         Group {
-            title: "Form",
+            title: "WriteOptions",
             flags: &[
                 Flag::KEEP_CASE,
                 Flag::switch("sort-keys", "sort parameters by name, nested ones too", |o: &mut Options| {
@@ -235,8 +235,12 @@ fn check_obe(options: &Options) -> Result<(), Failure> {
 }
 
 impl Options {
-    fn form(&self) -> Form {
-        Form { compact: self.compact, ensure_ascii: !self.no_ensure_ascii, line_bytes_max: self.input.line_bytes_max }
+    fn form(&self) -> WriteOptions {
+        WriteOptions {
+            compact: self.compact,
+            ensure_ascii: !self.no_ensure_ascii,
+            line_bytes_max: self.input.line_bytes_max,
+        }
     }
 
     fn source(&self) -> Result<Source, Failure> {
@@ -270,7 +274,7 @@ fn run_strings(options: &Options, console: &mut Console) -> Result<Exit, Failure
 
 /// One message from the arguments.
 fn run_message(options: &Options, words: &[String], console: &Console) -> Result<Exit, Failure> {
-    let mut parts = Parts::new();
+    let mut parts = Message::new();
     let notes = read_message(words, &options.input.reading, &mut parts)?;
     let payload = match &options.payload {
         Some(path) => Some(Source::payload(path, options.input.payload_bytes_max)?),
@@ -290,7 +294,7 @@ fn run_message(options: &Options, words: &[String], console: &Console) -> Result
 fn run_lines(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
     let limit = json_line_bytes_max(options.input.line_bytes_max, options.input.payload_bytes_max);
     let lines = LineFramer::new(b'\n', limit);
-    let mut parts = Parts::new();
+    let mut parts = Message::new();
     options.source()?.convert_lines(lines, options.input.fail_fast, console, |line, out| {
         encode_line(line, limit, options, &mut parts, out)
     })
@@ -300,7 +304,7 @@ fn encode_line(
     line: Line<'_>,
     limit: usize,
     options: &Options,
-    parts: &mut Parts,
+    parts: &mut Message,
     out: &mut Vec<u8>,
 ) -> Result<(), (u64, String)> {
     let (number, text) = match line {
@@ -316,7 +320,7 @@ fn encode_line(
         return Ok(());
     }
     parts
-        .read_json(text, &options.input.reading, options.input.payload_bytes_max)
+        .parse_json(text, &options.input.reading, options.input.payload_bytes_max)
         .and_then(|payload| push_message(parts, payload.as_deref(), options, out))
         .map_err(|error| (number, format!("{error}{}", advice(number, text))))
 }
@@ -334,11 +338,11 @@ fn advice(number: u64, text: &[u8]) -> &'static str {
 
 /// Appends a message's line, its LF and its payload.
 fn push_message(
-    parts: &mut Parts,
+    parts: &mut Message,
     payload: Option<&[u8]>,
     options: &Options,
     out: &mut Vec<u8>,
-) -> Result<(), crate::codec::Malformed> {
+) -> Result<(), crate::bcp::Malformed> {
     if options.sort_keys {
         parts.sort_names();
     }

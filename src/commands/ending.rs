@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::failure::{Exit, Failure, plain_words};
+use crate::bcp::template::Side;
+use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::Fault;
 use crate::net::address::Address;
 use crate::net::dialogue::{Ended, Reason};
 use crate::net::wait::Stop;
 use crate::output::Console;
-use crate::template::End;
 use crate::text::shown;
 
 use super::dial::PIN_PORT;
@@ -136,7 +136,7 @@ fn nothing_missing(
 }
 
 /// How a connection of which we are this end ended, for the recording of it.
-pub fn closing(ended: &Ended, us: End) -> String {
+pub fn closing(ended: &Ended, us: Side) -> String {
     let (us, them) = (us.word(), us.other().word());
     let by = match &ended.reason {
         Reason::Done => format!("closed by the {us}"),

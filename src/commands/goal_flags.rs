@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::cli::{Flag, number, text};
-use crate::duration;
-use crate::failure::Failure;
+use crate::commands::goals::Goals;
+use crate::exit::Failure;
 use crate::framing::Wire;
-use crate::goals::Goals;
+use crate::time;
 
 use super::shared::{Has, patterns_on};
 
@@ -71,7 +71,7 @@ impl<T: Has<GoalWish>> Flag<T> {
     .short('n');
     /// `-W`.
     pub const TIMEOUT: Flag<T> = Flag::value("timeout", "DURATION", "stay at most so long", |o: &mut T, value| {
-        o.get().timeout = Some(duration::parse(&text(value)?)?);
+        o.get().timeout = Some(time::parse_duration(&text(value)?)?);
         Ok(())
     })
     .short('W')

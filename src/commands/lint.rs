@@ -5,10 +5,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::bcp::Message;
 use crate::catalogue::Linter;
-use crate::codec::Parts;
-use crate::failure::{Exit, Failure};
-use crate::framing::{BcpFramer, Frame, Framing, RawMessage};
+use crate::exit::{Exit, Failure};
+use crate::framing::{BcpFramer, Frame, FramingOptions, RawMessage};
 use crate::output::{Console, Output};
 
 use super::shared::Input;
@@ -20,8 +20,8 @@ use super::source::Source;
 /// What ends the run at once; a file that cannot be read does not.
 pub fn run(words: &[OsString], input: &Input, payloads: bool, console: &mut Console) -> Result<Exit, Failure> {
     let mut run = Run {
-        framing: Framing { payloads, ..input.framing() },
-        parts: Parts::new(),
+        framing: FramingOptions { payloads, ..input.framing() },
+        parts: Message::new(),
         output: Output::new(),
         findings: 0,
     };
@@ -46,8 +46,8 @@ pub fn run(words: &[OsString], input: &Input, payloads: bool, console: &mut Cons
 
 /// The work on one run's inputs.
 struct Run {
-    framing: Framing,
-    parts: Parts,
+    framing: FramingOptions,
+    parts: Message,
     output: Output,
     findings: u64,
 }
@@ -81,7 +81,7 @@ impl Run {
     }
 
     fn message(&mut self, name: &str, message: &RawMessage<'_>, linter: &mut Linter, input: &Input) {
-        let parsed = self.parts.read_line(message.text(), &input.reading);
+        let parsed = self.parts.parse_line(message.text(), &input.reading);
         let parsed = parsed.as_ref().map(|()| &self.parts);
         // A log that lost its payloads is judged without their markers.
         let line = if self.framing.payloads { message.line } else { message.text() };

@@ -10,6 +10,7 @@ mod dial;
 mod encode;
 mod ending;
 mod goal_flags;
+mod goals;
 mod lint;
 mod listen;
 mod obe;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 
 use crate::catalogue;
 use crate::cli::{About, Command, Example, Page, Parsed, Program, Top, parse};
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
 
 /// The program as its help, man pages and completions see it.

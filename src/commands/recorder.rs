@@ -11,9 +11,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::result_file::to_write;
 use super::shared::Has;
 use crate::cli::{Complete, Flag};
-use crate::failure::Failure;
+use crate::exit::Failure;
 use crate::framing::{Frame, Wire};
-use crate::session::{Record, Side, Writer};
+use crate::session::{Record, RecordKind, Writer};
 use crate::text::shown;
 
 /// The port that a session file need not name: the usual one of a media controller.
@@ -118,7 +118,7 @@ impl Recorder {
         &mut self,
         now: Instant,
         connection: u32,
-        side: Side,
+        side: RecordKind,
         line: &[u8],
         payload: Option<&[u8]>,
     ) -> Result<(), Failure> {
@@ -133,7 +133,7 @@ impl Recorder {
     ///
     /// # Errors
     /// As for [`Recorder::message`].
-    pub fn frame(&mut self, now: Instant, connection: u32, side: Side, frame: &Frame<'_>) -> Result<(), Failure> {
+    pub fn frame(&mut self, now: Instant, connection: u32, side: RecordKind, frame: &Frame<'_>) -> Result<(), Failure> {
         match frame {
             Frame::Message(message) => self.message(now, connection, side, message.line, message.payload),
             Frame::Ignored { whole: false, .. } => self
@@ -147,7 +147,7 @@ impl Recorder {
     ///
     /// # Errors
     /// As for [`Recorder::message`].
-    pub fn lines(&mut self, now: Instant, connection: u32, side: Side, lines: &[u8]) -> Result<(), Failure> {
+    pub fn lines(&mut self, now: Instant, connection: u32, side: RecordKind, lines: &[u8]) -> Result<(), Failure> {
         let mut result = Ok(());
         for line in lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
             result = result.and(self.message(now, connection, side, line, None));
@@ -159,7 +159,7 @@ impl Recorder {
     ///
     /// # Errors
     /// As for [`Recorder::message`].
-    pub fn ended(&mut self, connection: u32, how: &str, side: Side, unfinished: &[u8]) -> Result<(), Failure> {
+    pub fn ended(&mut self, connection: u32, how: &str, side: RecordKind, unfinished: &[u8]) -> Result<(), Failure> {
         if self.start.is_none() && unfinished.is_empty() {
             return Ok(());
         }
@@ -215,10 +215,10 @@ impl Recorder {
     }
 }
 
-fn side_name(side: Side) -> &'static str {
+fn side_name(side: RecordKind) -> &'static str {
     match side {
-        Side::Dialler => "dialler",
-        Side::Acceptor | Side::Pattern => "acceptor",
+        RecordKind::Client => "dialler",
+        RecordKind::Server | RecordKind::Pattern => "acceptor",
     }
 }
 
@@ -275,16 +275,18 @@ mod tests {
         let path = scratch("whole");
         let wish = RecordWish { file: Some(path.clone()), overwrite: false };
         let mut recorder = wish.open("dialling localhost:5051", 5051).unwrap().unwrap();
-        recorder.ended(1, "nothing happened", Side::Acceptor, b"").unwrap();
+        recorder.ended(1, "nothing happened", RecordKind::Server, b"").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"");
         let now = Instant::now();
-        recorder.message(now, 1, Side::Dialler, b"a?x=1", None).unwrap();
+        recorder.message(now, 1, RecordKind::Client, b"a?x=1", None).unwrap();
         let later = now + Duration::from_micros(1500);
-        recorder.message(later, 1, Side::Acceptor, b"f&bytes=2", Some(b"hi")).unwrap();
-        recorder.frame(later, 1, Side::Acceptor, &Frame::Ignored { number: 1, line: b"# no", whole: true }).unwrap();
-        recorder.frame(later, 1, Side::Dialler, &Frame::Ignored { number: 2, line: b"", whole: false }).unwrap();
-        recorder.lines(later, 1, Side::Dialler, b"reset_complete\ngoodbye\n").unwrap();
-        recorder.ended(1, "closed by the acceptor", Side::Acceptor, b"half\x1b").unwrap();
+        recorder.message(later, 1, RecordKind::Server, b"f&bytes=2", Some(b"hi")).unwrap();
+        recorder
+            .frame(later, 1, RecordKind::Server, &Frame::Ignored { number: 1, line: b"# no", whole: true })
+            .unwrap();
+        recorder.frame(later, 1, RecordKind::Client, &Frame::Ignored { number: 2, line: b"", whole: false }).unwrap();
+        recorder.lines(later, 1, RecordKind::Client, b"reset_complete\ngoodbye\n").unwrap();
+        recorder.ended(1, "closed by the acceptor", RecordKind::Server, b"half\x1b").unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let (top, rest) = text.split_once(", dialling localhost:5051\n").unwrap();
         assert!(top.starts_with("#backbox-session 1\n#!port 5051\n# 20"), "{top}");
@@ -305,10 +307,10 @@ mod tests {
     fn a_full_disk_is_said_once_and_the_run_goes_on() {
         let wish = RecordWish { file: Some("/dev/full".into()), overwrite: false };
         let mut recorder = wish.open("dialling localhost:5051", 5051).unwrap().unwrap();
-        let failure = recorder.message(Instant::now(), 1, Side::Dialler, b"a", None).unwrap_err();
+        let failure = recorder.message(Instant::now(), 1, RecordKind::Client, b"a", None).unwrap_err();
         assert_eq!(failure.exit().code(), 3);
         assert!(failure.message().unwrap().contains("/dev/full; the run does without"), "{failure:?}");
-        assert!(recorder.message(Instant::now(), 1, Side::Dialler, b"b", None).is_ok());
+        assert!(recorder.message(Instant::now(), 1, RecordKind::Client, b"b", None).is_ok());
     }
 
     #[test]

@@ -3,17 +3,18 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use crate::bcp::pattern::Pattern;
+use crate::bcp::payload_marker;
+use crate::bcp::template::Template;
+use crate::bcp::{Malformed, ParseOptions};
 use crate::cli::{Complete, Flag, number, text};
-use crate::codec::{Malformed, Reading};
-use crate::duration;
-use crate::failure::Failure;
-use crate::framing::{Framing, Wire, payload_marker};
+use crate::exit::Failure;
+use crate::framing::{FramingOptions, Wire};
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use crate::output::show::{Show, Style};
 use crate::output::{Color, Console};
-use crate::pattern::Pattern;
-use crate::template::Template;
 use crate::text::shown;
+use crate::time;
 
 /// Options of which `Part` is one part: the flags of that part are written for any options that have it.
 pub trait Has<Part>: Sized + 'static {
@@ -53,7 +54,7 @@ impl Manners {
 #[derive(Clone, Debug)]
 pub struct Input {
     /// `--keep-case` and `--no-nan`.
-    pub reading: Reading,
+    pub reading: ParseOptions,
     /// `--fail-fast`: the first malformed line ends the run.
     pub fail_fast: bool,
     /// `--max-line`, in bytes.
@@ -65,7 +66,7 @@ pub struct Input {
 impl Default for Input {
     fn default() -> Input {
         Input {
-            reading: Reading::default(),
+            reading: ParseOptions::default(),
             fail_fast: false,
             line_bytes_max: LINE_BYTES_MAX,
             payload_bytes_max: PAYLOAD_BYTES_MAX,
@@ -80,8 +81,12 @@ impl Input {
     }
 
     /// The framing with these limits.
-    pub fn framing(&self) -> Framing {
-        Framing { line_bytes_max: self.line_bytes_max, payload_bytes_max: self.payload_bytes_max, ..Framing::default() }
+    pub fn framing(&self) -> FramingOptions {
+        FramingOptions {
+            line_bytes_max: self.line_bytes_max,
+            payload_bytes_max: self.payload_bytes_max,
+            ..FramingOptions::default()
+        }
     }
 }
 
@@ -256,7 +261,7 @@ impl<T: Has<Dialling>> Flag<T> {
     .short('a');
     /// `--retry`.
     pub const RETRY: Flag<T> = Flag::value("retry", "DURATION", "keep dialling for so long", |o: &mut T, value| {
-        o.get().retry = duration::parse(&text(value)?)?;
+        o.get().retry = time::parse_duration(&text(value)?)?;
         Ok(())
     })
     .more("Every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare number is seconds.");

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::framing::{Line, LineFramer};
 use crate::net::wait::widen_pipes;
 use crate::output::{Console, Output};

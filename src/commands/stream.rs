@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::codec::{Form, Parts, Reading, write_line};
-use crate::framing::{BcpFramer, Fault, Frame, Framing, RawMessage, payload_marker};
+use crate::bcp::payload_marker;
+use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
+use crate::framing::{BcpFramer, Fault, Frame, FramingOptions, RawMessage};
 use crate::limits::json_line_bytes_max;
 use crate::text::trim;
 
@@ -18,7 +19,7 @@ pub struct Stream {
     ended: bool,
     /// All whole frames are taken; only a last line can be left.
     at_last: bool,
-    parts: Parts,
+    parts: Message,
     out: Vec<u8>,
 }
 
@@ -49,12 +50,12 @@ pub enum Item<'a> {
 
 impl Stream {
     /// A stream of which nothing has come, with the limits that `framing` has for what goes out.
-    pub fn new(framing: &Framing) -> Stream {
-        let Framing { line_bytes_max, payload_bytes_max, .. } = *framing;
+    pub fn new(framing: &FramingOptions) -> Stream {
+        let FramingOptions { line_bytes_max, payload_bytes_max, .. } = *framing;
         // A line of JSON may be longer than the line that it becomes.
         let json_bytes_max = json_line_bytes_max(line_bytes_max, payload_bytes_max);
-        let framer = BcpFramer::new(Framing { line_bytes_max: json_bytes_max, ..framing.clone() });
-        let (parts, out) = (Parts::new(), Vec::new());
+        let framer = BcpFramer::new(FramingOptions { line_bytes_max: json_bytes_max, ..framing.clone() });
+        let (parts, out) = (Message::new(), Vec::new());
         Stream { framer, line_bytes_max, payload_bytes_max, ended: false, at_last: false, parts, out }
     }
 
@@ -107,17 +108,19 @@ impl Stream {
 fn spell(
     message: &RawMessage<'_>,
     (line_bytes_max, payload_bytes_max): (usize, usize),
-    parts: &mut Parts,
+    parts: &mut Message,
     out: &mut Vec<u8>,
 ) -> Result<usize, String> {
     out.clear();
     let is_json = message.line.first() == Some(&b'{');
     let from_json = match is_json {
-        true => parts.read_json(message.line, &Reading::default(), payload_bytes_max).map_err(|why| why.to_string())?,
+        true => parts
+            .parse_json(message.line, &ParseOptions::default(), payload_bytes_max)
+            .map_err(|why| why.to_string())?,
         false => None,
     };
     if is_json {
-        let form = Form { line_bytes_max, ..Form::default() };
+        let form = WriteOptions { line_bytes_max, ..WriteOptions::default() };
         write_line(parts, from_json.as_ref().map(Vec::len), &form, out).map_err(|why| why.to_string())?;
     } else if message.line.len() > line_bytes_max {
         return Err(Fault::LineTooLong { limit: line_bytes_max }.to_string());
@@ -144,7 +147,7 @@ mod tests {
 
     /// What goes out of a stream that arrives in pieces, and what is wrong with it.
     fn sent(input: &[u8], piece: usize) -> (Vec<u8>, Vec<String>) {
-        let (mut stream, mut out, mut wrong) = (Stream::new(&Framing::default()), Vec::new(), Vec::new());
+        let (mut stream, mut out, mut wrong) = (Stream::new(&FramingOptions::default()), Vec::new(), Vec::new());
         let mut take = |stream: &mut Stream| loop {
             match stream.next_item() {
                 Item::Message { whole, .. } => out.extend_from_slice(whole),

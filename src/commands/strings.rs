@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 
-use crate::codec::{Malformed, Reason};
-use crate::failure::{Exit, Failure};
+use crate::bcp::{Malformed, MalformedReason};
+use crate::exit::{Exit, Failure};
 use crate::framing::{Line, LineFramer};
 use crate::output::{Console, Output};
 
@@ -116,5 +116,5 @@ impl Strings {
 
 /// The complaint about a string that is not UTF-8.
 pub fn not_utf8(text: &[u8]) -> Malformed {
-    Malformed::message(text, Reason::NotUtf8)
+    Malformed::message(text, MalformedReason::NotUtf8)
 }

@@ -8,15 +8,15 @@ use std::fmt;
 use memchr::{memchr, memchr_iter};
 
 use super::buffer::Buffer;
-use super::marker::{Marker, payload_marker};
 use super::obe::ObeFault;
 use super::wire::Wire;
+use crate::bcp::{Marker, payload_marker};
 use crate::limits::{LINE_BYTES_MAX, OBE_BODY_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_BYTES};
 use crate::text::is_white;
 
 /// How an input is framed: its limits in bytes, and whether payloads follow their lines.
 #[derive(Clone, Debug)]
-pub struct Framing {
+pub struct FramingOptions {
     /// Which protocol's frames.
     pub wire: Wire,
     /// The longest line without its LF (`--max-line`).
@@ -29,9 +29,9 @@ pub struct Framing {
     pub read_bytes: usize,
 }
 
-impl Default for Framing {
-    fn default() -> Framing {
-        Framing {
+impl Default for FramingOptions {
+    fn default() -> FramingOptions {
+        FramingOptions {
             wire: Wire::Bcp,
             line_bytes_max: LINE_BYTES_MAX,
             payload_bytes_max: PAYLOAD_BYTES_MAX,
@@ -41,10 +41,10 @@ impl Default for Framing {
     }
 }
 
-impl Framing {
+impl FramingOptions {
     /// The framing of OBE_Socket's messages, with the limit of section 14.
-    pub fn obe() -> Framing {
-        Framing { wire: Wire::Obe, payload_bytes_max: OBE_BODY_BYTES_MAX, ..Framing::default() }
+    pub fn obe() -> FramingOptions {
+        FramingOptions { wire: Wire::Obe, payload_bytes_max: OBE_BODY_BYTES_MAX, ..FramingOptions::default() }
     }
 }
 
@@ -168,7 +168,7 @@ pub const MARK_BYTES: usize = 2;
 
 /// Tells a line with a meaning of its own from a comment, by its first [`MARK_BYTES`] bytes: how long it may be behind
 /// them, or `None` for a comment, which may have any length and is skipped (design.md, section 12).
-pub type MarkedLimit = fn(&[u8], &Framing) -> Option<usize>;
+pub type MarkedLimit = fn(&[u8], &FramingOptions) -> Option<usize>;
 
 /// Cuts a stream of bytes into BCP's frames.
 ///
@@ -176,8 +176,8 @@ pub type MarkedLimit = fn(&[u8], &Framing) -> Option<usize>;
 /// until it gives `None`, and at the end of the input take one more from [`BcpFramer::end`].
 ///
 /// ```
-/// use backbox::framing::{BcpFramer, Frame, Framing};
-/// let mut framer = BcpFramer::new(Framing::default());
+/// use backbox::framing::{BcpFramer, Frame, FramingOptions};
+/// let mut framer = BcpFramer::new(FramingOptions::default());
 /// let input = b"# a comment\nf&bytes=2\nhi";
 /// framer.space()[..input.len()].copy_from_slice(input);
 /// framer.filled(input.len());
@@ -188,7 +188,7 @@ pub type MarkedLimit = fn(&[u8], &Framing) -> Option<usize>;
 /// ```
 #[derive(Debug)]
 pub struct BcpFramer {
-    framing: Framing,
+    framing: FramingOptions,
     buffer: Buffer,
     state: State,
     /// The number of the line that begins at the front of the buffer.
@@ -208,7 +208,7 @@ pub struct BcpFramer {
 
 impl BcpFramer {
     /// A framer at the start of an input.
-    pub fn new(framing: Framing) -> BcpFramer {
+    pub fn new(framing: FramingOptions) -> BcpFramer {
         let buffer = Buffer::new(framing.read_bytes);
         BcpFramer {
             framing,
@@ -251,7 +251,7 @@ impl BcpFramer {
         self.marked = Some(limit);
     }
 
-    /// Whether from here on a marker announces a payload: [`Framing::payloads`] as an input itself decides it.
+    /// Whether from here on a marker announces a payload: [`FramingOptions::payloads`] as an input itself decides it.
     pub fn look_for_payloads(&mut self, payloads: bool) {
         self.framing.payloads = payloads;
     }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Frames as text: `1 line|payload`, `2 -ignored`, `3 !fault`.
-fn frames(framing: &Framing, input: &[u8], piece: usize) -> Vec<String> {
+fn frames(framing: &FramingOptions, input: &[u8], piece: usize) -> Vec<String> {
     frames_of(&mut BcpFramer::new(framing.clone()), input, piece)
 }
 
@@ -41,7 +41,7 @@ fn show(frame: &Frame<'_>) -> String {
 }
 
 #[track_caller]
-fn check_with(framing: &Framing, input: &[u8], expected: &[&str]) {
+fn check_with(framing: &FramingOptions, input: &[u8], expected: &[&str]) {
     for piece in [input.len().max(1), 1, 2, 3, 7] {
         assert_eq!(frames(framing, input, piece), expected, "in pieces of {piece} bytes");
     }
@@ -49,7 +49,7 @@ fn check_with(framing: &Framing, input: &[u8], expected: &[&str]) {
 
 #[track_caller]
 fn check(input: &[u8], expected: &[&str]) {
-    check_with(&Framing::default(), input, expected);
+    check_with(&FramingOptions::default(), input, expected);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_payload_cut_short_ends_the_input() {
 
 #[test]
 fn a_payload_over_the_limit_ends_the_input() {
-    let framing = Framing { payload_bytes_max: 4, ..Framing::default() };
+    let framing = FramingOptions { payload_bytes_max: 4, ..FramingOptions::default() };
     let fault = format!("2 !{}", Fault::PayloadTooLarge { limit: 4 });
     check_with(&framing, b"f&bytes=4\nABCDg&bytes=5\nABCDEa\n", &["1 f|ABCD", &fault]);
     let fault = format!("1 !{}", Fault::PayloadTooLarge { limit: 4 });
@@ -106,7 +106,7 @@ fn a_payload_over_the_limit_ends_the_input() {
 
 #[test]
 fn a_line_over_the_limit_costs_itself_alone() {
-    let framing = Framing { line_bytes_max: 4, ..Framing::default() };
+    let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
     let fault = |n| format!("{n} !{}", Fault::LineTooLong { limit: 4 });
     check_with(&framing, b"abcd\nabcde\nf\n", &["1 abcd", &fault(2), "3 f"]);
     check_with(&framing, b"abcdefghij", &[&fault(1)]);
@@ -114,7 +114,7 @@ fn a_line_over_the_limit_costs_itself_alone() {
 
 #[test]
 fn comments_and_blank_lines_may_have_any_length() {
-    let framing = Framing { line_bytes_max: 4, ..Framing::default() };
+    let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
     let fault = |n| format!("{n} !{}", Fault::LineTooLong { limit: 4 });
     check_with(&framing, b"# a long comment\na\n", &["1 -...", "2 a"]);
     check_with(&framing, b"        \na\n", &["1 -", "2 a"]);
@@ -132,7 +132,7 @@ fn marked_lines_have_limits_of_their_own() {
         b"#=" => Some(8),
         _ => None,
     };
-    let framing = Framing { line_bytes_max: 4, ..Framing::default() };
+    let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
     let fault = |n, limit| format!("{n} !{}", Fault::LineTooLong { limit });
     let input = b"#<abcd\n#<abcde\n#=12345678\n#=123456789\n#-abcdefghijk\nabcd\nabcde\n#";
     let expected: &[&str] =
@@ -147,7 +147,7 @@ fn marked_lines_have_limits_of_their_own() {
 #[test]
 fn an_unfinished_line_is_known_by_its_number() {
     let unfinished = |input: &[u8]| {
-        let mut framer = BcpFramer::new(Framing { line_bytes_max: 4, ..Framing::default() });
+        let mut framer = BcpFramer::new(FramingOptions { line_bytes_max: 4, ..FramingOptions::default() });
         framer.space()[..input.len()].copy_from_slice(input);
         framer.filled(input.len());
         while framer.next_frame().is_some() {}
@@ -164,17 +164,17 @@ fn an_unfinished_line_is_known_by_its_number() {
 
 #[test]
 fn payloads_can_be_switched_on_the_way() {
-    let mut framer = BcpFramer::new(Framing::default());
+    let mut framer = BcpFramer::new(FramingOptions::default());
     framer.look_for_payloads(false);
     assert_eq!(frames_of(&mut framer, b"f&bytes=4\nAB\n", 3), ["1 f", "2 AB"]);
-    let mut framer = BcpFramer::new(Framing { payloads: false, ..Framing::default() });
+    let mut framer = BcpFramer::new(FramingOptions { payloads: false, ..FramingOptions::default() });
     framer.look_for_payloads(true);
     assert_eq!(frames_of(&mut framer, b"f&bytes=2\nAB\n", 3), ["1 f|AB", "2 -"]);
 }
 
 #[test]
 fn a_line_over_the_limit_that_begins_with_blanks_is_not_lost() {
-    let framing = Framing { line_bytes_max: 4, ..Framing::default() };
+    let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
     let fault = format!("1 !{}", Fault::LineTooLong { limit: 4 });
     check_with(&framing, b"        x\na\n", &[&fault, "2 a"]);
     check_with(&framing, b" \t\r\x0b  x", &[&fault]);
@@ -189,14 +189,14 @@ fn a_line_over_the_limit_that_begins_with_blanks_is_not_lost() {
 
 #[test]
 fn a_payload_longer_than_any_address_is_waited_for() {
-    let framing = Framing { payload_bytes_max: usize::MAX, ..Framing::default() };
+    let framing = FramingOptions { payload_bytes_max: usize::MAX, ..FramingOptions::default() };
     let fault = format!("1 !{}", Fault::PayloadCut { got: 2, announced: usize::MAX });
     check_with(&framing, format!("f&bytes={}\nhi", usize::MAX).as_bytes(), &[&fault]);
 }
 
 #[test]
 fn without_payloads_the_marker_is_a_parameter() {
-    let framing = Framing { payloads: false, ..Framing::default() };
+    let framing = FramingOptions { payloads: false, ..FramingOptions::default() };
     let mut framer = BcpFramer::new(framing);
     let input = b"f?a=1&bytes=004\nABCD\n";
     framer.space()[..input.len()].copy_from_slice(input);
@@ -209,7 +209,7 @@ fn without_payloads_the_marker_is_a_parameter() {
 
 #[test]
 fn raw_is_what_came_and_line_has_no_cr() {
-    let mut framer = BcpFramer::new(Framing::default());
+    let mut framer = BcpFramer::new(FramingOptions::default());
     let input = b"f\r&bytes=2\r\nhi";
     framer.space()[..input.len()].copy_from_slice(input);
     framer.filled(input.len());
@@ -221,7 +221,7 @@ fn raw_is_what_came_and_line_has_no_cr() {
 fn a_payload_in_single_bytes_does_not_have_its_line_read_again() {
     // Read again for each byte, the line would be 64 GiB, which takes minutes.
     let line = [&b"f?a=\r"[..], &vec![b'x'; 1_000_000], b"&bytes=65536\n"].concat();
-    let mut framer = BcpFramer::new(Framing::default());
+    let mut framer = BcpFramer::new(FramingOptions::default());
     let began = std::time::Instant::now();
     for piece in [&line[..]].into_iter().chain([0; 65_535].chunks(1)) {
         let mut left = piece;

@@ -1,6 +1,6 @@
 //! The framer of whatever wire a connection speaks: what `net` reads into without knowing which one it is.
 
-use super::bcp::{BcpFramer, Frame, Framing};
+use super::bcp::{BcpFramer, Frame, FramingOptions};
 use super::obe::ObeFramer;
 use super::wire::Wire;
 
@@ -15,7 +15,7 @@ pub enum Framer {
 
 impl Framer {
     /// A framer at the start of an input.
-    pub fn new(framing: Framing) -> Framer {
+    pub fn new(framing: FramingOptions) -> Framer {
         match framing.wire {
             Wire::Bcp => Framer::Bcp(BcpFramer::new(framing)),
             Wire::Obe => Framer::Obe(ObeFramer::new(framing.payload_bytes_max, framing.read_bytes)),

@@ -1,19 +1,17 @@
 //! Bytes in, bounded frames out: where one message ends and the next begins.
 //!
-//! Framing opens no file and no socket and reads no meaning into a line; any split of the input gives the same frames.
+//! FramingOptions opens no file and no socket and reads no meaning into a line; any split of the input gives the same frames.
 //! What a line says is the codec's business.
 
 mod bcp;
 mod buffer;
 mod framer;
 mod lines;
-mod marker;
 mod obe;
 mod wire;
 
-pub use bcp::{BcpFramer, Fault, Frame, Framing, MARK_BYTES, MarkedLimit, RawMessage, is_ignored, without_cr};
+pub use bcp::{BcpFramer, Fault, Frame, FramingOptions, MARK_BYTES, MarkedLimit, RawMessage, is_ignored, without_cr};
 pub use framer::Framer;
 pub use lines::{Line, LineFramer};
-pub use marker::{Marker, payload_marker};
 pub use obe::{ObeFault, ObeFramer, body, obe_message, push_frame};
 pub use wire::Wire;

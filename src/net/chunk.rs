@@ -5,7 +5,8 @@
 use std::time::Instant;
 
 use super::budget::Share;
-use crate::framing::{Fault, Frame, RawMessage, Wire, obe_message, payload_marker, without_cr};
+use crate::bcp::payload_marker;
+use crate::framing::{Fault, Frame, RawMessage, Wire, obe_message, without_cr};
 
 /// Whole frames that came in one read, in order.
 #[derive(Debug)]
@@ -120,10 +121,10 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::{Framer, Framing};
+    use crate::framing::{Framer, FramingOptions};
 
     #[track_caller]
-    fn check(framing: Framing, input: &[u8], count: usize) {
+    fn check(framing: FramingOptions, input: &[u8], count: usize) {
         let wire = framing.wire;
         let mut framer = Framer::new(framing);
         framer.space()[..input.len()].copy_from_slice(input);
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn a_chunk_gives_back_the_frames_that_went_in() {
         let input = b"a?x=1\n# no\nf\r&bytes=3\r\n\n\n\n\nlonger than thirty bytes, so a fault\ng&bytes=0\nb\r\n";
-        check(Framing { line_bytes_max: 30, ..Framing::default() }, input, 7);
-        check(Framing::obe(), b"0000000004\"OK\"0000000007[1,\r\n2]0000000000+000000004", 4);
+        check(FramingOptions { line_bytes_max: 30, ..FramingOptions::default() }, input, 7);
+        check(FramingOptions::obe(), b"0000000004\"OK\"0000000007[1,\r\n2]0000000000+000000004", 4);
     }
 }

@@ -14,7 +14,7 @@ use super::budget::Budget;
 use super::chunk::Chunk;
 use super::queue::Outbox;
 use super::wait::{self, Armed, Poll, Wake, Want};
-use crate::framing::{Fault, Frame, Framer, Framing, Wire};
+use crate::framing::{Fault, Frame, Framer, FramingOptions, Wire};
 
 /// How much may wait to be sent to one peer, in bytes; one that does not read is reset when it is reached.
 pub const QUEUE_BYTES_MAX: usize = 64 << 10;
@@ -259,7 +259,7 @@ impl Connection {
 }
 
 /// Reads a connection until it ends: the body of its reader thread.
-pub fn read(connection: &Arc<Connection>, framing: Framing, budget: &Arc<Budget>, reports: &SyncSender<Report>) {
+pub fn read(connection: &Arc<Connection>, framing: FramingOptions, budget: &Arc<Budget>, reports: &SyncSender<Report>) {
     if reports.send(Report::Joined(Arc::clone(connection))).is_ok() {
         connection.announced.store(true, Ordering::SeqCst);
         connection.wake.wake();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::Outbox;
 use super::wait::{Armed, Input, Output, Poll, Stop, Want, is_passing};
-use crate::framing::{Fault, Frame, Framer, Framing};
+use crate::framing::{Fault, Frame, Framer, FramingOptions};
 use crate::limits::READ_BYTES;
 
 /// How long the peer may take to close after we have half-closed (design.md, section 9).
@@ -161,7 +161,7 @@ struct Dialogue<'a> {
 /// Runs `script` over `socket`, which must not block, until it is done or something ends it, and closes the connection.
 pub fn converse(
     socket: TcpStream,
-    framing: Framing,
+    framing: FramingOptions,
     script: &mut dyn Script,
     stop: &Stop,
     input: Option<&Input>,

@@ -17,7 +17,7 @@ use super::pump::{Heard, Pair, Pump, Rewrite, Taps};
 use super::server::Ended;
 use super::tap::{TAP_BYTES_MAX, Tap};
 use super::wait::{self, ACCEPT_PAUSE, Call, Output, Poll, Stop, Wake, Woken};
-use crate::framing::Framing;
+use crate::framing::FramingOptions;
 
 /// How long a pair may take over its end after a stop.
 const PAIRS_TIME: Duration = Duration::from_millis(500);
@@ -70,7 +70,7 @@ pub type MakeRewrite = Box<dyn Fn() -> Box<dyn Rewrite> + Send + Sync>;
 /// How to forward.
 pub struct Settings {
     /// What is said is framed so, for the ears.
-    pub framing: Framing,
+    pub framing: FramingOptions,
     /// How many pairs there are at once.
     pub connections_max: usize,
     /// How many bytes the frames share that are longer than [`LONG_FRAME_BYTES`](crate::limits::LONG_FRAME_BYTES), of

@@ -14,7 +14,7 @@ use super::chunk::Chunk;
 use super::connection::Left;
 use super::tap::Tap;
 use super::wait::{self, Armed, Poll, Stop, Want};
-use crate::framing::{BcpFramer, Framing};
+use crate::framing::{BcpFramer, FramingOptions};
 
 /// How much is read at a time, in bytes.
 const PUMP_READ_BYTES: usize = 16 << 10;
@@ -88,14 +88,14 @@ pub struct Pair {
     /// Ends all pairs.
     pub stop: Arc<Stop>,
     /// How what is said is framed, for the taps.
-    pub framing: Framing,
+    pub framing: FramingOptions,
     /// What the long frames of all pairs share.
     pub budget: Arc<Budget>,
 }
 
 impl Pair {
     fn framer(&self) -> BcpFramer {
-        BcpFramer::new(Framing { read_bytes: PUMP_READ_BYTES, ..self.framing.clone() })
+        BcpFramer::new(FramingOptions { read_bytes: PUMP_READ_BYTES, ..self.framing.clone() })
     }
 }
 

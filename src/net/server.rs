@@ -15,7 +15,7 @@ use super::budget::Budget;
 use super::connection::{self, Connection, FINISH_TIME, Left, Report};
 use super::forward::{self, Ear, Ears, Outcome};
 use super::wait::{self, ACCEPT_PAUSE, Call, Input, Output, Poll, Stop, Stopper, Wake, Woken};
-use crate::framing::{Frame, Framing};
+use crate::framing::{Frame, FramingOptions};
 
 /// How many chunks may wait for the printer before readers wait too.
 const CHUNKS_WAITING_MAX: usize = 64;
@@ -78,7 +78,7 @@ pub enum Notice<'a> {
 /// How a server behaves.
 pub struct Settings {
     /// The limits of what peers send.
-    pub framing: Framing,
+    pub framing: FramingOptions,
     /// How many bytes the long frames of all peers may have at once; a peer whose frame needs more is reset.
     pub long_frames_bytes_max: usize,
     /// How many peers are served at once.
@@ -406,7 +406,7 @@ impl Supervisor<'_> {
         };
         let connection = Arc::new(connection);
         let (reader, budget, reports) = (Arc::clone(&connection), Arc::clone(&self.budget), reports.clone());
-        let framing = Framing { read_bytes: CONNECTION_READ_BYTES, ..self.settings.framing.clone() };
+        let framing = FramingOptions { read_bytes: CONNECTION_READ_BYTES, ..self.settings.framing.clone() };
         let thread = thread::Builder::new().stack_size(READER_STACK_BYTES);
         match thread.spawn(move || connection::read(&reader, framing, &budget, &reports)) {
             Ok(_) => {

@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal, Write};
 
 pub use progress::Progress;
 
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 
 /// When to colour (`--color`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

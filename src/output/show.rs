@@ -6,10 +6,10 @@
 use std::io::{self, IsTerminal};
 
 use super::{Color, push_for_terminal};
-use crate::codec::Parts;
+use crate::bcp::Message;
+use crate::bcp::pattern::Pattern;
+use crate::bcp::template::{Origin, Side, Subject, Template};
 use crate::framing::RawMessage;
-use crate::pattern::Pattern;
-use crate::template::{End, Origin, Subject, Template};
 
 /// The form in which messages are printed.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl Show {
     }
 
     /// Whether a message is to be printed; `parts` is `None` for a line that is no message, which no pattern matches.
-    pub fn selects(&self, parts: Option<&Parts>, payload_bytes: Option<usize>) -> bool {
+    pub fn selects(&self, parts: Option<&Message>, payload_bytes: Option<usize>) -> bool {
         let matches = |pattern: &Pattern| parts.is_some_and(|parts| pattern.matches(parts, payload_bytes));
         (self.matching.is_empty() || self.matching.iter().any(matches)) && !self.excluded.iter().any(matches)
     }
@@ -77,7 +77,7 @@ impl Show {
     pub fn show(
         &mut self,
         message: &RawMessage<'_>,
-        parts: Option<&Parts>,
+        parts: Option<&Message>,
         origin: Option<&Origin<'_>>,
         out: &mut Vec<u8>,
     ) -> bool {
@@ -150,8 +150,8 @@ impl Terminal {
         if let Some(origin) = origin.filter(|_| self.marked) {
             // The marks are those of -v and of curl: what went to the accepting side, what came from it.
             let (color, mark): (&[u8], &[u8]) = match origin.from {
-                End::Dialler => (b"\x1b[36m", b"> "),
-                End::Acceptor => (b"\x1b[33m", b"< "),
+                Side::Client => (b"\x1b[36m", b"> "),
+                Side::Server => (b"\x1b[33m", b"< "),
             };
             self.colored(color, mark, out);
         }
@@ -182,8 +182,8 @@ impl Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Reading;
-    use crate::framing::payload_marker;
+    use crate::bcp::ParseOptions;
+    use crate::bcp::payload_marker;
     use std::time::Duration;
 
     fn shown(show: &mut Show, raw: &[u8]) -> String {
@@ -191,10 +191,10 @@ mod tests {
         let marker = payload_marker(line);
         let payload = marker.and(raw.get(line.len() + 1..));
         let message = RawMessage { number: 1, raw, line, marker, payload };
-        let mut parts = Parts::new();
-        let read = parts.read_line(message.text(), &Reading::default());
+        let mut parts = Message::new();
+        let read = parts.parse_line(message.text(), &ParseOptions::default());
         let time = Duration::from_micros(1_500_000);
-        let origin = Origin { time, connection: 2, peer: "[::1]:7", from: End::Dialler };
+        let origin = Origin { time, connection: 2, peer: "[::1]:7", from: Side::Client };
         let mut out = Vec::new();
         show.show(&message, read.is_ok().then_some(&parts), Some(&origin), &mut out);
         String::from_utf8_lossy(&out).into_owned()

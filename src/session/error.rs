@@ -83,7 +83,7 @@ pub enum Reason {
     /// A `#~` line without a pattern.
     NoPattern,
     /// A line (its mark not counted) or payload over its limit, or plain lines that end inside a payload.
-    Framing(Fault),
+    FramingOptions(Fault),
     /// The input is of no known kind.
     Unknown,
     /// There is nothing to play in the input, which is of this kind if it is a log.
@@ -165,7 +165,7 @@ impl fmt::Display for Reason {
                 write!(f, "a payload of {got} bytes, where line {announced_at} says {announced}")
             }
             Reason::NoPattern => write!(f, "#~ wants a pattern, such as '#~mode_list?running_modes=*'"),
-            Reason::Framing(fault) => write!(f, "{fault}"),
+            Reason::FramingOptions(fault) => write!(f, "{fault}"),
             Reason::Unknown => {
                 write!(
                     f,

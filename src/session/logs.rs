@@ -6,8 +6,9 @@ use memchr::memmem;
 use super::clock::{Clock, When};
 use super::error::{Damage, Error, Reason};
 use super::literal;
-use super::{Kind, Note, Record, Side};
-use crate::framing::{Framing, Line, LineFramer, is_ignored, payload_marker, without_cr};
+use super::{Kind, Note, Record, RecordKind};
+use crate::bcp::payload_marker;
+use crate::framing::{FramingOptions, Line, LineFramer, is_ignored, without_cr};
 use crate::text::trim;
 
 /// How a kind of log is written.
@@ -61,21 +62,21 @@ enum Piece {
 struct Said {
     before: &'static str,
     after: &'static str,
-    side: Side,
+    side: RecordKind,
     /// Whether it is spelled as a bytes literal of Python.
     literal: bool,
 }
 
 impl Said {
-    const fn plain(before: &'static str, after: &'static str, side: Side) -> Said {
+    const fn plain(before: &'static str, after: &'static str, side: RecordKind) -> Said {
         Said { before, after, side, literal: false }
     }
 }
 
 /// What MPF logs. Its `Received` is the repr of what came, in bytes.
 const MPF: &[Said] = &[
-    Said::plain("Sending \"", "\"", Side::Dialler),
-    Said { before: "Received \"", after: "\"", side: Side::Acceptor, literal: true },
+    Said::plain("Sending \"", "\"", RecordKind::Client),
+    Said { before: "Received \"", after: "\"", side: RecordKind::Server, literal: true },
 ];
 const MPF_LOGGER: Option<&str> = Some("BCPClientSocket");
 const MPF_LOST: &str = "a log of MPF does not tell on which connection a line went, and has lost the payloads of what \
@@ -105,7 +106,10 @@ const FORMS: &[Form] = &[
             Piece::Name(" : "),
         ]),
         logger: None,
-        messages: &[Said::plain("Received \"", "\"", Side::Dialler), Said::plain("Sending \"", "\"", Side::Acceptor)],
+        messages: &[
+            Said::plain("Received \"", "\"", RecordKind::Client),
+            Said::plain("Sending \"", "\"", RecordKind::Server),
+        ],
         port: None,
         lost: "a log of MPF-MC has lost payloads and most of what MPF-MC said, and does not tell on which connection a \
                line went: all lines are played as those of one connection",
@@ -140,7 +144,10 @@ const FORMS: &[Form] = &[
         kind: Kind::Gmc,
         line: Shape::Pieces(&[Piece::Time(b'.', 3), Piece::Text(" : "), Piece::Level(" : "), Piece::Logger(" : ")]),
         logger: Some("GMCServer"),
-        messages: &[Said::plain("Received: ", "", Side::Dialler), Said::plain("Sending: ", "", Side::Acceptor)],
+        messages: &[
+            Said::plain("Received: ", "", RecordKind::Client),
+            Said::plain("Sending: ", "", RecordKind::Server),
+        ],
         port: None,
         lost: "a log of GMC has lost payloads, and does not tell on which connection a line went: all lines are played \
                as those of one connection",
@@ -150,7 +157,7 @@ const FORMS: &[Form] = &[
         kind: Kind::MonitorCache,
         line: Shape::Pieces(&[Piece::Step, Piece::Text(","), Piece::Command]),
         logger: None,
-        messages: &[Said::plain("", "", Side::Acceptor)],
+        messages: &[Said::plain("", "", RecordKind::Server)],
         // The monitor dials MPF.
         port: Some(5051),
         lost: "the cache of mpf-monitor has only what MPF said, which --serve plays, no payloads, and of each wait \
@@ -318,13 +325,13 @@ pub(super) struct Log {
 /// What is known of a log so far, and its last message.
 #[derive(Debug)]
 struct State {
-    framing: Framing,
+    framing: FramingOptions,
     clock: Clock,
     messages: u64,
     note: Option<Note>,
     number: u64,
     time: std::time::Duration,
-    side: Side,
+    side: RecordKind,
     line: Vec<u8>,
     /// A line of the log without CR, when it holds one.
     clean: Vec<u8>,
@@ -333,14 +340,14 @@ struct State {
 
 impl Log {
     /// A reader at the start of a log; `framing` has the limit of its messages.
-    pub(super) fn new(form: &'static Form, framing: Framing) -> Log {
+    pub(super) fn new(form: &'static Form, framing: FramingOptions) -> Log {
         let state = State {
             clock: Clock::default(),
             messages: 0,
             note: None,
             number: 0,
             time: std::time::Duration::ZERO,
-            side: Side::Dialler,
+            side: RecordKind::Client,
             line: Vec::new(),
             clean: Vec::new(),
             json: JsonLine::default(),

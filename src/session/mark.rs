@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::Reason;
 use super::{HEADER, VERSION};
-use crate::framing::{Framing, MARK_BYTES};
+use crate::framing::{FramingOptions, MARK_BYTES};
 use crate::text::{is_white, shown, trim};
 
 /// What a line of a session file means by its first two bytes; blanks before them make it a comment.
@@ -13,9 +13,9 @@ pub(super) enum Mark {
     /// `#@`: when the following lines were seen.
     Stamp,
     /// `#<`: sent by the side that accepted.
-    Acceptor,
+    Server,
     /// `#>`: sent by the side that dialled.
-    Dialler,
+    Client,
     /// `#=`: the payload of the line before.
     Payload,
     /// `#~`: a pattern.
@@ -30,8 +30,8 @@ impl Mark {
         let (mark, rest) = line.split_at_checked(MARK_BYTES)?;
         let mark = match mark {
             b"#@" => Mark::Stamp,
-            b"#<" => Mark::Acceptor,
-            b"#>" => Mark::Dialler,
+            b"#<" => Mark::Server,
+            b"#>" => Mark::Client,
             b"#=" => Mark::Payload,
             b"#~" => Mark::Pattern,
             b"#!" => Mark::Setting,
@@ -41,7 +41,7 @@ impl Mark {
     }
 
     /// How long a marked line may be behind its mark, for [`crate::framing::BcpFramer::keep_marked`].
-    pub(super) fn limit(line: &[u8], framing: &Framing) -> Option<usize> {
+    pub(super) fn limit(line: &[u8], framing: &FramingOptions) -> Option<usize> {
         match Mark::of(line)?.0 {
             Mark::Payload => {
                 let base64 = base64::encoded_len(framing.payload_bytes_max, true).unwrap_or(usize::MAX);
@@ -169,11 +169,11 @@ mod tests {
 
     #[test]
     fn a_mark_is_the_very_first_two_bytes() {
-        assert_eq!(Mark::of(b"#< x"), Some((Mark::Acceptor, &b" x"[..])));
+        assert_eq!(Mark::of(b"#< x"), Some((Mark::Server, &b" x"[..])));
         for comment in ["", "#", " #<x", "# <x", "##<", "#-", "reset"] {
             assert_eq!(Mark::of(comment.as_bytes()), None, "{comment}");
         }
-        let framing = Framing { line_bytes_max: 10, payload_bytes_max: 300, ..Framing::default() };
+        let framing = FramingOptions { line_bytes_max: 10, payload_bytes_max: 300, ..FramingOptions::default() };
         assert_eq!(Mark::limit(b"#=", &framing), Some(400));
         assert_eq!(Mark::limit(b"#<", &framing), Some(10));
         assert_eq!(Mark::limit(b"# ", &framing), None);

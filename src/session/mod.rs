@@ -5,15 +5,15 @@
 //! for.
 //!
 //! ```
-//! use backbox::session::{Kind, Reader, Side};
+//! use backbox::session::{Kind, Reader, RecordKind};
 //! let file = b"#backbox-session 1\n#@0.000000\nreset\n#@0.001204\n#<reset_complete\n";
-//! let mut reader = Reader::new(None, Default::default(), backbox::codec::is_command);
+//! let mut reader = Reader::new(None, Default::default(), backbox::bcp::is_command);
 //! reader.space()[..file.len()].copy_from_slice(file);
 //! reader.filled(file.len());
 //! let ours = reader.next_record().unwrap().unwrap();
-//! assert_eq!((ours.side, ours.line, ours.number), (Side::Dialler, &b"reset"[..], 3));
+//! assert_eq!((ours.side, ours.line, ours.number), (RecordKind::Client, &b"reset"[..], 3));
 //! let answer = reader.next_record().unwrap().unwrap();
-//! assert_eq!((answer.side, answer.time.unwrap().as_micros()), (Side::Acceptor, 1204));
+//! assert_eq!((answer.side, answer.time.unwrap().as_micros()), (RecordKind::Server, 1204));
 //! assert!(reader.next_record().is_none() && reader.end().is_none());
 //! assert_eq!(reader.kind(), Some(Kind::Session));
 //! ```
@@ -48,11 +48,11 @@ pub const CONNECTION_MAX: u32 = 999_999_999;
 
 /// Who sent a recorded line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
+pub enum RecordKind {
     /// The side that dialled.
-    Dialler,
+    Client,
     /// The side that accepted the connection.
-    Acceptor,
+    Server,
     /// Nobody: a pattern, written by hand, that an answer of the accepting side has to match (`#~`).
     Pattern,
 }
@@ -67,7 +67,7 @@ pub struct Record<'a> {
     /// The connection it belongs to: 1 to [`CONNECTION_MAX`].
     pub connection: u32,
     /// Who sent it.
-    pub side: Side,
+    pub side: RecordKind,
     /// The line without LF and CR, with its payload marker; need be neither UTF-8 nor well-formed.
     pub line: &'a [u8],
     /// The payload that the line announces; empty for `bytes=0`.

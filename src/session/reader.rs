@@ -8,7 +8,8 @@ use super::mark::Mark;
 use super::script::{Script, Step};
 use super::settings::Settings;
 use super::{HEADER, Kind, Note, Record};
-use crate::framing::{BcpFramer, Framing, is_ignored, payload_marker};
+use crate::bcp::payload_marker;
+use crate::framing::{BcpFramer, FramingOptions, is_ignored};
 
 /// How many lines that are neither blank nor comments are looked at for the form of a log (design.md, section 11).
 const LINES_LOOKED_AT: usize = 10;
@@ -22,7 +23,7 @@ const LINES_LOOKED_AT: usize = 10;
 #[derive(Debug)]
 pub struct Reader {
     framer: BcpFramer,
-    framing: Framing,
+    framing: FramingOptions,
     script: Script,
     is_command: fn(&[u8]) -> bool,
     /// The beginning of the input waits in the framer while this looks for the form of a log in it.
@@ -56,8 +57,8 @@ impl Reader {
     /// and whether plain lines have payloads; a session says that itself.
     ///
     /// An input that is neither session nor log is plain lines only when `is_command` accepts the command of its first
-    /// line, trimmed: give it the rule of `encode` (`codec::is_command`), which no prose and no JSON meets.
-    pub fn new(kind: Option<Kind>, framing: Framing, is_command: fn(&[u8]) -> bool) -> Reader {
+    /// line, trimmed: give it the rule of `encode` (`bcp::is_command`), which no prose and no JSON meets.
+    pub fn new(kind: Option<Kind>, framing: FramingOptions, is_command: fn(&[u8]) -> bool) -> Reader {
         let mut reader = Reader {
             script: Script::new(kind, &framing, is_command),
             framer: BcpFramer::new(framing.clone()),

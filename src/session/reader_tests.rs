@@ -3,7 +3,7 @@
 use super::*;
 use crate::framing::{Fault, Wire};
 use crate::limits::READ_BYTES;
-use crate::session::{Listed, Reason, Record, Side};
+use crate::session::{Listed, Reason, Record, RecordKind};
 
 /// A stand-in for the rule of `encode`.
 fn is_command(command: &[u8]) -> bool {
@@ -49,9 +49,9 @@ fn show(record: &Result<Record<'_>, Error>) -> String {
     };
     let time = record.time.map_or("-".to_owned(), |time| format!("{}us", time.as_micros()));
     let side = match record.side {
-        Side::Dialler => '>',
-        Side::Acceptor => '<',
-        Side::Pattern => '~',
+        RecordKind::Client => '>',
+        RecordKind::Server => '<',
+        RecordKind::Pattern => '~',
     };
     let payload = record.payload.map(|p| format!("|{}", p.escape_ascii())).unwrap_or_default();
     format!("{} {time} {} {side}{}{payload}", record.number, record.connection, record.line.escape_ascii())
@@ -62,7 +62,7 @@ fn bad(number: u64, reason: Reason) -> String {
 }
 
 #[track_caller]
-fn check_as(kind: Option<Kind>, framing: &Framing, input: &[u8], expected: &[&str]) {
+fn check_as(kind: Option<Kind>, framing: &FramingOptions, input: &[u8], expected: &[&str]) {
     for piece in [input.len(), 1, 2, 3, 7] {
         let mut reader = Reader::new(kind, framing.clone(), is_command);
         let mut seen = Vec::new();
@@ -74,7 +74,7 @@ fn check_as(kind: Option<Kind>, framing: &Framing, input: &[u8], expected: &[&st
 
 #[track_caller]
 fn check(input: &str, expected: &[&str]) {
-    check_as(None, &Framing::default(), input.as_bytes(), expected);
+    check_as(None, &FramingOptions::default(), input.as_bytes(), expected);
 }
 
 /// `lines` behind a header end in this error, and so they do with more behind them.
@@ -104,7 +104,7 @@ fn a_session_is_read_to_its_end() {
 fn plain_lines_get_one_note_for_marks() {
     check("reset\n#x\n #<y\n#<a\n#@1\nb", &["1 - 1 >reset", "6 - 1 >b", "4 marks"]);
     let input = b"#backbox-session 1\n#<a\nb\n";
-    check_as(Some(Kind::Lines), &Framing::default(), input, &["3 - 1 >b"]);
+    check_as(Some(Kind::Lines), &FramingOptions::default(), input, &["3 - 1 >b"]);
     check("a\n#backbox-session 1\n#<b\n", &["1 - 1 >a", "3 marks"]);
 }
 
@@ -115,16 +115,16 @@ fn the_first_line_decides_what_an_input_is() {
     check("?a=b\n", &[&bad(1, Reason::Unknown)]);
     check(" dmd_frame \n", &["1 - 1 > dmd_frame "]);
     check("dmd_frame&bytes=0\n//[\n", &["1 - 1 >dmd_frame&bytes=0|", "2 - 1 >//["]);
-    check_as(Some(Kind::Lines), &Framing::default(), b"Dear reader\n", &["1 - 1 >Dear reader"]);
-    check_as(Some(Kind::Session), &Framing::default(), b"#@1\nDear reader\n", &["2 1000000us 1 >Dear reader"]);
+    check_as(Some(Kind::Lines), &FramingOptions::default(), b"Dear reader\n", &["1 - 1 >Dear reader"]);
+    check_as(Some(Kind::Session), &FramingOptions::default(), b"#@1\nDear reader\n", &["2 1000000us 1 >Dear reader"]);
     let session = Some(Kind::Session);
     check("#backbox-session 1\na\n#backbox-session 2\nb\n", &["2 - 1 >a", "4 - 1 >b"]);
-    check_as(session, &Framing::default(), b"# x\n#backbox-session 2\nb\n", &["3 - 1 >b"]);
+    check_as(session, &FramingOptions::default(), b"# x\n#backbox-session 2\nb\n", &["3 - 1 >b"]);
     let long = format!("#<{}\na\n", "x".repeat(21));
-    let framing = Framing { line_bytes_max: 20, ..Framing::default() };
-    check_as(session, &framing, long.as_bytes(), &[&bad(1, Reason::Framing(Fault::LineTooLong { limit: 20 }))]);
+    let framing = FramingOptions { line_bytes_max: 20, ..FramingOptions::default() };
+    check_as(session, &framing, long.as_bytes(), &[&bad(1, Reason::FramingOptions(Fault::LineTooLong { limit: 20 }))]);
     let newer = bad(1, Reason::Newer { version: "2".into() });
-    check_as(Some(Kind::Session), &Framing::default(), b"#backbox-session 2\na\n", &[&newer]);
+    check_as(Some(Kind::Session), &FramingOptions::default(), b"#backbox-session 2\na\n", &[&newer]);
 }
 
 #[test]
@@ -151,10 +151,13 @@ fn each_error_ends_the_reading_at_its_line() {
     check_error("#<f&bytes=1\n#=QR==\n", 3, Reason::Base64);
     check_error("#<f&bytes=1\n#=QUI=\n", 3, Reason::PayloadLength { got: 2, announced_at: 2, announced: 1 });
     check_error("#~ \t\n", 2, Reason::NoPattern);
-    check_error("#<f&bytes=16777217\n", 2, Reason::Framing(Fault::PayloadTooLarge { limit: 16 << 20 }));
-    check_error("f&bytes=16777217\n", 2, Reason::Framing(Fault::PayloadTooLarge { limit: 16 << 20 }));
+    check_error("#<f&bytes=16777217\n", 2, Reason::FramingOptions(Fault::PayloadTooLarge { limit: 16 << 20 }));
+    check_error("f&bytes=16777217\n", 2, Reason::FramingOptions(Fault::PayloadTooLarge { limit: 16 << 20 }));
     check("#backbox-session 1\n#~a\n#!port 1\na\n", &["2 - 1 ~a", &bad(3, Reason::LateSetting)]);
-    check("a\nf&bytes=4\nAB", &["1 - 1 >a", &bad(2, Reason::Framing(Fault::PayloadCut { got: 2, announced: 4 }))]);
+    check(
+        "a\nf&bytes=4\nAB",
+        &["1 - 1 >a", &bad(2, Reason::FramingOptions(Fault::PayloadCut { got: 2, announced: 4 }))],
+    );
     for nothing in ["", "\u{feff}", "\n\n", "# a\n", "#backbox-session 1\n", "#backbox-session 1"] {
         check(nothing, &[&bad(0, Reason::Nothing(None))]);
     }
@@ -166,8 +169,8 @@ fn errors_and_notes_say_what_to_do() {
     for (reason, says) in [
         (Reason::Header, "'#backbox-session 1'"),
         (Reason::NoPayload { announced_at: 7, bytes: 4 }, "4 bytes that line 7 announces"),
-        (Reason::Framing(Fault::LineTooLong { limit }), "--max-line"),
-        (Reason::Framing(Fault::PayloadTooLarge { limit }), "--max-payload"),
+        (Reason::FramingOptions(Fault::LineTooLong { limit }), "--max-line"),
+        (Reason::FramingOptions(Fault::PayloadTooLarge { limit }), "--max-payload"),
         (Reason::Unknown, "a session begins with '#backbox-session 1'"),
         (Reason::LateSetting, "move it to the top"),
     ] {
@@ -189,9 +192,9 @@ fn a_cut_session_is_read_to_its_last_whole_message() {
 
 #[test]
 fn limits_are_those_of_the_line_without_its_mark() {
-    let framing = Framing { line_bytes_max: 20, payload_bytes_max: 30, ..Framing::default() };
+    let framing = FramingOptions { line_bytes_max: 20, payload_bytes_max: 30, ..FramingOptions::default() };
     let input = format!("#backbox-session 1\n#<{}\n#>#{}\n#{}\n", "a".repeat(20), "b".repeat(19), "-".repeat(90));
-    let too_long = bad(5, Reason::Framing(Fault::LineTooLong { limit: 20 }));
+    let too_long = bad(5, Reason::FramingOptions(Fault::LineTooLong { limit: 20 }));
     let read = [&format!("2 - 1 <{}", "a".repeat(20)), &format!("3 - 1 >#{}", "b".repeat(19))];
     for mark in ["#<", "#>", "#~", "#@", "#!", ""] {
         let input = format!("{input}{mark}{}\n#<x\n", "c".repeat(21));
@@ -200,7 +203,7 @@ fn limits_are_those_of_the_line_without_its_mark() {
     let payload = b"#backbox-session 1\n#<f&bytes=30\n#=QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\n";
     check_as(None, &framing, payload, &[&format!("2 - 1 <f&bytes=30|{}", "A".repeat(30))]);
     let longer = format!("#backbox-session 1\n#<f&bytes=30\n#={}\n", "A".repeat(41));
-    check_as(None, &framing, longer.as_bytes(), &[&bad(3, Reason::Framing(Fault::LineTooLong { limit: 40 }))]);
+    check_as(None, &framing, longer.as_bytes(), &[&bad(3, Reason::FramingOptions(Fault::LineTooLong { limit: 40 }))]);
     let hidden = format!("#backbox-session 1\n#<f&bytes=1\n# {}\n#=QQ==\n", "x".repeat(90));
     let missing = bad(3, Reason::NoPayload { announced_at: 2, bytes: 1 });
     check_as(None, &framing, hidden.as_bytes(), &[&missing]);
@@ -218,7 +221,7 @@ fn the_wire_decides_whether_payloads_follow() {
 
 #[test]
 fn settings_are_complete_with_the_first_record() {
-    let mut reader = Reader::new(None, Framing::default(), is_command);
+    let mut reader = Reader::new(None, FramingOptions::default(), is_command);
     let mut seen = Vec::new();
     let input = b"#backbox-session 1\n#!port 5051\n#!wire bcp\n#!ignore a.b\n#!exact\nreset\n";
     feed(&mut reader, input, 1, &mut seen);
@@ -235,7 +238,7 @@ fn held(reader: &mut Reader) -> usize {
 
 #[test]
 fn memory_does_not_grow_with_the_stream() {
-    let mut reader = Reader::new(None, Framing::default(), is_command);
+    let mut reader = Reader::new(None, FramingOptions::default(), is_command);
     let mut seen = Vec::new();
     feed(&mut reader, b"#backbox-session 1\n", READ_BYTES, &mut seen);
     for count in 0..100_000u64 {
@@ -256,7 +259,7 @@ fn memory_does_not_grow_with_the_stream() {
 #[test]
 fn a_line_of_2_mib_is_an_error_and_not_kept() {
     for start in ["#backbox-session 1\n#<", "#backbox-session 1\n", "#backbox-session 1\n#@", "a\n", "a\n  "] {
-        let mut reader = Reader::new(None, Framing::default(), is_command);
+        let mut reader = Reader::new(None, FramingOptions::default(), is_command);
         let mut seen = Vec::new();
         feed(&mut reader, start.as_bytes(), READ_BYTES, &mut seen);
         for _ in 0..512 {
@@ -266,7 +269,7 @@ fn a_line_of_2_mib_is_an_error_and_not_kept() {
             }
             assert!(held(&mut reader) < 4 << 20);
         }
-        let expected = bad(2, Reason::Framing(Fault::LineTooLong { limit: 1 << 20 }));
+        let expected = bad(2, Reason::FramingOptions(Fault::LineTooLong { limit: 1 << 20 }));
         assert_eq!(seen.last(), Some(&expected), "{start}");
     }
 }

@@ -6,8 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::error::{Error, Reason};
 use super::mark::{Mark, Stamp, header};
 use super::settings::Settings;
-use super::{Kind, Note, Record, Side};
-use crate::framing::{Fault, Frame, Framing, RawMessage, Wire, is_ignored, payload_marker, without_cr};
+use super::{Kind, Note, Record, RecordKind};
+use crate::bcp::payload_marker;
+use crate::framing::{Fault, Frame, FramingOptions, RawMessage, Wire, is_ignored, without_cr};
 use crate::text::trim;
 
 /// What a frame led to.
@@ -27,7 +28,7 @@ pub(super) enum Step {
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     number: u64,
-    side: Side,
+    side: RecordKind,
     announced: usize,
 }
 
@@ -46,7 +47,7 @@ pub(super) struct Script {
     note: Option<Note>,
     noted: bool,
     number: u64,
-    side: Side,
+    side: RecordKind,
     mark: &'static str,
     line: Vec<u8>,
     /// The payload's bytes, and whether there is one.
@@ -57,7 +58,7 @@ pub(super) struct Script {
 }
 
 impl Script {
-    pub(super) fn new(kind: Option<Kind>, framing: &Framing, is_command: fn(&[u8]) -> bool) -> Script {
+    pub(super) fn new(kind: Option<Kind>, framing: &FramingOptions, is_command: fn(&[u8]) -> bool) -> Script {
         Script {
             kind,
             forced: kind.is_some(),
@@ -70,7 +71,7 @@ impl Script {
             note: None,
             noted: false,
             number: 0,
-            side: Side::Dialler,
+            side: RecordKind::Client,
             mark: "",
             line: Vec::new(),
             payload: Vec::new(),
@@ -168,14 +169,14 @@ impl Script {
                 }
                 Ok(Step::More)
             }
-            Frame::Bad { fault, .. } => Err(Reason::Framing(fault)),
+            Frame::Bad { fault, .. } => Err(Reason::FramingOptions(fault)),
         }
     }
 
     fn session_frame(&mut self, frame: Frame<'_>) -> Result<Step, Reason> {
         match (frame, self.pending.take()) {
-            (Frame::Bad { fault: fault @ Fault::LineTooLong { .. }, .. }, _) => Err(Reason::Framing(fault)),
-            (Frame::Bad { fault, .. }, None) => Err(Reason::Framing(fault)),
+            (Frame::Bad { fault: fault @ Fault::LineTooLong { .. }, .. }, _) => Err(Reason::FramingOptions(fault)),
+            (Frame::Bad { fault, .. }, None) => Err(Reason::FramingOptions(fault)),
             (Frame::Message(message), None) => Ok(self.message(&message)),
             (Frame::Ignored { number, whole: false, .. }, None) => Ok(Step::Lost { number }),
             (Frame::Ignored { number, line, .. }, pending) => {
@@ -204,21 +205,21 @@ impl Script {
             Mark::Setting => self.settings.add(number, rest)?,
             Mark::Payload => return Err(Reason::StrayPayload),
             Mark::Pattern if trim(rest).is_empty() => return Err(Reason::NoPattern),
-            Mark::Pattern => return Ok(self.keep(number, Side::Pattern, "#~", rest, None)),
-            Mark::Acceptor => return self.hidden_line(number, Side::Acceptor, "#<", rest),
-            Mark::Dialler => return self.hidden_line(number, Side::Dialler, "#>", rest),
+            Mark::Pattern => return Ok(self.keep(number, RecordKind::Pattern, "#~", rest, None)),
+            Mark::Server => return self.hidden_line(number, RecordKind::Server, "#<", rest),
+            Mark::Client => return self.hidden_line(number, RecordKind::Client, "#>", rest),
         }
         Ok(Step::Aside)
     }
 
     /// A line behind `#<` or `#>`: done, or waiting for its payload.
-    fn hidden_line(&mut self, number: u64, side: Side, mark: &'static str, line: &[u8]) -> Result<Step, Reason> {
+    fn hidden_line(&mut self, number: u64, side: RecordKind, mark: &'static str, line: &[u8]) -> Result<Step, Reason> {
         let marker = if is_ignored(line) || !self.has_payloads() { None } else { payload_marker(line) };
         let announced = match marker.map(|marker| marker.length) {
             None => return Ok(self.keep(number, side, mark, line, None)),
             Some(Some(0)) => return Ok(self.keep(number, side, mark, line, Some(b""))),
             Some(Some(announced)) if announced <= self.payload_bytes_max => announced,
-            Some(_) => return Err(Reason::Framing(Fault::PayloadTooLarge { limit: self.payload_bytes_max })),
+            Some(_) => return Err(Reason::FramingOptions(Fault::PayloadTooLarge { limit: self.payload_bytes_max })),
         };
         replace(&mut self.line, line);
         self.mark = mark;
@@ -239,17 +240,17 @@ impl Script {
     }
 
     fn message(&mut self, message: &RawMessage<'_>) -> Step {
-        self.keep(message.number, Side::Dialler, "", message.line, message.payload)
+        self.keep(message.number, RecordKind::Client, "", message.line, message.payload)
     }
 
-    fn keep(&mut self, number: u64, side: Side, mark: &'static str, line: &[u8], payload: Option<&[u8]>) -> Step {
+    fn keep(&mut self, number: u64, side: RecordKind, mark: &'static str, line: &[u8], payload: Option<&[u8]>) -> Step {
         replace(&mut self.line, line);
         self.mark = mark;
         replace(&mut self.payload, payload.unwrap_or_default());
         self.done(number, side, payload.is_some())
     }
 
-    fn done(&mut self, number: u64, side: Side, has_payload: bool) -> Step {
+    fn done(&mut self, number: u64, side: RecordKind, has_payload: bool) -> Step {
         self.number = number;
         self.side = side;
         self.has_payload = has_payload;

@@ -3,15 +3,15 @@
 use std::ops::Range;
 
 use super::mark::Mark;
-use crate::framing::{BcpFramer, Frame, Framing};
+use crate::framing::{BcpFramer, Frame, FramingOptions};
 
 /// Finds the place of each record of a session file that has been read without an error.
 ///
 /// ```
-/// use backbox::framing::Framing;
+/// use backbox::framing::FramingOptions;
 /// use backbox::session::Spans;
 /// let file = b"#backbox-session 1\n#@0\nask\n#<frame&bytes=2\n#=aGk=\n";
-/// let mut spans = Spans::new(Framing::default());
+/// let mut spans = Spans::new(FramingOptions::default());
 /// spans.space()[..file.len()].copy_from_slice(file);
 /// spans.filled(file.len());
 /// let mut found = Vec::new();
@@ -31,7 +31,7 @@ pub struct Spans {
 
 impl Spans {
     /// At the start of a file, with the limits it was read with.
-    pub fn new(framing: Framing) -> Spans {
+    pub fn new(framing: FramingOptions) -> Spans {
         let mut framer = BcpFramer::new(framing);
         framer.keep_marked(Mark::limit);
         Spans { framer, filled: 0, last: None }
@@ -53,14 +53,14 @@ impl Spans {
     pub fn next_span(&mut self) -> Option<(u64, Range<u64>)> {
         loop {
             let (number, length, mark) = match self.framer.next_frame()? {
-                Frame::Message(message) => (message.number, message.raw.len(), Some(Mark::Dialler)),
+                Frame::Message(message) => (message.number, message.raw.len(), Some(Mark::Client)),
                 Frame::Ignored { number, line, .. } => (number, line.len() + 1, Mark::of(line).map(|(mark, _)| mark)),
                 Frame::Bad { .. } => continue,
             };
             let end = self.filled - self.framer.unread().len() as u64;
             match (mark, &mut self.last) {
                 (Some(Mark::Payload), Some((_, span))) => span.end = end,
-                (Some(Mark::Dialler | Mark::Acceptor | Mark::Pattern), last) => {
+                (Some(Mark::Client | Mark::Server | Mark::Pattern), last) => {
                     let before = last.replace((number, end - length as u64..end));
                     if before.is_some() {
                         return before;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{HEADER, Record, Side, VERSION};
+use super::{HEADER, Record, RecordKind, VERSION};
 use crate::framing::{Wire, is_ignored};
 
 /// The latest time that a stamp can hold: ten digits of seconds.
@@ -15,12 +15,12 @@ const SECONDS_MAX: u64 = 9_999_999_999;
 /// a message leaves no file that looks like one (design.md, section 12).
 ///
 /// ```
-/// use backbox::session::{Record, Side, Writer};
+/// use backbox::session::{Record, RecordKind, Writer};
 /// let mut writer = Writer::new(None);
 /// let mut file = Vec::new();
 /// let time = Some(std::time::Duration::from_micros(1204));
 /// let line = b"frame?name=dmd&bytes=2".as_slice();
-/// writer.write(&Record { number: 0, time, connection: 1, side: Side::Acceptor, line, payload: Some(b"hi") }, &mut
+/// writer.write(&Record { number: 0, time, connection: 1, side: RecordKind::Server, line, payload: Some(b"hi") }, &mut
 /// file);
 /// assert_eq!(file, b"#backbox-session 1\n#@0.001204\n#<frame?name=dmd&bytes=2\n#=aGk=\n");
 /// ```
@@ -95,12 +95,12 @@ impl Writer {
 }
 
 /// Appends one message as a session file has it: its line behind the mark of its side, and its payload.
-pub fn push_message(side: Side, line: &[u8], payload: &[u8], out: &mut Vec<u8>) {
+pub fn push_message(side: RecordKind, line: &[u8], payload: &[u8], out: &mut Vec<u8>) {
     let mark = match side {
-        Side::Acceptor => "#<",
-        Side::Pattern => "#~",
-        Side::Dialler if is_ignored(line) => "#>",
-        Side::Dialler => "",
+        RecordKind::Server => "#<",
+        RecordKind::Pattern => "#~",
+        RecordKind::Client if is_ignored(line) => "#>",
+        RecordKind::Client => "",
     };
     push_marked(mark, line, payload, out);
 }
@@ -130,7 +130,7 @@ fn push_line(line: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn record(side: Side, line: &[u8]) -> Record<'_> {
+    fn record(side: RecordKind, line: &[u8]) -> Record<'_> {
         Record { number: 0, time: None, connection: 1, side, line, payload: None }
     }
 
@@ -140,8 +140,8 @@ mod tests {
         let mut writer = Writer::new(Some(5051));
         assert!(out.is_empty());
         writer.comment("started\n#<not a line", &mut out);
-        writer.write(&record(Side::Dialler, b"reset"), &mut out);
-        writer.write(&record(Side::Pattern, b"reset_complete"), &mut out);
+        writer.write(&record(RecordKind::Client, b"reset"), &mut out);
+        writer.write(&record(RecordKind::Pattern, b"reset_complete"), &mut out);
         let expected = "#backbox-session 1\n#!port 5051\n# started#<not a line\nreset\n#~reset_complete\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
@@ -152,7 +152,7 @@ mod tests {
         let mut writer = Writer::new(None);
         for nanos in [1_000, 1_999, 2_000] {
             let time = Some(Duration::from_nanos(nanos));
-            writer.write(&Record { time, ..record(Side::Acceptor, b"a") }, &mut out);
+            writer.write(&Record { time, ..record(RecordKind::Server, b"a") }, &mut out);
         }
         assert_eq!(out, b"#backbox-session 1\n#@0.000001\n#<a\n#<a\n#@0.000002\n#<a\n");
     }
@@ -160,14 +160,14 @@ mod tests {
     #[test]
     fn a_time_beyond_every_stamp_is_the_last_one() {
         let mut out = Vec::new();
-        Writer::new(None).write(&Record { time: Some(Duration::MAX), ..record(Side::Dialler, b"a") }, &mut out);
+        Writer::new(None).write(&Record { time: Some(Duration::MAX), ..record(RecordKind::Client, b"a") }, &mut out);
         assert_eq!(out, b"#backbox-session 1\n#@9999999999.999999\na\n");
     }
 
     #[test]
     fn a_line_stays_one_line() {
         let mut out = Vec::new();
-        Writer::new(None).write(&record(Side::Acceptor, b"a\r\nb\r"), &mut out);
+        Writer::new(None).write(&record(RecordKind::Server, b"a\r\nb\r"), &mut out);
         assert_eq!(out, b"#backbox-session 1\n#<ab\n");
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use backbox::check::{Check, Options, Outlook, Rules, Want, Way};
 use backbox::commands::replay::clock::{Clock, Speed, Tempo};
-use backbox::framing::{BcpFramer, Frame, Framing};
-use backbox::session::{Record, Side};
+use backbox::framing::{BcpFramer, Frame, FramingOptions};
+use backbox::session::{Record, RecordKind};
 
 /// A record of the recording.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Recorded {
     /// When it was recorded.
     pub time: Option<Duration>,
     /// Who said it.
-    pub side: Side,
+    pub side: RecordKind,
     /// The line.
     pub line: Vec<u8>,
     /// Its payload.
@@ -97,7 +97,7 @@ pub fn play(script: &[Recorded], events: &[(When, What)], settings: &Settings) -
     settings.exclude.iter().for_each(|text| rules.exclude(text).unwrap());
     settings.any_order.iter().for_each(|text| rules.any_order(text).unwrap());
     let mut outlook = Outlook::default();
-    for (index, answer) in script.iter().enumerate().filter(|(_, record)| record.side != Side::Dialler) {
+    for (index, answer) in script.iter().enumerate().filter(|(_, record)| record.side != RecordKind::Client) {
         outlook.see(&record(answer, index), &mut rules).unwrap();
     }
     let &Settings { exact, fail_fast, reply_timeout, .. } = settings;
@@ -123,7 +123,7 @@ pub fn play(script: &[Recorded], events: &[(When, What)], settings: &Settings) -
                 None => check.end(),
                 Some((index, recorded)) => {
                     let record = record(recorded, index);
-                    if recorded.side == Side::Dialler {
+                    if recorded.side == RecordKind::Client {
                         let joins = first.is_some_and(|first| clock.joins(first, record.time));
                         first = first.filter(|_| joins).or(Some(record.time));
                         check.ours(&record, clock.line(record.time).unwrap_or_default(), joins);
@@ -155,14 +155,14 @@ pub fn play(script: &[Recorded], events: &[(When, What)], settings: &Settings) -
             }
         }
     }
-    sent.resize(script.iter().filter(|record| record.side == Side::Dialler).count(), None);
+    sent.resize(script.iter().filter(|record| record.side == RecordKind::Client).count(), None);
     Outcome { check, sent, lines }
 }
 
 /// What comes goes through the framing, as it does from a socket.
 fn hear(check: &mut Check, line: &[u8], payload: &[u8], now: Duration, mut count: impl FnMut()) {
     let bytes = [line, b"\n", payload].concat();
-    let mut framer = BcpFramer::new(Framing { read_bytes: bytes.len(), ..Framing::default() });
+    let mut framer = BcpFramer::new(FramingOptions { read_bytes: bytes.len(), ..FramingOptions::default() });
     framer.space()[..bytes.len()].copy_from_slice(&bytes);
     framer.filled(bytes.len());
     while let Some(frame) = framer.next_frame() {

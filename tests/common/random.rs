@@ -2,7 +2,7 @@
 //!
 //! `BACKBOX_TEST_SEED` and `BACKBOX_TEST_COUNT` choose other cases, or one of them again.
 
-use backbox::message::Value;
+use backbox::bcp::Value;
 
 /// The seed unless the environment has another.
 const SEED: u64 = 20_261_121;
@@ -58,7 +58,7 @@ pub fn for_each_case(count: u64, check: impl Fn(&mut Random) -> Result<(), Strin
 /// A message whose command `encode` accepts, whose names are in normal form and whose numbers have no `+`: what the
 /// laws of design.md, section 4, are about.
 #[derive(Debug)]
-pub struct Message {
+pub struct RandomMessage {
     /// The command.
     pub command: String,
     /// The parameters.
@@ -67,9 +67,9 @@ pub struct Message {
     pub payload: Option<Vec<u8>>,
 }
 
-impl Message {
+impl RandomMessage {
     /// A random one.
-    pub fn new(random: &mut Random) -> Message {
+    pub fn new(random: &mut Random) -> RandomMessage {
         let command = command(random);
         let count = if random.once_in(200) { 40 } else { random.below(6) };
         let mut params: Vec<(String, Value)> = Vec::new();
@@ -83,7 +83,7 @@ impl Message {
             params.retain(|(known, _)| known != "deep");
             params.push(("deep".to_owned(), deep(random)));
         }
-        Message { command, params, payload: random.once_in(6).then(|| payload(random)) }
+        RandomMessage { command, params, payload: random.once_in(6).then(|| payload(random)) }
     }
 
     /// Its JSON in the one spelling of section 4, written here a second time so that the codec has a judge.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backbox::check::Way;
 use backbox::commands::replay::clock::Speed;
-use backbox::session::Side;
+use backbox::session::RecordKind;
 
 use super::checking::{Recorded, Settings, What, When};
 use super::random::Random;
@@ -92,9 +92,9 @@ pub fn scene(random: &mut Random) -> Scene {
         if block > 0 || random.once_in(2) {
             time += MS * (3 + random.below(200) as u32);
             let line = format!("ask?n=int:{block}").into_bytes();
-            scene.script.push(Recorded { number: 0, time: Some(time), side: Side::Dialler, line, payload: None });
+            scene.script.push(Recorded { number: 0, time: Some(time), side: RecordKind::Client, line, payload: None });
         }
-        let asked = scene.script.iter().filter(|record| record.side == Side::Dialler).count();
+        let asked = scene.script.iter().filter(|record| record.side == RecordKind::Client).count();
         let start = if asked == 0 { scene.script.first().map_or(time, |first| first.time.unwrap()) } else { time };
         for _ in 0..random.below(7) {
             time += MS * (1 + random.below(40) as u32);
@@ -106,7 +106,7 @@ pub fn scene(random: &mut Random) -> Scene {
             scene.script.push(Recorded {
                 number: 0,
                 time: Some(time),
-                side: Side::Acceptor,
+                side: RecordKind::Server,
                 line,
                 payload: Some(payload),
             });

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use backbox::framing::{Frame, Framing};
+use backbox::framing::{Frame, FramingOptions};
 use backbox::limits::LONG_FRAME_BYTES;
 use backbox::net::connection::{Connection, Left};
 use backbox::net::forward::{self, After, Ear, Ears};
@@ -78,7 +78,7 @@ struct Serving {
 fn serve() -> Serving {
     let ((seen, hears), (go_on, goes_on), (joins, joined)) = (channel(), channel(), channel());
     let settings = Settings {
-        framing: Framing::default(),
+        framing: FramingOptions::default(),
         long_frames_bytes_max: BUDGET,
         connections_max: 10,
         full: b"",
@@ -204,7 +204,7 @@ fn a_tap_hears_no_more_of_a_side_without_room_and_passes_all_on() {
     let target = port();
     let (tells, told) = channel();
     let settings = forward::Settings {
-        framing: Framing::default(),
+        framing: FramingOptions::default(),
         connections_max: 2,
         long_frames_bytes_max: BUDGET,
         target: vec![target.address.parse().unwrap()],

@@ -3,8 +3,9 @@
 //!
 //! A line that does not parse, a comment, and a line that is too long stay as they were; payloads are never touched.
 
-use crate::codec::{Form, Parts, Reading, write_line};
-use crate::framing::{is_ignored, payload_marker, without_cr};
+use crate::bcp::payload_marker;
+use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
+use crate::framing::{is_ignored, without_cr};
 use crate::net::pump::Rewrite;
 
 /// The longest line that MPF reads, in bytes without LF; others were written against it.
@@ -29,7 +30,7 @@ pub struct Canonical {
     state: State,
     /// The line that is not whole yet.
     line: Vec<u8>,
-    parts: Parts,
+    parts: Message,
     clean: Vec<u8>,
     /// The longest line that is rewritten, in bytes without LF.
     line_bytes_max: usize,
@@ -38,7 +39,7 @@ pub struct Canonical {
 impl Canonical {
     /// At the start of a stream; a line over `line_bytes_max` stays as it was.
     pub fn new(line_bytes_max: usize) -> Canonical {
-        Canonical { state: State::Line, line: Vec::new(), parts: Parts::new(), clean: Vec::new(), line_bytes_max }
+        Canonical { state: State::Line, line: Vec::new(), parts: Message::new(), clean: Vec::new(), line_bytes_max }
     }
 }
 
@@ -111,11 +112,11 @@ impl Canonical {
         let start = out.len();
         out.extend_from_slice(mark);
         let limit = if text.len() <= SAFE_LINE_BYTES_MAX { SAFE_LINE_BYTES_MAX } else { self.line_bytes_max };
-        let form = Form { line_bytes_max: limit, ..Form::default() };
+        let form = WriteOptions { line_bytes_max: limit, ..WriteOptions::default() };
         let rewritten = text.len() <= self.line_bytes_max
             && !is_ignored(text)
             && payload != Some(None)
-            && self.parts.read_line(meant, &Reading::default()).is_ok()
+            && self.parts.parse_line(meant, &ParseOptions::default()).is_ok()
             && write_line(&self.parts, payload.flatten(), &form, out).is_ok();
         if !rewritten {
             out.truncate(start);

@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 use super::parting;
 use super::printing::{Printing, Speaker};
 use super::reply::Reply;
+use crate::bcp::conversation::{self, Conversation, ConversationConfig, Effect, ProtocolError, Role};
+use crate::bcp::pattern::Pattern;
+use crate::bcp::template::Side;
+use crate::bcp::{Malformed, Message, ParseOptions};
 use crate::catalogue::{self, Refusal};
-use crate::codec::{Malformed, Parts, Reading};
 use crate::commands::recorder::Recorder;
 use crate::commands::stream::{Item, Stream, command};
 use crate::commands::traffic::Traffic;
-use crate::conversation::{self, Conversation, Effect, Misuse, Repertoire, Role};
-use crate::failure::{Exit, Failure};
-use crate::framing::{Fault, Frame, Framing, RawMessage};
+use crate::exit::{Exit, Failure};
+use crate::framing::{Fault, Frame, FramingOptions, RawMessage};
 use crate::net::connection::{Connection, Left, QUEUE_BYTES_MAX, Said};
 use crate::net::server::{Host, Next};
 use crate::output::Console;
-use crate::pattern::Pattern;
-use crate::session::Side;
-use crate::template::End;
+use crate::session::RecordKind;
 use crate::text::shown;
 
 /// How often a reply may be given in [`REPLY_TIME`] on one connection: two programs that answer each other do not stop.
@@ -71,7 +71,7 @@ pub struct Setup {
     /// What a `hello` has to look like, instead of naming version 1, 1.x or none.
     pub accepts: Option<Pattern>,
     /// The limits of what goes out.
-    pub framing: Framing,
+    pub framing: FramingOptions,
     /// Scripted answers; the first that matches counts.
     pub replies: Vec<Reply>,
     /// Whether nothing is answered by itself.
@@ -111,7 +111,7 @@ pub struct Listener {
     pub printing: Option<Printing>,
     /// What stdin brings, once it has brought something.
     stream: Option<Stream>,
-    parts: Parts,
+    parts: Message,
     said: Vec<u8>,
     /// Its complaints, and the worst of them.
     pub console: Console,
@@ -131,7 +131,7 @@ impl Listener {
             talks: BTreeMap::new(),
             printing,
             stream: None,
-            parts: Parts::new(),
+            parts: Message::new(),
             said: Vec::new(),
             console,
             lost: None,
@@ -152,7 +152,7 @@ impl Listener {
 
     fn message(&mut self, connection: &Connection, message: &RawMessage<'_>, seen: Instant) -> Next {
         self.setup.traffic.came(message);
-        let read = self.parts.read_line(message.text(), &Reading::default());
+        let read = self.parts.parse_line(message.text(), &ParseOptions::default());
         let Some(talk) = self.talks.get_mut(&connection.number) else { return Next::GoOn };
         let peer = Arc::clone(&talk.peer);
         let mut next = Next::GoOn;
@@ -256,7 +256,7 @@ impl Listener {
             let Some(talk) = self.talks.get_mut(&number) else { continue };
             match talk.conversation.say(&command) {
                 Ok(()) => {}
-                Err(Misuse::InHandshake) if talk.backlog.len() + whole.len() <= QUEUE_BYTES_MAX => {
+                Err(ProtocolError::InHandshake) if talk.backlog.len() + whole.len() <= QUEUE_BYTES_MAX => {
                     talk.backlog.extend_from_slice(whole);
                     continue;
                 }
@@ -317,23 +317,23 @@ fn is_said(talk: &Talk, messages: &[u8], console: &mut Console) -> bool {
     said == Said::Queued
 }
 
-fn their_end(part: Part) -> End {
-    if part.dials() { End::Acceptor } else { End::Dialler }
+fn their_end(part: Part) -> Side {
+    if part.dials() { Side::Server } else { Side::Client }
 }
 
 /// The side of a recording that an end is.
-pub fn side(end: End) -> Side {
+pub fn side(end: Side) -> RecordKind {
     match end {
-        End::Dialler => Side::Dialler,
-        End::Acceptor => Side::Acceptor,
+        Side::Client => RecordKind::Client,
+        Side::Server => RecordKind::Server,
     }
 }
 
-fn their_side(part: Part) -> Side {
+fn their_side(part: Part) -> RecordKind {
     side(their_end(part))
 }
 
-fn our_side(part: Part) -> Side {
+fn our_side(part: Part) -> RecordKind {
     side(their_end(part).other())
 }
 
@@ -361,7 +361,7 @@ pub fn survive(console: &mut Console, recorded: Result<(), Failure>) {
 fn reply(
     replies: &[Reply],
     talk: &mut Talk,
-    (message, bytes): (&Parts, Option<usize>),
+    (message, bytes): (&Message, Option<usize>),
     said: &mut Vec<u8>,
     console: &mut Console,
 ) -> bool {
@@ -393,7 +393,7 @@ fn reply(
     }
     match reply.command().map(|command| talk.conversation.say(command)) {
         // The handshake goes before: a media controller subscribes within it, and is answered behind it.
-        Some(Err(Misuse::InHandshake)) if talk.backlog.len() + said.len() <= QUEUE_BYTES_MAX => {
+        Some(Err(ProtocolError::InHandshake)) if talk.backlog.len() + said.len() <= QUEUE_BYTES_MAX => {
             talk.backlog.append(said);
         }
         // The connection is ending.
@@ -406,7 +406,7 @@ fn reply(
 impl Host for Listener {
     fn joined(&mut self, connection: &Arc<Connection>) -> Next {
         let Setup { part, subscriptions, accepts, replies, .. } = &self.setup;
-        let repertoire = Repertoire {
+        let repertoire = ConversationConfig {
             subscriptions: if *part == Part::Media { subscriptions.clone() } else { Vec::new() },
             knows: catalogue::knows,
             accepts: accepts.clone(),

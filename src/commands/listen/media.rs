@@ -1,10 +1,10 @@
 //! What a server is told, whatever part it plays: its limits and last words, and what it subscribes to.
 
 use super::parting;
+use crate::bcp::conversation;
 use crate::catalogue::{self, CATEGORIES};
 use crate::cli::suggest;
-use crate::conversation;
-use crate::failure::Failure;
+use crate::exit::Failure;
 use crate::limits::LONG_FRAMES_BYTES_MAX;
 use crate::net::server::{Notice, Settings};
 use crate::output::say;
@@ -20,7 +20,7 @@ pub const CATEGORIES_OF_CLIENT: [&str; 5] = ["devices", "events", "modes", "mach
 /// How a server of media controllers behaves.
 pub fn settings(connections_max: usize) -> Settings {
     Settings {
-        framing: crate::framing::Framing::default(),
+        framing: crate::framing::FramingOptions::default(),
         long_frames_bytes_max: LONG_FRAMES_BYTES_MAX,
         connections_max,
         full: b"error?message=too%20many%20connections\n",

@@ -11,15 +11,15 @@ pub(super) mod tapping;
 
 use std::path::PathBuf;
 
+use crate::bcp::pattern::Pattern;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, number, text};
 use crate::commands::goal_flags::GoalWish;
 use crate::commands::obe;
 use crate::commands::recorder::RecordWish;
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::shared::{Dialling, Display, Input, Manners, Selection, Verbose, address, has};
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
-use crate::pattern::Pattern;
 use listener::Part;
 use media::category_words;
 use reply::Reply;

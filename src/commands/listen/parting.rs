@@ -2,14 +2,14 @@
 
 use std::io;
 
-use crate::failure::{Exit, plain_words};
+use crate::bcp::template::Side;
+use crate::exit::{Exit, plain_words};
 use crate::net::connection::{Connection, Left};
 use crate::output::Console;
-use crate::template::End;
 use crate::text::shown;
 
 /// How it ended, for a recording; `by_them` says whether it was the peer, which is this end, who closed it in order.
-pub fn how(left: &Left, by_them: bool, them: End) -> String {
+pub fn how(left: &Left, by_them: bool, them: Side) -> String {
     let (theirs, ours) = (them.word(), them.other().word());
     match left {
         Left::Closed(_) if by_them => format!("closed by the {theirs}"),

@@ -5,14 +5,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::codec::Parts;
-use crate::failure::Failure;
+use crate::bcp::Message;
+use crate::bcp::template::{Origin, Side};
+use crate::commands::goals::Goals;
+use crate::exit::Failure;
 use crate::framing::RawMessage;
-use crate::goals::Goals;
 use crate::limits::READ_BYTES;
 use crate::net::wait::Output;
 use crate::output::show::Show;
-use crate::template::{End, Origin};
 
 /// Who said a message, over which connection.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub struct Speaker<'a> {
     /// The address of the peer.
     pub peer: &'a str,
     /// Which end it was.
-    pub from: End,
+    pub from: Side,
 }
 
 /// Prints messages until the goals are met.
@@ -51,7 +51,7 @@ impl Printing {
     pub fn message(
         &mut self,
         message: &RawMessage<'_>,
-        parts: Option<&Parts>,
+        parts: Option<&Message>,
         speaker: Speaker<'_>,
         seen: Instant,
     ) -> bool {

@@ -3,10 +3,12 @@
 //! An answer is a message whose texts are filled in from the one that it answers, and then encoded like any other: no
 //! value can end its line. What is sent when, and how often, is the listener's business.
 
-use crate::codec::{Form, Malformed, Parts, Reading, Repeats, push_dumped, to_text, to_value, write_line};
-use crate::framing::payload_marker;
-use crate::message::Value;
-use crate::pattern::Pattern;
+use crate::bcp::Value;
+use crate::bcp::pattern::Pattern;
+use crate::bcp::payload_marker;
+use crate::bcp::{
+    DuplicatePolicy, Malformed, Message, ParseOptions, WriteOptions, push_dumped, to_text, to_value, write_line,
+};
 use crate::text::{shown, trim};
 
 /// One answer, and what it answers.
@@ -16,7 +18,7 @@ pub struct Reply {
     /// As it was given, for messages.
     pub text: String,
     answer: Answer,
-    form: Form,
+    form: WriteOptions,
 }
 
 /// What is answered.
@@ -40,7 +42,7 @@ struct Line {
 /// A message that is answered.
 #[derive(Clone, Copy)]
 struct Question<'a> {
-    parts: &'a Parts,
+    parts: &'a Message,
     payload_bytes: Option<usize>,
 }
 
@@ -56,10 +58,10 @@ impl Reply {
         let pattern = Pattern::parse(pattern.trim(), false)
             .map_err(|error| wrong(&format!("{error}; a pattern is written COMMAND?NAME=TEXT")))?;
         let answer = Line::read(line).map_err(|why| wrong(&why))?.map_or(Answer::Nothing, Answer::Line);
-        let form = Form { line_bytes_max, ..Form::default() };
+        let form = WriteOptions { line_bytes_max, ..WriteOptions::default() };
         let reply = Reply { pattern, text: text.to_owned(), answer, form };
         // What cannot be encoded is found now, not in the middle of a game.
-        reply.answer(&Parts::new(), None, &mut Vec::new()).map_err(|why| wrong(&why.to_string()))?;
+        reply.answer(&Message::new(), None, &mut Vec::new()).map_err(|why| wrong(&why.to_string()))?;
         Ok(reply)
     }
 
@@ -69,7 +71,7 @@ impl Reply {
     /// A sentence that shows what to write.
     pub fn parse_value(text: &str) -> Result<Reply, String> {
         let wrong = |why: &str| format!("{}: {why}", shown(text.as_bytes()));
-        let mut parts = Parts::new();
+        let mut parts = Message::new();
         let (pattern, json) = match parts.read_value(text.as_bytes(), true) {
             Ok(()) => ("*", text),
             Err(_) => split(text)
@@ -85,11 +87,11 @@ impl Reply {
             }
         };
         // JSON has no limit.
-        Ok(Reply { pattern, text: text.to_owned(), answer, form: Form::default() })
+        Ok(Reply { pattern, text: text.to_owned(), answer, form: WriteOptions::default() })
     }
 
     /// Whether it answers this message.
-    pub fn matches(&self, message: &Parts, payload_bytes: Option<usize>) -> bool {
+    pub fn matches(&self, message: &Message, payload_bytes: Option<usize>) -> bool {
         self.pattern.matches(message, payload_bytes)
     }
 
@@ -97,7 +99,7 @@ impl Reply {
     ///
     /// # Errors
     /// The filled line is over the limit; then nothing is appended.
-    pub fn answer(&self, message: &Parts, payload_bytes: Option<usize>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    pub fn answer(&self, message: &Message, payload_bytes: Option<usize>, out: &mut Vec<u8>) -> Result<(), Malformed> {
         let question = Question { parts: message, payload_bytes };
         let line = match &self.answer {
             Answer::Nothing => return Ok(()),
@@ -109,7 +111,7 @@ impl Reply {
                 return Ok(());
             }
         };
-        let mut parts = Parts::new();
+        let mut parts = Message::new();
         parts.begin(line.command.as_bytes());
         for (name, value) in &line.params {
             parts.push_name(name.as_bytes(), true);
@@ -118,7 +120,7 @@ impl Reply {
                 Ok::<(), Malformed>(())
             })?;
         }
-        parts.finish(Repeats::FirstWins)?;
+        parts.finish(DuplicatePolicy::FirstWins)?;
         write_line(&parts, None, &self.form, out)?;
         out.push(b'\n');
         Ok(())
@@ -150,8 +152,8 @@ impl Line {
         if payload_marker(text).is_some() {
             return Err("an answer has no payload".to_owned());
         }
-        let mut parts = Parts::new();
-        parts.read_line(text, &Reading::default()).map_err(|error| error.to_string())?;
+        let mut parts = Message::new();
+        parts.parse_line(text, &ParseOptions::default()).map_err(|error| error.to_string())?;
         let params = parts.params().map(|param| (param.name().into_owned(), to_value(param.value.0))).collect();
         Ok(Some(Line { command: parts.command().into_owned(), params }))
     }
@@ -228,8 +230,8 @@ mod tests {
 
     fn answer(reply: &str, line: &str) -> String {
         let reply = Reply::parse(reply, LINE_BYTES_MAX).unwrap();
-        let mut parts = Parts::new();
-        parts.read_line(line.as_bytes(), &Reading::default()).unwrap();
+        let mut parts = Message::new();
+        parts.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
         let mut out = Vec::new();
         reply.answer(&parts, Some(7), &mut out).unwrap();
         String::from_utf8(out).unwrap()
@@ -254,8 +256,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_filled_in_has_the_limit_of_any_line() {
-        let mut parts = Parts::new();
-        parts.read_line(b"q?n=12345", &Reading::default()).unwrap();
+        let mut parts = Message::new();
+        parts.parse_line(b"q?n=12345", &ParseOptions::default()).unwrap();
         for (limit, fits) in [(9, true), (8, false)] {
             let (reply, mut out) = (Reply::parse("q => a?x={n}", limit).unwrap(), Vec::new());
             assert_eq!(reply.answer(&parts, None, &mut out).is_ok(), fits);
@@ -268,8 +270,8 @@ mod tests {
         let question = "q?s=a%0Agoodbye%0A%22%7Bn%7D%5C&n=int:1";
         let said = answer("q => trigger?name={s}&text=x{s}y", question);
         assert_eq!((said.matches('\n').count(), said.ends_with('\n')), (1, true));
-        let mut parts = Parts::new();
-        parts.read_line(said.trim_end().as_bytes(), &Reading::default()).unwrap();
+        let mut parts = Message::new();
+        parts.parse_line(said.trim_end().as_bytes(), &ParseOptions::default()).unwrap();
         assert_eq!(parts.find("name").unwrap().text(), "a\ngoodbye\n\"{n}\\");
         assert_eq!(parts.find("text").unwrap().text(), "xa\ngoodbye\n\"{n}\\y");
     }
@@ -278,7 +280,7 @@ mod tests {
     fn a_value_is_answered_by_value_or_pattern_and_filled_in_too() {
         let answer = |reply: &str, question: &str| {
             let reply = Reply::parse_value(reply).unwrap();
-            let (mut parts, mut out) = (Parts::new(), Vec::new());
+            let (mut parts, mut out) = (Message::new(), Vec::new());
             parts.read_value(question.as_bytes(), true).unwrap();
             parts.take_command();
             reply.answer(&parts, None, &mut out).unwrap();

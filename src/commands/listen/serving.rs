@@ -13,8 +13,8 @@ use crate::commands::binding::Place;
 use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
 use crate::commands::ending::catch_signals;
 use crate::commands::traffic::Traffic;
-use crate::failure::{Exit, Failure};
-use crate::framing::{Framing, Wire};
+use crate::exit::{Exit, Failure};
+use crate::framing::{FramingOptions, Wire};
 use crate::limits::LONG_FRAMES_BYTES_MAX;
 use crate::net::server::{Ended, Server, Settings};
 use crate::net::wait::{Input, Output, Poll, Stop};
@@ -141,7 +141,7 @@ fn settled(options: &Options, until: Option<Instant>, wants_stdin: bool) -> Resu
 }
 
 /// How many bytes the long frames of all peers share: whoever allows larger payloads wants one of them to come through.
-pub fn long_frames_bytes_max(framing: &Framing) -> usize {
+pub fn long_frames_bytes_max(framing: &FramingOptions) -> usize {
     let longest = framing.line_bytes_max.saturating_add(framing.payload_bytes_max);
     LONG_FRAMES_BYTES_MAX.max(longest.saturating_mul(2))
 }

@@ -10,12 +10,13 @@ use super::parting;
 use super::printing::{Printing, Speaker};
 use super::serving::{bind, deadline, long_frames_bytes_max, outcome, printing, signal_of, unread, welcome};
 use super::{COMMAND, CONNECTIONS_MAX, Options};
-use crate::codec::{Parts, Reading};
+use crate::bcp::template::Side;
+use crate::bcp::{Message, ParseOptions};
 use crate::commands::dial::{MEDIA_PORT, Target};
 use crate::commands::ending::catch_signals;
 use crate::commands::recorder::Recorder;
 use crate::commands::traffic::Traffic;
-use crate::failure::{Exit, Failure, plain_words};
+use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, RawMessage};
 use crate::net::SocketAddr;
 use crate::net::address::is_of_this_machine;
@@ -24,7 +25,6 @@ use crate::net::forward::{After, Ear, Ears, MakeRewrite, Notice, Settings};
 use crate::net::pump::{Heard, What};
 use crate::net::wait::Output;
 use crate::output::{Console, say};
-use crate::template::End;
 use crate::text::shown;
 
 /// Forwards until a signal comes, the goals are met, the time is up, or with `--once` the first pair has ended.
@@ -45,7 +45,7 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     console.note(format_args!("forwarding to {}", target.address));
     let recorder =
         recorder.map(|recorder| RecordingEar { recorder, console: options.manners.console(COMMAND.about.name) });
-    let printer = PrintingEar { printing, console, traffic: Traffic::new(options.verbose.0), parts: Parts::new() };
+    let printer = PrintingEar { printing, console, traffic: Traffic::new(options.verbose.0), parts: Message::new() };
     let framing = options.input.framing();
     let settings = Settings {
         long_frames_bytes_max: long_frames_bytes_max(&framing),
@@ -126,8 +126,8 @@ fn notice(notice: Notice<'_>) {
     });
 }
 
-fn end_of(heard: &Heard) -> End {
-    if heard.by_dialler { End::Dialler } else { End::Acceptor }
+fn end_of(heard: &Heard) -> Side {
+    if heard.by_dialler { Side::Client } else { Side::Server }
 }
 
 /// Prints what both sides say.
@@ -135,7 +135,7 @@ struct PrintingEar {
     printing: Printing,
     console: Console,
     traffic: Traffic,
-    parts: Parts,
+    parts: Message,
 }
 
 impl PrintingEar {
@@ -155,10 +155,10 @@ impl PrintingEar {
     fn message(&mut self, heard: &Heard, message: &RawMessage<'_>, seen: std::time::Instant) {
         let from = end_of(heard);
         match from {
-            End::Dialler => self.traffic.sent(message.line, message.payload.map(<[u8]>::len)),
-            End::Acceptor => self.traffic.came(message),
+            Side::Client => self.traffic.sent(message.line, message.payload.map(<[u8]>::len)),
+            Side::Server => self.traffic.came(message),
         }
-        let read = self.parts.read_line(message.text(), &Reading::default());
+        let read = self.parts.parse_line(message.text(), &ParseOptions::default());
         if let Err(why) = &read {
             let place = format!("{} {}: line {}", heard.peer, from.word(), message.number);
             self.console.complain(Exit::No, place, why);

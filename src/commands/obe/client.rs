@@ -6,22 +6,22 @@
 
 use std::time::{Duration, Instant};
 
-use crate::codec::Parts;
+use crate::bcp::Message;
+use crate::bcp::template::Side;
 use crate::commands::dial::Target;
 use crate::commands::ending::closing;
+use crate::commands::goals::Goals;
 use crate::commands::recorder::Recorder;
 use crate::commands::send::ONE_SHOT_READ_BYTES;
 use crate::commands::traffic::Traffic;
-use crate::failure::{Exit, Failure};
-use crate::framing::{Frame, Framing, RawMessage, body, push_frame};
-use crate::goals::Goals;
+use crate::exit::{Exit, Failure};
+use crate::framing::{Frame, FramingOptions, RawMessage, body, push_frame};
 use crate::net::dialogue::{self, Ended, Script, Step};
 use crate::net::queue::Outbox;
 use crate::net::wait::{Output, Stop};
 use crate::output::Console;
 use crate::output::show::Show;
-use crate::session::{CONNECTION_MAX, Side};
-use crate::template::End;
+use crate::session::{CONNECTION_MAX, RecordKind};
 use crate::text::shown;
 
 /// A client, and all that lasts longer than one of its connections.
@@ -59,7 +59,7 @@ pub struct Client<'a> {
     /// What ends the run: a failed answer, when something is waited for.
     pub failure: Option<Failure>,
     /// Where messages are read.
-    pub parts: Parts,
+    pub parts: Message,
     connection: u32,
     text: Vec<u8>,
 }
@@ -90,7 +90,7 @@ impl<'a> Client<'a> {
             settled: false,
             reply: None,
             failure: None,
-            parts: Parts::new(),
+            parts: Message::new(),
             connection: 0,
             text: Vec::new(),
         }
@@ -107,13 +107,13 @@ impl<'a> Client<'a> {
         self.connection = self.connection.saturating_add(1).min(CONNECTION_MAX);
         self.text.clear();
         self.text.extend_from_slice(text);
-        let framing = Framing { read_bytes: ONE_SHOT_READ_BYTES, ..Framing::obe() };
+        let framing = FramingOptions { read_bytes: ONE_SHOT_READ_BYTES, ..FramingOptions::obe() };
         let (stop, output) = (self.stop, self.output);
         let mut ended = dialogue::converse(socket, framing, self, stop, None, output);
         // That a server closes once we have, without a reply, tells of no interest in the message.
         ended.noticed &= self.settled;
         let connection = self.connection;
-        self.record(|recorder| recorder.ended(connection, &closing(&ended, End::Dialler), Side::Acceptor, b""));
+        self.record(|recorder| recorder.ended(connection, &closing(&ended, Side::Client), RecordKind::Server, b""));
         Ok(Some(ended))
     }
 
@@ -162,7 +162,7 @@ impl Script for Client<'_> {
         outbox.push(&frame);
         self.traffic.sent(&self.text, None);
         let (text, connection) = (std::mem::take(&mut self.text), self.connection);
-        self.record(|recorder| recorder.message(Instant::now(), connection, Side::Dialler, &text, None));
+        self.record(|recorder| recorder.message(Instant::now(), connection, RecordKind::Client, &text, None));
         Step::Write
     }
 
@@ -172,7 +172,7 @@ impl Script for Client<'_> {
             return;
         }
         let connection = self.connection;
-        self.record(|recorder| recorder.frame(Instant::now(), connection, Side::Acceptor, frame));
+        self.record(|recorder| recorder.frame(Instant::now(), connection, RecordKind::Server, frame));
         match frame {
             Frame::Message(message) if self.reply.is_some() => self.complain(message.number, "more than one reply"),
             Frame::Message(message) => self.hear(message, printed),

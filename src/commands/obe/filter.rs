@@ -2,12 +2,12 @@
 //!
 //! The text of a message goes through unchanged; it is read all the same, since what is no JSON is no message.
 
-use crate::codec::{Parts, push_ascii};
+use crate::bcp::{Message, push_ascii};
 use crate::commands::arguments::read_value;
 use crate::commands::decode::Next;
 use crate::commands::shared::Input;
 use crate::commands::source::Source;
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, Line, LineFramer, ObeFramer, RawMessage, body, push_frame};
 use crate::limits::{OBE_BODY_BYTES_MAX, READ_BYTES, WRITE_BYTES};
 use crate::output::show::Show;
@@ -31,7 +31,7 @@ pub fn encode_words(words: &[String], input: &Input) -> Result<Exit, Failure> {
 /// # Errors
 /// What reading and writing meet.
 pub fn encode_lines(source: Source, input: &Input, console: &mut Console) -> Result<Exit, Failure> {
-    let mut parts = Parts::new();
+    let mut parts = Message::new();
     let lines = LineFramer::new(b'\n', OBE_BODY_BYTES_MAX);
     source.convert_lines(lines, input.fail_fast, console, |line, out| {
         let (number, text) = match line {
@@ -57,7 +57,7 @@ pub struct ObeDecoder<'a> {
     /// What prints them.
     pub show: &'a mut Show,
     /// Where they are read.
-    pub parts: &'a mut Parts,
+    pub parts: &'a mut Message,
     /// Where they are printed.
     pub output: &'a mut Output,
     /// `--no-nan` and `--fail-fast`.

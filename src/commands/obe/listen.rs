@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::codec::Parts;
+use crate::bcp::Message;
+use crate::bcp::template::{Side, Template};
 use crate::commands::ending::catch_signals;
 use crate::commands::listen::listener::{narrow, survive};
 use crate::commands::listen::media::settings;
@@ -17,14 +18,13 @@ use crate::commands::listen::{COMMAND, CONNECTIONS_MAX, Options};
 use crate::commands::recorder::Recorder;
 use crate::commands::shared::{OBE_IS_JSON, OBE_LIMITS, refuse_with_obe};
 use crate::commands::traffic::Traffic;
-use crate::failure::{Exit, Failure};
-use crate::framing::{Frame, Framing, RawMessage, Wire, body, push_frame};
+use crate::exit::{Exit, Failure};
+use crate::framing::{Frame, FramingOptions, RawMessage, Wire, body, push_frame};
 use crate::net::connection::{Connection, Left, QUEUE_BYTES_MAX, Said};
 use crate::net::server::{Host, Next};
 use crate::net::wait::Output;
 use crate::output::Console;
-use crate::session::Side;
-use crate::template::{End, Template};
+use crate::session::RecordKind;
 
 /// The reply to what no `--reply` answers.
 const REPLY: &[u8] = b"\"OK\"";
@@ -64,7 +64,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let stop = catch_signals()?;
     welcome(options, own, &console)?;
     let mut settings = settings(options.connections_max.unwrap_or(CONNECTIONS_MAX));
-    (settings.framing, settings.full, settings.farewell) = (Framing::obe(), b"", b"");
+    (settings.framing, settings.full, settings.farewell) = (FramingOptions::obe(), b"", b"");
     settings.until = deadline(options);
     let host = Answerer {
         replies,
@@ -73,7 +73,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         recorder,
         printing,
         console,
-        parts: Parts::new(),
+        parts: Message::new(),
     };
     let served = server.run(settings, host, &stop, Some(&output));
     let (ended, host) = served.map_err(|error| Failure::io(format_args!("cannot serve {own}"), &error))?;
@@ -92,7 +92,7 @@ struct Answerer {
     recorder: Option<Recorder>,
     printing: Printing,
     console: Console,
-    parts: Parts,
+    parts: Message,
 }
 
 impl Answerer {
@@ -105,7 +105,7 @@ impl Answerer {
         }
         self.parts.take_command();
         let peer = connection.peer.to_string();
-        let speaker = Speaker { connection: connection.number, peer: &peer, from: End::Dialler };
+        let speaker = Speaker { connection: connection.number, peer: &peer, from: Side::Client };
         let is_met = self.printing.message(message, Some(&self.parts), speaker, seen);
         self.reply(connection);
         if is_met { Next::Stop } else { Next::GoOn }
@@ -127,7 +127,7 @@ impl Answerer {
             Said::Queued => {
                 self.traffic.sent(&text, None);
                 let recorded = self.recorder.as_mut().map_or(Ok(()), |recorder| {
-                    recorder.message(Instant::now(), narrow(connection.number), Side::Acceptor, &text, None)
+                    recorder.message(Instant::now(), narrow(connection.number), RecordKind::Server, &text, None)
                 });
                 survive(&mut self.console, recorded);
             }
@@ -152,7 +152,7 @@ impl Host for Answerer {
 
     fn heard(&mut self, connection: &Connection, frame: &Frame<'_>, seen: Instant) -> Next {
         if let Some(recorder) = &mut self.recorder {
-            let recorded = recorder.frame(seen, narrow(connection.number), Side::Dialler, frame);
+            let recorded = recorder.frame(seen, narrow(connection.number), RecordKind::Client, frame);
             survive(&mut self.console, recorded);
         }
         match frame {
@@ -168,9 +168,9 @@ impl Host for Answerer {
     fn left(&mut self, connection: &Connection, left: &Left) -> Next {
         parting::tell(&mut self.console, connection, left, ("message", "OBE_Socket's protocol"));
         let unfinished = if let Left::Closed(unfinished) = left { unfinished.as_slice() } else { &[] };
-        let how = parting::how(left, connection.is_open(), End::Dialler);
+        let how = parting::how(left, connection.is_open(), Side::Client);
         if let Some(recorder) = &mut self.recorder {
-            let recorded = recorder.ended(narrow(connection.number), &how, Side::Dialler, unfinished);
+            let recorded = recorder.ended(narrow(connection.number), &how, RecordKind::Client, unfinished);
             survive(&mut self.console, recorded);
         }
         if self.once { Next::Stop } else { Next::GoOn }

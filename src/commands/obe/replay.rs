@@ -21,13 +21,13 @@ use crate::commands::replay::{COMMAND, Options};
 use crate::commands::result_file::ResultFile;
 use crate::commands::shared::{OBE_LIMITS, refuse_with_obe};
 use crate::commands::traffic::Traffic;
-use crate::failure::{Exit, Failure, plain_words};
+use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::Wire;
 use crate::net::dialogue::{Ended, Reason};
 use crate::net::wait::{Output, Poll, wake_precisely};
 use crate::output::show::{Show, Style};
 use crate::output::stdout_is_terminal;
-use crate::session::Side;
+use crate::session::RecordKind;
 use crate::text::{safe, shown};
 
 /// Refuses what is BCP's alone.
@@ -67,7 +67,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         return Err(no_session(&name));
     }
     let checks = options.check.is_on();
-    let outdated = || Outdated::new(file, &name, framing(), Side::Acceptor, false);
+    let outdated = || Outdated::new(file, &name, framing(), RecordKind::Server, false);
     let outdated = options.check.update.then(outdated).transpose()?;
     let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
     let junit = result_file(options, &options.check.junit, file, ("--junit", "the report"))?;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::client::Client;
+use crate::bcp::template::Template;
 use crate::commands::arguments::read_value;
 use crate::commands::dial::OBE_PORT;
 use crate::commands::ending::{Wanted, catch_signals, verdict};
@@ -10,12 +11,11 @@ use crate::commands::send::pace::Pace;
 use crate::commands::send::{ANSWER_TIME, COMMAND, Options, where_to_dial};
 use crate::commands::shared::{OBE_IS_JSON, OBE_LIMITS, patterns_on, refuse_with_obe};
 use crate::commands::traffic::Traffic;
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::framing::{Line, LineFramer, Wire};
 use crate::limits::OBE_BODY_BYTES_MAX;
 use crate::net::dialogue::Reason;
 use crate::net::wait::{Input, Output, Poll, is_passing};
-use crate::template::Template;
 use crate::text::trim;
 
 /// What may be wrong with a server that took a message and says nothing.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::tape::{Question, Tape, nothing};
+use crate::bcp::Message;
 use crate::check::value_pattern;
-use crate::codec::Parts;
 use crate::commands::dial::OBE_PORT;
 use crate::commands::replay::recording::tell;
-use crate::failure::Failure;
+use crate::exit::Failure;
 use crate::framing::Wire;
 use crate::output::Console;
 use crate::session::Settings;
@@ -32,7 +32,7 @@ impl Survey {
     /// It cannot be read, is no session, or holds nothing to play or what would be passed over.
     pub fn of(file: &Path, connection: Option<u32>, name: &str, console: &Console) -> Result<Survey, Failure> {
         let mut tape = Tape::open(file, connection)?;
-        let (mut messages, mut replies, mut parts) = (0u64, 0u64, Parts::new());
+        let (mut messages, mut replies, mut parts) = (0u64, 0u64, Message::new());
         while let Some(question) = tape.next()? {
             refuse_text(&question, tape.settings(), &mut parts, name)?;
             messages += 1;
@@ -59,7 +59,7 @@ impl Survey {
 
 /// Refuses what would be sent and is no JSON, which ends the reference server, unless the file says that it is a
 /// session of OBE_Socket's: there it was recorded.
-fn refuse_text(question: &Question, settings: &Settings, parts: &mut Parts, file: &str) -> Result<(), Failure> {
+fn refuse_text(question: &Question, settings: &Settings, parts: &mut Message, file: &str) -> Result<(), Failure> {
     match parts.read_value(&question.text, true) {
         Err(why) if settings.wire != Some(Wire::Obe) => {
             Err(Failure::Refused(format!("{file}:{}: {why}", question.number)))

@@ -7,13 +7,13 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::bcp::is_command;
 use crate::check::Recorded;
-use crate::codec::is_command;
 use crate::commands::source::Source;
-use crate::failure::Failure;
-use crate::framing::{Framing, Wire};
+use crate::exit::Failure;
+use crate::framing::{FramingOptions, Wire};
 use crate::limits::{OBE_BODY_BYTES_MAX, READ_BYTES};
-use crate::session::{Error, HEADER, Kind, Note, Reader, Record, Settings, Side};
+use crate::session::{Error, HEADER, Kind, Note, Reader, Record, RecordKind, Settings};
 
 /// A byte order mark, which may stand at the start of a file.
 const MARK: &[u8] = "\u{feff}".as_bytes();
@@ -66,8 +66,8 @@ pub fn is_tape(file: &Path) -> bool {
 }
 
 /// How the lines of a session of OBE_Socket are read: each may be as long as a body, and none has a payload.
-pub fn framing() -> Framing {
-    Framing { line_bytes_max: OBE_BODY_BYTES_MAX, payloads: false, ..Framing::default() }
+pub fn framing() -> FramingOptions {
+    FramingOptions { line_bytes_max: OBE_BODY_BYTES_MAX, payloads: false, ..FramingOptions::default() }
 }
 
 fn reader(kind: Option<Kind>) -> Reader {
@@ -169,7 +169,7 @@ pub fn nothing(name: &str) -> Failure {
 fn take(waiting: &mut VecDeque<Question>, record: &Record<'_>) -> Result<(), &'static str> {
     let Record { number, time, connection, side, line, .. } = *record;
     let last = waiting.iter_mut().rev().find(|question| question.connection == connection);
-    if side == Side::Dialler {
+    if side == RecordKind::Client {
         if let Some(last) = last {
             last.closed = true;
         }
@@ -186,7 +186,7 @@ fn take(waiting: &mut VecDeque<Question>, record: &Record<'_>) -> Result<(), &'s
     }
     match last {
         Some(Question { reply: reply @ None, replied, .. }) => {
-            let is_pattern = side == Side::Pattern;
+            let is_pattern = side == RecordKind::Pattern;
             *reply = Some(Recorded { number, line: line.to_vec(), payload: Vec::new(), is_pattern });
             *replied = time;
             Ok(())

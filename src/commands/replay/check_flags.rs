@@ -8,10 +8,10 @@ use crate::check::Rules;
 use crate::cli::{Complete, Flag, text};
 use crate::commands::result_file::to_write;
 use crate::commands::shared::Has;
-use crate::duration;
-use crate::failure::Failure;
+use crate::exit::Failure;
 use crate::session::{Listed, Settings};
 use crate::text::shown;
+use crate::time;
 
 /// How long what was recorded of the other side is waited for unless `--reply-timeout` says otherwise.
 const REPLY_TIME: Duration = Duration::from_secs(5);
@@ -153,7 +153,7 @@ impl<T: Has<CheckWish>> Flag<T> {
     /// `--reply-timeout`.
     pub const REPLY_TIMEOUT: Flag<T> =
         Flag::value("reply-timeout", "TIME", "wait at most so long", |o: &mut T, value| {
-            o.get().reply_timeout = Some(duration::parse(&text(value)?)?);
+            o.get().reply_timeout = Some(time::parse_duration(&text(value)?)?);
             Ok(())
         })
         .more(

@@ -9,9 +9,9 @@ use super::recording::{Line, Recording};
 use super::updating::{Outdated, no_session};
 use crate::check::{Check, Entry, Failed, Junit, Options, Outlook, Suite, Text, Verdict};
 use crate::commands::result_file::ResultFile;
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::output::{Color, Console, Output, stdout_is_terminal};
-use crate::session::{Kind, Settings, Side};
+use crate::session::{Kind, RecordKind, Settings};
 use crate::text::safe;
 
 /// What a check needs besides its script.
@@ -22,7 +22,7 @@ pub struct Checking {
     /// The file's name as it stands before a difference.
     name: String,
     /// The side that we play.
-    ours: Side,
+    ours: RecordKind,
     last_goodbye: Option<u64>,
     junit: Option<ResultFile>,
     began: (SystemTime, Instant),
@@ -30,9 +30,9 @@ pub struct Checking {
 
 /// Whether a line of the recording is something that the other side of `ours` has to say. A pattern stands for what an
 /// acceptor should, in a file written by hand.
-pub fn is_answer(side: Side, ours: Side) -> bool {
+pub fn is_answer(side: RecordKind, ours: RecordKind) -> bool {
     match side {
-        Side::Pattern => ours == Side::Dialler,
+        RecordKind::Pattern => ours == RecordKind::Client,
         side => side != ours,
     }
 }
@@ -46,7 +46,7 @@ impl Checking {
         wish: &CheckWish,
         path: &Path,
         (recording, settings): (&mut Recording, &Settings),
-        ours: Side,
+        ours: RecordKind,
         junit: Option<ResultFile>,
         console: &mut Console,
     ) -> Result<(Checking, Check), Failure> {
@@ -62,7 +62,7 @@ impl Checking {
         }
         recording.rewind()?;
         let (exact, last_goodbye) = (wish.is_exact(settings), outlook.last_goodbye());
-        let answering = if ours == Side::Dialler { Side::Acceptor } else { Side::Dialler };
+        let answering = if ours == RecordKind::Client { RecordKind::Server } else { RecordKind::Client };
         let outdated = || Outdated::new(path, &name, recording.framing(), answering, exact);
         let outdated = wish.update.then(outdated).transpose()?;
         let (reply_timeout, fail_fast) = (wish.reply_timeout(), wish.fail_fast);
@@ -145,7 +145,7 @@ impl Checking {
 /// Shows each answer of a recording that stands at its start.
 fn each_answer(
     recording: &mut Recording,
-    ours: Side,
+    ours: RecordKind,
     console: &mut Console,
     mut see: impl FnMut(&Line) -> Result<(), Failure>,
 ) -> Result<(), Failure> {

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::duration;
 use crate::text::shown;
+use crate::time;
 
 /// How far apart lines may have been recorded that leave in one write: they left in one, or as good as.
 const TOGETHER: Duration = Duration::from_millis(2);
@@ -171,7 +171,7 @@ pub fn instant(start: Instant, after: Duration) -> Instant {
 /// # Errors
 /// What is no duration, and none at all.
 pub fn parse_max_gap(text: &str) -> Result<Duration, String> {
-    match duration::parse(text)? {
+    match time::parse_duration(text)? {
         Duration::ZERO => Err("0 leaves no pace at all; --speed max is as fast as the peer takes it".to_owned()),
         gap => Ok(gap),
     }

@@ -5,14 +5,15 @@
 use std::path::Path;
 
 use super::recording::{Choice, report, tell};
+use crate::bcp::payload_marker;
+use crate::bcp::{Message, ParseOptions, is_command};
 use crate::catalogue::Linter;
-use crate::codec::{Parts, Reading, is_command};
 use crate::commands::source::Source;
-use crate::failure::{Exit, Failure};
-use crate::framing::{Framing, Wire, is_ignored, payload_marker};
+use crate::exit::{Exit, Failure};
+use crate::framing::{FramingOptions, Wire, is_ignored};
 use crate::limits::OBE_BODY_BYTES_MAX;
 use crate::output::{Console, Output};
-use crate::session::{HEADER, Item, Kind, Reader, Record, Side, VERSION, Writer, push_marked};
+use crate::session::{HEADER, Item, Kind, Reader, Record, RecordKind, VERSION, Writer, push_marked};
 
 /// Prints `file`; what the lint finds in what is printed is said on standard error, and changes no exit status.
 ///
@@ -25,7 +26,7 @@ pub fn run(file: &Path, choice: Choice, wire: Wire, console: &mut Console) -> Re
         // JSON Lines are a session that has lost its header.
         Wire::Obe => (Some(Kind::Session), OBE_BODY_BYTES_MAX),
     };
-    let mut reader = Reader::new(from, Framing { line_bytes_max, ..choice.framing }, is_command);
+    let mut reader = Reader::new(from, FramingOptions { line_bytes_max, ..choice.framing }, is_command);
     let mut run = Run {
         wire,
         headless: false,
@@ -36,7 +37,7 @@ pub fn run(file: &Path, choice: Choice, wire: Wire, console: &mut Console) -> Re
         stamp: Vec::new(),
         printed: false,
         linter: Linter::new(),
-        parts: Parts::new(),
+        parts: Message::new(),
     };
     let mut output = Output::new();
     loop {
@@ -78,7 +79,7 @@ struct Run {
     /// Whether a message was printed.
     printed: bool,
     linter: Linter,
-    parts: Parts,
+    parts: Message,
 }
 
 impl Run {
@@ -151,12 +152,12 @@ impl Run {
 
     /// Says what the lint finds in a message.
     fn lint(&mut self, record: &Record<'_>, name: &str, console: &Console) {
-        if console.is_quiet() || record.side == Side::Pattern || is_ignored(record.line) {
+        if console.is_quiet() || record.side == RecordKind::Pattern || is_ignored(record.line) {
             return;
         }
         let end = payload_marker(record.line).map_or(record.line.len(), |marker| marker.at);
         let text = record.line.get(..end).unwrap_or_default();
-        let parsed = self.parts.read_line(text, &Reading::default());
+        let parsed = self.parts.parse_line(text, &ParseOptions::default());
         let parsed = parsed.as_ref().map(|()| &self.parts);
         for finding in self.linter.lint(record.line, text, record.payload, parsed) {
             console.note(format_args!("{name}:{}: {finding}", record.number));

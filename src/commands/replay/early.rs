@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::commands::ending::catch_signals;
-use crate::failure::Failure;
+use crate::exit::Failure;
 use crate::net::wait::{Input, Output, Poll, Stop, is_passing};
 
 /// Standard input, and what ends the waiting for it.

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::recording::Line;
 use super::tally::Tally;
+use crate::bcp::template::Side;
 use crate::commands::ending::{closing, complain_of_frame};
 use crate::commands::listen::listener::{side, survive};
 use crate::commands::recorder::Recorder;
 use crate::commands::send::print;
 use crate::commands::stream::command;
 use crate::commands::traffic::Traffic;
-use crate::failure::Failure;
+use crate::exit::Failure;
 use crate::framing::Frame;
 use crate::net::address::Address;
 use crate::net::dialogue::Ended;
@@ -19,7 +20,6 @@ use crate::net::queue::Outbox;
 use crate::output::progress::ERASE;
 use crate::output::{Console, Progress, stdout_is_terminal};
 use crate::session::CONNECTION_MAX;
-use crate::template::End;
 
 /// How long a terminal may take to be drawn on.
 const DRAWING_TIME: Duration = Duration::from_millis(3);
@@ -37,7 +37,7 @@ struct UnderWay {
 #[derive(Debug)]
 pub struct Exchange<'a> {
     console: &'a mut Console,
-    ours: End,
+    ours: Side,
     traffic: Traffic,
     recorder: Option<Recorder>,
     terminal: bool,
@@ -58,7 +58,7 @@ impl<'a> Exchange<'a> {
     /// Nobody is connected yet; `ours` is the end that is played, `total` how many messages it will send, if that is
     /// known.
     pub fn new(
-        ours: End,
+        ours: Side,
         total: Option<u64>,
         traffic: Traffic,
         recorder: Option<Recorder>,
@@ -92,7 +92,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Which end we are.
-    pub fn ours(&self) -> End {
+    pub fn ours(&self) -> Side {
         self.ours
     }
 

@@ -11,7 +11,7 @@ use super::exchange::Exchange;
 use super::recording::{Line, Recording};
 use crate::check::{Check, Want, Way};
 use crate::commands::listen::listener::side;
-use crate::failure::Failure;
+use crate::exit::Failure;
 use crate::framing::Frame;
 use crate::net::dialogue::{Ended, Reason, Script, Step};
 use crate::net::queue::Outbox;

@@ -26,10 +26,10 @@ use crate::commands::obe::tape::is_tape;
 use crate::commands::recorder::RecordWish;
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::shared::{Dialling, Input, Manners, Verbose, has};
-use crate::duration;
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
-use crate::session::{CONNECTION_MAX, Kind, Side};
+use crate::session::{CONNECTION_MAX, Kind, RecordKind};
+use crate::time;
 use check_flags::CheckWish;
 use clock::{Speed, Tempo, parse_max_gap, parse_rate};
 use recording::Choice;
@@ -76,7 +76,7 @@ pub struct Options {
 
 impl Options {
     /// What of the file is played by this side, and how it is read.
-    pub fn choice(&self, side: Side) -> Choice {
+    pub fn choice(&self, side: RecordKind) -> Choice {
         Choice { from: self.from, connection: self.connection, side, framing: self.limits.framing() }
     }
 }
@@ -267,7 +267,7 @@ pub const COMMAND: Command<Options> = Command {
             title: "The end",
             flags: &[
                 Flag::value("timeout", "DURATION", "take at most so long", |o: &mut Options, value| {
-                    o.timeout = duration::parse(&text(value)?)?;
+                    o.timeout = time::parse_duration(&text(value)?)?;
                     Ok(())
                 })
                 .short('W')
@@ -334,7 +334,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     }
     if options.dry_run {
         let mut console = options.manners.console(COMMAND.about.name);
-        return dry_run::run(file, options.choice(Side::Dialler), wire, &mut console);
+        return dry_run::run(file, options.choice(RecordKind::Client), wire, &mut console);
     }
     match wire {
         Wire::Bcp => replaying::run(&options, file),

@@ -8,7 +8,7 @@ use crate::commands::binding::Place;
 use crate::commands::dial::{MEDIA_PORT, Target};
 use crate::commands::listen::listener::{Listener, Setup};
 use crate::commands::listen::media::{CATEGORIES_OF_MEDIA, settings, subscriptions};
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
 use crate::net::accept::First;
 use crate::net::address::{Address, RETRY_PAUSE};
@@ -25,7 +25,7 @@ pub enum Partner {
     /// The built-in media controller.
     BuiltIn(Target, Background<Listener>),
     /// The first who dials; no server once somebody has.
-    Dialler(Option<Server>, SocketAddr),
+    Client(Option<Server>, SocketAddr),
 }
 
 /// Whether somebody is there.
@@ -46,7 +46,7 @@ impl Partner {
         let address = options.dialling.address.as_deref();
         if options.serve {
             let (server, bound) = place(options, Some(port)).bind()?;
-            return Ok(Partner::Dialler(Some(server), bound));
+            return Ok(Partner::Client(Some(server), bound));
         }
         if !options.loopback {
             return Ok(Partner::Dialled(Target::resolve(address, port)?));
@@ -76,7 +76,7 @@ impl Partner {
     ) -> Result<Met, Failure> {
         let target = match self {
             Partner::Dialled(target) | Partner::BuiltIn(target, _) => target,
-            Partner::Dialler(server, bound) => {
+            Partner::Client(server, bound) => {
                 let cannot = |error| Failure::io(format_args!("cannot wait on {bound}"), &error);
                 let Some(server) = server.take() else { return Ok(Met::Nobody(Reason::Closed)) };
                 return Ok(match server.first(until, stop, output).map_err(cannot)? {
@@ -101,7 +101,7 @@ impl Partner {
     /// The file of `--announce` cannot be written.
     pub fn announce(&self, options: &Options) -> Result<(), Failure> {
         match self {
-            Partner::Dialler(_, bound) => place(options, None).announce(*bound),
+            Partner::Client(_, bound) => place(options, None).announce(*bound),
             Partner::Dialled(_) | Partner::BuiltIn(..) => Ok(()),
         }
     }
@@ -110,14 +110,14 @@ impl Partner {
     pub fn address(&self) -> Address {
         match self {
             Partner::Dialled(target) | Partner::BuiltIn(target, _) => target.address.clone(),
-            Partner::Dialler(_, bound) => address(*bound),
+            Partner::Client(_, bound) => address(*bound),
         }
     }
 
     /// Who listens or dials, for a recording.
     pub fn opening(&self) -> String {
         match self {
-            Partner::Dialler(_, bound) => format!("listening on {bound}"),
+            Partner::Client(_, bound) => format!("listening on {bound}"),
             Partner::Dialled(target) | Partner::BuiltIn(target, _) => format!("dialling {}", target.address),
         }
     }
@@ -127,7 +127,7 @@ impl Partner {
         match self {
             Partner::Dialled(_) => self.short(),
             Partner::BuiltIn(target, _) => format!("{} at {}", self.short(), target.address),
-            Partner::Dialler(_, bound) => format!("the first who dials {bound}"),
+            Partner::Client(_, bound) => format!("the first who dials {bound}"),
         }
     }
 
@@ -136,7 +136,7 @@ impl Partner {
         match self {
             Partner::Dialled(target) => target.address.to_string(),
             Partner::BuiltIn(..) => "the built-in media controller".to_owned(),
-            Partner::Dialler(..) => "the dialler".to_owned(),
+            Partner::Client(..) => "the dialler".to_owned(),
         }
     }
 
@@ -144,7 +144,7 @@ impl Partner {
     pub fn end(self) -> Exit {
         match self {
             Partner::BuiltIn(_, server) => server.stop().map_or(Exit::Done, |listener| listener.console.worst()),
-            Partner::Dialled(_) | Partner::Dialler(..) => Exit::Done,
+            Partner::Dialled(_) | Partner::Client(..) => Exit::Done,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::clock::{Clock, instant};
 use super::exchange::Exchange;
 use super::recording::{Line, Recording};
 use crate::commands::listen::listener::side;
-use crate::failure::Failure;
+use crate::exit::Failure;
 use crate::framing::Frame;
 use crate::net::dialogue::{Script, Step};
 use crate::net::queue::Outbox;

@@ -7,11 +7,11 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::codec::is_command;
-use crate::failure::{Exit, Failure};
-use crate::framing::{Framing, Wire};
+use crate::bcp::is_command;
+use crate::exit::{Exit, Failure};
+use crate::framing::{FramingOptions, Wire};
 use crate::output::Console;
-use crate::session::{Error, Kind, Note, Reader, Record, Settings, Side};
+use crate::session::{Error, Kind, Note, Reader, Record, RecordKind, Settings};
 use crate::text::{safe, shown};
 
 /// How many connection numbers an error lists: enough to choose from, and no file makes it long.
@@ -25,9 +25,9 @@ pub struct Choice {
     /// `--conn`: the connection whose lines are read; without it there may be one only.
     pub connection: Option<u32>,
     /// The side whose lines are sent.
-    pub side: Side,
+    pub side: RecordKind,
     /// How long lines and payloads may be.
-    pub framing: Framing,
+    pub framing: FramingOptions,
 }
 
 /// A session, plain lines or a log, read as a stream.
@@ -61,7 +61,7 @@ pub struct Line {
     /// When it was seen, counted from the start of the recording, if it says so.
     pub time: Option<Duration>,
     /// Who sent it, or that a pattern stands for what the accepting side should.
-    pub side: Side,
+    pub side: RecordKind,
     /// The line's number in the file, from 1.
     pub number: u64,
     /// The connection it was recorded on.
@@ -73,7 +73,7 @@ pub struct Line {
 
 impl Default for Line {
     fn default() -> Line {
-        Line { time: None, side: Side::Dialler, number: 0, connection: 1, bytes: Vec::new(), line_length: 0 }
+        Line { time: None, side: RecordKind::Client, number: 0, connection: 1, bytes: Vec::new(), line_length: 0 }
     }
 }
 
@@ -241,7 +241,7 @@ impl Recording {
     }
 
     /// How long its lines and payloads may be.
-    pub fn framing(&self) -> Framing {
+    pub fn framing(&self) -> FramingOptions {
         self.choice.framing.clone()
     }
 
@@ -318,7 +318,7 @@ impl Recording {
     fn check_ours(&self, ours: u64) -> Result<(), Failure> {
         let why = match (ours, self.choice.side) {
             (1.., _) => return Ok(()),
-            (0, Side::Dialler) => "nothing to play: no line in it is the dialler's; --serve plays the acceptor",
+            (0, RecordKind::Client) => "nothing to play: no line in it is the dialler's; --serve plays the acceptor",
             (0, _) => "nothing for --serve to play: no line in it is the acceptor's",
         };
         Err(Failure::Refused(format!("{}: {why}", self.name)))

@@ -17,17 +17,17 @@ use super::player::Player;
 use super::recording::Recording;
 use super::warnings::Warnings;
 use super::{COMMAND, Options};
+use crate::bcp::template::Side;
 use crate::commands::ending::{Wanted, catch_signals, verdict};
 use crate::commands::listen::listener::side;
 use crate::commands::recorder::Recorder;
 use crate::commands::result_file::ResultFile;
 use crate::commands::traffic::Traffic;
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
 use crate::net::dialogue::{self, Ended, Reason, Script};
 use crate::net::wait::{Input, Output, Stop, wake_precisely};
 use crate::session::Record;
-use crate::template::End;
 use crate::text::shown;
 
 /// Plays `file` as the options say.
@@ -40,7 +40,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let time = Some(options.timeout).filter(|time| !time.is_zero()).map(|time| (began, time));
     let early = (file.as_os_str() == "-").then(Early::begin).transpose()?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
-    let ours = if options.serve { End::Acceptor } else { End::Dialler };
+    let ours = if options.serve { Side::Server } else { Side::Client };
     let mut console = options.manners.console(COMMAND.about.name);
     let mut warnings = Warnings::default();
     let wait = |space: &mut [u8]| early.as_ref().map_or(Ok(0), |early| early.read(space, &output, time));

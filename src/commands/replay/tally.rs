@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::lateness::Lateness;
 use super::recording::count;
-use crate::codec::to_text;
-use crate::message::Value;
+use crate::bcp::Value;
+use crate::bcp::to_text;
 
 /// What happened so far.
 #[derive(Debug)]

@@ -9,10 +9,10 @@ use std::time::SystemTime;
 use super::recording::count;
 use crate::check::{Edits, Entry, Kind, Splice};
 use crate::commands::result_file::{replace, try_beside};
-use crate::failure::{Exit, Failure};
-use crate::framing::Framing;
+use crate::exit::{Exit, Failure};
+use crate::framing::FramingOptions;
 use crate::output::Console;
-use crate::session::{Side, Spans};
+use crate::session::{RecordKind, Spans};
 
 /// What `--update` says of a file that is no session.
 pub fn no_session(name: &str) -> Failure {
@@ -33,8 +33,8 @@ pub struct Outdated {
     /// The file itself: a link to it stays one.
     path: PathBuf,
     name: String,
-    framing: Framing,
-    answering: Side,
+    framing: FramingOptions,
+    answering: RecordKind,
     exact: bool,
     state: State,
 }
@@ -46,7 +46,13 @@ impl Outdated {
     ///
     /// # Errors
     /// [`Failure::Io`] for a folder in which no file can be made, and the like.
-    pub fn new(path: &Path, name: &str, framing: Framing, answering: Side, exact: bool) -> Result<Outdated, Failure> {
+    pub fn new(
+        path: &Path,
+        name: &str,
+        framing: FramingOptions,
+        answering: RecordKind,
+        exact: bool,
+    ) -> Result<Outdated, Failure> {
         let found = || {
             let path = fs::canonicalize(path)?;
             try_beside(&path)?;
@@ -103,7 +109,7 @@ impl Outdated {
 }
 
 /// Where a file that stands at its start has to be changed.
-fn splices(file: &mut File, framing: Framing, edits: &mut Edits) -> io::Result<Vec<Splice>> {
+fn splices(file: &mut File, framing: FramingOptions, edits: &mut Edits) -> io::Result<Vec<Splice>> {
     let mut splices = Vec::new();
     let mut spans = Spans::new(framing);
     loop {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::catalogue::{self, Refusal};
-use crate::failure::Exit;
+use crate::exit::Exit;
 use crate::output::Console;
 use crate::session::Record;
 use crate::text::shown;

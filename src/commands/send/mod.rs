@@ -8,25 +8,25 @@ pub(super) mod sender;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::bcp::template::Side;
 use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
 use crate::commands::arguments::note_mistyped_patterns;
 use crate::commands::dial::{PIN_PORT, Target};
 use crate::commands::ending::{catch_signals, closing, verdict};
 use crate::commands::goal_flags::GoalWish;
+use crate::commands::goals::Goals;
 use crate::commands::obe;
 use crate::commands::recorder::RecordWish;
 use crate::commands::shared::{self, Dialling, Display, Manners, Selection, Verbose, has, patterns};
 use crate::commands::traffic::Traffic;
-use crate::duration;
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::framing::{RawMessage, Wire};
-use crate::goals::Goals;
 use crate::net::TcpStream;
 use crate::net::dialogue::{self, Reason};
 use crate::net::wait::{Input, Output, Stop};
 use crate::output::{Console, push_for_terminal};
-use crate::template::End;
+use crate::time;
 use outgoing::{Outgoing, guard};
 use pace::Pace;
 use sender::{Sender, Source};
@@ -200,7 +200,7 @@ pub const COMMAND: Command<Options> = Command {
                     Ok(())
                 }),
                 Flag::value("every", "DURATION", "send one message in each *DURATION*", |o: &mut Options, value| {
-                    o.every = Some(duration::parse(&text(value)?)?);
+                    o.every = Some(time::parse_duration(&text(value)?)?);
                     Ok(())
                 })
                 .more(
@@ -301,7 +301,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     sender.recorder = recorder;
     sender.reconnects = options.reconnect;
     let mut ended = dialogue::converse(socket, framing.clone(), &mut sender, &stop, input.as_ref(), &output);
-    while sender.wants_another(&closing(&ended, End::Dialler), &ended.unfinished, ended.began) {
+    while sender.wants_another(&closing(&ended, Side::Client), &ended.unfinished, ended.began) {
         match redial(&target, options.dialling.retry, &stop, &sender)? {
             Redialled::Reached(socket) => {
                 ended = dialogue::converse(socket, framing.clone(), &mut sender, &stop, input.as_ref(), &output);
@@ -309,7 +309,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
             Redialled::Ended(reason) => ended.reason = reason,
         }
     }
-    let wanted = sender.finish(&closing(&ended, End::Dialler), &ended.unfinished);
+    let wanted = sender.finish(&closing(&ended, Side::Client), &ended.unfinished);
     verdict(ended, wanted, &target.address, &mut console)
 }
 

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use crate::bcp::payload_marker;
+use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
 use crate::catalogue;
-use crate::codec::{Form, Parts, Reading, write_line};
 use crate::commands::arguments::{mistyped, read_message};
 use crate::commands::source::Source;
-use crate::failure::Failure;
-use crate::framing::{Fault, Framing, payload_marker};
+use crate::exit::Failure;
+use crate::framing::{Fault, FramingOptions};
 use crate::output::Console;
 use crate::text::{is_white, shown};
 
@@ -38,7 +39,7 @@ impl Outgoing {
     pub fn read(
         words: &[String],
         payload: Option<&Path>,
-        limits: &Framing,
+        limits: &FramingOptions,
         console: &Console,
     ) -> Result<Outgoing, Failure> {
         let line_bytes_max = limits.line_bytes_max;
@@ -52,8 +53,8 @@ impl Outgoing {
                 whole
             }
             words => {
-                let mut parts = Parts::new();
-                for note in read_message(words, &Reading::default(), &mut parts)? {
+                let mut parts = Message::new();
+                for note in read_message(words, &ParseOptions::default(), &mut parts)? {
                     console.note(note);
                 }
                 if let Some(note) = mistyped(&parts.command()) {
@@ -61,7 +62,7 @@ impl Outgoing {
                 }
                 let mut whole = Vec::new();
                 let bytes = payload.as_ref().map(Vec::len);
-                write_line(&parts, bytes, &Form { line_bytes_max, ..Form::default() }, &mut whole)
+                write_line(&parts, bytes, &WriteOptions { line_bytes_max, ..WriteOptions::default() }, &mut whole)
                     .map_err(|why| Failure::Usage(why.to_string()))?;
                 whole
             }
@@ -77,9 +78,9 @@ impl Outgoing {
     /// # Errors
     /// [`Failure::Usage`] when none does.
     pub fn answer(&self) -> Result<&'static str, Failure> {
-        let mut parts = Parts::new();
+        let mut parts = Message::new();
         let end = payload_marker(self.line()).map_or(self.line_length, |marker| marker.at);
-        let readable = parts.read_line(self.line().get(..end).unwrap_or_default(), &Reading::default());
+        let readable = parts.parse_line(self.line().get(..end).unwrap_or_default(), &ParseOptions::default());
         readable.map_err(|why| Failure::Usage(format!("-w: {why}")))?;
         match catalogue::answer(&parts) {
             Some(answer) => Ok(answer),
@@ -132,7 +133,7 @@ mod tests {
 
     fn outgoing(words: &[&str]) -> Outgoing {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        Outgoing::read(&words, None, &Framing::default(), &Console::new("send", true, Color::Never)).unwrap()
+        Outgoing::read(&words, None, &FramingOptions::default(), &Console::new("send", true, Color::Never)).unwrap()
     }
 
     #[test]

@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 use super::ledger::Ledger;
 use super::outgoing::{Outgoing, guard};
 use super::pace::Pace;
-use crate::codec::{Parts, Reading};
+use crate::bcp::conversation::{self, Conversation, ConversationConfig, Effect, Role};
+use crate::bcp::{Message, ParseOptions};
 use crate::commands::ending::{Wanted, complain_of_frame};
+use crate::commands::goals::Goals;
 use crate::commands::recorder::Recorder;
 use crate::commands::stream::{Item, Stream, command};
 use crate::commands::traffic::Traffic;
-use crate::conversation::{self, Conversation, Effect, Repertoire, Role};
-use crate::failure::{Exit, Failure};
-use crate::framing::{Frame, Framing, RawMessage};
-use crate::goals::Goals;
+use crate::exit::{Exit, Failure};
+use crate::framing::{Frame, FramingOptions, RawMessage};
 use crate::net::address::Address;
 use crate::net::dialogue::{Script, Step};
 use crate::net::queue::Outbox;
 use crate::output::Console;
 use crate::output::show::Show;
-use crate::session::{CONNECTION_MAX, Side};
+use crate::session::{CONNECTION_MAX, RecordKind};
 use crate::text::shown;
 
 /// Where the messages come from.
@@ -48,7 +48,7 @@ pub enum Source {
 
 impl Source {
     /// Standard input, of which nothing has arrived, with the limits of `framing`.
-    pub fn stream(framing: &Framing) -> Source {
+    pub fn stream(framing: &FramingOptions) -> Source {
         Source::Stream { stream: Box::new(Stream::new(framing)), dry: true }
     }
 
@@ -101,7 +101,7 @@ pub struct Sender<'a> {
     complete: bool,
     /// What ends the run before its goals are met.
     failure: Option<Failure>,
-    parts: Parts,
+    parts: Message,
     said: Vec<u8>,
     /// `--every`.
     pub pace: Pace,
@@ -127,7 +127,7 @@ impl<'a> Sender<'a> {
     /// A script that sends what `source` gives and waits for the goals, without any of the public choices.
     pub fn new(source: Source, goals: Goals, show: Show, peer: &'a Address, console: &'a mut Console) -> Sender<'a> {
         Sender {
-            conversation: Conversation::new(Role::Client, Repertoire::default()),
+            conversation: Conversation::new(Role::Client, ConversationConfig::default()),
             says_hello: false,
             handshake: Handshake::Done,
             connection: 1,
@@ -141,7 +141,7 @@ impl<'a> Sender<'a> {
             console,
             peer,
             failure: None,
-            parts: Parts::new(),
+            parts: Message::new(),
             said: Vec::new(),
             pace: Pace::default(),
             time: None,
@@ -161,7 +161,7 @@ impl<'a> Sender<'a> {
             true => (Role::PinController, Handshake::Due),
             false => (Role::Client, Handshake::Done),
         };
-        self.conversation = Conversation::new(role, Repertoire::default());
+        self.conversation = Conversation::new(role, ConversationConfig::default());
         self.says_hello = says_hello;
         self.handshake = handshake;
     }
@@ -172,7 +172,7 @@ impl<'a> Sender<'a> {
             return false;
         }
         let connection = self.connection;
-        self.record(|recorder| recorder.ended(connection, how, Side::Acceptor, unfinished));
+        self.record(|recorder| recorder.ended(connection, how, RecordKind::Server, unfinished));
         self.began = began;
         self.connection = self.connection.saturating_add(1).min(CONNECTION_MAX);
         self.hello(self.says_hello);
@@ -197,7 +197,7 @@ impl<'a> Sender<'a> {
     /// Ends the recording, and says what became of the run.
     pub fn finish(mut self, how: &str, unfinished: &[u8]) -> Wanted {
         let connection = self.connection;
-        self.record(|recorder| recorder.ended(connection, how, Side::Acceptor, unfinished));
+        self.record(|recorder| recorder.ended(connection, how, RecordKind::Server, unfinished));
         Wanted {
             complete: self.complete,
             missing: self.goals.are_set().then(|| self.goals.missing()),
@@ -257,7 +257,7 @@ impl Script for Sender<'_> {
 
     fn heard(&mut self, frame: &Frame<'_>, outbox: &mut Outbox, printed: &mut Vec<u8>) {
         let connection = self.connection;
-        self.record(|recorder| recorder.frame(Instant::now(), connection, Side::Acceptor, frame));
+        self.record(|recorder| recorder.frame(Instant::now(), connection, RecordKind::Server, frame));
         match frame {
             Frame::Message(message) => self.message(message, outbox, printed),
             Frame::Ignored { .. } => {}
@@ -326,7 +326,7 @@ impl Sender<'_> {
             }
             traffic.sent(message.line(), message.payload().map(<[u8]>::len));
             record(recorder, console, |recorder| {
-                recorder.message(Instant::now(), connection, Side::Dialler, message.line(), message.payload())
+                recorder.message(Instant::now(), connection, RecordKind::Client, message.line(), message.payload())
             });
             ledger.push(*gone);
             outbox.push(&message.whole);
@@ -374,7 +374,7 @@ impl Sender<'_> {
                     }
                     traffic.sent(line, payload.map(<[u8]>::len));
                     record(recorder, console, |recorder| {
-                        recorder.message(Instant::now(), connection, Side::Dialler, line, payload)
+                        recorder.message(Instant::now(), connection, RecordKind::Client, line, payload)
                     });
                     ledger.push(number);
                     outbox.push(whole);
@@ -418,7 +418,7 @@ impl Sender<'_> {
         self.ledger.push(0);
         let (said, connection) = (&self.said, self.connection);
         record(&mut self.recorder, self.console, |recorder| {
-            recorder.lines(Instant::now(), connection, Side::Dialler, said)
+            recorder.lines(Instant::now(), connection, RecordKind::Client, said)
         });
         outbox.push(said);
     }
@@ -435,7 +435,7 @@ impl Sender<'_> {
         self.said.clear();
         let payload_bytes = message.payload.map(<[u8]>::len);
         let mut matched = false;
-        let (effect, readable) = match self.parts.read_line(message.text(), &Reading::default()) {
+        let (effect, readable) = match self.parts.parse_line(message.text(), &ParseOptions::default()) {
             Ok(()) => {
                 let verdict = self.goals.hear(&self.parts, payload_bytes, self.complete);
                 matched = verdict.expected;

@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn read(line: &str, reading: &Reading) -> Result<String, String> {
-    let mut parts = Parts::new();
-    parts.read_line(line.as_bytes(), reading).map_err(|e| e.to_string())?;
+fn read(line: &str, reading: &ParseOptions) -> Result<String, String> {
+    let mut parts = Message::new();
+    parts.parse_line(line.as_bytes(), reading).map_err(|e| e.to_string())?;
     let mut out = Vec::new();
     parts.write_json(None, &mut out);
     Ok(String::from_utf8(out).unwrap())
@@ -12,7 +12,11 @@ fn read(line: &str, reading: &Reading) -> Result<String, String> {
 
 #[track_caller]
 fn check(line: &str, params: &str) {
-    assert_eq!(read(line, &Reading::default()), Ok(format!("{{\"command\":\"t\",\"params\":{params}}}")), "{line}");
+    assert_eq!(
+        read(line, &ParseOptions::default()),
+        Ok(format!("{{\"command\":\"t\",\"params\":{params}}}")),
+        "{line}"
+    );
 }
 
 #[test]
@@ -43,17 +47,17 @@ fn many_names_are_settled_like_few() {
 
 #[test]
 fn the_same_parts_serve_message_after_message() {
-    let mut parts = Parts::new();
+    let mut parts = Message::new();
     for line in ["a?x=1&y=2", "a?x=int:q", "b?json={\"x\":", "c"] {
-        let _ = parts.read_line(line.as_bytes(), &Reading::default());
+        let _ = parts.parse_line(line.as_bytes(), &ParseOptions::default());
     }
-    assert_eq!((parts.spelled_command(), parts.object()), (&b"c"[..], &b"{}"[..]));
+    assert_eq!((parts.command_json(), parts.object()), (&b"c"[..], &b"{}"[..]));
     assert_eq!(parts.params().count(), 0);
 }
 
 #[test]
 fn the_complaint_names_the_parameter_and_shows_the_text() {
-    let strict = Reading { nan: false, ..Reading::default() };
+    let strict = ParseOptions { nan: false, ..ParseOptions::default() };
     for (line, words) in [
         ("t?Count=int:abc", "Count: int:abc is no integer; digits follow int:, as in int:5"),
         ("t?x=float:fast", "x: float:fast is no number; digits follow float:, as in float:0.5"),

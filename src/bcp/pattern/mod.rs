@@ -1,7 +1,7 @@
 //! Patterns: one small language for what a message has to look like (design.md, section 7).
 //!
 //! A pattern is a BCP line whose command, names and plain values may hold `*`. It is read once and matched against
-//! [`Parts`]; it looks at the payload's length and at nothing else of the payload.
+//! [`Message`]; it looks at the payload's length and at nothing else of the payload.
 
 mod glob;
 
@@ -9,19 +9,19 @@ pub use glob::Glob;
 
 use memchr::memchr;
 
-use crate::codec::{Kind, Malformed, Parts, Reading, Reason, Spelled, to_value};
-use crate::framing::payload_marker;
-use crate::message::Value;
+use crate::bcp::Value;
+use crate::bcp::payload_marker;
+use crate::bcp::{JsonValue, Malformed, MalformedReason, Message, ParseOptions, ValueKind, to_value};
 use crate::text::trim;
 
 /// What a message has to look like.
 ///
 /// ```
-/// use backbox::codec::{Parts, Reading};
-/// use backbox::pattern::Pattern;
+/// use backbox::bcp::{Message, ParseOptions};
+/// use backbox::bcp::pattern::Pattern;
 /// let pattern = Pattern::parse("switch?name=s_*&state=1", false).unwrap();
-/// let mut parts = Parts::new();
-/// parts.read_line(b"switch?state=int:1&name=s_left", &Reading::default()).unwrap();
+/// let mut parts = Message::new();
+/// parts.parse_line(b"switch?state=int:1&name=s_left", &ParseOptions::default()).unwrap();
 /// assert!(pattern.matches(&parts, None));
 /// ```
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ enum Wanted {
     /// A value whose text matches.
     Text(Glob),
     /// A value of this type whose text matches (`int:*`).
-    Typed(Kind, Glob),
+    Typed(ValueKind, Glob),
     /// A value of this [meaning](Value::meaning).
     Value(Value),
 }
@@ -62,7 +62,7 @@ impl Pattern {
         };
         let command = Glob::raw(trim(command));
         if command.literal() == Some(b"") {
-            return Err(Malformed::message(text.as_bytes(), Reason::NoCommand));
+            return Err(Malformed::message(text.as_bytes(), MalformedReason::NoCommand));
         }
         let command = if keep_case { command } else { command.folded() };
         let mut pattern = Pattern { command, params: Vec::new(), whole: None };
@@ -83,9 +83,9 @@ impl Pattern {
     /// As [`Pattern::parse`]; and what begins like JSON's objects, lists and strings, and is none.
     ///
     /// ```
-    /// use backbox::codec::Parts;
-    /// use backbox::pattern::Pattern;
-    /// let mut parts = Parts::new();
+    /// use backbox::bcp::Message;
+    /// use backbox::bcp::pattern::Pattern;
+    /// let mut parts = Message::new();
     /// parts.read_value(br#"{"command": "goodset", "pickiness": 4}"#, true).unwrap();
     /// parts.take_command();
     /// for text in ["goodset", "*?pickiness=int:*", r#"{"pickiness":4.0, "command":"goodset"}"#] {
@@ -94,7 +94,7 @@ impl Pattern {
     /// assert!(!Pattern::parse_value(r#"{"command":"goodset"}"#).unwrap().matches(&parts, None));
     /// ```
     pub fn parse_value(text: &str) -> Result<Pattern, Malformed> {
-        let mut parts = Parts::new();
+        let mut parts = Message::new();
         match parts.read_value(text.as_bytes(), true) {
             Ok(()) => {}
             // No command begins so, and JSON with a bracket too few must not be waited for.
@@ -107,7 +107,7 @@ impl Pattern {
     }
 
     /// Whether a message looks like this; `payload_bytes` is the length of its payload, if it has one.
-    pub fn matches(&self, parts: &Parts, payload_bytes: Option<usize>) -> bool {
+    pub fn matches(&self, parts: &Message, payload_bytes: Option<usize>) -> bool {
         if let Some((command, rest)) = &self.whole {
             return *command == parts.command() && *rest == to_value(parts.object()).untyped_meaning();
         }
@@ -125,13 +125,13 @@ impl Pattern {
     }
 
     /// The names of the parameters that it asks for and a message lacks, or has otherwise.
-    pub fn lacks(&self, parts: &Parts, payload_bytes: Option<usize>) -> Vec<String> {
+    pub fn lacks(&self, parts: &Message, payload_bytes: Option<usize>) -> Vec<String> {
         self.lacking(parts, payload_bytes).map(|(name, _)| name.to_string()).collect()
     }
 
     fn lacking<'a>(
         &'a self,
-        parts: &'a Parts,
+        parts: &'a Message,
         payload_bytes: Option<usize>,
     ) -> impl Iterator<Item = &'a (Glob, Wanted)> {
         let names = parts.lookup(self.params.len());
@@ -157,9 +157,9 @@ impl Pattern {
 
     /// `json={…}`: no stars, each member by type and value.
     fn read_members(&mut self, line: &[u8]) -> Result<(), Malformed> {
-        let mut parts = Parts::new();
+        let mut parts = Message::new();
         // The command's stars are text to the codec, which is right here: only the members are asked for.
-        parts.read_line(line, &Reading::default())?;
+        parts.parse_line(line, &ParseOptions::default())?;
         self.params.extend(parts.params().map(|param| {
             let name = Glob { pieces: vec![param.name().into_owned().into_bytes()] };
             (name, Wanted::Value(to_value(param.value.0).meaning()))
@@ -178,7 +178,7 @@ impl Pattern {
             };
             let glob = Glob::decoded(name).trimmed().folded();
             if !glob.is_text() {
-                return Err(Malformed::parameter(name, name, Reason::NotUtf8));
+                return Err(Malformed::parameter(name, name, MalformedReason::NotUtf8));
             }
             self.params.push((glob, wanted));
         }
@@ -192,46 +192,52 @@ impl Wanted {
         let Some(literal) = glob.literal() else {
             return match glob.is_text() {
                 true => Ok(Wanted::with_stars(glob)),
-                false => Err(Malformed::parameter(name, text, Reason::NotUtf8)),
+                false => Err(Malformed::parameter(name, text, MalformedReason::NotUtf8)),
             };
         };
         // Without a star the codec says what the value is, so that int:05 is 5 here too.
-        let mut parts = Parts::new();
+        let mut parts = Message::new();
         let mut line = b"x?".to_vec();
-        crate::codec::escape(name, &mut line);
+        crate::bcp::escape(name, &mut line);
         line.push(b'=');
         line.extend_from_slice(text);
-        parts.read_line(&line, &Reading::default())?;
+        parts.parse_line(&line, &ParseOptions::default())?;
         let value = parts.params().next().map(|param| param.value);
         Ok(match value {
-            Some(value) if value.kind() != Kind::Text => Wanted::Value(to_value(value.0).meaning()),
+            Some(value) if value.kind() != ValueKind::Text => Wanted::Value(to_value(value.0).meaning()),
             _ => Wanted::Text(Glob { pieces: vec![literal.to_vec()] }),
         })
     }
 
     /// `int:*`, `float:1*`, `bool:*`: the type, and a text that matches behind it.
     fn with_stars(glob: Glob) -> Wanted {
-        const TYPES: [(&[u8], Kind); 4] =
-            [(b"int:", Kind::Integer), (b"float:", Kind::Float), (b"bool:", Kind::Bool), (b"NoneType:", Kind::Null)];
+        const TYPES: [(&[u8], ValueKind); 4] = [
+            (b"int:", ValueKind::Integer),
+            (b"float:", ValueKind::Float),
+            (b"bool:", ValueKind::Bool),
+            (b"NoneType:", ValueKind::Null),
+        ];
         let (beginning, _) = glob.beginning();
         let typed = TYPES.iter().find(|(prefix, kind)| match kind {
-            Kind::Bool => beginning.get(..prefix.len()).is_some_and(|b| b.eq_ignore_ascii_case(prefix)),
+            ValueKind::Bool => beginning.get(..prefix.len()).is_some_and(|b| b.eq_ignore_ascii_case(prefix)),
             _ => beginning.starts_with(prefix),
         });
         match typed {
-            Some((prefix, Kind::Bool)) => Wanted::Typed(Kind::Bool, glob.without_beginning(prefix.len()).folded()),
+            Some((prefix, ValueKind::Bool)) => {
+                Wanted::Typed(ValueKind::Bool, glob.without_beginning(prefix.len()).folded())
+            }
             // null has no text of its own behind its prefix, so only stars can follow it.
-            Some((prefix, Kind::Null)) => Wanted::Typed(Kind::Null, glob.without_beginning(prefix.len())),
+            Some((prefix, ValueKind::Null)) => Wanted::Typed(ValueKind::Null, glob.without_beginning(prefix.len())),
             Some((prefix, kind)) => Wanted::Typed(*kind, glob.without_beginning(prefix.len())),
             None => Wanted::Text(glob),
         }
     }
 
-    fn admits(&self, value: Spelled<'_>) -> bool {
+    fn admits(&self, value: JsonValue<'_>) -> bool {
         match self {
             Wanted::Any => true,
             Wanted::Text(glob) => glob.matches(value.text().as_bytes()),
-            Wanted::Typed(Kind::Null, glob) => value.kind() == Kind::Null && glob.matches(b""),
+            Wanted::Typed(ValueKind::Null, glob) => value.kind() == ValueKind::Null && glob.matches(b""),
             Wanted::Typed(kind, glob) => value.kind() == *kind && glob.matches(value.text().as_bytes()),
             Wanted::Value(wanted) => *wanted == to_value(value.0).meaning(),
         }
@@ -245,7 +251,7 @@ impl Wanted {
                 let number = glob.literal().and_then(|text| std::str::from_utf8(text).ok()?.parse::<usize>().ok());
                 number == Some(bytes) || glob.matches(digits.as_bytes())
             }
-            other => other.admits(Spelled(digits.as_bytes())),
+            other => other.admits(JsonValue(digits.as_bytes())),
         }
     }
 }
@@ -257,8 +263,8 @@ mod tests {
     #[track_caller]
     fn check(pattern: &str, line: &str, payload_bytes: Option<usize>, matches: bool) {
         let pattern_read = Pattern::parse(pattern, false).unwrap();
-        let mut parts = Parts::new();
-        parts.read_line(line.as_bytes(), &Reading::default()).unwrap();
+        let mut parts = Message::new();
+        parts.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
         assert_eq!(pattern_read.matches(&parts, payload_bytes), matches, "{pattern} on {line}");
     }
 
@@ -323,17 +329,17 @@ mod tests {
     #[test]
     fn a_pattern_that_no_message_could_match_is_refused() {
         for (pattern, reason) in [
-            ("", Reason::NoCommand),
-            ("?a=1", Reason::NoCommand),
-            ("t?a=int:x", Reason::Integer),
-            ("t?a=float:", Reason::Float),
-            ("t?a=%ff", Reason::NotUtf8),
-            ("t?a=%C3*", Reason::NotUtf8),
-            ("t?%ff", Reason::NotUtf8),
-            ("t?*%ff=1", Reason::NotUtf8),
+            ("", MalformedReason::NoCommand),
+            ("?a=1", MalformedReason::NoCommand),
+            ("t?a=int:x", MalformedReason::Integer),
+            ("t?a=float:", MalformedReason::Float),
+            ("t?a=%ff", MalformedReason::NotUtf8),
+            ("t?a=%C3*", MalformedReason::NotUtf8),
+            ("t?%ff", MalformedReason::NotUtf8),
+            ("t?*%ff=1", MalformedReason::NotUtf8),
         ] {
             assert_eq!(Pattern::parse(pattern, false).map(|_| ()).map_err(|e| e.reason), Err(reason), "{pattern}");
         }
-        assert!(matches!(Pattern::parse("t?json={", false).unwrap_err().reason, Reason::Json(_)));
+        assert!(matches!(Pattern::parse("t?json={", false).unwrap_err().reason, MalformedReason::Json(_)));
     }
 }

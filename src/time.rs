@@ -10,13 +10,13 @@ use crate::text::shown;
 /// A sentence that shows the forms.
 ///
 /// ```
-/// use backbox::duration::parse;
+/// use backbox::time::parse_duration;
 /// use std::time::Duration;
-/// assert_eq!(parse("250ms").unwrap(), Duration::from_millis(250));
-/// assert_eq!(parse("1.5").unwrap(), Duration::from_millis(1500));
-/// assert!(parse("soon").is_err());
+/// assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
+/// assert_eq!(parse_duration("1.5").unwrap(), Duration::from_millis(1500));
+/// assert!(parse_duration("soon").is_err());
 /// ```
-pub fn parse(text: &str) -> Result<Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong =
         || format!("{} is no duration; write 250ms, 1.5s, 2m, or a bare number of seconds", shown(text.as_bytes()));
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -44,7 +44,7 @@ mod tests {
         for (text, milliseconds) in
             [("0", 0), ("10", 10_000), ("0.25", 250), ("250ms", 250), ("1.5s", 1500), ("2m", 120_000), ("0.5m", 30_000)]
         {
-            assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
     }
 
@@ -52,7 +52,7 @@ mod tests {
     fn anything_else_shows_the_forms() {
         let long = "9".repeat(400);
         for text in ["", "s", "-1", "+1", "1h", "1 s", ".5", "1.", "1..2", "1.2.3s", "1e3", "inf", "é", "1é", &long] {
-            let why = parse(text).unwrap_err();
+            let why = parse_duration(text).unwrap_err();
             assert!(why.contains("250ms, 1.5s, 2m"), "{text}: {why}");
         }
     }

@@ -10,7 +10,7 @@ use super::json::JsonFault;
 use super::number::json_number;
 use super::parts::push_name;
 use super::spell::{padded, plain_bytes, plain_in_step, push_char, special, special_in_names, spell_unit};
-use super::spelled::Spelled;
+use super::spelled::JsonValue;
 use crate::limits::JSON_LEVELS_MAX;
 use crate::text::trim;
 
@@ -351,7 +351,7 @@ impl<'t> Pen<'t, '_> {
     /// Trims a name that was written from `start` on, with its quotes and colon, and folds it unless `keep_case`.
     pub fn normalize_name(mut self, start: usize, keep_case: bool) -> Stroke<(&'t [u8], usize)> {
         let spelled = self.room.get(start + 1..self.written.saturating_sub(2)).unwrap_or_default();
-        let meant = Spelled::inside(spelled).into_owned();
+        let meant = JsonValue::inside(spelled).into_owned();
         let mut name = Vec::with_capacity(meant.len());
         push_name(trim(meant.as_bytes()), keep_case, &mut name);
         self.written = start + 1;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::codec::unescape;
+use crate::bcp::unescape;
 
 /// A text in which each `*` stands for any run of characters, line breaks too.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,32 +4,32 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::error::{Malformed, Reason};
+use super::error::{Malformed, MalformedReason};
 use super::json::{JsonError, Room, Scan, Scanner};
 use super::names::Names;
 use super::spell::{is_plain_name, push_text};
-use super::spelled::{Kind, Param, Params, Spelled};
+use super::spelled::{JsonValue, Param, Params, ValueKind};
 use crate::limits::NAMES_COMPARED_MAX;
 use crate::text::trim;
 
 /// How a message is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ParseOptions {
     /// Command and names keep their case (`--keep-case`); they are trimmed all the same.
     pub keep_case: bool,
     /// NaN and the infinities are numbers, as for the reference encoder; `--no-nan` says otherwise.
     pub nan: bool,
 }
 
-impl Default for Reading {
-    fn default() -> Reading {
-        Reading { keep_case: false, nan: true }
+impl Default for ParseOptions {
+    fn default() -> ParseOptions {
+        ParseOptions { keep_case: false, nan: true }
     }
 }
 
 /// What becomes of a parameter that is given twice (design.md, sections 1 and 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeats {
+pub enum DuplicatePolicy {
     /// In a plain query the first wins.
     FirstWins,
     /// In `json=` the last value stands at the first one's place.
@@ -43,7 +43,7 @@ pub enum Repeats {
 /// It holds the JSON text of section 4: the command as the inside of a string, and the parameters' object; one message
 /// is one text, so what is equal is equal to the byte. A payload is not kept here: it stays where framing found it.
 #[derive(Clone, Debug, Default)]
-pub struct Parts {
+pub struct Message {
     command: Vec<u8>,
     object: Vec<u8>,
     /// What was read from JSON stays in the room that it was spelled into: so long is the object there.
@@ -52,19 +52,19 @@ pub struct Parts {
     pub(super) names: Names,
 }
 
-impl Parts {
+impl Message {
     /// No message yet: an empty command and no parameters.
-    pub fn new() -> Parts {
-        Parts::default()
+    pub fn new() -> Message {
+        Message::default()
     }
 
     /// The command, trimmed and folded as it was read.
     pub fn command(&self) -> Cow<'_, str> {
-        Spelled::inside(&self.command)
+        JsonValue::inside(&self.command)
     }
 
     /// The command as the inside of a JSON string.
-    pub fn spelled_command(&self) -> &[u8] {
+    pub fn command_json(&self) -> &[u8] {
         &self.command
     }
 
@@ -74,10 +74,10 @@ impl Parts {
     }
 
     /// The value of a parameter, whatever the case of its name.
-    pub fn find(&self, name: &str) -> Option<Spelled<'_>> {
+    pub fn find(&self, name: &str) -> Option<JsonValue<'_>> {
         let mut wanted = Vec::with_capacity(name.len());
         push_text(name.as_bytes(), &mut wanted);
-        self.params().find(|p| p.spelled_name().eq_ignore_ascii_case(&wanted)).map(|p| p.value)
+        self.params().find(|p| p.name_json().eq_ignore_ascii_case(&wanted)).map(|p| p.value)
     }
 
     /// The parameters as one JSON object.
@@ -184,8 +184,8 @@ impl Parts {
         self.take_back(scanner);
     }
 
-    /// Reads the parameters from the object at the scanner, where they stay until [`Parts::keep_object`] or until the
-    /// room is taken back; [`Parts::settle_repeats`] has to follow then.
+    /// Reads the parameters from the object at the scanner, where they stay until [`Message::keep_object`] or until the
+    /// room is taken back; [`Message::settle_repeats`] has to follow then.
     pub(super) fn scan_object(&mut self, scanner: &mut Scanner<'_>, usual: bool, keep_case: bool) -> Scan<()> {
         let names = &mut self.names;
         *names = Names::default();
@@ -233,7 +233,7 @@ impl Parts {
     ///
     /// # Errors
     /// The text is no JSON, or more than the one value.
-    pub fn push_json(&mut self, json: &[u8], reading: &Reading) -> Result<(), JsonError> {
+    pub fn push_json(&mut self, json: &[u8], reading: &ParseOptions) -> Result<(), JsonError> {
         let mut scanner = self.scanner(json, reading.nan);
         // The parameters' object is the first level (section 1), so this value stands in one already.
         let value = scanner.value(1)?;
@@ -262,22 +262,22 @@ impl Parts {
     /// Ends the message: closes the object and settles names that were given twice.
     ///
     /// # Errors
-    /// A name given twice, where that is [`Repeats::Refused`].
-    pub fn finish(&mut self, repeats: Repeats) -> Result<(), Malformed> {
+    /// A name given twice, where that is [`DuplicatePolicy::Refused`].
+    pub fn finish(&mut self, repeats: DuplicatePolicy) -> Result<(), Malformed> {
         self.object.push(b'}');
         self.settle_repeats(repeats)
     }
 
     /// Settles names that were given twice.
-    pub(super) fn settle_repeats(&mut self, repeats: Repeats) -> Result<(), Malformed> {
+    pub(super) fn settle_repeats(&mut self, repeats: DuplicatePolicy) -> Result<(), Malformed> {
         if !self.names.may_repeat() {
             return Ok(());
         }
         let Some(repeated) = self.first_repeated() else { return Ok(()) };
-        if repeats == Repeats::Refused {
-            return Err(Malformed::parameter(repeated.name().as_bytes(), b"", Reason::Twice));
+        if repeats == DuplicatePolicy::Refused {
+            return Err(Malformed::parameter(repeated.name().as_bytes(), b"", MalformedReason::Twice));
         }
-        self.settle(repeats == Repeats::LastWins);
+        self.settle(repeats == DuplicatePolicy::LastWins);
         Ok(())
     }
 
@@ -299,12 +299,12 @@ impl Parts {
     fn first_repeated(&self) -> Option<Param<'_>> {
         if self.params().nth(NAMES_COMPARED_MAX).is_none() {
             let stands_before = |count: usize, param: &Param<'_>| {
-                self.params().take(count).any(|earlier| earlier.spelled_name() == param.spelled_name())
+                self.params().take(count).any(|earlier| earlier.name_json() == param.name_json())
             };
             return self.params().enumerate().find(|(count, param)| stands_before(*count, param)).map(|(_, p)| p);
         }
         let mut seen = std::collections::HashSet::new();
-        self.params().find(|param| !seen.insert(param.spelled_name()))
+        self.params().find(|param| !seen.insert(param.name_json()))
     }
 
     /// Writes the object anew with each name once.
@@ -322,7 +322,7 @@ impl Parts {
         let old = self.object().to_vec();
         let mut members = each_once(&old, true);
         let is_command = |member: &Param<'_>| {
-            member.spelled_name() == b"command" && member.value.kind() == Kind::Text && member.value.0 != b"\"\""
+            member.name_json() == b"command" && member.value.kind() == ValueKind::Text && member.value.0 != b"\"\""
         };
         if let Some(at) = members.iter().position(is_command) {
             self.set_command(members.remove(at).value.text().as_bytes(), true);
@@ -331,16 +331,16 @@ impl Parts {
     }
 
     fn write_params(&mut self, params: &[Param<'_>]) {
-        self.write_object(params.iter().map(|param| (param.spelled_name(), param.value.0)));
+        self.write_object(params.iter().map(|param| (param.name_json(), param.value.0)));
     }
 
     /// Writes the object from names and values in their spelling, each name once.
     fn write_object<'a>(&mut self, members: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
         self.open_object();
-        for (spelled_name, value) in members {
+        for (name_json, value) in members {
             self.push_comma();
             self.object.push(b'"');
-            self.object.extend_from_slice(spelled_name);
+            self.object.extend_from_slice(name_json);
             self.object.extend_from_slice(b"\":");
             self.object.extend_from_slice(value);
         }
@@ -356,7 +356,7 @@ impl Parts {
                 value.sort_names();
                 let mut text = Vec::new();
                 super::tree::to_text(&value, &mut text);
-                (p.name().into_owned().into_bytes(), p.spelled_name().to_vec(), text)
+                (p.name().into_owned().into_bytes(), p.name_json().to_vec(), text)
             })
             .collect();
         order.sort_by(|a, b| a.0.cmp(&b.0));
@@ -369,7 +369,7 @@ fn each_once(object: &[u8], last_wins: bool) -> Vec<Param<'_>> {
     let mut kept: Vec<Param<'_>> = Vec::new();
     let mut seen: HashMap<&[u8], usize> = HashMap::new();
     for param in Params::of(object) {
-        match seen.entry(param.spelled_name()) {
+        match seen.entry(param.name_json()) {
             Entry::Vacant(free) => {
                 free.insert(kept.len());
                 kept.push(param);

@@ -5,14 +5,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::codec::Parts;
+use crate::bcp::Message;
 use crate::text::{shown, trim};
 
 /// A message as a template sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'m> {
     /// Its parts.
-    pub parts: &'m Parts,
+    pub parts: &'m Message,
     /// The line without LF, CR and payload.
     pub line: &'m [u8],
     /// The payload, if it has one.
@@ -23,28 +23,28 @@ pub struct Subject<'m> {
 
 /// Which end of a connection said something; TCP's ends, whatever part they play in BCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum Side {
     /// The end that dialled.
-    Dialler,
+    Client,
     /// The end that accepted.
-    Acceptor,
+    Server,
 }
 
-impl End {
+impl Side {
     /// `dialler` or `acceptor`.
     pub fn word(self) -> &'static str {
         match self {
-            End::Dialler => "dialler",
-            End::Acceptor => "acceptor",
+            Side::Client => "dialler",
+            Side::Server => "acceptor",
         }
     }
 
     /// The other end.
     #[must_use]
-    pub fn other(self) -> End {
+    pub fn other(self) -> Side {
         match self {
-            End::Dialler => End::Acceptor,
-            End::Acceptor => End::Dialler,
+            Side::Client => Side::Server,
+            Side::Server => Side::Client,
         }
     }
 }
@@ -59,7 +59,7 @@ pub struct Origin<'m> {
     /// The address of the peer; of a forwarded pair that of the dialler.
     pub peer: &'m str,
     /// Who said it.
-    pub from: End,
+    pub from: Side,
 }
 
 impl Origin<'_> {
@@ -136,12 +136,12 @@ impl Template {
     /// Braces that do not pair, or a word behind `@` that has no meaning.
     ///
     /// ```
-    /// use backbox::codec::{Parts, Reading};
-    /// use backbox::template::{Subject, Template};
+    /// use backbox::bcp::{Message, ParseOptions};
+    /// use backbox::bcp::template::{Subject, Template};
     /// let template = Template::parse("{@command}: {name}").unwrap();
     /// let line = b"trigger?name=multiball";
-    /// let mut parts = Parts::new();
-    /// parts.read_line(line, &Reading::default()).unwrap();
+    /// let mut parts = Message::new();
+    /// parts.parse_line(line, &ParseOptions::default()).unwrap();
     /// let mut out = Vec::new();
     /// template.write(&Subject { parts: &parts, line, payload: None, origin: None }, &mut out);
     /// assert_eq!(out, b"trigger: multiball");
@@ -244,11 +244,11 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Reading;
+    use crate::bcp::ParseOptions;
 
     fn fill(template: &str, line: &str, payload: Option<&[u8]>) -> String {
-        let mut parts = Parts::new();
-        parts.read_line(line.as_bytes(), &Reading::default()).unwrap();
+        let mut parts = Message::new();
+        parts.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
         let mut out = Vec::new();
         let subject = Subject { parts: &parts, line: line.as_bytes(), payload, origin: None };
         Template::parse(template).unwrap().write(&subject, &mut out);
@@ -279,10 +279,10 @@ mod tests {
     #[test]
     fn a_live_message_has_a_time_a_connection_a_peer_and_an_end() {
         let template = Template::parse_live("{@time} {@conn} {@peer} {@from} {@command}").unwrap();
-        let mut parts = Parts::new();
-        parts.read_line(b"t", &Reading::default()).unwrap();
+        let mut parts = Message::new();
+        parts.parse_line(b"t", &ParseOptions::default()).unwrap();
         let time = Duration::new(1_700_000_000, 1_234_567);
-        let origin = Origin { time, connection: 3, peer: "127.0.0.1:9", from: End::Acceptor };
+        let origin = Origin { time, connection: 3, peer: "127.0.0.1:9", from: Side::Server };
         let mut out = Vec::new();
         let subject = Subject { parts: &parts, line: b"t", payload: None, origin: Some(&origin) };
         template.write(&subject, &mut out);

@@ -19,7 +19,7 @@ pub struct Marker {
 /// the digits make it an ordinary parameter.
 ///
 /// ```
-/// use backbox::framing::payload_marker;
+/// use backbox::bcp::payload_marker;
 /// assert_eq!(payload_marker(b"dmd_frame?name=default&bytes=4").unwrap().length, Some(4));
 /// assert_eq!(payload_marker(b"dmd_frame&bytes=4096").unwrap().at, 9);
 /// assert!(payload_marker(b"t?a=x?bytes=4").is_none());

@@ -1,20 +1,20 @@
 //! A message of OBE_Socket, any JSON value, into the parts of a message and out of them (design.md, section 3).
 
-use super::error::{Malformed, Reason};
-use super::parts::Parts;
+use super::error::{Malformed, MalformedReason};
+use super::parts::Message;
 use super::spell::push_ascii;
 use crate::text::trim;
 
-impl Parts {
-    /// Reads one JSON value, whatever it is, as the whole of a message: [`Parts::object`] is its spelling afterwards,
-    /// with the members of an object as parameters, and there is no command until [`Parts::take_command`].
+impl Message {
+    /// Reads one JSON value, whatever it is, as the whole of a message: [`Message::object`] is its spelling afterwards,
+    /// with the members of an object as parameters, and there is no command until [`Message::take_command`].
     ///
     /// # Errors
     /// [`Malformed`] when the text is empty, not UTF-8, no JSON, or more than one value.
     ///
     /// ```
-    /// use backbox::codec::Parts;
-    /// let mut parts = Parts::new();
+    /// use backbox::bcp::Message;
+    /// let mut parts = Message::new();
     /// parts.read_value(br#"{"command": "goodset", "pickiness": 4}"#, true).unwrap();
     /// parts.take_command();
     /// assert_eq!(parts.command(), "goodset");
@@ -23,10 +23,10 @@ impl Parts {
     /// ```
     pub fn read_value(&mut self, text: &[u8], nan: bool) -> Result<(), Malformed> {
         if !text.is_ascii() && std::str::from_utf8(text).is_err() {
-            return Err(Malformed::message(text, Reason::NotUtf8));
+            return Err(Malformed::message(text, MalformedReason::NotUtf8));
         }
         if trim(text).is_empty() {
-            return Err(Malformed::message(text, Reason::Empty));
+            return Err(Malformed::message(text, MalformedReason::Empty));
         }
         let mut scanner = self.scanner(text, nan);
         let length = scanner.value(0)?.len();
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (String, String) {
-        let mut parts = Parts::new();
+        let mut parts = Message::new();
         parts.read_value(text.as_bytes(), true).unwrap();
         parts.take_command();
         (parts.command().into_owned(), String::from_utf8(parts.object().to_vec()).unwrap())
@@ -85,16 +85,16 @@ mod tests {
         ] {
             assert_eq!(read(text), (command.to_owned(), rest.to_owned()), "{text}");
         }
-        assert_eq!(Parts::new().params().count(), 0);
+        assert_eq!(Message::new().params().count(), 0);
     }
 
     #[test]
     fn what_is_not_one_json_value_is_refused() {
         for text in ["", " \n", "1 2", "a b", "\"O", "[1,]", "{\"a\":1}x", "\"\t\"", "nul"] {
-            assert!(Parts::new().read_value(text.as_bytes(), true).is_err(), "{text:?}");
+            assert!(Message::new().read_value(text.as_bytes(), true).is_err(), "{text:?}");
         }
-        assert!(Parts::new().read_value(b"\"\xff\"", true).unwrap_err().to_string().contains("is not UTF-8"));
-        assert!(Parts::new().read_value(b"NaN", false).is_err());
+        assert!(Message::new().read_value(b"\"\xff\"", true).unwrap_err().to_string().contains("is not UTF-8"));
+        assert!(Message::new().read_value(b"NaN", false).is_err());
     }
 
     #[test]

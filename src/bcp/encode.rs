@@ -1,15 +1,15 @@
 //! The parts of a message into its canonical line (design.md, section 5).
 
 use super::eight::STEP;
-use super::error::{Malformed, Reason};
+use super::error::{Malformed, MalformedReason};
 use super::escape::{escape, is_unreserved};
-use super::parts::Parts;
+use super::parts::Message;
 use super::spell::{plain_in_step, push_unit, push_units};
-use super::spelled::{Kind, Spelled};
+use super::spelled::{JsonValue, ValueKind};
 
 /// The seed's options for the JSON form; the default is the form that every decoder tried survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Form {
+pub struct WriteOptions {
     /// Separators `,` and `:` instead of `, ` and `: ` (`--compact`).
     pub compact: bool,
     /// `\uXXXX` for everything beyond ASCII; `--no-ensure-ascii` leaves it as UTF-8.
@@ -18,9 +18,9 @@ pub struct Form {
     pub line_bytes_max: usize,
 }
 
-impl Default for Form {
-    fn default() -> Form {
-        Form { compact: false, ensure_ascii: true, line_bytes_max: crate::limits::LINE_BYTES_MAX }
+impl Default for WriteOptions {
+    fn default() -> WriteOptions {
+        WriteOptions { compact: false, ensure_ascii: true, line_bytes_max: crate::limits::LINE_BYTES_MAX }
     }
 }
 
@@ -37,18 +37,18 @@ pub fn is_command(command: &[u8]) -> bool {
 /// # Errors
 /// A command that is not safe with every peer, or a line over the limit; then nothing is appended.
 pub fn write_line(
-    parts: &Parts,
+    parts: &Message,
     payload_bytes: Option<usize>,
-    form: &Form,
+    form: &WriteOptions,
     out: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
-    let command = parts.spelled_command();
+    let command = parts.command_json();
     if !is_command(command) {
-        return Err(Malformed::message(parts.command().as_bytes(), Reason::Command));
+        return Err(Malformed::message(parts.command().as_bytes(), MalformedReason::Command));
     }
     // In no form is a line shorter than a third of its JSON, so that what is far too long is never written out.
     if parts.object().len() / 3 > form.line_bytes_max {
-        return Err(Malformed::message(b"", Reason::LineTooLong(form.line_bytes_max)));
+        return Err(Malformed::message(b"", MalformedReason::LineTooLong(form.line_bytes_max)));
     }
     let start = out.len();
     out.extend_from_slice(command);
@@ -63,20 +63,20 @@ pub fn write_line(
     }
     if out.len() - start > form.line_bytes_max {
         out.truncate(start);
-        return Err(Malformed::message(b"", Reason::LineTooLong(form.line_bytes_max)));
+        return Err(Malformed::message(b"", MalformedReason::LineTooLong(form.line_bytes_max)));
     }
     Ok(())
 }
 
 /// Appends the plain form of the parameters, as long as every peer's decoder reads it alike; whether all are written.
-fn push_query(parts: &Parts, out: &mut Vec<u8>) -> bool {
+fn push_query(parts: &Message, out: &mut Vec<u8>) -> bool {
     // Most messages in the JSON form end in a list or an object, which is seen without going through what is before it.
     if matches!(parts.object(), [.., b']' | b'}', b'}']) {
         return false;
     }
     let mut separator = b'?';
     for param in parts.params() {
-        let name = param.spelled_name();
+        let name = param.name_json();
         if !is_safe_name(name) {
             return false;
         }
@@ -130,7 +130,7 @@ fn begins_with_type(text: &[u8]) -> bool {
 }
 
 /// Appends a value of the plain form, behind its prefix; whether every peer's decoder reads it alike.
-fn push_plain(value: Spelled<'_>, out: &mut Vec<u8>) -> bool {
+fn push_plain(value: JsonValue<'_>, out: &mut Vec<u8>) -> bool {
     match value.0 {
         [b'[' | b'{', ..] => return false,
         // JSON's own escapes hold nothing that splits, so the spelling is looked at as it stands.
@@ -146,7 +146,7 @@ fn push_plain(value: Spelled<'_>, out: &mut Vec<u8>) -> bool {
         b"Infinity" => out.extend_from_slice(b"float:inf"),
         b"-Infinity" => out.extend_from_slice(b"float:-inf"),
         digits => {
-            out.extend_from_slice(if value.kind() == Kind::Integer { b"int:" } else { b"float:" });
+            out.extend_from_slice(if value.kind() == ValueKind::Integer { b"int:" } else { b"float:" });
             out.extend_from_slice(digits);
         }
     }
@@ -156,7 +156,7 @@ fn push_plain(value: Spelled<'_>, out: &mut Vec<u8>) -> bool {
 /// Appends the parameters' object in the form that every decoder tried survives (section 2): blanks behind the
 /// separators, and the characters that some decoder splits at or unescapes as `\uXXXX`. What stands as it is between
 /// two of these is copied as one run.
-fn push_object(spelled: &[u8], form: &Form, out: &mut Vec<u8>) {
+fn push_object(spelled: &[u8], form: &WriteOptions, out: &mut Vec<u8>) {
     let mut run = spelled;
     let mut at = 0;
     loop {
@@ -212,7 +212,7 @@ fn push_long_run(text: &[u8], length: usize, out: &mut Vec<u8>) {
 /// Appends the character with which a text begins, which puts some decoder at risk, or all that are beyond ASCII; gives
 /// the rest.
 #[cold]
-fn push_escaped<'s>(text: &'s [u8], form: &Form, out: &mut Vec<u8>) -> &'s [u8] {
+fn push_escaped<'s>(text: &'s [u8], form: &WriteOptions, out: &mut Vec<u8>) -> &'s [u8] {
     match text {
         [first @ ..0x80, rest @ ..] => {
             push_unit(u16::from(*first), out);
@@ -260,7 +260,7 @@ const fn is_risky(b: u8) -> bool {
         | !b.is_ascii()
 }
 
-fn push_beyond_ascii(text: &[u8], form: &Form, out: &mut Vec<u8>) {
+fn push_beyond_ascii(text: &[u8], form: &WriteOptions, out: &mut Vec<u8>) {
     if !form.ensure_ascii {
         // C1 controls are spelled `\u0080` already, so nothing here reaches a terminal as a command.
         out.extend_from_slice(text);
@@ -274,12 +274,12 @@ fn push_beyond_ascii(text: &[u8], form: &Form, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Reading;
+    use crate::bcp::ParseOptions;
 
     #[track_caller]
-    fn check(json: &str, form: Form, expected: &str) {
-        let mut parts = Parts::new();
-        parts.read_json(json.as_bytes(), &Reading::default(), 0).unwrap();
+    fn check(json: &str, form: WriteOptions, expected: &str) {
+        let mut parts = Message::new();
+        parts.parse_json(json.as_bytes(), &ParseOptions::default(), 0).unwrap();
         let mut out = Vec::new();
         write_line(&parts, None, &form, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), expected);
@@ -289,7 +289,7 @@ mod tests {
     fn what_some_decoder_trips_over_is_escaped_inside_strings_only() {
         check(
             r##"{"command":"t","params":{"a,:":"%&=?+#;\"\\,: é😀","b":[1e-7,{"c":null}]}}"##,
-            Form::default(),
+            WriteOptions::default(),
             concat!(
                 r#"t?json={"a,:": "\u0025\u0026\u003d\u003f\u002b\u0023\u003b\"\\,: \u00e9\ud83d\ude00", "#,
                 r#""b": [1e-7, {"c": null}]}"#
@@ -297,7 +297,7 @@ mod tests {
         );
         check(
             r#"{"command":"t","params":{"é":"é\u0085\n","b":[]}}"#,
-            Form { compact: true, ensure_ascii: false, ..Form::default() },
+            WriteOptions { compact: true, ensure_ascii: false, ..WriteOptions::default() },
             r#"t?json={"é":"é\u0085\n","b":[]}"#,
         );
     }
@@ -314,7 +314,7 @@ mod tests {
                 for behind in [behind.as_str(), ""] {
                     check(
                         &format!(r#"{{"command":"t","params":{{"a":["{before}{risky}{behind}"],"b":1}}}}"#),
-                        Form::default(),
+                        WriteOptions::default(),
                         &format!(r#"t?json={{"a": ["{before}{escaped}{behind}"], "b": 1}}"#),
                     );
                 }
@@ -332,31 +332,34 @@ mod tests {
             (r#"{"a":"x","b":"Int:1"}"#, r#"t?json={"a": "x", "b": "Int:1"}"#),
             ("{}", "t"),
         ] {
-            check(&format!(r#"{{"command":"t","params":{params}}}"#), Form::default(), expected);
+            check(&format!(r#"{{"command":"t","params":{params}}}"#), WriteOptions::default(), expected);
         }
     }
 
     #[test]
     fn a_command_that_ends_some_peer_is_refused_and_leaves_nothing() {
-        let mut parts = Parts::new();
+        let mut parts = Message::new();
         for command in ["a b", "//[", "größe", "a\"b", "x:trigger"] {
             parts.begin(command.as_bytes());
-            parts.finish(crate::codec::Repeats::Refused).unwrap();
+            parts.finish(crate::bcp::DuplicatePolicy::Refused).unwrap();
             let mut out = b"kept".to_vec();
-            let error = write_line(&parts, None, &Form::default(), &mut out).unwrap_err();
-            assert_eq!((error.reason, out.as_slice()), (Reason::Command, &b"kept"[..]), "{command}");
+            let error = write_line(&parts, None, &WriteOptions::default(), &mut out).unwrap_err();
+            assert_eq!((error.reason, out.as_slice()), (MalformedReason::Command, &b"kept"[..]), "{command}");
         }
     }
 
     #[test]
     fn a_line_over_the_limit_is_refused_with_its_marker_counted() {
-        let mut parts = Parts::new();
-        parts.read_line(b"abc", &Reading::default()).unwrap();
-        let form = Form { line_bytes_max: 11, ..Form::default() };
+        let mut parts = Message::new();
+        parts.parse_line(b"abc", &ParseOptions::default()).unwrap();
+        let form = WriteOptions { line_bytes_max: 11, ..WriteOptions::default() };
         let mut out = Vec::new();
         write_line(&parts, Some(4), &form, &mut out).unwrap();
         assert_eq!(out, b"abc&bytes=4");
-        assert_eq!(write_line(&parts, Some(10), &form, &mut out).map_err(|e| e.reason), Err(Reason::LineTooLong(11)));
+        assert_eq!(
+            write_line(&parts, Some(10), &form, &mut out).map_err(|e| e.reason),
+            Err(MalformedReason::LineTooLong(11))
+        );
     }
 
     #[test]
@@ -364,11 +367,11 @@ mod tests {
         // What shrinks most: names and texts of no length, and control characters, `\u0001` as `%01`.
         for json in ["", r#""":"""#, r#""a":"","b":"","c":"""#, r#""":"\u0001\u0001\u0001\u0001\u0001""#] {
             let json = format!(r#"{{"command":"t","params":{{{json}}}}}"#);
-            let mut parts = Parts::new();
-            parts.read_json(json.as_bytes(), &Reading::default(), 0).unwrap();
+            let mut parts = Message::new();
+            parts.parse_json(json.as_bytes(), &ParseOptions::default(), 0).unwrap();
             let mut out = Vec::new();
-            write_line(&parts, None, &Form::default(), &mut out).unwrap();
-            let mut form = Form { line_bytes_max: out.len(), ..Form::default() };
+            write_line(&parts, None, &WriteOptions::default(), &mut out).unwrap();
+            let mut form = WriteOptions { line_bytes_max: out.len(), ..WriteOptions::default() };
             assert_eq!(write_line(&parts, None, &form, &mut Vec::new()), Ok(()), "{json}");
             form.line_bytes_max -= 1;
             assert!(write_line(&parts, None, &form, &mut Vec::new()).is_err(), "{json}");

@@ -17,7 +17,7 @@ pub const fn is_unreserved(byte: u8) -> bool {
 ///
 /// ```
 /// let mut out = Vec::new();
-/// backbox::codec::escape("Foo Bär".as_bytes(), &mut out);
+/// backbox::bcp::escape("Foo Bär".as_bytes(), &mut out);
 /// assert_eq!(out, b"Foo%20B%C3%A4r");
 /// ```
 pub fn escape(text: &[u8], out: &mut Vec<u8>) {
@@ -30,7 +30,7 @@ pub fn escape(text: &[u8], out: &mut Vec<u8>) {
 /// A `%` that starts no valid escape stands for itself. The result need not be UTF-8.
 ///
 /// ```
-/// assert_eq!(*backbox::codec::unescape(b"100%2541+%zz"), *b"100%41 %zz");
+/// assert_eq!(*backbox::bcp::unescape(b"100%2541+%zz"), *b"100%41 %zz");
 /// ```
 pub fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
     if memchr2(b'%', b'+', text).is_none() {

@@ -1,6 +1,6 @@
 //! A value as plain data: built only where one has to be kept, turned around or compared (sorting, patterns, checks).
 //!
-//! Streams never come here; they stay text (`codec::Parts`).
+//! Streams never come here; they stay text (`bcp::Message`).
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ impl Value {
     /// the last one. For comparing only: a float becomes Rust's spelling of it.
     ///
     /// ```
-    /// use backbox::message::Value;
+    /// use backbox::bcp::Value;
     /// let number = |digits: &str| Value::Number(digits.into()).meaning();
     /// assert_eq!(number("-0"), number("0"));
     /// assert_eq!(number("1.50"), number("15e-1"));
@@ -55,7 +55,7 @@ impl Value {
     /// section 11).
     ///
     /// ```
-    /// use backbox::message::Value;
+    /// use backbox::bcp::Value;
     /// let number = |digits: &str| Value::Number(digits.into()).untyped_meaning();
     /// assert_eq!(number("1"), number("1.0"));
     /// assert_ne!(number("9007199254740993"), number("9007199254740992.0"));

@@ -14,12 +14,12 @@ pub struct Malformed {
     /// The offending text, cut and made safe for a terminal; may be empty.
     pub text: String,
     /// What is wrong with it.
-    pub reason: Reason,
+    pub reason: MalformedReason,
 }
 
 /// The reasons for which a message is malformed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum MalformedReason {
     /// Bytes that are not UTF-8, as they stand or once their escapes are decoded.
     NotUtf8,
     /// Nothing before the `?`, or an empty `command`.
@@ -58,12 +58,12 @@ pub enum Reason {
 
 impl Malformed {
     /// A complaint about the message as a whole.
-    pub fn message(text: &[u8], reason: Reason) -> Malformed {
+    pub fn message(text: &[u8], reason: MalformedReason) -> Malformed {
         Malformed { parameter: None, text: shown(text), reason }
     }
 
     /// A complaint about one parameter.
-    pub fn parameter(name: &[u8], text: &[u8], reason: Reason) -> Malformed {
+    pub fn parameter(name: &[u8], text: &[u8], reason: MalformedReason) -> Malformed {
         Malformed { parameter: Some(shown(name)), text: shown(text), reason }
     }
 }
@@ -75,33 +75,35 @@ impl fmt::Display for Malformed {
         }
         let text = &self.text;
         match &self.reason {
-            Reason::NotUtf8 => write!(f, "{text} is not UTF-8"),
-            Reason::NoCommand if text.is_empty() => write!(f, "no command in an empty text"),
-            Reason::NoCommand => write!(f, "no command before the parameters: {text}"),
-            Reason::Command => {
+            MalformedReason::NotUtf8 => write!(f, "{text} is not UTF-8"),
+            MalformedReason::NoCommand if text.is_empty() => write!(f, "no command in an empty text"),
+            MalformedReason::NoCommand => write!(f, "no command before the parameters: {text}"),
+            MalformedReason::Command => {
                 write!(f, "\"{text}\" is no command: only letters, digits, _, - and . are safe with every peer")
             }
-            Reason::Integer => write!(f, "{text} is no integer; digits follow int:, as in int:5"),
-            Reason::Float => write!(f, "{text} is no number; digits follow float:, as in float:0.5"),
-            Reason::Nan => write!(f, "{text} is no finite number, which --no-nan asks for"),
-            Reason::Empty => write!(f, "nothing here, where one JSON value has to be"),
-            Reason::Json(error) => write!(f, "{error}"),
-            Reason::NotAnObject if self.parameter.is_none() => {
+            MalformedReason::Integer => write!(f, "{text} is no integer; digits follow int:, as in int:5"),
+            MalformedReason::Float => write!(f, "{text} is no number; digits follow float:, as in float:0.5"),
+            MalformedReason::Nan => write!(f, "{text} is no finite number, which --no-nan asks for"),
+            MalformedReason::Empty => write!(f, "nothing here, where one JSON value has to be"),
+            MalformedReason::Json(error) => write!(f, "{error}"),
+            MalformedReason::NotAnObject if self.parameter.is_none() => {
                 write!(f, "{text} is no message; one is written {{\"command\":\"NAME\",\"params\":{{\"name\":value}}}}")
             }
-            Reason::NotAnObject => {
+            MalformedReason::NotAnObject => {
                 write!(f, "{text} is no JSON object; the parameters are written {{\"name\": value}}")
             }
-            Reason::NoJson => write!(f, "nothing follows json=; the parameters are written {{\"name\": value}}"),
-            Reason::Twice => write!(f, "given twice"),
-            Reason::UnknownKey => write!(f, "unknown key {text}; a message has command, params and bytes"),
-            Reason::MissingCommand => write!(f, "no command in the message: write {{\"command\":\"NAME\"}}"),
-            Reason::NotAString => write!(f, "{text} is no string"),
-            Reason::Base64 => write!(f, "{text} is no standard base64 with padding"),
-            Reason::LineTooLong(limit) => {
+            MalformedReason::NoJson => {
+                write!(f, "nothing follows json=; the parameters are written {{\"name\": value}}")
+            }
+            MalformedReason::Twice => write!(f, "given twice"),
+            MalformedReason::UnknownKey => write!(f, "unknown key {text}; a message has command, params and bytes"),
+            MalformedReason::MissingCommand => write!(f, "no command in the message: write {{\"command\":\"NAME\"}}"),
+            MalformedReason::NotAString => write!(f, "{text} is no string"),
+            MalformedReason::Base64 => write!(f, "{text} is no standard base64 with padding"),
+            MalformedReason::LineTooLong(limit) => {
                 write!(f, "the line would be longer than {limit} bytes, which decode refuses; --max-line allows more")
             }
-            Reason::PayloadTooLarge(limit) => {
+            MalformedReason::PayloadTooLarge(limit) => {
                 write!(f, "the payload is larger than {limit} bytes; --max-payload allows more")
             }
         }

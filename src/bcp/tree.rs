@@ -1,8 +1,8 @@
 //! Between the one spelling of JSON and values as data.
 
 use super::spell::push_text;
-use super::spelled::Spelled;
-use crate::message::Value;
+use super::spelled::JsonValue;
+use crate::bcp::Value;
 
 /// The value of JSON text that this codec spelled. What it never writes is read as far as it makes sense.
 pub fn to_value(spelled: &[u8]) -> Value {
@@ -100,7 +100,7 @@ fn read_string(rest: &mut &[u8]) -> String {
             Some(_) => end += 1,
         }
     }
-    Spelled(advance(rest, end + 1)).text().into_owned()
+    JsonValue(advance(rest, end + 1)).text().into_owned()
 }
 
 fn skip(rest: &mut &[u8], byte: u8) {

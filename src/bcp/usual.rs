@@ -185,12 +185,12 @@ impl<'t, 'r> Usual<'t, 'r> {
 #[cfg(test)]
 mod tests {
     use super::super::json::{Room, Scanner};
-    use super::super::parts::Parts;
+    use super::super::parts::Message;
     use super::*;
 
     /// What an object becomes on one of the two ways, what is left behind it, and whether a name may stand twice.
     fn spelled(text: &[u8], usual: bool, keep_case: bool) -> Option<(String, usize, bool)> {
-        let mut parts = Parts::new();
+        let mut parts = Message::new();
         let mut scanner = Scanner::new(text, true, Room::default());
         parts.scan_object(&mut scanner, usual, keep_case).ok()?;
         let left = scanner.rest().len();

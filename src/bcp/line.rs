@@ -5,39 +5,39 @@ use std::borrow::Cow;
 use memchr::memchr3;
 
 use super::eight::position;
-use super::error::{Malformed, Reason};
+use super::error::{Malformed, MalformedReason};
 use super::escape::unescape;
 use super::json::{Room, Scanner};
 use super::number::{Float, push_float, push_integer};
-use super::parts::{Parts, Reading, Repeats};
+use super::parts::{DuplicatePolicy, Message, ParseOptions};
 use super::spell::push_text;
 use super::usual::is_usual;
 use crate::text::trim;
 
-impl Parts {
+impl Message {
     /// Reads a line without LF, CR and payload marker.
     ///
     /// # Errors
     /// [`Malformed`] names the parameter and shows the text; what the parts hold then is no message.
     ///
     /// ```
-    /// use backbox::codec::{Parts, Reading};
-    /// let mut parts = Parts::new();
-    /// parts.read_line(b"switch?name=s_left&state=int:1", &Reading::default()).unwrap();
+    /// use backbox::bcp::{Message, ParseOptions};
+    /// let mut parts = Message::new();
+    /// parts.parse_line(b"switch?name=s_left&state=int:1", &ParseOptions::default()).unwrap();
     /// assert_eq!(parts.find("state").unwrap().text(), "1");
-    /// let error = parts.read_line(b"trigger?count=int:abc", &Reading::default()).unwrap_err();
+    /// let error = parts.parse_line(b"trigger?count=int:abc", &ParseOptions::default()).unwrap_err();
     /// assert_eq!(error.to_string(), "count: int:abc is no integer; digits follow int:, as in int:5");
     /// ```
-    pub fn read_line(&mut self, line: &[u8], reading: &Reading) -> Result<(), Malformed> {
+    pub fn parse_line(&mut self, line: &[u8], reading: &ParseOptions) -> Result<(), Malformed> {
         // Nearly every line is, which is seen faster than that it is UTF-8.
         let usual = is_usual(line);
         if !usual && std::str::from_utf8(line).is_err() {
-            return Err(Malformed::message(line, Reason::NotUtf8));
+            return Err(Malformed::message(line, MalformedReason::NotUtf8));
         }
         let (command, query) = split_at(b'?', line);
         self.set_command(trim(command), reading.keep_case);
-        if self.spelled_command().is_empty() {
-            return Err(Malformed::message(line, Reason::NoCommand));
+        if self.command_json().is_empty() {
+            return Err(Malformed::message(line, MalformedReason::NoCommand));
         }
         match query.split_at_checked(5) {
             Some((name, json)) if name.eq_ignore_ascii_case(b"json=") => self.read_object(json, usual, reading),
@@ -46,18 +46,18 @@ impl Parts {
     }
 
     /// The parameters of `json=`: taken raw when an object follows at once, else decoded first.
-    fn read_object(&mut self, json: &[u8], usual: bool, reading: &Reading) -> Result<(), Malformed> {
+    fn read_object(&mut self, json: &[u8], usual: bool, reading: &ParseOptions) -> Result<(), Malformed> {
         let raw = json.iter().find(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r')) == Some(&b'{');
         if raw {
             return self.read_members(json, usual, reading);
         }
         let decoded = unescape(json);
         if std::str::from_utf8(&decoded).is_err() {
-            return Err(Malformed::parameter(b"json", json, Reason::NotUtf8));
+            return Err(Malformed::parameter(b"json", json, MalformedReason::NotUtf8));
         }
         let text = trim(&decoded);
         match text.first() {
-            None => return Err(Malformed::parameter(b"json", b"", Reason::NoJson)),
+            None => return Err(Malformed::parameter(b"json", b"", MalformedReason::NoJson)),
             Some(b'{') => {}
             Some(_) => {
                 let reason = no_object(&mut Scanner::new(&decoded, true, Room::default()));
@@ -67,18 +67,18 @@ impl Parts {
         self.read_members(&decoded, is_usual(&decoded), reading)
     }
 
-    fn read_members(&mut self, json: &[u8], usual: bool, reading: &Reading) -> Result<(), Malformed> {
+    fn read_members(&mut self, json: &[u8], usual: bool, reading: &ParseOptions) -> Result<(), Malformed> {
         let mut scanner = self.scanner(json, reading.nan);
         scanner.skip_space();
         self.scan_object(&mut scanner, usual, reading.keep_case)
             .and_then(|()| scanner.end())
-            .map_err(|error| Malformed::parameter(b"json", json, Reason::Json(error)))?;
+            .map_err(|error| Malformed::parameter(b"json", json, MalformedReason::Json(error)))?;
         self.take_back(scanner);
-        self.settle_repeats(Repeats::LastWins)
+        self.settle_repeats(DuplicatePolicy::LastWins)
     }
 
     /// The parameters of a plain query.
-    fn read_query(&mut self, query: &[u8], usual: bool, reading: &Reading) -> Result<(), Malformed> {
+    fn read_query(&mut self, query: &[u8], usual: bool, reading: &ParseOptions) -> Result<(), Malformed> {
         self.open_object();
         // Most queries hold nothing that changes, which is seen faster once than for each name and value.
         let verbatim = usual && memchr3(b'%', b'+', b'"', query).is_none();
@@ -96,13 +96,15 @@ impl Parts {
             }
             rest = behind;
         }
-        self.finish(Repeats::FirstWins)
+        self.finish(DuplicatePolicy::FirstWins)
     }
 
-    fn read_escaped(&mut self, raw_name: &[u8], raw_value: &[u8], reading: &Reading) -> Result<(), Malformed> {
-        let name = decoded(raw_name).ok_or_else(|| Malformed::parameter(raw_name, raw_name, Reason::NotUtf8))?;
+    fn read_escaped(&mut self, raw_name: &[u8], raw_value: &[u8], reading: &ParseOptions) -> Result<(), Malformed> {
+        let name =
+            decoded(raw_name).ok_or_else(|| Malformed::parameter(raw_name, raw_name, MalformedReason::NotUtf8))?;
         self.push_name(&name, reading.keep_case);
-        let value = decoded(raw_value).ok_or_else(|| Malformed::parameter(&name, raw_value, Reason::NotUtf8))?;
+        let value =
+            decoded(raw_value).ok_or_else(|| Malformed::parameter(&name, raw_value, MalformedReason::NotUtf8))?;
         self.push_value(|out| push_typed(&value, reading.nan, out))
             .map_err(|reason| Malformed::parameter(&name, &value, reason))
     }
@@ -124,27 +126,27 @@ fn decoded(raw: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// Why what stands at the scanner is no object: it is no JSON, or another value.
-pub(super) fn no_object(scanner: &mut Scanner<'_>) -> Reason {
+pub(super) fn no_object(scanner: &mut Scanner<'_>) -> MalformedReason {
     match scanner.value(0).map(|_| ()).and_then(|()| scanner.end()) {
-        Ok(()) => Reason::NotAnObject,
-        Err(error) => Reason::Json(error),
+        Ok(()) => MalformedReason::NotAnObject,
+        Err(error) => MalformedReason::Json(error),
     }
 }
 
 /// Appends the JSON of a decoded plain value, typed by its prefix.
-fn push_typed(value: &[u8], nan: bool, out: &mut Vec<u8>) -> Result<(), Reason> {
+fn push_typed(value: &[u8], nan: bool, out: &mut Vec<u8>) -> Result<(), MalformedReason> {
     match value.first() {
         Some(b'i') => {
             if let Some(digits) = value.strip_prefix(b"int:") {
-                return if push_integer(digits, out) { Ok(()) } else { Err(Reason::Integer) };
+                return if push_integer(digits, out) { Ok(()) } else { Err(MalformedReason::Integer) };
             }
         }
         Some(b'f') => {
             if let Some(digits) = value.strip_prefix(b"float:") {
                 return match push_float(digits, out) {
-                    Some(Float::NotFinite) if !nan => Err(Reason::Nan),
+                    Some(Float::NotFinite) if !nan => Err(MalformedReason::Nan),
                     Some(_) => Ok(()),
-                    None => Err(Reason::Float),
+                    None => Err(MalformedReason::Float),
                 };
             }
         }

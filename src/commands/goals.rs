@@ -5,20 +5,20 @@
 
 use std::fmt::Write;
 
-use crate::codec::{Kind, Parts};
-use crate::pattern::Pattern;
+use crate::bcp::pattern::Pattern;
+use crate::bcp::{Message, ValueKind};
 use crate::text::shown;
 
 /// What a run waits for. All of it has to be met; nothing at all is no goal.
 ///
 /// ```
-/// use backbox::codec::{Parts, Reading};
+/// use backbox::bcp::{Message, ParseOptions};
 /// use backbox::goals::{Goals, Verdict};
-/// use backbox::pattern::Pattern;
+/// use backbox::bcp::pattern::Pattern;
 /// let mut goals = Goals::default();
 /// goals.expect("list_coils", Pattern::parse("list_coils", false).unwrap());
-/// let mut parts = Parts::new();
-/// parts.read_line(b"list_coils?coils=c_knocker", &Reading::default()).unwrap();
+/// let mut parts = Message::new();
+/// parts.parse_line(b"list_coils?coils=c_knocker", &ParseOptions::default()).unwrap();
 /// assert_eq!(goals.hear(&parts, None, true), Verdict { expected: true, failed: false });
 /// assert!(goals.are_set() && goals.are_met());
 /// ```
@@ -103,7 +103,7 @@ impl Goals {
     }
 
     /// Judges a message; `asked` says whether what is to be answered has been sent.
-    pub fn hear(&mut self, message: &Parts, payload_bytes: Option<usize>, asked: bool) -> Verdict {
+    pub fn hear(&mut self, message: &Message, payload_bytes: Option<usize>, asked: bool) -> Verdict {
         let (mut expected, mut excused) = (false, false);
         for goal in &mut self.expected {
             if goal.pattern.matches(message, payload_bytes) {
@@ -152,13 +152,13 @@ impl Goals {
 }
 
 /// Whether a message says that something went wrong: it is an `error`, or carries one.
-fn is_error(message: &Parts) -> bool {
+fn is_error(message: &Message) -> bool {
     if message.command() == "error" {
         return true;
     }
     message.find("error").is_some_and(|error| match error.kind() {
-        Kind::Null => false,
-        Kind::Bool => error.text() != "false",
+        ValueKind::Null => false,
+        ValueKind::Bool => error.text() != "false",
         _ => !matches!(&*error.text(), "" | "[]" | "{}"),
     })
 }
@@ -166,11 +166,11 @@ fn is_error(message: &Parts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Reading;
+    use crate::bcp::ParseOptions;
 
-    fn parts(line: &str) -> Parts {
-        let mut parts = Parts::new();
-        parts.read_line(line.as_bytes(), &Reading::default()).unwrap();
+    fn parts(line: &str) -> Message {
+        let mut parts = Message::new();
+        parts.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
         parts
     }
 

@@ -20,17 +20,17 @@
 //! A whole conversation, both sides joined in memory:
 //!
 //! ```
-//! use backbox::codec::{Parts, Reading};
-//! use backbox::conversation::{Conversation, Effect, Repertoire, Role};
+//! use backbox::bcp::{Message, ParseOptions};
+//! use backbox::bcp::conversation::{Conversation, Effect, ConversationConfig, Role};
 //!
-//! let mut pin = Conversation::new(Role::PinController, Repertoire::default());
-//! let repertoire = Repertoire { subscriptions: b"monitor_start?category=modes\n".to_vec(), ..Repertoire::default() };
+//! let mut pin = Conversation::new(Role::PinController, ConversationConfig::default());
+//! let repertoire = ConversationConfig { subscriptions: b"monitor_start?category=modes\n".to_vec(), ..ConversationConfig::default() };
 //! let mut media = Conversation::new(Role::MediaController, repertoire);
 //! let hear = |who: &mut Conversation, said: &[u8]| {
 //!     let mut answer = Vec::new();
 //!     let effects: Vec<Effect> = said.split(|&b| b == b'\n').filter(|line| !line.is_empty()).map(|line| {
-//!         let mut parts = Parts::new();
-//!         parts.read_line(line, &Reading::default()).unwrap();
+//!         let mut parts = Message::new();
+//!         parts.parse_line(line, &ParseOptions::default()).unwrap();
 //!         who.hear(&parts, &mut answer)
 //!     }).collect();
 //!     (answer, effects)
@@ -50,8 +50,8 @@
 
 use std::fmt;
 
-use crate::codec::{Form, Parts, Repeats, write_line};
-use crate::pattern::Pattern;
+use super::pattern::Pattern;
+use crate::bcp::{DuplicatePolicy, Message, WriteOptions, write_line};
 use crate::text::{shown, trim};
 
 /// The version that we say (MPF says the same).
@@ -76,7 +76,7 @@ pub enum Role {
 
 /// What a conversation is told at its start.
 #[derive(Clone, Debug)]
-pub struct Repertoire {
+pub struct ConversationConfig {
     /// The lines, each with its LF, that a media controller says to the first `reset`, before `reset_complete`: what is
     /// subscribed to after it comes at a random time.
     pub subscriptions: Vec<u8>,
@@ -86,10 +86,10 @@ pub struct Repertoire {
     pub accepts: Option<Pattern>,
 }
 
-impl Default for Repertoire {
+impl Default for ConversationConfig {
     /// No subscriptions, and every command is known.
-    fn default() -> Repertoire {
-        Repertoire { subscriptions: Vec::new(), knows: |_| true, accepts: None }
+    fn default() -> ConversationConfig {
+        ConversationConfig { subscriptions: Vec::new(), knows: |_| true, accepts: None }
     }
 }
 
@@ -171,12 +171,12 @@ enum Act {
 ///
 /// # Errors
 /// What we must not do; the peer may do anything.
-fn transition(role: Role, state: State, event: Event) -> Result<(State, Act), Misuse> {
+fn transition(role: Role, state: State, event: Event) -> Result<(State, Act), ProtocolError> {
     use {Act as A, Event as E, Role as R, State as S};
     Ok(match (role, state, event) {
         // Ours: a goodbye is the last word, and a handshake that has begun is waited for.
-        (_, S::Leaving, E::Begin | E::Say | E::Leave) => return Err(Misuse::AfterGoodbye),
-        (R::PinController, S::Greeted | S::Resetting, E::Begin | E::Say) => return Err(Misuse::InHandshake),
+        (_, S::Leaving, E::Begin | E::Say | E::Leave) => return Err(ProtocolError::AfterGoodbye),
+        (R::PinController, S::Greeted | S::Resetting, E::Begin | E::Say) => return Err(ProtocolError::InHandshake),
         (R::PinController, S::Fresh, E::Begin) => (S::Greeted, A::SayHello),
         (_, state, E::Begin | E::Say) => (state, A::Pass),
         (_, _, E::Leave) => (S::Leaving, A::SayGoodbye),
@@ -206,18 +206,18 @@ fn transition(role: Role, state: State, event: Event) -> Result<(State, Act), Mi
 
 /// Our own mistake: something that must not be said now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misuse {
+pub enum ProtocolError {
     /// Lines behind a goodbye are still executed by some peers, and by others not.
     AfterGoodbye,
     /// The answer to our hello or reset is still to come.
     InHandshake,
 }
 
-impl fmt::Display for Misuse {
+impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Misuse::AfterGoodbye => "nothing is sent after a goodbye",
-            Misuse::InHandshake => "nothing is sent before the handshake is done",
+            ProtocolError::AfterGoodbye => "nothing is sent after a goodbye",
+            ProtocolError::InHandshake => "nothing is sent before the handshake is done",
         })
     }
 }
@@ -270,13 +270,13 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct Conversation {
     role: Role,
-    repertoire: Repertoire,
+    repertoire: ConversationConfig,
     state: State,
 }
 
 impl Conversation {
     /// A conversation over a connection that has just been made.
-    pub fn new(role: Role, repertoire: Repertoire) -> Conversation {
+    pub fn new(role: Role, repertoire: ConversationConfig) -> Conversation {
         let state = match role {
             Role::Client => State::Open,
             Role::MediaController | Role::PinController => State::Fresh,
@@ -288,7 +288,7 @@ impl Conversation {
     ///
     /// # Errors
     /// It has begun already.
-    pub fn open(&mut self, said: &mut Vec<u8>) -> Result<(), Misuse> {
+    pub fn open(&mut self, said: &mut Vec<u8>) -> Result<(), ProtocolError> {
         let act = self.step(Event::Begin)?;
         self.act(act, None, said);
         Ok(())
@@ -298,7 +298,7 @@ impl Conversation {
     ///
     /// # Errors
     /// It must not go out.
-    pub fn say(&mut self, command: &str) -> Result<(), Misuse> {
+    pub fn say(&mut self, command: &str) -> Result<(), ProtocolError> {
         let event = if command.eq_ignore_ascii_case("goodbye") { Event::Leave } else { Event::Say };
         self.step(event).map(|_| ())
     }
@@ -311,7 +311,7 @@ impl Conversation {
     }
 
     /// Hears one message and appends the answer to it, if there is one: whole lines, to go out in one write.
-    pub fn hear(&mut self, message: &Parts, said: &mut Vec<u8>) -> Effect {
+    pub fn hear(&mut self, message: &Message, said: &mut Vec<u8>) -> Effect {
         let event = self.event(message);
         match self.step(event) {
             Ok(act) => self.act(act, Some(message), said),
@@ -337,13 +337,13 @@ impl Conversation {
         self.state == State::Left
     }
 
-    fn step(&mut self, event: Event) -> Result<Act, Misuse> {
+    fn step(&mut self, event: Event) -> Result<Act, ProtocolError> {
         let (state, act) = transition(self.role, self.state, event)?;
         self.state = state;
         Ok(act)
     }
 
-    fn event(&self, message: &Parts) -> Event {
+    fn event(&self, message: &Message) -> Event {
         match &*message.command() {
             "hello" if !self.speaks_our_version(message) => Event::WrongHello,
             "hello" if message.find("controller_name").is_some() => Event::Greeting,
@@ -361,7 +361,7 @@ impl Conversation {
     }
 
     /// Whether a hello names a version that we speak, or none, as some peers' do.
-    fn speaks_our_version(&self, hello: &Parts) -> bool {
+    fn speaks_our_version(&self, hello: &Message) -> bool {
         if let Some(accepted) = &self.repertoire.accepts {
             return accepted.matches(hello, None);
         }
@@ -371,7 +371,7 @@ impl Conversation {
         })
     }
 
-    fn act(&self, act: Act, heard: Option<&Parts>, said: &mut Vec<u8>) -> Effect {
+    fn act(&self, act: Act, heard: Option<&Message>, said: &mut Vec<u8>) -> Effect {
         match act {
             Act::Pass => return Effect::Passed,
             Act::Deal => {}
@@ -411,7 +411,7 @@ pub fn greet(said: &mut Vec<u8>) {
     push("hello", &[("version", VERSION), ("controller_name", name), ("controller_version", version)], said);
 }
 
-fn parameter(message: Option<&Parts>, name: &str) -> String {
+fn parameter(message: Option<&Message>, name: &str) -> String {
     message.and_then(|message| message.find(name)).map(|value| value.text().into_owned()).unwrap_or_default()
 }
 
@@ -429,13 +429,17 @@ fn answer(message: &str, command: &str, said: &mut Vec<u8>) {
 
 /// Appends one message of texts in its canonical form, with its LF.
 pub fn push(command: &str, parameters: &[(&str, &str)], said: &mut Vec<u8>) {
-    let mut parts = Parts::new();
+    let mut parts = Message::new();
     parts.begin(command.as_bytes());
     for (name, text) in parameters {
         parts.push_text(name.as_bytes(), text.as_bytes(), true);
     }
     // Neither step can fail: commands are ours, a name stands once, and nothing that we say is near a limit.
-    if parts.finish(Repeats::FirstWins).and_then(|()| write_line(&parts, None, &Form::default(), said)).is_ok() {
+    if parts
+        .finish(DuplicatePolicy::FirstWins)
+        .and_then(|()| write_line(&parts, None, &WriteOptions::default(), said))
+        .is_ok()
+    {
         said.push(b'\n');
     }
 }

@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 
-use super::error::{Malformed, Reason};
+use super::error::{Malformed, MalformedReason};
 use super::json::{JsonError, Scanner};
 use super::line::no_object;
-use super::parts::{Parts, Reading, Repeats};
+use super::parts::{DuplicatePolicy, Message, ParseOptions};
 use super::spell::plain_bytes;
-use super::spelled::{Kind, Spelled};
+use super::spelled::{JsonValue, ValueKind};
 use super::usual::is_usual;
 use crate::text::trim;
 
@@ -46,7 +46,7 @@ impl Key {
     }
 }
 
-impl Parts {
+impl Message {
     /// Reads one message in JSON, in any order and with any white space; gives its payload, if it has one.
     ///
     /// # Errors
@@ -54,27 +54,27 @@ impl Parts {
     /// is no base64 or larger than `payload_bytes_max`.
     ///
     /// ```
-    /// use backbox::codec::{Form, Parts, Reading, write_line};
-    /// let mut parts = Parts::new();
+    /// use backbox::bcp::{WriteOptions, Message, ParseOptions, write_line};
+    /// let mut parts = Message::new();
     /// let line = br#"{"params": {"name": "HIGH SCORE #2"}, "command": "trigger"}"#;
-    /// assert_eq!(parts.read_json(line, &Reading::default(), 1 << 20), Ok(None));
+    /// assert_eq!(parts.parse_json(line, &ParseOptions::default(), 1 << 20), Ok(None));
     /// let mut out = Vec::new();
-    /// write_line(&parts, None, &Form::default(), &mut out).unwrap();
+    /// write_line(&parts, None, &WriteOptions::default(), &mut out).unwrap();
     /// assert_eq!(out, b"trigger?name=HIGH%20SCORE%20%232");
     /// ```
-    pub fn read_json(
+    pub fn parse_json(
         &mut self,
         line: &[u8],
-        reading: &Reading,
+        reading: &ParseOptions,
         payload_bytes_max: usize,
     ) -> Result<Option<Vec<u8>>, Malformed> {
         // Nearly every line is, which is seen faster than that it is UTF-8.
         let usual = is_usual(line);
         if !usual && std::str::from_utf8(line).is_err() {
-            return Err(Malformed::message(line, Reason::NotUtf8));
+            return Err(Malformed::message(line, MalformedReason::NotUtf8));
         }
         if usual && self.read_usual(line, reading) {
-            return self.settle_repeats(Repeats::Refused).map(|()| None);
+            return self.settle_repeats(DuplicatePolicy::Refused).map(|()| None);
         }
         let mut seen = Seen::default();
         let mut scanner = self.scanner(line, reading.nan);
@@ -90,16 +90,16 @@ impl Parts {
         }
         scanner.end()?;
         self.take_back(scanner);
-        if self.spelled_command().is_empty() {
-            return Err(Malformed::message(line, Reason::MissingCommand));
+        if self.command_json().is_empty() {
+            return Err(Malformed::message(line, MalformedReason::MissingCommand));
         }
-        self.settle_repeats(Repeats::Refused)?;
+        self.settle_repeats(DuplicatePolicy::Refused)?;
         Ok(seen.payload)
     }
 
     /// Reads what nearly every line is: a command that needs no care, the parameters, and nothing else. Whether it was
     /// that; anything else, a fault too, is for the reader that knows all keys and says what is wrong.
-    fn read_usual(&mut self, line: &[u8], reading: &Reading) -> bool {
+    fn read_usual(&mut self, line: &[u8], reading: &ParseOptions) -> bool {
         let Some((command, params)) = split_usual(line) else { return false };
         self.set_command(command, reading.keep_case);
         let mut scanner = self.scanner(params, reading.nan);
@@ -114,14 +114,14 @@ impl Parts {
         &mut self,
         scanner: &mut Scanner<'_>,
         seen: &mut Seen,
-        reading: &Reading,
+        reading: &ParseOptions,
         payload_bytes_max: usize,
     ) -> Result<(), Malformed> {
         let spelled = scanner.name()?;
         let quoted = spelled.strip_suffix(b":").unwrap_or(spelled);
         let name = quoted.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(quoted);
         let Some(key) = Key::of(name) else {
-            return Err(Malformed::message(quoted, Reason::UnknownKey));
+            return Err(Malformed::message(quoted, MalformedReason::UnknownKey));
         };
         scanner.skip_space();
         let before = scanner.rest();
@@ -140,7 +140,7 @@ impl Parts {
             }
             Key::Params => {
                 let value = scanner.value(1)?;
-                return Err(Malformed::parameter(b"params", value, Reason::NotAnObject));
+                return Err(Malformed::parameter(b"params", value, MalformedReason::NotAnObject));
             }
             Key::Bytes => {
                 let value = scanner.value(1)?;
@@ -153,7 +153,7 @@ impl Parts {
                 std::mem::replace(&mut seen.meta, true)
             }
         };
-        if again { Err(Malformed::parameter(key.name(), b"", Reason::Twice)) } else { Ok(()) }
+        if again { Err(Malformed::parameter(key.name(), b"", MalformedReason::Twice)) } else { Ok(()) }
     }
 }
 
@@ -174,26 +174,26 @@ fn behind<'t>(text: &'t [u8], token: &[u8]) -> Option<&'t [u8]> {
 
 /// What a string means; `None` for another value.
 fn read_string(value: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
-    (Spelled(value).kind() == Kind::Text).then(|| Spelled(value).text())
+    (JsonValue(value).kind() == ValueKind::Text).then(|| JsonValue(value).text())
 }
 
 fn not_a_string(key: &[u8], text: &[u8]) -> Malformed {
-    Malformed::parameter(key, text, Reason::NotAString)
+    Malformed::parameter(key, text, MalformedReason::NotAString)
 }
 
 fn decode_base64(text: &[u8], payload_bytes_max: usize) -> Result<Vec<u8>, Malformed> {
     let payload = base64::engine::general_purpose::STANDARD
         .decode(text)
-        .map_err(|_| Malformed::parameter(b"bytes", text, Reason::Base64))?;
+        .map_err(|_| Malformed::parameter(b"bytes", text, MalformedReason::Base64))?;
     if payload.len() > payload_bytes_max {
-        return Err(Malformed::parameter(b"bytes", b"", Reason::PayloadTooLarge(payload_bytes_max)));
+        return Err(Malformed::parameter(b"bytes", b"", MalformedReason::PayloadTooLarge(payload_bytes_max)));
     }
     Ok(payload)
 }
 
 impl From<JsonError> for Malformed {
     fn from(error: JsonError) -> Malformed {
-        Malformed { parameter: None, text: String::new(), reason: Reason::Json(error) }
+        Malformed { parameter: None, text: String::new(), reason: MalformedReason::Json(error) }
     }
 }
 
@@ -209,11 +209,11 @@ mod tests {
             (r#"{"command":"t","params":{"b":[1]}}"#, r#"{"command":"\u0074","params":{"b":[1]},"meta":{}}"#),
         ];
         for (usual, other) in usual {
-            let (mut one, mut two) = (Parts::new(), Parts::new());
-            assert!(one.read_usual(usual.as_bytes(), &Reading::default()), "{usual}");
-            assert!(!two.read_usual(other.as_bytes(), &Reading::default()), "{other}");
-            assert_eq!(one.read_json(usual.as_bytes(), &Reading::default(), 0), Ok(None));
-            assert_eq!(two.read_json(other.as_bytes(), &Reading::default(), 0), Ok(None));
+            let (mut one, mut two) = (Message::new(), Message::new());
+            assert!(one.read_usual(usual.as_bytes(), &ParseOptions::default()), "{usual}");
+            assert!(!two.read_usual(other.as_bytes(), &ParseOptions::default()), "{other}");
+            assert_eq!(one.parse_json(usual.as_bytes(), &ParseOptions::default(), 0), Ok(None));
+            assert_eq!(two.parse_json(other.as_bytes(), &ParseOptions::default(), 0), Ok(None));
             assert_eq!((one.command(), one.object()), (two.command(), two.object()), "{usual} {other}");
         }
     }
@@ -221,13 +221,14 @@ mod tests {
     #[test]
     fn what_only_begins_like_a_usual_line_is_read_with_care() {
         for (line, expected) in [
-            (r#"{"command":" ","params":{}}"#, Reason::MissingCommand),
-            (r#"{"command":"t","params":[]}"#, Reason::NotAnObject),
-            (r#"{"command":"t","params":{},"params":{}}"#, Reason::Twice),
-            (r#"{"command":"t","params":{},"more":1}"#, Reason::UnknownKey),
-            (r#"{"command":"t","params":{"a":1,"A":2}}"#, Reason::Twice),
+            (r#"{"command":" ","params":{}}"#, MalformedReason::MissingCommand),
+            (r#"{"command":"t","params":[]}"#, MalformedReason::NotAnObject),
+            (r#"{"command":"t","params":{},"params":{}}"#, MalformedReason::Twice),
+            (r#"{"command":"t","params":{},"more":1}"#, MalformedReason::UnknownKey),
+            (r#"{"command":"t","params":{"a":1,"A":2}}"#, MalformedReason::Twice),
         ] {
-            let found = Parts::new().read_json(line.as_bytes(), &Reading::default(), 0).map_err(|error| error.reason);
+            let found =
+                Message::new().parse_json(line.as_bytes(), &ParseOptions::default(), 0).map_err(|error| error.reason);
             assert_eq!(found, Err(expected), "{line}");
         }
     }
@@ -252,7 +253,7 @@ mod tests {
                 "params: [1] is no JSON object; the parameters are written {\"name\": value}",
             ),
         ] {
-            let read = Parts::new().read_json(line.as_bytes(), &Reading::default(), 1);
+            let read = Message::new().parse_json(line.as_bytes(), &ParseOptions::default(), 1);
             assert_eq!(read.map_err(|malformed| malformed.to_string()), Err(words.to_owned()), "{line}");
         }
     }

@@ -6,7 +6,7 @@ use super::spell::push_meaning;
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// A string.
     Text,
     /// A number without `.` and exponent.
@@ -25,26 +25,26 @@ pub enum Kind {
 
 /// A value as its JSON text in the one spelling of section 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spelled<'p>(pub &'p [u8]);
+pub struct JsonValue<'p>(pub &'p [u8]);
 
-impl<'p> Spelled<'p> {
+impl<'p> JsonValue<'p> {
     /// What the value is.
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> ValueKind {
         match self.0 {
-            [b'"', ..] => Kind::Text,
-            [b't' | b'f', ..] => Kind::Bool,
-            [b'n', ..] => Kind::Null,
-            [b'[', ..] => Kind::List,
-            [b'{', ..] => Kind::Object,
-            digits if digits.iter().all(|b| b.is_ascii_digit() || *b == b'-') => Kind::Integer,
-            _ => Kind::Float,
+            [b'"', ..] => ValueKind::Text,
+            [b't' | b'f', ..] => ValueKind::Bool,
+            [b'n', ..] => ValueKind::Null,
+            [b'[', ..] => ValueKind::List,
+            [b'{', ..] => ValueKind::Object,
+            digits if digits.iter().all(|b| b.is_ascii_digit() || *b == b'-') => ValueKind::Integer,
+            _ => ValueKind::Float,
         }
     }
 
     /// The text of the value (section 6): the string itself, else its JSON.
     pub fn text(self) -> Cow<'p, str> {
         match self.0 {
-            [b'"', inside @ .., b'"'] => Spelled::inside(inside),
+            [b'"', inside @ .., b'"'] => JsonValue::inside(inside),
             json => String::from_utf8_lossy(json),
         }
     }
@@ -63,20 +63,20 @@ impl<'p> Spelled<'p> {
 /// One parameter of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Param<'p> {
-    spelled_name: &'p [u8],
+    name_json: &'p [u8],
     /// Its value.
-    pub value: Spelled<'p>,
+    pub value: JsonValue<'p>,
 }
 
 impl<'p> Param<'p> {
     /// Its name, trimmed and folded as the message was read.
     pub fn name(self) -> Cow<'p, str> {
-        Spelled::inside(self.spelled_name)
+        JsonValue::inside(self.name_json)
     }
 
     /// Its name as the inside of a JSON string.
-    pub fn spelled_name(self) -> &'p [u8] {
-        self.spelled_name
+    pub fn name_json(self) -> &'p [u8] {
+        self.name_json
     }
 }
 
@@ -98,11 +98,11 @@ impl<'p> Iterator for Params<'p> {
 
     fn next(&mut self) -> Option<Param<'p>> {
         let name = self.rest.strip_prefix(b"\"")?;
-        let (spelled_name, behind) = name.split_at_checked(string_length(name))?;
+        let (name_json, behind) = name.split_at_checked(string_length(name))?;
         let value = behind.strip_prefix(b"\":")?;
         let (value, behind) = value.split_at_checked(value_length(value))?;
         self.rest = behind.strip_prefix(b",").unwrap_or_default();
-        Some(Param { spelled_name, value: Spelled(value) })
+        Some(Param { name_json, value: JsonValue(value) })
     }
 }
 
@@ -149,11 +149,11 @@ mod tests {
             .map(|p| (p.name().into_owned(), String::from_utf8_lossy(p.value.0).into_owned(), p.value.kind()))
             .collect();
         let expected = [
-            ("a", r#"[1,{"x":"]},\\\""}]"#, Kind::List),
-            ("", r#""}""#, Kind::Text),
-            ("b\"", "-1.5", Kind::Float),
-            ("c", "{}", Kind::Object),
-            ("d", "null", Kind::Null),
+            ("a", r#"[1,{"x":"]},\\\""}]"#, ValueKind::List),
+            ("", r#""}""#, ValueKind::Text),
+            ("b\"", "-1.5", ValueKind::Float),
+            ("c", "{}", ValueKind::Object),
+            ("d", "null", ValueKind::Null),
         ];
         assert_eq!(members, expected.map(|(name, value, kind)| (name.to_string(), value.to_string(), kind)));
         assert_eq!(Params::of(b"{}").count(), 0);

@@ -1,7 +1,7 @@
 //! Conversations without a socket: one side alone, both sides joined in memory, and the whole table walked.
 
 use super::*;
-use crate::codec::Reading;
+use crate::bcp::ParseOptions;
 
 const ROLES: [Role; 3] = [Role::MediaController, Role::PinController, Role::Client];
 const STATES: [State; 7] =
@@ -22,12 +22,15 @@ const PEERS: [Event; 11] = [
 
 fn side(role: Role) -> Conversation {
     let subscriptions = b"monitor_start?category=modes\nregister_trigger?event=x\n".to_vec();
-    Conversation::new(role, Repertoire { subscriptions, knows: crate::catalogue::knows, ..Repertoire::default() })
+    Conversation::new(
+        role,
+        ConversationConfig { subscriptions, knows: crate::catalogue::knows, ..ConversationConfig::default() },
+    )
 }
 
 fn hear(who: &mut Conversation, line: &str) -> (Effect, String) {
-    let (mut parts, mut said) = (Parts::new(), Vec::new());
-    let effect = match parts.read_line(line.as_bytes(), &Reading::default()) {
+    let (mut parts, mut said) = (Message::new(), Vec::new());
+    let effect = match parts.parse_line(line.as_bytes(), &ParseOptions::default()) {
         Ok(()) => who.hear(&parts, &mut said),
         Err(_) => who.hear_malformed(line.as_bytes(), &mut said),
     };
@@ -166,7 +169,7 @@ fn nothing_is_said_after_a_goodbye_of_either_side() {
         one.leave(&mut said);
         one.leave(&mut said);
         assert_eq!(said, b"goodbye\n", "{role:?}");
-        assert_eq!(one.say("trigger"), Err(Misuse::AfterGoodbye));
+        assert_eq!(one.say("trigger"), Err(ProtocolError::AfterGoodbye));
         assert!(!one.peer_has_left());
         check(&mut one, "goodbye", Effect::PeerLeft, "");
         assert!(one.peer_has_left());
@@ -189,7 +192,7 @@ fn a_client_answers_a_reset_and_leaves_greetings_alone() {
     check(&mut client, "reset", Effect::DealtWith, "reset_complete\n");
     assert_eq!(client.say("trigger"), Ok(()));
     assert_eq!(client.say("goodbye"), Ok(()));
-    assert_eq!(client.say("trigger"), Err(Misuse::AfterGoodbye));
+    assert_eq!(client.say("trigger"), Err(ProtocolError::AfterGoodbye));
     let mut said = Vec::new();
     client.leave(&mut said);
     assert_eq!(said, b"", "the goodbye of the stream is the one");
@@ -207,8 +210,8 @@ fn a_pin_controller_is_refused_or_meets_another_one() {
     check(&mut begun(), "hello?version=unknown%20protocol%20version", refused("unknown protocol version"), "");
     check(&mut begun(), "hello?version=1.1&controller_name=MPF", Effect::Ready, "");
     let mut pin = begun();
-    assert_eq!(pin.say("trigger"), Err(Misuse::InHandshake));
-    assert_eq!(pin.open(&mut Vec::new()), Err(Misuse::InHandshake));
+    assert_eq!(pin.say("trigger"), Err(ProtocolError::InHandshake));
+    assert_eq!(pin.open(&mut Vec::new()), Err(ProtocolError::InHandshake));
     check(&mut pin, "hello", Effect::DealtWith, "reset\n");
     check(&mut pin, "trigger?name=early", Effect::Passed, "");
     check(&mut pin, "reset_complete", Effect::Ready, "");
@@ -217,8 +220,8 @@ fn a_pin_controller_is_refused_or_meets_another_one() {
 
 #[test]
 fn each_fault_and_misuse_is_a_sentence() {
-    assert_eq!(Misuse::AfterGoodbye.to_string(), "nothing is sent after a goodbye");
-    assert_eq!(Misuse::InHandshake.to_string(), "nothing is sent before the handshake is done");
+    assert_eq!(ProtocolError::AfterGoodbye.to_string(), "nothing is sent after a goodbye");
+    assert_eq!(ProtocolError::InHandshake.to_string(), "nothing is sent before the handshake is done");
     for (fault, text) in [
         (Fault::Version("2\x1b".into()), "refused protocol version 2\\x1b; --accept-version 2\\x1b accepts it"),
         (Fault::RefusedOurs("no".into()), "protocol version 1.1 was refused: no"),
