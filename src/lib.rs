@@ -76,6 +76,7 @@ pub mod catalogue;
 pub mod check;
 pub mod cli;
 pub mod commands;
+mod engine;
 pub mod exit;
 pub mod framing;
 pub mod limits;

@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("check", &["session", "framing", "bcp"]),
     ("output", &["framing", "bcp"]),
     // The new loop; it takes the place of `net`.
-    ("engine", &["framing"]),
+    ("engine", &["net", "framing"]),
     ("net", &["framing", "bcp"]),
     ("cli", &[]),
     ("commands", &["bcp", "framing", "catalogue", "session", "check", "output", "engine", "net", "cli"]),

@@ -54,6 +54,14 @@ impl Framer {
         }
     }
 
+    /// Whether a frame has begun and is not whole, also where nothing of it is kept since it is skipped.
+    pub fn is_inside_frame(&self) -> bool {
+        match self {
+            Framer::Bcp(framer) => framer.unfinished().is_some(),
+            Framer::Obe(framer) => !framer.unread().is_empty(),
+        }
+    }
+
     /// The bytes that wait for the rest of their frame.
     pub fn unread(&self) -> &[u8] {
         match self {

@@ -1,0 +1,34 @@
+//! The network: one loop that polls all sockets, and the threads of what else can block.
+//!
+//! ```text
+//! loop       poll [waker, stdout's reader, listeners, sockets]; nothing in it blocks. It runs the [`Handler`].
+//! stdin      a thread, once the handler wants input: one block at a time, read when the one before was handled
+//! stdout     written by the loop while it is at most 4 KiB and there is room; more starts a thread, for good
+//! recording  a thread over a file, handed its bytes before standard output is
+//! signals    wake the loop through its waker (Unix: no thread; Windows: the thread of the `ctrlc` crate)
+//! ```
+//!
+//! `send` and `replay` are one connection, `listen` is a listener and n connections, `--forward` is pairs of linked
+//! connections, and the built-in media controller of `replay --loopback` is the same loop in a second thread.
+//! All that differs between systems is in `sys` and `signals`.
+#![allow(dead_code, unused_imports)] // Until the commands are ported.
+
+mod connection;
+mod dial;
+mod outbox;
+mod printer;
+mod reactor;
+mod signals;
+mod sys;
+
+pub(crate) use crate::net::address::{Address, is_of_this_machine};
+pub(crate) use std::net::SocketAddr;
+
+pub(crate) use connection::{CloseReason, Closed, ConnId};
+pub(crate) use dial::{CONNECT_TIME, Dial, RECONNECT_PAUSE, RETRY_PAUSE};
+pub(crate) use outbox::OUTBOX_BYTES_MAX;
+pub(crate) use printer::{Output, WhenBehind};
+pub(crate) use reactor::{
+    Background, DRAIN_TIME, FLUSH_TIME, Handler, Input, Net, Notice, OUTPUT_TIME, Outcome, Rewrite, Settings, Stop,
+    run_in_background,
+};

@@ -1,0 +1,1 @@
+//! What differs between systems: poll, the waker, non-blocking connects, linger, backlog, standard handles.
