@@ -275,12 +275,12 @@ fn the_example_of_the_manual_page_reads_as_it_says() {
     assert_eq!((&reading.error, reading.note, reading.kind), (&None, None, Some(Kind::Session)));
     let shown = |record: &Kept| {
         let side = match record.side {
-            RecordKind::Client => "dialler",
-            RecordKind::Server => "acceptor",
+            RecordKind::Client => "client",
+            RecordKind::Server => "server",
             RecordKind::Pattern => "pattern",
         };
         let seconds = record.time.unwrap().as_secs_f64();
-        format!("{seconds:.6} {} {side:<8} {}\n", record.connection, String::from_utf8_lossy(&record.line))
+        format!("{seconds:.6} {} {side:<7} {}\n", record.connection, String::from_utf8_lossy(&record.line))
     };
     assert_eq!(reading.records.iter().map(shown).collect::<String>(), display("messages"));
     let payloads: Vec<&[u8]> = reading.records.iter().filter_map(|record| record.payload.as_deref()).collect();

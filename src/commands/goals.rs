@@ -13,7 +13,7 @@ use crate::text::shown;
 ///
 /// ```
 /// use backbox::bcp::{Message, ParseOptions};
-/// use backbox::goals::{Goals, Verdict};
+/// use backbox::commands::goals::{Goals, Verdict};
 /// use backbox::bcp::pattern::Pattern;
 /// let mut goals = Goals::default();
 /// goals.expect("list_coils", Pattern::parse("list_coils", false).unwrap());
