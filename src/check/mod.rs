@@ -16,7 +16,6 @@ mod report;
 mod rules;
 mod text;
 mod update;
-mod value;
 
 pub use compare::{Answer, Difference, Said};
 pub use engine::Check;
@@ -25,7 +24,6 @@ pub use report::{Came, Entry, Kind, Recorded, Way};
 pub use rules::Rules;
 pub use text::{Text, headline};
 pub use update::{Edits, Splice};
-pub use value::{Reply, compare_values, value_pattern};
 
 use std::time::Duration;
 

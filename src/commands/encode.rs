@@ -116,7 +116,7 @@ pub const COMMAND: Command<Options> = Command {
             ],
         },
         Group {
-            title: "WriteOptions",
+            title: "Form",
             flags: &[
                 Flag::KEEP_CASE,
                 Flag::switch("sort-keys", "sort parameters by name, nested ones too", |o: &mut Options| {

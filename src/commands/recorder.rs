@@ -12,7 +12,7 @@ use super::result_file::to_write;
 use super::shared::Has;
 use crate::cli::{Complete, Flag};
 use crate::exit::Failure;
-use crate::framing::{Frame, Wire};
+use crate::framing::Frame;
 use crate::session::{Record, RecordKind, Writer};
 use crate::text::shown;
 
@@ -53,14 +53,6 @@ impl RecordWish {
     /// # Errors
     /// [`Failure::Usage`] for `--overwrite` alone, [`Failure::Io`] for a file that holds something or cannot be opened.
     pub fn open(&self, opening: &str, port: u16) -> Result<Option<Recorder>, Failure> {
-        self.open_on(Wire::Bcp, opening, port)
-    }
-
-    /// The same for messages of this wire.
-    ///
-    /// # Errors
-    /// As for [`RecordWish::open`].
-    pub fn open_on(&self, wire: Wire, opening: &str, port: u16) -> Result<Option<Recorder>, Failure> {
         match &self.file {
             None if self.overwrite => {
                 Err(Failure::Usage("--overwrite says how to --record, which is not given".into()))
@@ -82,7 +74,7 @@ impl RecordWish {
                 }
                 let length = found.is_file().then_some(0);
                 let opening = format!("{}, {opening}", clock_time(SystemTime::now()));
-                let writer = Writer::new((port != USUAL_PORT).then_some(port)).on(wire);
+                let writer = Writer::new((port != USUAL_PORT).then_some(port));
                 Ok(Some(Recorder::new(file, name, length, opening, writer)))
             }
         }

@@ -8,7 +8,6 @@ mod harness;
 mod listen;
 mod listen_ways;
 mod obe;
-mod obe_replay;
 mod replay;
 mod replay_check;
 mod replay_inputs;

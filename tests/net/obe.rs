@@ -5,7 +5,7 @@ use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PATIENCE, Peer, dial, directory, listen, port, run, start, start_with_input};
+use crate::harness::{PATIENCE, Peer, dial, listen, port, run, start, start_with_input};
 use rustix::process::Signal;
 
 /// A frame of this body.
@@ -121,21 +121,6 @@ fn what_is_printed_and_waited_for_can_be_chosen() {
 }
 
 #[test]
-fn a_recording_says_which_wire_it_is_of() {
-    let file = directory().join("session");
-    let listening = listen(&["--wire", "obe", "--once", "-v", "--record", file.to_str().unwrap()]);
-    let port = listening.address.port();
-    assert_eq!(ask(listening.address, "{\"command\":\n\"a\"}"), "\"OK\"");
-    let finished = listening.running.finish();
-    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert!(finished.stderr.contains("< {\"command\":\"a\"}\n> \"OK\"\n"), "{}", finished.stderr);
-    let text = std::fs::read_to_string(file).unwrap();
-    assert!(text.starts_with(&format!("#backbox-session 1\n#!port {port}\n#!wire obe\n# ")), "{text}");
-    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("#@")).collect();
-    assert_eq!(lines[4..], ["{\"command\":\"a\"}", "#<\"OK\"", "# connection 1: closed by the dialler"]);
-}
-
-#[test]
 fn what_makes_no_sense_for_a_server_is_refused_with_a_sentence() {
     for (flags, why) in [
         (&["--as", "pin"][..], "--as says which part"),
@@ -145,6 +130,7 @@ fn what_makes_no_sense_for_a_server_is_refused_with_a_sentence() {
         (&["--stdin"], "--stdin speaks unasked"),
         (&["--no-auto"], "--no-auto"),
         (&["--accept-version", "1"], "--accept-version"),
+        (&["--record", "x"], "--record writes a session file"),
         (&["--json"], "--json"),
         (&["-F", "{@json}"], "{@json}"),
         (&["--max-line", "9"], "64 MiB"),
@@ -256,9 +242,8 @@ fn nobody_there_is_an_error_of_its_own_unless_somebody_comes() {
 
 #[test]
 fn a_stream_has_a_connection_for_each_message_when_it_comes() {
-    let (port, file) = (port(), directory().join("session"));
-    let name = file.to_str().unwrap();
-    let mut sending = start_with_input(&["send", "--wire=obe", "-a", &port.address, "--record", name]);
+    let port = port();
+    let mut sending = start_with_input(&["send", "--wire=obe", "-a", &port.address]);
     for (line, message) in [("# no\n\n [1,  2]\r\n", "[1,  2]"), ("{oops}\n\"é\"\n", "\"é\""), ("5", "5")] {
         sending.write(line.as_bytes());
         if message == "5" {
@@ -278,11 +263,6 @@ fn a_stream_has_a_connection_for_each_message_when_it_comes() {
         finished.stderr
     );
     assert!(finished.stderr.starts_with("<stdin>:4: not JSON at byte 2"), "{}", finished.stderr);
-    let text = std::fs::read_to_string(file).unwrap();
-    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("#@")).collect();
-    assert_eq!(lines[2], "#!wire obe");
-    assert_eq!(lines[4..7], ["[1,  2]", "#<[[1,  2]]", "# connection 1: closed by the dialler"]);
-    assert_eq!(lines[10..], ["5", "#<[5]", "# connection 3: closed by the dialler"]);
 }
 
 #[test]
@@ -369,6 +349,7 @@ fn what_makes_no_sense_for_a_client_is_refused_with_a_sentence() {
         (&["--no-goodbye"], "--no-goodbye"),
         (&["--reconnect"], "--reconnect"),
         (&["--force"], "--force"),
+        (&["--record", "x"], "--record writes a session file"),
         (&["--json"], "--json"),
         (&["-F", "{@json}"], "{@json}"),
         (&["--max-payload", "9"], "64 MiB"),
@@ -389,12 +370,8 @@ fn the_port_of_the_reference_class_is_the_usual_one() {
     assert!(listened.stderr.contains("127.0.0.1:61981"), "{}", listened.stderr);
     // An address of this host at which no server of a laboratory is: only Linux has more than one.
     if cfg!(target_os = "linux") {
-        let lines = directory().join("lines");
-        std::fs::write(&lines, "1\n").unwrap();
-        for arguments in [["send", "--wire=obe", "x"], ["replay", "--wire=obe", lines.to_str().unwrap()]] {
-            let refused = run(&[&arguments[..], &["-a", "127.0.0.61"]].concat());
-            assert_eq!(refused.code, Some(3), "{}", refused.stderr);
-            assert!(refused.stderr.contains("connection refused at 127.0.0.61:61981"), "{}", refused.stderr);
-        }
+        let refused = run(&["send", "--wire=obe", "x", "-a", "127.0.0.61"]);
+        assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+        assert!(refused.stderr.contains("connection refused at 127.0.0.61:61981"), "{}", refused.stderr);
     }
 }

@@ -1,5 +1,5 @@
 //! A client of OBE_Socket: asks a server one thing after the other, each over a connection of its own (design.md,
-//! section 3). `send` and `replay` say what, and what becomes of the replies.
+//! section 3). `send` says what.
 //!
 //! A connection is made only for a message that is at hand: the reference server ends when a client connects and closes
 //! without one.
@@ -7,11 +7,8 @@
 use std::time::{Duration, Instant};
 
 use crate::bcp::Message;
-use crate::bcp::template::Side;
 use crate::commands::dial::Target;
-use crate::commands::ending::closing;
 use crate::commands::goals::Goals;
-use crate::commands::recorder::Recorder;
 use crate::commands::send::ONE_SHOT_READ_BYTES;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
@@ -21,7 +18,6 @@ use crate::net::queue::Outbox;
 use crate::net::wait::{Output, Stop};
 use crate::output::Console;
 use crate::output::show::Show;
-use crate::session::{CONNECTION_MAX, RecordKind};
 use crate::text::shown;
 
 /// A client, and all that lasts longer than one of its connections.
@@ -38,8 +34,6 @@ pub struct Client<'a> {
     pub time: Option<Duration>,
     /// What `-v` shows.
     pub traffic: Traffic,
-    /// `--record`.
-    pub recorder: Option<Recorder>,
     /// Its complaints.
     pub console: &'a mut Console,
     /// The server.
@@ -60,7 +54,6 @@ pub struct Client<'a> {
     pub failure: Option<Failure>,
     /// Where messages are read.
     pub parts: Message,
-    connection: u32,
     text: Vec<u8>,
 }
 
@@ -80,7 +73,6 @@ impl<'a> Client<'a> {
             waits: true,
             time: None,
             traffic: Traffic::default(),
-            recorder: None,
             console,
             target,
             retry,
@@ -91,7 +83,6 @@ impl<'a> Client<'a> {
             reply: None,
             failure: None,
             parts: Message::new(),
-            connection: 0,
             text: Vec::new(),
         }
     }
@@ -104,7 +95,6 @@ impl<'a> Client<'a> {
     pub fn ask(&mut self, text: &[u8]) -> Result<Option<Ended>, Failure> {
         let Some(socket) = self.target.dial(self.retry, self.stop, self.console)? else { return Ok(None) };
         (self.sent, self.settled, self.reply) = (None, !self.waits, None);
-        self.connection = self.connection.saturating_add(1).min(CONNECTION_MAX);
         self.text.clear();
         self.text.extend_from_slice(text);
         let framing = FramingOptions { read_bytes: ONE_SHOT_READ_BYTES, ..FramingOptions::obe() };
@@ -112,8 +102,6 @@ impl<'a> Client<'a> {
         let mut ended = dialogue::converse(socket, framing, self, stop, None, output);
         // That a server closes once we have, without a reply, tells of no interest in the message.
         ended.noticed &= self.settled;
-        let connection = self.connection;
-        self.record(|recorder| recorder.ended(connection, &closing(&ended, Side::Client), RecordKind::Server, b""));
         Ok(Some(ended))
     }
 
@@ -144,11 +132,6 @@ impl<'a> Client<'a> {
         self.console.complain(Exit::Peer, format_args!("{}: offset {offset}", self.target.address), why);
     }
 
-    fn record(&mut self, write: impl FnOnce(&mut Recorder) -> Result<(), Failure>) {
-        if let Some(Err(failure)) = self.recorder.as_mut().map(write) {
-            self.console.survive(&failure);
-        }
-    }
 }
 
 impl Script for Client<'_> {
@@ -161,8 +144,6 @@ impl Script for Client<'_> {
         push_frame(&self.text, &mut frame);
         outbox.push(&frame);
         self.traffic.sent(&self.text, None);
-        let (text, connection) = (std::mem::take(&mut self.text), self.connection);
-        self.record(|recorder| recorder.message(Instant::now(), connection, RecordKind::Client, &text, None));
         Step::Write
     }
 
@@ -171,8 +152,6 @@ impl Script for Client<'_> {
             // Whether one comes before we have closed is chance, and must not show.
             return;
         }
-        let connection = self.connection;
-        self.record(|recorder| recorder.frame(Instant::now(), connection, RecordKind::Server, frame));
         match frame {
             Frame::Message(message) if self.reply.is_some() => self.complain(message.number, "more than one reply"),
             Frame::Message(message) => self.hear(message, printed),

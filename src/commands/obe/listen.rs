@@ -8,23 +8,20 @@ use std::time::Instant;
 use crate::bcp::Message;
 use crate::bcp::template::{Side, Template};
 use crate::commands::ending::catch_signals;
-use crate::commands::listen::listener::{narrow, survive};
 use crate::commands::listen::media::settings;
 use crate::commands::listen::parting;
 use crate::commands::listen::printing::{Printing, Speaker};
 use crate::commands::listen::reply::Reply;
 use crate::commands::listen::serving::{bind, deadline, outcome, printing, signal_of, unread, welcome};
 use crate::commands::listen::{COMMAND, CONNECTIONS_MAX, Options};
-use crate::commands::recorder::Recorder;
-use crate::commands::shared::{OBE_IS_JSON, OBE_LIMITS, refuse_with_obe};
+use crate::commands::shared::{OBE_IS_JSON, OBE_IS_NOT_RECORDED, OBE_LIMITS, refuse_with_obe};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
-use crate::framing::{Frame, FramingOptions, RawMessage, Wire, body, push_frame};
+use crate::framing::{Frame, FramingOptions, RawMessage, body, push_frame};
 use crate::net::connection::{Connection, Left, QUEUE_BYTES_MAX, Said};
 use crate::net::server::{Host, Next};
 use crate::net::wait::Output;
 use crate::output::Console;
-use crate::session::RecordKind;
 
 /// The reply to what no `--reply` answers.
 const REPLY: &[u8] = b"\"OK\"";
@@ -44,6 +41,7 @@ pub fn check(options: &Options) -> Result<(), Failure> {
         (options.stdin, "--stdin speaks unasked, and a server of OBE_Socket only replies"),
         (options.silent, "--no-auto leaves BCP's own answers out; '* =>' is a --reply that answers nothing"),
         (options.accepts.is_some(), "--accept-version judges a hello, and OBE_Socket has none"),
+        (options.record.file.is_some() || options.record.overwrite, OBE_IS_NOT_RECORDED),
         (options.display.json || options.display.meta, "--json and --meta are forms of BCP's messages"),
         (shows_json, OBE_IS_JSON),
         (options.input.limits_lines(), OBE_LIMITS),
@@ -60,7 +58,6 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, false)?;
     let (server, own) = bind(options)?;
-    let recorder = options.record.open_on(Wire::Obe, &format!("listening on {own}"), own.port())?;
     let stop = catch_signals()?;
     welcome(options, own, &console)?;
     let mut settings = settings(options.connections_max.unwrap_or(CONNECTIONS_MAX));
@@ -70,7 +67,6 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         replies,
         once: options.once,
         traffic: Traffic::new(options.verbose.0),
-        recorder,
         printing,
         console,
         parts: Message::new(),
@@ -89,7 +85,6 @@ struct Answerer {
     replies: Vec<Reply>,
     once: bool,
     traffic: Traffic,
-    recorder: Option<Recorder>,
     printing: Printing,
     console: Console,
     parts: Message,
@@ -124,13 +119,7 @@ impl Answerer {
         let mut frame = Vec::new();
         push_frame(&text, &mut frame);
         match connection.say(&frame) {
-            Said::Queued => {
-                self.traffic.sent(&text, None);
-                let recorded = self.recorder.as_mut().map_or(Ok(()), |recorder| {
-                    recorder.message(Instant::now(), narrow(connection.number), RecordKind::Server, &text, None)
-                });
-                survive(&mut self.console, recorded);
-            }
+            Said::Queued => self.traffic.sent(&text, None),
             Said::Overrun => {
                 let why = format!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
                 self.console.complain(Exit::No, connection.peer, why);
@@ -151,10 +140,6 @@ impl Host for Answerer {
     }
 
     fn heard(&mut self, connection: &Connection, frame: &Frame<'_>, seen: Instant) -> Next {
-        if let Some(recorder) = &mut self.recorder {
-            let recorded = recorder.frame(seen, narrow(connection.number), RecordKind::Client, frame);
-            survive(&mut self.console, recorded);
-        }
         match frame {
             Frame::Message(message) => self.message(connection, message, seen),
             Frame::Ignored { .. } => Next::GoOn,
@@ -167,12 +152,6 @@ impl Host for Answerer {
 
     fn left(&mut self, connection: &Connection, left: &Left) -> Next {
         parting::tell(&mut self.console, connection, left, ("message", "OBE_Socket's protocol"));
-        let unfinished = if let Left::Closed(unfinished) = left { unfinished.as_slice() } else { &[] };
-        let how = parting::how(left, connection.is_open(), Side::Client);
-        if let Some(recorder) = &mut self.recorder {
-            let recorded = recorder.ended(narrow(connection.number), &how, RecordKind::Client, unfinished);
-            survive(&mut self.console, recorded);
-        }
         if self.once { Next::Stop } else { Next::GoOn }
     }
 

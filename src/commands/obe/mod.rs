@@ -3,7 +3,4 @@
 pub(super) mod client;
 pub(super) mod filter;
 pub(super) mod listen;
-pub(super) mod replay;
 pub(super) mod send;
-mod survey;
-pub(super) mod tape;

@@ -9,7 +9,7 @@ use crate::commands::dial::OBE_PORT;
 use crate::commands::ending::{Wanted, catch_signals, verdict};
 use crate::commands::send::pace::Pace;
 use crate::commands::send::{ANSWER_TIME, COMMAND, Options, where_to_dial};
-use crate::commands::shared::{OBE_IS_JSON, OBE_LIMITS, patterns_on, refuse_with_obe};
+use crate::commands::shared::{OBE_IS_JSON, OBE_IS_NOT_RECORDED, OBE_LIMITS, patterns_on, refuse_with_obe};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{Line, LineFramer, Wire};
@@ -40,6 +40,7 @@ pub fn check(options: &Options) -> Result<(), Failure> {
         (options.no_goodbye, "--no-goodbye is about BCP's farewell, and OBE_Socket has none"),
         (options.reconnect, "--reconnect keeps one connection up, and OBE_Socket has one for each message"),
         (options.force, "--force passes the guard of MPF, and OBE_Socket's messages meet none"),
+        (options.record.file.is_some() || options.record.overwrite, OBE_IS_NOT_RECORDED),
         (options.display.json, "--json is a form of BCP's messages"),
         (shows_json, OBE_IS_JSON),
         (options.limits.limits_lines(), OBE_LIMITS),
@@ -58,13 +59,11 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     patterns_on(Wire::Obe, "--fail-on", &options.fail_on)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
     let mut messages = Messages::of(options)?;
     let target = where_to_dial(options, Some("127.0.0.1"), OBE_PORT)?;
-    let opening = format!("dialling {}", target.address);
-    let recorder = options.record.open_on(Wire::Obe, &opening, target.address.port)?;
     let stop = catch_signals()?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let mut pace = Pace::new(options.every);
     let mut client = Client::new(&target, options.dialling.retry, &stop, &output, &mut console);
-    (client.goals, client.show, client.recorder) = (goals, Some(show), recorder);
+    (client.goals, client.show) = (goals, Some(show));
     (client.all, client.waits) = (options.all, !options.no_reply);
     client.time = options.goals.time(Some(ANSWER_TIME)).filter(|_| !options.no_reply);
     client.traffic = Traffic::new(options.verbose.0);

@@ -10,8 +10,7 @@ use crate::bcp::{Message, ParseOptions, is_command};
 use crate::catalogue::Linter;
 use crate::commands::source::Source;
 use crate::exit::{Exit, Failure};
-use crate::framing::{FramingOptions, Wire, is_ignored};
-use crate::limits::OBE_BODY_BYTES_MAX;
+use crate::framing::is_ignored;
 use crate::output::{Console, Output};
 use crate::session::{HEADER, Item, Kind, Reader, Record, RecordKind, VERSION, Writer, push_marked};
 
@@ -19,17 +18,11 @@ use crate::session::{HEADER, Item, Kind, Reader, Record, RecordKind, VERSION, Wr
 ///
 /// # Errors
 /// A file that cannot be read or holds what cannot be played, behind what came before; a stdout that cannot be written.
-pub fn run(file: &Path, choice: Choice, wire: Wire, console: &mut Console) -> Result<Exit, Failure> {
+pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, Failure> {
     let mut source = Source::open(file)?;
-    let (from, line_bytes_max) = match wire {
-        Wire::Bcp => (choice.from, choice.framing.line_bytes_max),
-        // JSON Lines are a session that has lost its header.
-        Wire::Obe => (Some(Kind::Session), OBE_BODY_BYTES_MAX),
-    };
-    let mut reader = Reader::new(from, FramingOptions { line_bytes_max, ..choice.framing }, is_command);
+    let line_bytes_max = choice.framing.line_bytes_max;
+    let mut reader = Reader::new(choice.from, choice.framing, is_command);
     let mut run = Run {
-        wire,
-        headless: false,
         line_bytes_max,
         connection: choice.connection,
         writer: None,
@@ -43,10 +36,6 @@ pub fn run(file: &Path, choice: Choice, wire: Wire, console: &mut Console) -> Re
     loop {
         let count = source.read(reader.space())?;
         reader.filled(count);
-        if count == 0 && run.headless && wire == Wire::Obe {
-            // The last of JSON Lines counts without its LF too.
-            reader.feed(b"\n");
-        }
         let read = run.read(&mut reader, count == 0, &source.name, output.buffer(), console);
         output.flush()?;
         read?;
@@ -63,9 +52,6 @@ pub fn run(file: &Path, choice: Choice, wire: Wire, console: &mut Console) -> Re
 
 /// The state of a dry run between two items.
 struct Run {
-    wire: Wire,
-    /// Whether a session has lost its header.
-    headless: bool,
     /// The limit of a line.
     line_bytes_max: usize,
     /// The connection whose messages are printed; without it, all are.
@@ -93,8 +79,7 @@ impl Run {
         console: &mut Console,
     ) -> Result<(), Failure> {
         loop {
-            let (kind, settings) = (reader.kind(), reader.settings());
-            let (port, lints) = (settings.port, self.wire == Wire::Bcp && settings.wire != Some(Wire::Obe));
+            let (kind, port) = (reader.kind(), reader.settings().port);
             match reader.next_item(ended) {
                 None => return Ok(()),
                 Some(Err(error)) => report(name, &error, Some(&mut *console))?,
@@ -110,9 +95,7 @@ impl Run {
                         Some(Kind::Session) => self.again(&record, mark, out),
                         _ => self.writer.get_or_insert_with(|| Writer::new(port)).write(&record, out),
                     }
-                    if lints {
-                        self.lint(&record, name, console);
-                    }
+                    self.lint(&record, name, console);
                 }
             }
         }
@@ -142,11 +125,7 @@ impl Run {
     /// A session that has lost its header gets one.
     fn begin(&mut self, has_header: bool, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.begun, true) && !has_header {
-            self.headless = true;
             out.extend_from_slice(format!("{HEADER} {VERSION}\n").as_bytes());
-            if self.wire == Wire::Obe {
-                out.extend_from_slice(format!("#!wire {}\n", self.wire.name()).as_bytes());
-            }
         }
     }
 

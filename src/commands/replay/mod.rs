@@ -21,13 +21,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
-use crate::commands::obe;
-use crate::commands::obe::tape::is_tape;
 use crate::commands::recorder::RecordWish;
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::shared::{Dialling, Input, Manners, Verbose, has};
 use crate::exit::{Exit, Failure};
-use crate::framing::Wire;
 use crate::session::{CONNECTION_MAX, Kind, RecordKind};
 use crate::time;
 use check_flags::CheckWish;
@@ -65,8 +62,6 @@ pub struct Options {
     pub from: Option<Kind>,
     /// `--conn`.
     pub connection: Option<u32>,
-    /// `--wire`.
-    pub wire: Wire,
     /// `--dry-run`.
     pub dry_run: bool,
     /// `--max-line` and `--max-payload`.
@@ -87,7 +82,6 @@ has!(Options {
     verbose: Verbose,
     record: RecordWish,
     check: CheckWish,
-    wire: Wire,
     limits: Input,
 });
 
@@ -109,10 +103,6 @@ pub const COMMAND: Command<Options> = Command {
              recording went on.",
             "With `--serve` it is dialled, and plays what the other side of the recording said.",
             "*FILE* may also be plain lines of BCP, or a log of MPF or of one of its media controllers.",
-            "A session of OBE_Socket says so itself; with `--wire obe` JSON Lines with `#<` replies are one too. Each \
-             message goes over a connection of its own, when its time has come and the one before it is settled; it \
-             dials `127.0.0.1:61981` unless told otherwise. A check compares each reply whole: numbers by value, \
-             members by name.",
         ],
         arguments: &[("*FILE*", "the session, lines or log; `-` is standard input")],
         sections: &[Section {
@@ -162,7 +152,7 @@ pub const COMMAND: Command<Options> = Command {
                 text: "Plays the media controller of a game to the MPF that dials it.",
             },
         ],
-        see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
+        see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
     },
     groups: &[
         Group {
@@ -205,7 +195,6 @@ pub const COMMAND: Command<Options> = Command {
                         session names, else \
                      5050, unless given.",
                 ),
-                Flag::WIRE,
                 Flag::RETRY,
                 Flag::switch("loopback", "play to a media controller in this process", |o: &mut Options| {
                     o.loopback = true
@@ -325,21 +314,11 @@ pub const COMMAND: Command<Options> = Command {
 /// Options that make no sense together, and what ends the run.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let file = check(&options)?;
-    let wire = match options.wire {
-        Wire::Bcp if is_tape(file) => Wire::Obe,
-        wire => wire,
-    };
-    if wire == Wire::Obe {
-        obe::replay::check(&options, file)?;
-    }
     if options.dry_run {
         let mut console = options.manners.console(COMMAND.about.name);
-        return dry_run::run(file, options.choice(RecordKind::Client), wire, &mut console);
+        return dry_run::run(file, options.choice(RecordKind::Client), &mut console);
     }
-    match wire {
-        Wire::Bcp => replaying::run(&options, file),
-        Wire::Obe => obe::replay::run(&options, file),
-    }
+    replaying::run(&options, file)
 }
 
 /// The one file to play; refuses what makes no sense together, with a sentence that says why (design.md, section 8).
@@ -365,7 +344,7 @@ fn check(options: &Options) -> Result<&Path, Failure> {
     let rules = [
         (
             options.dry_run && plays,
-            "--dry-run plays nothing: only --from, --conn, --wire, --max-line, --max-payload, \
+            "--dry-run plays nothing: only --from, --conn, --max-line, --max-payload, \
              --quiet and --color go with it",
         ),
         (

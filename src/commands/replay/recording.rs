@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::bcp::is_command;
 use crate::exit::{Exit, Failure};
-use crate::framing::{FramingOptions, Wire};
+use crate::framing::FramingOptions;
 use crate::output::Console;
 use crate::session::{Error, Kind, Note, Reader, Record, RecordKind, Settings};
 use crate::text::{safe, shown};
@@ -190,11 +190,6 @@ impl Recording {
             name,
         };
         let mut survey = if is_stdin { recording.begin(console, wait)? } else { recording.survey(console, see)? };
-        if survey.settings.wire == Some(Wire::Obe) {
-            // A file is asked before; what stands in standard input is read too late for that.
-            let why = "a session of OBE_Socket's, which is read twice; write it to a file and name that";
-            return Err(Failure::Refused(format!("{}: {why}", recording.name)));
-        }
         let base = path.file_name().filter(|_| !is_stdin).map(|base| shown(base.as_encoded_bytes()));
         survey.name = base.unwrap_or_else(|| recording.name.clone());
         Ok((recording, survey))

@@ -24,7 +24,6 @@ use crate::commands::recorder::Recorder;
 use crate::commands::result_file::ResultFile;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
-use crate::framing::Wire;
 use crate::net::dialogue::{self, Ended, Reason, Script};
 use crate::net::wait::{Input, Output, Stop, wake_precisely};
 use crate::session::Record;
@@ -61,7 +60,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         false => None,
     };
     let peer = Partner::find(options, survey.settings.port)?;
-    let recorder = recorder(options, file, Wire::Bcp, (&peer.opening(), peer.address().port))?;
+    let recorder = recorder(options, file, (&peer.opening(), peer.address().port))?;
     let (stop, input) = match early {
         Some(Early { stop, input }) => (stop, Some(input)),
         None => (catch_signals()?, None),
@@ -107,12 +106,11 @@ pub fn result_file(
 pub fn recorder(
     options: &Options,
     file: &Path,
-    wire: Wire,
     (opening, port): (&str, u16),
 ) -> Result<Option<Recorder>, Failure> {
     let Some(path) = &options.record.file else { return Ok(None) };
     spare(path, file, "--record")?;
-    options.record.open_on(wire, opening, port)
+    options.record.open(opening, port)
 }
 
 /// Refuses to write over the session that is played.
