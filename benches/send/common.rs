@@ -4,9 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Instant;
 
 /// The program that is measured.
 pub const BACKBOX: &str = env!("CARGO_BIN_EXE_backbox");
@@ -25,16 +23,6 @@ pub fn sink() -> Result<String, String> {
         }
     });
     Ok(address.to_string())
-}
-
-/// Runs a command to its end and says how many seconds it took. What it complains of goes where ours goes: a pipe to
-/// read it from would be measured too, and so would the folders in which cargo has every program look for libraries.
-pub fn seconds(command: &mut Command) -> Result<f64, String> {
-    let began = Instant::now();
-    let status = command.stdout(Stdio::null()).env_remove("LD_LIBRARY_PATH").status();
-    let took = began.elapsed().as_secs_f64();
-    let status = status.map_err(|error| format!("cannot run {command:?}: {error}"))?;
-    if status.success() { Ok(took) } else { Err(format!("{command:?} ended with {status}")) }
 }
 
 /// A file with what MPF sent in a game, again and again, and how many lines it holds.

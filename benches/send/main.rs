@@ -22,7 +22,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{BACKBOX, game, seconds, sink};
+use common::{BACKBOX, game, sink};
 use frame::{bench, setting};
 use pairs::{interleave, median};
 use table::{Goal, Table, rate};
@@ -153,4 +153,14 @@ fn paced(lines: usize, table: &mut Table) -> Result<(), String> {
     times.sort_by(f64::total_cmp);
     table.single("a paced line from stdin to the peer, ms", median(&times), Some(PACED_GOAL));
     Ok(())
+}
+
+/// Runs a command to its end and says how many seconds it took. What it complains of goes where ours goes: a pipe to
+/// read it from would be measured too, and so would the folders in which cargo has every program look for libraries.
+fn seconds(command: &mut Command) -> Result<f64, String> {
+    let began = Instant::now();
+    let status = command.stdout(Stdio::null()).env_remove("LD_LIBRARY_PATH").status();
+    let took = began.elapsed().as_secs_f64();
+    let status = status.map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if status.success() { Ok(took) } else { Err(format!("{command:?} ended with {status}")) }
 }

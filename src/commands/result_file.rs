@@ -1,4 +1,4 @@
-//! Files that are written once, at the end of a run, such as that of `--stats`: refused before anything is sent, then
+//! Files that are written once, at the end of a run, such as that of `--junit`: refused before anything is sent, then
 //! written beside and renamed, so that nobody reads half of one (design.md, section 8).
 
 use std::ffi::OsString;

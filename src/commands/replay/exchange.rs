@@ -12,7 +12,6 @@ use crate::commands::recorder::Recorder;
 use crate::commands::send::print;
 use crate::commands::stream::command;
 use crate::commands::traffic::Traffic;
-use crate::exit::Failure;
 use crate::framing::Frame;
 use crate::net::address::Address;
 use crate::net::dialogue::Ended;
@@ -180,11 +179,6 @@ impl<'a> Exchange<'a> {
             let recorded = recorder.ended(self.connection, &how, theirs, &ended.unfinished);
             survive(self.console, recorded);
         }
-    }
-
-    /// Says that something failed which the run survives.
-    pub fn survive(&mut self, result: Result<(), Failure>) {
-        survive(self.console, result);
     }
 
     fn push(&mut self, line: &[u8], payload: Option<&[u8]>, whole: &[u8], outbox: &mut Outbox) {

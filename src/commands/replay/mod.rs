@@ -42,8 +42,6 @@ pub struct Options {
     pub verbose: Verbose,
     /// `--record` and `--overwrite`.
     pub record: RecordWish,
-    /// `--stats`.
-    pub stats: Option<PathBuf>,
     /// `--speed`, `--rate` and `--max-gap`.
     pub tempo: Tempo,
     /// `--loop`.
@@ -264,18 +262,6 @@ pub const COMMAND: Command<Options> = Command {
                     "From the start, dialling included. The exit status is 124 when the last line has not been sent by \
                      then, or with `--check` an answer not been compared. `0`, the default, is for ever.",
                 ),
-                Flag::value("stats", "FILE", "write what was measured, as JSON", |o: &mut Options, value| {
-                    o.stats = Some(to_write(value)?);
-                    Ok(())
-                })
-                .more(
-                    "One object: `file`, `ended`, `connections`, `messages_sent`, `bytes_sent`, `messages_received`, \
-                     `bytes_received`, `duration_s`, `differences`, and `lateness_ms` with `p50`, `p90`, `p99` and \
-                     `max`, of all lines that were due at a time and, as `lateness_ms_first_tenth` and \
-                     `lateness_ms_last_tenth`, of the first and the last of them. Percentiles are at most 1.6 % too \
-                     high; `null` was not measured. It is written at the end, beside *FILE*, and renamed.",
-                )
-                .complete(Complete::File),
             ],
         },
         Group {
@@ -294,7 +280,7 @@ pub const COMMAND: Command<Options> = Command {
         },
         Group {
             title: "Recording",
-            flags: &[Flag::RECORD, Flag::OVERWRITE.more("Those of `--record`, `--stats` and `--junit`.")],
+            flags: &[Flag::RECORD, Flag::OVERWRITE.more("Those of `--record` and `--junit`.")],
         },
         Group { title: "Limits", flags: &[Flag::MAX_LINE, Flag::MAX_PAYLOAD] },
         Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
@@ -337,7 +323,6 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         || options.announce.is_some()
         || [speed.is_some(), rate.is_some(), max_gap.is_some(), options.passes.is_some()].contains(&true)
         || !options.timeout.is_zero()
-        || options.stats.is_some()
         || options.record.file.is_some()
         || options.check.is_on()
         || options.verbose.0;
@@ -388,9 +373,8 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         (
             options.record.overwrite
                 && options.record.file.is_none()
-                && options.stats.is_none()
                 && options.check.junit.is_none(),
-            "--overwrite is about the files of --record, --stats and --junit, and none is given",
+            "--overwrite is about the files of --record and --junit, and none is given",
         ),
     ];
     let about_a_check = options.check.senseless(options.serve, options.passes.is_some(), file.as_os_str() == "-");
@@ -398,7 +382,6 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         Some(why) => wrong(why),
         None => refuse_one_file_twice(&[
             ("--record", options.record.file.as_deref()),
-            ("--stats", options.stats.as_deref()),
             ("--junit", options.check.junit.as_deref()),
             ("--announce", options.announce.as_deref()),
         ])

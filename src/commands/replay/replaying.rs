@@ -52,7 +52,6 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let choice = options.choice(side(ours));
     let (mut recording, survey) = Recording::open(file, choice, &mut console, wait, see)?;
     warnings.tell(file, &mut console);
-    let stats = result_file(options, &options.stats, file, ("--stats", "the statistics"))?;
     let junit = result_file(options, &options.check.junit, file, ("--junit", "the report"))?;
     let recorded = (&mut recording, &survey.settings);
     let checking = match options.serve || options.check.is_on() {
@@ -81,7 +80,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         }
         None => run.play(Player::new(exchange, recording, clock, time), passes),
     };
-    run.end(played, ended, &survey.name, stats.as_ref())
+    run.end(played, ended, &survey.name)
 }
 
 /// The file of such a flag, if one is asked for.
@@ -220,13 +219,12 @@ impl Run<'_> {
         Ok(ended)
     }
 
-    /// Says what came of it, to a person and in the file of `--stats`, and how the run ends.
+    /// Prints the summary, and says how the run ends.
     fn end(
         self,
         played: Played<'_>,
         ended: Result<Ended, Failure>,
         file: &str,
-        stats: Option<&ResultFile>,
     ) -> Result<Exit, Failure> {
         let Played { mut exchange, complete, failure, checked } = played;
         let how = match &ended {
@@ -237,9 +235,7 @@ impl Run<'_> {
         if met {
             let tally = &exchange.tally;
             let text = tally.summary(file, &self.peer.short(), how);
-            let written = stats.map_or(Ok(()), |stats| stats.write(tally.json(file, how).as_bytes()));
             exchange.console().note(text);
-            exchange.survive(written);
         }
         // Whoever was not met has no other address than the one where we looked for him.
         let peer = if met { exchange.peer().clone() } else { self.peer.address() };

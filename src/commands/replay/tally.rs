@@ -1,12 +1,10 @@
-//! What a replay comes to: what went each way, how long it took, how late lines were, and the two ways of saying so.
+//! What a replay comes to: what went each way, how long it took and how late lines were.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use super::lateness::Lateness;
 use super::recording::count;
-use crate::bcp::Value;
-use crate::bcp::to_text;
 
 /// What happened so far.
 #[derive(Debug)]
@@ -23,10 +21,6 @@ pub struct Tally {
     /// How many differences a check has found, if there is one.
     pub differences: Option<u64>,
     lateness: Lateness,
-    /// The same for the first tenth of all lines and for the last: without drift they are alike.
-    first: Lateness,
-    last: Lateness,
-    measured: u64,
 }
 
 impl Tally {
@@ -40,9 +34,6 @@ impl Tally {
             passes: 0,
             differences: None,
             lateness: Lateness::default(),
-            first: Lateness::default(),
-            last: Lateness::default(),
-            measured: 0,
         }
     }
 
@@ -72,15 +63,7 @@ impl Tally {
 
     /// A line that was due at a time has left so late.
     pub fn left(&mut self, late: Duration) {
-        self.measured = self.measured.saturating_add(1);
         self.lateness.add(late);
-        let Some(total) = self.total else { return };
-        let tenth = total / 10;
-        if self.measured <= tenth {
-            self.first.add(late);
-        } else if self.measured > total - tenth {
-            self.last.add(late);
-        }
     }
 
     /// How much of it is played, for a line that is redrawn.
@@ -112,40 +95,13 @@ impl Tally {
         }
         let _ = write!(text, "; {how}");
         if !self.lateness.is_empty() {
-            let [p50, p90, p99, max] = levels(&self.lateness).map(|(_, late)| ms(late));
+            let [p50, p90, p99] = [50, 90, 99].map(|percent| ms(self.lateness.percentile(percent)));
+            let max = ms(self.lateness.max());
             let _ = write!(text, "\nlateness: p50 {p50} ms, p90 {p90} ms, p99 {p99} ms, max {max} ms");
         }
         text
     }
 
-    /// The same as one line of JSON, with its LF. Times are seconds, lateness is milliseconds, `null` is what was not
-    /// measured.
-    pub fn json(&self, file: &str, how: &str) -> String {
-        let lateness = |lateness: &Lateness| match lateness.is_empty() {
-            true => "null".to_owned(),
-            false => {
-                let levels = levels(lateness).map(|(name, late)| format!("\"{name}\":{}", ms(late)));
-                format!("{{{}}}", levels.join(","))
-            }
-        };
-        format!(
-            "{{\"file\":{},\"ended\":{},\"connections\":{},\"messages_sent\":{},\"bytes_sent\":{},\
-             \"messages_received\":{},\"bytes_received\":{},\"duration_s\":{:.6},\"differences\":{},\
-             \"lateness_ms\":{},\"lateness_ms_first_tenth\":{},\"lateness_ms_last_tenth\":{}}}\n",
-            quoted(file),
-            quoted(how),
-            self.passes,
-            self.sent.0,
-            self.sent.1,
-            self.heard.0,
-            self.heard.1,
-            self.began.elapsed().as_secs_f64(),
-            self.differences.map_or("null".to_owned(), |differences| differences.to_string()),
-            lateness(&self.lateness),
-            lateness(&self.first),
-            lateness(&self.last),
-        )
-    }
 }
 
 fn add((messages, all): &mut (u64, u64), bytes: usize) {
@@ -153,12 +109,7 @@ fn add((messages, all): &mut (u64, u64), bytes: usize) {
     *all = all.saturating_add(bytes as u64);
 }
 
-fn levels(lateness: &Lateness) -> [(&'static str, Duration); 4] {
-    let at = |percent| lateness.percentile(percent);
-    [("p50", at(50)), ("p90", at(90)), ("p99", at(99)), ("max", lateness.max())]
-}
-
-/// Milliseconds with as many digits as a person or a script has use for.
+/// Milliseconds, to the microsecond.
 fn ms(duration: Duration) -> String {
     format!("{:.3}", duration.as_secs_f64() * 1e3)
 }
@@ -175,17 +126,11 @@ fn duration(took: Duration) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
-    let mut json = Vec::new();
-    to_text(&Value::Text(text.to_owned()), &mut json);
-    String::from_utf8_lossy(&json).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Twenty lines sent, of which the first tenth left at once, the last 3 ms late and the others 1 ms.
+    /// Twenty lines sent, of which two left at once, two 3 ms late and the others 1 ms.
     fn twenty() -> Tally {
         let mut tally = Tally::new(Some(20));
         tally.connected();
@@ -197,28 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_and_the_last_tenth_have_a_lateness_of_their_own() {
-        let json: serde_json::Value = serde_json::from_str(&twenty().json("a \"b\"", "done")).unwrap();
-        assert_eq!(
-            (&json["file"], &json["messages_sent"], &json["bytes_sent"]),
-            (&"a \"b\"".into(), &20.into(), &200.into())
-        );
-        let max = |what: &str| json[what]["max"].as_f64();
-        assert_eq!(max("lateness_ms_first_tenth"), Some(0.0));
-        assert_eq!(max("lateness_ms_last_tenth"), Some(3.0));
-        assert_eq!(max("lateness_ms"), Some(3.0));
-        assert!(json["lateness_ms_last_tenth"]["p50"].as_f64() >= Some(2.9));
-    }
-
-    #[test]
-    fn what_was_not_measured_is_null_and_not_said() {
-        let mut tally = Tally::new(None);
-        tally.connected();
-        tally.left(Duration::ZERO);
-        let json: serde_json::Value = serde_json::from_str(&tally.json("f", "done")).unwrap();
-        assert!(json["lateness_ms_first_tenth"].is_null() && json["differences"].is_null());
-        let json: serde_json::Value = serde_json::from_str(&Tally::new(None).json("f", "done")).unwrap();
-        assert!(json["lateness_ms"].is_null());
+    fn no_lateness_is_printed_when_none_was_measured() {
         assert!(!Tally::new(None).summary("f", "p", "done").contains("lateness"));
     }
 
