@@ -80,7 +80,8 @@ fn measured(address: &str, session: &str, flags: &[&str]) -> Result<Vec<f64>, St
 
 /// Replays a session and gives what it prints on standard error.
 fn summary(address: &str, session: &str, flags: &[&str]) -> Result<String, String> {
-    let output = Command::new(BACKBOX).args(["replay", "-a", address, session]).args(flags).stdout(Stdio::null()).output();
+    let output =
+        Command::new(BACKBOX).args(["replay", "-a", address, session]).args(flags).stdout(Stdio::null()).output();
     let output = output.map_err(|error| format!("cannot run backbox: {error}"))?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stderr).into_owned()),

@@ -131,7 +131,6 @@ impl<'a> Client<'a> {
     fn complain(&mut self, offset: u64, why: impl std::fmt::Display) {
         self.console.complain(Exit::Peer, format_args!("{}: offset {offset}", self.target.address), why);
     }
-
 }
 
 impl Script for Client<'_> {

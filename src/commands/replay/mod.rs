@@ -252,17 +252,15 @@ pub const COMMAND: Command<Options> = Command {
         },
         Group {
             title: "The end",
-            flags: &[
-                Flag::value("timeout", "DURATION", "take at most so long", |o: &mut Options, value| {
-                    o.timeout = time::parse_duration(&text(value)?)?;
-                    Ok(())
-                })
-                .short('W')
-                .more(
-                    "From the start, dialling included. The exit status is 124 when the last line has not been sent by \
+            flags: &[Flag::value("timeout", "DURATION", "take at most so long", |o: &mut Options, value| {
+                o.timeout = time::parse_duration(&text(value)?)?;
+                Ok(())
+            })
+            .short('W')
+            .more(
+                "From the start, dialling included. The exit status is 124 when the last line has not been sent by \
                      then, or with `--check` an answer not been compared. `0`, the default, is for ever.",
-                ),
-            ],
+            )],
         },
         Group {
             title: "Checking",
@@ -371,9 +369,7 @@ fn check(options: &Options) -> Result<&Path, Failure> {
             "--loop plays a session again, and standard input can be read once: write it to a file and name that",
         ),
         (
-            options.record.overwrite
-                && options.record.file.is_none()
-                && options.check.junit.is_none(),
+            options.record.overwrite && options.record.file.is_none() && options.check.junit.is_none(),
             "--overwrite is about the files of --record and --junit, and none is given",
         ),
     ];

@@ -102,11 +102,7 @@ pub fn result_file(
 ///
 /// # Errors
 /// It is the session itself, or cannot be written.
-pub fn recorder(
-    options: &Options,
-    file: &Path,
-    (opening, port): (&str, u16),
-) -> Result<Option<Recorder>, Failure> {
+pub fn recorder(options: &Options, file: &Path, (opening, port): (&str, u16)) -> Result<Option<Recorder>, Failure> {
     let Some(path) = &options.record.file else { return Ok(None) };
     spare(path, file, "--record")?;
     options.record.open(opening, port)
@@ -220,12 +216,7 @@ impl Run<'_> {
     }
 
     /// Prints the summary, and says how the run ends.
-    fn end(
-        self,
-        played: Played<'_>,
-        ended: Result<Ended, Failure>,
-        file: &str,
-    ) -> Result<Exit, Failure> {
+    fn end(self, played: Played<'_>, ended: Result<Ended, Failure>, file: &str) -> Result<Exit, Failure> {
         let Played { mut exchange, complete, failure, checked } = played;
         let how = match &ended {
             Ok(ended) if failure.is_none() => how(&ended.reason, complete),

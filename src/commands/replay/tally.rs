@@ -101,7 +101,6 @@ impl Tally {
         }
         text
     }
-
 }
 
 fn add((messages, all): &mut (u64, u64), bytes: usize) {
