@@ -1,24 +1,25 @@
-//! Whom to dial, and what to say when nobody answers: shared by the subcommands that dial.
+//! The server to connect to, and what to report when it cannot be reached: shared by the subcommands that connect.
 
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::engine::Dial;
 use crate::exit::{Failure, plain_words};
 use crate::net::address::{Address, Unreached, dial, dial_every, dial_until};
 use crate::net::wait::Stop;
 use crate::net::{SocketAddr, TcpStream};
 use crate::output::Console;
 
-/// The port on which a media controller listens and MPF dials.
+/// The port on which a media controller listens and to which MPF connects.
 pub const MEDIA_PORT: u16 = 5050;
 
-/// The port on which MPF listens for everyone but its media controller.
+/// The port on which MPF listens for all clients but its media controller.
 pub const PIN_PORT: u16 = 5051;
 
-/// The port of OBE_Socket's servers.
+/// The default port of OBE_Socket servers.
 pub const OBE_PORT: u16 = 61981;
 
-/// Somebody to dial.
+/// A server to connect to.
 #[derive(Debug)]
 pub struct Target {
     /// As typed, for messages.
@@ -41,6 +42,12 @@ impl Target {
         let sockets =
             address.resolve().map_err(|error| Failure::io(format_args!("cannot resolve {address}"), &error))?;
         Ok(Target { address, sockets })
+    }
+
+    #[allow(dead_code)] // Until the subcommands are ported to the loop.
+    /// How the loop connects to it: each address in turn, and again until `retry` has passed.
+    pub(crate) fn dial_for(&self, retry: Duration) -> Dial {
+        Dial::new(self.sockets.clone()).retry(retry)
     }
 
     /// What it resolves to, in the order in which it is dialled.
@@ -107,24 +114,35 @@ impl Target {
         }
     }
 
+    #[allow(dead_code)] // Until the subcommands are ported to the loop.
+    /// What to report when it cannot be reached, after `retry` (zero: one try).
+    pub(crate) fn failure(&self, error: &io::Error, retry: Duration) -> Failure {
+        Failure::Io(self.complaint(error, retry))
+    }
+
     fn complaint(&self, error: &io::Error, retry: Duration) -> String {
         let address = &self.address;
+        let is_remote = !self.sockets.iter().all(|socket| socket.ip().is_loopback());
         let mut text = match error.kind() {
             io::ErrorKind::ConnectionRefused => format!("connection refused at {address}"),
-            io::ErrorKind::TimedOut => format!("no answer from {address}"),
+            io::ErrorKind::TimedOut => format!("timed out connecting to {address}"),
             _ => format!("cannot connect to {address}: {}", plain_words(error)),
         };
         if error.kind() == io::ErrorKind::ConnectionRefused {
             text.push_str(match address.port {
+                PIN_PORT if is_remote => {
+                    ": MPF opens this port only after its media controller has connected (or with mpf -b), and only on \
+                     127.0.0.1 unless its setting bcp: servers: url_style: ip: names another address"
+                }
                 PIN_PORT => ": MPF opens this port only after its media controller has connected (or with mpf -b)",
-                MEDIA_PORT => ": no media controller listens there; backbox listen is one",
-                _ => ": nobody listens there",
+                MEDIA_PORT => ": no media controller is listening (backbox listen is one)",
+                _ => ": no program is listening on this port",
             });
         }
-        text.push_str(&match retry.is_zero() {
-            true => "; --retry 30s waits for it".to_owned(),
-            false => format!("; tried for {} s", (retry.as_secs_f64() * 1e3).round() / 1e3),
-        });
+        match retry.is_zero() {
+            true => text.push_str("; --retry 30s waits for it"),
+            false => text.push_str(&format!("; tried for {} s", (retry.as_secs_f64() * 1e3).round() / 1e3)),
+        }
         text
     }
 }
@@ -134,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_says_what_to_do() {
+    fn refused_connection_says_what_to_do() {
         let target = |port| Target { address: Address::new("localhost", port), sockets: Vec::new() };
         let refused = io::ErrorKind::ConnectionRefused.into();
         assert_eq!(
@@ -143,14 +161,18 @@ mod tests {
                 connected (or with mpf -b); --retry 30s waits for it"
         );
         let tried = target(5050).complaint(&refused, Duration::from_millis(1500));
-        assert!(tried.ends_with("backbox listen is one; tried for 1.5 s"), "{tried}");
-        assert!(target(7).complaint(&refused, Duration::ZERO).contains(": nobody listens there; --retry"));
+        assert!(tried.ends_with("(backbox listen is one); tried for 1.5 s"), "{tried}");
+        assert!(
+            target(7).complaint(&refused, Duration::ZERO).contains(": no program is listening on this port; --retry")
+        );
         let late = target(7).complaint(&io::ErrorKind::TimedOut.into(), Duration::ZERO);
-        assert_eq!(late, "no answer from localhost:7; --retry 30s waits for it");
+        assert_eq!(late, "timed out connecting to localhost:7; --retry 30s waits for it");
+        let remote = Target::known("192.0.2.7:5051".parse().unwrap()).complaint(&refused, Duration::ZERO);
+        assert!(remote.contains("only on 127.0.0.1 unless its setting bcp: servers: url_style: ip:"), "{remote}");
     }
 
     #[test]
-    fn what_is_no_address_is_usage() {
+    fn invalid_address_is_a_usage_error() {
         assert!(matches!(Target::resolve(Some("a b"), 1), Err(Failure::Usage(_))));
         assert_eq!(Target::resolve(Some(":7"), 1).unwrap().address.to_string(), "localhost:7");
         assert_eq!(Target::resolve(None, 5051).unwrap().address.to_string(), "localhost:5051");

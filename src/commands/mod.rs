@@ -17,6 +17,7 @@ mod obe;
 mod recorder;
 pub mod replay;
 mod result_file;
+mod run;
 mod send;
 mod shared;
 mod source;

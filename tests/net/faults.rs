@@ -459,7 +459,7 @@ fn a_call_that_nobody_takes_is_given_up() {
     let (engaged, _calls) = Port::engaged();
     let ended = run(&["send", "-a", &engaged.address, "a?"]);
     assert_eq!(ended.code, Some(3));
-    assert!(ended.stderr.contains(&format!("no answer from {}", engaged.address)), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("timed out connecting to {}", engaged.address)), "{}", ended.stderr);
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn nobody_there_is_an_error_of_its_own_unless_somebody_comes() {
     let finished = run(&["send", "--wire=obe", "-a", &address, "x"]);
     assert_eq!(finished.code, Some(3), "{}", finished.stderr);
     assert!(
-        finished.stderr.contains(&format!("connection refused at {address}: nobody listens")),
+        finished.stderr.contains(&format!("connection refused at {address}: no program is listening")),
         "{}",
         finished.stderr
     );

@@ -79,7 +79,11 @@ fn a_pass_that_meets_nobody_ends_them_all() {
     assert_eq!(ended.code, Some(3));
     assert!(ended.stderr.contains("replayed 1 message (2 bytes)"), "{}", ended.stderr);
     assert!(ended.stderr.contains("an error ended it\n"), "{}", ended.stderr);
-    assert!(ended.stderr.ends_with("nobody listens there; --retry 30s waits for it\n"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.ends_with("no program is listening on this port; --retry 30s waits for it\n"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

@@ -289,7 +289,7 @@ fn dialling_again_ends_with_retry_with_time_with_a_signal_and_with_stdouts_reade
     };
     let tried = lose(&["--retry", "1ms"]).finish();
     assert_eq!(tried.code, Some(3), "{}", tried.stderr);
-    assert!(tried.stderr.contains("nobody listens there; tried for 0.001 s"), "{}", tried.stderr);
+    assert!(tried.stderr.contains("no program is listening on this port; tried for 0.001 s"), "{}", tried.stderr);
     let timed = lose(&["-W", "300ms", "-e", "never"]).finish();
     assert_eq!(timed.code, Some(124), "{}", timed.stderr);
     let stopped = lose(&[]);

@@ -1,0 +1,363 @@
+//! What runs over connections have in common: the loop that they run in, `-W` and `--idle`, and the one mapping from
+//! what ended a run to its exit status and message. `send`, `listen -c` and `replay` are the client of one [`Target`].
+
+#![allow(dead_code)] // Until the subcommands are ported to the loop.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use crate::bcp::template::Side;
+use crate::engine::{CloseReason, Closed, Handler, Net, Output, Settings};
+use crate::exit::{Exit, Failure, plain_words};
+use crate::framing::Fault;
+use crate::output::Console;
+use crate::text::shown;
+
+use super::dial::{PIN_PORT, Target};
+
+/// A loop whose output is standard output. Open files that can block, such as pipes to record into, before
+/// [`drive`]: until then a signal ends the process.
+///
+/// # Errors
+/// Standard output is closed, or the system gives no waker.
+pub(crate) fn open_net(settings: Settings) -> Result<Net, Failure> {
+    let output = Output::stdout().map_err(|error| Failure::output(&error))?;
+    Net::new(Settings { output: Some(output), ..settings })
+        .map_err(|error| Failure::io("cannot wait for input", &error))
+}
+
+/// Catches signals and runs the loop to its end. Reports output that was not written because nothing read it.
+///
+/// # Errors
+/// Signals cannot be caught, or the system's poll failed.
+pub(crate) fn drive(net: &mut Net, handler: &mut impl Handler) -> Result<u64, Failure> {
+    net.catch_signals().map_err(|error| Failure::io("cannot catch signals", &error))?;
+    let outcome = net.run(handler).map_err(|error| Failure::io("cannot wait for input", &error))?;
+    Ok(outcome.unprinted)
+}
+
+/// Tells a person who may not know it that the program waits for them.
+pub(crate) fn note_terminal_input(console: &Console) {
+    if io::stdin().is_terminal() {
+        console.note("reading standard input (Ctrl-D ends it)");
+    }
+}
+
+/// `-W` and `--idle`: since when they count, and which of them passes first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TimeLimits {
+    /// `-W`; `None` is no limit.
+    pub timeout: Option<Duration>,
+    /// `--idle`.
+    pub idle: Option<Duration>,
+    began: Option<Instant>,
+    active: Option<Instant>,
+}
+
+impl TimeLimits {
+    /// Neither counts yet.
+    pub(crate) fn new(timeout: Option<Duration>, idle: Option<Duration>) -> TimeLimits {
+        TimeLimits { timeout, idle, began: None, active: None }
+    }
+
+    /// `-W` counts from here, unless it counts already.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.began.get_or_insert(now);
+    }
+
+    /// Something arrived, or was sent last: `--idle` counts from here.
+    pub(crate) fn be_active(&mut self, now: Instant) {
+        self.active = Some(now);
+    }
+
+    /// When the first of them passes. A time beyond the clock's end is never.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        [(self.began, self.timeout), (self.active, self.idle)]
+            .into_iter()
+            .filter_map(|(since, limit)| since?.checked_add(limit?))
+            .min()
+    }
+
+    /// What ends the run if one of them has passed.
+    pub(crate) fn passed(&self, now: Instant) -> Option<End> {
+        self.deadline().filter(|&deadline| deadline <= now)?;
+        let has_passed = |since: Option<Instant>, limit: Option<Duration>| {
+            since.zip(limit).is_some_and(|(since, limit)| now.saturating_duration_since(since) >= limit)
+        };
+        match (self.timeout, self.idle) {
+            (Some(limit), _) if has_passed(self.began, self.timeout) => {
+                Some(End::TimeUp { limit, option: "--timeout" })
+            }
+            (_, Some(limit)) => Some(End::Idle(limit)),
+            _ => None,
+        }
+    }
+}
+
+/// What ended a run first.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Nothing more was to be sent or waited for.
+    Done,
+    /// This signal came.
+    Signal(u8),
+    /// Standard output cannot be written, or its reader has gone.
+    Output(io::Error),
+    /// A limit of this option passed.
+    TimeUp { limit: Duration, option: &'static str },
+    /// Nothing arrived for so long.
+    Idle(Duration),
+    /// A reply failed, or the peer refused to go on.
+    Failed(Failure),
+    /// The connection ended by itself, or was never made.
+    Closed(CloseReason),
+}
+
+/// A client's run at its end.
+#[derive(Debug)]
+pub(crate) struct ClientRun<'a> {
+    /// The server.
+    pub target: &'a Target,
+    /// What ended the run first.
+    pub end: End,
+    /// How the last connection ended.
+    pub closed: Closed,
+    /// How long connecting was tried, for [`CloseReason::Unreached`].
+    pub retry: Duration,
+    /// Whether all that was to be sent was given to the connection.
+    pub is_complete: bool,
+    /// What `is_complete` means, after "closed the connection before".
+    pub complete_when: &'static str,
+    /// What is still waited for, after "waiting for": empty if all has arrived, `None` if there is no goal.
+    pub missing: Option<String>,
+    /// Why it may be missing, as clauses that each begin with `; `.
+    pub hint: String,
+    /// What `-W` prevented from being sent, as a clause.
+    pub left_out: Option<String>,
+}
+
+/// What is noted of a peer that neither sent anything nor closed.
+const SILENCE: &str = "accepted the connection but sent nothing: a media controller serves one connection at a time";
+
+impl ClientRun<'_> {
+    /// The exit status, after the reports that lead to it. A signal decides, else what ended the run, else the worst
+    /// thing reported before.
+    ///
+    /// # Errors
+    /// What ended the run, when it is an error.
+    pub(crate) fn settle(mut self, console: &mut Console) -> Result<Exit, Failure> {
+        let address = &self.target.address;
+        if !self.closed.unfinished.is_empty() {
+            let half = shown(&self.closed.unfinished);
+            console.complain(Exit::No, address, format_args!("the connection ended inside a line: {half}"));
+        }
+        match std::mem::replace(&mut self.end, End::Done) {
+            End::Signal(signal) => return Ok(Exit::Signal(signal)),
+            End::Output(error) => {
+                return match Failure::output(&error) {
+                    // What was wrong before still counts.
+                    Failure::ReaderGone => Ok(console.worst()),
+                    failure => Err(failure),
+                };
+            }
+            End::Failed(failure) => return Err(failure),
+            end => self.end = end,
+        }
+        if self.is_complete && self.missing.as_deref() == Some("") {
+            return Ok(console.worst());
+        }
+        if let (End::TimeUp { .. }, Some(left_out)) = (&self.end, &self.left_out) {
+            // To stop then was the wish, but nothing is lost without a report.
+            console.complain(Exit::Done, address, format_args!("the time is up: {left_out}"));
+        }
+        match self.missing.take().filter(|missing| !missing.is_empty()) {
+            Some(missing) => self.unmet(&missing, console),
+            None => self.met(console),
+        }
+    }
+
+    /// Whether everything was sent, so that only replies are missing.
+    fn all_sent(&self) -> bool {
+        self.is_complete && self.closed.unsent == 0
+    }
+
+    /// The end of a run that was still waiting for something.
+    fn unmet(self, missing: &str, console: &mut Console) -> Result<Exit, Failure> {
+        let (address, hint) = (&self.target.address, &self.hint);
+        let why = match &self.end {
+            End::TimeUp { limit, option } => {
+                let silence = if self.closed.noticed { String::new() } else { format!("; {address} {SILENCE}") };
+                let limit = seconds(*limit);
+                let text = format!("timed out after {limit} waiting for {missing} (see {option}){hint}{silence}");
+                return Err(Failure::Time(text));
+            }
+            End::Idle(limit) => {
+                let text = format!("nothing arrived for {}, waiting for {missing} (see --idle){hint}", seconds(*limit));
+                return Err(Failure::Time(text));
+            }
+            End::Closed(CloseReason::Lost(error)) if self.all_sent() => plain_words(error),
+            End::Closed(CloseReason::ByPeer) | End::Done if self.all_sent() => {
+                "the peer closed the connection".to_owned()
+            }
+            _ => return self.met(console),
+        };
+        console.complain(Exit::No, address, format_args!("{why}; still waiting for {missing}{hint}"));
+        Ok(Exit::No)
+    }
+
+    /// The end of a run that was waiting for nothing, or lost its connection before it could.
+    fn met(self, console: &mut Console) -> Result<Exit, Failure> {
+        let address = &self.target.address;
+        match &self.end {
+            End::Closed(CloseReason::Unreached(error)) => Err(self.target.failure(error, self.retry)),
+            End::Closed(CloseReason::Lost(error)) => {
+                Err(Failure::io(format_args!("lost the connection to {address}"), error))
+            }
+            End::Closed(CloseReason::Broken(fault)) => Err(Failure::Peer(format!("{address}: {fault}"))),
+            End::Closed(CloseReason::Http) => {
+                Err(Failure::Peer(format!("{address} is an HTTP server; -a ADDRESS names another one")))
+            }
+            End::TimeUp { .. } | End::Idle(_) if self.closed.unsent > 0 => {
+                Err(Failure::Io(format!("{address} did not read the last message before the time was up")))
+            }
+            End::Closed(_) | End::Done if !self.all_sent() => {
+                Err(Failure::Io(format!("{address} closed the connection before {}", self.complete_when)))
+            }
+            _ => {
+                if !self.closed.noticed {
+                    console.note(format_args!("{address} {SILENCE}"));
+                }
+                Ok(console.worst())
+            }
+        }
+    }
+}
+
+/// What an unmet goal may need to know about MPF's port: it reports only what was asked for.
+pub(crate) fn subscription_hint(target: &Target) -> &'static str {
+    match target.address.port == PIN_PORT {
+        true => "; MPF reports only what monitor_start or register_trigger asked for on this connection",
+        false => "",
+    }
+}
+
+/// A duration in seconds, such as `0.05 s`.
+pub(crate) fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+/// How a connection of which we are this end closed, for the recording of it.
+pub(crate) fn closing(end: &End, unsent: usize, us: Side) -> String {
+    let (us, them) = (us.word(), us.other().word());
+    let by = match end {
+        End::Done | End::Failed(_) => format!("closed by the {us}"),
+        End::Signal(_) => format!("closed by the {us}, which a signal ended"),
+        End::TimeUp { .. } | End::Idle(_) => format!("closed by the {us}, whose time was up"),
+        End::Output(_) => format!("closed by the {us}, whose output failed"),
+        End::Closed(CloseReason::ByPeer) => format!("closed by the {them}"),
+        End::Closed(CloseReason::Broken(_) | CloseReason::Http) => {
+            format!("closed by the {us}, since the {them} broke the framing")
+        }
+        End::Closed(CloseReason::ByUs | CloseReason::Reset) => format!("closed by the {us}"),
+        End::Closed(_) => "lost".to_owned(),
+    };
+    match unsent {
+        0 => by,
+        // After a stop these are left out and a goodbye follows.
+        unsent => format!("{by}; not sent: {unsent} of the last messages above"),
+    }
+}
+
+/// Reports a frame of the peer that is no message. One that ends the connection is left to [`ClientRun::settle`].
+pub(crate) fn report_bad_frame(console: &mut Console, target: &Target, number: u64, fault: Fault) {
+    if let Fault::LineTooLong { .. } = fault {
+        console.complain(Exit::No, format_args!("{}: line {number}", target.address), fault);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Color;
+
+    fn closed(reason: CloseReason, unsent: usize) -> Closed {
+        Closed { reason, unsent, waiting: Vec::new(), noticed: true, unfinished: Vec::new() }
+    }
+
+    /// How a run of this end exits, and the message that it exits with.
+    fn settled(end: End, unsent: usize, is_complete: bool, missing: Option<&str>) -> (u8, String) {
+        let target = Target::known("127.0.0.1:7".parse().unwrap());
+        let run = ClientRun {
+            target: &target,
+            end,
+            closed: closed(CloseReason::ByUs, unsent),
+            retry: Duration::ZERO,
+            is_complete,
+            complete_when: "the last message was sent",
+            missing: missing.map(str::to_owned),
+            hint: String::new(),
+            left_out: None,
+        };
+        match run.settle(&mut Console::new("test", true, Color::Never)) {
+            Ok(exit) => (exit.code(), String::new()),
+            Err(failure) => (failure.exit().code(), failure.message().unwrap_or_default().to_owned()),
+        }
+    }
+
+    #[test]
+    fn each_end_has_its_exit_status() {
+        let by_peer = || End::Closed(CloseReason::ByPeer);
+        let lost = || End::Closed(CloseReason::Lost(io::ErrorKind::ConnectionReset.into()));
+        let time_up = || End::TimeUp { limit: Duration::from_secs(1), option: "--timeout" };
+        let failed = || End::Failed(Failure::Peer("no".into()));
+        let refused = || End::Closed(CloseReason::Unreached(io::ErrorKind::ConnectionRefused.into()));
+        for (end, unsent, is_complete, missing, code, message) in [
+            (End::Done, 0, true, None, 0, ""),
+            (End::Done, 0, true, Some(""), 0, ""),
+            (End::Signal(2), 1, false, Some("foo"), 130, ""),
+            (End::Output(io::ErrorKind::BrokenPipe.into()), 1, false, Some("foo"), 0, ""),
+            (End::Output(io::ErrorKind::StorageFull.into()), 0, true, None, 3, "cannot write to standard output: "),
+            (failed(), 0, true, Some("foo"), 4, "no"),
+            (time_up(), 0, true, Some("foo"), 124, "timed out after 1 s waiting for foo (see --timeout)"),
+            (time_up(), 0, true, Some(""), 0, ""),
+            (time_up(), 0, true, None, 0, ""),
+            (time_up(), 1, true, None, 3, "127.0.0.1:7 did not read the last message"),
+            (End::Idle(Duration::from_secs(2)), 0, true, Some("a"), 124, "nothing arrived for 2 s, waiting for a (see"),
+            (End::Idle(Duration::from_secs(2)), 0, true, None, 0, ""),
+            (by_peer(), 0, true, Some("foo"), 1, ""),
+            (by_peer(), 0, true, None, 0, ""),
+            (by_peer(), 0, false, Some("foo"), 3, "127.0.0.1:7 closed the connection before the last message was sent"),
+            (by_peer(), 1, true, None, 3, "127.0.0.1:7 closed the connection before the last message was sent"),
+            (lost(), 0, true, Some("foo"), 1, ""),
+            (lost(), 0, true, Some(""), 0, ""),
+            (lost(), 0, true, None, 3, "lost the connection to 127.0.0.1:7: "),
+            (End::Closed(CloseReason::Http), 0, true, Some("a"), 4, "127.0.0.1:7 is an HTTP server"),
+            (refused(), 0, false, Some("a"), 3, "connection refused at 127.0.0.1:7: "),
+        ] {
+            let context = format!("{end:?}, {unsent} unsent, complete: {is_complete}, missing: {missing:?}");
+            let seen = settled(end, unsent, is_complete, missing);
+            assert_eq!(seen.0, code, "{context}: {}", seen.1);
+            assert!(seen.1.starts_with(message) && seen.1.is_empty() == message.is_empty(), "{context}: {}", seen.1);
+        }
+    }
+
+    #[test]
+    fn the_time_counts_once_begun_and_idleness_again_after_each_message() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut limits = TimeLimits::new(Some(10 * second), Some(2 * second));
+        assert_eq!(limits.deadline(), None);
+        limits.begin(start);
+        limits.begin(start + second);
+        assert_eq!(limits.deadline(), Some(start + 10 * second));
+        for at in [1, 3] {
+            limits.be_active(start + at * second);
+            assert_eq!(limits.deadline(), Some(start + (at + 2) * second));
+        }
+        assert!(limits.passed(start + 4 * second).is_none());
+        assert!(matches!(limits.passed(start + 5 * second), Some(End::Idle(_))));
+        assert!(matches!(limits.passed(start + 10 * second), Some(End::TimeUp { .. })));
+        let mut endless = TimeLimits::new(Some(Duration::MAX), None);
+        endless.begin(start);
+        assert!(endless.deadline().is_none() && endless.passed(start + second).is_none());
+    }
+}
