@@ -141,7 +141,7 @@ fn bare_loop(gap: Duration) -> Vec<f64> {
 /// How much later lines leave in ten passes than in one: a clock that drifts is later with each pass.
 fn drift(address: &str, session: &str, table: &mut Table) -> Result<(), String> {
     let one = measured(address, session, &[])?[0];
-    let ten = measured(address, session, &["--loop", "10"])?[0];
+    let ten = measured(address, session, &["--repeat", "10"])?[0];
     table.single("drift, ms of p50 from one pass to ten", ten - one, Some(DRIFT_GOAL));
     Ok(())
 }

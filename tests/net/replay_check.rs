@@ -347,7 +347,7 @@ fn flags_about_a_check_want_one() {
         (&["--exact"][..], "they go with --check or --update"),
         (&["--junit", "x"], "they go with --check or --update"),
         (&["--reply-timeout", "1"], "it goes with --check, --update or --serve"),
-        (&["--check", "--loop", "2"], "leave out --loop"),
+        (&["--check", "--repeat", "2"], "leave out --repeat"),
         (&["--update", "--fail-fast"], "leave out --fail-fast"),
     ] {
         let ended = run(&[&["replay", GAME], arguments].concat());

@@ -118,7 +118,7 @@ fn options_that_make_no_sense_get_a_sentence() {
     for (arguments, complaint) in [
         (&["--serve", "--loopback", GAME][..], "use one of them"),
         (&["--serve", "--retry", "1", GAME], "--serve waits to be dialled"),
-        (&["--serve", "--loop", "2", GAME], "leave out --loop"),
+        (&["--serve", "--repeat", "2", GAME], "leave out --repeat"),
         (&["--announce", "x", GAME], "it goes with --serve"),
         (&["--reply-timeout", "1", GAME], "it goes with --check, --update or --serve"),
     ] {

@@ -49,7 +49,7 @@ fn a_longest_gap_ends_an_hour_of_waiting() {
 fn each_pass_has_a_connection_of_its_own_and_one_clock_paces_them() {
     let file = session("#backbox-session 1\n#@0\na\n#@0.1\ngoodbye\n#@0.2\n#<b\n");
     let (port, record) = (port(), place());
-    let playing = start(&["replay", "--loop", "3", "-a", &port.address, "--record", &record, &file]);
+    let playing = start(&["replay", "--repeat", "3", "-a", &port.address, "--record", &record, &file]);
     let begin = Instant::now();
     for _ in 0..3 {
         let mut peer = port.accept();
@@ -70,7 +70,7 @@ fn each_pass_has_a_connection_of_its_own_and_one_clock_paces_them() {
 fn a_pass_that_meets_nobody_ends_them_all() {
     let file = session("#backbox-session 1\n#@0\na\n");
     let port = port();
-    let playing = start(&["replay", "--loop", "2", "-a", &port.address, &file]);
+    let playing = start(&["replay", "--repeat", "2", "-a", &port.address, &file]);
     let mut peer = port.accept();
     port.close();
     assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
@@ -89,7 +89,7 @@ fn a_pass_that_meets_nobody_ends_them_all() {
 #[test]
 fn over_loopback_passes_follow_each_other() {
     let file = session("hello?version=1.1\nreset\n");
-    let ended = run(&["replay", "--loopback", "--loop", "20", &file]);
+    let ended = run(&["replay", "--loopback", "--repeat", "20", &file]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(ended.stdout.matches("reset_complete\n").count(), 20, "{}", ended.stdout);
 }
@@ -215,8 +215,8 @@ fn options_that_make_no_sense_get_a_sentence() {
         (&["--rate", "-1", GAME], "is no rate; write how many lines a second"),
         (&["--max-gap", "1", "--speed", "max", GAME], "there is no gap to shorten"),
         (&["--max-gap", "0", GAME], "0 leaves no pace at all"),
-        (&["--loop", "0", GAME], "--loop 0 plays nothing"),
-        (&["--loop", "2", "-"], "standard input can be read once"),
+        (&["--repeat", "0", GAME], "--repeat 0 plays nothing"),
+        (&["--repeat", "2", "-"], "standard input can be read once"),
         (&["--overwrite", GAME], "--record and --junit, and none is given"),
     ] {
         let ended = run(&[&["replay"], arguments].concat());

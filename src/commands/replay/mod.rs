@@ -44,7 +44,7 @@ pub struct Options {
     pub record: RecordWish,
     /// `--speed`, `--rate` and `--max-gap`.
     pub tempo: Tempo,
-    /// `--loop`.
+    /// `--repeat`.
     pub passes: Option<u64>,
     /// `-W`; zero is for ever.
     pub timeout: Duration,
@@ -240,7 +240,7 @@ pub const COMMAND: Command<Options> = Command {
                     },
                 )
                 .more("What follows a wait that was shortened comes earlier by as much."),
-                Flag::value("loop", "N", "play it *N* times", |o: &mut Options, value| {
+                Flag::value("repeat", "N", "play the recording *N* times", |o: &mut Options, value| {
                     o.passes = Some(number(&value)?);
                     Ok(())
                 })
@@ -348,7 +348,7 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         ),
         (
             options.serve && options.passes.is_some(),
-            "--serve plays to the first who dials, and nobody dials again for it: leave out --loop",
+            "--serve plays to the first who dials, and nobody dials again for it: leave out --repeat",
         ),
         (
             options.announce.is_some() && !options.serve,
@@ -363,10 +363,10 @@ fn check(options: &Options) -> Result<&Path, Failure> {
             options.tempo.is_max() && max_gap.is_some(),
             "--speed max waits for nothing, so there is no gap to shorten: leave out --max-gap",
         ),
-        (options.passes == Some(0), "--loop 0 plays nothing: write 1 or more"),
+        (options.passes == Some(0), "--repeat 0 plays nothing: write 1 or more"),
         (
             options.passes.is_some() && file.as_os_str() == "-",
-            "--loop plays a session again, and standard input can be read once: write it to a file and name that",
+            "--repeat plays a session again, and standard input can be read once: write it to a file and name that",
         ),
         (
             options.record.overwrite && options.record.file.is_none() && options.check.junit.is_none(),
