@@ -18,6 +18,10 @@ pub const LONG_FRAME_BYTES: usize = 64 << 10;
 /// large as `--max-payload` allows: 16 of the largest payloads fit, a thousand peers' lines of 1 MiB do not.
 pub const LONG_FRAMES_BYTES_MAX: usize = 256 << 20;
 
+/// How many peers `listen` serves at once: more than any game has, and few enough for the 65,535 ports and the file
+/// descriptors of one machine.
+pub const CONNECTIONS_MAX: usize = 4096;
+
 /// How deep JSON may nest, the parameters' object being level 1: deep enough for any game, shallow enough for any
 /// stack.
 pub const JSON_LEVELS_MAX: usize = 128;

@@ -137,7 +137,7 @@ fn measure(scratch: &Path, rounds: usize, peers: usize, lines: usize) -> Result<
 
 /// From the first dial to the last line printed.
 fn round(scratch: &Path, peers: usize, lines: usize) -> Result<Took, String> {
-    let mut listening = Listening::start(scratch, &["--max-conns", &peers.to_string()])?;
+    let mut listening = Listening::start(scratch, &[])?;
     let stdout = listening.child.stdout.take().ok_or("no stdout")?;
     let address = listening.address;
     // Made before the clock starts: what is measured is the listener, not this.

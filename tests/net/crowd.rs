@@ -91,7 +91,7 @@ fn check(printed: &str) {
 #[test]
 #[ignore = "a million lines: run it with --release"]
 fn a_thousand_peers_with_a_thousand_lines_among_those_that_make_trouble() {
-    let listening = listen(&["-q", "--max-conns", "2000"]);
+    let listening = listen(&["-q"]);
     let address = listening.address;
     let all_here = Arc::new(Barrier::new(THREADS));
     let troubling = trouble(address);

@@ -173,7 +173,6 @@ fn a_recording_into_a_pipe_that_nobody_opens_can_be_ended() {
     for run in [
         &["listen", "-a", "127.0.0.1:0"][..],
         &["listen", "-a", "127.0.0.1:0", "--forward", "127.0.0.1:1"],
-        &["listen", "-a", "127.0.0.1:0", "--wire", "obe"],
         &["send", "-a", "127.0.0.1:1", "reset"],
         &["replay", "-a", "127.0.0.1:1", GAME],
     ] {

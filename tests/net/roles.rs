@@ -20,12 +20,10 @@ fn what_makes_no_sense_together_is_refused_with_a_sentence() {
     refused(&["-c", ":1", "-a", ":2"], "use one of them");
     refused(&["-c", ":1", "--announce", "x"], "nobody does");
     refused(&["-c", ":1", "--once"], "leave out --once");
-    refused(&["-c", ":1", "--max-conns", "3"], "--max-conns limits those who dial");
     refused(&["--retry", "1s"], "goes with -c");
     refused(&["--as", "pin", "--monitor", "modes"], "leave out --monitor");
     refused(&["--as", "pin", "--accept-version", "2"], "--accept-version judges");
     refused(&["--no-auto", "--monitor", "modes"], "--no-auto does not answer");
-    refused(&["--max-conns", "0"], "write 1 or more");
     refused(&["--register", ""], "an event has a name");
     refused(&["--reconnect"], "it goes with -c");
     refused(&["--reconnect", "--forward", ":1"], "it goes with -c");

@@ -5,7 +5,7 @@ use crate::bcp::conversation;
 use crate::catalogue::{self, CATEGORIES};
 use crate::cli::suggest;
 use crate::exit::Failure;
-use crate::limits::LONG_FRAMES_BYTES_MAX;
+use crate::limits::{CONNECTIONS_MAX, LONG_FRAMES_BYTES_MAX};
 use crate::net::server::{Notice, Settings};
 use crate::output::say;
 use crate::text::shown;
@@ -18,11 +18,11 @@ pub const CATEGORIES_OF_MEDIA: [&str; 5] = ["core_events", "service_events", "mo
 pub const CATEGORIES_OF_CLIENT: [&str; 5] = ["devices", "events", "modes", "machine_vars", "player_vars"];
 
 /// How a server of media controllers behaves.
-pub fn settings(connections_max: usize) -> Settings {
+pub fn settings() -> Settings {
     Settings {
         framing: crate::framing::FramingOptions::default(),
         long_frames_bytes_max: LONG_FRAMES_BYTES_MAX,
-        connections_max,
+        connections_max: CONNECTIONS_MAX,
         full: b"error?message=too%20many%20connections\n",
         farewell: b"goodbye\n",
         until: None,
@@ -30,7 +30,7 @@ pub fn settings(connections_max: usize) -> Settings {
         notice: Box::new(|notice| {
             say(&match notice {
                 Notice::TurnedAway(peer) => {
-                    format!("{peer}: turned away: too many connections; --max-conns allows more\n")
+                    format!("{peer}: turned away: too many connections\n")
                 }
                 Notice::OutOfDescriptors(error) => parting::no_descriptor(error),
                 Notice::GivenUp(error) => parting::given_up(error),

@@ -12,7 +12,7 @@ pub(super) mod tapping;
 use std::path::PathBuf;
 
 use crate::bcp::pattern::Pattern;
-use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, number, text};
+use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, text};
 use crate::commands::goal_flags::GoalWish;
 use crate::commands::obe;
 use crate::commands::recorder::RecordWish;
@@ -23,9 +23,6 @@ use crate::framing::Wire;
 use listener::Part;
 use media::category_words;
 use reply::Reply;
-
-/// How many peers are served at once unless told otherwise.
-pub const CONNECTIONS_MAX: usize = 64;
 
 /// What `backbox listen` was told.
 #[derive(Debug, Default)]
@@ -68,8 +65,6 @@ pub struct Options {
     pub stdin: bool,
     /// Whether the first connection that closes ends it.
     pub once: bool,
-    /// How many peers are served at once, if that was said.
-    pub connections_max: Option<usize>,
     /// `--as pin`.
     pub as_pin: bool,
     /// `-c`.
@@ -260,11 +255,6 @@ pub const COMMAND: Command<Options> = Command {
                      watched again. Once a second, for as long as `--retry` says, without it for ever. `-W` and what \
                      is waited for go on counting, and standard input waits.",
                 ),
-                Flag::value("max-conns", "N", "serve at most *N* peers at once", |o: &mut Options, value| {
-                    o.connections_max = Some(number(&value)?);
-                    Ok(())
-                })
-                .more("64 unless given. One more is told `error?message=too%20many%20connections` and closed."),
                 Flag::switch("once", "end when the first connection closes", |o: &mut Options| o.once = true),
                 Flag::value("accept-version", "V", "versions to accept", |o: &mut Options, value| {
                     let pattern = text(value)?;
@@ -377,10 +367,6 @@ fn check(options: &Options) -> Result<(), Failure> {
             part.dials() && options.announce.is_some(),
             "--announce tells where others may dial, and with -c nobody does: leave it out",
         ),
-        (
-            part.dials() && options.connections_max.is_some(),
-            "--max-conns limits those who dial, and with -c nobody does: leave it out",
-        ),
         (options.reconnects && !part.dials(), "--reconnect dials again: it goes with -c"),
         (part.dials() && options.once, "-c has one connection and ends with it: leave out --once"),
         (
@@ -403,7 +389,6 @@ fn check(options: &Options) -> Result<(), Failure> {
             options.silent && part == Part::Media && subscribes,
             "--no-auto does not answer the reset, and that answer subscribes: leave out --monitor and --register",
         ),
-        (options.connections_max == Some(0), "--max-conns 0 serves nobody: write 1 or more"),
     ];
     match rules.iter().find(|(offends, _)| *offends) {
         Some((_, why)) => Err(Failure::Usage((*why).to_owned())),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::listener::{Listener, Lost, Part, Setup};
 use super::media::{CATEGORIES_OF_CLIENT, CATEGORIES_OF_MEDIA, settings, subscriptions};
 use super::printing::Printing;
-use super::{COMMAND, CONNECTIONS_MAX, Options};
+use super::{COMMAND, Options};
 use crate::commands::arguments::note_mistyped_patterns;
 use crate::commands::binding::Place;
 use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
@@ -130,7 +130,7 @@ fn redial(
 
 /// How to serve, as the options say it.
 fn settled(options: &Options, until: Option<Instant>, wants_stdin: bool) -> Result<Settings, Failure> {
-    let mut settings = settings(options.connections_max.unwrap_or(CONNECTIONS_MAX));
+    let mut settings = settings();
     settings.framing = options.input.framing();
     settings.long_frames_bytes_max = long_frames_bytes_max(&settings.framing);
     settings.until = until;

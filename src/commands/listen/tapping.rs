@@ -9,7 +9,7 @@ use super::listener::{exit_of, narrow, side, survive};
 use super::parting;
 use super::printing::{Printing, Speaker};
 use super::serving::{bind, deadline, long_frames_bytes_max, outcome, printing, signal_of, unread, welcome};
-use super::{COMMAND, CONNECTIONS_MAX, Options};
+use super::{COMMAND, Options};
 use crate::bcp::template::Side;
 use crate::bcp::{Message, ParseOptions};
 use crate::commands::dial::{MEDIA_PORT, Target};
@@ -18,6 +18,7 @@ use crate::commands::recorder::Recorder;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, RawMessage};
+use crate::limits::CONNECTIONS_MAX;
 use crate::net::SocketAddr;
 use crate::net::address::is_of_this_machine;
 use crate::net::connection::Left;
@@ -50,7 +51,7 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     let settings = Settings {
         long_frames_bytes_max: long_frames_bytes_max(&framing),
         framing,
-        connections_max: options.connections_max.unwrap_or(CONNECTIONS_MAX),
+        connections_max: CONNECTIONS_MAX,
         target: target.sockets().to_vec(),
         retry: options.dialling.retry,
         once: options.once,
@@ -113,7 +114,7 @@ fn complain_only(about: Notice<'_>) {
 
 fn notice(notice: Notice<'_>) {
     say(&match notice {
-        Notice::TurnedAway(peer) => format!("{peer}: reset: too many connections; --max-conns allows more\n"),
+        Notice::TurnedAway(peer) => format!("{peer}: reset: too many connections\n"),
         Notice::Unreached(peer, error) => {
             let why = plain_words(error);
             format!("{peer}: reset, since the target was not reached: {why}; --retry 30s waits for it\n")

@@ -13,7 +13,7 @@ use crate::commands::listen::parting;
 use crate::commands::listen::printing::{Printing, Speaker};
 use crate::commands::listen::reply::Reply;
 use crate::commands::listen::serving::{bind, deadline, outcome, printing, signal_of, unread, welcome};
-use crate::commands::listen::{COMMAND, CONNECTIONS_MAX, Options};
+use crate::commands::listen::{COMMAND, Options};
 use crate::commands::shared::{OBE_IS_JSON, OBE_IS_NOT_RECORDED, OBE_LIMITS, refuse_with_obe};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
@@ -60,7 +60,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let (server, own) = bind(options)?;
     let stop = catch_signals()?;
     welcome(options, own, &console)?;
-    let mut settings = settings(options.connections_max.unwrap_or(CONNECTIONS_MAX));
+    let mut settings = settings();
     (settings.framing, settings.full, settings.farewell) = (FramingOptions::obe(), b"", b"");
     settings.until = deadline(options);
     let host = Answerer {

@@ -94,7 +94,10 @@ impl CheckWish {
                 self.reply_timeout.is_some() && !self.is_on() && !serve,
                 "--reply-timeout is how long the other side is waited for: it goes with --check, --update or --serve",
             ),
-            (self.is_on() && passes, "--repeat plays to a peer again, and a check wants a fresh one: leave out --repeat"),
+            (
+                self.is_on() && passes,
+                "--repeat plays to a peer again, and a check wants a fresh one: leave out --repeat",
+            ),
             (
                 self.update && stdin,
                 "--update changes the session file, and standard input is none: write it to a file and name that",

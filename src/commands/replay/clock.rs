@@ -1,6 +1,6 @@
 //! The clock of a playing: when each line of ours is due (design.md, section 11).
 //!
-//! It is anchored once, so that lateness never adds up, and counts on over all passes of `--loop`. It reads no time
+//! It is anchored once, so that lateness never adds up, and counts on over all passes of `--repeat`. It reads no time
 //! itself.
 
 use std::time::{Duration, Instant};

@@ -59,7 +59,7 @@ impl Partner {
         let setup = Setup { subscriptions, ..Setup::default() };
         let host = Listener::new(setup, None, options.manners.console(COMMAND.about.name));
         // The connection of the pass before may still be closing.
-        Ok(Partner::BuiltIn(target, server.in_background(settings(2), host).map_err(cannot)?))
+        Ok(Partner::BuiltIn(target, server.in_background(settings(), host).map_err(cannot)?))
     }
 
     /// A connection, however long it takes to be there, `until` a time if there is one.
