@@ -15,6 +15,8 @@ mod lint;
 mod listen;
 mod obe;
 mod recorder;
+#[allow(dead_code)] // Until the commands are ported.
+mod recording;
 pub mod replay;
 mod result_file;
 mod run;

@@ -215,7 +215,7 @@ fn side_name(side: RecordKind) -> &'static str {
 }
 
 /// A clock time in UTC, as `2026-11-21T13:34:30Z`. A clock before 1970 counts as 1970.
-fn clock_time(time: SystemTime) -> String {
+pub fn clock_time(time: SystemTime) -> String {
     const DAY_SECONDS: u64 = 24 * 60 * 60;
     /// The end of the year 9999: no clock is right beyond it.
     const LAST_SECOND: u64 = 253_402_300_799;
