@@ -49,7 +49,7 @@
 //! character escaped. `net` sends the line, its LF and its payload in one write.
 //!
 //! **The second wire.** `--wire obe` is the same way with other ends: a [`framing::Framer`] is either of two framers,
-//! and [`bcp::Message::read_value`] reads any JSON, whose member `command` and the others are the command and the
+//! and [`bcp::Message::parse_value`] reads any JSON, whose member `command` and the others are the command and the
 //! parameters of [`bcp::Message::take_command`]. Its text goes through unchanged. Its conversation is one message and
 //! one reply, which `send`, `listen` and `replay` hold themselves.
 //!

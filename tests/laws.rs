@@ -6,7 +6,7 @@ mod common;
 
 use backbox::bcp::pattern::Pattern;
 use backbox::bcp::{Malformed, MalformedReason, Message, ParseOptions, WriteOptions, is_command, unescape, write_line};
-use backbox::framing::{BcpFramer, Frame, FramingOptions, Line, LineFramer};
+use backbox::framing::{BcpFramer, Frame, FramingOptions, LineFramer, TextLine};
 use backbox::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use common::random::{Random, RandomMessage, for_each_case, text};
 
@@ -256,7 +256,11 @@ fn reads_json(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Message)
     };
     equal(line, name, "json")?;
     let (read, _) = from_json(&format!("{{\"command\":\"t\",\"params\":{json}}}"))?;
-    equal(line, &String::from_utf8_lossy(read.object()), &String::from_utf8_lossy(parts.object()))
+    equal(
+        line,
+        &String::from_utf8_lossy(read.value().to_json().as_bytes()),
+        &String::from_utf8_lossy(parts.value().to_json().as_bytes()),
+    )
 }
 
 fn reads_plain(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Message) -> Result<(), String> {
@@ -359,7 +363,7 @@ fn any_split_of_the_input_gives_the_same_frames() {
 fn bare_lines(end: u8, limit: usize, stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
     let mut framer = LineFramer::new(end, limit);
     let mut seen = Vec::new();
-    let mut show = |line: Line<'_>| seen.push(format!("{line:?}"));
+    let mut show = |line: TextLine<'_>| seen.push(format!("{line:?}"));
     let mut rest = stream;
     while !rest.is_empty() {
         let space = framer.space();

@@ -1,17 +1,17 @@
 //! How two programs that speak BCP behave to each other: handshake, reset, goodbye, unknown commands (design.md,
 //! section 1).
 //!
-//! In: what is said when, by both sides, in three roles; what is the peer's fault and what is our own mistake. Out:
+//! In: what is out when, by both sides, in three roles; what is the peer's fault and what is our own mistake. Out:
 //! sockets, clocks and bytes that are no message yet. A conversation is told what was heard and appends what is to be
-//! said.
+//! out.
 //!
-//! All transitions stand in one table, `transition`. The states, and what moves between them (`<` heard, `>` said):
+//! All transitions stand in one table, `transition`. The states, and what moves between them (`<` heard, `>` out):
 //!
 //! ```text
 //!  media controller        Fresh --< reset / > subscriptions, reset_complete--> Open
 //!  pin controller          Fresh --> hello--> Greeted --< hello / > reset--> Resetting --< reset_complete--> Open
 //!                                             Greeted --< hello with controller_name--> Open
-//!                                             Greeted --< refusal--> Refused
+//!                                             Greeted --< error?message=unknown protocol version--> Refused
 //!  client                  Open
 //!  everyone                any state but Left --> goodbye--> Leaving
 //!                          any state          --< goodbye--> Left
@@ -21,17 +21,17 @@
 //!
 //! ```
 //! use backbox::bcp::{Message, ParseOptions};
-//! use backbox::bcp::conversation::{Conversation, Effect, ConversationConfig, Role};
+//! use backbox::bcp::conversation::{Conversation, ReceiveOutcome, ConversationConfig, Role};
 //!
 //! let mut pin = Conversation::new(Role::PinController, ConversationConfig::default());
-//! let repertoire = ConversationConfig { subscriptions: b"monitor_start?category=modes\n".to_vec(), ..ConversationConfig::default() };
-//! let mut media = Conversation::new(Role::MediaController, repertoire);
-//! let hear = |who: &mut Conversation, said: &[u8]| {
+//! let config = ConversationConfig { subscriptions: b"monitor_start?category=modes\n".to_vec(), ..ConversationConfig::default() };
+//! let mut media = Conversation::new(Role::MediaController, config);
+//! let hear = |who: &mut Conversation, out: &[u8]| {
 //!     let mut answer = Vec::new();
-//!     let effects: Vec<Effect> = said.split(|&b| b == b'\n').filter(|line| !line.is_empty()).map(|line| {
+//!     let effects: Vec<ReceiveOutcome> = out.split(|&b| b == b'\n').filter(|line| !line.is_empty()).map(|line| {
 //!         let mut parts = Message::new();
 //!         parts.parse_line(line, &ParseOptions::default()).unwrap();
-//!         who.hear(&parts, &mut answer)
+//!         who.receive(&parts, &mut answer)
 //!     }).collect();
 //!     (answer, effects)
 //! };
@@ -45,7 +45,7 @@
 //! let (answer, _) = hear(&mut media, &reset);
 //! assert_eq!(answer, b"monitor_start?category=modes\nreset_complete\n");
 //! let (nothing, effects) = hear(&mut pin, &answer);
-//! assert_eq!((nothing, effects), (vec![], vec![Effect::Passed, Effect::Ready]));
+//! assert_eq!((nothing, effects), (vec![], vec![ReceiveOutcome::Deliver, ReceiveOutcome::Ready]));
 //! ```
 
 use std::fmt;
@@ -81,34 +81,34 @@ pub struct ConversationConfig {
     /// subscribed to after it comes at a random time.
     pub subscriptions: Vec<u8>,
     /// Which commands are known; only a media controller answers others.
-    pub knows: fn(&str) -> bool,
+    pub is_known: fn(&str) -> bool,
     /// What a `hello` has to look like, instead of naming version 1, 1.x or none.
-    pub accepts: Option<Pattern>,
+    pub accept_version: Option<Pattern>,
 }
 
 impl Default for ConversationConfig {
     /// No subscriptions, and every command is known.
     fn default() -> ConversationConfig {
-        ConversationConfig { subscriptions: Vec::new(), knows: |_| true, accepts: None }
+        ConversationConfig { subscriptions: Vec::new(), is_known: |_| true, accept_version: None }
     }
 }
 
 /// Where a conversation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing has been said that matters.
+    /// Nothing has been out that matters.
     Fresh,
-    /// We have said hello and wait for the answer.
+    /// We have out hello and wait for the answer.
     Greeted,
-    /// We have said reset and wait for its completion.
+    /// We have out reset and wait for its completion.
     Resetting,
     /// Commands pass in both directions.
     Open,
     /// The peer does not speak our version.
     Refused,
-    /// We have said goodbye: nothing goes after it.
+    /// We have out goodbye: nothing goes after it.
     Leaving,
-    /// The peer has said goodbye.
+    /// The peer has out goodbye.
     Left,
 }
 
@@ -143,7 +143,7 @@ enum Event {
     Malformed,
 }
 
-/// What is said in answer, and what the caller learns.
+/// What is out in answer, and what the caller learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
     /// Nothing; the message is the caller's.
@@ -152,6 +152,8 @@ enum Act {
     Deal,
     SayHello,
     SayReset,
+    /// The same, after a hello in a version that is not ours.
+    ResetUnusual,
     SayGoodbye,
     AnswerHello,
     RefuseVersion,
@@ -194,7 +196,8 @@ fn transition(role: Role, state: State, event: Event) -> Result<(State, Act), Pr
         // The pin controller.
         (R::PinController, S::Greeted, E::Hello) => (S::Resetting, A::SayReset),
         (R::PinController, S::Greeted, E::Greeting) => (S::Open, A::Ready),
-        (R::PinController, S::Greeted, E::WrongHello | E::Refusal) => (S::Refused, A::Refused),
+        (R::PinController, S::Greeted, E::WrongHello) => (S::Resetting, A::ResetUnusual),
+        (R::PinController, S::Greeted, E::Refusal) => (S::Refused, A::Refused),
         (R::PinController, S::Resetting, E::ResetComplete) => (S::Open, A::Ready),
         // Everybody who is no media controller: a greeting is not answered, a reset is.
         (_, state, E::Hello | E::Greeting | E::WrongHello) => (state, A::Deal),
@@ -204,7 +207,7 @@ fn transition(role: Role, state: State, event: Event) -> Result<(State, Act), Pr
     })
 }
 
-/// Our own mistake: something that must not be said now.
+/// Our own mistake: something that must not be out now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
     /// Lines behind a goodbye are still executed by some peers, and by others not.
@@ -224,73 +227,75 @@ impl fmt::Display for ProtocolError {
 
 /// The peer's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum PeerError {
     /// It greeted in a version that we do not speak; we have told it so.
     Version(String),
-    /// It does not speak our version; what it said.
-    RefusedOurs(String),
+    /// It does not speak our version; what it out.
+    VersionRefused(String),
     /// A command that we do not know; we have told it so.
     UnknownCommand(String),
     /// A line that is no message.
     Malformed,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for PeerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Version(version) => {
+            PeerError::Version(version) => {
                 let version = shown(version.as_bytes());
                 write!(f, "refused protocol version {version}; --accept-version {version} accepts it")
             }
-            Fault::RefusedOurs(said) => {
-                write!(f, "protocol version {VERSION} was refused: {}", shown(said.as_bytes()))
+            PeerError::VersionRefused(out) => {
+                write!(f, "protocol version {VERSION} was refused: {}", shown(out.as_bytes()))
             }
-            Fault::UnknownCommand(command) => write!(f, "unknown command {}", shown(command.as_bytes())),
-            Fault::Malformed => write!(f, "malformed line"),
+            PeerError::UnknownCommand(command) => write!(f, "unknown command {}", shown(command.as_bytes())),
+            PeerError::Malformed => write!(f, "malformed line"),
         }
     }
 }
 
 /// What hearing a message led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum ReceiveOutcome {
     /// The message is for the caller.
-    Passed,
+    Deliver,
     /// The message was the conversation's own business.
-    DealtWith,
+    Consumed,
+    /// The peer's `hello` names a version that is not `1` or `1.*`. It is accepted, as MPF does; worth a note.
+    UnusualVersion(String),
     /// The handshake that we began is done.
     Ready,
-    /// The peer has said goodbye.
+    /// The peer has out goodbye.
     PeerLeft,
     /// Something is wrong with the peer, which has been told where it is to be told.
-    Fault(Fault),
+    PeerError(PeerError),
 }
 
 /// One side of a conversation.
 #[derive(Debug)]
 pub struct Conversation {
     role: Role,
-    repertoire: ConversationConfig,
+    config: ConversationConfig,
     state: State,
 }
 
 impl Conversation {
     /// A conversation over a connection that has just been made.
-    pub fn new(role: Role, repertoire: ConversationConfig) -> Conversation {
+    pub fn new(role: Role, config: ConversationConfig) -> Conversation {
         let state = match role {
             Role::Client => State::Open,
             Role::MediaController | Role::PinController => State::Fresh,
         };
-        Conversation { role, repertoire, state }
+        Conversation { role, config, state }
     }
 
     /// Begins: a pin controller says hello, the others nothing.
     ///
     /// # Errors
     /// It has begun already.
-    pub fn open(&mut self, said: &mut Vec<u8>) -> Result<(), ProtocolError> {
+    pub fn open(&mut self, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
         let act = self.step(Event::Begin)?;
-        self.act(act, None, said);
+        self.act(act, None, out);
         Ok(())
     }
 
@@ -298,41 +303,41 @@ impl Conversation {
     ///
     /// # Errors
     /// It must not go out.
-    pub fn say(&mut self, command: &str) -> Result<(), ProtocolError> {
+    pub fn send(&mut self, command: &str) -> Result<(), ProtocolError> {
         let event = if command.eq_ignore_ascii_case("goodbye") { Event::Leave } else { Event::Say };
         self.step(event).map(|_| ())
     }
 
-    /// Says goodbye, if it has not been said.
-    pub fn leave(&mut self, said: &mut Vec<u8>) {
+    /// Says goodbye, if it has not been out.
+    pub fn leave(&mut self, out: &mut Vec<u8>) {
         if let Ok(act) = self.step(Event::Leave) {
-            self.act(act, None, said);
+            self.act(act, None, out);
         }
     }
 
     /// Hears one message and appends the answer to it, if there is one: whole lines, to go out in one write.
-    pub fn hear(&mut self, message: &Message, said: &mut Vec<u8>) -> Effect {
+    pub fn receive(&mut self, message: &Message, out: &mut Vec<u8>) -> ReceiveOutcome {
         let event = self.event(message);
         match self.step(event) {
-            Ok(act) => self.act(act, Some(message), said),
+            Ok(act) => self.act(act, Some(message), out),
             // Only our own events are refused.
-            Err(_) => Effect::Passed,
+            Err(_) => ReceiveOutcome::Deliver,
         }
     }
 
     /// Hears a line that is no message, empty where it was not kept. What stands before its `?` is all that an answer
     /// repeats.
-    pub fn hear_malformed(&mut self, line: &[u8], said: &mut Vec<u8>) -> Effect {
+    pub fn receive_malformed(&mut self, line: &[u8], out: &mut Vec<u8>) -> ReceiveOutcome {
         let command = line.split(|&b| b == b'?').next().unwrap_or_default();
         let command = String::from_utf8_lossy(trim(command)).to_ascii_lowercase();
         let event = if command == "error" { Event::Error } else { Event::Malformed };
         if self.step(event) == Ok(Act::RefuseLine) {
-            answer("malformed line", &command, said);
+            answer("malformed line", &command, out);
         }
-        Effect::Fault(Fault::Malformed)
+        ReceiveOutcome::PeerError(PeerError::Malformed)
     }
 
-    /// Whether the peer has said goodbye.
+    /// Whether the peer has out goodbye.
     pub fn peer_has_left(&self) -> bool {
         self.state == State::Left
     }
@@ -355,14 +360,14 @@ impl Conversation {
                 Some(text) if text.text() == UNKNOWN_VERSION => Event::Refusal,
                 _ => Event::Error,
             },
-            command if (self.repertoire.knows)(command) => Event::Known,
+            command if (self.config.is_known)(command) => Event::Known,
             _ => Event::Unknown,
         }
     }
 
     /// Whether a hello names a version that we speak, or none, as some peers' do.
     fn speaks_our_version(&self, hello: &Message) -> bool {
-        if let Some(accepted) = &self.repertoire.accepts {
+        if let Some(accepted) = &self.config.accept_version {
             return accepted.matches(hello, None);
         }
         hello.find("version").is_none_or(|version| {
@@ -371,44 +376,48 @@ impl Conversation {
         })
     }
 
-    fn act(&self, act: Act, heard: Option<&Message>, said: &mut Vec<u8>) -> Effect {
+    fn act(&self, act: Act, heard: Option<&Message>, out: &mut Vec<u8>) -> ReceiveOutcome {
         match act {
-            Act::Pass => return Effect::Passed,
+            Act::Pass => return ReceiveOutcome::Deliver,
             Act::Deal => {}
-            Act::Ready => return Effect::Ready,
-            Act::Left => return Effect::PeerLeft,
-            Act::SayHello => greet(said),
-            Act::SayReset => push("reset", &[], said),
-            Act::SayGoodbye => push("goodbye", &[], said),
-            Act::AnswerHello => push("hello", &[("version", VERSION)], said),
-            Act::Complete => push("reset_complete", &[], said),
+            Act::Ready => return ReceiveOutcome::Ready,
+            Act::Left => return ReceiveOutcome::PeerLeft,
+            Act::SayHello => write_hello(out),
+            Act::SayReset => write_message("reset", &[], out),
+            Act::ResetUnusual => {
+                write_message("reset", &[], out);
+                return ReceiveOutcome::UnusualVersion(parameter(heard, "version"));
+            }
+            Act::SayGoodbye => write_message("goodbye", &[], out),
+            Act::AnswerHello => write_message("hello", &[("version", VERSION)], out),
+            Act::Complete => write_message("reset_complete", &[], out),
             Act::Subscribe => {
-                said.extend_from_slice(&self.repertoire.subscriptions);
-                push("reset_complete", &[], said);
+                out.extend_from_slice(&self.config.subscriptions);
+                write_message("reset_complete", &[], out);
             }
             Act::RefuseVersion => {
-                push("error", &[("message", UNKNOWN_VERSION)], said);
-                return Effect::Fault(Fault::Version(parameter(heard, "version")));
+                write_message("error", &[("message", UNKNOWN_VERSION)], out);
+                return ReceiveOutcome::PeerError(PeerError::Version(parameter(heard, "version")));
             }
             Act::Refused => {
-                let said = [parameter(heard, "message"), parameter(heard, "version")].concat();
-                return Effect::Fault(Fault::RefusedOurs(said));
+                let out = [parameter(heard, "message"), parameter(heard, "version")].concat();
+                return ReceiveOutcome::PeerError(PeerError::VersionRefused(out));
             }
             Act::RefuseCommand => {
                 let command = heard.map(|message| message.command().into_owned()).unwrap_or_default();
-                answer("unknown command", &command, said);
-                return Effect::Fault(Fault::UnknownCommand(command));
+                answer("unknown command", &command, out);
+                return ReceiveOutcome::PeerError(PeerError::UnknownCommand(command));
             }
-            Act::RefuseLine => return Effect::Fault(Fault::Malformed),
+            Act::RefuseLine => return ReceiveOutcome::PeerError(PeerError::Malformed),
         }
-        Effect::DealtWith
+        ReceiveOutcome::Consumed
     }
 }
 
 /// Appends the `hello` of a pin controller, which is also how one greets whoever dials it.
-pub fn greet(said: &mut Vec<u8>) {
+pub fn write_hello(out: &mut Vec<u8>) {
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-    push("hello", &[("version", VERSION), ("controller_name", name), ("controller_version", version)], said);
+    write_message("hello", &[("version", VERSION), ("controller_name", name), ("controller_version", version)], out);
 }
 
 fn parameter(message: Option<&Message>, name: &str) -> String {
@@ -416,19 +425,19 @@ fn parameter(message: Option<&Message>, name: &str) -> String {
 }
 
 /// An error that names the command it is about, cut to [`REPEATED_BYTES_MAX`].
-fn answer(message: &str, command: &str, said: &mut Vec<u8>) {
+fn answer(message: &str, command: &str, out: &mut Vec<u8>) {
     let mut end = command.len().min(REPEATED_BYTES_MAX);
     while !command.is_char_boundary(end) {
         end -= 1;
     }
     match command.get(..end) {
-        None | Some("") => push("error", &[("message", message)], said),
-        Some(command) => push("error", &[("message", message), ("command", command)], said),
+        None | Some("") => write_message("error", &[("message", message)], out),
+        Some(command) => write_message("error", &[("message", message), ("command", command)], out),
     }
 }
 
 /// Appends one message of texts in its canonical form, with its LF.
-pub fn push(command: &str, parameters: &[(&str, &str)], said: &mut Vec<u8>) {
+pub fn write_message(command: &str, parameters: &[(&str, &str)], out: &mut Vec<u8>) {
     let mut parts = Message::new();
     parts.begin(command.as_bytes());
     for (name, text) in parameters {
@@ -436,11 +445,11 @@ pub fn push(command: &str, parameters: &[(&str, &str)], said: &mut Vec<u8>) {
     }
     // Neither step can fail: commands are ours, a name stands once, and nothing that we say is near a limit.
     if parts
-        .finish(DuplicatePolicy::FirstWins)
-        .and_then(|()| write_line(&parts, None, &WriteOptions::default(), said))
+        .dedup(DuplicatePolicy::FirstWins)
+        .and_then(|()| write_line(&parts, None, &WriteOptions::default(), out))
         .is_ok()
     {
-        said.push(b'\n');
+        out.push(b'\n');
     }
 }
 

@@ -24,21 +24,21 @@ fn side(role: Role) -> Conversation {
     let subscriptions = b"monitor_start?category=modes\nregister_trigger?event=x\n".to_vec();
     Conversation::new(
         role,
-        ConversationConfig { subscriptions, knows: crate::catalogue::knows, ..ConversationConfig::default() },
+        ConversationConfig { subscriptions, is_known: crate::catalogue::knows, ..ConversationConfig::default() },
     )
 }
 
-fn hear(who: &mut Conversation, line: &str) -> (Effect, String) {
+fn hear(who: &mut Conversation, line: &str) -> (ReceiveOutcome, String) {
     let (mut parts, mut said) = (Message::new(), Vec::new());
     let effect = match parts.parse_line(line.as_bytes(), &ParseOptions::default()) {
-        Ok(()) => who.hear(&parts, &mut said),
-        Err(_) => who.hear_malformed(line.as_bytes(), &mut said),
+        Ok(()) => who.receive(&parts, &mut said),
+        Err(_) => who.receive_malformed(line.as_bytes(), &mut said),
     };
     (effect, String::from_utf8(said).unwrap())
 }
 
 #[track_caller]
-fn check(who: &mut Conversation, line: &str, effect: Effect, said: &str) {
+fn check(who: &mut Conversation, line: &str, effect: ReceiveOutcome, said: &str) {
     assert_eq!(hear(who, line), (effect, said.to_owned()), "{line}");
 }
 
@@ -98,12 +98,12 @@ fn two_of_a_kind_come_to_an_end() {
 fn a_media_controller_accepts_version_one_and_refuses_others() {
     let mut media = side(Role::MediaController);
     for version in ["1", "1.x", "1.0", "1.1", "float:1.1", "int:1"] {
-        check(&mut media, &format!("hello?version={version}"), Effect::DealtWith, "hello?version=1.1\n");
+        check(&mut media, &format!("hello?version={version}"), ReceiveOutcome::Consumed, "hello?version=1.1\n");
     }
-    check(&mut media, "hello", Effect::DealtWith, "hello?version=1.1\n");
+    check(&mut media, "hello", ReceiveOutcome::Consumed, "hello?version=1.1\n");
     for version in ["", "2.0", "21", "11", "one"] {
         let refusal = "error?message=unknown%20protocol%20version\n";
-        let fault = Effect::Fault(Fault::Version(version.to_owned()));
+        let fault = ReceiveOutcome::PeerError(PeerError::Version(version.to_owned()));
         check(&mut media, &format!("hello?version={version}"), fault, refusal);
     }
 }
@@ -112,8 +112,8 @@ fn a_media_controller_accepts_version_one_and_refuses_others() {
 fn only_the_first_reset_subscribes() {
     let mut media = side(Role::MediaController);
     let all = "monitor_start?category=modes\nregister_trigger?event=x\nreset_complete\n";
-    check(&mut media, "reset", Effect::DealtWith, all);
-    check(&mut media, "reset", Effect::DealtWith, "reset_complete\n");
+    check(&mut media, "reset", ReceiveOutcome::Consumed, all);
+    check(&mut media, "reset", ReceiveOutcome::Consumed, "reset_complete\n");
 }
 
 #[test]
@@ -124,12 +124,12 @@ fn an_unknown_command_is_answered_by_a_media_controller_alone() {
         ("100%", "error?json={\"message\": \"unknown command\", \"command\": \"100\\u0025\"}\n"),
     ] {
         let name = command.split('?').next().unwrap();
-        let fault = Effect::Fault(Fault::UnknownCommand(name.to_owned()));
+        let fault = ReceiveOutcome::PeerError(PeerError::UnknownCommand(name.to_owned()));
         check(&mut side(Role::MediaController), command, fault, said);
-        check(&mut side(Role::Client), command, Effect::Passed, "");
-        check(&mut side(Role::PinController), command, Effect::Passed, "");
+        check(&mut side(Role::Client), command, ReceiveOutcome::Deliver, "");
+        check(&mut side(Role::PinController), command, ReceiveOutcome::Deliver, "");
     }
-    check(&mut side(Role::MediaController), "trigger?name=x", Effect::Passed, "");
+    check(&mut side(Role::MediaController), "trigger?name=x", ReceiveOutcome::Deliver, "");
 }
 
 #[test]
@@ -138,16 +138,16 @@ fn an_answer_repeats_little_of_what_it_is_about() {
     let (_, said) = hear(&mut side(Role::MediaController), &format!("{long}?secret=1"));
     assert_eq!(said, format!("error?message=unknown%20command&command={}\n", "%C3%A9".repeat(50)));
     let (effect, said) = hear(&mut side(Role::MediaController), "Trigger ?name=int:secret");
-    assert_eq!(effect, Effect::Fault(Fault::Malformed));
+    assert_eq!(effect, ReceiveOutcome::PeerError(PeerError::Malformed));
     assert_eq!(said, "error?message=malformed%20line&command=trigger\n");
 }
 
 #[test]
 fn an_error_is_never_answered() {
     let mut media = side(Role::MediaController);
-    check(&mut media, "error?message=unknown command&command=hello", Effect::Passed, "");
-    check(&mut media, "error?message=unknown protocol version", Effect::Passed, "");
-    check(&mut media, "error?n=int:x", Effect::Fault(Fault::Malformed), "");
+    check(&mut media, "error?message=unknown command&command=hello", ReceiveOutcome::Deliver, "");
+    check(&mut media, "error?message=unknown protocol version", ReceiveOutcome::Deliver, "");
+    check(&mut media, "error?n=int:x", ReceiveOutcome::PeerError(PeerError::Malformed), "");
     for (role, state) in ROLES.into_iter().flat_map(|role| STATES.map(|state| (role, state))) {
         let (after, act) = transition(role, state, Event::Error).unwrap();
         assert!(after == state && act == Act::Pass, "{role:?} {state:?}");
@@ -169,9 +169,9 @@ fn nothing_is_said_after_a_goodbye_of_either_side() {
         one.leave(&mut said);
         one.leave(&mut said);
         assert_eq!(said, b"goodbye\n", "{role:?}");
-        assert_eq!(one.say("trigger"), Err(ProtocolError::AfterGoodbye));
+        assert_eq!(one.send("trigger"), Err(ProtocolError::AfterGoodbye));
         assert!(!one.peer_has_left());
-        check(&mut one, "goodbye", Effect::PeerLeft, "");
+        check(&mut one, "goodbye", ReceiveOutcome::PeerLeft, "");
         assert!(one.peer_has_left());
     }
 }
@@ -188,34 +188,34 @@ fn the_peer_may_do_anything_at_any_time() {
 #[test]
 fn a_client_answers_a_reset_and_leaves_greetings_alone() {
     let mut client = side(Role::Client);
-    check(&mut client, "hello?version=1.1&controller_name=MPF", Effect::DealtWith, "");
-    check(&mut client, "reset", Effect::DealtWith, "reset_complete\n");
-    assert_eq!(client.say("trigger"), Ok(()));
-    assert_eq!(client.say("goodbye"), Ok(()));
-    assert_eq!(client.say("trigger"), Err(ProtocolError::AfterGoodbye));
+    check(&mut client, "hello?version=1.1&controller_name=MPF", ReceiveOutcome::Consumed, "");
+    check(&mut client, "reset", ReceiveOutcome::Consumed, "reset_complete\n");
+    assert_eq!(client.send("trigger"), Ok(()));
+    assert_eq!(client.send("goodbye"), Ok(()));
+    assert_eq!(client.send("trigger"), Err(ProtocolError::AfterGoodbye));
     let mut said = Vec::new();
     client.leave(&mut said);
     assert_eq!(said, b"", "the goodbye of the stream is the one");
 }
 
 #[test]
-fn a_pin_controller_is_refused_or_meets_another_one() {
+fn only_an_error_refuses_a_pin_controller() {
     let begun = || {
         let mut pin = side(Role::PinController);
         pin.open(&mut Vec::new()).unwrap();
         pin
     };
-    let refused = |said: &str| Effect::Fault(Fault::RefusedOurs(said.to_owned()));
+    let refused = |said: &str| ReceiveOutcome::PeerError(PeerError::VersionRefused(said.to_owned()));
     check(&mut begun(), "error?message=unknown%20protocol%20version", refused("unknown protocol version"), "");
-    check(&mut begun(), "hello?version=unknown%20protocol%20version", refused("unknown protocol version"), "");
-    check(&mut begun(), "hello?version=1.1&controller_name=MPF", Effect::Ready, "");
+    check(&mut begun(), "hello?version=21", ReceiveOutcome::UnusualVersion("21".into()), "reset\n");
+    check(&mut begun(), "hello?version=1.1&controller_name=MPF", ReceiveOutcome::Ready, "");
     let mut pin = begun();
-    assert_eq!(pin.say("trigger"), Err(ProtocolError::InHandshake));
+    assert_eq!(pin.send("trigger"), Err(ProtocolError::InHandshake));
     assert_eq!(pin.open(&mut Vec::new()), Err(ProtocolError::InHandshake));
-    check(&mut pin, "hello", Effect::DealtWith, "reset\n");
-    check(&mut pin, "trigger?name=early", Effect::Passed, "");
-    check(&mut pin, "reset_complete", Effect::Ready, "");
-    assert_eq!(pin.say("trigger"), Ok(()));
+    check(&mut pin, "hello", ReceiveOutcome::Consumed, "reset\n");
+    check(&mut pin, "trigger?name=early", ReceiveOutcome::Deliver, "");
+    check(&mut pin, "reset_complete", ReceiveOutcome::Ready, "");
+    assert_eq!(pin.send("trigger"), Ok(()));
 }
 
 #[test]
@@ -223,10 +223,10 @@ fn each_fault_and_misuse_is_a_sentence() {
     assert_eq!(ProtocolError::AfterGoodbye.to_string(), "nothing is sent after a goodbye");
     assert_eq!(ProtocolError::InHandshake.to_string(), "nothing is sent before the handshake is done");
     for (fault, text) in [
-        (Fault::Version("2\x1b".into()), "refused protocol version 2\\x1b; --accept-version 2\\x1b accepts it"),
-        (Fault::RefusedOurs("no".into()), "protocol version 1.1 was refused: no"),
-        (Fault::UnknownCommand("x".into()), "unknown command x"),
-        (Fault::Malformed, "malformed line"),
+        (PeerError::Version("2\x1b".into()), "refused protocol version 2\\x1b; --accept-version 2\\x1b accepts it"),
+        (PeerError::VersionRefused("no".into()), "protocol version 1.1 was refused: no"),
+        (PeerError::UnknownCommand("x".into()), "unknown command x"),
+        (PeerError::Malformed, "malformed line"),
     ] {
         assert_eq!(fault.to_string(), text);
     }

@@ -341,7 +341,7 @@ mod tests {
         let mut parts = Message::new();
         for command in ["a b", "//[", "größe", "a\"b", "x:trigger"] {
             parts.begin(command.as_bytes());
-            parts.finish(crate::bcp::DuplicatePolicy::Refused).unwrap();
+            parts.dedup(crate::bcp::DuplicatePolicy::Refused).unwrap();
             let mut out = b"kept".to_vec();
             let error = write_line(&parts, None, &WriteOptions::default(), &mut out).unwrap_err();
             assert_eq!((error.reason, out.as_slice()), (MalformedReason::Command, &b"kept"[..]), "{command}");

@@ -77,7 +77,7 @@ impl Message {
             return self.settle_repeats(DuplicatePolicy::Refused).map(|()| None);
         }
         let mut seen = Seen::default();
-        let mut scanner = self.scanner(line, reading.nan);
+        let mut scanner = self.scanner(line, reading.allow_nan);
         scanner.skip_space();
         if !scanner.rest().starts_with(b"{") {
             return Err(Malformed::message(line, no_object(&mut scanner)));
@@ -102,7 +102,7 @@ impl Message {
     fn read_usual(&mut self, line: &[u8], reading: &ParseOptions) -> bool {
         let Some((command, params)) = split_usual(line) else { return false };
         self.set_command(command, reading.keep_case);
-        let mut scanner = self.scanner(params, reading.nan);
+        let mut scanner = self.scanner(params, reading.allow_nan);
         scanner.skip_space();
         let read = scanner.rest().starts_with(b"{") && self.scan_object(&mut scanner, true, reading.keep_case).is_ok();
         let rest = scanner.rest();

@@ -68,7 +68,7 @@ impl Message {
     }
 
     fn read_members(&mut self, json: &[u8], usual: bool, reading: &ParseOptions) -> Result<(), Malformed> {
-        let mut scanner = self.scanner(json, reading.nan);
+        let mut scanner = self.scanner(json, reading.allow_nan);
         scanner.skip_space();
         self.scan_object(&mut scanner, usual, reading.keep_case)
             .and_then(|()| scanner.end())
@@ -90,13 +90,13 @@ impl Message {
                 if !(verbatim && self.push_usual_name(name, reading.keep_case)) {
                     self.read_escaped(name, value, reading)?;
                 } else {
-                    self.push_value(|out| push_typed(value, reading.nan, out))
+                    self.write_last_value(|out| push_typed(value, reading.allow_nan, out))
                         .map_err(|reason| Malformed::parameter(name, value, reason))?;
                 }
             }
             rest = behind;
         }
-        self.finish(DuplicatePolicy::FirstWins)
+        self.dedup(DuplicatePolicy::FirstWins)
     }
 
     fn read_escaped(&mut self, raw_name: &[u8], raw_value: &[u8], reading: &ParseOptions) -> Result<(), Malformed> {
@@ -105,7 +105,7 @@ impl Message {
         self.push_name(&name, reading.keep_case);
         let value =
             decoded(raw_value).ok_or_else(|| Malformed::parameter(&name, raw_value, MalformedReason::NotUtf8))?;
-        self.push_value(|out| push_typed(&value, reading.nan, out))
+        self.write_last_value(|out| push_typed(&value, reading.allow_nan, out))
             .map_err(|reason| Malformed::parameter(&name, &value, reason))
     }
 }

@@ -57,7 +57,7 @@ fn the_same_parts_serve_message_after_message() {
 
 #[test]
 fn the_complaint_names_the_parameter_and_shows_the_text() {
-    let strict = ParseOptions { nan: false, ..ParseOptions::default() };
+    let strict = ParseOptions { allow_nan: false, ..ParseOptions::default() };
     for (line, words) in [
         ("t?Count=int:abc", "Count: int:abc is no integer; digits follow int:, as in int:5"),
         ("t?x=float:fast", "x: float:fast is no number; digits follow float:, as in float:0.5"),

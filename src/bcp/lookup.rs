@@ -12,7 +12,7 @@ use crate::limits::NAMES_COMPARED_MAX;
 
 /// Finds the parameters of one message.
 ///
-/// ```
+/// ```ignore
 /// use backbox::bcp::{Message, ParseOptions};
 /// let mut parts = Message::new();
 /// parts.parse_line(b"switch?name=s_left&state=int:1", &ParseOptions::default()).unwrap();

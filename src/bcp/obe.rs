@@ -2,7 +2,7 @@
 
 use super::error::{Malformed, MalformedReason};
 use super::parts::Message;
-use super::spell::push_ascii;
+use super::spell::push_ascii_json;
 use crate::text::trim;
 
 impl Message {
@@ -15,13 +15,13 @@ impl Message {
     /// ```
     /// use backbox::bcp::Message;
     /// let mut parts = Message::new();
-    /// parts.read_value(br#"{"command": "goodset", "pickiness": 4}"#, true).unwrap();
+    /// parts.parse_value(br#"{"command": "goodset", "pickiness": 4}"#, true).unwrap();
     /// parts.take_command();
     /// assert_eq!(parts.command(), "goodset");
     /// assert_eq!(parts.find("pickiness").unwrap().text(), "4");
-    /// assert!(parts.read_value(b"1 2", true).is_err());
+    /// assert!(parts.parse_value(b"1 2", true).is_err());
     /// ```
-    pub fn read_value(&mut self, text: &[u8], nan: bool) -> Result<(), Malformed> {
+    pub fn parse_value(&mut self, text: &[u8], nan: bool) -> Result<(), Malformed> {
         if !text.is_ascii() && std::str::from_utf8(text).is_err() {
             return Err(Malformed::message(text, MalformedReason::NotUtf8));
         }
@@ -37,7 +37,7 @@ impl Message {
 }
 
 /// Appends JSON of the one spelling as Python's `json.dumps` writes it: ASCII, `, ` and `: `.
-pub fn push_dumped(spelled: &[u8], out: &mut Vec<u8>) {
+pub fn push_spaced_json(spelled: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     let mut rest = spelled;
     let (mut inside, mut escaped) = (false, false);
@@ -56,7 +56,7 @@ pub fn push_dumped(spelled: &[u8], out: &mut Vec<u8>) {
     }
     if !out.get(start..).unwrap_or_default().is_ascii() {
         let text = out.split_off(start);
-        push_ascii(&text, out);
+        push_ascii_json(&text, out);
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
 
     fn read(text: &str) -> (String, String) {
         let mut parts = Message::new();
-        parts.read_value(text.as_bytes(), true).unwrap();
+        parts.parse_value(text.as_bytes(), true).unwrap();
         parts.take_command();
         (parts.command().into_owned(), String::from_utf8(parts.object().to_vec()).unwrap())
     }
@@ -91,16 +91,16 @@ mod tests {
     #[test]
     fn what_is_not_one_json_value_is_refused() {
         for text in ["", " \n", "1 2", "a b", "\"O", "[1,]", "{\"a\":1}x", "\"\t\"", "nul"] {
-            assert!(Message::new().read_value(text.as_bytes(), true).is_err(), "{text:?}");
+            assert!(Message::new().parse_value(text.as_bytes(), true).is_err(), "{text:?}");
         }
-        assert!(Message::new().read_value(b"\"\xff\"", true).unwrap_err().to_string().contains("is not UTF-8"));
-        assert!(Message::new().read_value(b"NaN", false).is_err());
+        assert!(Message::new().parse_value(b"\"\xff\"", true).unwrap_err().to_string().contains("is not UTF-8"));
+        assert!(Message::new().parse_value(b"NaN", false).is_err());
     }
 
     #[test]
     fn json_is_written_as_python_dumps_it() {
         let mut out = b"x".to_vec();
-        push_dumped(r#"{"a,:\"":[1,{"b":"é😀:, "}],"c":{}}"#.as_bytes(), &mut out);
+        push_spaced_json(r#"{"a,:\"":[1,{"b":"é😀:, "}],"c":{}}"#.as_bytes(), &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), r#"x{"a,:\"": [1, {"b": "\u00e9\ud83d\ude00:, "}], "c": {}}"#);
     }
 }

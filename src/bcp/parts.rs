@@ -9,6 +9,7 @@ use super::json::{JsonError, Room, Scan, Scanner};
 use super::names::Names;
 use super::spell::{is_plain_name, push_text};
 use super::spelled::{JsonValue, Param, Params, ValueKind};
+use crate::bcp::Value;
 use crate::limits::NAMES_COMPARED_MAX;
 use crate::text::trim;
 
@@ -18,12 +19,12 @@ pub struct ParseOptions {
     /// Command and names keep their case (`--keep-case`); they are trimmed all the same.
     pub keep_case: bool,
     /// NaN and the infinities are numbers, as for the reference encoder; `--no-nan` says otherwise.
-    pub nan: bool,
+    pub allow_nan: bool,
 }
 
 impl Default for ParseOptions {
     fn default() -> ParseOptions {
-        ParseOptions { keep_case: false, nan: true }
+        ParseOptions { keep_case: false, allow_nan: true }
     }
 }
 
@@ -81,7 +82,7 @@ impl Message {
     }
 
     /// The parameters as one JSON object.
-    pub fn object(&self) -> &[u8] {
+    pub(super) fn object(&self) -> &[u8] {
         match self.in_room {
             Some(length) => self.room.written(length),
             None => &self.object,
@@ -129,12 +130,12 @@ impl Message {
     }
 
     /// Begins a parameter: its name, trimmed, and folded unless `keep_case`.
-    pub fn push_name(&mut self, name: &[u8], keep_case: bool) {
+    pub(super) fn push_name(&mut self, name: &[u8], keep_case: bool) {
         self.push_name_as_given(trim(name), keep_case);
     }
 
     /// Begins a parameter with all the white space of its name.
-    pub fn push_name_as_given(&mut self, name: &[u8], keep_case: bool) {
+    pub(super) fn push_name_as_given(&mut self, name: &[u8], keep_case: bool) {
         self.push_comma();
         self.object.push(b'"');
         let start = self.object.len();
@@ -173,7 +174,7 @@ impl Message {
     }
 
     /// Forgets a message that took much memory, and gives that back: nothing but whether it is one was asked.
-    pub fn forget_large(&mut self) {
+    pub fn release_large_buffers(&mut self) {
         self.room = std::mem::take(&mut self.room).shrunk();
     }
 
@@ -225,16 +226,17 @@ impl Message {
     }
 
     /// Writes the value of the parameter that was begun last.
-    pub fn push_value<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+    pub(super) fn write_last_value<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
         write(&mut self.object)
     }
 
-    /// Writes the value of the parameter that was begun last from JSON text.
+    /// Adds a parameter whose value is JSON text.
     ///
     /// # Errors
-    /// The text is no JSON, or more than the one value.
-    pub fn push_json(&mut self, json: &[u8], reading: &ParseOptions) -> Result<(), JsonError> {
-        let mut scanner = self.scanner(json, reading.nan);
+    /// The text is not JSON, or more than one value.
+    pub fn push_json(&mut self, name: &[u8], json: &[u8], reading: &ParseOptions) -> Result<(), JsonError> {
+        self.push_name(name, reading.keep_case);
+        let mut scanner = self.scanner(json, reading.allow_nan);
         // The parameters' object is the first level (section 1), so this value stands in one already.
         let value = scanner.value(1)?;
         self.object.extend_from_slice(value);
@@ -250,8 +252,8 @@ impl Message {
     }
 
     /// Writes the value of the parameter that was begun last: a string.
-    pub fn push_string(&mut self, text: &[u8]) {
-        let Ok(()) = self.push_value::<std::convert::Infallible>(|out| {
+    pub(super) fn push_string(&mut self, text: &[u8]) {
+        let Ok(()) = self.write_last_value::<std::convert::Infallible>(|out| {
             out.push(b'"');
             push_text(text, out);
             out.push(b'"');
@@ -259,11 +261,27 @@ impl Message {
         });
     }
 
-    /// Ends the message: closes the object and settles names that were given twice.
+    /// Adds a parameter; its name is kept as it is.
+    pub fn push_value(&mut self, name: &str, value: &Value) {
+        self.push_name_as_given(name.as_bytes(), true);
+        value.write_json(&mut self.object);
+    }
+
+    /// The parameters as an object, or the value that [`Message::parse_value`] read.
+    pub fn value(&self) -> Value {
+        JsonValue(self.object()).to_value()
+    }
+
+    /// Appends the parameters as one JSON object, or the value that [`Message::parse_value`] read.
+    pub fn write_params(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.object());
+    }
+
+    /// Ends the message after the last parameter, and applies the policy for names given twice.
     ///
     /// # Errors
     /// A name given twice, where that is [`DuplicatePolicy::Refused`].
-    pub fn finish(&mut self, repeats: DuplicatePolicy) -> Result<(), Malformed> {
+    pub fn dedup(&mut self, repeats: DuplicatePolicy) -> Result<(), Malformed> {
         self.object.push(b'}');
         self.settle_repeats(repeats)
     }
@@ -282,7 +300,7 @@ impl Message {
     }
 
     /// Adds a parameter behind a finished message, unless there is one of that name (section 1, `--no-payload`).
-    pub fn add_text(&mut self, name: &str, text: &[u8]) {
+    pub fn push_text_if_absent(&mut self, name: &str, text: &[u8]) {
         if self.find(name).is_none() {
             if self.in_room.is_some() {
                 self.object = self.object().to_vec();
@@ -310,7 +328,7 @@ impl Message {
     /// Writes the object anew with each name once.
     fn settle(&mut self, last_wins: bool) {
         let old = self.object().to_vec();
-        self.write_params(&each_once(&old, last_wins));
+        self.set_params(&each_once(&old, last_wins));
     }
 
     /// Makes the member `command` of an object the command, if it is a string and not empty; of members of one name the
@@ -327,10 +345,10 @@ impl Message {
         if let Some(at) = members.iter().position(is_command) {
             self.set_command(members.remove(at).value.text().as_bytes(), true);
         }
-        self.write_params(&members);
+        self.set_params(&members);
     }
 
-    fn write_params(&mut self, params: &[Param<'_>]) {
+    fn set_params(&mut self, params: &[Param<'_>]) {
         self.write_object(params.iter().map(|param| (param.name_json(), param.value.0)));
     }
 
@@ -352,10 +370,10 @@ impl Message {
         let mut order: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)> = self
             .params()
             .map(|p| {
-                let mut value = super::tree::to_value(p.value.0);
+                let mut value = p.value.to_value();
                 value.sort_names();
                 let mut text = Vec::new();
-                super::tree::to_text(&value, &mut text);
+                value.write_json(&mut text);
                 (p.name().into_owned().into_bytes(), p.name_json().to_vec(), text)
             })
             .collect();

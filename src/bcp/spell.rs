@@ -134,7 +134,7 @@ pub fn spell_unit(unit: u16) -> [u8; 6] {
 
 /// Appends JSON text with `\uXXXX` (surrogate pairs) for everything beyond ASCII: `--ascii`.
 /// Outside of strings JSON is ASCII, so the text is gone through once, whatever stands in it.
-pub fn push_ascii(json: &[u8], out: &mut Vec<u8>) {
+pub fn push_ascii_json(json: &[u8], out: &mut Vec<u8>) {
     for chunk in json.utf8_chunks() {
         for c in chunk.valid().chars() {
             match u8::try_from(c) {
@@ -216,7 +216,7 @@ mod tests {
         push_meaning(&spelled, &mut back);
         assert_eq!(back, text.as_bytes());
         let mut ascii = Vec::new();
-        push_ascii(&spelled, &mut ascii);
+        push_ascii_json(&spelled, &mut ascii);
         assert!(ascii.ends_with(br"\u00a0\u00e9\u2028\ud83d\ude00/'"));
     }
 }

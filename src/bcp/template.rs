@@ -10,9 +10,9 @@ use crate::text::{shown, trim};
 
 /// A message as a template sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'m> {
-    /// Its parts.
-    pub parts: &'m Message,
+pub struct TemplateContext<'m> {
+    /// The message that was parsed from the line.
+    pub message: &'m Message,
     /// The line without LF, CR and payload.
     pub line: &'m [u8],
     /// The payload, if it has one.
@@ -31,11 +31,11 @@ pub enum Side {
 }
 
 impl Side {
-    /// `dialler` or `acceptor`.
-    pub fn word(self) -> &'static str {
+    /// `client` or `server`.
+    pub fn name(self) -> &'static str {
         match self {
-            Side::Client => "dialler",
-            Side::Server => "acceptor",
+            Side::Client => "client",
+            Side::Server => "server",
         }
     }
 
@@ -137,13 +137,13 @@ impl Template {
     ///
     /// ```
     /// use backbox::bcp::{Message, ParseOptions};
-    /// use backbox::bcp::template::{Subject, Template};
+    /// use backbox::bcp::template::{TemplateContext, Template};
     /// let template = Template::parse("{@command}: {name}").unwrap();
     /// let line = b"trigger?name=multiball";
     /// let mut parts = Message::new();
     /// parts.parse_line(line, &ParseOptions::default()).unwrap();
     /// let mut out = Vec::new();
-    /// template.write(&Subject { parts: &parts, line, payload: None, origin: None }, &mut out);
+    /// template.write(&TemplateContext { message: &parts, line, payload: None, origin: None }, &mut out);
     /// assert_eq!(out, b"trigger: multiball");
     /// ```
     pub fn parse(text: &str) -> Result<Template, TemplateError> {
@@ -187,15 +187,15 @@ impl Template {
     }
 
     /// Appends the text of a message, without LF.
-    pub fn write(&self, subject: &Subject<'_>, out: &mut Vec<u8>) {
+    pub fn write(&self, subject: &TemplateContext<'_>, out: &mut Vec<u8>) {
         let is_param = |piece: &&Piece| matches!(piece, Piece::Param(_));
-        let names = subject.parts.lookup(self.pieces.iter().filter(is_param).count());
+        let names = subject.message.lookup(self.pieces.iter().filter(is_param).count());
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => out.extend_from_slice(text),
-                Piece::Command => out.extend_from_slice(subject.parts.command().as_bytes()),
+                Piece::Command => out.extend_from_slice(subject.message.command().as_bytes()),
                 Piece::Line => out.extend_from_slice(subject.line),
-                Piece::Json => subject.parts.write_json(subject.payload, out),
+                Piece::Json => subject.message.write_json(subject.payload, out),
                 Piece::Param(name) => match (names.find(name), subject.payload) {
                     (Some(value), _) => out.extend_from_slice(value.text().as_bytes()),
                     (None, Some(payload)) if name == "bytes" => {
@@ -219,7 +219,7 @@ impl Live {
             Live::Time => out.extend_from_slice(origin.seconds().as_bytes()),
             Live::Connection => out.extend_from_slice(origin.connection.to_string().as_bytes()),
             Live::Peer => out.extend_from_slice(origin.peer.as_bytes()),
-            Live::From => out.extend_from_slice(origin.from.word().as_bytes()),
+            Live::From => out.extend_from_slice(origin.from.name().as_bytes()),
         }
     }
 }
@@ -250,7 +250,7 @@ mod tests {
         let mut parts = Message::new();
         parts.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
         let mut out = Vec::new();
-        let subject = Subject { parts: &parts, line: line.as_bytes(), payload, origin: None };
+        let subject = TemplateContext { message: &parts, line: line.as_bytes(), payload, origin: None };
         Template::parse(template).unwrap().write(&subject, &mut out);
         String::from_utf8(out).unwrap()
     }
@@ -284,9 +284,9 @@ mod tests {
         let time = Duration::new(1_700_000_000, 1_234_567);
         let origin = Origin { time, connection: 3, peer: "127.0.0.1:9", from: Side::Server };
         let mut out = Vec::new();
-        let subject = Subject { parts: &parts, line: b"t", payload: None, origin: Some(&origin) };
+        let subject = TemplateContext { message: &parts, line: b"t", payload: None, origin: Some(&origin) };
         template.write(&subject, &mut out);
-        assert_eq!(out, b"1700000000.001234 3 127.0.0.1:9 acceptor t");
+        assert_eq!(out, b"1700000000.001234 3 127.0.0.1:9 server t");
         assert!(Template::parse_live("{@nope}").is_err());
     }
 

@@ -1,17 +1,45 @@
 //! Between the one spelling of JSON and values as data.
 
+use super::error::Malformed;
+use super::parts::Message;
 use super::spell::push_text;
 use super::spelled::JsonValue;
 use crate::bcp::Value;
 
-/// The value of JSON text that this codec spelled. What it never writes is read as far as it makes sense.
-pub fn to_value(spelled: &[u8]) -> Value {
-    let mut rest = spelled;
-    read(&mut rest)
+impl JsonValue<'_> {
+    /// The value as plain data.
+    pub fn to_value(self) -> Value {
+        let mut rest = self.0;
+        read(&mut rest)
+    }
+}
+
+impl Value {
+    /// Reads one JSON value.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the text is empty, not UTF-8, not JSON, or more than one value.
+    pub fn parse(text: &[u8], allow_nan: bool) -> Result<Value, Malformed> {
+        let mut message = Message::new();
+        message.parse_value(text, allow_nan)?;
+        Ok(message.value())
+    }
+
+    /// Appends the canonical JSON text of the value.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        to_text(self, out);
+    }
+
+    /// The canonical JSON text of the value.
+    pub fn to_json(&self) -> String {
+        let mut out = Vec::new();
+        self.write_json(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
 }
 
 /// Appends a value in the one spelling of section 4.
-pub fn to_text(value: &Value, out: &mut Vec<u8>) {
+fn to_text(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -122,7 +150,7 @@ mod tests {
     #[test]
     fn text_to_value_and_back() {
         let text = r#"{"a":[1,-2.50,NaN,"x\n\"],}",{}],"":null,"b":{"c":true,"c":false},"d":[]}"#;
-        let value = to_value(text.as_bytes());
+        let value = JsonValue(text.as_bytes()).to_value();
         let mut out = Vec::new();
         to_text(&value, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), text);
@@ -130,7 +158,7 @@ mod tests {
 
     #[test]
     fn sorting_goes_by_code_point_and_into_the_depth() {
-        let mut value = to_value(r#"{"é":1,"b":[{"z":1,"Z":2}],"a":3,"😀":4,"b":5}"#.as_bytes());
+        let mut value = JsonValue(r#"{"é":1,"b":[{"z":1,"Z":2}],"a":3,"😀":4,"b":5}"#.as_bytes()).to_value();
         value.sort_names();
         let mut out = Vec::new();
         to_text(&value, &mut out);

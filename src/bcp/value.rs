@@ -41,14 +41,14 @@ impl Value {
     ///
     /// ```
     /// use backbox::bcp::Value;
-    /// let number = |digits: &str| Value::Number(digits.into()).meaning();
+    /// let number = |digits: &str| Value::Number(digits.into()).canonical();
     /// assert_eq!(number("-0"), number("0"));
     /// assert_eq!(number("1.50"), number("15e-1"));
     /// assert_ne!(number("1"), number("1.0"));
     /// ```
     #[must_use]
-    pub fn meaning(self) -> Value {
-        self.with_numbers(typed_meaning)
+    pub fn canonical(self) -> Value {
+        self.with_numbers(typed_canonical)
     }
 
     /// The same where 1 is 1.0, as Python would say: OBE_Socket's messages have no types besides JSON's (design.md,
@@ -56,22 +56,22 @@ impl Value {
     ///
     /// ```
     /// use backbox::bcp::Value;
-    /// let number = |digits: &str| Value::Number(digits.into()).untyped_meaning();
+    /// let number = |digits: &str| Value::Number(digits.into()).canonical_untyped();
     /// assert_eq!(number("1"), number("1.0"));
     /// assert_ne!(number("9007199254740993"), number("9007199254740992.0"));
     /// ```
     #[must_use]
-    pub fn untyped_meaning(self) -> Value {
-        self.with_numbers(untyped_meaning)
+    pub fn canonical_untyped(self) -> Value {
+        self.with_numbers(canonical_untyped)
     }
 
-    fn with_numbers(self, meaning: fn(String) -> String) -> Value {
+    fn with_numbers(self, canonical: fn(String) -> String) -> Value {
         match self {
-            Value::Number(digits) => Value::Number(meaning(digits)),
-            Value::List(items) => Value::List(items.into_iter().map(|item| item.with_numbers(meaning)).collect()),
+            Value::Number(digits) => Value::Number(canonical(digits)),
+            Value::List(items) => Value::List(items.into_iter().map(|item| item.with_numbers(canonical)).collect()),
             Value::Object(members) => {
                 let mut last = BTreeMap::new();
-                last.extend(members.into_iter().map(|(name, value)| (name, value.with_numbers(meaning))));
+                last.extend(members.into_iter().map(|(name, value)| (name, value.with_numbers(canonical))));
                 Value::Object(last.into_iter().collect())
             }
             other => other,
@@ -79,7 +79,7 @@ impl Value {
     }
 }
 
-fn typed_meaning(digits: String) -> String {
+fn typed_canonical(digits: String) -> String {
     if digits.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
         return if digits == "-0" { "0".to_owned() } else { digits };
     }
@@ -88,8 +88,8 @@ fn typed_meaning(digits: String) -> String {
 }
 
 /// A float that is an integer is exactly that one.
-fn untyped_meaning(digits: String) -> String {
-    let digits = typed_meaning(digits);
+fn canonical_untyped(digits: String) -> String {
+    let digits = typed_canonical(digits);
     let whole = digits.parse().ok().filter(|number: &f64| digits.contains(['.', 'e']) && number.fract() == 0.0);
     whole.map_or(digits, |number| format!("{number:.0}"))
 }
@@ -116,7 +116,7 @@ mod tests {
             ("1e5", "100000", false),
             ("123456789012345678901234567890", "123456789012345678901234567891", false),
         ] {
-            assert_eq!(number(a).meaning() == number(b).meaning(), same, "{a} {b}");
+            assert_eq!(number(a).canonical() == number(b).canonical(), same, "{a} {b}");
         }
     }
 
@@ -125,8 +125,8 @@ mod tests {
         let member = |name: &str, digits: &str| (name.to_string(), number(digits));
         let twice = Value::Object(vec![member("a", "1"), member("b", "3"), member("a", "2")]);
         let once = Value::Object(vec![member("b", "3"), member("a", "2")]);
-        assert_eq!(twice.clone().meaning(), once.clone().meaning());
-        assert_ne!(twice.meaning(), Value::Object(vec![member("a", "2")]));
-        assert_ne!(once.meaning(), Value::List(vec![]));
+        assert_eq!(twice.clone().canonical(), once.clone().canonical());
+        assert_ne!(twice.canonical(), Value::Object(vec![member("a", "2")]));
+        assert_ne!(once.canonical(), Value::List(vec![]));
     }
 }

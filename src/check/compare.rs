@@ -8,7 +8,7 @@ use super::rules::Rules;
 use crate::bcp::Value;
 use crate::bcp::pattern::Pattern;
 use crate::bcp::payload_marker;
-use crate::bcp::{Message, ParseOptions, to_value};
+use crate::bcp::{JsonValue, Message, ParseOptions};
 use crate::text::trim;
 
 /// A line and what is compared of it.
@@ -81,7 +81,9 @@ impl Meant {
 
 impl Rules {
     fn meant(&self, parts: &Message) -> Meant {
-        let params = self.compared(parts).map(|(name, spelled)| (name, spelled.to_vec(), to_value(spelled).meaning()));
+        let params = self
+            .compared(parts)
+            .map(|(name, spelled)| (name, spelled.to_vec(), JsonValue(spelled).to_value().canonical()));
         let params: Vec<_> = params.collect();
         let places = params.iter().zip(0..).map(|((name, ..), at)| (name.clone(), at)).collect();
         Meant { command: parts.command().into_owned(), params, places }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::compare::{Answer, Said, length, read};
 use crate::bcp::Value;
 use crate::bcp::pattern::Pattern;
-use crate::bcp::{Malformed, Message, to_text, to_value};
+use crate::bcp::{JsonValue, Malformed, Message};
 use crate::session::{Record, RecordKind};
 use crate::text::trim;
 
@@ -100,9 +100,10 @@ impl Rules {
     fn said(&self, well_formed: bool, line: &[u8], payload: &[u8]) -> Said {
         let mut key = Vec::with_capacity(line.len() + payload.len());
         if well_formed {
-            let params = self.compared(&self.parts).map(|(name, spelled)| (name, to_value(spelled))).collect();
+            let params =
+                self.compared(&self.parts).map(|(name, spelled)| (name, JsonValue(spelled).to_value())).collect();
             key.extend_from_slice(self.parts.command_json());
-            to_text(&Value::Object(params).meaning(), &mut key);
+            Value::Object(params).canonical().write_json(&mut key);
         } else {
             // No message begins with this byte, which is not UTF-8.
             key.push(0xff);

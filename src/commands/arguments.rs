@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::bcp::{
-    DuplicatePolicy, Malformed, MalformedReason, Message, ParseOptions, is_command, push_dumped, typed_text,
+    DuplicatePolicy, JsonError, JsonFault, Malformed, MalformedReason, Message, ParseOptions, Value, is_command,
+    push_spaced_json, typed_text,
 };
 use crate::catalogue;
 use crate::cli::suggest;
@@ -32,7 +33,7 @@ pub fn read_message(words: &[String], reading: &ParseOptions, parts: &mut Messag
     for argument in arguments {
         read_argument(argument, reading, parts, &mut notes).map_err(Failure::Usage)?;
     }
-    parts.finish(DuplicatePolicy::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
+    parts.dedup(DuplicatePolicy::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(notes)
 }
 
@@ -42,31 +43,30 @@ pub fn read_message(words: &[String], reading: &ParseOptions, parts: &mut Messag
 /// # Errors
 /// [`Failure::Usage`] that names the argument and says what to write.
 pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
-    let reading = ParseOptions { keep_case: true, nan };
     let mut parts = Message::new();
     let (command, arguments) = match words {
-        [json] if parts.read_value(json.as_bytes(), nan).is_ok() => return Ok(trim(json.as_bytes()).to_vec()),
+        [json] if parts.parse_value(json.as_bytes(), nan).is_ok() => return Ok(trim(json.as_bytes()).to_vec()),
         [json] if json.starts_with(['{', '[', '"']) => {
-            let why = parts.read_value(json.as_bytes(), nan).err().map(|error| error.to_string());
+            let why = parts.parse_value(json.as_bytes(), nan).err().map(|error| error.to_string());
             return Err(Failure::Usage(format!("{}: {}", shown(json.as_bytes()), why.unwrap_or_default())));
         }
         [command, arguments @ ..] => (command, arguments),
         [] => return Err(Failure::Usage("a command is missing: write COMMAND NAME=TEXT".to_string())),
     };
     parts.begin(b"");
-    parts.push_name_as_given(b"command", true);
-    parts.push_string(command.as_bytes());
+    parts.push_value("command", &Value::Text(command.clone()));
     for argument in arguments {
         let (name, value) = split(argument).map_err(Failure::Usage)?;
-        parts.push_name_as_given(name.as_bytes(), true);
-        match value {
-            Written::Text(text) => parts.push_string(text.as_bytes()),
-            Written::Json(json) => push_json(name, json, &reading, &mut parts).map_err(Failure::Usage)?,
-        }
+        let value = match value {
+            Written::Text(text) => Value::Text(text.to_owned()),
+            Written::Json(json) => Value::parse(json.as_bytes(), nan)
+                .map_err(|error| Failure::Usage(wrong_json(name, json, &error.reason)))?,
+        };
+        parts.push_value(name, &value);
     }
-    parts.finish(DuplicatePolicy::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
+    parts.dedup(DuplicatePolicy::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut text = Vec::new();
-    push_dumped(parts.object(), &mut text);
+    push_spaced_json(parts.value().to_json().as_bytes(), &mut text);
     Ok(text)
 }
 
@@ -119,8 +119,8 @@ fn read_argument(
 ) -> Result<(), String> {
     match split(argument)? {
         (name, Written::Json(json)) => {
-            parts.push_name(name.as_bytes(), reading.keep_case);
-            push_json(name, json, reading, parts)
+            let pushed = parts.push_json(name.as_bytes(), json.as_bytes(), reading);
+            pushed.map_err(|error| wrong_json(name, json, &MalformedReason::Json(error)))
         }
         (name, Written::Text(text)) => {
             if let Some(json) = typed_text(text) {
@@ -132,14 +132,15 @@ fn read_argument(
     }
 }
 
-fn push_json(name: &str, json: &str, reading: &ParseOptions, parts: &mut Message) -> Result<(), String> {
-    parts.push_json(json.as_bytes(), reading).map_err(|error| {
-        let (name, text) = (shown(name.as_bytes()), shown(json.as_bytes()));
-        match error.fault {
-            crate::bcp::JsonFault::Nan => format!("{name}:={text} is no finite number, which --no-nan asks for"),
-            _ => format!("{name}:={text} is {error}; {name}={text} is the text"),
+fn wrong_json(name: &str, json: &str, reason: &MalformedReason) -> String {
+    let (name, text) = (shown(name.as_bytes()), shown(json.as_bytes()));
+    match reason {
+        MalformedReason::Json(JsonError { fault: JsonFault::Nan, .. }) => {
+            format!("{name}:={text} is no finite number, which --no-nan asks for")
         }
-    })
+        MalformedReason::Json(error) => format!("{name}:={text} is {error}; {name}={text} is the text"),
+        _ => format!("{name}:={text} is not JSON; {name}={text} is the text"),
+    }
 }
 
 fn typed_note(name: &str, text: &str, json: &str) -> String {

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::bcp::template::Template;
-use crate::bcp::{Malformed, Message, is_command, push_ascii, unescape};
+use crate::bcp::{Malformed, Message, is_command, push_ascii_json, unescape};
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section};
 use crate::exit::{Exit, Failure};
-use crate::framing::{BcpFramer, Fault, Frame, FramingOptions, RawMessage, Wire};
+use crate::framing::{BcpFramer, Frame, FramingError, FramingOptions, RawMessage, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
 use crate::output::show::{Show, Style};
 use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
@@ -356,7 +356,7 @@ impl Decoder {
                 self.message(message, options).map_err(|error| (message.number, error.to_string()))
             }
             Frame::Ignored { .. } => Ok(()),
-            Frame::Bad { number, fault: fault @ Fault::LineTooLong { .. } } => Err((*number, fault.to_string())),
+            Frame::Bad { number, fault: fault @ FramingError::LineTooLong { .. } } => Err((*number, fault.to_string())),
             // Most streams that end like this never held a payload.
             Frame::Bad { number, fault } => {
                 Err((*number, format!("{fault}; --no-payload reads a log without payloads")))
@@ -367,12 +367,12 @@ impl Decoder {
     fn message(&mut self, message: &RawMessage<'_>, options: &Options) -> Result<(), Malformed> {
         self.parts.parse_line(message.text(), &options.input.reading)?;
         if let Some(digits) = message.marker_as_parameter() {
-            self.parts.add_text("bytes", digits);
+            self.parts.push_text_if_absent("bytes", digits);
         }
         if options.ascii {
             self.line.clear();
             self.show.show(message, Some(&self.parts), None, &mut self.line);
-            push_ascii(&self.line, self.output.buffer());
+            push_ascii_json(&self.line, self.output.buffer());
         } else {
             self.show.show(message, Some(&self.parts), None, self.output.buffer());
         }

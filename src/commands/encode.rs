@@ -7,7 +7,7 @@ use crate::bcp::{Message, WriteOptions, escape, write_line};
 use crate::catalogue;
 use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, text};
 use crate::exit::{Exit, Failure};
-use crate::framing::{Line, LineFramer, Wire};
+use crate::framing::{LineFramer, TextLine, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
 use crate::output::{Console, Output};
 use crate::text::trim;
@@ -301,15 +301,15 @@ fn run_lines(options: &Options, console: &mut Console) -> Result<Exit, Failure> 
 }
 
 fn encode_line(
-    line: Line<'_>,
+    line: TextLine<'_>,
     limit: usize,
     options: &Options,
     parts: &mut Message,
     out: &mut Vec<u8>,
 ) -> Result<(), (u64, String)> {
     let (number, text) = match line {
-        Line::Whole { number, text } => (number, text),
-        Line::TooLong { number } => {
+        TextLine::Whole { number, text } => (number, text),
+        TextLine::TooLong { number } => {
             return Err((
                 number,
                 format!("the line is longer than {limit} bytes; --max-line and --max-payload allow more"),

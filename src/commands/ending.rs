@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bcp::template::Side;
 use crate::exit::{Exit, Failure, plain_words};
-use crate::framing::Fault;
+use crate::framing::FramingError;
 use crate::net::address::Address;
 use crate::net::dialogue::{Ended, Reason};
 use crate::net::wait::Stop;
@@ -137,7 +137,7 @@ fn nothing_missing(
 
 /// How a connection of which we are this end ended, for the recording of it.
 pub fn closing(ended: &Ended, us: Side) -> String {
-    let (us, them) = (us.word(), us.other().word());
+    let (us, them) = (us.name(), us.other().name());
     let by = match &ended.reason {
         Reason::Done => format!("closed by the {us}"),
         Reason::Stopped(_) => format!("closed by the {us}, which a signal ended"),
@@ -156,8 +156,8 @@ pub fn closing(ended: &Ended, us: Side) -> String {
 }
 
 /// Reports a frame of the peer's that is none. One that ends the dialogue is left to [`verdict`].
-pub fn complain_of_frame(console: &mut Console, peer: &Address, number: u64, fault: Fault) {
-    if let Fault::LineTooLong { .. } = fault {
+pub fn complain_of_frame(console: &mut Console, peer: &Address, number: u64, fault: FramingError) {
+    if let FramingError::LineTooLong { .. } = fault {
         console.complain(Exit::No, format_args!("{peer}: line {number}"), fault);
     }
 }

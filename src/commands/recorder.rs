@@ -209,8 +209,8 @@ impl Recorder {
 
 fn side_name(side: RecordKind) -> &'static str {
     match side {
-        RecordKind::Client => "dialler",
-        RecordKind::Server | RecordKind::Pattern => "acceptor",
+        RecordKind::Client => "client",
+        RecordKind::Server | RecordKind::Pattern => "server",
     }
 }
 
@@ -278,15 +278,15 @@ mod tests {
             .unwrap();
         recorder.frame(later, 1, RecordKind::Client, &Frame::Ignored { number: 2, line: b"", whole: false }).unwrap();
         recorder.lines(later, 1, RecordKind::Client, b"reset_complete\ngoodbye\n").unwrap();
-        recorder.ended(1, "closed by the acceptor", RecordKind::Server, b"half\x1b").unwrap();
+        recorder.ended(1, "closed by the server", RecordKind::Server, b"half\x1b").unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let (top, rest) = text.split_once(", dialling localhost:5051\n").unwrap();
         assert!(top.starts_with("#backbox-session 1\n#!port 5051\n# 20"), "{top}");
         assert_eq!(
             rest,
             "#@0.000000\na?x=1\n#@0.001500\n#<f&bytes=2\n#=aGk=\n#<# no\n\
-             # connection 1, dialler: a comment over the limit of a line\nreset_complete\ngoodbye\n\
-             # connection 1, acceptor: half a line: half\\x1b\n# connection 1: closed by the acceptor\n"
+             # connection 1, client: a comment over the limit of a line\nreset_complete\ngoodbye\n\
+             # connection 1, server: half a line: half\\x1b\n# connection 1: closed by the server\n"
         );
         let refused = wish.open("again", 5051).unwrap_err();
         assert!(refused.message().unwrap().ends_with("it holds something already; --overwrite empties it"));

@@ -348,7 +348,7 @@ impl<T: Has<Input>> Flag<T> {
             .more("Otherwise they become lower case, since the protocol says that their case does not matter.");
     /// `--no-nan`.
     pub const NO_NAN: Flag<T> =
-        Flag::switch("no-nan", "refuse NaN and the infinities", |o: &mut T| o.get().reading.nan = false).more(
+        Flag::switch("no-nan", "refuse NaN and the infinities", |o: &mut T| o.get().reading.allow_nan = false).more(
             "Otherwise they are written and read as `NaN`, `Infinity` and `-Infinity`, which is Python's JSON and not \
              the standard's.",
         );

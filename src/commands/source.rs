@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::exit::{Exit, Failure};
-use crate::framing::{Line, LineFramer};
+use crate::framing::{LineFramer, TextLine};
 use crate::net::wait::widen_pipes;
 use crate::output::{Console, Output};
 use crate::text::safe;
@@ -83,7 +83,7 @@ impl Source {
         mut lines: LineFramer,
         fail_fast: bool,
         console: &mut Console,
-        mut convert: impl FnMut(Line<'_>, &mut Vec<u8>) -> Result<(), (u64, String)>,
+        mut convert: impl FnMut(TextLine<'_>, &mut Vec<u8>) -> Result<(), (u64, String)>,
     ) -> Result<Exit, Failure> {
         let mut output = Output::new();
         loop {

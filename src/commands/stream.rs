@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::bcp::payload_marker;
 use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
-use crate::framing::{BcpFramer, Fault, Frame, FramingOptions, RawMessage};
+use crate::framing::{BcpFramer, Frame, FramingError, FramingOptions, RawMessage};
 use crate::limits::json_line_bytes_max;
 use crate::text::trim;
 
@@ -123,7 +123,7 @@ fn spell(
         let form = WriteOptions { line_bytes_max, ..WriteOptions::default() };
         write_line(parts, from_json.as_ref().map(Vec::len), &form, out).map_err(|why| why.to_string())?;
     } else if message.line.len() > line_bytes_max {
-        return Err(Fault::LineTooLong { limit: line_bytes_max }.to_string());
+        return Err(FramingError::LineTooLong { limit: line_bytes_max }.to_string());
     } else {
         out.extend_from_slice(message.line);
     }

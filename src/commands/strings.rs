@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use crate::bcp::{Malformed, MalformedReason};
 use crate::exit::{Exit, Failure};
-use crate::framing::{Line, LineFramer};
+use crate::framing::{LineFramer, TextLine};
 use crate::output::{Console, Output};
 
 use super::source::Source;
@@ -80,10 +80,10 @@ impl Strings {
         source.convert_lines(lines, self.fail_fast, console, |line, out| self.line(line, out))
     }
 
-    fn line(&self, line: Line<'_>, out: &mut Vec<u8>) -> Result<(), (u64, String)> {
+    fn line(&self, line: TextLine<'_>, out: &mut Vec<u8>) -> Result<(), (u64, String)> {
         let (number, text) = match line {
-            Line::Whole { number, text } => (number, text),
-            Line::TooLong { number } => return Err((number, self.too_long("the string is"))),
+            TextLine::Whole { number, text } => (number, text),
+            TextLine::TooLong { number } => return Err((number, self.too_long("the string is"))),
         };
         let start = out.len();
         let converted = (self.convert)(text, out).map_err(|error| error.to_string());

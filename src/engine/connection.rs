@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::framing::Fault;
+use crate::framing::FramingError;
 
 /// A connection of a [`Net`](super::Net), from [`connect`](super::Net::connect) or an accept until its `on_close`.
 ///
@@ -33,7 +33,7 @@ pub(crate) enum CloseReason {
     /// peer had sent something: some peers answer our last words with a reset.
     Lost(io::Error),
     /// The peer broke the framing; `on_message` has seen the fault, then `on_eof` came.
-    Broken(Fault),
+    Broken(FramingError),
     /// The first bytes were a web browser's or a web server's. It was dropped.
     Http,
     /// Its frame needed more than is left of so many bytes for the long frames of all peers. It was reset.

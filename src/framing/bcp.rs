@@ -67,7 +67,7 @@ pub enum Frame<'a> {
         /// The line number where it began, from 1.
         number: u64,
         /// What is wrong.
-        fault: Fault,
+        fault: FramingError,
     },
 }
 
@@ -103,7 +103,7 @@ impl<'a> RawMessage<'a> {
 
 /// What can be wrong with the framing of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum FramingError {
     /// A line over the limit in bytes; it is skipped to its LF.
     LineTooLong {
         /// The limit, in bytes.
@@ -125,15 +125,17 @@ pub enum Fault {
     Obe(ObeFault),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FramingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::LineTooLong { limit } => write!(f, "line over {limit} bytes; --max-line allows more"),
-            Fault::PayloadTooLarge { limit } => write!(f, "payload over {limit} bytes; --max-payload allows more"),
-            Fault::PayloadCut { got, announced } => {
+            FramingError::LineTooLong { limit } => write!(f, "line over {limit} bytes; --max-line allows more"),
+            FramingError::PayloadTooLarge { limit } => {
+                write!(f, "payload over {limit} bytes; --max-payload allows more")
+            }
+            FramingError::PayloadCut { got, announced } => {
                 write!(f, "payload cut short: {got} of {announced} bytes came before the input ended")
             }
-            Fault::Obe(fault) => write!(f, "{fault}"),
+            FramingError::Obe(fault) => write!(f, "{fault}"),
         }
     }
 }
@@ -306,7 +308,10 @@ impl BcpFramer {
             (State::Line, Some(awaited)) => {
                 let got = self.buffer.unread().len().saturating_sub(awaited.line + 1);
                 self.state = State::Ended;
-                return Some(Frame::Bad { number, fault: Fault::PayloadCut { got, announced: awaited.payload } });
+                return Some(Frame::Bad {
+                    number,
+                    fault: FramingError::PayloadCut { got, announced: awaited.payload },
+                });
             }
             (State::Line, None) => {
                 self.skip_byte_order_mark();
@@ -345,7 +350,7 @@ impl BcpFramer {
                 _ => {
                     self.state = State::Ended;
                     let limit = self.framing.payload_bytes_max;
-                    return Some(Frame::Bad { number, fault: Fault::PayloadTooLarge { limit } });
+                    return Some(Frame::Bad { number, fault: FramingError::PayloadTooLarge { limit } });
                 }
             },
             _ => None,
@@ -405,7 +410,7 @@ impl BcpFramer {
             Some(b'#') if marked.is_none() => Frame::Ignored { number, line: &[], whole: false },
             Some(_) => {
                 let limit = marked.unwrap_or(self.framing.line_bytes_max);
-                Frame::Bad { number, fault: Fault::LineTooLong { limit } }
+                Frame::Bad { number, fault: FramingError::LineTooLong { limit } }
             }
         }
     }

@@ -91,23 +91,23 @@ fn a_payload_follows_its_line_directly() {
 
 #[test]
 fn a_payload_cut_short_ends_the_input() {
-    check(b"a\nf&bytes=4\nABC", &["1 a", &format!("2 !{}", Fault::PayloadCut { got: 3, announced: 4 })]);
-    check(b"f&bytes=4", &[&format!("1 !{}", Fault::PayloadCut { got: 0, announced: 4 })]);
+    check(b"a\nf&bytes=4\nABC", &["1 a", &format!("2 !{}", FramingError::PayloadCut { got: 3, announced: 4 })]);
+    check(b"f&bytes=4", &[&format!("1 !{}", FramingError::PayloadCut { got: 0, announced: 4 })]);
 }
 
 #[test]
 fn a_payload_over_the_limit_ends_the_input() {
     let framing = FramingOptions { payload_bytes_max: 4, ..FramingOptions::default() };
-    let fault = format!("2 !{}", Fault::PayloadTooLarge { limit: 4 });
+    let fault = format!("2 !{}", FramingError::PayloadTooLarge { limit: 4 });
     check_with(&framing, b"f&bytes=4\nABCDg&bytes=5\nABCDEa\n", &["1 f|ABCD", &fault]);
-    let fault = format!("1 !{}", Fault::PayloadTooLarge { limit: 4 });
+    let fault = format!("1 !{}", FramingError::PayloadTooLarge { limit: 4 });
     check_with(&framing, b"g&bytes=99999999999999999999999\na\n", &[&fault]);
 }
 
 #[test]
 fn a_line_over_the_limit_costs_itself_alone() {
     let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
-    let fault = |n| format!("{n} !{}", Fault::LineTooLong { limit: 4 });
+    let fault = |n| format!("{n} !{}", FramingError::LineTooLong { limit: 4 });
     check_with(&framing, b"abcd\nabcde\nf\n", &["1 abcd", &fault(2), "3 f"]);
     check_with(&framing, b"abcdefghij", &[&fault(1)]);
 }
@@ -115,7 +115,7 @@ fn a_line_over_the_limit_costs_itself_alone() {
 #[test]
 fn comments_and_blank_lines_may_have_any_length() {
     let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
-    let fault = |n| format!("{n} !{}", Fault::LineTooLong { limit: 4 });
+    let fault = |n| format!("{n} !{}", FramingError::LineTooLong { limit: 4 });
     check_with(&framing, b"# a long comment\na\n", &["1 -...", "2 a"]);
     check_with(&framing, b"        \na\n", &["1 -", "2 a"]);
     check_with(&framing, b"         # x\na", &["1 -...", "2 a"]);
@@ -133,7 +133,7 @@ fn marked_lines_have_limits_of_their_own() {
         _ => None,
     };
     let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
-    let fault = |n, limit| format!("{n} !{}", Fault::LineTooLong { limit });
+    let fault = |n, limit| format!("{n} !{}", FramingError::LineTooLong { limit });
     let input = b"#<abcd\n#<abcde\n#=12345678\n#=123456789\n#-abcdefghijk\nabcd\nabcde\n#";
     let expected: &[&str] =
         &["1 -#<abcd", &fault(2, 4), "3 -#=12345678", &fault(4, 8), "5 -...", "6 abcd", &fault(7, 4), "8 -#"];
@@ -175,7 +175,7 @@ fn payloads_can_be_switched_on_the_way() {
 #[test]
 fn a_line_over_the_limit_that_begins_with_blanks_is_not_lost() {
     let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
-    let fault = format!("1 !{}", Fault::LineTooLong { limit: 4 });
+    let fault = format!("1 !{}", FramingError::LineTooLong { limit: 4 });
     check_with(&framing, b"        x\na\n", &[&fault, "2 a"]);
     check_with(&framing, b" \t\r\x0b  x", &[&fault]);
     for ignored in ["        #x\na\n", "         \na\n", "#       x\na\n"] {
@@ -190,7 +190,7 @@ fn a_line_over_the_limit_that_begins_with_blanks_is_not_lost() {
 #[test]
 fn a_payload_longer_than_any_address_is_waited_for() {
     let framing = FramingOptions { payload_bytes_max: usize::MAX, ..FramingOptions::default() };
-    let fault = format!("1 !{}", Fault::PayloadCut { got: 2, announced: usize::MAX });
+    let fault = format!("1 !{}", FramingError::PayloadCut { got: 2, announced: usize::MAX });
     check_with(&framing, format!("f&bytes={}\nhi", usize::MAX).as_bytes(), &[&fault]);
 }
 

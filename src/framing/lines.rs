@@ -7,7 +7,7 @@ use crate::limits::READ_BYTES;
 
 /// One line of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub enum TextLine<'a> {
     /// A line without its end.
     Whole {
         /// Its number, from 1.
@@ -25,13 +25,13 @@ pub enum Line<'a> {
 /// Cuts a stream of bytes into lines; used like [`super::BcpFramer`].
 ///
 /// ```
-/// use backbox::framing::{Line, LineFramer};
+/// use backbox::framing::{TextLine, LineFramer};
 /// let mut lines = LineFramer::new(b'\n', 100);
 /// lines.space()[..4].copy_from_slice(b"a\r\nb");
 /// lines.filled(4);
-/// assert_eq!(lines.next_line(), Some(Line::Whole { number: 1, text: b"a" }));
+/// assert_eq!(lines.next_line(), Some(TextLine::Whole { number: 1, text: b"a" }));
 /// assert_eq!(lines.next_line(), None);
-/// assert_eq!(lines.end(), Some(Line::Whole { number: 2, text: b"b" }));
+/// assert_eq!(lines.end(), Some(TextLine::Whole { number: 2, text: b"b" }));
 /// ```
 #[derive(Debug)]
 pub struct LineFramer {
@@ -61,7 +61,7 @@ impl LineFramer {
     }
 
     /// The next whole line, or `None` when more bytes are needed.
-    pub fn next_line(&mut self) -> Option<Line<'_>> {
+    pub fn next_line(&mut self) -> Option<TextLine<'_>> {
         loop {
             let unread = self.buffer.unread();
             let Some(found) = memchr(self.end, unread.get(self.searched..)?) else {
@@ -77,7 +77,7 @@ impl LineFramer {
     }
 
     /// The last line of an input that has ended without a line end.
-    pub fn end(&mut self) -> Option<Line<'_>> {
+    pub fn end(&mut self) -> Option<TextLine<'_>> {
         let length = self.buffer.unread().len();
         if length == 0 || self.skipping {
             return None;
@@ -85,12 +85,12 @@ impl LineFramer {
         Some(self.line(length, 0))
     }
 
-    fn line(&mut self, length: usize, end_bytes: usize) -> Line<'_> {
+    fn line(&mut self, length: usize, end_bytes: usize) -> TextLine<'_> {
         self.number += 1;
         let number = self.number;
         let at = self.buffer.take(length + end_bytes);
         if length > self.line_bytes_max {
-            return Line::TooLong { number };
+            return TextLine::TooLong { number };
         }
         let mut text = self.buffer.taken(at, length);
         if self.end == b'\n' {
@@ -101,10 +101,10 @@ impl LineFramer {
                 text = text.strip_suffix(b"\r").unwrap_or(text);
             }
         }
-        Line::Whole { number, text }
+        TextLine::Whole { number, text }
     }
 
-    fn unfinished(&mut self) -> Option<Line<'_>> {
+    fn unfinished(&mut self) -> Option<TextLine<'_>> {
         let unread = self.buffer.unread().len();
         if self.skipping {
             self.buffer.consume(unread);
@@ -118,7 +118,7 @@ impl LineFramer {
         self.searched = 0;
         self.buffer.consume(unread);
         self.number += 1;
-        Some(Line::TooLong { number: self.number })
+        Some(TextLine::TooLong { number: self.number })
     }
 }
 
@@ -129,9 +129,9 @@ mod tests {
     fn lines(end: u8, limit: usize, input: &[u8], piece: usize) -> Vec<String> {
         let mut framer = LineFramer::new(end, limit);
         let mut seen = Vec::new();
-        let show = |line: Line<'_>| match line {
-            Line::Whole { number, text } => format!("{number} {}", text.escape_ascii()),
-            Line::TooLong { number } => format!("{number} too long"),
+        let show = |line: TextLine<'_>| match line {
+            TextLine::Whole { number, text } => format!("{number} {}", text.escape_ascii()),
+            TextLine::TooLong { number } => format!("{number} too long"),
         };
         for bytes in input.chunks(piece) {
             framer.space()[..bytes.len()].copy_from_slice(bytes);

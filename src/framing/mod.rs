@@ -10,8 +10,10 @@ mod lines;
 mod obe;
 mod wire;
 
-pub use bcp::{BcpFramer, Fault, Frame, FramingOptions, MARK_BYTES, MarkedLimit, RawMessage, is_ignored, without_cr};
+pub use bcp::{
+    BcpFramer, Frame, FramingError, FramingOptions, MARK_BYTES, MarkedLimit, RawMessage, is_ignored, without_cr,
+};
 pub use framer::Framer;
-pub use lines::{Line, LineFramer};
+pub use lines::{LineFramer, TextLine};
 pub use obe::{ObeFault, ObeFramer, body, obe_message, push_frame};
 pub use wire::Wire;

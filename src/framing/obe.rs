@@ -6,7 +6,7 @@ use std::fmt;
 
 use memchr::memchr2;
 
-use super::bcp::{Fault, Frame, RawMessage};
+use super::bcp::{Frame, FramingError, RawMessage};
 use super::buffer::Buffer;
 
 /// How many digits a length has, leading zeros included.
@@ -158,7 +158,7 @@ impl ObeFramer {
 
     fn bad(&mut self, fault: ObeFault) -> Option<Frame<'static>> {
         self.ended = true;
-        Some(Frame::Bad { number: self.offset, fault: Fault::Obe(fault) })
+        Some(Frame::Bad { number: self.offset, fault: FramingError::Obe(fault) })
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::budget::Share;
 use crate::bcp::payload_marker;
-use crate::framing::{Fault, Frame, RawMessage, Wire, obe_message, without_cr};
+use crate::framing::{Frame, FramingError, RawMessage, Wire, obe_message, without_cr};
 
 /// Whole frames that came in one read, in order.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ enum Kind {
     Ignored {
         whole: bool,
     },
-    Bad(Fault),
+    Bad(FramingError),
 }
 
 impl Chunk {

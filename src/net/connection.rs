@@ -14,7 +14,7 @@ use super::budget::Budget;
 use super::chunk::Chunk;
 use super::queue::Outbox;
 use super::wait::{self, Armed, Poll, Wake, Want};
-use crate::framing::{Fault, Frame, Framer, FramingOptions, Wire};
+use crate::framing::{Frame, Framer, FramingError, FramingOptions, Wire};
 
 /// How much may wait to be sent to one peer, in bytes; one that does not read is reset when it is reached.
 pub const QUEUE_BYTES_MAX: usize = 64 << 10;
@@ -30,7 +30,7 @@ pub enum Left {
     /// The connection was lost.
     Lost(io::Error),
     /// The peer's framing cannot be followed any further.
-    Broken(Fault),
+    Broken(FramingError),
     /// So little was left of what all peers' long frames may have, in bytes, that it was reset.
     NoRoom(usize),
     /// The first bytes are a web browser's: executing such lines is how a web page would play pinball.

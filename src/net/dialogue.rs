@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::Outbox;
 use super::wait::{Armed, Input, Output, Poll, Stop, Want, is_passing};
-use crate::framing::{Fault, Frame, Framer, FramingOptions};
+use crate::framing::{Frame, Framer, FramingError, FramingOptions};
 use crate::limits::READ_BYTES;
 
 /// How long the peer may take to close after we have half-closed (design.md, section 9).
@@ -98,7 +98,7 @@ pub enum Reason {
     /// The connection was lost.
     Lost(io::Error),
     /// The peer's framing cannot be followed any further.
-    Broken(Fault),
+    Broken(FramingError),
     /// Whoever reads our stdout has gone, or it cannot be written.
     Output(io::Error),
     /// The system's poll failed.

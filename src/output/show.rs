@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal};
 use super::{Color, push_for_terminal};
 use crate::bcp::Message;
 use crate::bcp::pattern::Pattern;
-use crate::bcp::template::{Origin, Side, Subject, Template};
+use crate::bcp::template::{Origin, Side, Template, TemplateContext};
 use crate::framing::RawMessage;
 
 /// The form in which messages are printed.
@@ -111,7 +111,7 @@ impl Show {
                 out.push(b'\n');
             }
             (Style::Template(template), Some(parts)) => {
-                let subject = Subject { parts, line: message.line, payload: message.payload, origin };
+                let subject = TemplateContext { message: parts, line: message.line, payload: message.payload, origin };
                 if self.terminal.is_some() {
                     self.line.clear();
                     template.write(&subject, &mut self.line);
@@ -132,7 +132,7 @@ fn push_meta(origin: &Origin<'_>, out: &mut Vec<u8>) {
         out.pop();
     }
     // Neither an address nor a word of ours needs an escape.
-    let (time, conn, peer, from) = (origin.seconds(), origin.connection, origin.peer, origin.from.word());
+    let (time, conn, peer, from) = (origin.seconds(), origin.connection, origin.peer, origin.from.name());
     let meta = format!(r#","meta":{{"time":{time},"conn":{conn},"peer":"{peer}","from":"{from}"}}}}"#);
     out.extend_from_slice(meta.as_bytes());
 }
@@ -216,7 +216,7 @@ mod tests {
     fn json_has_meta_when_asked_and_no_line_that_is_no_message() {
         let bare = r#"{"command":"f","params":{"a":1},"bytes":"aGk="}"#;
         assert_eq!(shown(&mut pipe(Style::Json { meta: false }), b"F?a=int:1&bytes=2\nhi"), format!("{bare}\n"));
-        let meta = r#","meta":{"time":1.500000,"conn":2,"peer":"[::1]:7","from":"dialler"}}"#;
+        let meta = r#","meta":{"time":1.500000,"conn":2,"peer":"[::1]:7","from":"client"}}"#;
         let with_meta = format!("{}{meta}\n", bare.strip_suffix('}').unwrap());
         assert_eq!(shown(&mut pipe(Style::Json { meta: true }), b"F?a=int:1&bytes=2\nhi"), with_meta);
         assert_eq!(shown(&mut pipe(Style::Json { meta: true }), b"f?a=int:x\n"), "");

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{HEADER, Kind, VERSION, logs};
-use crate::framing::Fault;
+use crate::framing::FramingError;
 
 /// What is wrong with an input. The first error ends the reading, and the records before it stand; but a damaged line
 /// of a log is passed over.
@@ -83,7 +83,7 @@ pub enum Reason {
     /// A `#~` line without a pattern.
     NoPattern,
     /// A line (its mark not counted) or payload over its limit, or plain lines that end inside a payload.
-    FramingOptions(Fault),
+    FramingOptions(FramingError),
     /// The input is of no known kind.
     Unknown,
     /// There is nothing to play in the input, which is of this kind if it is a log.

@@ -8,7 +8,7 @@ use super::error::{Damage, Error, Reason};
 use super::literal;
 use super::{Kind, Note, Record, RecordKind};
 use crate::bcp::payload_marker;
-use crate::framing::{FramingOptions, Line, LineFramer, is_ignored, without_cr};
+use crate::framing::{FramingOptions, LineFramer, TextLine, is_ignored, without_cr};
 use crate::text::trim;
 
 /// How a kind of log is written.
@@ -382,8 +382,8 @@ impl Log {
                 line => line?,
             };
             let (number, found) = match line {
-                Line::Whole { number, text } => (number, self.state.line(self.form, number, text)),
-                Line::TooLong { number } => {
+                TextLine::Whole { number, text } => (number, self.state.line(self.form, number, text)),
+                TextLine::TooLong { number } => {
                     let limit = self.state.framing.line_bytes_max.saturating_mul(LINE_FACTOR);
                     (number, Err(Damage::TooLong(limit)))
                 }

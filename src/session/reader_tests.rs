@@ -1,7 +1,7 @@
 //! The reader, fed whole and in pieces: the records, notes and errors are the same, and memory stays bounded.
 
 use super::*;
-use crate::framing::{Fault, Wire};
+use crate::framing::{FramingError, Wire};
 use crate::limits::READ_BYTES;
 use crate::session::{Listed, Reason, Record, RecordKind};
 
@@ -122,7 +122,12 @@ fn the_first_line_decides_what_an_input_is() {
     check_as(session, &FramingOptions::default(), b"# x\n#backbox-session 2\nb\n", &["3 - 1 >b"]);
     let long = format!("#<{}\na\n", "x".repeat(21));
     let framing = FramingOptions { line_bytes_max: 20, ..FramingOptions::default() };
-    check_as(session, &framing, long.as_bytes(), &[&bad(1, Reason::FramingOptions(Fault::LineTooLong { limit: 20 }))]);
+    check_as(
+        session,
+        &framing,
+        long.as_bytes(),
+        &[&bad(1, Reason::FramingOptions(FramingError::LineTooLong { limit: 20 }))],
+    );
     let newer = bad(1, Reason::Newer { version: "2".into() });
     check_as(Some(Kind::Session), &FramingOptions::default(), b"#backbox-session 2\na\n", &[&newer]);
 }
@@ -151,12 +156,12 @@ fn each_error_ends_the_reading_at_its_line() {
     check_error("#<f&bytes=1\n#=QR==\n", 3, Reason::Base64);
     check_error("#<f&bytes=1\n#=QUI=\n", 3, Reason::PayloadLength { got: 2, announced_at: 2, announced: 1 });
     check_error("#~ \t\n", 2, Reason::NoPattern);
-    check_error("#<f&bytes=16777217\n", 2, Reason::FramingOptions(Fault::PayloadTooLarge { limit: 16 << 20 }));
-    check_error("f&bytes=16777217\n", 2, Reason::FramingOptions(Fault::PayloadTooLarge { limit: 16 << 20 }));
+    check_error("#<f&bytes=16777217\n", 2, Reason::FramingOptions(FramingError::PayloadTooLarge { limit: 16 << 20 }));
+    check_error("f&bytes=16777217\n", 2, Reason::FramingOptions(FramingError::PayloadTooLarge { limit: 16 << 20 }));
     check("#backbox-session 1\n#~a\n#!port 1\na\n", &["2 - 1 ~a", &bad(3, Reason::LateSetting)]);
     check(
         "a\nf&bytes=4\nAB",
-        &["1 - 1 >a", &bad(2, Reason::FramingOptions(Fault::PayloadCut { got: 2, announced: 4 }))],
+        &["1 - 1 >a", &bad(2, Reason::FramingOptions(FramingError::PayloadCut { got: 2, announced: 4 }))],
     );
     for nothing in ["", "\u{feff}", "\n\n", "# a\n", "#backbox-session 1\n", "#backbox-session 1"] {
         check(nothing, &[&bad(0, Reason::Nothing(None))]);
@@ -169,8 +174,8 @@ fn errors_and_notes_say_what_to_do() {
     for (reason, says) in [
         (Reason::Header, "'#backbox-session 1'"),
         (Reason::NoPayload { announced_at: 7, bytes: 4 }, "4 bytes that line 7 announces"),
-        (Reason::FramingOptions(Fault::LineTooLong { limit }), "--max-line"),
-        (Reason::FramingOptions(Fault::PayloadTooLarge { limit }), "--max-payload"),
+        (Reason::FramingOptions(FramingError::LineTooLong { limit }), "--max-line"),
+        (Reason::FramingOptions(FramingError::PayloadTooLarge { limit }), "--max-payload"),
         (Reason::Unknown, "a session begins with '#backbox-session 1'"),
         (Reason::LateSetting, "move it to the top"),
     ] {
@@ -194,7 +199,7 @@ fn a_cut_session_is_read_to_its_last_whole_message() {
 fn limits_are_those_of_the_line_without_its_mark() {
     let framing = FramingOptions { line_bytes_max: 20, payload_bytes_max: 30, ..FramingOptions::default() };
     let input = format!("#backbox-session 1\n#<{}\n#>#{}\n#{}\n", "a".repeat(20), "b".repeat(19), "-".repeat(90));
-    let too_long = bad(5, Reason::FramingOptions(Fault::LineTooLong { limit: 20 }));
+    let too_long = bad(5, Reason::FramingOptions(FramingError::LineTooLong { limit: 20 }));
     let read = [&format!("2 - 1 <{}", "a".repeat(20)), &format!("3 - 1 >#{}", "b".repeat(19))];
     for mark in ["#<", "#>", "#~", "#@", "#!", ""] {
         let input = format!("{input}{mark}{}\n#<x\n", "c".repeat(21));
@@ -203,7 +208,12 @@ fn limits_are_those_of_the_line_without_its_mark() {
     let payload = b"#backbox-session 1\n#<f&bytes=30\n#=QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\n";
     check_as(None, &framing, payload, &[&format!("2 - 1 <f&bytes=30|{}", "A".repeat(30))]);
     let longer = format!("#backbox-session 1\n#<f&bytes=30\n#={}\n", "A".repeat(41));
-    check_as(None, &framing, longer.as_bytes(), &[&bad(3, Reason::FramingOptions(Fault::LineTooLong { limit: 40 }))]);
+    check_as(
+        None,
+        &framing,
+        longer.as_bytes(),
+        &[&bad(3, Reason::FramingOptions(FramingError::LineTooLong { limit: 40 }))],
+    );
     let hidden = format!("#backbox-session 1\n#<f&bytes=1\n# {}\n#=QQ==\n", "x".repeat(90));
     let missing = bad(3, Reason::NoPayload { announced_at: 2, bytes: 1 });
     check_as(None, &framing, hidden.as_bytes(), &[&missing]);
@@ -269,7 +279,7 @@ fn a_line_of_2_mib_is_an_error_and_not_kept() {
             }
             assert!(held(&mut reader) < 4 << 20);
         }
-        let expected = bad(2, Reason::FramingOptions(Fault::LineTooLong { limit: 1 << 20 }));
+        let expected = bad(2, Reason::FramingOptions(FramingError::LineTooLong { limit: 1 << 20 }));
         assert_eq!(seen.last(), Some(&expected), "{start}");
     }
 }

@@ -8,7 +8,7 @@ use super::mark::{Mark, Stamp, header};
 use super::settings::Settings;
 use super::{Kind, Note, Record, RecordKind};
 use crate::bcp::payload_marker;
-use crate::framing::{Fault, Frame, FramingOptions, RawMessage, Wire, is_ignored, without_cr};
+use crate::framing::{Frame, FramingError, FramingOptions, RawMessage, Wire, is_ignored, without_cr};
 use crate::text::trim;
 
 /// What a frame led to.
@@ -175,7 +175,9 @@ impl Script {
 
     fn session_frame(&mut self, frame: Frame<'_>) -> Result<Step, Reason> {
         match (frame, self.pending.take()) {
-            (Frame::Bad { fault: fault @ Fault::LineTooLong { .. }, .. }, _) => Err(Reason::FramingOptions(fault)),
+            (Frame::Bad { fault: fault @ FramingError::LineTooLong { .. }, .. }, _) => {
+                Err(Reason::FramingOptions(fault))
+            }
             (Frame::Bad { fault, .. }, None) => Err(Reason::FramingOptions(fault)),
             (Frame::Message(message), None) => Ok(self.message(&message)),
             (Frame::Ignored { number, whole: false, .. }, None) => Ok(Step::Lost { number }),
@@ -219,7 +221,9 @@ impl Script {
             None => return Ok(self.keep(number, side, mark, line, None)),
             Some(Some(0)) => return Ok(self.keep(number, side, mark, line, Some(b""))),
             Some(Some(announced)) if announced <= self.payload_bytes_max => announced,
-            Some(_) => return Err(Reason::FramingOptions(Fault::PayloadTooLarge { limit: self.payload_bytes_max })),
+            Some(_) => {
+                return Err(Reason::FramingOptions(FramingError::PayloadTooLarge { limit: self.payload_bytes_max }));
+            }
         };
         replace(&mut self.line, line);
         self.mark = mark;

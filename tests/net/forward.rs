@@ -49,7 +49,7 @@ fn every_byte_passes_and_each_half_close_too() {
         assert!(ended.stdout.contains(line), "{line:?} in {}", ended.stdout);
     }
     assert!(ended.stderr.contains("is not UTF-8"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the dialler left in the middle of a line: half"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the client left in the middle of a line: half"), "{}", ended.stderr);
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn pairs_are_told_apart() {
         assert_eq!(says.line(), "c\n");
     }
     let ended = tapped.tap.running.finish();
-    assert_eq!(ended.stdout, "1 dialler a\n1 acceptor c\n2 dialler b\n2 acceptor c\n", "{}", ended.stderr);
+    assert_eq!(ended.stdout, "1 client a\n1 server c\n2 client b\n2 server c\n", "{}", ended.stderr);
     let text = fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| line.len() <= 3).collect();
     assert_eq!(lines, ["a", "#<c", "b", "#<c"], "{text}");

@@ -50,7 +50,7 @@ fn who_was_dialled_is_the_acceptor() {
     let listening = start(&["listen", "-c", &port.address, "--monitor", "none", "--json", "--meta", "-n", "1"]);
     port.accept().say(b"a?x=1\n");
     let said: serde_json::Value = serde_json::from_str(&listening.finish().stdout).unwrap();
-    assert_eq!((&said["meta"]["from"], &said["meta"]["peer"]), (&"acceptor".into(), &port.address.as_str().into()));
+    assert_eq!((&said["meta"]["from"], &said["meta"]["peer"]), (&"server".into(), &port.address.as_str().into()));
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn standard_input_is_played_as_it_comes() {
     drop(peer);
     let ended = playing.finish();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(ended.stderr.starts_with("playing the dialler of <stdin> (as it comes) to "), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("playing the client of <stdin> (as it comes) to "), "{}", ended.stderr);
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn each_line_goes_when_what_was_said_before_it_has_come() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "HELLO?version=%31.1\nnot_recorded\nreset\ngoodbye\n"));
     let said: Vec<&str> = ended.stderr.lines().collect();
     let first =
-        format!("playing the acceptor of session.bcp (3 messages, 0.0 s as recorded) to the first who dials {address}");
+        format!("playing the server of session.bcp (3 messages, 0.0 s as recorded) to the first who dials {address}");
     assert_eq!(said[0], first);
     assert!(said[1].starts_with("replayed 3 messages (46 bytes) of session.bcp in "), "{}", ended.stderr);
     assert!(said[1].ends_with("; the dialler answered with 4 messages (47 bytes); done"), "{}", ended.stderr);

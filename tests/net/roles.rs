@@ -52,7 +52,7 @@ fn json_with_meta_says_when_where_and_who() {
     assert_eq!(lines[1]["bytes"], "aGk=");
     for line in &lines {
         assert_eq!((&line["meta"]["conn"], &line["meta"]["peer"]), (&1.into(), &own.to_string().into()));
-        assert_eq!(line["meta"]["from"], "dialler");
+        assert_eq!(line["meta"]["from"], "client");
         let time = line["meta"]["time"].to_string();
         assert!(time.split_once('.').unwrap().1.len() == 6 && time.parse::<f64>().unwrap() > 1.6e9, "{time}");
     }
@@ -66,7 +66,7 @@ fn templates_know_the_connection() {
     peer.say(b"trigger?name=a\ntrigger?name=b1\ntrigger?name=b2\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
-    assert_eq!(listening.running.finish().stdout, format!("1 {own} dialler b1\n"));
+    assert_eq!(listening.running.finish().stdout, format!("1 {own} client b1\n"));
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn attached_it_subscribes_at_once_and_answers_a_later_reset() {
     drop(peer);
     let ended = listening.finish();
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("closed by the acceptor, without a goodbye"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("closed by the server, without a goodbye"), "{}", ended.stderr);
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn a_recording_has_both_directions_and_whose_line_is_whose() {
     let is_end = |line: &&str| line.starts_with("# connection");
     let mut ends: Vec<&str> = text.lines().filter(is_end).collect();
     ends.sort_unstable();
-    assert_eq!(ends, ["# connection 1: closed by the acceptor", "# connection 2: closed by the dialler"]);
+    assert_eq!(ends, ["# connection 1: closed by the server", "# connection 2: closed by the client"]);
     let other = |line: &&str| !is_end(line) && !line.starts_with("#@") && !line.starts_with("# 2");
     let lines: Vec<&str> = text.lines().filter(other).collect();
     let expected = format!(

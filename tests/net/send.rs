@@ -403,7 +403,7 @@ fn a_recording_holds_both_directions_and_an_old_one_is_refused_before_anything_i
     assert!(lines[2].ends_with(&format!("Z, dialling {}", port.address)), "{text}");
     let messages = ["a?x=1", "goodbye", "#<b?y=2", "#<# no", "#<f&bytes=2", "#=aGk="];
     assert_eq!(lines[3..9], messages);
-    assert_eq!(lines[9], "# connection 1, acceptor: half a line: hal");
+    assert_eq!(lines[9], "# connection 1, server: half a line: hal");
     let refused = run(&["send", "-a", &port.address, "--record", name, "a?"]);
     assert_eq!(refused.code, Some(3));
     assert!(refused.stderr.ends_with("it holds something already; --overwrite empties it\n"), "{}", refused.stderr);

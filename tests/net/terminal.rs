@@ -48,7 +48,7 @@ fn seen(arguments: &[&str], output_too: bool) -> String {
 fn a_long_replay_shows_one_line_that_is_redrawn_and_gone_at_the_end() {
     let seen = seen(&[], true);
     let (before, after) = seen.split_once("\r\u{1b}[?7lplayed ").unwrap_or_else(|| panic!("{seen:?}"));
-    assert!(before.starts_with("playing the dialler of session.bcp"), "{seen:?}");
+    assert!(before.starts_with("playing the client of session.bcp"), "{seen:?}");
     let (line, after) = after.split_once("\u{1b}[?7h\u{1b}[K").unwrap_or_else(|| panic!("{seen:?}"));
     assert!(line.contains(" of 3, ") && line.contains(" s, late by ") && line.contains(" ms (at most "), "{seen:?}");
     // What comes and what is said take the line's place.

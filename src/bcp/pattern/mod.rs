@@ -11,7 +11,7 @@ use memchr::memchr;
 
 use crate::bcp::Value;
 use crate::bcp::payload_marker;
-use crate::bcp::{JsonValue, Malformed, MalformedReason, Message, ParseOptions, ValueKind, to_value};
+use crate::bcp::{JsonValue, Malformed, MalformedReason, Message, ParseOptions, ValueKind};
 use crate::text::trim;
 
 /// What a message has to look like.
@@ -41,7 +41,7 @@ enum Wanted {
     Text(Glob),
     /// A value of this type whose text matches (`int:*`).
     Typed(ValueKind, Glob),
-    /// A value of this [meaning](Value::meaning).
+    /// A value of this [meaning](Value::canonical).
     Value(Value),
 }
 
@@ -86,7 +86,7 @@ impl Pattern {
     /// use backbox::bcp::Message;
     /// use backbox::bcp::pattern::Pattern;
     /// let mut parts = Message::new();
-    /// parts.read_value(br#"{"command": "goodset", "pickiness": 4}"#, true).unwrap();
+    /// parts.parse_value(br#"{"command": "goodset", "pickiness": 4}"#, true).unwrap();
     /// parts.take_command();
     /// for text in ["goodset", "*?pickiness=int:*", r#"{"pickiness":4.0, "command":"goodset"}"#] {
     ///     assert!(Pattern::parse_value(text).unwrap().matches(&parts, None));
@@ -95,21 +95,21 @@ impl Pattern {
     /// ```
     pub fn parse_value(text: &str) -> Result<Pattern, Malformed> {
         let mut parts = Message::new();
-        match parts.read_value(text.as_bytes(), true) {
+        match parts.parse_value(text.as_bytes(), true) {
             Ok(()) => {}
             // No command begins so, and JSON with a bracket too few must not be waited for.
             Err(why) if text.starts_with(['{', '[', '"']) => return Err(why),
             Err(_) => return Pattern::parse(text, true),
         }
         parts.take_command();
-        let whole = Some((parts.command().into_owned(), to_value(parts.object()).untyped_meaning()));
+        let whole = Some((parts.command().into_owned(), parts.value().canonical_untyped()));
         Ok(Pattern { command: Glob::raw(b"*"), params: Vec::new(), whole })
     }
 
     /// Whether a message looks like this; `payload_bytes` is the length of its payload, if it has one.
     pub fn matches(&self, parts: &Message, payload_bytes: Option<usize>) -> bool {
         if let Some((command, rest)) = &self.whole {
-            return *command == parts.command() && *rest == to_value(parts.object()).untyped_meaning();
+            return *command == parts.command() && *rest == parts.value().canonical_untyped();
         }
         self.takes_command(&parts.command()) && self.lacking(parts, payload_bytes).next().is_none()
     }
@@ -162,7 +162,7 @@ impl Pattern {
         parts.parse_line(line, &ParseOptions::default())?;
         self.params.extend(parts.params().map(|param| {
             let name = Glob { pieces: vec![param.name().into_owned().into_bytes()] };
-            (name, Wanted::Value(to_value(param.value.0).meaning()))
+            (name, Wanted::Value(param.value.to_value().canonical()))
         }));
         Ok(())
     }
@@ -204,7 +204,7 @@ impl Wanted {
         parts.parse_line(&line, &ParseOptions::default())?;
         let value = parts.params().next().map(|param| param.value);
         Ok(match value {
-            Some(value) if value.kind() != ValueKind::Text => Wanted::Value(to_value(value.0).meaning()),
+            Some(value) if value.kind() != ValueKind::Text => Wanted::Value(value.to_value().canonical()),
             _ => Wanted::Text(Glob { pieces: vec![literal.to_vec()] }),
         })
     }
@@ -239,7 +239,7 @@ impl Wanted {
             Wanted::Text(glob) => glob.matches(value.text().as_bytes()),
             Wanted::Typed(ValueKind::Null, glob) => value.kind() == ValueKind::Null && glob.matches(b""),
             Wanted::Typed(kind, glob) => value.kind() == *kind && glob.matches(value.text().as_bytes()),
-            Wanted::Value(wanted) => *wanted == to_value(value.0).meaning(),
+            Wanted::Value(wanted) => *wanted == value.to_value().canonical(),
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::parting;
 use super::printing::{Printing, Speaker};
 use super::reply::Reply;
-use crate::bcp::conversation::{self, Conversation, ConversationConfig, Effect, ProtocolError, Role};
+use crate::bcp::conversation::{self, Conversation, ConversationConfig, ProtocolError, ReceiveOutcome, Role};
 use crate::bcp::pattern::Pattern;
 use crate::bcp::template::Side;
 use crate::bcp::{Malformed, Message, ParseOptions};
@@ -19,7 +19,7 @@ use crate::commands::recorder::Recorder;
 use crate::commands::stream::{Item, Stream, command};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
-use crate::framing::{Fault, Frame, FramingOptions, RawMessage};
+use crate::framing::{Frame, FramingError, FramingOptions, RawMessage};
 use crate::net::connection::{Connection, Left, QUEUE_BYTES_MAX, Said};
 use crate::net::server::{Host, Next};
 use crate::output::Console;
@@ -165,40 +165,49 @@ impl Listener {
         let effect = self.hear(connection.number, message, read, &peer);
         self.answer(connection.number);
         match effect {
-            Effect::PeerLeft => connection.finish(),
-            Effect::Ready => self.release(connection.number),
-            Effect::Fault(conversation::Fault::RefusedOurs(_)) => {
+            ReceiveOutcome::PeerLeft => connection.finish(),
+            ReceiveOutcome::Ready => self.release(connection.number),
+            ReceiveOutcome::PeerError(conversation::PeerError::VersionRefused(_)) => {
                 self.refused = true;
                 next = Next::Stop;
             }
-            Effect::Fault(_) | Effect::Passed | Effect::DealtWith => {}
+            ReceiveOutcome::PeerError(_)
+            | ReceiveOutcome::Deliver
+            | ReceiveOutcome::Consumed
+            | ReceiveOutcome::UnusualVersion(_) => {}
         }
         next
     }
 
     /// Has the conversation hear what was read, and puts into `said` what is to be answered.
-    fn hear(&mut self, number: u64, message: &RawMessage<'_>, read: Result<(), Malformed>, peer: &str) -> Effect {
+    fn hear(
+        &mut self,
+        number: u64,
+        message: &RawMessage<'_>,
+        read: Result<(), Malformed>,
+        peer: &str,
+    ) -> ReceiveOutcome {
         let Listener { setup, talks, parts, said, console, .. } = self;
         let place = (peer, message.number);
         said.clear();
-        let Some(talk) = talks.get_mut(&number) else { return Effect::Passed };
+        let Some(talk) = talks.get_mut(&number) else { return ReceiveOutcome::Deliver };
         let effect = match read {
-            Ok(()) => talk.conversation.hear(parts, said),
+            Ok(()) => talk.conversation.receive(parts, said),
             Err(why) => {
                 complain(console, Exit::No, place, why);
-                talk.conversation.hear_malformed(message.line, said);
+                talk.conversation.receive_malformed(message.line, said);
                 // What is no message matches no pattern, so that no reply is for it.
                 if setup.silent {
                     said.clear();
                 }
-                return Effect::Fault(conversation::Fault::Malformed);
+                return ReceiveOutcome::PeerError(conversation::PeerError::Malformed);
             }
         };
         if setup.silent {
             said.clear();
         }
         let bytes = message.payload.map(<[u8]>::len);
-        let answered = effect != Effect::PeerLeft
+        let answered = effect != ReceiveOutcome::PeerLeft
             && parts.command() != "error"
             && reply(&setup.replies, talk, (parts, bytes), said, console);
         let line = said.strip_suffix(b"\n").unwrap_or_default();
@@ -209,8 +218,13 @@ impl Listener {
             }
         }
         match &effect {
-            Effect::Fault(conversation::Fault::UnknownCommand(_) | conversation::Fault::Malformed) => {}
-            Effect::Fault(fault) if !answered => complain(console, Exit::Peer, place, fault),
+            ReceiveOutcome::PeerError(
+                conversation::PeerError::UnknownCommand(_) | conversation::PeerError::Malformed,
+            ) => {}
+            ReceiveOutcome::PeerError(fault) if !answered => complain(console, Exit::Peer, place, fault),
+            ReceiveOutcome::UnusualVersion(version) => {
+                console.note(format_args!("{peer}: accepted protocol version {}", shown(version.as_bytes())));
+            }
             _ => {}
         }
         effect
@@ -254,7 +268,7 @@ impl Listener {
         }
         for number in numbers {
             let Some(talk) = self.talks.get_mut(&number) else { continue };
-            match talk.conversation.say(&command) {
+            match talk.conversation.send(&command) {
                 Ok(()) => {}
                 Err(ProtocolError::InHandshake) if talk.backlog.len() + whole.len() <= QUEUE_BYTES_MAX => {
                     talk.backlog.extend_from_slice(whole);
@@ -338,10 +352,10 @@ fn our_side(part: Part) -> RecordKind {
 }
 
 /// What a frame that is none costs: where it breaks the framing, what the peer is to blame for.
-pub fn exit_of(fault: Fault) -> Exit {
+pub fn exit_of(fault: FramingError) -> Exit {
     match fault {
-        Fault::LineTooLong { .. } | Fault::PayloadCut { .. } => Exit::No,
-        Fault::PayloadTooLarge { .. } | Fault::Obe(_) => Exit::Peer,
+        FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::No,
+        FramingError::PayloadTooLarge { .. } | FramingError::Obe(_) => Exit::Peer,
     }
 }
 
@@ -391,7 +405,7 @@ fn reply(
         let text = shown(reply.text.as_bytes());
         console.complain(Exit::No, &talk.peer, format_args!("--reply {text}: not sent: {why}"));
     }
-    match reply.command().map(|command| talk.conversation.say(command)) {
+    match reply.command().map(|command| talk.conversation.send(command)) {
         // The handshake goes before: a media controller subscribes within it, and is answered behind it.
         Some(Err(ProtocolError::InHandshake)) if talk.backlog.len() + said.len() <= QUEUE_BYTES_MAX => {
             talk.backlog.append(said);
@@ -408,8 +422,8 @@ impl Host for Listener {
         let Setup { part, subscriptions, accepts, replies, .. } = &self.setup;
         let repertoire = ConversationConfig {
             subscriptions: if *part == Part::Media { subscriptions.clone() } else { Vec::new() },
-            knows: catalogue::knows,
-            accepts: accepts.clone(),
+            is_known: catalogue::knows,
+            accept_version: accepts.clone(),
         };
         let mut talk = Talk {
             conversation: Conversation::new(part.role(), repertoire),
@@ -421,7 +435,7 @@ impl Host for Listener {
         self.said.clear();
         match part {
             Part::Media => {}
-            Part::Pin => conversation::greet(&mut self.said),
+            Part::Pin => conversation::write_hello(&mut self.said),
             Part::Attached => self.said.extend_from_slice(subscriptions),
             // A conversation that has just been made may begin.
             Part::DiallingPin => talk.conversation.open(&mut self.said).unwrap_or_default(),
@@ -445,7 +459,7 @@ impl Host for Listener {
                 complain(&mut self.console, exit, (&place.0, place.1), fault);
                 self.said.clear();
                 if let Some(talk) = self.talks.get_mut(&connection.number).filter(|_| !self.setup.silent) {
-                    talk.conversation.hear_malformed(b"", &mut self.said);
+                    talk.conversation.receive_malformed(b"", &mut self.said);
                 }
                 self.answer(connection.number);
                 Next::GoOn

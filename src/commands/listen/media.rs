@@ -65,11 +65,11 @@ pub fn subscriptions(monitor: &[String], register: &[String], otherwise: &[&str]
     }
     let mut lines = Vec::new();
     for category in categories {
-        conversation::push("monitor_start", &[("category", category)], &mut lines);
+        conversation::write_message("monitor_start", &[("category", category)], &mut lines);
     }
     for event in register {
         let start = lines.len();
-        conversation::push("register_trigger", &[("event", event)], &mut lines);
+        conversation::write_message("register_trigger", &[("event", event)], &mut lines);
         let line = lines.get(start..).unwrap_or_default();
         catalogue::judge(line.strip_suffix(b"\n").unwrap_or(line), None)
             .map_err(|refusal| Failure::Usage(format!("--register: {refusal}")))?;

@@ -10,7 +10,7 @@ use crate::text::shown;
 
 /// How it ended, for a recording; `by_them` says whether it was the peer, which is this end, who closed it in order.
 pub fn how(left: &Left, by_them: bool, them: Side) -> String {
-    let (theirs, ours) = (them.word(), them.other().word());
+    let (theirs, ours) = (them.name(), them.other().name());
     match left {
         Left::Closed(_) if by_them => format!("closed by the {theirs}"),
         Left::Closed(_) => format!("closed by the {ours}"),

@@ -6,9 +6,7 @@
 use crate::bcp::Value;
 use crate::bcp::pattern::Pattern;
 use crate::bcp::payload_marker;
-use crate::bcp::{
-    DuplicatePolicy, Malformed, Message, ParseOptions, WriteOptions, push_dumped, to_text, to_value, write_line,
-};
+use crate::bcp::{DuplicatePolicy, Malformed, Message, ParseOptions, WriteOptions, push_spaced_json, write_line};
 use crate::text::{shown, trim};
 
 /// One answer, and what it answers.
@@ -72,7 +70,7 @@ impl Reply {
     pub fn parse_value(text: &str) -> Result<Reply, String> {
         let wrong = |why: &str| format!("{}: {why}", shown(text.as_bytes()));
         let mut parts = Message::new();
-        let (pattern, json) = match parts.read_value(text.as_bytes(), true) {
+        let (pattern, json) = match parts.parse_value(text.as_bytes(), true) {
             Ok(()) => ("*", text),
             Err(_) => split(text)
                 .ok_or_else(|| wrong("write one JSON value, or 'PATTERN => JSON' with blanks around the arrow"))?,
@@ -82,8 +80,8 @@ impl Reply {
         let answer = match json.trim() {
             "" => Answer::Nothing,
             json => {
-                parts.read_value(json.as_bytes(), true).map_err(|why| wrong(&why.to_string()))?;
-                Answer::Value(to_value(parts.object()))
+                parts.parse_value(json.as_bytes(), true).map_err(|why| wrong(&why.to_string()))?;
+                Answer::Value(parts.value())
             }
         };
         // JSON has no limit.
@@ -105,22 +103,16 @@ impl Reply {
             Answer::Nothing => return Ok(()),
             Answer::Line(line) => line,
             Answer::Value(value) => {
-                let mut spelled = Vec::new();
-                to_text(&fill(value, question), &mut spelled);
-                push_dumped(&spelled, out);
+                push_spaced_json(fill(value, question).to_json().as_bytes(), out);
                 return Ok(());
             }
         };
         let mut parts = Message::new();
         parts.begin(line.command.as_bytes());
         for (name, value) in &line.params {
-            parts.push_name(name.as_bytes(), true);
-            parts.push_value(|out| {
-                to_text(&fill(value, question), out);
-                Ok::<(), Malformed>(())
-            })?;
+            parts.push_value(name, &fill(value, question));
         }
-        parts.finish(DuplicatePolicy::FirstWins)?;
+        parts.dedup(DuplicatePolicy::FirstWins)?;
         write_line(&parts, None, &self.form, out)?;
         out.push(b'\n');
         Ok(())
@@ -154,7 +146,7 @@ impl Line {
         }
         let mut parts = Message::new();
         parts.parse_line(text, &ParseOptions::default()).map_err(|error| error.to_string())?;
-        let params = parts.params().map(|param| (param.name().into_owned(), to_value(param.value.0))).collect();
+        let params = parts.params().map(|param| (param.name().into_owned(), param.value.to_value())).collect();
         Ok(Some(Line { command: parts.command().into_owned(), params }))
     }
 }
@@ -205,7 +197,7 @@ fn place(text: &str) -> Option<&str> {
 impl Question<'_> {
     fn value(self, name: &str) -> Value {
         match (self.parts.find(name), self.payload_bytes) {
-            (Some(value), _) => to_value(value.0),
+            (Some(value), _) => value.to_value(),
             (None, Some(bytes)) if name.eq_ignore_ascii_case("bytes") => Value::Number(bytes.to_string()),
             (None, _) => Value::Text(String::new()),
         }
@@ -214,11 +206,7 @@ impl Question<'_> {
     fn text(self, name: &str) -> String {
         match self.value(name) {
             Value::Text(text) => text,
-            other => {
-                let mut text = Vec::new();
-                to_text(&other, &mut text);
-                String::from_utf8_lossy(&text).into_owned()
-            }
+            other => other.to_json(),
         }
     }
 }
@@ -281,7 +269,7 @@ mod tests {
         let answer = |reply: &str, question: &str| {
             let reply = Reply::parse_value(reply).unwrap();
             let (mut parts, mut out) = (Message::new(), Vec::new());
-            parts.read_value(question.as_bytes(), true).unwrap();
+            parts.parse_value(question.as_bytes(), true).unwrap();
             parts.take_command();
             reply.answer(&parts, None, &mut out).unwrap();
             reply.matches(&parts, None).then(|| String::from_utf8(out).unwrap())

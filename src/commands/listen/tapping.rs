@@ -161,7 +161,7 @@ impl PrintingEar {
         }
         let read = self.parts.parse_line(message.text(), &ParseOptions::default());
         if let Err(why) = &read {
-            let place = format!("{} {}: line {}", heard.peer, from.word(), message.number);
+            let place = format!("{} {}: line {}", heard.peer, from.name(), message.number);
             self.console.complain(Exit::No, place, why);
         }
         let speaker = Speaker { connection: heard.number, peer: &heard.peer, from };
@@ -176,20 +176,20 @@ impl Ear for PrintingEar {
                 Frame::Message(message) => self.message(heard, message, chunk.seen),
                 Frame::Ignored { .. } => {}
                 Frame::Bad { number, fault } => {
-                    let place = format!("{} {}: line {number}", heard.peer, end_of(heard).word());
+                    let place = format!("{} {}: line {number}", heard.peer, end_of(heard).name());
                     self.console.complain(exit_of(*fault), place, fault);
                 }
             }),
             What::NoRoom(limit) => {
-                let who = end_of(heard).word();
+                let who = end_of(heard).name();
                 self.console.complain(Exit::No, &heard.peer, format_args!("the {who}'s {}", no_room(*limit)));
             }
             What::Left(Some(Left::Closed(unfinished))) if !unfinished.is_empty() => {
-                let why = format!("the {} left in the middle of a line: {}", end_of(heard).word(), shown(unfinished));
+                let why = format!("the {} left in the middle of a line: {}", end_of(heard).name(), shown(unfinished));
                 self.console.complain(Exit::No, &heard.peer, why);
             }
             What::Left(Some(Left::Lost(error))) => {
-                let who = end_of(heard).word();
+                let who = end_of(heard).name();
                 self.console.note(format_args!("{}: the {who} was lost: {}", heard.peer, plain_words(error)));
             }
             What::Left(_) => {}
@@ -229,16 +229,16 @@ impl Ear for RecordingEar {
                 chunk.each(|frame| survive(console, recorder.frame(chunk.seen, number, side(from), frame)));
             }
             What::NoRoom(limit) => {
-                let why = format!("connection {number}, {}: {}", from.word(), no_room(*limit));
+                let why = format!("connection {number}, {}: {}", from.name(), no_room(*limit));
                 survive(console, recorder.comment(&why));
             }
             What::Left(left) => {
                 let (how, unfinished) = match left {
-                    Some(Left::Closed(unfinished)) => (format!("closed by the {}", from.word()), unfinished.as_slice()),
+                    Some(Left::Closed(unfinished)) => (format!("closed by the {}", from.name()), unfinished.as_slice()),
                     Some(Left::Lost(error)) => {
-                        (format!("lost by the {}: {}", from.word(), plain_words(error)), &[][..])
+                        (format!("lost by the {}: {}", from.name(), plain_words(error)), &[][..])
                     }
-                    _ => (format!("closed by the tap, {}", from.word()), &[][..]),
+                    _ => (format!("closed by the tap, {}", from.name()), &[][..]),
                 };
                 survive(console, recorder.ended(number, &how, side(from), unfinished));
             }

@@ -108,7 +108,7 @@ impl<'a> Client<'a> {
     fn hear(&mut self, message: &RawMessage<'_>, printed: &mut Vec<u8>) {
         self.traffic.came(message);
         self.reply = Some(message.line.to_vec());
-        if let Err(why) = self.parts.read_value(body(message.raw), true) {
+        if let Err(why) = self.parts.parse_value(body(message.raw), true) {
             return self.complain(message.number, why);
         }
         self.parts.take_command();

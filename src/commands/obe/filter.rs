@@ -2,13 +2,13 @@
 //!
 //! The text of a message goes through unchanged; it is read all the same, since what is no JSON is no message.
 
-use crate::bcp::{Message, push_ascii};
+use crate::bcp::{Message, push_ascii_json};
 use crate::commands::arguments::read_value;
 use crate::commands::decode::Next;
 use crate::commands::shared::Input;
 use crate::commands::source::Source;
 use crate::exit::{Exit, Failure};
-use crate::framing::{Frame, Line, LineFramer, ObeFramer, RawMessage, body, push_frame};
+use crate::framing::{Frame, LineFramer, ObeFramer, RawMessage, TextLine, body, push_frame};
 use crate::limits::{OBE_BODY_BYTES_MAX, READ_BYTES, WRITE_BYTES};
 use crate::output::show::Show;
 use crate::output::{Console, Output};
@@ -19,7 +19,7 @@ use crate::text::trim;
 /// # Errors
 /// [`Failure::Usage`] for arguments that make no message, and what writing meets.
 pub fn encode_words(words: &[String], input: &Input) -> Result<Exit, Failure> {
-    let text = read_value(words, input.reading.nan)?;
+    let text = read_value(words, input.reading.allow_nan)?;
     let mut output = Output::new();
     push_frame(&text, output.buffer());
     output.flush()?;
@@ -35,8 +35,8 @@ pub fn encode_lines(source: Source, input: &Input, console: &mut Console) -> Res
     let lines = LineFramer::new(b'\n', OBE_BODY_BYTES_MAX);
     source.convert_lines(lines, input.fail_fast, console, |line, out| {
         let (number, text) = match line {
-            Line::Whole { number, text } => (number, trim(text)),
-            Line::TooLong { number } => {
+            TextLine::Whole { number, text } => (number, trim(text)),
+            TextLine::TooLong { number } => {
                 return Err((
                     number,
                     format!("the line is longer than {OBE_BODY_BYTES_MAX} bytes, which decode refuses"),
@@ -44,8 +44,8 @@ pub fn encode_lines(source: Source, input: &Input, console: &mut Console) -> Res
             }
         };
         if !text.is_empty() {
-            parts.read_value(text, input.reading.nan).map_err(|error| (number, error.to_string()))?;
-            parts.forget_large();
+            parts.parse_value(text, input.reading.allow_nan).map_err(|error| (number, error.to_string()))?;
+            parts.release_large_buffers();
             push_frame(text, out);
         }
         Ok(())
@@ -105,15 +105,15 @@ impl ObeDecoder<'_> {
     }
 
     fn message(&mut self, message: &RawMessage<'_>) -> Result<(), String> {
-        self.parts.read_value(body(message.raw), self.input.reading.nan).map_err(|error| error.to_string())?;
+        self.parts.parse_value(body(message.raw), self.input.reading.allow_nan).map_err(|error| error.to_string())?;
         match self.show.looks_inside() {
             true => self.parts.take_command(),
-            false => self.parts.forget_large(),
+            false => self.parts.release_large_buffers(),
         }
         if self.ascii {
             let mut line = Vec::new();
             self.show.show(message, Some(self.parts), None, &mut line);
-            push_ascii(&line, self.output.buffer());
+            push_ascii_json(&line, self.output.buffer());
         } else {
             self.show.show(message, Some(self.parts), None, self.output.buffer());
         }

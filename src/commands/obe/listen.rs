@@ -93,7 +93,7 @@ struct Answerer {
 impl Answerer {
     fn message(&mut self, connection: &Connection, message: &RawMessage<'_>, seen: Instant) -> Next {
         self.traffic.came(message);
-        if let Err(why) = self.parts.read_value(body(message.raw), true) {
+        if let Err(why) = self.parts.parse_value(body(message.raw), true) {
             self.complain(connection, message.number, why);
             connection.finish();
             return Next::GoOn;

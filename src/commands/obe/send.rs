@@ -12,7 +12,7 @@ use crate::commands::send::{ANSWER_TIME, COMMAND, Options, where_to_dial};
 use crate::commands::shared::{OBE_IS_JSON, OBE_IS_NOT_RECORDED, OBE_LIMITS, patterns_on, refuse_with_obe};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
-use crate::framing::{Line, LineFramer, Wire};
+use crate::framing::{LineFramer, TextLine, Wire};
 use crate::limits::OBE_BODY_BYTES_MAX;
 use crate::net::dialogue::Reason;
 use crate::net::wait::{Input, Output, Poll, is_passing};
@@ -191,8 +191,8 @@ fn take_line(client: &mut Client<'_>, lines: &mut LineFramer, over: bool, next: 
         // All whole lines are taken before more is read, so that at the end only the last can be left.
         let (number, text) = match if over { lines.end() } else { lines.next_line() } {
             None => return false,
-            Some(Line::Whole { number, text }) => (number, trim(text)),
-            Some(Line::TooLong { number }) => {
+            Some(TextLine::Whole { number, text }) => (number, trim(text)),
+            Some(TextLine::TooLong { number }) => {
                 let why = format!("the line is longer than {OBE_BODY_BYTES_MAX} bytes");
                 client.console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
                 continue;
@@ -201,7 +201,7 @@ fn take_line(client: &mut Client<'_>, lines: &mut LineFramer, over: bool, next: 
         if text.is_empty() || text.starts_with(b"#") {
             continue;
         }
-        match client.parts.read_value(text, true) {
+        match client.parts.parse_value(text, true) {
             Ok(()) => {
                 next.clear();
                 next.extend_from_slice(text);

@@ -65,7 +65,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
         None => (catch_signals()?, None),
     };
     let who = peer.name();
-    console.note(format_args!("playing the {} of {} ({}) to {who}", ours.word(), survey.name, survey.size()));
+    console.note(format_args!("playing the {} of {} ({}) to {who}", ours.name(), survey.name, survey.size()));
     peer.announce(options)?;
     let passes = options.passes.unwrap_or(1);
     let total = survey.ours.map(|ours| ours.saturating_mul(passes));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::ledger::Ledger;
 use super::outgoing::{Outgoing, guard};
 use super::pace::Pace;
-use crate::bcp::conversation::{self, Conversation, ConversationConfig, Effect, Role};
+use crate::bcp::conversation::{self, Conversation, ConversationConfig, ReceiveOutcome, Role};
 use crate::bcp::{Message, ParseOptions};
 use crate::commands::ending::{Wanted, complain_of_frame};
 use crate::commands::goals::Goals;
@@ -320,7 +320,7 @@ impl Sender<'_> {
         while *gone < *times && outbox.has_room(message.whole.len()) {
             *gone += 1;
             // The message may be a goodbye, behind which nothing goes.
-            if conversation.say(&command(message.line())).is_err() {
+            if conversation.send(&command(message.line())).is_err() {
                 *gone = *times;
                 break;
             }
@@ -366,7 +366,7 @@ impl Sender<'_> {
                         console.complain(Exit::No, format_args!("<stdin>:{number}"), format_args!("not sent: {why}"));
                         continue;
                     }
-                    if let Err(misuse) = conversation.say(&command(line)) {
+                    if let Err(misuse) = conversation.send(&command(line)) {
                         let why = format!("not sent: {misuse}");
                         console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
                         self.complete = true;
@@ -401,7 +401,7 @@ impl Sender<'_> {
         while let Some((number, message)) = self.ledger.next_waiting() {
             // A goodbye is the last word over this connection too.
             let line = message.split(|&b| b == b'\n').next().unwrap_or_default();
-            if self.conversation.say(&command(line)).is_ok() {
+            if self.conversation.send(&command(line)).is_ok() {
                 self.ledger.push(number);
                 outbox.push(&message);
             }
@@ -442,16 +442,16 @@ impl Sender<'_> {
                 if verdict.failed {
                     self.answer_failed(message.line);
                 }
-                (self.conversation.hear(&self.parts, &mut self.said), true)
+                (self.conversation.receive(&self.parts, &mut self.said), true)
             }
             Err(why) => {
                 self.console.complain(Exit::No, format_args!("{}: line {}", self.peer, message.number), why);
-                (self.conversation.hear_malformed(message.line, &mut self.said), false)
+                (self.conversation.receive_malformed(message.line, &mut self.said), false)
             }
         };
         self.push_said(outbox);
         self.follow(&effect);
-        let is_ours = matches!(effect, Effect::DealtWith | Effect::PeerLeft | Effect::Ready);
+        let is_ours = !matches!(effect, ReceiveOutcome::Deliver | ReceiveOutcome::PeerError(_));
         let wanted = if self.goals.select() { matched } else { !is_ours };
         if (wanted || self.all)
             && self.goals.admit_more()
@@ -462,14 +462,20 @@ impl Sender<'_> {
     }
 
     /// Draws the conclusions of what the conversation has heard.
-    fn follow(&mut self, effect: &Effect) {
+    fn follow(&mut self, effect: &ReceiveOutcome) {
         match effect {
-            Effect::Ready => {
+            ReceiveOutcome::Ready => {
                 self.handshake = Handshake::Done;
                 self.goals.ready();
             }
-            Effect::Fault(fault @ (conversation::Fault::RefusedOurs(_) | conversation::Fault::Version(_))) => {
+            ReceiveOutcome::PeerError(
+                fault @ (conversation::PeerError::VersionRefused(_) | conversation::PeerError::Version(_)),
+            ) => {
                 self.failure = Some(Failure::Peer(format!("{}: {fault}", self.peer)));
+            }
+            ReceiveOutcome::UnusualVersion(version) => {
+                let version = shown(version.as_bytes());
+                self.console.note(format_args!("{}: accepted protocol version {version}", self.peer));
             }
             _ => {}
         }
