@@ -42,7 +42,7 @@ fn a_game_over_loopback_prints_what_the_media_controller_says() {
     );
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let lines: Vec<&str> = ended.stderr.lines().collect();
-    let first = "playing the dialler of one-ball-game.bcp (227 messages, 20.9 s as recorded) to the built-in \
+    let first = "playing the client of one-ball-game.bcp (227 messages, 20.9 s as recorded) to the built-in \
                  media controller at 127.0.0.1:";
     assert!(lines[0].starts_with(first), "{}", ended.stderr);
     assert!(lines[1].starts_with("replayed 227 messages (46152 bytes) of one-ball-game.bcp in "), "{}", ended.stderr);
