@@ -100,7 +100,7 @@ impl Recorder {
 
     /// Records what a framer gave: a message, a line that is ignored, or that something was over a limit.
     pub(crate) fn frame(&mut self, net: &mut Net, conn: u64, from: Side, frame: &Frame<'_>) {
-        let too_long = |what: &dyn std::fmt::Display| format!("connection {conn}, {}: {what}", from.word());
+        let too_long = |what: &dyn std::fmt::Display| format!("connection {conn}, {}: {what}", from.name());
         match frame {
             Frame::Message(message) => self.message(net, conn, from, message.line, message.payload),
             Frame::Ignored { whole: true, line, .. } => self.message(net, conn, from, line, None),
@@ -113,7 +113,7 @@ impl Recorder {
     pub(crate) fn closed(&mut self, net: &mut Net, conn: u64, how: &str, from: Side, unfinished: &[u8]) {
         if !unfinished.is_empty() {
             let half = shown(unfinished);
-            self.push_comment(&format!("connection {conn}, {}: unfinished line: {half}", from.word()));
+            self.push_comment(&format!("connection {conn}, {}: unfinished line: {half}", from.name()));
         } else if self.start.is_none() {
             return;
         }

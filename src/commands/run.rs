@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::bcp::template::Side;
 use crate::engine::{CloseReason, Closed, Handler, Net, Output, Settings};
 use crate::exit::{Exit, Failure, plain_words};
-use crate::framing::Fault;
+use crate::framing::FramingError;
 use crate::output::Console;
 use crate::text::shown;
 
@@ -248,7 +248,7 @@ pub(crate) fn seconds(duration: Duration) -> String {
 
 /// How a connection of which we are this end closed, for the recording of it.
 pub(crate) fn closing(end: &End, unsent: usize, us: Side) -> String {
-    let (us, them) = (us.word(), us.other().word());
+    let (us, them) = (us.name(), us.other().name());
     let by = match end {
         End::Done | End::Failed(_) => format!("closed by the {us}"),
         End::Signal(_) => format!("closed by the {us}, which a signal ended"),
@@ -269,8 +269,8 @@ pub(crate) fn closing(end: &End, unsent: usize, us: Side) -> String {
 }
 
 /// Reports a frame of the peer that is no message. One that ends the connection is left to [`ClientRun::settle`].
-pub(crate) fn report_bad_frame(console: &mut Console, target: &Target, number: u64, fault: Fault) {
-    if let Fault::LineTooLong { .. } = fault {
+pub(crate) fn report_bad_frame(console: &mut Console, target: &Target, number: u64, fault: FramingError) {
+    if let FramingError::LineTooLong { .. } = fault {
         console.complain(Exit::No, format_args!("{}: line {number}", target.address), fault);
     }
 }
