@@ -5,17 +5,17 @@
 mod common;
 
 use backbox::catalogue::{CATEGORIES, COMMANDS, Parameter, SUBCOMMANDS, Sender, Taken};
-use backbox::cli::{FlagInfo, faults, man};
+use backbox::cli::man;
 use backbox::commands::PROGRAM;
 use common::{Outcome, Workdir, backbox, shell_in};
 use std::path::{Path, PathBuf};
 
 /// Every rendered man page: its file's name and its text.
 fn rendered() -> Vec<(String, String)> {
-    let name = PROGRAM.about.name;
+    let name = PROGRAM.help.name;
     let mut pages = vec![(format!("{name}.1"), man::program(&PROGRAM))];
-    for page in (PROGRAM.pages)() {
-        pages.push((format!("{name}-{}.1", page.about.name), man::page(&PROGRAM, &page)));
+    for page in PROGRAM.subcommands {
+        pages.push((format!("{name}-{}.1", page.help().name), man::page(&PROGRAM, *page)));
     }
     pages.push(("bcp.7".to_owned(), protocol_page()));
     pages
@@ -105,11 +105,6 @@ fn no_man_page_is_left_of_a_subcommand_that_is_gone() {
     }
 }
 
-#[test]
-fn the_tables_have_no_faults() {
-    assert_eq!(faults(&PROGRAM), [""; 0]);
-}
-
 /// Whether a program is installed; said aloud when it is not.
 fn is_here(program: &str) -> bool {
     let here = shell_in(&Workdir::new(), &format!("command -v {program}")).code == Some(0);
@@ -134,12 +129,6 @@ fn mandoc_finds_nothing_wrong() {
     }
 }
 
-/// The flags of a subcommand's page, as they are spelled.
-fn spellings(info: &FlagInfo) -> Vec<String> {
-    let short = info.short.map(|letter| format!("-{letter}"));
-    short.into_iter().chain([format!("--{}", info.long)]).collect()
-}
-
 /// Whether `text` has this word, with anything around it that is no part of a flag.
 fn has_word(text: &str, word: &str) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|found| found == word)
@@ -148,14 +137,14 @@ fn has_word(text: &str, word: &str) -> bool {
 #[test]
 fn every_flag_is_on_every_page() {
     let mut count = 0;
-    for page in (PROGRAM.pages)() {
-        let name = page.about.name;
+    for page in PROGRAM.subcommands {
+        let name = page.help().name;
         let short = backbox([name, "-h"], "");
         let long = backbox([name, "--help"], "");
-        let man_page = man::page(&PROGRAM, &page);
+        let man_page = man::page(&PROGRAM, *page);
         assert_eq!(backbox(["help", name], "").stdout, long.stdout);
-        for info in page.flags() {
-            for spelled in spellings(info) {
+        for flag in page.flags() {
+            for spelled in flag.spellings() {
                 count += 1;
                 assert!(has_word(short.exits(0).text(), &spelled), "{name} -h lacks {spelled}");
                 assert!(has_word(long.exits(0).text(), &spelled), "{name} --help lacks {spelled}");
@@ -244,8 +233,8 @@ fn the_examples_of_the_pages_run() {
     let mut count = 0;
     // Others wait for a machine, and are shown to work where there is one.
     let filters = ["encode", "decode"];
-    let abouts: Vec<_> = (PROGRAM.pages)().into_iter().map(|page| page.about).collect();
-    for about in abouts.iter().filter(|about| filters.contains(&about.name)) {
+    let abouts = PROGRAM.subcommands.iter().map(|page| page.help());
+    for about in abouts.filter(|about| filters.contains(&about.name)) {
         for example in about.examples {
             count += 1;
             let outcome = shell_in(&folder, example.line);

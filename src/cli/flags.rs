@@ -1,12 +1,11 @@
-//! One flag of a subcommand: its names, its help, its value and its effect on the options.
+//! One option of a subcommand: its names, its help, its value, its effect, and what it cannot be used with.
 //!
-//! The constructors are `const`, so that a table is plain data in a subcommand's file. What a renderer needs is a
-//! [`FlagInfo`] without the options' type; what the parser needs besides is the private effect.
+//! The constructors are `const`, so that a table is plain data in a subcommand's file. Parser, help, man pages and
+//! completions all read the same [`Flag`].
 
 use std::ffi::OsString;
-use std::fmt;
 
-/// What a value may be completed to.
+/// What a value or an argument is completed to.
 #[derive(Clone, Copy, Debug)]
 pub enum Complete {
     /// Nothing that could be known beforehand.
@@ -15,147 +14,230 @@ pub enum Complete {
     File,
     /// One of these words.
     Words(&'static [&'static str]),
-    /// One of the words that this function lists when the completions are rendered.
+    /// One of the words that this function lists.
     List(fn() -> Vec<String>),
     /// Positionals only: the first is one of the keys, and those after it are completed from that key's words.
     Keyed(fn() -> Vec<(String, Vec<String>)>),
 }
 
-/// A flag as help, man page and completions see it.
+/// What an option does to the options' struct.
 #[derive(Clone, Copy, Debug)]
-pub struct FlagInfo {
-    /// The long name, without its dashes.
-    pub long: &'static str,
-    /// The letter, if it has one.
-    pub short: Option<char>,
-    /// What it does, in a line of at most some fifty letters; all that the short help says. May hold markup.
-    pub help: &'static str,
-    /// Further sentences for the long help and the man page; may be empty. May hold markup.
-    pub more: &'static str,
-    /// The name of its value, such as `FILE`; none for a switch.
-    pub metavar: Option<&'static str>,
-    /// What its value is completed to.
-    pub complete: Complete,
-    /// Whether each further use adds to the ones before. Otherwise the last one counts.
-    pub repeats: bool,
-}
-
-/// What a flag does to the options.
 pub(super) enum Set<T: 'static> {
     /// Takes no value.
     Switch(fn(&mut T)),
-    /// Takes any value; the complaint is a phrase such as `"lots" is no number`, without the flag's name.
+    /// Takes any value; the complaint is a phrase such as `invalid number "lots"`, without the option's name.
     Value(fn(&mut T, OsString) -> Result<(), String>),
     /// Takes one of these words.
     Choice(&'static [&'static str], fn(&mut T, &'static str)),
 }
 
-/// A flag of a subcommand whose options are a `T`.
-pub struct Flag<T: 'static> {
-    pub(super) info: FlagInfo,
+/// Why an option needs others or cannot be used with them, as [`Flag::needs`] and [`Flag::conflicts`] say it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    pub(super) kind: RuleKind,
+    /// What is needed or excluded; see [`Flag::needs`] for the spelling.
+    pub(super) others: &'static [&'static str],
+    /// The reason: a clause that follows a colon.
+    pub(super) why: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RuleKind {
+    Needs,
+    Conflicts,
+}
+
+/// How many rules one option can have; the compiler refuses more.
+const RULES_MAX: usize = 8;
+
+/// An option of a subcommand whose options' struct is `T`. `Flag<()>` is one without its effect, which is what help, man
+/// pages and completions read.
+#[derive(Clone, Copy, Debug)]
+pub struct Flag<T: 'static = ()> {
+    /// The long name, without its dashes.
+    pub(super) long: &'static str,
+    pub(super) short: Option<char>,
+    /// The name of its value, such as `FILE`; none for a switch.
+    pub(super) value: Option<&'static str>,
+    /// What it does: a verb and an object, without a full stop. All that the short help shows. May hold markup.
+    pub(super) help: &'static str,
+    /// What holds without it, if that is worth saying.
+    pub(super) default: &'static str,
+    /// Further sentences for the long help and the man page; may be empty. May hold markup.
+    pub(super) more: &'static str,
+    /// The heading in the long help and the man page.
+    pub(super) group: &'static str,
+    /// Whether the short help lists it.
+    pub(super) common: bool,
+    /// Whether each further use adds to the ones before. Otherwise the last one counts.
+    pub(super) repeats: bool,
+    pub(super) complete: Complete,
+    rules: [Option<Rule>; RULES_MAX],
     pub(super) set: Set<T>,
 }
 
 impl<T> Flag<T> {
-    /// A flag without a value: `--quiet`.
+    /// An option without a value: `--quiet`.
     pub const fn switch(long: &'static str, help: &'static str, set: fn(&mut T)) -> Flag<T> {
         Flag::new(long, help, None, Complete::Nothing, Set::Switch(set))
     }
 
-    /// A flag with a value: `--input FILE`. The setter refuses a value with a phrase that names the value and not the
-    /// flag (`"lots" is no number`); the parser says the flag before it, as the user spelled it.
+    /// An option with a value: `--input FILE`. The setter refuses a value with a phrase that quotes the value and not
+    /// the option (`invalid number "lots"`); the parser puts the option before it, as the user spelled it.
     pub const fn value(
         long: &'static str,
-        metavar: &'static str,
+        value: &'static str,
         help: &'static str,
         set: fn(&mut T, OsString) -> Result<(), String>,
     ) -> Flag<T> {
-        Flag::new(long, help, Some(metavar), Complete::Nothing, Set::Value(set))
+        Flag::new(long, help, Some(value), Complete::Nothing, Set::Value(set))
     }
 
-    /// A flag whose value is one of `words`: `--color WHEN`. Any other word is refused by the parser, with the list.
+    /// An option whose value is one of `words`: `--color WHEN`. The parser refuses any other word, with the list.
     pub const fn choice(
         long: &'static str,
-        metavar: &'static str,
+        value: &'static str,
         words: &'static [&'static str],
         help: &'static str,
         set: fn(&mut T, &'static str),
     ) -> Flag<T> {
-        let effect = Set::Choice(words, set);
-        Flag::new(long, help, Some(metavar), Complete::Words(words), effect)
+        Flag::new(long, help, Some(value), Complete::Words(words), Set::Choice(words, set))
     }
 
     const fn new(
         long: &'static str,
         help: &'static str,
-        metavar: Option<&'static str>,
+        value: Option<&'static str>,
         complete: Complete,
         set: Set<T>,
     ) -> Flag<T> {
-        let info = FlagInfo { long, short: None, help, more: "", metavar, complete, repeats: false };
-        Flag { info, set }
+        Flag {
+            long,
+            short: None,
+            value,
+            help,
+            default: "",
+            more: "",
+            group: "Options",
+            common: false,
+            repeats: false,
+            complete,
+            rules: [None; RULES_MAX],
+            set,
+        }
     }
 
-    /// The same flag with a letter.
+    /// Gives it a letter.
     #[must_use]
     pub const fn short(mut self, letter: char) -> Flag<T> {
-        self.info.short = Some(letter);
+        self.short = Some(letter);
         self
     }
 
-    /// The same flag with further sentences for the long help and the man page.
+    /// Adds `[default: …]` to its help.
+    #[must_use]
+    pub const fn default(mut self, value: &'static str) -> Flag<T> {
+        self.default = value;
+        self
+    }
+
+    /// Adds sentences for the long help and the man page.
     #[must_use]
     pub const fn more(mut self, sentences: &'static str) -> Flag<T> {
-        self.info.more = sentences;
+        self.more = sentences;
         self
     }
 
-    /// The same flag, said to add up when it is given again; its setter has to do so.
+    /// Puts it under this heading of the long help and the man page.
+    #[must_use]
+    pub const fn group(mut self, heading: &'static str) -> Flag<T> {
+        self.group = heading;
+        self
+    }
+
+    /// Lists it in the short help, which has room for about a dozen.
+    #[must_use]
+    pub const fn common(mut self) -> Flag<T> {
+        self.common = true;
+        self
+    }
+
+    /// Says that it adds up when it is given again; its setter has to do so.
     #[must_use]
     pub const fn repeats(mut self) -> Flag<T> {
-        self.info.repeats = true;
+        self.repeats = true;
         self
     }
 
-    /// The same flag with a value that can be completed.
+    /// Says what its value is completed to.
     #[must_use]
     pub const fn complete(mut self, complete: Complete) -> Flag<T> {
-        self.info.complete = complete;
+        self.complete = complete;
         self
     }
-}
 
-impl<T> fmt::Debug for Flag<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.info.fmt(f)
+    /// Refuses it without at least one of `others`, for the reason `why`.
+    ///
+    /// Each of `others` is the long name of an option (`forward`); an option with a value (`wire=obe`), which means that
+    /// the option was given last with this value; an upper-case name (`COMMAND`), which means a positional other than
+    /// `-`; or `-`, which means that standard input is read, because there is no positional or one that is `-`.
+    #[must_use]
+    pub const fn needs(self, others: &'static [&'static str], why: &'static str) -> Flag<T> {
+        self.rule(Rule { kind: RuleKind::Needs, others, why })
     }
-}
 
-/// Flags that stand together in help and man page.
-#[derive(Debug)]
-pub struct Group<T: 'static> {
-    /// The heading above them, such as `Output`.
-    pub title: &'static str,
-    /// The flags, in the order in which they are shown.
-    pub flags: &'static [Flag<T>],
-}
+    /// Refuses it together with any of `others`, spelled as for [`Flag::needs`]. One side of a conflict names the other.
+    #[must_use]
+    pub const fn conflicts(self, others: &'static [&'static str], why: &'static str) -> Flag<T> {
+        self.rule(Rule { kind: RuleKind::Conflicts, others, why })
+    }
 
-impl FlagInfo {
+    const fn rule(mut self, rule: Rule) -> Flag<T> {
+        let mut at = 0;
+        while self.rules[at].is_some() {
+            at += 1;
+        }
+        self.rules[at] = Some(rule);
+        self
+    }
+
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().flatten()
+    }
+
+    /// The same option without its effect.
+    pub(super) fn bare(&self) -> Flag {
+        Flag {
+            long: self.long,
+            short: self.short,
+            value: self.value,
+            help: self.help,
+            default: self.default,
+            more: self.more,
+            group: self.group,
+            common: self.common,
+            repeats: self.repeats,
+            complete: self.complete,
+            rules: self.rules,
+            set: Set::Switch(|()| {}),
+        }
+    }
+
     /// Every spelling with its dashes: `-b`, `--bytes`.
-    pub(super) fn spellings(&self) -> impl Iterator<Item = String> {
+    pub fn spellings(&self) -> impl Iterator<Item = String> + use<T> {
         let short = self.short.map(|letter| format!("-{letter}"));
         short.into_iter().chain([format!("--{}", self.long)])
     }
 
     /// All that there is to say about it, in sentences with markup.
     pub(super) fn sentences(&self) -> String {
-        let mut letters = self.help.chars();
-        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-        let mut text: String = first.into_iter().chain(letters).collect();
-        text.push('.');
-        if let (Some(metavar), Complete::Words(words)) = (self.metavar, self.complete) {
+        let mut text = format!("{}.", self.help);
+        if !self.default.is_empty() {
+            text += &format!(" The default is {}.", self.default);
+        }
+        if let (Some(value), Complete::Words(words)) = (self.value, self.complete) {
             let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-            text += &format!(" *{metavar}* is one of {}.", words.join(", "));
+            text += &format!(" *{value}* is one of {}.", words.join(", "));
         }
         if !self.more.is_empty() {
             text.push(' ');

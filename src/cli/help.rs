@@ -1,10 +1,10 @@
 //! Help for a terminal: a short one that fits a screen, and a long one with everything. Plain text of at most 80
 //! columns.
 
-use super::flags::FlagInfo;
+use super::command::{Help, Program, Subcommand, groups};
+use super::flags::Flag;
 use super::markup::{line, plain, wrapped};
-use super::page::{About, Page};
-use super::program::{FLAGS, Program};
+use super::program::FLAGS;
 use crate::exit::Exit;
 
 /// The widest line, in characters: the terminal that everyone has.
@@ -17,14 +17,14 @@ const EXPLANATION_COLUMN_MAX: usize = 28;
 const INDENT: usize = 8;
 
 /// `backbox encode -h`: the ways to use it and a line for each flag.
-pub fn short(program: &Program, page: &Page) -> String {
+pub fn short(program: &Program, page: &dyn Subcommand) -> String {
     let name = full_name(program, page);
-    let mut out = format!("{}\n\n", line(&format!("{name}: {}", page.about.summary)));
-    out += &usage(&name, &page.about);
-    let rows = |flags: &[FlagInfo]| flags.iter().map(in_columns).collect::<Vec<_>>();
-    let all: Vec<_> = page.flags().map(in_columns).collect();
+    let mut out = format!("{}\n\n", line(&format!("{name}: {}", page.help().summary)));
+    out += &usage(&name, page.help());
+    let rows = |flags: &[Flag]| flags.iter().map(in_columns).collect::<Vec<_>>();
+    let all: Vec<_> = page.flags().iter().map(in_columns).collect();
     let column = column(&all);
-    for (title, flags) in &page.groups {
+    for (title, flags) in &groups(&page.flags()) {
         out += &format!("\n{title}\n");
         out += &columns_at(column, &rows(flags));
     }
@@ -32,22 +32,22 @@ pub fn short(program: &Program, page: &Page) -> String {
 }
 
 /// `backbox encode --help`: everything that the man page has.
-pub fn long(program: &Program, page: &Page) -> String {
+pub fn long(program: &Program, page: &dyn Subcommand) -> String {
     let name = full_name(program, page);
-    let mut out = format!("{}\n\n", line(&format!("{name}: {}", page.about.summary)));
-    out += &usage(&name, &page.about);
-    out += &paragraphs(page.about.description);
-    out += &arguments(&page.about);
-    for (title, flags) in &page.groups {
+    let mut out = format!("{}\n\n", line(&format!("{name}: {}", page.help().summary)));
+    out += &usage(&name, page.help());
+    out += &paragraphs(page.help().description);
+    out += &arguments(page.help());
+    for (title, flags) in &groups(&page.flags()) {
         out += &format!("\n{title}\n");
         out += &flags.iter().map(entry).collect::<String>();
     }
-    out + &end(&page.about)
+    out + &end(page.help())
 }
 
 /// `backbox -h`: the subcommands, a line each.
 pub fn program_short(program: &Program) -> String {
-    let about = &program.about;
+    let about = &program.help;
     let name = about.name;
     let mut out = format!("{}\n\n", line(&format!("{name}: {}", about.summary)));
     out += &usage(name, about);
@@ -59,7 +59,7 @@ pub fn program_short(program: &Program) -> String {
 
 /// `backbox --help`: the program as a whole.
 pub fn program_long(program: &Program) -> String {
-    let about = &program.about;
+    let about = &program.help;
     let mut out = format!("{}\n\n", line(&format!("{}: {}", about.name, about.summary)));
     out += &usage(about.name, about);
     out += &paragraphs(about.description);
@@ -71,7 +71,7 @@ pub fn program_long(program: &Program) -> String {
 }
 
 /// What is printed and put on man pages for the statuses that `about` names, and for the signals, which all have.
-pub(super) fn exits(about: &About) -> Vec<(String, String)> {
+pub(super) fn exits(about: &Help) -> Vec<(String, String)> {
     let mut rows: Vec<_> = Exit::MEANINGS
         .iter()
         .filter(|(exit, _)| about.exits.contains(exit))
@@ -81,11 +81,11 @@ pub(super) fn exits(about: &About) -> Vec<(String, String)> {
     rows
 }
 
-fn full_name(program: &Program, page: &Page) -> String {
-    format!("{} {}", program.about.name, page.about.name)
+fn full_name(program: &Program, page: &dyn Subcommand) -> String {
+    format!("{} {}", program.help.name, page.help().name)
 }
 
-fn usage(name: &str, about: &About) -> String {
+fn usage(name: &str, about: &Help) -> String {
     let mut out = String::new();
     for (index, form) in about.synopsis.iter().enumerate() {
         let head = if index == 0 { "Usage:" } else { "      " };
@@ -106,7 +106,7 @@ fn paragraphs(texts: &[&str]) -> String {
     texts.iter().map(|text| format!("\n{}\n", wrapped(&plain(text), 0, COLUMNS_MAX))).collect()
 }
 
-fn arguments(about: &About) -> String {
+fn arguments(about: &Help) -> String {
     if about.arguments.is_empty() {
         return String::new();
     }
@@ -116,13 +116,13 @@ fn arguments(about: &About) -> String {
 }
 
 fn subcommands(program: &Program) -> String {
-    let row = |page: &Page| (page.about.name.to_owned(), page.about.summary.to_owned());
-    let rows: Vec<_> = (program.pages)().iter().map(row).collect();
+    let row = |page: &&dyn Subcommand| (page.help().name.to_owned(), page.help().summary.to_owned());
+    let rows: Vec<_> = program.subcommands.iter().map(row).collect();
     format!("\nSubcommands\n{}", columns(&rows))
 }
 
 /// What stands behind the flags in the long help.
-fn end(about: &About) -> String {
+fn end(about: &Help) -> String {
     let mut out = String::new();
     for section in about.sections {
         out += &format!("\n{}\n", section.title);
@@ -145,7 +145,7 @@ fn end(about: &About) -> String {
 }
 
 /// A flag in the long help.
-fn entry(info: &FlagInfo) -> String {
+fn entry(info: &Flag) -> String {
     let (names, _) = in_columns(info);
     under(names.trim_start(), &info.sentences())
 }
@@ -156,9 +156,9 @@ fn under(term: &str, text: &str) -> String {
 }
 
 /// A flag's names, aligned whether there is a letter or not, and its explanation.
-fn in_columns(info: &FlagInfo) -> (String, String) {
+fn in_columns(info: &Flag) -> (String, String) {
     let short = info.short.map_or("    ".to_owned(), |letter| format!("-{letter}, "));
-    let value = info.metavar.map_or(String::new(), |metavar| format!(" {metavar}"));
+    let value = info.value.map_or(String::new(), |metavar| format!(" {metavar}"));
     (format!("{short}--{}{value}", info.long), info.help.to_owned())
 }
 
@@ -195,7 +195,7 @@ fn columns_at(column: usize, rows: &[(String, String)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::toy::{COUNT, PRESS, PROGRAM};
+    use super::super::toy::{COUNT, PROGRAM};
     use super::*;
 
     #[test]
@@ -207,29 +207,29 @@ Usage: toy count [FLAG]... [WORD]...
        toy count -s [STRING]...
 
 Input
-  -b, --bytes FILE       read the payload from FILE
-      --max-line BYTES   refuse longer lines
-      --fail-fast        stop at the first error
+  -b, --bytes FILE       Read the payload from FILE
+      --max-line BYTES   Refuse longer lines
+      --fail-fast        Stop at the first error
 
 Output
-  -s, --string           count strings [not lines]
-  -0, --null             it's NUL that ends them
-  -F, --format TEMPLATE  print it like this: x
-  -q, --quiet            print no notes
-      --color WHEN       when to colour
+  -s, --string           Count strings [not lines]
+  -0, --null             It's NUL that ends them
+  -F, --format TEMPLATE  Print it like this: x
+  -q, --quiet            Print no notes
+      --color WHEN       When to colour
 
-Help
-  -h, --help             print help; -h prints the short one
-      --version          print the version
+General
+  -h, --help             Print help; -h prints the common options
+  -V, --version          Print the version
 
 toy count --help says more.
 ";
-        assert_eq!(short(&PROGRAM, &COUNT.page()), expected);
+        assert_eq!(short(&PROGRAM, &COUNT), expected);
     }
 
     #[test]
     fn long_help_has_everything_in_the_table() {
-        let text = long(&PROGRAM, &COUNT.page());
+        let text = long(&PROGRAM, &COUNT);
         for part in [
             "toy count: count what is read\n",
             "\n.profile isn't read; a \\ is itself.\n",
@@ -260,9 +260,9 @@ Subcommands
   count  count what is read
 
 Flags
-  -h, --help               print help; -h prints the short one
-      --version            print the version
-      --completions SHELL  print the completions for a shell
+  -h, --help               Print help; -h prints the common options
+  -V, --version            Print the version
+      --completions SHELL  Print the completions for a shell
 
 toy SUBCOMMAND -h lists the flags of a subcommand.
 ";
@@ -274,8 +274,8 @@ toy SUBCOMMAND -h lists the flags of a subcommand.
 
     #[test]
     fn no_line_is_wider_than_the_terminal_or_ends_in_blanks() {
-        for page in [COUNT.page(), PRESS.page()] {
-            for text in [short(&PROGRAM, &page), long(&PROGRAM, &page), program_long(&PROGRAM)] {
+        for page in PROGRAM.subcommands {
+            for text in [short(&PROGRAM, *page), long(&PROGRAM, *page), program_long(&PROGRAM)] {
                 assert!(text.ends_with('\n') && !text.contains("\n\n\n"));
                 for line in text.lines() {
                     assert!(line.chars().count() <= COLUMNS_MAX, "{line}");

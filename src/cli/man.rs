@@ -5,39 +5,39 @@
 
 use std::fmt::Write;
 
-use super::flags::FlagInfo;
+use super::command::{Help, Program, Section, Subcommand, groups};
+use super::flags::Flag;
 use super::help::exits;
 use super::markup::{roff, roff_lines, roff_literal};
-use super::page::{About, Page, Section};
-use super::program::{FLAGS, Program};
+use super::program::FLAGS;
 
 /// The page of a subcommand, section 1: `backbox-encode.1`.
-pub fn page(program: &Program, page: &Page) -> String {
-    let (name, sub) = (program.about.name, page.about.name);
-    let mut out = head(program, &format!("{name}-{sub}"), &page.about);
-    synopsis(&mut out, &format!("{name} {sub}"), &page.about);
-    description(&mut out, &page.about);
+pub fn page(program: &Program, page: &dyn Subcommand) -> String {
+    let (name, sub) = (program.help.name, page.help().name);
+    let mut out = head(program, &format!("{name}-{sub}"), page.help());
+    synopsis(&mut out, &format!("{name} {sub}"), page.help());
+    description(&mut out, page.help());
     heading(&mut out, "Sh", "Options");
-    for (title, flags) in &page.groups {
+    for (title, flags) in &groups(&page.flags()) {
         heading(&mut out, "Ss", title);
         list(&mut out, flags.iter().map(item));
     }
-    end(&mut out, &page.about, &[(name.to_owned(), 1)]);
+    end(&mut out, page.help(), &[(name.to_owned(), 1)]);
     out
 }
 
 /// The page of the program, section 1: `backbox.1`.
 pub fn program(program: &Program) -> String {
-    let about = &program.about;
+    let about = &program.help;
     let mut out = head(program, about.name, about);
     synopsis(&mut out, about.name, about);
     description(&mut out, about);
-    let pages = (program.pages)();
+    let pages = program.subcommands;
     heading(&mut out, "Ss", "Subcommands");
     list(
         &mut out,
         pages.iter().map(|page| {
-            let about = &page.about;
+            let about = page.help();
             let text = roff_lines(&format!("{}.", capitalized(about.summary)));
             (format!("Cm {}", roff_literal(about.name)), text)
         }),
@@ -45,13 +45,13 @@ pub fn program(program: &Program) -> String {
     heading(&mut out, "Sh", "Options");
     list(&mut out, FLAGS.iter().map(item));
     let subpages = pages.iter();
-    let subpages = subpages.map(|page| (format!("{}-{}", about.name, page.about.name), 1));
+    let subpages = subpages.map(|page| (format!("{}-{}", about.name, page.help().name), 1));
     end(&mut out, about, &subpages.collect::<Vec<_>>());
     out
 }
 
-fn head(program: &Program, title: &str, about: &About) -> String {
-    let note = format!(".\\\" Rendered from the flag tables of {} {}.\n", program.about.name, program.version);
+fn head(program: &Program, title: &str, about: &Help) -> String {
+    let note = format!(".\\\" Rendered from the flag tables of {} {}.\n", program.help.name, program.version);
     format!(
         "{note}.Dd {}\n.Dt {} 1\n.Os\n.Sh NAME\n.Nm {title}\n.Nd {}\n",
         program.date,
@@ -60,14 +60,14 @@ fn head(program: &Program, title: &str, about: &About) -> String {
     )
 }
 
-fn synopsis(out: &mut String, name: &str, about: &About) {
+fn synopsis(out: &mut String, name: &str, about: &Help) {
     heading(out, "Sh", "Synopsis");
     for form in about.synopsis {
         *out += &format!(".Nm {name}\n{}", roff_lines(form));
     }
 }
 
-fn description(out: &mut String, about: &About) {
+fn description(out: &mut String, about: &Help) {
     heading(out, "Sh", "Description");
     paragraphs(out, about.description);
     if !about.arguments.is_empty() {
@@ -78,7 +78,7 @@ fn description(out: &mut String, about: &About) {
 }
 
 /// What stands behind the flags: sections, exit statuses, examples, further pages.
-fn end(out: &mut String, about: &About, further: &[(String, u8)]) {
+fn end(out: &mut String, about: &Help, further: &[(String, u8)]) {
     for Section { title, paragraphs: texts } in about.sections {
         heading(out, "Sh", title);
         paragraphs(out, texts);
@@ -104,7 +104,7 @@ fn end(out: &mut String, about: &About, further: &[(String, u8)]) {
     see_also(out, about, further);
 }
 
-fn see_also(out: &mut String, about: &About, further: &[(String, u8)]) {
+fn see_also(out: &mut String, about: &Help, further: &[(String, u8)]) {
     let named = about.see_also.iter();
     let mut pages: Vec<(u8, String)> = named
         .map(|(name, section)| (*section, (*name).to_owned()))
@@ -144,13 +144,13 @@ fn list(out: &mut String, items: impl Iterator<Item = (String, String)>) {
 }
 
 /// A flag: `Fl b , Fl \-bytes Ar FILE`.
-fn item(info: &FlagInfo) -> (String, String) {
+fn item(info: &Flag) -> (String, String) {
     let mut term = String::new();
     if let Some(letter) = info.short {
         let _ = write!(term, "Fl {} , ", roff_literal(&letter.to_string()));
     }
     let _ = write!(term, "Fl \\-{}", roff_literal(info.long));
-    if let Some(metavar) = info.metavar {
+    if let Some(metavar) = info.value {
         let _ = write!(term, " Ar {}", quoted(&roff_literal(metavar)));
     }
     (term, roff_lines(&info.sentences()))
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn mandoc_finds_no_fault() {
-        let pages = [program(&PROGRAM), page(&PROGRAM, &COUNT.page()), page(&PROGRAM, &PRESS.page())];
+        let pages = [program(&PROGRAM), page(&PROGRAM, &COUNT), page(&PROGRAM, &PRESS)];
         for text in pages {
             if let Some(findings) = mandoc(&["-Tlint", "-Wwarning"], &text) {
                 assert_eq!(findings, "", "{text}");
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn mandoc_would_find_a_fault() {
-        let text = page(&PROGRAM, &COUNT.page()).replace(".El\n", "");
+        let text = page(&PROGRAM, &COUNT).replace(".El\n", "");
         if let Some(findings) = mandoc(&["-Tlint", "-Wwarning"], &text) {
             assert!(findings.contains("ERROR") || findings.contains("WARNING"), "{findings}");
         }
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_page_shows_what_is_typed_as_it_is_typed() {
-        let text = page(&PROGRAM, &COUNT.page());
+        let text = page(&PROGRAM, &COUNT);
         let Some(shown) = mandoc(&["-Tutf8", "-Owidth=78"], &text) else {
             return;
         };

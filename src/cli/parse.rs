@@ -5,15 +5,15 @@
 //! twice counts as given last. `-h`, `--help` and `--version` work when the rest of the line is wrong, before or behind
 //! them (design.md, section 8); the first of them wins. Positionals and flags may be mixed.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::OsString;
 
 use lexopt::{Arg, Parser};
 
-use super::flags::{Flag, FlagInfo, Set};
+use super::command::{Command, HELP, Program, VERSION};
+use super::flags::{Flag, RuleKind, Set};
 use super::help;
-use super::page::{Command, HELP, VERSION};
-use super::program::{Program, not_among};
+use super::program::not_among;
 use super::suggest;
 use super::values::shown;
 use crate::exit::Failure;
@@ -45,14 +45,17 @@ pub fn parse<T: Default>(
     command: &Command<T>,
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<Parsed<T>, Failure> {
-    let line = Line { program, command, swallowed: Cell::new(None) };
+    let line = Line { program, command, swallowed: Cell::new(None), given: RefCell::new(Vec::new()) };
     let mut parser = Parser::from_args(args);
     let mut options = T::default();
     loop {
         match line.step(&mut parser, &mut options) {
             Ok(Some(Step::Taken)) => {}
             Ok(Some(Step::Print(text))) => return Ok(Parsed::Print(text)),
-            Ok(None) => return Ok(Parsed::Run(options)),
+            Ok(None) => {
+                line.check_rules().map_err(Failure::Usage)?;
+                return Ok(Parsed::Run(options));
+            }
             Err(complaint) => {
                 return match line.printed_behind(&mut parser) {
                     Some(text) => Ok(Parsed::Print(text)),
@@ -69,9 +72,19 @@ struct Line<'a, T: 'static> {
     command: &'a Command<T>,
     /// What the last flag whose value looks like a flag has to say of it; a word behind it was meant for that one.
     swallowed: Cell<Option<String>>,
+    given: RefCell<Vec<Given>>,
 }
 
-impl<T> Line<'_, T> {
+/// An argument that was read.
+struct Given {
+    /// The option's long name; empty for a positional.
+    long: &'static str,
+    /// The option as it was typed, or the positional.
+    spelled: String,
+    value: Option<String>,
+}
+
+impl<T: Default + 'static> Line<'_, T> {
     /// Takes one flag or positional; nothing when there is none left.
     fn step(&self, parser: &mut Parser, options: &mut T) -> Result<Option<Step>, String> {
         let spelled = match parser.next() {
@@ -84,23 +97,24 @@ impl<T> Line<'_, T> {
         if let Some(text) = self.printed(&spelled) {
             return Ok(Some(Step::Print(text)));
         }
-        let Some(flag) = self.flags().find(|flag| is_spelled(&flag.info, &spelled)) else {
+        let Some(flag) = self.flags().find(|flag| is_spelled(flag, &spelled)) else {
             return Err(self.unknown(&spelled));
         };
         self.flag(flag, &spelled, parser, options).map(Some)
     }
 
     fn flags(&self) -> impl Iterator<Item = &'static Flag<T>> {
-        self.command.groups.iter().flat_map(|group| group.flags)
+        self.command.flags.iter()
     }
 
     fn operand(&self, word: OsString, options: &mut T) -> Result<Step, String> {
-        let Some(operands) = &self.command.operands else {
+        let Some(operands) = &self.command.positionals else {
             let (name, sub) = self.names();
             let word = shown(&word);
             let advice = self.swallowed.take().unwrap_or_else(|| format!("{name} {sub} --help lists them"));
             return Err(format!("\"{word}\": {name} {sub} takes flags only; {advice}"));
         };
+        self.note("", &shown(&word), None);
         (operands.set)(options, word).map(|()| Step::Taken)
     }
 
@@ -108,17 +122,19 @@ impl<T> Line<'_, T> {
     /// value is found by lexopt at the next step.
     fn flag(&self, flag: &Flag<T>, spelled: &str, parser: &mut Parser, options: &mut T) -> Result<Step, String> {
         if let Set::Switch(set) = flag.set {
+            self.note(flag.long, spelled, None);
             set(options);
             return Ok(Step::Taken);
         }
         let Ok(value) = parser.value() else {
-            let metavar = flag.info.metavar.unwrap_or("VALUE");
+            let metavar = flag.value.unwrap_or("VALUE");
             return Err(format!("{spelled}: no {metavar} behind it"));
         };
-        if let Some(taken) = value.to_str().filter(|word| self.flags().any(|flag| is_spelled(&flag.info, word))) {
-            let metavar = flag.info.metavar.unwrap_or("VALUE");
+        if let Some(taken) = value.to_str().filter(|word| self.flags().any(|flag| is_spelled(flag, word))) {
+            let metavar = flag.value.unwrap_or("VALUE");
             self.swallowed.set(Some(format!("{spelled} has taken {taken} for its {metavar}")));
         }
+        self.note(flag.long, spelled, value.to_str().map(str::to_owned));
         // Whoever writes `--max-line --help` asks what to write there.
         let asked = value.to_str().and_then(|word| self.printed(word));
         match (flag.set.take(options, value), asked) {
@@ -128,12 +144,39 @@ impl<T> Line<'_, T> {
         }
     }
 
+    fn note(&self, long: &'static str, spelled: &str, value: Option<String>) {
+        self.given.borrow_mut().push(Given { long, spelled: spelled.to_owned(), value });
+    }
+
+    /// Refuses what cannot be used together or alone, by the rules of the options that were given.
+    fn check_rules(&self) -> Result<(), String> {
+        let given = self.given.borrow();
+        for flag in self.flags() {
+            let Some(typed) = given.iter().find(|given| given.long == flag.long) else { continue };
+            for rule in flag.rules() {
+                let met = rule.others.iter().find_map(|other| spelled_as(other, &given));
+                let (this, why) = (&typed.spelled, rule.why);
+                match (rule.kind, met) {
+                    (RuleKind::Conflicts, Some(other)) => {
+                        return Err(format!("{this} and {other} cannot be used together: {why}"));
+                    }
+                    (RuleKind::Needs, None) => {
+                        let others: Vec<String> = rule.others.iter().map(|other| rule_name(other)).collect();
+                        return Err(format!("{this} needs {}: {why}", others.join(" or ")));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What `spelled` prints, when it is one of the flags that print and end the run.
     fn printed(&self, spelled: &str) -> Option<String> {
         match spelled {
-            "-h" => Some(help::short(self.program, &self.command.page())),
-            "--help" => Some(help::long(self.program, &self.command.page())),
-            "--version" => Some(self.program.version_line()),
+            "-h" => Some(help::short(self.program, self.command)),
+            "--help" => Some(help::long(self.program, self.command)),
+            "-V" | "--version" => Some(self.program.version_line()),
             _ => None,
         }
     }
@@ -151,8 +194,8 @@ impl<T> Line<'_, T> {
             if let Some(text) = self.printed(&spelled) {
                 return Some(text);
             }
-            match self.flags().find(|flag| is_spelled(&flag.info, &spelled)) {
-                Some(flag) if flag.info.metavar.is_some() => drop(parser.value()),
+            match self.flags().find(|flag| is_spelled(flag, &spelled)) {
+                Some(flag) if flag.value.is_some() => drop(parser.value()),
                 Some(_) => {}
                 None => drop(parser.optional_value()),
             }
@@ -161,7 +204,7 @@ impl<T> Line<'_, T> {
 
     fn unknown(&self, spelled: &str) -> String {
         let (name, sub) = self.names();
-        let infos = || self.flags().map(|flag| flag.info).chain([HELP, VERSION]);
+        let infos = || self.flags().map(Flag::bare).chain([HELP, VERSION]);
         let near = match spelled.strip_prefix("--") {
             Some(long) => suggest(long, infos().map(|info| info.long)).map(|long| format!("--{long}")),
             None => infos()
@@ -179,7 +222,7 @@ impl<T> Line<'_, T> {
     }
 
     fn names(&self) -> (&'static str, &'static str) {
-        (self.program.about.name, self.command.about.name)
+        (self.program.help.name, self.command.help.name)
     }
 }
 
@@ -198,7 +241,34 @@ impl<T> Set<T> {
     }
 }
 
-fn is_spelled(info: &FlagInfo, spelled: &str) -> bool {
+/// How the user typed what a rule calls `other`, if it was given; [`Flag::needs`] explains the spelling.
+fn spelled_as(other: &str, given: &[Given]) -> Option<String> {
+    let mut positionals = given.iter().filter(|given| given.long.is_empty());
+    if other == "-" {
+        let is_read = positionals.clone().next().is_none() || positionals.any(|given| given.spelled == "-");
+        return is_read.then(|| rule_name(other));
+    }
+    if other.starts_with(|letter: char| letter.is_ascii_uppercase()) {
+        return positionals.any(|given| given.spelled != "-").then(|| rule_name(other));
+    }
+    let (long, value) = other.split_once('=').map_or((other, None), |(long, value)| (long, Some(value)));
+    let last = given.iter().rev().find(|given| given.long == long)?;
+    match value {
+        None => Some(last.spelled.clone()),
+        Some(value) => (last.value.as_deref() == Some(value)).then(|| format!("{} {value}", last.spelled)),
+    }
+}
+
+/// What a rule calls `other`, as it is typed.
+fn rule_name(other: &str) -> String {
+    match other {
+        "-" => "standard input".to_owned(),
+        _ if other.starts_with(|letter: char| letter.is_ascii_uppercase()) => other.to_owned(),
+        _ => format!("--{}", other.replace('=', " ")),
+    }
+}
+
+fn is_spelled<T>(info: &Flag<T>, spelled: &str) -> bool {
     info.spellings().any(|spelling| spelling == spelled)
 }
 

@@ -116,7 +116,7 @@ fn a_subcommand_without_positionals_says_so() {
 
 #[test]
 fn help_works_when_everything_else_is_broken() {
-    let page = COUNT.page();
+    let page = COUNT;
     let printed = |words: &[&str]| parse_count(words.iter().map(OsString::from).collect());
     let (short, long) = (help::short(&PROGRAM, &page), help::long(&PROGRAM, &page));
     for words in [
@@ -282,7 +282,7 @@ fn takes_the_next(word: &OsString) -> bool {
 
 #[test]
 fn every_line_of_up_to_three_nasty_words_comes_to_something_known() {
-    let page = COUNT.page();
+    let page = COUNT;
     let prints = [help::short(&PROGRAM, &page), help::long(&PROGRAM, &page), PROGRAM.version_line()];
     let words = nasty();
     check(&[], &prints);

@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 
-use super::{About, Command, Complete, Example, Flag, Group, Operands, Page, Program, Section, number, text};
+use super::{Command, Complete, Example, Flag, Help, Positionals, Program, Section, Subcommand, number, text};
 use crate::exit::Exit;
 
 /// The program.
 pub const PROGRAM: Program = Program {
-    about: About {
+    help: Help {
         name: "toy",
         summary: "count and press things",
         synopsis: &["*SUBCOMMAND* [*FLAG*]... [*WORD*]..."],
@@ -17,17 +17,14 @@ pub const PROGRAM: Program = Program {
     },
     version: "1.2.3",
     date: "January 31, 2026",
-    pages,
-    names: &["press", "count"],
-    other: |word| (word == "squeeze").then(|| "toy press".to_owned()),
+    subcommands: SUBCOMMANDS,
+    alias_hint: |word| (word == "squeeze").then(|| "toy press".to_owned()),
 };
 
-fn pages() -> Vec<Page> {
-    vec![PRESS.page(), COUNT.page()]
-}
+const SUBCOMMANDS: &[&dyn Subcommand] = &[&PRESS, &COUNT];
 
 /// Prose without any.
-const EMPTY: About = About {
+const EMPTY: Help = Help {
     name: "",
     summary: "",
     synopsis: &[],
@@ -56,11 +53,15 @@ pub trait HasShared: Sized + 'static {
 
 /// Named for the toy, since these names are those of every flag in the crate.
 impl<T: HasShared> Flag<T> {
-    const TOY_QUIET: Flag<T> = Flag::switch("quiet", "print no notes", |o: &mut T| o.shared().quiet = true).short('q');
+    const TOY_QUIET: Flag<T> = Flag::switch("quiet", "Print no notes", |o: &mut T| o.shared().quiet = true)
+        .short('q')
+        .group("Output")
+        .common();
     const TOY_COLOR: Flag<T> =
-        Flag::choice("color", "WHEN", &["auto", "always", "never"], "when to colour", |o: &mut T, when| {
+        Flag::choice("color", "WHEN", &["auto", "always", "never"], "When to colour", |o: &mut T, when| {
             o.shared().color = Some(when)
-        });
+        })
+        .group("Output");
 }
 
 /// What `toy count` is told.
@@ -92,7 +93,7 @@ impl HasShared for Count {
 
 /// `toy count`.
 pub const COUNT: Command<Count> = Command {
-    about: About {
+    help: Help {
         name: "count",
         summary: "count what is read",
         synopsis: &["[*FLAG*]... [*WORD*]...", "`-s` [*STRING*]..."],
@@ -103,43 +104,39 @@ pub const COUNT: Command<Count> = Command {
         see_also: &[("bcp", 7)],
         ..EMPTY
     },
-    groups: &[
-        Group {
-            title: "Input",
-            flags: &[
-                Flag::value("bytes", "FILE", "read the payload from *FILE*", |o: &mut Count, v| {
-                    o.bytes.push(v);
-                    Ok(())
-                })
-                .short('b')
-                .more("A `-` is stdin.")
-                .repeats()
-                .complete(Complete::File),
-                Flag::value("max-line", "BYTES", "refuse longer lines", |o: &mut Count, v| {
-                    o.line_bytes_max = Some(number(&v)?);
-                    Ok(())
-                }),
-                Flag::switch("fail-fast", "stop at the first error", |o: &mut Count| {
-                    o.fail_fast = true;
-                }),
-            ],
-        },
-        Group {
-            title: "Output",
-            flags: &[
-                Flag::switch("string", "count strings [not lines]", |o: &mut Count| o.string = true).short('s'),
-                Flag::switch("null", "it's NUL that ends them", |o: &mut Count| o.null = true).short('0'),
-                Flag::value("format", "TEMPLATE", "print it like this: *x*", |o: &mut Count, v| {
-                    o.format = Some(text(v)?);
-                    Ok(())
-                })
-                .short('F'),
-                Flag::TOY_QUIET,
-                Flag::TOY_COLOR,
-            ],
-        },
+    flags: &[
+        Flag::value("bytes", "FILE", "Read the payload from *FILE*", |o: &mut Count, v| {
+            o.bytes.push(v);
+            Ok(())
+        })
+        .short('b')
+        .more("A `-` is stdin.")
+        .repeats()
+        .complete(Complete::File)
+        .group("Input")
+        .common(),
+        Flag::value("max-line", "BYTES", "Refuse longer lines", |o: &mut Count, v| {
+            o.line_bytes_max = Some(number(&v)?);
+            Ok(())
+        })
+        .group("Input"),
+        Flag::switch("fail-fast", "Stop at the first error", |o: &mut Count| {
+            o.fail_fast = true;
+        })
+        .group("Input"),
+        Flag::switch("string", "Count strings [not lines]", |o: &mut Count| o.string = true).short('s').group("Output"),
+        Flag::switch("null", "It's NUL that ends them", |o: &mut Count| o.null = true).short('0').group("Output"),
+        Flag::value("format", "TEMPLATE", "Print it like this: *x*", |o: &mut Count, v| {
+            o.format = Some(text(v)?);
+            Ok(())
+        })
+        .short('F')
+        .group("Output"),
+        Flag::TOY_QUIET,
+        Flag::TOY_COLOR,
     ],
-    operands: Some(Operands {
+    run: |_| Ok(Exit::Done),
+    positionals: Some(Positionals {
         complete: Complete::File,
         set: |o, word| {
             if word == "refused" {
@@ -168,14 +165,15 @@ impl HasShared for Press {
 
 /// `toy press`.
 pub const PRESS: Command<Press> = Command {
-    about: About {
+    help: Help {
         name: "press",
         summary: "press a button that isn't there: `*`",
         synopsis: &["*BUTTON* [*NAME*=*TEXT*]..."],
         ..EMPTY
     },
-    groups: &[Group { title: "Output", flags: &[Flag::TOY_QUIET, Flag::TOY_COLOR] }],
-    operands: Some(Operands {
+    flags: &[Flag::TOY_QUIET, Flag::TOY_COLOR],
+    run: |_| Ok(Exit::Done),
+    positionals: Some(Positionals {
         complete: Complete::Keyed(buttons),
         set: |o, word| {
             o.words.push(word);
@@ -190,4 +188,5 @@ fn buttons() -> Vec<(String, Vec<String>)> {
 }
 
 /// `toy wait`, which takes nothing at all.
-pub const WAIT: Command<Press> = Command { about: About { name: "wait", ..EMPTY }, groups: &[], operands: None };
+pub const WAIT: Command<Press> =
+    Command { help: Help { name: "wait", ..EMPTY }, flags: &[], positionals: None, run: |_| Ok(Exit::Done) };

@@ -1,7 +1,9 @@
 //! Turning an argument into a value, and an argument into text that is safe to show.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// An argument as an error message may show it: safe for a terminal, and cut when it is long.
 pub fn shown(word: impl AsRef<OsStr>) -> String {
@@ -22,12 +24,44 @@ pub fn text(value: OsString) -> Result<String, String> {
 /// # Errors
 ///
 /// A phrase for the setter to return when the value holds anything but ASCII digits, or is too large for `N`.
-pub fn number<N: FromStr>(value: &OsStr) -> Result<N, String> {
+pub fn number<N: FromStr>(value: impl AsRef<OsStr>) -> Result<N, String> {
+    let value = value.as_ref();
     let digits = value.to_str().unwrap_or("");
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!("\"{}\" is no whole number", shown(value)));
     }
     digits.parse().map_err(|_| format!("\"{}\" is too large", shown(value)))
+}
+
+/// A value that is a duration: `250ms`, `1.5s`, `2m`; a bare number is seconds.
+///
+/// # Errors
+/// A phrase for the setter to return.
+pub fn duration(value: OsString) -> Result<Duration, String> {
+    crate::time::parse_duration(&text(value)?)
+}
+
+/// A value that is the name of a file, or `-`; never refused.
+pub fn path(value: OsString) -> Result<PathBuf, String> {
+    Ok(value.into())
+}
+
+/// Stores what a setter has read.
+///
+/// # Errors
+/// The complaint of the reading.
+pub fn set<V>(place: &mut Option<V>, value: Result<V, String>) -> Result<(), String> {
+    *place = Some(value?);
+    Ok(())
+}
+
+/// Adds what the setter of an option that repeats has read.
+///
+/// # Errors
+/// The complaint of the reading.
+pub fn push<V>(list: &mut Vec<V>, value: Result<V, String>) -> Result<(), String> {
+    list.push(value?);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::bcp::template::Template;
 use crate::bcp::{Malformed, Message, is_command, push_ascii_json, unescape};
-use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section};
+use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section};
 use crate::exit::{Exit, Failure};
 use crate::framing::{BcpFramer, Frame, FramingError, FramingOptions, RawMessage, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
@@ -16,7 +16,9 @@ use crate::text::shown;
 use super::arguments::note_mistyped_patterns;
 use super::lint;
 use super::obe::filter::ObeDecoder;
-use super::shared::{Input, Manners, OBE_IS_JSON, OBE_KEEPS_CASE, OBE_LIMITS, Selection, has, refuse_with_obe};
+use super::shared::{
+    Input, OBE_IS_JSON, OBE_KEEPS_CASE, OBE_LIMITS, OutputOptions, Selection, flatten, refuse_with_obe,
+};
 use super::source::Source;
 use super::stream::command;
 use super::strings::{self, Strings, not_utf8};
@@ -24,7 +26,7 @@ use super::strings::{self, Strings, not_utf8};
 /// What `backbox decode` was told.
 #[derive(Debug, Default)]
 pub struct Options {
-    manners: Manners,
+    output: OutputOptions,
     input: Input,
     selection: Selection,
     wire: Wire,
@@ -36,14 +38,14 @@ pub struct Options {
     lint: bool,
 }
 
-has!(Options { manners: Manners, input: Input, selection: Selection, wire: Wire });
+flatten!(Options { output: OutputOptions, input: Input, selection: Selection, wire: Wire });
 
 /// The table of `backbox decode`.
 pub const COMMAND: Command<Options> = Command {
-    about: About {
+    help: Help {
         name: "decode",
         summary: "turn BCP into JSON Lines",
-        synopsis: &["[*FLAG*]... [*FILE*]...", "[*FLAG*]... `-s` [*STRING*]..."],
+        synopsis: &["[*OPTION*]... [*FILE*]...", "[*OPTION*]... `-s` [*STRING*]..."],
         description: &[
             "Prints one line of JSON for each message of a BCP stream, read from the *FILE*s or from standard input: \
              `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A payload becomes `\"bytes\"`, in \
@@ -81,52 +83,47 @@ pub const COMMAND: Command<Options> = Command {
         ],
         see_also: &[("backbox", 1), ("backbox-encode", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
-    groups: &[
-        Group { title: "Selection", flags: &[Flag::MATCH, Flag::EXCLUDE] },
-        Group {
-            title: "Output",
-            flags: &[
-                Flag::FORMAT,
-                Flag::switch("ascii", "write everything beyond ASCII as `\\uXXXX`", |o: &mut Options| o.ascii = true),
-                Flag::switch("string", "decode bare strings instead of messages", |o: &mut Options| o.strings = true)
-                    .short('s')
-                    .more("The arguments, or each line of standard input. Escapes are decoded once."),
-                Flag::switch("null", "strings on output end in NUL", |o: &mut Options| o.null = true)
-                    .short('0')
-                    .more("With `-s`; otherwise they end in LF."),
-            ],
-        },
-        Group {
-            title: "Lint",
-            flags: &[Flag::switch("lint", "print what peers trip over, not messages", |o: &mut Options| o.lint = true)
-                .more(
-                    "One finding a line: *FILE*`:`*LINE*`: stop: `... where it would end a peer, *FILE*`:`*LINE*`: \
+    flags: &[
+        Flag::MATCH,
+        Flag::EXCLUDE,
+        Flag::FORMAT,
+        Flag::switch("ascii", "Write everything beyond ASCII as `\\uXXXX`", |o: &mut Options| o.ascii = true)
+            .group("Output"),
+        Flag::switch("string", "Decode bare strings instead of messages", |o: &mut Options| o.strings = true)
+            .short('s')
+            .more("The arguments, or each line of standard input. Escapes are decoded once.")
+            .group("Output"),
+        Flag::switch("null", "Strings on output end in NUL", |o: &mut Options| o.null = true)
+            .short('0')
+            .more("With `-s`; otherwise they end in LF.")
+            .group("Output"),
+        Flag::switch("lint", "Print what peers trip over, not messages", |o: &mut Options| o.lint = true)
+            .more(
+                "One finding a line: *FILE*`:`*LINE*`: stop: `... where it would end a peer, *FILE*`:`*LINE*`: \
                      trap: `... where some peer misreads it, with which one and what it would read. A line that does \
                      not parse is a finding like any other, comments are none. The exit status is 1 if there is one.",
-                )],
-        },
-        Group {
-            title: "Input",
-            flags: &[
-                Flag::WIRE,
-                Flag::switch("no-payload", "no payload follows its line", |o: &mut Options| o.no_payload = true)
-                    .more("For a log that lost its payloads: their length becomes the parameter `bytes`, a string."),
-                Flag::KEEP_CASE,
-                Flag::NO_NAN,
-                Flag::FAIL_FAST,
-                Flag::MAX_LINE,
-                Flag::MAX_PAYLOAD,
-            ],
-        },
-        Group { title: "Manners", flags: &[Flag::QUIET, Flag::COLOR] },
+            )
+            .group("Lint"),
+        Flag::WIRE.group("Input"),
+        Flag::switch("no-payload", "No payload follows its line", |o: &mut Options| o.no_payload = true)
+            .more("For a log that lost its payloads: their length becomes the parameter `bytes`, a string.")
+            .group("Input"),
+        Flag::KEEP_CASE,
+        Flag::NO_NAN,
+        Flag::FAIL_FAST,
+        Flag::MAX_LINE.group("Input"),
+        Flag::MAX_PAYLOAD.group("Input"),
+        Flag::QUIET,
+        Flag::COLOR,
     ],
-    operands: Some(Operands {
+    positionals: Some(Positionals {
         complete: Complete::File,
         set: |o, word| {
             o.words.push(word);
             Ok(())
         },
     }),
+    run,
 };
 
 /// Runs `backbox decode`.
@@ -135,7 +132,7 @@ pub const COMMAND: Command<Options> = Command {
 /// What ends the run at once; neither a malformed line nor a file that cannot be read does.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     check(&options)?;
-    let mut console = options.manners.console(COMMAND.about.name);
+    let mut console = options.output.console(COMMAND.help.name);
     let outcome = if options.strings {
         run_strings(&options, &mut console)
     } else if options.lint {
@@ -283,7 +280,7 @@ impl Decoder {
         };
         Ok(Decoder {
             framing: FramingOptions { payloads: !options.no_payload, ..options.input.framing() },
-            show: show.for_stdout(options.manners.color, false),
+            show: show.for_stdout(options.output.color, false),
             parts: Message::new(),
             line: Vec::new(),
             output: Output::new(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::bcp::{Message, WriteOptions, escape, write_line};
 use crate::catalogue;
-use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, text};
+use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, text};
 use crate::exit::{Exit, Failure};
 use crate::framing::{LineFramer, TextLine, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
@@ -14,14 +14,14 @@ use crate::text::trim;
 
 use super::arguments::{mistyped, read_message};
 use super::obe;
-use super::shared::{Input, Manners, OBE_KEEPS_CASE, OBE_LIMITS, has, refuse_with_obe};
+use super::shared::{Input, OBE_KEEPS_CASE, OBE_LIMITS, OutputOptions, flatten, refuse_with_obe};
 use super::source::Source;
 use super::strings::{self, Strings, not_utf8};
 
 /// What `backbox encode` was told.
 #[derive(Debug, Default)]
 pub struct Options {
-    manners: Manners,
+    output: OutputOptions,
     input: Input,
     wire: Wire,
     words: Vec<String>,
@@ -34,17 +34,17 @@ pub struct Options {
     no_ensure_ascii: bool,
 }
 
-has!(Options { manners: Manners, input: Input, wire: Wire });
+flatten!(Options { output: OutputOptions, input: Input, wire: Wire });
 
 /// The table of `backbox encode`.
 pub const COMMAND: Command<Options> = Command {
-    about: About {
+    help: Help {
         name: "encode",
         summary: "turn arguments or JSON Lines into BCP",
         synopsis: &[
-            "[*FLAG*]... *COMMAND* [*NAME*=*TEXT* | *NAME*:=*JSON*]...",
-            "[*FLAG*]... [`-i` *FILE*]",
-            "[*FLAG*]... `-s` [*STRING*]...",
+            "[*OPTION*]... *COMMAND* [*NAME*=*TEXT* | *NAME*:=*JSON*]...",
+            "[*OPTION*]... [`-i` *FILE*]",
+            "[*OPTION*]... `-s` [*STRING*]...",
         ],
         description: &[
             "Prints one line of BCP for each message, in the one form that every known peer reads alike: plain \
@@ -83,63 +83,52 @@ pub const COMMAND: Command<Options> = Command {
         ],
         see_also: &[("backbox", 1), ("backbox-decode", 1), ("bcp", 7), ("obe-socket", 7)],
     },
-    groups: &[
-        Group {
-            title: "Input",
-            flags: &[
-                Flag::value("input", "FILE", "read JSON Lines, or strings, from *FILE*", |o: &mut Options, file| {
-                    o.file = Some(PathBuf::from(file));
-                    Ok(())
-                })
-                .short('i')
-                .more("`-` is standard input.")
-                .complete(Complete::File),
-                Flag::value("bytes", "FILE", "append the bytes of *FILE* as the payload", |o: &mut Options, file| {
-                    o.payload = Some(PathBuf::from(file));
-                    Ok(())
-                })
-                .short('b')
-                .more(
-                    "`-` is standard input. Only with a *COMMAND*; in JSON Lines a payload is `\"bytes\"`, in base64.",
-                )
-                .complete(Complete::File),
-                Flag::switch("string", "escape bare strings instead of messages", |o: &mut Options| o.strings = true)
-                    .short('s')
-                    .more("The arguments, or each line of the input, also an empty one and one that begins with `#`."),
-                Flag::switch("null", "strings on input end in NUL", |o: &mut Options| o.null = true)
-                    .short('0')
-                    .more("With `-s`; otherwise they end in LF or CR LF."),
-                Flag::WIRE,
-                Flag::FAIL_FAST,
-                Flag::MAX_LINE,
-                Flag::MAX_PAYLOAD,
-            ],
-        },
-        Group {
-            title: "Form",
-            flags: &[
-                Flag::KEEP_CASE,
-                Flag::switch("sort-keys", "sort parameters by name, nested ones too", |o: &mut Options| {
-                    o.sort_keys = true
-                })
-                .more("By code point."),
-                Flag::switch("compact", "no blanks behind `,` and `:` in the JSON form", |o: &mut Options| {
-                    o.compact = true
-                }),
-                Flag::switch(
-                    "no-ensure-ascii",
-                    "leave text beyond ASCII unescaped in the JSON form",
-                    |o: &mut Options| {
-                        o.no_ensure_ascii = true;
-                    },
-                )
-                .more("Some peers cannot read it then."),
-                Flag::NO_NAN,
-            ],
-        },
-        Group { title: "Manners", flags: &[Flag::QUIET, Flag::COLOR] },
+    flags: &[
+        Flag::value("input", "FILE", "Read JSON Lines, or strings, from *FILE*", |o: &mut Options, file| {
+            o.file = Some(PathBuf::from(file));
+            Ok(())
+        })
+        .short('i')
+        .more("`-` is standard input.")
+        .complete(Complete::File)
+        .group("Input"),
+        Flag::value("bytes", "FILE", "Append the bytes of *FILE* as the payload", |o: &mut Options, file| {
+            o.payload = Some(PathBuf::from(file));
+            Ok(())
+        })
+        .short('b')
+        .more("`-` is standard input. Only with a *COMMAND*; in JSON Lines a payload is `\"bytes\"`, in base64.")
+        .complete(Complete::File)
+        .group("Input"),
+        Flag::switch("string", "Escape bare strings instead of messages", |o: &mut Options| o.strings = true)
+            .short('s')
+            .more("The arguments, or each line of the input, also an empty one and one that begins with `#`.")
+            .group("Input"),
+        Flag::switch("null", "Strings on input end in NUL", |o: &mut Options| o.null = true)
+            .short('0')
+            .more("With `-s`; otherwise they end in LF or CR LF.")
+            .group("Input"),
+        Flag::WIRE.group("Input"),
+        Flag::FAIL_FAST,
+        Flag::MAX_LINE.group("Input"),
+        Flag::MAX_PAYLOAD.group("Input"),
+        Flag::KEEP_CASE.group("Form"),
+        Flag::switch("sort-keys", "Sort parameters by name, nested ones too", |o: &mut Options| o.sort_keys = true)
+            .more("By code point.")
+            .group("Form"),
+        Flag::switch("compact", "No blanks behind `,` and `:` in the JSON form", |o: &mut Options| o.compact = true)
+            .group("Form"),
+        Flag::switch("no-ensure-ascii", "Leave text beyond ASCII unescaped in the JSON form", |o: &mut Options| {
+            o.no_ensure_ascii = true;
+        })
+        .more("Some peers cannot read it then.")
+        .group("Form"),
+        Flag::NO_NAN.group("Form"),
+        Flag::QUIET,
+        Flag::COLOR,
     ],
-    operands: Some(Operands { complete: Complete::Keyed(catalogue::completions), set: take_word }),
+    positionals: Some(Positionals { complete: Complete::Keyed(catalogue::completions), set: take_word }),
+    run,
 };
 
 fn take_word(options: &mut Options, word: OsString) -> Result<(), String> {
@@ -153,7 +142,7 @@ fn take_word(options: &mut Options, word: OsString) -> Result<(), String> {
 /// What ends the run at once; a malformed line does not.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     check(&options)?;
-    let mut console = options.manners.console(COMMAND.about.name);
+    let mut console = options.output.console(COMMAND.help.name);
     let outcome = match options.words.as_slice() {
         words if options.wire == Wire::Obe => match reads_lines(words) {
             true => obe::filter::encode_lines(options.source()?, &options.input, &mut console),

@@ -8,11 +8,11 @@ use crate::exit::Failure;
 use crate::framing::Wire;
 use crate::time;
 
-use super::shared::{Has, patterns_on};
+use super::shared::patterns_on;
 
 /// What a run waits for, as given.
 #[derive(Clone, Debug, Default)]
-pub struct GoalWish {
+pub struct GoalOptions {
     /// `-e`.
     pub expected: Vec<String>,
     /// `-n`.
@@ -21,7 +21,7 @@ pub struct GoalWish {
     pub timeout: Option<Duration>,
 }
 
-impl GoalWish {
+impl GoalOptions {
     /// The goals, as far as these flags set them.
     ///
     /// # Errors
@@ -50,11 +50,11 @@ impl GoalWish {
     }
 }
 
-impl<T: Has<GoalWish>> Flag<T> {
+impl<T: AsMut<GoalOptions> + 'static> Flag<T> {
     /// `-e`.
     pub const EXPECT: Flag<T> =
-        Flag::value("expect", "PATTERN", "end when a message matches, print those that do", |o: &mut T, value| {
-            o.get().expected.push(text(value)?);
+        Flag::value("expect", "PATTERN", "End when a message matches, print those that do", |o: &mut T, value| {
+            o.as_mut().expected.push(text(value)?);
             Ok(())
         })
         .short('e')
@@ -62,21 +62,27 @@ impl<T: Has<GoalWish>> Flag<T> {
             "Each of several has to be met by some message. A *PATTERN* is a line of BCP whose command, names and \
              plain values may hold `*`; the page of `backbox decode` has all of it.",
         )
-        .repeats();
+        .repeats()
+        .group("Goals")
+        .common();
     /// `-n`.
-    pub const COUNT: Flag<T> = Flag::value("count", "N", "end when *N* messages are printed", |o: &mut T, value| {
-        o.get().count = Some(number(&value)?);
+    pub const COUNT: Flag<T> = Flag::value("count", "N", "End when *N* messages are printed", |o: &mut T, value| {
+        o.as_mut().count = Some(number(&value)?);
         Ok(())
     })
-    .short('n');
+    .short('n')
+    .group("Goals")
+    .common();
     /// `-W`.
-    pub const TIMEOUT: Flag<T> = Flag::value("timeout", "DURATION", "stay at most so long", |o: &mut T, value| {
-        o.get().timeout = Some(time::parse_duration(&text(value)?)?);
+    pub const TIMEOUT: Flag<T> = Flag::value("timeout", "DURATION", "Stay at most so long", |o: &mut T, value| {
+        o.as_mut().timeout = Some(time::parse_duration(&text(value)?)?);
         Ok(())
     })
     .short('W')
     .more(
         "With something to wait for, the exit status is 124 when it has not come by then; without, this is how \
              long to stay and print. `0` is for ever.",
-    );
+    )
+    .group("Goals")
+    .common();
 }

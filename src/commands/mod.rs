@@ -31,16 +31,16 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::catalogue;
-use crate::cli::{About, Command, Example, Page, Parsed, Program, Top, parse};
+use crate::cli::{Example, Help, Parsed, Program};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, say};
 
 /// The program as its help, man pages and completions see it.
 pub const PROGRAM: Program = Program {
-    about: About {
+    help: Help {
         name: "backbox",
         summary: "talk to pinball machines in the Backbox Control Protocol",
-        synopsis: &["*SUBCOMMAND* [*FLAG*]... [*ARGUMENT*]..."],
+        synopsis: &["*SUBCOMMAND* [*OPTION*]... [*ARGUMENT*]..."],
         description: &[
             "BCP is the line protocol between a pinball machine's controller, such as the Mission Pinball Framework, \
              and its media controller. `backbox` turns strings and JSON into BCP and back, sends messages to a running \
@@ -58,13 +58,12 @@ pub const PROGRAM: Program = Program {
     },
     version: env!("CARGO_PKG_VERSION"),
     date: "November 21, 2026",
-    pages,
-    names: &["encode", "decode", "send", "listen", "replay"],
-    other: meant,
+    subcommands: &[&encode::COMMAND, &decode::COMMAND, &send::COMMAND, &listen::COMMAND, &replay::COMMAND],
+    alias_hint,
 };
 
 /// What somebody wants who takes a command of BCP, or what a flag does, for a subcommand.
-fn meant(word: &str) -> Option<String> {
+fn alias_hint(word: &str) -> Option<String> {
     let subcommand = match word {
         "record" => "listen --record",
         "forward" | "proxy" | "tap" => "listen --forward",
@@ -79,47 +78,14 @@ fn meant(word: &str) -> Option<String> {
     Some(format!("backbox {subcommand}"))
 }
 
-/// The subcommands' pages; [`run_subcommand`] counts in the same order.
-fn pages() -> Vec<Page> {
-    vec![
-        encode::COMMAND.page(),
-        decode::COMMAND.page(),
-        send::COMMAND.page(),
-        listen::COMMAND.page(),
-        replay::COMMAND.page(),
-    ]
-}
-
-/// Runs the program with the arguments behind its name, and gives the status to leave with.
+/// Runs the program with the arguments after its name, and gives the status to leave with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let exit = match PROGRAM.top(arguments) {
-        Ok(Top::Print(text)) => settle("backbox", print(&text)),
-        Ok(Top::Subcommand(index, rest)) => run_subcommand(index, rest),
-        Err(failure) => settle("backbox", Err(failure)),
-    };
-    ExitCode::from(exit.code())
-}
-
-fn run_subcommand(index: usize, arguments: Vec<OsString>) -> Exit {
-    match index {
-        0 => run(&encode::COMMAND, arguments, encode::run),
-        1 => run(&decode::COMMAND, arguments, decode::run),
-        2 => run(&send::COMMAND, arguments, send::run),
-        3 => run(&listen::COMMAND, arguments, listen::run),
-        _ => run(&replay::COMMAND, arguments, replay::run),
-    }
-}
-
-fn run<T: Default>(
-    command: &Command<T>,
-    arguments: Vec<OsString>,
-    run: impl FnOnce(T) -> Result<Exit, Failure>,
-) -> Exit {
-    let outcome = parse(&PROGRAM, command, arguments).and_then(|parsed| match parsed {
+    let (who, parsed) = PROGRAM.parse(arguments);
+    let outcome = parsed.and_then(|parsed| match parsed {
         Parsed::Print(text) => print(&text),
-        Parsed::Run(options) => run(options),
+        Parsed::Run(job) => job(),
     });
-    settle(&format!("backbox {}", command.about.name), outcome)
+    ExitCode::from(settle(&who, outcome).code())
 }
 
 /// The one place that says a run's last words.

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::result_file::to_write;
-use super::shared::Has;
 use crate::cli::{Complete, Flag};
 use crate::exit::Failure;
 use crate::framing::Frame;
@@ -21,18 +20,18 @@ const USUAL_PORT: u16 = 5050;
 
 /// Where to record, and whether over an old file.
 #[derive(Clone, Debug, Default)]
-pub struct RecordWish {
+pub struct RecordOptions {
     /// `--record`.
     pub file: Option<PathBuf>,
     /// `--overwrite`.
     pub overwrite: bool,
 }
 
-impl<T: Has<RecordWish>> Flag<T> {
+impl<T: AsMut<RecordOptions> + 'static> Flag<T> {
     /// `--record`.
     pub const RECORD: Flag<T> =
-        Flag::value("record", "FILE", "record both directions as a session file", |o: &mut T, value| {
-            o.get().file = Some(to_write(value)?);
+        Flag::value("record", "FILE", "Record both directions as a session file", |o: &mut T, value| {
+            o.as_mut().file = Some(to_write(value)?);
             Ok(())
         })
         .more(
@@ -40,13 +39,16 @@ impl<T: Has<RecordWish>> Flag<T> {
              empty is refused before anything is sent. A full disk is said at once and is exit status 3 at the end; \
              the run goes on.",
         )
-        .complete(Complete::File);
+        .complete(Complete::File)
+        .group("Recording")
+        .common();
     /// `--overwrite`.
     pub const OVERWRITE: Flag<T> =
-        Flag::switch("overwrite", "record over a file that is not empty", |o: &mut T| o.get().overwrite = true);
+        Flag::switch("overwrite", "Record over a file that is not empty", |o: &mut T| o.as_mut().overwrite = true)
+            .group("Recording");
 }
 
-impl RecordWish {
+impl RecordOptions {
     /// Opens and empties the file, if one is wished for. `opening` says who listens and dials, such as `dialling
     /// localhost:5051`; `port` is the accepting side's. Called before anything is dialled or bound.
     ///
@@ -265,7 +267,7 @@ mod tests {
     #[test]
     fn a_recording_is_whole_after_each_message_and_an_old_one_is_safe() {
         let path = scratch("whole");
-        let wish = RecordWish { file: Some(path.clone()), overwrite: false };
+        let wish = RecordOptions { file: Some(path.clone()), overwrite: false };
         let mut recorder = wish.open("dialling localhost:5051", 5051).unwrap().unwrap();
         recorder.ended(1, "nothing happened", RecordKind::Server, b"").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"");
@@ -290,14 +292,14 @@ mod tests {
         );
         let refused = wish.open("again", 5051).unwrap_err();
         assert!(refused.message().unwrap().ends_with("it holds something already; --overwrite empties it"));
-        let again = RecordWish { overwrite: true, ..wish }.open("again", 5051).unwrap();
+        let again = RecordOptions { overwrite: true, ..wish }.open("again", 5051).unwrap();
         assert!(again.is_some() && std::fs::read(&path).unwrap().is_empty());
         std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
     fn a_full_disk_is_said_once_and_the_run_goes_on() {
-        let wish = RecordWish { file: Some("/dev/full".into()), overwrite: false };
+        let wish = RecordOptions { file: Some("/dev/full".into()), overwrite: false };
         let mut recorder = wish.open("dialling localhost:5051", 5051).unwrap().unwrap();
         let failure = recorder.message(Instant::now(), 1, RecordKind::Client, b"a", None).unwrap_err();
         assert_eq!(failure.exit().code(), 3);
@@ -307,8 +309,8 @@ mod tests {
 
     #[test]
     fn to_overwrite_nothing_makes_no_sense() {
-        let wish = RecordWish { file: None, overwrite: true };
+        let wish = RecordOptions { file: None, overwrite: true };
         assert!(matches!(wish.open("", 1), Err(Failure::Usage(_))));
-        assert!(RecordWish::default().open("", 1).unwrap().is_none());
+        assert!(RecordOptions::default().open("", 1).unwrap().is_none());
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::time::{Instant, SystemTime};
 
 use crate::bcp::template::Side;
-use crate::commands::recorder::{RecordWish, clock_time};
+use crate::commands::recorder::{RecordOptions, clock_time};
 use crate::engine::Net;
 use crate::exit::Failure;
 use crate::framing::{BcpFramer, Frame, FramingOptions};
@@ -18,7 +18,7 @@ use crate::text::{safe, shown};
 /// The port that a session file need not name: the usual one of a media controller.
 const USUAL_PORT: u16 = 5050;
 
-impl RecordWish {
+impl RecordOptions {
     /// Opens the file, if there is one, but leaves it as it is: what comes next, such as binding, may fail.
     ///
     /// # Errors
@@ -222,7 +222,7 @@ mod tests {
     }
 
     fn recorded(path: &Path, overwrite: bool, record: impl FnOnce(&mut Recorder)) -> Result<String, Failure> {
-        let mut recorder = RecordWish { file: Some(path.into()), overwrite }.open_file()?;
+        let mut recorder = RecordOptions { file: Some(path.into()), overwrite }.open_file()?;
         let mut file = recorder.take_file().unwrap();
         recorder.begin("connecting to localhost:5051", 5051)?;
         record(&mut recorder);
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn overwrite_without_record_is_a_usage_error() {
-        assert!(matches!(RecordWish { file: None, overwrite: true }.open_file(), Err(Failure::Usage(_))));
-        assert!(RecordWish::default().open_file().unwrap().take_file().is_none());
+        assert!(matches!(RecordOptions { file: None, overwrite: true }.open_file(), Err(Failure::Usage(_))));
+        assert!(RecordOptions::default().open_file().unwrap().take_file().is_none());
     }
 }

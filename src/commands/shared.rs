@@ -16,34 +16,29 @@ use crate::output::{Color, Console};
 use crate::text::shown;
 use crate::time;
 
-/// Options of which `Part` is one part: the flags of that part are written for any options that have it.
-pub trait Has<Part>: Sized + 'static {
-    /// Where it is.
-    fn get(&mut self) -> &mut Part;
-}
-
-/// Says where a subcommand's options have the parts that are shared: `has!(Options { manners: Manners })`.
-macro_rules! has {
+/// Says where a subcommand's options have the parts that are shared, so that their options can be listed in its table:
+/// `flatten!(Options { output: OutputOptions })`.
+macro_rules! flatten {
     ($options:ty { $($($field:ident).+: $part:ty),+ $(,)? }) => {
-        $(impl $crate::commands::shared::Has<$part> for $options {
-            fn get(&mut self) -> &mut $part {
+        $(impl AsMut<$part> for $options {
+            fn as_mut(&mut self) -> &mut $part {
                 &mut self.$($field).+
             }
         })+
     };
 }
-pub(super) use has;
+pub(super) use flatten;
 
 /// How much is said, and how it looks.
 #[derive(Clone, Debug, Default)]
-pub struct Manners {
+pub struct OutputOptions {
     /// `-q`: no notes and no summaries.
     pub quiet: bool,
     /// `--color`.
     pub color: Color,
 }
 
-impl Manners {
+impl OutputOptions {
     /// The console that these options ask for, of the subcommand of this name.
     pub fn console(&self, subcommand: &'static str) -> Console {
         Console::new(subcommand, self.quiet, self.color)
@@ -212,26 +207,29 @@ impl Display {
     }
 }
 
-impl<T: Has<Display>> Flag<T> {
+impl<T: AsMut<Display> + 'static> Flag<T> {
     /// `--json`.
-    pub const JSON: Flag<T> = Flag::switch("json", "print messages as JSON Lines", |o: &mut T| o.get().json = true)
-        .more("As `decode` does. What is no message is reported and not printed, as with `-F`.");
+    pub const JSON: Flag<T> = Flag::switch("json", "Print messages as JSON Lines", |o: &mut T| o.as_mut().json = true)
+        .more("As `decode` does. What is no message is reported and not printed, as with `-F`.")
+        .group("Output")
+        .common();
     /// `--meta`.
-    pub const META: Flag<T> = Flag::switch("meta", "add time, connection and sender to the JSON", |o: &mut T| {
-        o.get().meta = true
+    pub const META: Flag<T> = Flag::switch("meta", "Add time, connection and sender to the JSON", |o: &mut T| {
+        o.as_mut().meta = true
     })
     .more(
         "One more member, `meta`: `time` (seconds since 1970), `conn` (its number), `peer` (its address) and `from` \
              (`dialler` or `acceptor`).",
-    );
+    )
+    .group("Output");
     /// `-F` with the words of a live connection.
     pub const LIVE_FORMAT: Flag<T> = Flag::value(
         "format",
         "TEMPLATE",
-        "print a line of this form for each message",
+        "Print a line of this form for each message",
         |o: &mut T, value| {
             let template = Template::parse_live(&text(value)?).map_err(|error| error.to_string())?;
-            o.get().selection.template = Some(template);
+            o.as_mut().selection.template = Some(template);
             Ok(())
         },
     )
@@ -240,52 +238,61 @@ impl<T: Has<Display>> Flag<T> {
         "As in `decode`: `{NAME}`, `{@command}`, `{@line}`, `{@json}`; here also `{@time}`, `{@conn}`, `{@peer}` and \
              `{@from}`, which are what `--meta` says.",
     )
-    .complete(Complete::Nothing);
+    .complete(Complete::Nothing)
+    .group("Output")
+    .common();
 }
 
 /// Where to dial, and how patiently.
 #[derive(Clone, Debug, Default)]
-pub struct Dialling {
+pub struct ConnectOptions {
     /// `-a`, as given.
     pub address: Option<String>,
     /// `--retry`.
     pub retry: Duration,
 }
 
-impl<T: Has<Dialling>> Flag<T> {
+impl<T: AsMut<ConnectOptions> + 'static> Flag<T> {
     /// `-a`, where to dial; what stands for it when it is not given differs, and each subcommand says that.
-    pub const ADDR: Flag<T> = Flag::value("addr", "ADDRESS", "where to dial", |o: &mut T, value| {
-        o.get().address = Some(address(value)?);
+    pub const ADDR: Flag<T> = Flag::value("addr", "ADDRESS", "Where to dial", |o: &mut T, value| {
+        o.as_mut().address = Some(address(value)?);
         Ok(())
     })
-    .short('a');
+    .short('a')
+    .group("Connection")
+    .common();
     /// `--retry`.
-    pub const RETRY: Flag<T> = Flag::value("retry", "DURATION", "keep dialling for so long", |o: &mut T, value| {
-        o.get().retry = time::parse_duration(&text(value)?)?;
+    pub const RETRY: Flag<T> = Flag::value("retry", "DURATION", "Keep dialling for so long", |o: &mut T, value| {
+        o.as_mut().retry = time::parse_duration(&text(value)?)?;
         Ok(())
     })
-    .more("Every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare number is seconds.");
+    .more("Every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare number is seconds.")
+    .group("Connection")
+    .common();
 }
 
 /// `-v`: whether the traffic is shown.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Verbose(pub bool);
 
-impl<T: Has<Verbose>> Flag<T> {
+impl<T: AsMut<Verbose> + 'static> Flag<T> {
     /// `-v`.
     pub const VERBOSE: Flag<T> =
-        Flag::switch("verbose", "show the traffic on standard error", |o: &mut T| o.get().0 = true)
+        Flag::switch("verbose", "Show the traffic on standard error", |o: &mut T| o.as_mut().0 = true)
             .short('v')
-            .more("A line that goes out has `>` before it, one that comes has `<`.");
+            .more("A line that goes out has `>` before it, one that comes has `<`.")
+            .group("General")
+            .common();
 }
 
-impl<T: Has<Wire>> Flag<T> {
+impl<T: AsMut<Wire> + 'static> Flag<T> {
     /// `--wire`.
     pub const WIRE: Flag<T> =
-        Flag::choice("wire", "WIRE", &Wire::NAMES, "which protocol to speak", |o: &mut T, name| {
-            *o.get() = Wire::named(name.as_bytes()).unwrap_or_default();
+        Flag::choice("wire", "WIRE", &Wire::NAMES, "Which protocol to speak", |o: &mut T, name| {
+            *o.as_mut() = Wire::named(name.as_bytes()).unwrap_or_default();
         })
-        .more("`bcp`, the default, or `obe`: the frames of `optbayesexpt`'s OBE_Socket, described in `obe-socket`(7).");
+        .more("`bcp`, the default, or `obe`: the frames of `optbayesexpt`'s OBE_Socket, described in `obe-socket`(7).")
+        .group("Connection");
 }
 
 /// Refuses the first of the flags that was given although `--wire obe` leaves it nothing to do; each comes with the
@@ -315,20 +322,22 @@ pub const OBE_IS_NOT_RECORDED: &str =
 pub const OBE_IS_JSON: &str =
     "{@json} is the JSON form of BCP's messages, and OBE_Socket's are JSON: {@line} is the text";
 
-impl<T: Has<Manners>> Flag<T> {
+impl<T: AsMut<OutputOptions> + 'static> Flag<T> {
     /// `-q`.
     pub const QUIET: Flag<T> =
-        Flag::switch("quiet", "print no notes and no summaries", |o: &mut T| o.get().quiet = true)
+        Flag::switch("quiet", "Print no notes and no summaries", |o: &mut T| o.as_mut().quiet = true)
             .short('q')
-            .more("Errors are printed all the same.");
+            .more("Errors are printed all the same.")
+            .group("General")
+            .common();
     /// `--color`.
     pub const COLOR: Flag<T> = Flag::choice(
         "color",
         "WHEN",
         &["auto", "always", "never"],
-        "colour what is meant for a person",
+        "Colour what is meant for a person",
         |o: &mut T, when| {
-            o.get().color = match when {
+            o.as_mut().color = match when {
                 "always" => Color::Always,
                 "never" => Color::Never,
                 _ => Color::Auto,
@@ -338,60 +347,74 @@ impl<T: Has<Manners>> Flag<T> {
     .more(
         "`auto`, the default, colours on a terminal unless the environment variable `NO_COLOR` is set. With `always` \
          messages are printed as on a terminal, whatever reads them.",
-    );
+    )
+    .group("General");
 }
 
-impl<T: Has<Input>> Flag<T> {
+impl<T: AsMut<Input> + 'static> Flag<T> {
     /// `--keep-case`.
-    pub const KEEP_CASE: Flag<T> =
-        Flag::switch("keep-case", "keep the case of commands and names", |o: &mut T| o.get().reading.keep_case = true)
-            .more("Otherwise they become lower case, since the protocol says that their case does not matter.");
+    pub const KEEP_CASE: Flag<T> = Flag::switch("keep-case", "Keep the case of commands and names", |o: &mut T| {
+        o.as_mut().reading.keep_case = true
+    })
+    .more("Otherwise they become lower case, since the protocol says that their case does not matter.")
+    .group("Input");
     /// `--no-nan`.
-    pub const NO_NAN: Flag<T> =
-        Flag::switch("no-nan", "refuse NaN and the infinities", |o: &mut T| o.get().reading.allow_nan = false).more(
-            "Otherwise they are written and read as `NaN`, `Infinity` and `-Infinity`, which is Python's JSON and not \
+    pub const NO_NAN: Flag<T> = Flag::switch("no-nan", "Refuse NaN and the infinities", |o: &mut T| {
+        o.as_mut().reading.allow_nan = false
+    })
+    .more(
+        "Otherwise they are written and read as `NaN`, `Infinity` and `-Infinity`, which is Python's JSON and not \
              the standard's.",
-        );
+    )
+    .group("Input");
     /// `--fail-fast`.
     pub const FAIL_FAST: Flag<T> =
-        Flag::switch("fail-fast", "stop at the first malformed line", |o: &mut T| o.get().fail_fast = true)
-            .more("Otherwise it is reported and passed over, and the exit status is 1 at the end.");
+        Flag::switch("fail-fast", "Stop at the first malformed line", |o: &mut T| o.as_mut().fail_fast = true)
+            .more("Otherwise it is reported and passed over, and the exit status is 1 at the end.")
+            .group("Input")
+            .common();
     /// `--max-line`.
     pub const MAX_LINE: Flag<T> =
-        Flag::value("max-line", "BYTES", "longest line, without its end", |o: &mut T, value| {
-            o.get().line_bytes_max = number(&value)?;
+        Flag::value("max-line", "BYTES", "Longest line, without its end", |o: &mut T, value| {
+            o.as_mut().line_bytes_max = number(&value)?;
             Ok(())
         })
-        .more("1048576 unless given. A longer line is an error and costs nothing but itself.");
+        .more("1048576 unless given. A longer line is an error and costs nothing but itself.")
+        .group("Limits");
     /// `--max-payload`.
-    pub const MAX_PAYLOAD: Flag<T> = Flag::value("max-payload", "BYTES", "largest payload", |o: &mut T, value| {
-        o.get().payload_bytes_max = number(&value)?;
+    pub const MAX_PAYLOAD: Flag<T> = Flag::value("max-payload", "BYTES", "Largest payload", |o: &mut T, value| {
+        o.as_mut().payload_bytes_max = number(&value)?;
         Ok(())
     })
-    .more("16777216 unless given. Nothing behind a larger payload can be read.");
+    .more("16777216 unless given. Nothing behind a larger payload can be read.")
+    .group("Limits");
 }
 
-impl<T: Has<Selection>> Flag<T> {
+impl<T: AsMut<Selection> + 'static> Flag<T> {
     /// `-m`.
-    pub const MATCH: Flag<T> = Flag::value("match", "PATTERN", "show only messages that match", |o: &mut T, value| {
-        o.get().matching.push(text(value)?);
+    pub const MATCH: Flag<T> = Flag::value("match", "PATTERN", "Show only messages that match", |o: &mut T, value| {
+        o.as_mut().matching.push(text(value)?);
         Ok(())
     })
     .short('m')
     .more("One match of several is enough.")
-    .repeats();
+    .repeats()
+    .group("Output")
+    .common();
     /// `-x`.
     pub const EXCLUDE: Flag<T> =
-        Flag::value("exclude", "PATTERN", "leave out messages that match", |o: &mut T, value| {
-            o.get().excluded.push(text(value)?);
+        Flag::value("exclude", "PATTERN", "Leave out messages that match", |o: &mut T, value| {
+            o.as_mut().excluded.push(text(value)?);
             Ok(())
         })
         .short('x')
-        .repeats();
+        .repeats()
+        .group("Output")
+        .common();
     /// `-F`.
     pub const FORMAT: Flag<T> =
-        Flag::value("format", "TEMPLATE", "print a line of this form for each message", |o: &mut T, value| {
-            o.get().template = Some(Template::parse(&text(value)?).map_err(|error| error.to_string())?);
+        Flag::value("format", "TEMPLATE", "Print a line of this form for each message", |o: &mut T, value| {
+            o.as_mut().template = Some(Template::parse(&text(value)?).map_err(|error| error.to_string())?);
             Ok(())
         })
         .short('F')
@@ -400,5 +423,7 @@ impl<T: Has<Selection>> Flag<T> {
              payload) and `{@json}` are the command, the line and the JSON form; `{{` and `}}` are braces. A backslash \
              is itself: shells write a tab as `$'\\t'`.",
         )
-        .complete(Complete::Nothing);
+        .complete(Complete::Nothing)
+        .group("Output")
+        .common();
 }

@@ -3,8 +3,8 @@
 //! bash splits at `=` and `:`, so `--color=au` arrives as three words. Files are left to readline, which quotes them
 //! well: a function that leaves `COMPREPLY` empty gets them, unless it says that there is nothing to complete.
 
-use super::super::flags::{Complete, FlagInfo};
-use super::super::page::Page;
+use super::super::command::Subcommand;
+use super::super::flags::{Complete, Flag};
 use super::super::program::FLAGS;
 use super::{Shell, first_words, operands, sh_words};
 
@@ -56,32 +56,32 @@ complete -o bashdefault -o default -F _PROG PROG
 "##;
 
 /// The whole script.
-pub(super) fn script(name: &str, pages: &[Page]) -> String {
+pub(super) fn script(name: &str, pages: &[&dyn Subcommand]) -> String {
     let mut out = HEAD.replace("PROG", name);
     let mut cases = String::new();
     for page in pages {
-        out += &subcommand(name, page);
-        cases += &format!("        {0}) _{name}_{0} ;;\n", page.about.name);
+        out += &subcommand(name, *page);
+        cases += &format!("        {0}) _{name}_{0} ;;\n", page.help().name);
     }
-    let subcommands = sh_words(pages.iter().map(|page| page.about.name));
+    let subcommands = sh_words(pages.iter().map(|page| page.help().name));
     cases += &format!("        help) _{name}_words{subcommands} ;;\n");
     cases += &format!("        --completions) _{name}_words{} ;;\n", sh_words(Shell::WORDS));
     let words = first_words(pages).into_iter().map(|(word, _)| word.to_owned());
-    let first = sh_words(words.chain(FLAGS.iter().flat_map(FlagInfo::spellings)));
+    let first = sh_words(words.chain(FLAGS.iter().flat_map(Flag::spellings)));
     let tail = TAIL.replace("PROG", name);
     out + &tail.replace("%FIRST", &first).replace("%CASES", &cases)
 }
 
 /// The function of a subcommand; it sees the variables of its caller.
-fn subcommand(name: &str, page: &Page) -> String {
-    let mut out = format!("\n_{name}_{}() {{\n", page.about.name);
+fn subcommand(name: &str, page: &dyn Subcommand) -> String {
+    let mut out = format!("\n_{name}_{}() {{\n", page.help().name);
     out += "    if [[ -z $ended ]]; then\n        case $prev in\n";
-    for info in page.flags().filter(|info| info.metavar.is_some()) {
+    for info in page.flags().into_iter().filter(|info| info.value.is_some()) {
         let spellings: Vec<String> = info.spellings().collect();
         let offer = offer(name, info.complete);
         out += &format!("            {}) {offer}; return ;;\n", spellings.join("|"));
     }
-    let flags = sh_words(page.flags().flat_map(FlagInfo::spellings));
+    let flags = sh_words(page.flags().iter().flat_map(Flag::spellings));
     out += "        esac\n";
     out += &format!("        if [[ $cur == -* ]]; then _{name}_words{flags}; return; fi\n");
     out += "    fi\n";

@@ -1,8 +1,8 @@
 //! Completions for fish: one `complete` line for each thing that can stand somewhere.
 
-use super::super::flags::{Complete, FlagInfo};
+use super::super::command::Subcommand;
+use super::super::flags::{Complete, Flag};
 use super::super::markup::line;
-use super::super::page::Page;
 use super::super::program::FLAGS;
 use super::{first_words, operands};
 
@@ -36,7 +36,7 @@ complete -c PROG -f
 "##;
 
 /// The whole script.
-pub(super) fn script(name: &str, pages: &[Page]) -> String {
+pub(super) fn script(name: &str, pages: &[&dyn Subcommand]) -> String {
     let mut out = HEAD.replace("PROG", name);
     let first = format!("complete -c {name} -n __{name}_first");
     for (word, summary) in first_words(pages) {
@@ -45,27 +45,27 @@ pub(super) fn script(name: &str, pages: &[Page]) -> String {
     for info in &FLAGS {
         out += &format!("{first} {}\n", flag(info));
     }
-    let names: Vec<&str> = pages.iter().map(|page| page.about.name).collect();
+    let names: Vec<&str> = pages.iter().map(|page| page.help().name).collect();
     let at = |sub: &str| format!("complete -c {name} -n '__{name}_at {sub}'");
     out += &format!("{} -a {}\n", at("help"), quoted(&names.join(" ")));
     for page in pages {
         out.push('\n');
-        let at = at(page.about.name);
-        for info in page.flags() {
-            out += &format!("{at} {}\n", flag(info));
+        let at = at(page.help().name);
+        for info in page.flags().into_iter() {
+            out += &format!("{at} {}\n", flag(&info));
         }
-        out += &positionals(name, page, &at);
+        out += &positionals(name, *page, &at);
     }
     out
 }
 
-fn positionals(name: &str, page: &Page, at: &str) -> String {
+fn positionals(name: &str, page: &dyn Subcommand, at: &str) -> String {
     match operands(page) {
         Complete::Nothing => String::new(),
         Complete::File => format!("{at} -F\n"),
         Complete::Keyed(table) => {
             let table = table();
-            let sub = page.about.name;
+            let sub = page.help().name;
             let line = |condition: &str, words: Vec<String>| {
                 let condition = format!("__{name}_at {sub}; and {condition}");
                 format!("complete -c {name} -n {} -a {}\n", quoted(&condition), list(words))
@@ -83,9 +83,9 @@ fn positionals(name: &str, page: &Page, at: &str) -> String {
 }
 
 /// The part of a `complete` line that says what a flag is and takes.
-fn flag(info: &FlagInfo) -> String {
+fn flag(info: &Flag) -> String {
     let short = info.short.map_or(String::new(), |letter| format!("-s {letter} "));
-    let value = match (info.metavar, info.complete) {
+    let value = match (info.value, info.complete) {
         (None, _) => String::new(),
         (Some(_), Complete::File) => "-r -F ".to_owned(),
         (Some(_), complete) => match complete.words() {

@@ -7,9 +7,9 @@ mod bash;
 mod fish;
 mod zsh;
 
+use super::command::Program;
+use super::command::Subcommand;
 use super::flags::Complete;
-use super::page::Page;
-use super::program::Program;
 
 /// A shell that completions can be rendered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,24 +39,24 @@ impl Shell {
 
 /// The script that makes `shell` complete the program's command lines.
 pub fn render(program: &Program, shell: Shell) -> String {
-    let name = program.about.name;
-    let pages = (program.pages)();
+    let name = program.help.name;
+    let pages = program.subcommands;
     match shell {
-        Shell::Bash => bash::script(name, &pages),
-        Shell::Zsh => zsh::script(name, &pages),
-        Shell::Fish => fish::script(name, &pages),
+        Shell::Bash => bash::script(name, pages),
+        Shell::Zsh => zsh::script(name, pages),
+        Shell::Fish => fish::script(name, pages),
     }
 }
 
 /// What the program itself takes as its first argument, besides its own flags: each word with its summary.
-fn first_words(pages: &[Page]) -> Vec<(&'static str, &'static str)> {
-    let named = pages.iter().map(|page| (page.about.name, page.about.summary));
+fn first_words(pages: &[&dyn Subcommand]) -> Vec<(&'static str, &'static str)> {
+    let named = pages.iter().map(|page| (page.help().name, page.help().summary));
     named.chain([("help", "print a subcommand's help")]).collect()
 }
 
 /// The positionals' words: a page without positionals has none to offer.
-fn operands(page: &Page) -> Complete {
-    page.operands.map_or(Complete::Nothing, |operands| operands.complete)
+fn operands(page: &dyn Subcommand) -> Complete {
+    page.complete()
 }
 
 /// A word for bash and zsh, which read it back as it stands.

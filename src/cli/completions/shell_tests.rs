@@ -48,11 +48,11 @@ fn bash_offers(words: &[&str]) -> Option<Vec<String>> {
 fn bash_completes() {
     for (words, offers) in [
         (&["co"][..], &["count"][..]),
-        (&[""], &["press", "count", "help", "-h", "--help", "--version", "--completions"]),
+        (&[""], &["press", "count", "help", "-h", "--help", "-V", "--version", "--completions"]),
         (&["--completions", "z"], &["zsh"]),
         (&["help", "p"], &["press"]),
         (&["count", "--m"], &["--max-line"]),
-        (&["press", "-"], &["-q", "--quiet", "--color", "-h", "--help", "--version"]),
+        (&["press", "-"], &["-q", "--quiet", "--color", "-h", "--help", "-V", "--version"]),
         (&["count", "--color", "a"], &["auto", "always"]),
         (&["count", "--color", "=", "ne"], &["never"]),
         (&["count", "--color", "="], &["auto", "always", "never"]),

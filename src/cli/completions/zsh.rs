@@ -2,9 +2,9 @@
 //!
 //! The script can be sourced behind `compinit` or lie on the `fpath` as `_backbox`.
 
-use super::super::flags::{Complete, FlagInfo};
+use super::super::command::{HELP, Subcommand, VERSION};
+use super::super::flags::{Complete, Flag};
 use super::super::markup::line;
-use super::super::page::{HELP, Page, VERSION};
 use super::super::program::{COMPLETIONS, FLAGS};
 use super::{first_words, operands, sh_quoted, sh_words};
 
@@ -41,36 +41,36 @@ fi
 "##;
 
 /// The whole script.
-pub(super) fn script(name: &str, pages: &[Page]) -> String {
+pub(super) fn script(name: &str, pages: &[&dyn Subcommand]) -> String {
     let mut out = format!("#compdef {name}\n# zsh completion for {name}\n");
     let mut cases = String::new();
     for page in pages {
-        out += &subcommand(name, page);
-        cases += &format!("        {0}) _{name}_{0} && ret=0 ;;\n", page.about.name);
+        out += &subcommand(name, *page);
+        cases += &format!("        {0}) _{name}_{0} && ret=0 ;;\n", page.help().name);
     }
     let described = first_words(pages).into_iter().map(|(word, summary)| {
         let summary = line(summary).replace('\\', "\\\\").replace(':', "\\:");
         format!("        {}\n", always_quoted(&format!("{word}:{summary}")))
     });
     let flags = FLAGS.iter().flat_map(specs);
-    let names: Vec<&str> = pages.iter().map(|page| page.about.name).collect();
+    let names: Vec<&str> = pages.iter().map(|page| page.help().name).collect();
     let tail = TAIL.replace("PROG", name).replace("%NAMES", &names.join(" "));
     let tail = tail.replace("%FLAGS", &continued(flags));
     out + &tail.replace("%CASES", &cases).replace("%SUBCOMMANDS", &described.collect::<String>())
 }
 
-fn subcommand(name: &str, page: &Page) -> String {
+fn subcommand(name: &str, page: &dyn Subcommand) -> String {
     let mut out = String::new();
-    let sub = page.about.name;
+    let sub = page.help().name;
     let rest = match operands(page) {
         Complete::Keyed(table) => {
             out += &keyed(name, sub, &table());
             Some(format!("*:argument:_{name}_{sub}_operands"))
         }
-        complete if page.operands.is_some() => Some(format!("*:argument:{}", action(complete))),
+        complete if !matches!(complete, Complete::Nothing) => Some(format!("*:argument:{}", action(complete))),
         _ => None,
     };
-    let specs = continued(page.flags().flat_map(specs));
+    let specs = continued(page.flags().iter().flat_map(specs));
     let specs = specs.trim_end_matches("\\\n").trim_end();
     out += &format!("\n_{name}_{sub}() {{\n    _arguments -s -S : \\\n{specs}");
     if let Some(rest) = rest {
@@ -108,7 +108,7 @@ fn offers(words: &[String]) -> String {
 }
 
 /// A flag's specifications, one a spelling. `-h` and its like stand alone; what does not repeat excludes itself.
-fn specs(info: &FlagInfo) -> Vec<String> {
+fn specs(info: &Flag) -> Vec<String> {
     let spellings: Vec<String> = info.spellings().collect();
     let alone = [HELP.long, VERSION.long, COMPLETIONS.long].contains(&info.long);
     let before = match (alone, info.repeats) {
@@ -118,7 +118,7 @@ fn specs(info: &FlagInfo) -> Vec<String> {
     };
     let help = escaped(&line(info.help), "\\[]:");
     let spec = |spelling: &String| {
-        let Some(metavar) = info.metavar else {
+        let Some(metavar) = info.value else {
             return format!("{before}{spelling}[{help}]");
         };
         let joint = if spelling.starts_with("--") { "=" } else { "+" };

@@ -12,12 +12,12 @@ pub(super) mod tapping;
 use std::path::PathBuf;
 
 use crate::bcp::pattern::Pattern;
-use crate::cli::{About, Command, Complete, Example, Flag, Group, Section, text};
-use crate::commands::goal_flags::GoalWish;
+use crate::cli::{Command, Complete, Example, Flag, Help, Section, text};
+use crate::commands::goal_flags::GoalOptions;
 use crate::commands::obe;
-use crate::commands::recorder::RecordWish;
+use crate::commands::recorder::RecordOptions;
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
-use crate::commands::shared::{Dialling, Display, Input, Manners, Selection, Verbose, address, has};
+use crate::commands::shared::{ConnectOptions, Display, Input, OutputOptions, Selection, Verbose, address, flatten};
 use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
 use listener::Part;
@@ -28,7 +28,7 @@ use reply::Reply;
 #[derive(Debug, Default)]
 pub struct Options {
     /// `-q` and `--color`.
-    pub manners: Manners,
+    pub output: OutputOptions,
     /// `-v`.
     pub verbose: Verbose,
     /// `--max-line` and `--max-payload`.
@@ -36,15 +36,15 @@ pub struct Options {
     /// What is printed, and how.
     pub display: Display,
     /// `-e`, `-n` and `-W`.
-    pub goals: GoalWish,
+    pub goals: GoalOptions,
     /// `--record`.
-    pub record: RecordWish,
+    pub record: RecordOptions,
     /// Where to bind; port 0 takes a free one.
     pub address: Option<String>,
     /// The file that gets the address once it accepts.
     pub announce: Option<PathBuf>,
     /// `-c`, and how patiently.
-    pub dialling: Dialling,
+    pub connect: ConnectOptions,
     /// The categories to subscribe to, or `all`, or `none`; empty is the default list.
     pub monitor: Vec<String>,
     /// The events to register for.
@@ -98,24 +98,24 @@ impl Options {
     }
 }
 
-has!(Options {
-    manners: Manners,
+flatten!(Options {
+    output: OutputOptions,
     verbose: Verbose,
     input: Input,
     display: Display,
     display.selection: Selection,
-    goals: GoalWish,
-    record: RecordWish,
-    dialling: Dialling,
+    goals: GoalOptions,
+    record: RecordOptions,
+    connect: ConnectOptions,
     wire: Wire,
 });
 
 /// The table of `backbox listen`.
 pub const COMMAND: Command<Options> = Command {
-    about: About {
+    help: Help {
         name: "listen",
         summary: "be the media controller of whoever dials, and print what comes",
-        synopsis: &["[*FLAG*]..."],
+        synopsis: &["[*OPTION*]..."],
         description: &[
             "Binds, serves everyone who dials, many at once, and prints the messages that come as they stand, payloads \
              too. It answers `hello`, and commands that nobody knows with an `error`. To the first `reset` of a \
@@ -177,159 +177,141 @@ pub const COMMAND: Command<Options> = Command {
         ],
         see_also: &[("backbox", 1), ("backbox-send", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
-    groups: &[
-        Group {
-            title: "Connections",
-            flags: &[
-                Flag::value("addr", "ADDRESS", "where to bind", |o: &mut Options, value| {
-                    o.address = Some(address(value)?);
-                    Ok(())
-                })
-                .short('a')
-                .more(
-                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `127.0.0.1:5050`, where MPF dials, \
+    flags: &[
+        Flag::value("addr", "ADDRESS", "Where to bind", |o: &mut Options, value| {
+            o.address = Some(address(value)?);
+            Ok(())
+        })
+        .short('a')
+        .more(
+            "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `127.0.0.1:5050`, where MPF dials, \
                      unless given. Port 0 takes a free one. BCP has no authentication, so it says when others than \
                      this machine can dial.",
-                ),
-                Flag::value(
-                    "announce",
-                    "FILE",
-                    "write the address to *FILE* once it accepts",
-                    |o: &mut Options, value| {
-                        o.announce = Some(to_write(value)?);
-                        Ok(())
-                    },
-                )
-                .more("An old file is removed at the start, so whoever waits for it may dial when it is there.")
-                .complete(Complete::File),
-                Flag::choice("as", "ROLE", &["media", "pin"], "which part to play", |o: &mut Options, role| {
-                    o.as_pin = role == "pin";
-                })
-                .more(
-                    "`media`, the default, is a media controller. `pin` is a pin controller: it greets whoever dials, \
+        )
+        .group("Connection"),
+        Flag::value("announce", "FILE", "Write the address to *FILE* once it accepts", |o: &mut Options, value| {
+            o.announce = Some(to_write(value)?);
+            Ok(())
+        })
+        .more("An old file is removed at the start, so whoever waits for it may dial when it is there.")
+        .complete(Complete::File)
+        .group("Connection"),
+        Flag::choice("as", "ROLE", &["media", "pin"], "Which part to play", |o: &mut Options, role| {
+            o.as_pin = role == "pin";
+        })
+        .more(
+            "`media`, the default, is a media controller. `pin` is a pin controller: it greets whoever dials, \
                      or with `-c` dials, says `hello` and `reset`, and stays; what more it says comes from `--stdin` \
                      and `--reply`.",
-                ),
-                Flag::value("connect", "ADDRESS", "dial instead of waiting to be dialled", |o: &mut Options, value| {
-                    o.connects = true;
-                    o.dialling.address = Some(address(value)?);
-                    Ok(())
-                })
-                .short('c')
-                .more(
-                    "`localhost` and 5051, where MPF listens, for what is left out; with `--as pin` 5050. Joining, it \
+        )
+        .group("Connection"),
+        Flag::value("connect", "ADDRESS", "Dial instead of waiting to be dialled", |o: &mut Options, value| {
+            o.connects = true;
+            o.connect.address = Some(address(value)?);
+            Ok(())
+        })
+        .short('c')
+        .more(
+            "`localhost` and 5051, where MPF listens, for what is left out; with `--as pin` 5050. Joining, it \
                      subscribes at once, to `devices`, `events`, `modes`, `machine_vars` and `player_vars` unless told \
                      otherwise. `-W` counts from the first dial. The other side's end without a `goodbye` is exit \
                      status 3.",
-                ),
-                Flag::value(
-                    "forward",
-                    "ADDRESS",
-                    "pass both directions through to *ADDRESS*",
-                    |o: &mut Options, value| {
-                        o.forward = Some(address(value)?);
-                        Ok(())
-                    },
-                )
-                .more(
-                    "In between two programs, it prints what both say and adds nothing of its own. \
+        )
+        .group("Connection"),
+        Flag::value("forward", "ADDRESS", "Pass both directions through to *ADDRESS*", |o: &mut Options, value| {
+            o.forward = Some(address(value)?);
+            Ok(())
+        })
+        .more(
+            "In between two programs, it prints what both say and adds nothing of its own. \
                      Nothing that happens to its output slows or ends them: what standard output or a recording \
                      cannot take is left out and counted. A dialler is reset when the target does not take the call; \
                      `--retry` has it wait.",
-                ),
-                Flag::switch("canonical", "with --forward, cure what the dialler sends", |o: &mut Options| {
-                    o.canonical = true
-                })
-                .more(
-                    "Each line that parses is passed on in the form that `encode` writes, which every known decoder \
+        )
+        .group("Connection"),
+        Flag::switch("canonical", "With --forward, cure what the dialler sends", |o: &mut Options| o.canonical = true)
+            .more(
+                "Each line that parses is passed on in the form that `encode` writes, which every known decoder \
                      reads alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would pass \
                      65536 bytes stays as it was; payloads are never touched.",
-                ),
-                Flag::WIRE,
-                Flag::RETRY,
-                Flag::switch("reconnect", "with -c, dial again when the connection is lost", |o: &mut Options| {
-                    o.reconnects = true
-                })
-                .more(
-                    "And subscribe again, also when the other side said `goodbye`: an MPF that is started again is \
+            )
+            .group("Connection"),
+        Flag::WIRE,
+        Flag::RETRY,
+        Flag::switch("reconnect", "With -c, dial again when the connection is lost", |o: &mut Options| {
+            o.reconnects = true
+        })
+        .more(
+            "And subscribe again, also when the other side said `goodbye`: an MPF that is started again is \
                      watched again. Once a second, for as long as `--retry` says, without it for ever. `-W` and what \
                      is waited for go on counting, and standard input waits.",
-                ),
-                Flag::switch("once", "end when the first connection closes", |o: &mut Options| o.once = true),
-                Flag::value("accept-version", "V", "versions to accept", |o: &mut Options, value| {
-                    let pattern = text(value)?;
-                    let accepted = Pattern::parse(&format!("hello?version={pattern}"), false);
-                    o.accepts = Some(accepted.map_err(|error| error.to_string())?);
-                    Ok(())
-                })
-                .more("`1` and `1.*` unless given; `*` is any text. The answer names `1.1` all the same."),
-            ],
-        },
-        Group {
-            title: "Subscriptions",
-            flags: &[
-                Flag::value("monitor", "CATEGORY", "subscribe to this category", |o: &mut Options, value| {
-                    o.monitor.push(text(value)?);
-                    Ok(())
-                })
-                .more(
-                    "Replaces the default list, which for a media controller is `core_events`, `service_events`, \
+        )
+        .group("Connection"),
+        Flag::switch("once", "End when the first connection closes", |o: &mut Options| o.once = true)
+            .group("Connection"),
+        Flag::value("accept-version", "V", "Versions to accept", |o: &mut Options, value| {
+            let pattern = text(value)?;
+            let accepted = Pattern::parse(&format!("hello?version={pattern}"), false);
+            o.accepts = Some(accepted.map_err(|error| error.to_string())?);
+            Ok(())
+        })
+        .more("`1` and `1.*` unless given; `*` is any text. The answer names `1.1` all the same.")
+        .group("Connection"),
+        Flag::value("monitor", "CATEGORY", "Subscribe to this category", |o: &mut Options, value| {
+            o.monitor.push(text(value)?);
+            Ok(())
+        })
+        .more(
+            "Replaces the default list, which for a media controller is `core_events`, `service_events`, \
                      `modes`, `player_vars`, `machine_vars`. `all` and `none` are words too.",
-                )
-                .repeats()
-                .complete(Complete::List(category_words)),
-                Flag::value(
-                    "register",
-                    "EVENT",
-                    "ask for a trigger when this event happens",
-                    |o: &mut Options, value| {
-                        o.register.push(event(text(value)?)?);
-                        Ok(())
-                    },
-                )
-                .repeats(),
-            ],
-        },
-        Group {
-            title: "Answers",
-            flags: &[
-                Flag::value("reply", "RULE", "answer what matches with a line", |o: &mut Options, value| {
-                    o.replies.push(text(value)?);
-                    Ok(())
-                })
-                .more("With `--wire obe` it is *PATTERN*` => `*JSON*, or one JSON value that answers everything.")
-                .repeats(),
-                Flag::switch("stdin", "send the lines on standard input to every peer", |o: &mut Options| {
-                    o.stdin = true
-                })
-                .more("BCP or JSON, as `send` reads them, from when the first peer is there. Their end ends nothing."),
-                Flag::switch("no-auto", "answer nothing by itself", |o: &mut Options| o.silent = true)
-                    .more("Not `hello`, not `reset`, not what is unknown. `--reply` answers all the same."),
-            ],
-        },
-        Group {
-            title: "What is printed",
-            flags: &[Flag::JSON, Flag::META, Flag::LIVE_FORMAT, Flag::MATCH, Flag::EXCLUDE],
-        },
-        Group {
-            title: "The end",
-            flags: &[
-                Flag::COUNT,
-                Flag::value("expect", "PATTERN", "end when a message matches", |o: &mut Options, value| {
-                    o.goals.expected.push(text(value)?);
-                    Ok(())
-                })
-                .short('e')
-                .more("Each of several has to be met by some message. What is printed is the business of `-m`.")
-                .repeats(),
-                Flag::TIMEOUT,
-            ],
-        },
-        Group { title: "Recording", flags: &[Flag::RECORD, Flag::OVERWRITE] },
-        Group { title: "Limits", flags: &[Flag::MAX_LINE, Flag::MAX_PAYLOAD] },
-        Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
+        )
+        .repeats()
+        .complete(Complete::List(category_words))
+        .group("Subscriptions"),
+        Flag::value("register", "EVENT", "Ask for a trigger when this event happens", |o: &mut Options, value| {
+            o.register.push(event(text(value)?)?);
+            Ok(())
+        })
+        .repeats()
+        .group("Subscriptions"),
+        Flag::value("reply", "RULE", "Answer what matches with a line", |o: &mut Options, value| {
+            o.replies.push(text(value)?);
+            Ok(())
+        })
+        .more("With `--wire obe` it is *PATTERN*` => `*JSON*, or one JSON value that answers everything.")
+        .repeats()
+        .group("Replies"),
+        Flag::switch("stdin", "Send the lines on standard input to every peer", |o: &mut Options| o.stdin = true)
+            .more("BCP or JSON, as `send` reads them, from when the first peer is there. Their end ends nothing.")
+            .group("Replies"),
+        Flag::switch("no-auto", "Answer nothing by itself", |o: &mut Options| o.silent = true)
+            .more("Not `hello`, not `reset`, not what is unknown. `--reply` answers all the same.")
+            .group("Replies"),
+        Flag::JSON,
+        Flag::META,
+        Flag::LIVE_FORMAT,
+        Flag::MATCH,
+        Flag::EXCLUDE,
+        Flag::COUNT,
+        Flag::value("expect", "PATTERN", "End when a message matches", |o: &mut Options, value| {
+            o.goals.expected.push(text(value)?);
+            Ok(())
+        })
+        .short('e')
+        .more("Each of several has to be met by some message. What is printed is the business of `-m`.")
+        .repeats()
+        .group("Goals"),
+        Flag::TIMEOUT,
+        Flag::RECORD,
+        Flag::OVERWRITE,
+        Flag::MAX_LINE,
+        Flag::MAX_PAYLOAD,
+        Flag::VERBOSE,
+        Flag::QUIET,
+        Flag::COLOR,
     ],
-    operands: None,
+    positionals: None,
+    run,
 };
 
 /// An event's name, which no event has when it is empty.
@@ -370,7 +352,7 @@ fn check(options: &Options) -> Result<(), Failure> {
         (options.reconnects && !part.dials(), "--reconnect dials again: it goes with -c"),
         (part.dials() && options.once, "-c has one connection and ends with it: leave out --once"),
         (
-            !part.dials() && !forwards && !options.dialling.retry.is_zero(),
+            !part.dials() && !forwards && !options.connect.retry.is_zero(),
             "--retry is about dialling: it goes with -c or --forward",
         ),
         (forwards && (options.as_pin || options.connects), "--forward plays no part of its own: leave out --as and -c"),

@@ -29,7 +29,7 @@ const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// An address that cannot be bound or dialled, a file or a stdout that cannot be written, a goal that was not met.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
-    let console = options.manners.console(COMMAND.about.name);
+    let console = options.output.console(COMMAND.help.name);
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, false)?;
     let mut setup = setup(options)?;
@@ -62,7 +62,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         if !options.reconnects || ended != Ended::Host || !host.goes_on() {
             return verdict(ended, host, options);
         }
-        match redial(target, options.dialling.retry, until, &stop, &output)? {
+        match redial(target, options.connect.retry, until, &stop, &output)? {
             Redialled::Reached(socket) => server = Server::dialled(socket, connections),
             Redialled::Ended(ended) => return verdict(ended, host, options),
         }
@@ -154,10 +154,10 @@ pub fn printing(options: &Options, output: &Arc<Output>, both: bool) -> Result<P
     let show = match options.wire {
         Wire::Bcp => {
             let typed = options.goals.expected.iter().chain(options.display.selection.typed());
-            note_mistyped_patterns(typed, &options.manners.console(COMMAND.about.name));
-            options.display.show(options.manners.color, both)?
+            note_mistyped_patterns(typed, &options.output.console(COMMAND.help.name));
+            options.display.show(options.output.color, both)?
         }
-        Wire::Obe => options.display.selection.show_obe()?.for_stdout(options.manners.color, both),
+        Wire::Obe => options.display.selection.show_obe()?.for_stdout(options.output.color, both),
     };
     Ok(Printing::new(Arc::clone(output), show, options.goals.goals(options.wire)?))
 }
@@ -190,10 +190,10 @@ fn connect(
     console: &Console,
 ) -> Result<(Option<Server>, Stop, Target), Failure> {
     let port = if options.part() == Part::Attached { PIN_PORT } else { MEDIA_PORT };
-    let target = Target::resolve(options.dialling.address.as_deref(), port)?;
+    let target = Target::resolve(options.connect.address.as_deref(), port)?;
     setup.recorder = options.record.open(&format!("dialling {}", target.address), target.address.port)?;
     let stop = catch_signals()?;
-    let socket = target.dial_until(options.dialling.retry, until, &stop, console)?;
+    let socket = target.dial_until(options.connect.retry, until, &stop, console)?;
     Ok((socket.map(|socket| Server::dialled(socket, 0)), stop, target))
 }
 
@@ -235,7 +235,7 @@ pub fn unread(ended: Ended, options: &Options) -> Result<Exit, Failure> {
     let why = "nobody reads the output; what came last is lost";
     match signal_of(ended) {
         Some(exit) => {
-            say(&format!("backbox {}: {why}\n", COMMAND.about.name));
+            say(&format!("backbox {}: {why}\n", COMMAND.help.name));
             Ok(exit)
         }
         None if options.goals.are_any() => Err(Failure::Time(format!("the time was up, and {why}"))),

@@ -34,7 +34,7 @@ use crate::text::shown;
 /// An address that cannot be bound, is no address, or is our own; a file or a stdout that cannot be written; a goal
 /// that was not met.
 pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
-    let console = options.manners.console(COMMAND.about.name);
+    let console = options.output.console(COMMAND.help.name);
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, true)?;
     let target = Target::resolve(Some(target), MEDIA_PORT)?;
@@ -45,7 +45,7 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
     welcome(options, own, &console)?;
     console.note(format_args!("forwarding to {}", target.address));
     let recorder =
-        recorder.map(|recorder| RecordingEar { recorder, console: options.manners.console(COMMAND.about.name) });
+        recorder.map(|recorder| RecordingEar { recorder, console: options.output.console(COMMAND.help.name) });
     let printer = PrintingEar { printing, console, traffic: Traffic::new(options.verbose.0), parts: Message::new() };
     let framing = options.input.framing();
     let settings = Settings {
@@ -53,11 +53,11 @@ pub fn run(options: &Options, target: &str) -> Result<Exit, Failure> {
         framing,
         connections_max: CONNECTIONS_MAX,
         target: target.sockets().to_vec(),
-        retry: options.dialling.retry,
+        retry: options.connect.retry,
         once: options.once,
         until: deadline(options),
         rewrite: options.canonical.then(|| rewrites(options.input.line_bytes_max)),
-        notice: if options.manners.quiet { complain_only } else { notice },
+        notice: if options.output.quiet { complain_only } else { notice },
     };
     let records = recorder.is_some();
     let ears = Ears { printer, recorder };
@@ -92,7 +92,7 @@ fn refuse_own(own: SocketAddr, target: &Target) -> Result<(), Failure> {
         there.port() == own.port()
             && (there.ip() == own.ip()
                 || (own.ip().is_unspecified() && is_of_this_machine(there.ip()))
-                // Dialling no address in particular reaches this machine.
+                // ConnectOptions no address in particular reaches this machine.
                 || there.ip().is_unspecified())
     };
     match target.sockets().iter().any(is_own) {

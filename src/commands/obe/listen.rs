@@ -53,7 +53,7 @@ pub fn check(options: &Options) -> Result<(), Failure> {
 /// # Errors
 /// An address that cannot be bound, a file or a stdout that cannot be written, a goal that was not met.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
-    let console = options.manners.console(COMMAND.about.name);
+    let console = options.output.console(COMMAND.help.name);
     let replies = options.replies()?;
     let output = Arc::new(Output::stdout().map_err(|error| Failure::output(&error))?);
     let printing = printing(options, &output, false)?;

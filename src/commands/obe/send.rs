@@ -34,7 +34,7 @@ pub fn check(options: &Options) -> Result<(), Failure> {
     }
     refuse_with_obe(&[
         (options.goals.count.is_some(), "-n counts messages that come, and each of OBE_Socket's has one reply"),
-        (options.wait, "-w waits for the answer that BCP has, and OBE_Socket's reply is waited for anyway"),
+        (options.wait, "-w waits for the answer that BCP flatten, and OBE_Socket's reply is waited for anyway"),
         (options.payload.is_some(), "-b is the payload of a message, and OBE_Socket has none"),
         (options.hello, "--hello is BCP's handshake, and OBE_Socket has none"),
         (options.no_goodbye, "--no-goodbye is about BCP's farewell, and OBE_Socket has none"),
@@ -53,8 +53,8 @@ pub fn check(options: &Options) -> Result<(), Failure> {
 /// A message that makes no sense, an address that cannot be reached, a reply that does not come in time, a stdout that
 /// cannot be written.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
-    let mut console = options.manners.console(COMMAND.about.name);
-    let show = options.display.selection.show_obe()?.for_stdout(options.manners.color, false);
+    let mut console = options.output.console(COMMAND.help.name);
+    let show = options.display.selection.show_obe()?.for_stdout(options.output.color, false);
     let mut goals = options.goals.goals(Wire::Obe)?;
     patterns_on(Wire::Obe, "--fail-on", &options.fail_on)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
     let mut messages = Messages::of(options)?;
@@ -62,7 +62,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
     let stop = catch_signals()?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let mut pace = Pace::new(options.every);
-    let mut client = Client::new(&target, options.dialling.retry, &stop, &output, &mut console);
+    let mut client = Client::new(&target, options.connect.retry, &stop, &output, &mut console);
     (client.goals, client.show) = (goals, Some(show));
     (client.all, client.waits) = (options.all, !options.no_reply);
     client.time = options.goals.time(Some(ANSWER_TIME)).filter(|_| !options.no_reply);
@@ -212,7 +212,7 @@ fn take_line(client: &mut Client<'_>, lines: &mut LineFramer, over: bool, next: 
     }
 }
 
-/// Reads what stdin has; `None` when it has to be tried again.
+/// Reads what stdin flatten; `None` when it has to be tried again.
 fn read(input: &Input, lines: &mut LineFramer) -> Result<Option<usize>, Failure> {
     match input.read_some(lines.space()) {
         Ok(count) => {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::check::Rules;
 use crate::cli::{Complete, Flag, text};
 use crate::commands::result_file::to_write;
-use crate::commands::shared::Has;
 use crate::exit::Failure;
 use crate::session::{Listed, Settings};
 use crate::text::shown;
@@ -18,7 +17,7 @@ const REPLY_TIME: Duration = Duration::from_secs(5);
 
 /// What is to be compared, and what becomes of the differences, as given.
 #[derive(Debug, Default)]
-pub struct CheckWish {
+pub struct CheckOptions {
     check: bool,
     /// `--update`.
     pub update: bool,
@@ -33,7 +32,7 @@ pub struct CheckWish {
     pub junit: Option<PathBuf>,
 }
 
-impl CheckWish {
+impl CheckOptions {
     /// Whether there is something to compare.
     pub fn is_on(&self) -> bool {
         self.check || self.update
@@ -116,72 +115,82 @@ impl CheckWish {
     }
 }
 
-impl<T: Has<CheckWish>> Flag<T> {
+impl<T: AsMut<CheckOptions> + 'static> Flag<T> {
     /// `--check`.
     pub const CHECK: Flag<T> =
-        Flag::switch("check", "compare what comes with the recording", |o: &mut T| o.get().check = true).more(
+        Flag::switch("check", "Compare what comes with the recording", |o: &mut T| o.as_mut().check = true).more(
             "The recorded answers between two lines of ours are a block. Our next line leaves when its time has come \
-             and the block before it is settled: all of it has come in its order; or its last answer has, and nothing \
+             and the block before it is settled: all of it has come in its order; or its last answer flatten, and nothing \
              more for 100 ms and the longest wait recorded in the block; or `--reply-timeout` has passed. Standard \
              output carries the differences only: what was recorded and where, what came instead, and parameter by \
              parameter what differs. Any makes the exit status 1, and so does a recording with nothing to compare.",
-        );
+        ).group("Check").common();
     /// `--ignore`.
-    pub const IGNORE: Flag<T> = Flag::value("ignore", "NAME", "leave this parameter out", |o: &mut T, value| {
-        o.get().ignore.push(text(value)?);
+    pub const IGNORE: Flag<T> = Flag::value("ignore", "NAME", "Leave this parameter out", |o: &mut T, value| {
+        o.as_mut().ignore.push(text(value)?);
         Ok(())
     })
     .more("`COMMAND.NAME` is of messages with this command only; it is split at the first dot.")
-    .repeats();
+    .repeats()
+    .group("Check");
     /// `--exclude`.
     pub const NOT_COMPARED: Flag<T> =
-        Flag::value("exclude", "PATTERN", "do not compare messages that match", |o: &mut T, value| {
-            o.get().exclude.push(text(value)?);
+        Flag::value("exclude", "PATTERN", "Do not compare messages that match", |o: &mut T, value| {
+            o.as_mut().exclude.push(text(value)?);
             Ok(())
         })
         .more("Neither those that were recorded nor those that come.")
-        .repeats();
+        .repeats()
+        .group("Check");
     /// `--any-order`.
     pub const ANY_ORDER: Flag<T> =
-        Flag::value("any-order", "PATTERN", "let messages that match come in any order", |o: &mut T, value| {
-            o.get().any_order.push(text(value)?);
+        Flag::value("any-order", "PATTERN", "Let messages that match come in any order", |o: &mut T, value| {
+            o.as_mut().any_order.push(text(value)?);
             Ok(())
         })
         .more("Anywhere in their block, that is.")
-        .repeats();
+        .repeats()
+        .group("Check");
     /// `--exact`.
     pub const EXACT: Flag<T> =
-        Flag::switch("exact", "count messages that were not recorded too", |o: &mut T| o.get().exact = true)
-            .more("They are let pass otherwise.");
+        Flag::switch("exact", "Count messages that were not recorded too", |o: &mut T| o.as_mut().exact = true)
+            .more("They are let pass otherwise.")
+            .group("Check");
     /// `--reply-timeout`.
     pub const REPLY_TIMEOUT: Flag<T> =
-        Flag::value("reply-timeout", "TIME", "wait at most so long", |o: &mut T, value| {
-            o.get().reply_timeout = Some(time::parse_duration(&text(value)?)?);
+        Flag::value("reply-timeout", "TIME", "Wait at most so long", |o: &mut T, value| {
+            o.as_mut().reply_timeout = Some(time::parse_duration(&text(value)?)?);
             Ok(())
         })
         .more(
             "From when it was due as recorded, whatever the speed; 5 s unless given. With `--serve` it is how long \
              what the dialler said is waited for.",
-        );
+        )
+        .group("Check");
     /// `--fail-fast`.
     pub const FAIL_FAST_CHECK: Flag<T> =
-        Flag::switch("fail-fast", "end with the first difference", |o: &mut T| o.get().fail_fast = true)
-            .more("The first of the first block that has one; nothing more is sent.");
+        Flag::switch("fail-fast", "End with the first difference", |o: &mut T| o.as_mut().fail_fast = true)
+            .more("The first of the first block that has one; nothing more is sent.")
+            .group("Check");
     /// `--update`.
-    pub const UPDATE: Flag<T> =
-        Flag::switch("update", "check, and have the file say what came", |o: &mut T| o.get().update = true).more(
-            "Only the answers that differ are rewritten; all else stays as it is, to the byte. An answer that did not \
+    pub const UPDATE: Flag<T> = Flag::switch("update", "Check, and have the file say what came", |o: &mut T| {
+        o.as_mut().update = true
+    })
+    .more(
+        "Only the answers that differ are rewritten; all else stays as it is, to the byte. An answer that did not \
              come is removed, one that was not recorded is added with `--exact` only. Patterns (`#~`) are never \
              touched: one that is not met is left, and the exit status is 1. Nothing is changed when the check did \
              not come to its end, or when somebody else has changed the file meanwhile.",
-        );
+    )
+    .group("Check");
     /// `--junit`.
-    pub const JUNIT: Flag<T> = Flag::value("junit", "FILE", "write a report for CI systems", |o: &mut T, value| {
-        o.get().junit = Some(to_write(value)?);
+    pub const JUNIT: Flag<T> = Flag::value("junit", "FILE", "Write a report for CI systems", |o: &mut T, value| {
+        o.as_mut().junit = Some(to_write(value)?);
         Ok(())
     })
     .more(
         "JUnit's XML with a test case for each recorded answer. It is written at the end, beside *FILE*, and renamed.",
     )
-    .complete(Complete::File);
+    .complete(Complete::File)
+    .group("Check");
 }

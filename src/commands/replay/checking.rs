@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::check_flags::CheckWish;
+use super::check_flags::CheckOptions;
 use super::recording::{Line, Recording};
 use super::updating::{Outdated, no_session};
 use crate::check::{Check, Entry, Failed, Junit, Options, Outlook, Suite, Text, Verdict};
@@ -43,7 +43,7 @@ impl Checking {
     /// # Errors
     /// A flag, setting or answer of the recording that is no pattern, which is known before anybody is dialled.
     pub fn prepare(
-        wish: &CheckWish,
+        wish: &CheckOptions,
         path: &Path,
         (recording, settings): (&mut Recording, &Settings),
         ours: RecordKind,

@@ -20,14 +20,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
-use crate::commands::recorder::RecordWish;
+use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, number, text};
+use crate::commands::recorder::RecordOptions;
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
-use crate::commands::shared::{Dialling, Input, Manners, Verbose, has};
+use crate::commands::shared::{ConnectOptions, Input, OutputOptions, Verbose, flatten};
 use crate::exit::{Exit, Failure};
 use crate::session::{CONNECTION_MAX, Kind, RecordKind};
 use crate::time;
-use check_flags::CheckWish;
+use check_flags::CheckOptions;
 use clock::{Speed, Tempo, parse_max_gap, parse_rate};
 use recording::Choice;
 
@@ -35,13 +35,13 @@ use recording::Choice;
 #[derive(Debug, Default)]
 pub struct Options {
     /// `-q` and `--color`.
-    pub manners: Manners,
+    pub output: OutputOptions,
     /// `-a` and `--retry`.
-    pub dialling: Dialling,
+    pub connect: ConnectOptions,
     /// `-v`.
     pub verbose: Verbose,
     /// `--record` and `--overwrite`.
-    pub record: RecordWish,
+    pub record: RecordOptions,
     /// `--speed`, `--rate` and `--max-gap`.
     pub tempo: Tempo,
     /// `--repeat`.
@@ -55,7 +55,7 @@ pub struct Options {
     /// `--announce`.
     pub announce: Option<PathBuf>,
     /// `--check` and the flags about it.
-    pub check: CheckWish,
+    pub check: CheckOptions,
     /// `--from`.
     pub from: Option<Kind>,
     /// `--conn`.
@@ -74,21 +74,21 @@ impl Options {
     }
 }
 
-has!(Options {
-    manners: Manners,
-    dialling: Dialling,
+flatten!(Options {
+    output: OutputOptions,
+    connect: ConnectOptions,
     verbose: Verbose,
-    record: RecordWish,
-    check: CheckWish,
+    record: RecordOptions,
+    check: CheckOptions,
     limits: Input,
 });
 
 /// The table of `backbox replay`.
 pub const COMMAND: Command<Options> = Command {
-    about: About {
+    help: Help {
         name: "replay",
         summary: "play a recorded session to a peer",
-        synopsis: &["[*FLAG*]... *FILE*"],
+        synopsis: &["[*OPTION*]... *FILE*"],
         description: &[
             "Dials and plays what the dialler of a recorded session sent, at the recorded pace, and prints what \
                 comes back. \
@@ -152,144 +152,117 @@ pub const COMMAND: Command<Options> = Command {
         ],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
     },
-    groups: &[
-        Group {
-            title: "Input",
-            flags: &[
-                Flag::choice("from", "KIND", &Kind::WORDS, "what *FILE* is", |o: &mut Options, word| {
-                    o.from = Kind::named(word)
-                })
-                .more("Its first lines tell otherwise; the kinds are described under INPUT."),
-                Flag::value("conn", "N", "play the connection of this number", |o: &mut Options, value| {
-                    let number = number(&value)?;
-                    if !(1..=CONNECTION_MAX).contains(&number) {
-                        return Err(format!("connections have numbers from 1 to {CONNECTION_MAX}"));
-                    }
-                    o.connection = Some(number);
-                    Ok(())
-                })
-                .more(
-                    "Of a session with several connections one is played; without this flag that is an error which \
+    flags: &[
+        Flag::choice("from", "KIND", &Kind::WORDS, "What *FILE* is", |o: &mut Options, word| {
+            o.from = Kind::named(word)
+        })
+        .more("Its first lines tell otherwise; the kinds are described under INPUT.")
+        .group("Input"),
+        Flag::value("conn", "N", "Play the connection of this number", |o: &mut Options, value| {
+            let number = number(&value)?;
+            if !(1..=CONNECTION_MAX).contains(&number) {
+                return Err(format!("connections have numbers from 1 to {CONNECTION_MAX}"));
+            }
+            o.connection = Some(number);
+            Ok(())
+        })
+        .more(
+            "Of a session with several connections one is played; without this flag that is an error which \
                        lists them.",
-                ),
-            ],
-        },
-        Group {
-            title: "Dry run",
-            flags: &[Flag::switch("dry-run", "print *FILE* as a session, and dial nobody", |o: &mut Options| {
-                o.dry_run = true
-            })
+        )
+        .group("Input"),
+        Flag::switch("dry-run", "Print *FILE* as a session, and dial nobody", |o: &mut Options| o.dry_run = true)
             .more(
                 "This turns logs into sessions. A session is printed as it stands, up to its last whole message, plain \
                  lines without their comments, of a log its messages. All connections are printed, or that of \
                  `--conn`. What `decode --lint` would say of the messages is said on standard error.",
-            )],
-        },
-        Group {
-            title: "Connection",
-            flags: &[
-                Flag::ADDR.more(
-                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `localhost` and the port that the \
+            )
+            .group("Dry run"),
+        Flag::ADDR.more(
+            "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`; `localhost` and the port that the \
                         session names, else \
                      5050, unless given.",
-                ),
-                Flag::RETRY,
-                Flag::switch("loopback", "play to a media controller in this process", |o: &mut Options| {
-                    o.loopback = true
-                })
-                .more("The one that `backbox listen` is, over a real connection on a free port."),
-                Flag::switch("serve", "wait to be dialled, and play the other side", |o: &mut Options| o.serve = true)
-                    .more(
-                        "Binds `-a`, `127.0.0.1` and the port that the session names, else 5050, unless given, and \
+        ),
+        Flag::RETRY,
+        Flag::switch("loopback", "Play to a media controller in this process", |o: &mut Options| o.loopback = true)
+            .more("The one that `backbox listen` is, over a real connection on a free port.")
+            .group("Connection"),
+        Flag::switch("serve", "Wait to be dialled, and play the other side", |o: &mut Options| o.serve = true)
+            .more(
+                "Binds `-a`, `127.0.0.1` and the port that the session names, else 5050, unless given, and \
                          plays what the acceptor of the recording said to the first who dials: each line at its time, \
                          and when what the dialler said before it has come.",
-                    ),
-                Flag::value(
-                    "announce",
-                    "FILE",
-                    "with --serve, write the address to *FILE*",
-                    |o: &mut Options, file| {
-                        o.announce = Some(to_write(file)?);
-                        Ok(())
-                    },
-                )
-                .more("Once it accepts; an old file is removed at the start. With port 0 it is how to know the port.")
-                .complete(Complete::File),
-            ],
-        },
-        Group {
-            title: "Pace",
-            flags: &[
-                Flag::value("speed", "X", "so many times the recorded pace", |o: &mut Options, value| {
-                    o.tempo.speed = Some(Speed::parse(&text(value)?)?);
-                    Ok(())
-                })
-                .more("A number above 0, such as `2` or `0.5`, or `max`: as fast as the peer takes it."),
-                Flag::value("rate", "N", "so many lines a second", |o: &mut Options, value| {
-                    o.tempo.rate = Some(parse_rate(&text(value)?)?);
-                    Ok(())
-                })
-                .more("Whatever was recorded, and for lines without times too. It then leaves after the last."),
-                Flag::value(
-                    "max-gap",
-                    "DURATION",
-                    "wait at most so long between two lines",
-                    |o: &mut Options, value| {
-                        o.tempo.max_gap = Some(parse_max_gap(&text(value)?)?);
-                        Ok(())
-                    },
-                )
-                .more("What follows a wait that was shortened comes earlier by as much."),
-                Flag::value("repeat", "N", "play the recording *N* times", |o: &mut Options, value| {
-                    o.passes = Some(number(&value)?);
-                    Ok(())
-                })
-                .more(
-                    "Each pass has a connection of its own and begins when the recording of the one before is over, \
+            )
+            .group("Connection"),
+        Flag::value("announce", "FILE", "With --serve, write the address to *FILE*", |o: &mut Options, file| {
+            o.announce = Some(to_write(file)?);
+            Ok(())
+        })
+        .more("Once it accepts; an old file is removed at the start. With port 0 it is how to know the port.")
+        .complete(Complete::File)
+        .group("Connection"),
+        Flag::value("speed", "X", "So many times the recorded pace", |o: &mut Options, value| {
+            o.tempo.speed = Some(Speed::parse(&text(value)?)?);
+            Ok(())
+        })
+        .more("A number above 0, such as `2` or `0.5`, or `max`: as fast as the peer takes it.")
+        .group("Pace"),
+        Flag::value("rate", "N", "So many lines a second", |o: &mut Options, value| {
+            o.tempo.rate = Some(parse_rate(&text(value)?)?);
+            Ok(())
+        })
+        .more("Whatever was recorded, and for lines without times too. It then leaves after the last.")
+        .group("Pace"),
+        Flag::value("max-gap", "DURATION", "Wait at most so long between two lines", |o: &mut Options, value| {
+            o.tempo.max_gap = Some(parse_max_gap(&text(value)?)?);
+            Ok(())
+        })
+        .more("What follows a wait that was shortened comes earlier by as much.")
+        .group("Pace"),
+        Flag::value("repeat", "N", "Play the recording *N* times", |o: &mut Options, value| {
+            o.passes = Some(number(&value)?);
+            Ok(())
+        })
+        .more(
+            "Each pass has a connection of its own and begins when the recording of the one before is over, \
                      on one clock.",
-                ),
-            ],
-        },
-        Group {
-            title: "The end",
-            flags: &[Flag::value("timeout", "DURATION", "take at most so long", |o: &mut Options, value| {
-                o.timeout = time::parse_duration(&text(value)?)?;
-                Ok(())
-            })
-            .short('W')
-            .more(
-                "From the start, dialling included. The exit status is 124 when the last line has not been sent by \
+        )
+        .group("Pace"),
+        Flag::value("timeout", "DURATION", "Take at most so long", |o: &mut Options, value| {
+            o.timeout = time::parse_duration(&text(value)?)?;
+            Ok(())
+        })
+        .short('W')
+        .more(
+            "From the start, dialling included. The exit status is 124 when the last line has not been sent by \
                      then, or with `--check` an answer not been compared. `0`, the default, is for ever.",
-            )],
-        },
-        Group {
-            title: "Checking",
-            flags: &[
-                Flag::CHECK,
-                Flag::IGNORE,
-                Flag::NOT_COMPARED,
-                Flag::ANY_ORDER,
-                Flag::EXACT,
-                Flag::REPLY_TIMEOUT,
-                Flag::FAIL_FAST_CHECK,
-                Flag::UPDATE,
-                Flag::JUNIT,
-            ],
-        },
-        Group {
-            title: "Recording",
-            flags: &[Flag::RECORD, Flag::OVERWRITE.more("Those of `--record` and `--junit`.")],
-        },
-        Group { title: "Limits", flags: &[Flag::MAX_LINE, Flag::MAX_PAYLOAD] },
-        Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
+        )
+        .group("Goals"),
+        Flag::CHECK,
+        Flag::IGNORE,
+        Flag::NOT_COMPARED,
+        Flag::ANY_ORDER,
+        Flag::EXACT,
+        Flag::REPLY_TIMEOUT,
+        Flag::FAIL_FAST_CHECK,
+        Flag::UPDATE,
+        Flag::JUNIT,
+        Flag::RECORD,
+        Flag::OVERWRITE.more("Those of `--record` and `--junit`."),
+        Flag::MAX_LINE,
+        Flag::MAX_PAYLOAD,
+        Flag::VERBOSE,
+        Flag::QUIET,
+        Flag::COLOR,
     ],
-    operands: Some(Operands {
+    positionals: Some(Positionals {
         complete: Complete::File,
         set: |o, word| {
             o.files.push(word);
             Ok(())
         },
     }),
+    run,
 };
 
 /// Runs `backbox replay`.
@@ -299,7 +272,7 @@ pub const COMMAND: Command<Options> = Command {
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let file = check(&options)?;
     if options.dry_run {
-        let mut console = options.manners.console(COMMAND.about.name);
+        let mut console = options.output.console(COMMAND.help.name);
         return dry_run::run(file, options.choice(RecordKind::Client), &mut console);
     }
     replaying::run(&options, file)
@@ -314,8 +287,8 @@ fn check(options: &Options) -> Result<&Path, Failure> {
         [_, _, ..] => return wrong("one session is played at a time; write one FILE"),
     };
     let Tempo { speed, rate, max_gap } = options.tempo;
-    let plays = options.dialling.address.is_some()
-        || !options.dialling.retry.is_zero()
+    let plays = options.connect.address.is_some()
+        || !options.connect.retry.is_zero()
         || options.loopback
         || options.serve
         || options.announce.is_some()
@@ -331,11 +304,11 @@ fn check(options: &Options) -> Result<&Path, Failure> {
              --quiet and --color go with it",
         ),
         (
-            options.loopback && options.dialling.address.is_some(),
+            options.loopback && options.connect.address.is_some(),
             "--loopback plays to a media controller in this process, so there is nobody to dial: leave out -a",
         ),
         (
-            options.loopback && !options.dialling.retry.is_zero(),
+            options.loopback && !options.connect.retry.is_zero(),
             "--loopback plays to a media controller in this process, which is there at once: leave out --retry",
         ),
         (
@@ -343,7 +316,7 @@ fn check(options: &Options) -> Result<&Path, Failure> {
             "--loopback plays to a media controller in this process, and --serve to whoever dials: use one of them",
         ),
         (
-            options.serve && !options.dialling.retry.is_zero(),
+            options.serve && !options.connect.retry.is_zero(),
             "--retry is about dialling, and --serve waits to be dialled: leave it out",
         ),
         (

@@ -43,7 +43,7 @@ impl Partner {
     /// An address that is none, or that cannot be bound.
     pub fn find(options: &Options, port: Option<u16>) -> Result<Partner, Failure> {
         let port = port.unwrap_or(MEDIA_PORT);
-        let address = options.dialling.address.as_deref();
+        let address = options.connect.address.as_deref();
         if options.serve {
             let (server, bound) = place(options, Some(port)).bind()?;
             return Ok(Partner::Client(Some(server), bound));
@@ -57,7 +57,7 @@ impl Partner {
         let target = Target::known(server.address().map_err(cannot)?);
         let subscriptions = subscriptions(&[], &[], &CATEGORIES_OF_MEDIA)?;
         let setup = Setup { subscriptions, ..Setup::default() };
-        let host = Listener::new(setup, None, options.manners.console(COMMAND.about.name));
+        let host = Listener::new(setup, None, options.output.console(COMMAND.help.name));
         // The connection of the pass before may still be closing.
         Ok(Partner::BuiltIn(target, server.in_background(settings(), host).map_err(cannot)?))
     }
@@ -157,7 +157,7 @@ fn is_up(until: Instant, retry: Duration) -> bool {
 
 /// Where `--serve` is to be dialled.
 fn place(options: &Options, port: Option<u16>) -> Place<'_> {
-    let address = options.dialling.address.as_deref();
+    let address = options.connect.address.as_deref();
     Place { address, port, announce: options.announce.as_deref(), wire: Wire::Bcp }
 }
 

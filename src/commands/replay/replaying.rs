@@ -40,7 +40,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let early = (file.as_os_str() == "-").then(Early::begin).transpose()?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let ours = if options.serve { Side::Server } else { Side::Client };
-    let mut console = options.manners.console(COMMAND.about.name);
+    let mut console = options.output.console(COMMAND.help.name);
     let mut warnings = Warnings::default();
     let wait = |space: &mut [u8]| early.as_ref().map_or(Ok(0), |early| early.read(space, &output, time));
     let see = |record: &Record<'_>| {
@@ -174,7 +174,7 @@ impl Run<'_> {
         let checked = reports.then(|| {
             exchange.tally.differences = Some(check.entries().len() as u64);
             let is_over = check.is_over();
-            let exit = checking.report(check, &mut recording, self.options.manners.color, exchange.console());
+            let exit = checking.report(check, &mut recording, self.options.output.color, exchange.console());
             exit.map(|exit| (exit, is_over))
         });
         let checked = match checked.transpose() {
@@ -193,7 +193,7 @@ impl Run<'_> {
         script: &mut S,
         exchange: fn(&mut S) -> &mut Exchange<'p>,
     ) -> Result<Ended, Failure> {
-        let retry = self.options.dialling.retry;
+        let retry = self.options.connect.retry;
         let until = self.time.and_then(|(began, time)| began.checked_add(time));
         let met = self.peer.meet(retry, until, &self.stop, &self.output, exchange(script).console())?;
         let (socket, peer) = match met {

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use crate::bcp::template::Side;
 use crate::catalogue;
-use crate::cli::{About, Command, Complete, Example, Flag, Group, Operands, Section, number, text};
+use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, number, text};
 use crate::commands::arguments::note_mistyped_patterns;
 use crate::commands::dial::{PIN_PORT, Target};
 use crate::commands::ending::{catch_signals, closing, verdict};
-use crate::commands::goal_flags::GoalWish;
+use crate::commands::goal_flags::GoalOptions;
 use crate::commands::goals::Goals;
 use crate::commands::obe;
-use crate::commands::recorder::RecordWish;
-use crate::commands::shared::{self, Dialling, Display, Manners, Selection, Verbose, has, patterns};
+use crate::commands::recorder::RecordOptions;
+use crate::commands::shared::{self, ConnectOptions, Display, OutputOptions, Selection, Verbose, flatten, patterns};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{RawMessage, Wire};
@@ -46,11 +46,11 @@ pub const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
 /// What `backbox send` was told.
 #[derive(Debug, Default)]
 pub struct Options {
-    pub(super) manners: Manners,
-    pub(super) dialling: Dialling,
-    pub(super) goals: GoalWish,
+    pub(super) output: OutputOptions,
+    pub(super) connect: ConnectOptions,
+    pub(super) goals: GoalOptions,
     pub(super) display: Display,
-    pub(super) record: RecordWish,
+    pub(super) record: RecordOptions,
     pub(super) verbose: Verbose,
     /// `--max-line` and `--max-payload`.
     pub(super) limits: shared::Input,
@@ -71,13 +71,13 @@ pub struct Options {
     pub(super) words: Vec<String>,
 }
 
-has!(Options {
-    manners: Manners,
-    dialling: Dialling,
-    goals: GoalWish,
+flatten!(Options {
+    output: OutputOptions,
+    connect: ConnectOptions,
+    goals: GoalOptions,
     display: Display,
     display.selection: Selection,
-    record: RecordWish,
+    record: RecordOptions,
     verbose: Verbose,
     limits: shared::Input,
     wire: Wire,
@@ -85,13 +85,13 @@ has!(Options {
 
 /// The table of `backbox send`.
 pub const COMMAND: Command<Options> = Command {
-    about: About {
+    help: Help {
         name: "send",
         summary: "send messages to a running machine",
         synopsis: &[
-            "[*FLAG*]... *COMMAND* [*NAME*`=`*TEXT* | *NAME*`:=`*JSON*]...",
-            "[*FLAG*]... *LINE*",
-            "[*FLAG*]... [`-`]",
+            "[*OPTION*]... *COMMAND* [*NAME*`=`*TEXT* | *NAME*`:=`*JSON*]...",
+            "[*OPTION*]... *LINE*",
+            "[*OPTION*]... [`-`]",
         ],
         description: &[
             "Dials, sends, says `goodbye`, and prints what comes back until the other side closes, but for the \
@@ -155,100 +155,92 @@ pub const COMMAND: Command<Options> = Command {
         ],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7), ("obe-socket", 7)],
     },
-    groups: &[
-        Group {
-            title: "Connection",
-            flags: &[
-                Flag::ADDR.more(
-                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. Otherwise `BACKBOX_ADDR`, and without it \
+    flags: &[
+        Flag::ADDR.more(
+            "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. Otherwise `BACKBOX_ADDR`, and without it \
                      `localhost:5051`, where MPF listens.",
-                ),
-                Flag::WIRE,
-                Flag::RETRY,
-                Flag::switch("hello", "open as a pin controller does", |o: &mut Options| o.hello = true).more(
-                    "Says `hello`, waits for the answer, says `reset` and waits for `reset_complete`. Alone, without \
+        ),
+        Flag::WIRE,
+        Flag::RETRY,
+        Flag::switch("hello", "Open as a pin controller does", |o: &mut Options| o.hello = true)
+            .more(
+                "Says `hello`, waits for the answer, says `reset` and waits for `reset_complete`. Alone, without \
                      arguments, it sends nothing else, which tells whether a media controller is there; with `-` the \
                      messages of standard input follow.",
-                ),
-                Flag::switch("reconnect", "dial again when the connection is lost", |o: &mut Options| {
-                    o.reconnect = true
-                })
-                .more(
-                    "Once a second, for as long as `--retry` says, without it for ever. Nothing is sent twice; the \
+            )
+            .group("Connection"),
+        Flag::switch("reconnect", "Dial again when the connection is lost", |o: &mut Options| o.reconnect = true)
+            .more(
+                "Once a second, for as long as `--retry` says, without it for ever. Nothing is sent twice; the \
                          last line that was written is named, since it and lines just before it may be lost. `-W` and \
                          what is waited for go on counting.",
-                ),
-                Flag::switch("no-goodbye", "leave without `goodbye`", |o: &mut Options| o.no_goodbye = true),
-            ],
-        },
-        Group {
-            title: "Messages",
-            flags: &[
-                Flag::value("bytes", "FILE", "send the bytes of *FILE* as the payload", |o: &mut Options, file| {
-                    o.payload = Some(file.into());
-                    Ok(())
-                })
-                .short('b')
-                .more("Of the one message of the arguments. `-` is standard input.")
-                .complete(Complete::File),
-                Flag::switch("force", "send what would stop MPF, too", |o: &mut Options| o.force = true).more(
-                    "Otherwise a line that would end MPF, or be lost on it or misread without a word, is refused: as \
+            )
+            .group("Connection"),
+        Flag::switch("no-goodbye", "Leave without `goodbye`", |o: &mut Options| o.no_goodbye = true)
+            .group("Connection"),
+        Flag::value("bytes", "FILE", "Send the bytes of *FILE* as the payload", |o: &mut Options, file| {
+            o.payload = Some(file.into());
+            Ok(())
+        })
+        .short('b')
+        .more("Of the one message of the arguments. `-` is standard input.")
+        .complete(Complete::File)
+        .group("Messages"),
+        Flag::switch("force", "Send what would stop MPF, too", |o: &mut Options| o.force = true)
+            .more(
+                "Otherwise a line that would end MPF, or be lost on it or misread without a word, is refused: as \
                      an argument before anything is dialled, in a stream alone, with exit status 1 at the end.",
-                ),
-                Flag::value("repeat", "N", "send the message *N* times", |o: &mut Options, value| {
-                    o.repeat = Some(number(&value)?);
-                    Ok(())
-                }),
-                Flag::value("every", "DURATION", "send one message in each *DURATION*", |o: &mut Options, value| {
-                    o.every = Some(time::parse_duration(&text(value)?)?);
-                    Ok(())
-                })
-                .more(
-                    "With `--repeat` or a stream. The clock starts with the first message, so lateness never adds up.",
-                ),
-            ],
-        },
-        Group {
-            title: "Goals",
-            flags: &[
-                Flag::EXPECT,
-                Flag::COUNT,
-                Flag::switch("wait", "end when the answer has come", |o: &mut Options| o.wait = true)
-                    .short('w')
-                    .more("The one that the command of the arguments is known to have."),
-                Flag::TIMEOUT,
-                Flag::switch("no-reply", "with --wire obe, do not wait for replies", |o: &mut Options| {
-                    o.no_reply = true
-                }),
-                Flag::value("fail-on", "PATTERN", "take what matches for a failed answer", |o: &mut Options, value| {
-                    o.fail_on.push(text(value)?);
-                    Ok(())
-                })
-                .repeats(),
-            ],
-        },
-        Group {
-            title: "Output",
-            flags: &[
-                Flag::JSON,
-                Flag::FORMAT,
-                Flag::MATCH,
-                Flag::EXCLUDE,
-                Flag::switch("all", "print everything that comes", |o: &mut Options| o.all = true)
-                    .more("Also what `send` deals with itself, and with `-e` what does not match."),
-            ],
-        },
-        Group { title: "Recording", flags: &[Flag::RECORD, Flag::OVERWRITE] },
-        Group { title: "Limits", flags: &[Flag::MAX_LINE, Flag::MAX_PAYLOAD] },
-        Group { title: "Manners", flags: &[Flag::VERBOSE, Flag::QUIET, Flag::COLOR] },
+            )
+            .group("Messages"),
+        Flag::value("repeat", "N", "Send the message *N* times", |o: &mut Options, value| {
+            o.repeat = Some(number(&value)?);
+            Ok(())
+        })
+        .group("Messages"),
+        Flag::value("every", "DURATION", "Send one message in each *DURATION*", |o: &mut Options, value| {
+            o.every = Some(time::parse_duration(&text(value)?)?);
+            Ok(())
+        })
+        .more("With `--repeat` or a stream. The clock starts with the first message, so lateness never adds up.")
+        .group("Messages"),
+        Flag::EXPECT,
+        Flag::COUNT,
+        Flag::switch("wait", "End when the answer has come", |o: &mut Options| o.wait = true)
+            .short('w')
+            .more("The one that the command of the arguments is known to have.")
+            .group("Goals"),
+        Flag::TIMEOUT,
+        Flag::switch("no-reply", "With --wire obe, do not wait for replies", |o: &mut Options| o.no_reply = true)
+            .group("Goals"),
+        Flag::value("fail-on", "PATTERN", "Take what matches for a failed answer", |o: &mut Options, value| {
+            o.fail_on.push(text(value)?);
+            Ok(())
+        })
+        .repeats()
+        .group("Goals"),
+        Flag::JSON,
+        Flag::FORMAT,
+        Flag::MATCH,
+        Flag::EXCLUDE,
+        Flag::switch("all", "Print everything that comes", |o: &mut Options| o.all = true)
+            .more("Also what `send` deals with itself, and with `-e` what does not match.")
+            .group("Output"),
+        Flag::RECORD,
+        Flag::OVERWRITE,
+        Flag::MAX_LINE,
+        Flag::MAX_PAYLOAD,
+        Flag::VERBOSE,
+        Flag::QUIET,
+        Flag::COLOR,
     ],
-    operands: Some(Operands {
+    positionals: Some(Positionals {
         complete: Complete::Keyed(catalogue::completions),
         set: |o, word| {
             o.words.push(text(word)?);
             Ok(())
         },
     }),
+    run,
 };
 
 /// Sends, prints what comes back, and leaves.
@@ -261,8 +253,8 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     if options.wire == Wire::Obe {
         return obe::send::run(&options);
     }
-    let mut console = options.manners.console(COMMAND.about.name);
-    let show = options.display.show(options.manners.color, false)?;
+    let mut console = options.output.console(COMMAND.help.name);
+    let show = options.display.show(options.output.color, false)?;
     let mut goals = options.goals.goals(Wire::Bcp)?;
     patterns("--fail-on", &options.fail_on, false)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
     note_mistyped_patterns(options.goals.expected.iter().chain(options.display.selection.typed()), &console);
@@ -281,7 +273,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
         Source::Stream { .. } => Some(Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?),
         Source::Nothing | Source::One { .. } => None,
     };
-    let Some(socket) = target.dial(options.dialling.retry, &stop, &console)? else {
+    let Some(socket) = target.dial(options.connect.retry, &stop, &console)? else {
         return Ok(stop.signal().map_or(Exit::Done, Exit::Signal));
     };
     let mut framing = options.limits.framing();
@@ -302,7 +294,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     sender.reconnects = options.reconnect;
     let mut ended = dialogue::converse(socket, framing.clone(), &mut sender, &stop, input.as_ref(), &output);
     while sender.wants_another(&closing(&ended, Side::Client), &ended.unfinished, ended.began) {
-        match redial(&target, options.dialling.retry, &stop, &sender)? {
+        match redial(&target, options.connect.retry, &stop, &sender)? {
             Redialled::Reached(socket) => {
                 ended = dialogue::converse(socket, framing.clone(), &mut sender, &stop, input.as_ref(), &output);
             }
@@ -319,7 +311,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
 /// # Errors
 /// As for [`Target::resolve`]; a variable that holds no address is named, for nobody typed it with this command.
 pub fn where_to_dial(options: &Options, otherwise: Option<&str>, port: u16) -> Result<Target, Failure> {
-    if let Some(flag) = &options.dialling.address {
+    if let Some(flag) = &options.connect.address {
         return Target::resolve(Some(flag), port);
     }
     let Some(named) = std::env::var_os(ADDRESS_VARIABLE).filter(|named| !named.is_empty()) else {

@@ -1,0 +1,146 @@
+//! A subcommand's whole table, [`Command`], and the program's list of subcommands, [`Program`].
+
+use std::ffi::OsString;
+
+use super::flags::{Complete, Flag};
+use super::parse::{Parsed, parse};
+use crate::exit::{Exit, Failure};
+
+/// The prose about a subcommand. Texts may hold markup: `` `literal` `` and `*ARGUMENT*`.
+#[derive(Clone, Copy, Debug)]
+pub struct Help {
+    /// What is typed after the program's name.
+    pub name: &'static str,
+    /// What it does in one line, without a full stop.
+    pub summary: &'static str,
+    /// What may follow the name, one line a way of use: `[*OPTION*]... [*FILE*]...`. May hold markup.
+    pub synopsis: &'static [&'static str],
+    /// Paragraphs.
+    pub description: &'static [&'static str],
+    /// The positionals, each with what it means.
+    pub arguments: &'static [(&'static str, &'static str)],
+    /// Further sections of the long help and the man page, after the options.
+    pub sections: &'static [Section],
+    /// The exit statuses that it can end with; their texts are those of [`Exit::MEANINGS`].
+    pub exits: &'static [Exit],
+    /// Command lines that work as they stand.
+    pub examples: &'static [Example],
+    /// Man pages to read next, each with its section.
+    pub see_also: &'static [(&'static str, u8)],
+}
+
+/// A section of prose under a heading of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// The heading.
+    pub title: &'static str,
+    /// Paragraphs; may hold markup.
+    pub paragraphs: &'static [&'static str],
+}
+
+/// A command line, and what it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Example {
+    /// What to type into a shell, as it stands.
+    pub line: &'static str,
+    /// A sentence; may hold markup.
+    pub text: &'static str,
+}
+
+/// What happens to the arguments that are no options.
+#[derive(Clone, Copy, Debug)]
+pub struct Positionals<T: 'static> {
+    /// What they are completed to.
+    pub complete: Complete,
+    /// Takes the next one. Its complaint is shown as it stands, so it names the argument and says what to write.
+    pub set: fn(&mut T, OsString) -> Result<(), String>,
+}
+
+/// A subcommand whose options' struct is `T`: everything that parser, help, man page and completions know about it.
+#[derive(Debug)]
+pub struct Command<T: 'static> {
+    /// The prose.
+    pub help: Help,
+    /// The options, those of one group together. `-h`, `--help` and `--version` are there without being listed.
+    pub flags: &'static [Flag<T>],
+    /// The positionals; none means that every positional is refused.
+    pub positionals: Option<Positionals<T>>,
+    /// Runs it with what was parsed.
+    pub run: fn(T) -> Result<Exit, Failure>,
+}
+
+/// What is left to do when a command line is parsed.
+pub type Job = Box<dyn FnOnce() -> Result<Exit, Failure>>;
+
+/// A subcommand, whatever its options are.
+pub trait Subcommand: Sync {
+    /// The prose.
+    fn help(&self) -> &Help;
+    /// All options in the order of the table, `--help` and `--version` last.
+    fn flags(&self) -> Vec<Flag>;
+    /// What the positionals are completed to.
+    fn complete(&self) -> Complete;
+    /// Reads its arguments.
+    ///
+    /// # Errors
+    /// As for [`parse()`].
+    fn parse(&self, program: &Program, arguments: Vec<OsString>) -> Result<Parsed<Job>, Failure>;
+}
+
+impl<T: Default + 'static> Subcommand for Command<T> {
+    fn help(&self) -> &Help {
+        &self.help
+    }
+
+    fn flags(&self) -> Vec<Flag> {
+        self.flags.iter().map(Flag::bare).chain([HELP, VERSION]).collect()
+    }
+
+    fn complete(&self) -> Complete {
+        self.positionals.as_ref().map_or(Complete::Nothing, |positionals| positionals.complete)
+    }
+
+    fn parse(&self, program: &Program, arguments: Vec<OsString>) -> Result<Parsed<Job>, Failure> {
+        let run = self.run;
+        Ok(match parse(program, self, arguments)? {
+            Parsed::Print(text) => Parsed::Print(text),
+            Parsed::Run(options) => Parsed::Run(Box::new(move || run(options))),
+        })
+    }
+}
+
+/// The options that every subcommand and the program itself have.
+pub(super) const HELP: Flag =
+    Flag::switch("help", "Print help; `-h` prints the common options", |()| {}).short('h').group("General").common();
+
+/// See [`HELP`].
+pub(super) const VERSION: Flag =
+    Flag::switch("version", "Print the version", |()| {}).short('V').group("General").common();
+
+/// The whole program, as its own help, man page and completions see it.
+#[derive(Clone, Copy)]
+pub struct Program {
+    /// The prose; its name is the program's.
+    pub help: Help,
+    /// The version, which `--version` prints after the name.
+    pub version: &'static str,
+    /// The date on the man pages, in the form `January 31, 2026`: that of the release, so that a page changes only with
+    /// its text.
+    pub date: &'static str,
+    /// The subcommands, in the order in which they are shown.
+    pub subcommands: &'static [&'static dyn Subcommand],
+    /// What may be meant by a word that is near to no subcommand.
+    pub alias_hint: fn(&str) -> Option<String>,
+}
+
+/// The options under their headings; those of one heading stand together, in the order of the table.
+pub(super) fn groups(flags: &[Flag]) -> Vec<(&'static str, Vec<Flag>)> {
+    let mut groups: Vec<(&str, Vec<Flag>)> = Vec::new();
+    for flag in flags {
+        match groups.iter_mut().find(|(group, _)| *group == flag.group) {
+            Some((_, members)) => members.push(*flag),
+            None => groups.push((flag.group, vec![*flag])),
+        }
+    }
+    groups
+}
