@@ -139,7 +139,7 @@ fn a_mistyped_command_of_a_pattern_is_said_and_matches_nothing() {
     let patterns = ["decode", "-m", "Mode_strat?name=game", "-x", "mode_s*", "-m", "my_own"];
     let outcome = backbox(patterns, b"mode_start?name=game\n");
     outcome.exits(0).prints("");
-    assert_eq!(outcome.stderr, "mode_strat is no command of BCP's own; did you mean mode_start?\n");
+    assert_eq!(outcome.stderr, "unknown command mode_strat; did you mean mode_start?\n");
 }
 
 #[test]
@@ -413,7 +413,7 @@ fn a_terminal_gets_colour_and_no_control_characters() {
 
 #[test]
 fn quiet_silences_notes_and_never_errors() {
-    let note = "a=int:1 is the text \"int:1\"; for the number write a:=1\n";
+    let note = "a=int:1 is the string \"int:1\"; for the number write a:=1\n";
     assert_eq!(backbox(["encode", "t", "a=int:1"], "").exits(0).stderr, note);
     backbox(["encode", "-q", "t", "a=int:1"], "").exits(0).says_nothing();
     backbox(["decode", "--quiet"], BAD_LINE).exits(1).says(&["<stdin>:1: "]);

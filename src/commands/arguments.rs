@@ -1,4 +1,4 @@
-//! A message written as arguments: `COMMAND [NAME=TEXT | NAME:=JSON]…` (design.md, section 5).
+//! A message written as arguments: `COMMAND [NAME=STRING | NAME:=JSON]…` (`backbox-encode`(1)).
 
 use std::path::Path;
 
@@ -14,14 +14,14 @@ use crate::text::{shown, trim};
 
 use super::stream::command;
 
-/// Reads a message from arguments into `parts`; gives notes for texts that look like something else.
+/// Reads a message from arguments into `parts`; returns notes for strings that look like something else.
 ///
 /// # Errors
 /// [`Failure::Usage`] that names the argument and says what to write.
 pub fn read_message(words: &[String], reading: &ParseOptions, parts: &mut Message) -> Result<Vec<String>, Failure> {
     let (command, arguments) = match words {
         [command, arguments @ ..] => (command, arguments),
-        [] => return Err(Failure::Usage("a command is missing: write COMMAND NAME=TEXT".to_string())),
+        [] => return Err(Failure::Usage("a command is missing: write COMMAND NAME=STRING".to_string())),
     };
     let trimmed = trim(command.as_bytes());
     if !is_command(trimmed) {
@@ -51,7 +51,7 @@ pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
             return Err(Failure::Usage(format!("{}: {}", shown(json.as_bytes()), why.unwrap_or_default())));
         }
         [command, arguments @ ..] => (command, arguments),
-        [] => return Err(Failure::Usage("a command is missing: write COMMAND NAME=TEXT".to_string())),
+        [] => return Err(Failure::Usage("a command is missing: write COMMAND NAME=STRING".to_string())),
     };
     parts.begin(b"");
     parts.push_value("command", &Value::Text(command.clone()));
@@ -72,23 +72,23 @@ pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
 
 fn command_complaint(command: &str, trimmed: &[u8]) -> String {
     if trimmed.is_empty() {
-        return "the command is empty: write COMMAND NAME=TEXT, as in trigger name=multiball".to_string();
+        return "the command is empty: write COMMAND NAME=STRING, as in trigger name=multiball".to_string();
     }
     let error = Malformed::message(command.as_bytes(), MalformedReason::Command);
     if command.contains('?') {
-        return format!("{error}; a whole line is an argument of `backbox send`, here write COMMAND NAME=TEXT");
+        return format!("{error}; a whole line is an argument of `backbox send`, here write COMMAND NAME=STRING");
     }
     if command.starts_with('{') {
         return format!("{error}; JSON is read from standard input, a message a line");
     }
     if command.contains('=') && trimmed.iter().any(u8::is_ascii_whitespace) {
-        return format!("{error}; write COMMAND and each NAME=TEXT as words of their own, not in one pair of quotes");
+        return format!("{error}; write COMMAND and each NAME=STRING as separate arguments, not in one pair of quotes");
     }
     if command.contains('=') {
         return format!("{error}; the command comes first, as in trigger name=multiball");
     }
     if Path::new(command).is_file() {
-        return format!("{error}; what is in a file is read with < {}", shown(command.as_bytes()));
+        return format!("{error}; read a file with < {}", shown(command.as_bytes()));
     }
     error.to_string()
 }
@@ -99,7 +99,7 @@ enum Written<'a> {
     Json(&'a str),
 }
 
-/// `NAME=TEXT`, or `NAME:=JSON`: split at the first `=`; a `:` just before it makes the rest JSON.
+/// `NAME=STRING`, or `NAME:=JSON`: split at the first `=`; a `:` just before it makes the rest JSON.
 fn split(argument: &str) -> Result<(&str, Written<'_>), String> {
     let Some((name, text)) = argument.split_once('=') else {
         let word = shown(argument.as_bytes());
@@ -138,8 +138,8 @@ fn wrong_json(name: &str, json: &str, reason: &MalformedReason) -> String {
         MalformedReason::Json(JsonError { fault: JsonFault::Nan, .. }) => {
             format!("{name}:={text} is no finite number, which --no-nan asks for")
         }
-        MalformedReason::Json(error) => format!("{name}:={text} is {error}; {name}={text} is the text"),
-        _ => format!("{name}:={text} is not JSON; {name}={text} is the text"),
+        MalformedReason::Json(error) => format!("{name}:={text} is {error}; {name}={text} is the string"),
+        _ => format!("{name}:={text} is not JSON; {name}={text} is the string"),
     }
 }
 
@@ -150,7 +150,7 @@ fn typed_note(name: &str, text: &str, json: &str) -> String {
         _ => "the number",
     };
     let (name, text, json) = (shown(name.as_bytes()), shown(text.as_bytes()), shown(json.as_bytes()));
-    format!("{name}={text} is the text \"{text}\"; for {kind} write {name}:={json}")
+    format!("{name}={text} is the string \"{text}\"; for {kind} write {name}:={json}")
 }
 
 /// What is said of a command that nobody knows and that is near one that is known, or the name of a file; it is taken
@@ -160,9 +160,7 @@ pub fn mistyped(command: &str) -> Option<String> {
         let is_file = !catalogue::knows(command) && Path::new(command).is_file();
         let command = shown(command.as_bytes());
         is_file.then(|| {
-            format!(
-                "{command} is taken for a command, and is a file here too; what is in a file is read with < {command}"
-            )
+            format!("{command} is treated as a command, but a file has this name; read a file with < {command}")
         })
     })
 }
@@ -181,7 +179,7 @@ fn near(command: &str) -> Option<String> {
     }
     let known = suggest(command, catalogue::COMMANDS.iter().map(|entry| entry.name))?;
     let command = shown(command.as_bytes());
-    (known != command).then(|| format!("{command} is no command of BCP's own; did you mean {known}?"))
+    (known != command).then(|| format!("unknown command {command}; did you mean {known}?"))
 }
 
 #[cfg(test)]
@@ -209,10 +207,10 @@ mod tests {
     fn each_mistake_says_what_to_write() {
         for (words, complaint) in [
             (&["trigger", "multiball"][..], "multiball: write name=multiball, or NAME=multiball for another parameter"),
-            (&["t", "foo:=bar"], "foo:=bar is not JSON at byte 1: no value begins like bar; foo=bar is the text"),
+            (&["t", "foo:=bar"], "foo:=bar is not JSON at byte 1: no value begins like bar; foo=bar is the string"),
             (&["t", "a=1", "A:=2"], "a: given twice"),
-            (&[""], "the command is empty: write COMMAND NAME=TEXT, as in trigger name=multiball"),
-            (&[], "a command is missing: write COMMAND NAME=TEXT"),
+            (&[""], "the command is empty: write COMMAND NAME=STRING, as in trigger name=multiball"),
+            (&[], "a command is missing: write COMMAND NAME=STRING"),
         ] {
             assert_eq!(read(words), Err(complaint.to_string()), "{words:?}");
         }
@@ -222,9 +220,9 @@ mod tests {
                 .unwrap_err()
                 .ends_with("JSON is read from standard input, a message a line")
         );
-        assert!(read(&["trigger name=x"]).unwrap_err().contains("words of their own"));
+        assert!(read(&["trigger name=x"]).unwrap_err().contains("separate arguments"));
         assert!(read(&["name=x"]).unwrap_err().ends_with("; the command comes first, as in trigger name=multiball"));
-        assert!(read(&["src/lib.rs"]).unwrap_err().ends_with("; what is in a file is read with < src/lib.rs"));
+        assert!(read(&["src/lib.rs"]).unwrap_err().ends_with("; read a file with < src/lib.rs"));
     }
 
     #[test]
@@ -244,7 +242,7 @@ mod tests {
         assert_eq!(refused(&["t", "a=1", "a:=2"]), "a: given twice");
         assert_eq!(refused(&["t", "command=x"]), "command: given twice");
         assert!(refused(&["{\"a\":}"]).starts_with("{\"a\":}: not JSON at byte 6"));
-        assert!(refused(&["t", "a:=x"]).ends_with("a=x is the text"));
+        assert!(refused(&["t", "a:=x"]).ends_with("a=x is the string"));
     }
 
     #[test]
@@ -254,8 +252,8 @@ mod tests {
         assert_eq!(
             notes,
             [
-                "state=int:1 is the text \"int:1\"; for the number write state:=1",
-                "on=bool:TRUE is the text \"bool:TRUE\"; for the boolean write on:=true",
+                "state=int:1 is the string \"int:1\"; for the number write state:=1",
+                "on=bool:TRUE is the string \"bool:TRUE\"; for the boolean write on:=true",
             ]
         );
     }
@@ -263,9 +261,9 @@ mod tests {
     #[test]
     fn a_mistyped_command_is_noted_and_another_is_not() {
         let note = mistyped("trgger").unwrap_or_default();
-        assert_eq!(note, "trgger is no command of BCP's own; did you mean trigger?");
+        assert_eq!(note, "unknown command trgger; did you mean trigger?");
         let note = mistyped("cargo.toml").or_else(|| mistyped("Cargo.toml")).unwrap_or_default();
-        assert!(note.ends_with("is read with < Cargo.toml"), "{note}");
+        assert!(note.ends_with("read a file with < Cargo.toml"), "{note}");
         for command in ["trigger", "reset", "timer", "my_own_command"] {
             assert_eq!(mistyped(command), None, "{command}");
         }

@@ -1,5 +1,4 @@
-//! Where a subcommand waits to be dialled: binding, what to say when that fails, and telling others the address
-//! (design.md, sections 8 and 10).
+//! Where a subcommand listens: binding, what to report when that fails, and telling others the address.
 
 use std::fs;
 use std::io;
@@ -7,6 +6,7 @@ use std::path::Path;
 
 use super::dial::{MEDIA_PORT, OBE_PORT};
 use super::result_file::write_whole;
+use crate::engine::Net;
 use crate::exit::{Failure, plain_words};
 use crate::framing::Wire;
 use crate::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::net::server::Server;
 use crate::output::Console;
 use crate::text::shown;
 
-/// Where to be dialled, as the options say it.
+/// Where to listen, as the options say it.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// `-a`.
@@ -29,7 +29,7 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Binds, and says what else to try when that fails.
+    /// Binds a server of its own.
     ///
     /// # Errors
     /// [`Failure::Usage`] for what is no address, [`Failure::Io`] for one that is taken and the like.
@@ -38,23 +38,39 @@ impl Place<'_> {
             withdraw(file)?;
         }
         let (address, sockets) = self.resolve()?;
-        let complaint = |error: &io::Error| {
-            let hint = match error.kind() {
-                io::ErrorKind::AddrInUse if self.wire == Wire::Obe => {
-                    "; another server has it; -a 127.0.0.1:0 takes a free port"
-                }
-                io::ErrorKind::AddrInUse => {
-                    "; another media controller, or another backbox, has it; -a 127.0.0.1:0 takes a free port"
-                }
-                io::ErrorKind::PermissionDenied => "; ports below 1024 are the system's; take a higher one",
-                io::ErrorKind::AddrNotAvailable => "; this machine has no such address; -a 127.0.0.1 is its own",
-                _ => "",
-            };
-            Failure::Io(format!("cannot listen on {address}: {}{hint}", plain_words(error)))
-        };
+        let complaint = |error: &io::Error| self.failure(&address, error);
         let server = Server::bind(&sockets).map_err(|error| complaint(&error))?;
         let bound = server.address().map_err(|error| complaint(&error))?;
         Ok((server, bound))
+    }
+
+    /// Listens in the loop, and returns the real address. An old announcement is removed first.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for an invalid address, [`Failure::Io`] for one that is in use and the like.
+    #[allow(dead_code)] // Until the subcommands are ported to the loop.
+    pub(crate) fn listen(&self, net: &mut Net) -> Result<SocketAddr, Failure> {
+        if let Some(file) = self.announce {
+            withdraw(file)?;
+        }
+        let (address, sockets) = self.resolve()?;
+        net.listen(&sockets).map_err(|error| self.failure(&address, &error))
+    }
+
+    /// Why it cannot listen, and what else to try.
+    fn failure(&self, address: &Address, error: &io::Error) -> Failure {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse if self.wire == Wire::Obe => {
+                "; another server uses it; -a 127.0.0.1:0 picks a free port"
+            }
+            io::ErrorKind::AddrInUse => {
+                "; another media controller, or another backbox, uses it; -a 127.0.0.1:0 picks a free port"
+            }
+            io::ErrorKind::PermissionDenied => "; ports below 1024 are reserved for the system; use a higher one",
+            io::ErrorKind::AddrNotAvailable => "; this computer has no such address; -a 127.0.0.1 is its own",
+            _ => "",
+        };
+        Failure::Io(format!("cannot listen on {address}: {}{hint}", plain_words(error)))
     }
 
     /// As typed, and what it resolves to.
@@ -75,18 +91,20 @@ impl Place<'_> {
         Ok((address, sockets))
     }
 
-    /// Tells where we can be dialled, to whoever waits for that.
+    /// Writes the address for those who wait for it, and warns if other computers can connect.
     ///
     /// # Errors
     /// The file of `--announce` cannot be written.
     pub fn announce(&self, address: SocketAddr) -> Result<(), Failure> {
         if !address.ip().is_loopback() {
-            // Quiet or not, this is for whoever owns the machine.
-            let what = match self.wire {
-                Wire::Bcp => "BCP has no authentication: anyone there can play",
-                Wire::Obe => "OBE_Socket has no authentication: anyone there can send commands",
+            // Also with -q: it concerns the owner of the computer.
+            let wire = match self.wire {
+                Wire::Bcp => "BCP",
+                Wire::Obe => "OBE_Socket",
             };
-            crate::output::say(&format!("{address} can be reached from other machines, and {what}\n"));
+            let text =
+                format!("{address} accepts connections from other computers, and {wire} has no authentication\n");
+            crate::output::say(&text);
         }
         match self.announce {
             None => Ok(()),
@@ -95,7 +113,7 @@ impl Place<'_> {
         }
     }
 
-    /// The same, and says so to a person.
+    /// The same, with a note.
     ///
     /// # Errors
     /// As for [`Place::announce`].
@@ -106,7 +124,7 @@ impl Place<'_> {
     }
 }
 
-/// Removes an old announcement: whoever waits for the file must not read the address of an earlier run.
+/// Removes an old announcement: a script that waits for the file must not read the address of an earlier run.
 fn withdraw(file: &Path) -> Result<(), Failure> {
     let is_file = fs::symlink_metadata(file).is_ok_and(|found| found.is_file() || found.is_symlink());
     match is_file.then(|| fs::remove_file(file)) {

@@ -98,14 +98,15 @@ fn unmet(
                 true => ", and MPF reports only what monitor_start or register_trigger asked for on this connection",
                 false => "",
             };
-            let text = format!("{peer}: {seconds} s passed before {missing}; -W allows more{asking}{silence}");
+            let text =
+                format!("{peer}: timed out after {seconds} s waiting for {missing} (see --timeout){asking}{silence}");
             return Err(Failure::Time(text));
         }
         Reason::Lost(error) if all_sent => plain_words(&error),
         Reason::Done | Reason::Closed if all_sent => "it closed the connection".to_owned(),
         _ => return nothing_missing(ended, all_sent, silence, peer, console),
     };
-    console.complain(Exit::No, peer, format_args!("{why} before {missing}"));
+    console.complain(Exit::No, peer, format_args!("{why}; still waiting for {missing}"));
     Ok(Exit::No)
 }
 

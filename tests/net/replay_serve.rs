@@ -95,7 +95,7 @@ fn waiting_for_somebody_ends_with_a_signal_or_the_time() {
     let (serving, address) = serve(TALK, &["-W", "0.1"]);
     let ended = serving.finish();
     assert_eq!(ended.code, Some(124), "{}", ended.stderr);
-    let why = format!("{address}: 0.1 s passed before the last line was sent; -W allows more\n");
+    let why = format!("{address}: timed out after 0.1 s waiting for the last line to be sent (see --timeout)\n");
     assert!(ended.stderr.ends_with(&why), "{}", ended.stderr);
 }
 

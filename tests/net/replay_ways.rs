@@ -106,10 +106,16 @@ fn the_time_bounds_the_whole_and_sums_up() {
     assert_eq!(ended.code, Some(124), "{}", ended.stderr);
     assert!(ended.stderr.contains("replayed 1 message (2 bytes)"), "{}", ended.stderr);
     assert!(ended.stderr.contains("; the time was up\n"), "{}", ended.stderr);
-    assert!(ended.stderr.ends_with("0.2 s passed before the last line was sent; -W allows more\n"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.ends_with("timed out after 0.2 s waiting for the last line to be sent (see --timeout)\n"),
+        "{}",
+        ended.stderr
+    );
     // Nobody there to take the call is the time's end as well, once there is a time to wait for somebody.
     let closed = port.close();
-    let why = format!("backbox replay: {closed}: 0.2 s passed before the last line was sent; -W allows more\n");
+    let why = format!(
+        "backbox replay: {closed}: timed out after 0.2 s waiting for the last line to be sent (see --timeout)\n"
+    );
     let nobody = run(&["replay", "-q", "-W", "200ms", "--retry", "60s", "-a", &closed, &file]);
     assert_eq!((nobody.code, nobody.stderr), (Some(124), why));
     assert_eq!(run(&["replay", "-W", "50ms", "-a", &closed, &file]).code, Some(3));

@@ -69,7 +69,7 @@ fn a_handshake_that_is_not_answered_is_124_and_one_broken_off_is_told() {
     assert_eq!(peer.rest().unwrap(), format!("{}goodbye\n", hello()));
     let ended = sending.finish();
     assert_eq!(ended.code, Some(124));
-    assert!(ended.stderr.contains("0.05 s passed before the handshake was done"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("timed out after 0.05 s waiting for the handshake"), "{}", ended.stderr);
     let sending = start(&["send", "-a", &port.address, "--hello", "a?"]);
     let mut peer = port.accept();
     assert_eq!(peer.line(), hello());

@@ -266,18 +266,20 @@ pub fn outcome(
         (Ended::ReaderGone | Ended::Stopped(_), _) => Ok(console.worst()),
         (Ended::Time, _) if unmet => {
             let seconds = time.unwrap_or_default().as_secs_f64();
-            Err(Failure::Time(format!("{seconds} s passed before {missing}; -W allows more")))
+            Err(Failure::Time(format!("timed out after {seconds} s waiting for {missing} (see --timeout)")))
         }
         (Ended::Time, _) => Ok(console.worst()),
         // Which has been told as a frame.
         (Ended::Host, Some(Lost { broken: true, .. })) => Ok(Exit::Peer),
         (Ended::Host, Some(Lost { how, .. })) if unmet => {
-            Err(Failure::Refused(format!("the connection was {how} before {missing}")))
+            Err(Failure::Refused(format!("the connection was {how}; still waiting for {missing}")))
         }
         (Ended::Host, Some(Lost { how, .. })) => {
             Err(Failure::Io(format!("the connection was {how}, without a goodbye")))
         }
-        (Ended::Host, None) if unmet => Err(Failure::Refused(format!("the connection ended before {missing}"))),
+        (Ended::Host, None) if unmet => {
+            Err(Failure::Refused(format!("the connection ended; still waiting for {missing}")))
+        }
         (Ended::Host, None) => Ok(console.worst()),
     }
 }

@@ -87,7 +87,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
 
 /// What the connection was for that has ended.
 fn wanted(client: &mut Client<'_>) -> Wanted {
-    let missing = if client.settled { "" } else { "it replied" };
+    let missing = if client.settled { "" } else { "a reply" };
     Wanted {
         complete: client.sent.is_some(),
         missing: Some(missing.to_owned()),
@@ -101,7 +101,7 @@ fn wanted(client: &mut Client<'_>) -> Wanted {
 /// The end of a run whose messages have all gone.
 fn end(client: Client<'_>) -> Exit {
     if client.goals.are_set() && !client.goals.are_met() {
-        let why = format!("the last reply came before {}", client.goals.missing());
+        let why = format!("the last reply has arrived; still waiting for {}", client.goals.missing());
         client.console.complain(Exit::No, &client.target.address, why);
     }
     client.console.worst()

@@ -235,7 +235,7 @@ impl Run<'_> {
             return Err(failure);
         }
         let missing = match checked {
-            _ if !complete => Some("the last line was sent"),
+            _ if !complete => Some("the last line to be sent"),
             Some((_, false)) => Some("all answers were compared"),
             _ => None,
         };
