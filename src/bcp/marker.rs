@@ -1,6 +1,10 @@
 //! The payload marker: how a line says that raw bytes follow it (design.md, section 1, "payload").
 
+use std::borrow::Cow;
+
 use memchr::memchr;
+
+use crate::text::trim;
 
 /// The payload marker at the end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,20 @@ pub fn payload_marker(line: &[u8]) -> Option<Marker> {
     marked.then(|| Marker { at, digits_at, length: number(line.get(digits_at..).unwrap_or_default()) })
 }
 
+/// The command of a line (without LF and CR), malformed or not: what stands before its `?` or payload marker, trimmed. It
+/// is not lower-cased.
+///
+/// ```
+/// use backbox::bcp::line_command;
+/// assert_eq!(line_command(b" Trigger ?name=int:x"), "Trigger");
+/// assert_eq!(line_command(b"dmd_frame&bytes=4096"), "dmd_frame");
+/// ```
+pub fn line_command(line: &[u8]) -> Cow<'_, str> {
+    let text = payload_marker(line).map_or(line, |marker| &line[..marker.at]);
+    let end = memchr(b'?', text).unwrap_or(text.len());
+    String::from_utf8_lossy(trim(&text[..end]))
+}
+
 fn number(digits: &[u8]) -> Option<usize> {
     digits.iter().try_fold(0usize, |sum, digit| sum.checked_mul(10)?.checked_add(usize::from(digit.wrapping_sub(b'0'))))
 }
@@ -78,6 +96,13 @@ mod tests {
             "f?a=1&bytes=int:4",
         ] {
             check(line, None);
+        }
+    }
+
+    #[test]
+    fn the_command_ends_at_the_query_or_the_payload_marker() {
+        for (line, expected) in [("a", "a"), (" Good Bye ?x", "Good Bye"), ("f&bytes=4", "f"), ("?x=1", ""), ("", "")] {
+            assert_eq!(line_command(line.as_bytes()), expected);
         }
     }
 

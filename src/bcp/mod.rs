@@ -47,7 +47,7 @@ pub use error::{Malformed, MalformedReason};
 pub use escape::{escape, unescape};
 pub use json::{JsonError, JsonFault};
 pub use line::typed_text;
-pub use marker::{Marker, payload_marker};
+pub use marker::{Marker, line_command, payload_marker};
 pub use number::json_number;
 pub use obe::push_spaced_json;
 pub use parts::{DuplicatePolicy, Message, ParseOptions};

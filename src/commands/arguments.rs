@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::output::Console;
 use crate::text::{shown, trim};
 
-use super::stream::command;
+use crate::bcp::line_command;
 
 /// Reads a message from arguments into `parts`; returns notes for strings that look like something else.
 ///
@@ -167,7 +167,7 @@ pub fn mistyped(command: &str) -> Option<String> {
 
 /// Says of each pattern whose command is not known that it is near one that is, before nothing matches it.
 pub fn note_mistyped_patterns<'a>(patterns: impl IntoIterator<Item = &'a String>, console: &Console) {
-    let commands = patterns.into_iter().map(|pattern| command(pattern.as_bytes()).to_ascii_lowercase());
+    let commands = patterns.into_iter().map(|pattern| line_command(pattern.as_bytes()).to_ascii_lowercase());
     let commands = commands.filter(|command| !command.contains('*'));
     commands.filter_map(|command| near(&command)).for_each(|note| console.note(note));
 }

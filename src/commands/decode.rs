@@ -20,8 +20,8 @@ use super::shared::{
     Input, OBE_IS_JSON, OBE_KEEPS_CASE, OBE_LIMITS, OutputOptions, Selection, flatten, refuse_with_obe,
 };
 use super::source::Source;
-use super::stream::command;
 use super::strings::{self, Strings, not_utf8};
+use crate::bcp::line_command;
 
 /// What `backbox decode` was told.
 #[derive(Debug, Default)]
@@ -209,7 +209,7 @@ fn check_obe(options: &Options) -> Result<(), Failure> {
 
 /// What a first line says that is BCP in name only, since BCP takes any text for a command.
 fn mistaken(line: &[u8]) -> Option<&'static str> {
-    let command = command(line);
+    let command = line_command(line);
     let command = command.as_bytes();
     let digits = command.iter().take_while(|byte| byte.is_ascii_digit()).count();
     match command.get(digits..) {

@@ -7,7 +7,7 @@ use crate::bcp::pattern::Pattern;
 use crate::bcp::{Message, ValueKind};
 use crate::text::shown;
 
-use super::stream::command;
+use crate::bcp::line_command;
 
 /// What a run waits for. All goals must be met; a run without goals waits for nothing.
 #[derive(Clone, Debug, Default)]
@@ -139,7 +139,7 @@ impl Goals {
     /// Whether a pattern that asks for a `trigger` has not been matched: MPF reports no trigger that came from BCP.
     pub(crate) fn lacks_trigger(&self) -> bool {
         let mut unmet = self.expected.iter().filter(|expected| !expected.met);
-        unmet.any(|expected| command(expected.text.as_bytes()).eq_ignore_ascii_case("trigger"))
+        unmet.any(|expected| line_command(expected.text.as_bytes()).eq_ignore_ascii_case("trigger"))
     }
 }
 

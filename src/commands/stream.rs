@@ -1,12 +1,8 @@
 //! A live stream of messages on stdin: BCP lines as they stand, and JSON Lines (design.md, section 9).
 
-use std::borrow::Cow;
-
-use crate::bcp::payload_marker;
 use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
 use crate::framing::{BcpFramer, Frame, FramingError, FramingOptions, RawMessage};
 use crate::limits::json_line_bytes_max;
-use crate::text::trim;
 
 /// Messages as they arrive, in the form in which they go out.
 #[derive(Debug)]
@@ -133,13 +129,6 @@ fn spell(
     Ok(length)
 }
 
-/// The command of a line, trimmed.
-pub fn command(line: &[u8]) -> Cow<'_, str> {
-    let end = payload_marker(line).map_or(line.len(), |marker| marker.at);
-    let text = line.get(..end).unwrap_or_default();
-    String::from_utf8_lossy(trim(text.split(|&b| b == b'?').next().unwrap_or_default()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,12 +181,5 @@ mod tests {
             (out.as_slice(), wrong),
             (&b"b\n"[..], vec!["1: line over 1048576 bytes; --max-line allows more".into()])
         );
-    }
-
-    #[test]
-    fn the_command_of_a_line() {
-        for (line, expected) in [("a", "a"), (" Good Bye ?x", "Good Bye"), ("f&bytes=4", "f"), ("?x=1", "")] {
-            assert_eq!(command(line.as_bytes()), expected);
-        }
     }
 }

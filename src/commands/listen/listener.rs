@@ -11,12 +11,13 @@ use super::parting;
 use super::printing::{Printing, Speaker};
 use super::reply::Reply;
 use crate::bcp::conversation::{self, Conversation, ConversationConfig, ProtocolError, ReceiveOutcome, Role};
+use crate::bcp::line_command;
 use crate::bcp::pattern::Pattern;
 use crate::bcp::template::Side;
 use crate::bcp::{Malformed, Message, ParseOptions};
 use crate::catalogue::{self, Refusal};
 use crate::commands::recorder::Recorder;
-use crate::commands::stream::{Item, Stream, command};
+use crate::commands::stream::{Item, Stream};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, FramingError, FramingOptions, RawMessage};
@@ -261,7 +262,7 @@ impl Listener {
         if let Some(refusal) = self.refusal(line, payload) {
             return self.console.complain(Exit::No, place, format_args!("not sent: {refusal}"));
         }
-        let command = command(line);
+        let command = line_command(line);
         let numbers: Vec<u64> = self.talks.keys().copied().collect();
         if numbers.is_empty() {
             self.console.complain(Exit::No, place, "not sent: nobody is connected");

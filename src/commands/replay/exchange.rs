@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::recording::Line;
 use super::tally::Tally;
+use crate::bcp::line_command;
 use crate::bcp::template::Side;
 use crate::commands::ending::{closing, complain_of_frame};
 use crate::commands::listen::listener::{side, survive};
 use crate::commands::recorder::Recorder;
 use crate::commands::send::print;
-use crate::commands::stream::command;
 use crate::commands::traffic::Traffic;
 use crate::framing::Frame;
 use crate::net::address::Address;
@@ -193,5 +193,5 @@ impl<'a> Exchange<'a> {
 
 /// Whether a line is the last that its side says.
 pub fn is_goodbye(line: &[u8]) -> bool {
-    command(line).eq_ignore_ascii_case("goodbye")
+    line_command(line).eq_ignore_ascii_case("goodbye")
 }

@@ -7,11 +7,12 @@ use super::ledger::Ledger;
 use super::outgoing::{Outgoing, guard};
 use super::pace::Pace;
 use crate::bcp::conversation::{self, Conversation, ConversationConfig, ReceiveOutcome, Role};
+use crate::bcp::line_command;
 use crate::bcp::{Message, ParseOptions};
 use crate::commands::ending::{Wanted, complain_of_frame};
 use crate::commands::goals::Goals;
 use crate::commands::recorder::Recorder;
-use crate::commands::stream::{Item, Stream, command};
+use crate::commands::stream::{Item, Stream};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, FramingOptions, RawMessage};
@@ -320,7 +321,7 @@ impl Sender<'_> {
         while *gone < *times && outbox.has_room(message.whole.len()) {
             *gone += 1;
             // The message may be a goodbye, behind which nothing goes.
-            if conversation.send(&command(message.line())).is_err() {
+            if conversation.send(&line_command(message.line())).is_err() {
                 *gone = *times;
                 break;
             }
@@ -366,7 +367,7 @@ impl Sender<'_> {
                         console.complain(Exit::No, format_args!("<stdin>:{number}"), format_args!("not sent: {why}"));
                         continue;
                     }
-                    if let Err(misuse) = conversation.send(&command(line)) {
+                    if let Err(misuse) = conversation.send(&line_command(line)) {
                         let why = format!("not sent: {misuse}");
                         console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
                         self.complete = true;
@@ -401,7 +402,7 @@ impl Sender<'_> {
         while let Some((number, message)) = self.ledger.next_waiting() {
             // A goodbye is the last word over this connection too.
             let line = message.split(|&b| b == b'\n').next().unwrap_or_default();
-            if self.conversation.send(&command(line)).is_ok() {
+            if self.conversation.send(&line_command(line)).is_ok() {
                 self.ledger.push(number);
                 outbox.push(&message);
             }
