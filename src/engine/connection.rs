@@ -1,9 +1,18 @@
 //! One connection: its socket, what was read and not handled, what waits to be written, and how far it has closed.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
-use crate::framing::FramingError;
+use super::dial::Attempt;
+use super::handler::Rewrite;
+use super::outbox::Outbox;
+use super::sys;
+use crate::framing::{Framer, FramingError};
+
+/// From how many bytes on a write takes its time, in which a second signal can end the process.
+const LONG_WRITE_BYTES: usize = 16 << 10;
 
 /// A connection of a [`Net`](super::Net), from [`connect`](super::Net::connect) or an accept until its `on_close`.
 ///
@@ -57,4 +66,267 @@ pub(crate) struct Closed {
     pub noticed: bool,
     /// The bytes of a line or payload that the peer did not finish.
     pub unfinished: Vec<u8>,
+}
+
+/// How far a connection has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    Connecting(Attempt),
+    Open,
+    /// What waits is written, until then; then it drains for so long.
+    Closing {
+        until: Option<Instant>,
+        drain: Duration,
+    },
+    /// It is half-closed; the peer's end is read until then. `held` is since when our own output holds us up.
+    Draining {
+        until: Option<Instant>,
+        held: Option<Instant>,
+    },
+    Shut,
+}
+
+/// Where what a connection reads is forwarded.
+pub(super) struct Link {
+    pub to: ConnId,
+    pub rewrite: Option<Box<dyn Rewrite>>,
+}
+
+pub(super) struct Connection {
+    pub id: ConnId,
+    /// `None` while connecting and when it is over.
+    pub socket: Option<TcpStream>,
+    pub peer: Option<SocketAddr>,
+    pub accepted: bool,
+    pub phase: Phase,
+    /// `None` while its frames are reported, and when what is read is no longer framed.
+    pub framer: Option<Framer>,
+    pub outbox: Outbox,
+    pub link: Option<Link>,
+    /// What poll saw: a pending connect is decided.
+    pub is_ready: bool,
+    /// The socket takes nothing more until poll sees room.
+    pub is_blocked: bool,
+    /// Nothing more is read: the peer has closed.
+    pub at_end: bool,
+    /// What is read is dropped: the framing is broken, or a linked connection ends.
+    pub discards: bool,
+    /// We have half-closed.
+    pub is_write_shut: bool,
+    /// No message was read, so it can still be HTTP.
+    pub is_new: bool,
+    pub noticed: bool,
+    pub first_write: Option<Instant>,
+    pub reason: Option<CloseReason>,
+    /// How many messages were dropped by `cut`.
+    pub cut: usize,
+    /// How many bytes of a long frame it holds.
+    pub long_bytes: usize,
+    /// Whether even the end of this process would reset it.
+    is_armed: bool,
+}
+
+impl Connection {
+    pub(super) fn new(id: ConnId, phase: Phase, framer: Framer) -> Connection {
+        Connection {
+            id,
+            socket: None,
+            peer: None,
+            accepted: false,
+            phase,
+            framer: Some(framer),
+            outbox: Outbox::default(),
+            link: None,
+            is_ready: false,
+            is_blocked: false,
+            at_end: false,
+            discards: false,
+            is_write_shut: false,
+            is_new: true,
+            noticed: false,
+            first_write: None,
+            reason: None,
+            cut: 0,
+            long_bytes: 0,
+            is_armed: false,
+        }
+    }
+
+    pub(super) fn open(&mut self, socket: TcpStream, peer: SocketAddr) {
+        (self.socket, self.peer, self.phase) = (Some(socket), Some(peer), Phase::Open);
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.phase, Phase::Connecting(_))
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        matches!(self.phase, Phase::Shut)
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. } | Phase::Draining { .. })
+    }
+
+    /// Whether messages can be sent: on a connection that is being made they wait.
+    pub(super) fn accepts(&self) -> bool {
+        (self.is_open() || self.is_connecting()) && !self.is_write_shut
+    }
+
+    /// Writes what the socket takes; whether that emptied the outbox.
+    pub(super) fn flush(&mut self) -> io::Result<bool> {
+        let Some(socket) = self.socket.as_ref().filter(|_| !self.is_blocked && !self.outbox.is_empty()) else {
+            return Ok(false);
+        };
+        let mut result = Ok(true);
+        while !self.outbox.is_empty() {
+            if self.outbox.unsent().len() > LONG_WRITE_BYTES {
+                arm(socket, &mut self.is_armed, true);
+            }
+            match (&*socket).write(self.outbox.unsent()) {
+                Ok(count) => {
+                    self.first_write.get_or_insert_with(Instant::now);
+                    self.outbox.sent(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_blocked = true;
+                    result = Ok(false);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        arm(socket, &mut self.is_armed, self.outbox.is_inside_message());
+        result
+    }
+
+    /// Begins to end in order, or shortens the times of an end that has begun.
+    pub(super) fn finish(&mut self, now: Instant, flush: Duration, drain: Duration) {
+        let until = now.checked_add(flush);
+        match &mut self.phase {
+            Phase::Connecting(_) => self.end(CloseReason::Reset),
+            Phase::Open => {
+                self.reason.get_or_insert(CloseReason::ByUs);
+                self.phase = Phase::Closing { until, drain };
+            }
+            Phase::Closing { until: old, drain: old_drain } => {
+                *old = earlier(*old, until);
+                *old_drain = drain.min(*old_drain);
+            }
+            Phase::Draining { until: old, .. } => *old = earlier(*old, now.checked_add(drain)),
+            Phase::Shut => {}
+        }
+    }
+
+    /// Moves towards the end; when to look again. `is_held` is whether our own output keeps us from reading.
+    pub(super) fn advance(&mut self, now: Instant, is_held: bool) -> Option<Instant> {
+        if let Phase::Closing { until, drain } = self.phase {
+            let is_inside = self.outbox.is_inside_message();
+            if !self.outbox.is_empty() || (is_inside && self.link.is_some()) {
+                if until.is_none_or(|until| now < until) {
+                    return until;
+                }
+                self.close(is_inside);
+                return None;
+            }
+            self.shut_writing();
+            self.phase = Phase::Draining { until: now.checked_add(drain), held: None };
+        }
+        match &mut self.phase {
+            Phase::Draining { .. } if self.at_end => self.close(false),
+            Phase::Draining { held, .. } if is_held => {
+                held.get_or_insert(now);
+            }
+            Phase::Draining { until, held } => {
+                if let Some(since) = held.take() {
+                    *until = until.and_then(|until| until.checked_add(now.saturating_duration_since(since)));
+                }
+                if until.is_none_or(|until| now < until) {
+                    return *until;
+                }
+                self.close(false);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// The peer learns that nothing more comes, and can still reply.
+    pub(super) fn shut_writing(&mut self) {
+        if !std::mem::replace(&mut self.is_write_shut, true) {
+            // It may be gone, which reading tells.
+            let _ = self.socket.as_ref().map(|socket| socket.shutdown(std::net::Shutdown::Write));
+        }
+    }
+
+    /// Ends at once for this reason, if there is none yet: by a reset if it was open.
+    pub(super) fn end(&mut self, reason: CloseReason) {
+        self.reason.get_or_insert(reason);
+        self.close(true);
+    }
+
+    /// The connection is of no more use.
+    pub(super) fn lose(&mut self, error: io::Error) {
+        let all_said = self.cut == 0 && self.outbox.is_empty() && self.noticed;
+        if !(self.is_leaving() && all_said) && matches!(self.reason, None | Some(CloseReason::ByUs)) {
+            self.reason = Some(CloseReason::Lost(error));
+        }
+        self.noticed = true;
+        let is_inside = self.outbox.is_inside_message();
+        self.close(is_inside);
+    }
+
+    /// Its framing cannot be followed any further.
+    pub(super) fn break_off(&mut self, fault: FramingError) {
+        self.reason.get_or_insert(CloseReason::Broken(fault));
+        self.discards = true;
+    }
+
+    pub(super) fn drop_http(&mut self) {
+        self.reason.get_or_insert(CloseReason::Http);
+        let is_inside = self.outbox.is_inside_message();
+        self.close(is_inside);
+    }
+
+    /// Whether it ended otherwise than in order.
+    pub(super) fn has_broken(&self) -> bool {
+        !matches!(self.reason, None | Some(CloseReason::ByPeer | CloseReason::ByUs))
+    }
+
+    pub(super) fn close(&mut self, is_reset: bool) {
+        if let Some(socket) = self.socket.take().filter(|_| is_reset) {
+            sys::reset_when_closed(&socket, true);
+        }
+        self.phase = Phase::Shut;
+    }
+
+    pub(super) fn into_closed(self) -> Closed {
+        let unfinished = self.framer.map(|framer| framer.unread().to_vec()).unwrap_or_default();
+        Closed {
+            reason: self.reason.unwrap_or(CloseReason::ByPeer),
+            unsent: self.cut + if self.link.is_some() { 0 } else { self.outbox.messages() },
+            waiting: if self.link.is_some() { Vec::new() } else { self.outbox.waiting() },
+            noticed: self.noticed,
+            unfinished,
+        }
+    }
+}
+
+/// Makes even the end of this process a reset, while half a message is written: a second signal ends it without a
+/// chance to do anything.
+fn arm(socket: &TcpStream, is_armed: &mut bool, arms: bool) {
+    if *is_armed != arms {
+        sys::reset_when_closed(socket, arms);
+        *is_armed = arms;
+    }
+}
+
+/// The earlier of two points in time of which either may be missing.
+pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }

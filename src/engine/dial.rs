@@ -1,13 +1,16 @@
 //! Connecting: addresses in order, each for 5 s, and again until a retry time has passed. It all happens inside the
 //! loop, so that a stop or a deadline of the handler ends it at once.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::sys;
 
 /// How long one address is tried before the next one is.
 pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(5);
 
-/// How long a failed round rests before it is repeated.
+/// How long a failed round rests before it is repeated: a game that starts is met within a blink.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// The pause of `--reconnect`.
@@ -43,4 +46,113 @@ impl Dial {
         let retry = if self.retry.is_zero() { Duration::MAX } else { self.retry };
         Dial { retry, pause: RECONNECT_PAUSE, delay: RECONNECT_PAUSE, ..self }
     }
+}
+
+/// A connection that is being made.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    dial: Dial,
+    /// When the first round began, or will.
+    start: Instant,
+    /// Which address is next.
+    next: usize,
+    step: Step,
+    /// What the last address failed with.
+    error: io::Error,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// The next round, or address, is due at this time.
+    Rest(Instant),
+    /// The system connects, until this time.
+    Pending(TcpStream, Instant),
+}
+
+/// What became of an attempt so far.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// Look again at this time, or when the socket can be written.
+    Wait(Instant),
+    Connected(TcpStream, SocketAddr),
+    /// A round failed with this; the next one follows at this time.
+    Retrying(Instant, io::Error),
+    Failed(io::Error),
+}
+
+impl Attempt {
+    pub(super) fn new(dial: Dial, now: Instant) -> Attempt {
+        let start = now + dial.delay;
+        Attempt { dial, start, next: 0, step: Step::Rest(start), error: io::ErrorKind::AddrNotAvailable.into() }
+    }
+
+    /// The socket that poll has to watch until it can be written.
+    pub(super) fn pending(&self) -> Option<&TcpStream> {
+        match &self.step {
+            Step::Pending(socket, _) => Some(socket),
+            Step::Rest(_) => None,
+        }
+    }
+
+    /// Moves on as far as it goes without waiting; `is_ready` is whether poll saw that the pending socket is decided.
+    pub(super) fn advance(&mut self, now: Instant, is_ready: bool) -> Progress {
+        loop {
+            match &self.step {
+                Step::Rest(until) if now < *until => return Progress::Wait(*until),
+                Step::Rest(_) => {}
+                Step::Pending(socket, until) => match decided(socket, is_ready) {
+                    None if now < *until => return Progress::Wait((*until).min(now + sys::CONNECT_LOOK_TIME)),
+                    None => self.fail(io::ErrorKind::TimedOut.into(), now),
+                    Some(Err(error)) => self.fail(error, now),
+                    Some(Ok(peer)) => match std::mem::replace(&mut self.step, Step::Rest(now)) {
+                        Step::Pending(socket, _) => return Progress::Connected(socket, peer),
+                        Step::Rest(_) => {}
+                    },
+                },
+            }
+            let Some(&address) = self.dial.addresses.get(self.next) else { return self.end_round(now) };
+            self.next += 1;
+            match sys::connect(address) {
+                Ok((socket, true)) if is_peer(&socket, address) => return Progress::Connected(socket, address),
+                Ok((socket, _)) => self.step = Step::Pending(socket, now + CONNECT_TIME),
+                Err(error) => self.fail(error, now),
+            }
+            if matches!(self.step, Step::Pending(..)) {
+                return Progress::Wait(now + CONNECT_TIME.min(sys::CONNECT_LOOK_TIME));
+            }
+        }
+    }
+
+    fn fail(&mut self, error: io::Error, now: Instant) {
+        (self.error, self.step) = (error, Step::Rest(now));
+    }
+
+    fn end_round(&mut self, now: Instant) -> Progress {
+        let again = now + self.dial.pause;
+        let error = std::mem::replace(&mut self.error, io::ErrorKind::AddrNotAvailable.into());
+        // A time beyond the clock's end is for ever.
+        if self.start.checked_add(self.dial.retry).is_some_and(|end| again > end) {
+            return Progress::Failed(error);
+        }
+        (self.next, self.step) = (0, Step::Rest(again));
+        Progress::Retrying(again, error)
+    }
+}
+
+/// What the system decided about a pending connection, if it has: the peer's address, or why there is none.
+fn decided(socket: &TcpStream, is_ready: bool) -> Option<io::Result<SocketAddr>> {
+    match socket.take_error() {
+        Ok(None) => {}
+        Ok(Some(error)) | Err(error) => return Some(Err(error)),
+    }
+    let peer = is_ready.then(|| socket.peer_addr())?;
+    // A free port of the ephemeral range can connect to itself.
+    Some(peer.and_then(|peer| match is_peer(socket, peer) {
+        true => Ok(peer),
+        false => Err(io::ErrorKind::ConnectionRefused.into()),
+    }))
+}
+
+fn is_peer(socket: &TcpStream, peer: SocketAddr) -> bool {
+    socket.local_addr().is_ok_and(|own| own != peer)
 }

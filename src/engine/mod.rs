@@ -15,20 +15,28 @@
 
 mod connection;
 mod dial;
+mod handler;
+mod input;
+mod net;
 mod outbox;
 mod printer;
 mod reactor;
+mod reading;
 mod signals;
 mod sys;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use std::net::SocketAddr;
 
 pub(crate) use crate::net::address::{Address, is_of_this_machine};
-pub(crate) use std::net::SocketAddr;
 
 pub(crate) use connection::{CloseReason, Closed, ConnId};
 pub(crate) use dial::{CONNECT_TIME, Dial, RECONNECT_PAUSE, RETRY_PAUSE};
+pub(crate) use handler::{DRAIN_TIME, FLUSH_TIME, Handler, Notice, OUTPUT_TIME, Outcome, Rewrite, Settings, Stop};
+pub(crate) use input::Input;
+pub(crate) use net::Net;
 pub(crate) use outbox::OUTBOX_BYTES_MAX;
 pub(crate) use printer::{Output, WhenBehind};
-pub(crate) use reactor::{
-    Background, DRAIN_TIME, FLUSH_TIME, Handler, Input, Net, Notice, OUTPUT_TIME, Outcome, Rewrite, Settings, Stop,
-    run_in_background,
-};
+pub(crate) use reactor::{Background, run_in_background};
+pub(crate) use sys::widen_pipes;

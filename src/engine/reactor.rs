@@ -1,338 +1,371 @@
-//! The loop, and what a handler can ask of it.
+//! The loop: what has happened is reported to the handler, what it asked for is done, then poll waits.
 
-use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use super::connection::{Closed, ConnId};
-use super::dial::Dial;
-use super::printer::{Output, WhenBehind};
-use crate::framing::{Frame, FramingOptions};
-use crate::limits::LONG_FRAMES_BYTES_MAX;
+use rustix::event::{PollFd, PollFlags};
 
-/// How long the peer may take to close after we have half-closed.
-pub(crate) const DRAIN_TIME: Duration = Duration::from_millis(500);
+use super::connection::{CloseReason, Connection, Phase};
+use super::dial::Progress;
+use super::handler::{Handler, Notice, Outcome, Stop};
+use super::net::Net;
+use super::printer::Printer;
+use super::reading::ReadResult;
+use super::sys::{self, Waker};
 
-/// How long the messages that wait may take to be written when a connection ends because of a stop, a deadline or the
-/// peer's own end.
-pub(crate) const FLUSH_TIME: Duration = Duration::from_millis(300);
+/// How long accepting rests when no descriptor is free, unless one becomes so before: a listener stays readable, so
+/// that trying at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
-/// After [`Net::hurry`], how long a standard output that nobody reads, or a slow disk, is waited for.
-pub(crate) const OUTPUT_TIME: Duration = Duration::from_millis(500);
+/// How many connections are accepted in one turn, so that a flood of them delays nobody long.
+const ACCEPTS_A_TURN: usize = 64;
 
-/// What a command does on the network. Its methods never block and touch no socket; they act through the [`Net`].
-///
-/// Order of calls: `on_turn` comes first. For each connection: `on_connect`, any number of
-/// `on_message`, at most one `on_eof`, exactly one `on_close`, and nothing after it. A `connect` that fails has only its
-/// `on_close`. No method is called from inside a method of `Net`: what an action causes is reported later, before the
-/// loop sleeps. What was sent, printed and recorded in one call leaves in one write where it fits.
-pub(crate) trait Handler {
-    /// A connection is open: accepted, or made by [`Net::connect`].
-    fn on_connect(&mut self, net: &mut Net, id: ConnId);
-
-    /// A frame was read, at [`Net::now`]. It is called after `finish` too, until the connection is closed. On a linked
-    /// connection it is called before the frame's last bytes are forwarded.
-    fn on_message(&mut self, net: &mut Net, id: ConnId, frame: &Frame<'_>);
-
-    /// Nothing more will be read: the peer has closed its side, or broken the framing (which `on_message` has seen as
-    /// [`Frame::Bad`]). Messages can still be sent; without [`Net::finish`] the connection stays half-open. So most
-    /// handlers send their last words and call `net.finish(id, FLUSH_TIME, DRAIN_TIME)`. For a linked connection do
-    /// nothing: its half-close is passed on. Not called once the connection finishes.
-    fn on_eof(&mut self, net: &mut Net, id: ConnId);
-
-    /// The connection is over; its number is of no more use. A handler that reconnects calls [`Net::connect`] here.
-    fn on_close(&mut self, net: &mut Net, id: ConnId, closed: Closed);
-
-    /// All messages sent so far on this connection were written to the socket, at [`Net::now`]. Called after each
-    /// write that empties a queue that was not empty; then `on_turn` is called again before the loop sleeps.
-    fn on_sent(&mut self, _net: &mut Net, _id: ConnId) {}
-
-    /// Whether [`Settings::input`] is to be read now. Asked in every turn; input is read ahead by one block at most.
-    /// Refuse while what was read before has not been sent: that is how a slow peer slows standard input.
-    fn wants_input(&mut self, _net: &Net) -> bool {
-        false
-    }
-
-    /// A block of input: empty at its end, which comes once, as does an error.
-    fn on_input(&mut self, _net: &mut Net, _bytes: io::Result<&[u8]>) {}
-
-    /// Called in every turn of the loop, after everything that has happened was reported and before it sleeps: the
-    /// place for pace, deadlines and streams. Returns when it is to be called again at the latest; the loop wakes at
-    /// that time to within 0.1 ms (with [`Settings::precise`]). A time that has come is no reason to spin: the loop
-    /// then only looks at its sockets and calls again.
-    fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant>;
-
-    /// Something asks the run to end, or output is no longer possible. For a signal and [`Stop::Asked`]: for each open
-    /// connection [`cut`](Net::cut) what waits, send the last words, then [`Net::hurry`]. A second signal ends the
-    /// process without another call. After [`Stop::OutputGone`], `print` does nothing; the run goes on unless the
-    /// handler ends it.
-    fn on_stop(&mut self, net: &mut Net, stop: Stop);
-
-    /// Something a person may want to be told.
-    fn on_notice(&mut self, _net: &mut Net, _notice: Notice<'_>) {}
-}
-
-/// Why [`Handler::on_stop`] is called.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// This signal came (2 or 15; Ctrl-C on Windows is 2). Called once.
-    Signal(u8),
-    /// [`Background::stop`] was called.
-    Asked,
-    /// Standard output cannot be written: [`io::ErrorKind::BrokenPipe`] when its reader has gone. Noticed at once on
-    /// Unix, even if nothing is printed; on Windows at the next write. Called once.
-    OutputGone(io::Error),
-}
-
-/// What [`Handler::on_notice`] tells.
-#[derive(Debug)]
-pub(crate) enum Notice<'a> {
-    /// A round of connecting failed, and another one follows. Told for each round: report the first.
-    Retrying(ConnId, &'a io::Error),
-    /// One peer more than [`Settings::connections_max`] got [`Settings::full`] and was closed.
-    TurnedAway(SocketAddr),
-    /// No descriptor or memory is left for another connection: the listener rests until one closes. Told once.
-    OutOfDescriptors(&'a io::Error),
-    /// Accepting failed otherwise. Told once.
-    AcceptFailed(&'a io::Error),
-    /// A linked connection's frame needed more than is left of so many bytes for all long frames. From here on its
-    /// bytes are forwarded and not observed: no more `on_message`.
-    Unobserved(ConnId, usize),
-    /// So many bytes of output were dropped ([`WhenBehind::Drop`]): told when there is room again, and at the end.
-    OutputDropped(u64),
-    /// So many bytes of the recording were dropped, as above.
-    RecordingDropped(u64),
-    /// The recording cannot be written; nothing more is. Told once.
-    RecordingFailed(&'a io::Error),
-}
-
-/// Standard input, or what stands in for it in tests.
-pub(crate) struct Input {
-    reader: Box<dyn Read + Send>,
-    block_bytes: usize,
-}
-
-impl Input {
-    /// Standard input, read in blocks of at most so many bytes.
-    pub(crate) fn stdin(block_bytes: usize) -> Input {
-        Input { reader: Box::new(io::stdin()), block_bytes }
-    }
-
-    /// Another source.
-    pub(crate) fn from_reader(reader: impl Read + Send + 'static, block_bytes: usize) -> Input {
-        Input { reader: Box::new(reader), block_bytes }
-    }
-}
-
-/// How a [`Net`] behaves.
-pub(crate) struct Settings {
-    /// How all peers' bytes are framed. Its `read_bytes` is each connection's buffer: small for many peers.
-    pub framing: FramingOptions,
-    /// How many bytes the frames over [`LONG_FRAME_BYTES`](crate::limits::LONG_FRAME_BYTES) of all peers may have at
-    /// once.
-    pub long_frames_bytes_max: usize,
-    /// How many accepted connections there are at once.
-    pub connections_max: usize,
-    /// What one peer too many is sent before it is closed.
-    pub full: &'static [u8],
-    /// What [`Handler::on_input`] gets.
-    pub input: Option<Input>,
-    /// Where [`Net::print`] writes; watched for its reader's end even when nothing is printed.
-    pub output: Option<Output>,
-    /// Where [`Net::record`] writes. A writer gets whole blocks, each what was recorded in one or more calls; after its
-    /// first error it is not called again.
-    pub recording: Option<Box<dyn Write + Send>>,
-    /// What a slow output or recording means for the peers.
-    pub when_behind: WhenBehind,
-    /// Whether deadlines of [`Handler::on_turn`] are met to within 0.1 ms.
-    pub precise: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            framing: FramingOptions::default(),
-            long_frames_bytes_max: LONG_FRAMES_BYTES_MAX,
-            connections_max: 4096,
-            full: b"",
-            input: None,
-            output: None,
-            recording: None,
-            when_behind: WhenBehind::Wait,
-            precise: false,
-        }
-    }
-}
-
-/// Changes the bytes that pass over a link, given in any pieces. What it has changed is written later than what
-/// `on_message` saw.
-pub(crate) trait Rewrite: Send {
-    /// Appends what is to be forwarded of these further bytes.
-    fn rewrite(&mut self, bytes: &[u8], out: &mut Vec<u8>);
-    /// Appends what was kept back, when the peer has closed.
-    fn finish(&mut self, out: &mut Vec<u8>);
-    /// Whether what was forwarded ends inside a message.
-    fn is_inside_message(&self) -> bool;
-}
-
-/// The sockets of a run, and its output. Made before signals are caught, given to each call of the [`Handler`].
-pub(crate) struct Net {
-    settings: Settings,
-}
-
-/// What became of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    /// How many bytes of output were not written since nobody read them after [`Net::hurry`].
-    pub unprinted: u64,
-    /// How many bytes of the recording were not written in time.
-    pub unrecorded: u64,
+/// What poll watches.
+#[derive(Clone, Copy)]
+enum Source {
+    Wakeup,
+    Output,
+    Listener(usize),
+    Connection(usize),
 }
 
 impl Net {
-    /// Opens no socket yet.
-    ///
-    /// # Errors
-    /// The system gives no waker.
-    pub(crate) fn new(_settings: Settings) -> io::Result<Net> {
-        todo!()
-    }
-
-    /// From here on SIGINT and SIGTERM (Ctrl-C) are reported by [`Handler::on_stop`], and a second one ends the process
-    /// with 130 or 143. Call it last before [`Net::run`]: what blocks before it must be ended by signals.
-    pub(crate) fn catch_signals(&mut self) -> io::Result<()> {
-        todo!()
-    }
-
-    /// Listens on the first address that allows it, with a backlog of 1,024, and accepts once the loop runs. Returns
-    /// the real address (port 0 picks one).
-    pub(crate) fn listen(&mut self, _addresses: &[SocketAddr]) -> io::Result<SocketAddr> {
-        todo!()
-    }
-
-    /// Begins to connect. Later `on_connect` comes, or `on_close` with [`CloseReason::Unreached`](super::CloseReason).
-    /// Until then it can be `reset`, and linked; messages can be sent and wait.
-    pub(crate) fn connect(&mut self, _dial: Dial) -> ConnId {
-        todo!()
-    }
-
-    /// Queues one whole message, its LF and payload included: it goes out whole or the connection is reset. Returns
-    /// whether it was accepted: not after `finish`, a loss or the end. It is accepted even without
-    /// [room](Net::has_room): ask first, and `reset` a peer that does not read, where memory must stay bounded.
-    /// Several messages in one call count as one.
-    pub(crate) fn send(&mut self, _id: ConnId, _message: &[u8]) -> bool {
-        todo!()
-    }
-
-    /// Whether a message of so many bytes fits beside what waits (64 KiB), or nothing waits. `false` when
-    /// [`Net::send`] would refuse.
-    pub(crate) fn has_room(&self, _id: ConnId, _bytes: usize) -> bool {
-        todo!()
-    }
-
-    /// How many messages of this connection have not been written whole.
-    pub(crate) fn pending(&self, _id: ConnId) -> usize {
-        todo!()
-    }
-
-    /// Drops the messages of which nothing was written; how many.
-    pub(crate) fn cut(&mut self, _id: ConnId) -> usize {
-        todo!()
-    }
-
-    /// Ends a connection in order: writes what waits for at most `flush`, half-closes, reads (and reports messages)
-    /// until the peer closes for at most `drain`, closes. A message that cannot be finished in time makes it a reset.
-    /// [`Duration::MAX`] is no limit; a `drain` of zero closes at once. Our own slow output does not count as the
-    /// peer's time. Called again, it only shortens the times. One that is still connecting is given up.
-    pub(crate) fn finish(&mut self, _id: ConnId, _flush: Duration, _drain: Duration) {
-        todo!()
-    }
-
-    /// Ends a connection at once, with a reset if it is open.
-    pub(crate) fn reset(&mut self, _id: ConnId) {
-        todo!()
-    }
-
-    /// Forwards what `from` sends to `to`, byte for byte or as `rewrite` changes it, also what cannot be parsed, and
-    /// passes on its half-close once everything was written, never inside a message (then both are reset). `from` is
-    /// read while `to` is open and has room. If one end of a link is lost or reset, the other one is reset. Link both
-    /// directions in `on_connect` of the accepted one; `to` may still be connecting.
-    pub(crate) fn link(&mut self, _from: ConnId, _to: ConnId, _rewrite: Option<Box<dyn Rewrite>>) {
-        todo!()
-    }
-
-    /// No new peers: closes the listeners and gives up what is still connecting. [`Net::run`] returns when there is no
-    /// listener and no connection any more and everything is printed and recorded.
-    pub(crate) fn leave(&mut self) {
-        todo!()
-    }
-
-    /// The end in bounded time, for signals and deadlines: [`Net::leave`], then finishes every connection within
-    /// [`FLUSH_TIME`] and [`DRAIN_TIME`] (linked ones once their message in flight is through), and gives output and
-    /// recording [`OUTPUT_TIME`] after that. Send last words before it.
-    pub(crate) fn hurry(&mut self) {
-        todo!()
-    }
-
-    /// Prints on standard output, after what was printed before. Never blocks.
-    pub(crate) fn print(&mut self, _bytes: &[u8]) {
-        todo!()
-    }
-
-    /// Appends to the recording; handed over before what is printed in the same turn.
-    pub(crate) fn record(&mut self, _bytes: &[u8]) {
-        todo!()
-    }
-
-    /// The peer's address; `None` while connecting and after the end.
-    pub(crate) fn peer(&self, _id: ConnId) -> Option<SocketAddr> {
-        todo!()
-    }
-
-    /// Whether messages can be sent: open, and not finishing.
-    pub(crate) fn is_open(&self, _id: ConnId) -> bool {
-        todo!()
-    }
-
-    /// Whether the peer has closed with nothing left to read; for one that is not read since its link's other end is
-    /// still connecting.
-    pub(crate) fn has_left(&self, _id: ConnId) -> bool {
-        todo!()
-    }
-
-    /// When the first byte was written to this connection.
-    pub(crate) fn first_write(&self, _id: ConnId) -> Option<Instant> {
-        todo!()
-    }
-
-    /// The time of what is being reported: when a frame was read, when the last message was written.
-    pub(crate) fn now(&self) -> Instant {
-        todo!()
-    }
-
     /// Runs the loop until there is no listener and no connection (connecting ones included), and everything is printed
     /// and recorded, or the time for that is over.
     ///
     /// # Errors
     /// The system's poll failed.
-    pub(crate) fn run<H: Handler>(&mut self, _handler: &mut H) -> io::Result<Outcome> {
-        todo!()
+    pub(crate) fn run<H: Handler>(&mut self, handler: &mut H) -> io::Result<Outcome> {
+        if self.precise {
+            sys::wake_precisely();
+        }
+        loop {
+            self.now = Instant::now();
+            self.report_stops(handler);
+            self.settle(handler);
+            let mut is_busy = self.read_input(handler);
+            let due = handler.on_turn(self, self.now);
+            // Whoever was refused room is asked again before the loop sleeps.
+            is_busy |= self.settle(handler);
+            self.hand_over(handler);
+            if self.is_over() {
+                break;
+            }
+            let wake = [due, self.deadline, self.resting, self.output_until].into_iter().flatten().min();
+            let seen = self.wait(if is_busy { Some(self.now) } else { wake })?;
+            self.now = Instant::now();
+            for (source, flags) in seen {
+                self.dispatch(source, flags, handler);
+            }
+        }
+        let left = |printer: &Option<Printer>| printer.as_ref().map_or(0, Printer::backlog) as u64;
+        Ok(Outcome { unprinted: left(&self.output), unrecorded: left(&self.recording) })
+    }
+
+    /// Polls everything that is wanted; what is ready.
+    fn wait(&mut self, until: Option<Instant>) -> io::Result<Vec<(Source, PollFlags)>> {
+        self.resting = self.resting.filter(|&end| end > self.now);
+        let is_held = self.is_held();
+        let mut sources = vec![Source::Wakeup];
+        let mut polled = vec![PollFd::new(&self.wakeup.socket, PollFlags::IN)];
+        #[cfg(unix)]
+        if let Some(watched) = self.output.as_ref().and_then(|output| output.watched.as_ref()) {
+            sources.push(Source::Output);
+            polled.push(sys::watch_output(watched, false));
+        }
+        let listeners = self.listeners.iter().enumerate().filter(|_| self.resting.is_none());
+        for (at, listener) in listeners {
+            sources.push(Source::Listener(at));
+            polled.push(PollFd::new(listener, PollFlags::IN));
+        }
+        for (at, connection) in self.connections.iter().enumerate() {
+            let pending = match &connection.phase {
+                Phase::Connecting(attempt) => attempt.pending(),
+                _ => None,
+            };
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::OUT, pending.is_some() || connection.is_blocked);
+            flags.set(PollFlags::IN, self.may_read(connection, is_held));
+            // A socket that is watched for nothing would report its end again and again.
+            if let Some(socket) = pending.or(connection.socket.as_ref()).filter(|_| !flags.is_empty()) {
+                sources.push(Source::Connection(at));
+                polled.push(PollFd::new(socket, flags));
+            }
+        }
+        sys::poll(&mut polled, until)?;
+        let seen = sources.into_iter().zip(&polled).map(|(source, polled)| (source, polled.revents()));
+        Ok(seen.filter(|(_, flags)| !flags.is_empty()).collect())
+    }
+
+    fn may_read(&self, connection: &Connection, is_held: bool) -> bool {
+        if connection.at_end || connection.socket.is_none() {
+            return false;
+        }
+        if connection.discards {
+            return true;
+        }
+        let Some(link) = &connection.link else { return !is_held };
+        let to = self.find(link.to);
+        !is_held && to.is_none_or(|to| !to.is_connecting() && to.outbox.has_room(1))
+    }
+
+    fn dispatch<H: Handler>(&mut self, source: Source, flags: PollFlags, handler: &mut H) {
+        let is_gone = flags.intersects(PollFlags::ERR | PollFlags::HUP);
+        match source {
+            Source::Wakeup => self.wakeup.clear(),
+            Source::Output => {
+                if let Some(output) = &mut self.output {
+                    // Some systems cannot poll /dev/null, which is no end.
+                    output.watched = None;
+                    if is_gone {
+                        output.fail();
+                        handler.on_stop(self, Stop::OutputGone(io::ErrorKind::BrokenPipe.into()));
+                    }
+                }
+            }
+            Source::Listener(at) => self.accept(at, handler),
+            Source::Connection(at) => {
+                let is_held = self.is_held();
+                let reads = self.may_read(&self.connections[at], is_held);
+                let connection = &mut self.connections[at];
+                if is_gone || flags.intersects(PollFlags::OUT) {
+                    connection.is_ready = true;
+                    connection.is_blocked = false;
+                }
+                if reads && (is_gone || flags.intersects(PollFlags::IN)) {
+                    self.read(at, handler);
+                }
+            }
+        }
+    }
+
+    fn report_stops<H: Handler>(&mut self, handler: &mut H) {
+        if let Some(number) = self.signals.take() {
+            handler.on_stop(self, Stop::Signal(number));
+        }
+        if self.asked.swap(false, Ordering::SeqCst) {
+            handler.on_stop(self, Stop::Asked);
+        }
+        if let Some(error) = self.output.as_mut().and_then(|output| output.take_error()) {
+            handler.on_stop(self, Stop::OutputGone(error));
+        }
+        if let Some(error) = self.recording.as_mut().and_then(|recording| recording.take_error()) {
+            handler.on_notice(self, Notice::RecordingFailed(&error));
+        }
+    }
+
+    /// Whether a block was handled, so that there may be another one at once.
+    fn read_input<H: Handler>(&mut self, handler: &mut H) -> bool {
+        if self.input.is_none() || !handler.wants_input(self) {
+            return false;
+        }
+        let Some(block) = self.input.as_mut().and_then(|input| input.take(&self.waker)) else { return false };
+        handler.on_input(self, block.as_deref().map_err(|error| io::Error::new(error.kind(), error.to_string())));
+        if let (Ok(block), Some(input)) = (block, &self.input) {
+            input.give_back(block);
+        }
+        true
+    }
+
+    /// Writes what was recorded, then what was printed.
+    fn hand_over<H: Handler>(&mut self, handler: &mut H) {
+        let is_end = self.listeners.is_empty() && self.connections.is_empty();
+        if let Some(bytes) = self.output.as_mut().and_then(|output| output.take_dropped(is_end)) {
+            handler.on_notice(self, Notice::OutputDropped(bytes));
+        }
+        if let Some(bytes) = self.recording.as_mut().and_then(|recording| recording.take_dropped(is_end)) {
+            handler.on_notice(self, Notice::RecordingDropped(bytes));
+        }
+        for printer in self.recording.iter_mut().chain(&mut self.output) {
+            printer.hand_over();
+        }
+    }
+
+    fn accept<H: Handler>(&mut self, at: usize, handler: &mut H) {
+        for _ in 0..ACCEPTS_A_TURN {
+            // The handler may have left.
+            let Some(listener) = self.listeners.get(at) else { return };
+            match listener.accept() {
+                Ok((socket, peer)) => self.welcome(socket, peer, handler),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return,
+                    // It has gone before it was served.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                    _ => {
+                        self.resting = Some(self.now + ACCEPT_PAUSE);
+                        if !std::mem::replace(&mut self.said_accept_failed, true) {
+                            handler.on_notice(
+                                self,
+                                match sys::is_out_of_descriptors(&error) {
+                                    true => Notice::OutOfDescriptors(&error),
+                                    false => Notice::AcceptFailed(&error),
+                                },
+                            );
+                        }
+                        return;
+                    }
+                },
+            }
+        }
+    }
+
+    fn welcome<H: Handler>(&mut self, socket: TcpStream, peer: SocketAddr, handler: &mut H) {
+        if socket.set_nonblocking(true).and_then(|()| socket.set_nodelay(true)).is_err() {
+            // It has gone before it was served.
+            return;
+        }
+        if self.connections.iter().filter(|connection| connection.accepted).count() >= self.connections_max {
+            // The refusal fits any socket's buffer; a peer that does not take it is closed all the same.
+            let _ = (&socket).write(self.full);
+            return handler.on_notice(self, Notice::TurnedAway(peer));
+        }
+        let id = self.add(Phase::Open);
+        if let Some(connection) = self.connections.last_mut() {
+            connection.accepted = true;
+            connection.open(socket, peer);
+        }
+        handler.on_connect(self, id);
+    }
+}
+
+/// What is written, and how connections begin and end.
+impl Net {
+    /// Moves every connection on as far as it goes now; whether that may have made room, or begun or ended one.
+    fn settle<H: Handler>(&mut self, handler: &mut H) -> bool {
+        self.deadline = None;
+        let is_held = self.is_held();
+        let (mut at, mut has_moved) = (0, false);
+        while at < self.connections.len() {
+            has_moved |= match self.connections[at].is_connecting() {
+                true => self.go_on_connecting(at, handler),
+                false => self.move_on(at, is_held, handler),
+            };
+            at += 1;
+        }
+        self.remove_ended(handler) || has_moved
+    }
+
+    fn move_on<H: Handler>(&mut self, at: usize, is_held: bool, handler: &mut H) -> bool {
+        let connection = &mut self.connections[at];
+        let has_emptied = match connection.flush() {
+            Ok(has_emptied) => has_emptied,
+            Err(error) => {
+                self.read_the_rest(at, handler);
+                self.connections[at].lose(error);
+                return true;
+            }
+        };
+        if has_emptied {
+            self.now = Instant::now();
+            let id = connection.id;
+            handler.on_sent(self, id);
+        }
+        self.pass_on_half_close(at);
+        let now = self.now;
+        let wake = self.connections[at].advance(now, is_held);
+        self.look_at(wake);
+        has_emptied
+    }
+
+    /// What the peer sent before it went is here already.
+    fn read_the_rest<H: Handler>(&mut self, at: usize, handler: &mut H) {
+        while matches!(self.read_once(at, handler), ReadResult::Some { .. }) {}
+    }
+
+    fn pass_on_half_close(&mut self, at: usize) {
+        let connection = &self.connections[at];
+        let Some(link) = connection.link.as_ref().filter(|_| connection.is_open()) else { return };
+        let peer_is_at_end = self.find(link.to).is_none_or(|to| to.at_end);
+        let connection = &mut self.connections[at];
+        if peer_is_at_end && connection.outbox.is_empty() {
+            connection.shut_writing();
+        }
+        if connection.at_end && connection.is_write_shut {
+            connection.close(false);
+        }
+    }
+
+    fn go_on_connecting<H: Handler>(&mut self, at: usize, handler: &mut H) -> bool {
+        let connection = &mut self.connections[at];
+        let (id, is_ready) = (connection.id, std::mem::take(&mut connection.is_ready));
+        let Phase::Connecting(attempt) = &mut connection.phase else { return false };
+        match attempt.advance(self.now, is_ready) {
+            Progress::Wait(until) => {
+                self.look_at(Some(until));
+                false
+            }
+            Progress::Retrying(until, error) => {
+                self.look_at(Some(until));
+                handler.on_notice(self, Notice::Retrying(id, &error));
+                false
+            }
+            Progress::Connected(socket, peer) => {
+                connection.open(socket, peer);
+                handler.on_connect(self, id);
+                true
+            }
+            Progress::Failed(error) => {
+                connection.end(CloseReason::Unreached(error));
+                true
+            }
+        }
+    }
+
+    /// Tells the handler of connections that are over, and forgets them; whether there were any.
+    fn remove_ended<H: Handler>(&mut self, handler: &mut H) -> bool {
+        let mut were_any = false;
+        while let Some(at) = self.connections.iter().position(Connection::is_shut) {
+            let connection = self.connections.remove(at);
+            let id = connection.id;
+            self.long_bytes -= connection.long_bytes;
+            // A descriptor is free.
+            self.resting = None;
+            if connection.has_broken() {
+                let linked = |other: &&mut Connection| other.link.as_ref().is_some_and(|link| link.to == id);
+                for other in self.connections.iter_mut().filter(linked) {
+                    other.end(CloseReason::LinkLost);
+                }
+            }
+            handler.on_close(self, id, connection.into_closed());
+            were_any = true;
+        }
+        were_any
     }
 }
 
 /// A run in a thread of its own.
 pub(crate) struct Background<H> {
-    handler: std::marker::PhantomData<H>,
+    asked: Arc<AtomicBool>,
+    waker: Waker,
+    thread: thread::JoinHandle<H>,
 }
 
 /// Runs `handler` in a thread of its own, until it ends or is stopped.
-pub(crate) fn run_in_background<H: Handler + Send + 'static>(_net: Net, _handler: H) -> io::Result<Background<H>> {
-    todo!()
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn run_in_background<H: Handler + Send + 'static>(
+    mut net: Net,
+    mut handler: H,
+) -> io::Result<Background<H>> {
+    let (asked, waker) = (Arc::clone(&net.asked), net.waker.clone());
+    let thread = thread::Builder::new().name("loopback".to_owned()).spawn(move || {
+        // A poll that fails ends its connections, which the other loop reports.
+        let _ = net.run(&mut handler);
+        handler
+    })?;
+    Ok(Background { asked, waker, thread })
 }
 
 impl<H> Background<H> {
     /// Calls the handler's `on_stop` with [`Stop::Asked`], waits for the end of its run, and returns it.
     pub(crate) fn stop(self) -> Option<H> {
-        todo!()
+        self.asked.store(true, Ordering::SeqCst);
+        self.waker.wake();
+        self.thread.join().ok()
     }
 }

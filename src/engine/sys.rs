@@ -1,1 +1,280 @@
-//! What differs between systems: poll, the waker, non-blocking connects, linger, backlog, standard handles.
+//! What differs between systems: poll, the waker, non-blocking connects, linger, backlog, the standard streams.
+//!
+//! Windows: sockets come from std before any of rustix (which does not start Winsock); a pending connect is
+//! `WOULDBLOCK`; WSAPoll takes sockets only and needs at least one (the waker), and older ones hide a failed connect;
+//! its timers are coarse. macOS: poll with no events watches nothing, so a hang-up is asked for.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType, sockopt};
+
+/// How many connections the kernel holds for a listener until they are accepted: with std's 128, a thousand peers that
+/// connect at once wait for seconds.
+const BACKLOG_CONNECTIONS: i32 = 1024;
+
+/// How long before its time a wait becomes a loop: no system wakes a poll to the microsecond.
+const SPIN_TIME: Duration = Duration::from_micros(50);
+
+/// How often a pending connect is looked at where poll can hide that it failed.
+pub(super) const CONNECT_LOOK_TIME: Duration =
+    if cfg!(windows) { Duration::from_millis(50) } else { Duration::from_secs(3600) };
+
+/// How long before its time a wait becomes a series of short sleeps.
+#[cfg(windows)]
+const NAP_TIME: Duration = Duration::from_millis(16);
+
+/// How much a widened pipe holds: as much as Linux lets an ordinary user have.
+#[cfg(target_os = "linux")]
+const PIPE_BYTES: usize = 1 << 20;
+
+#[cfg(unix)]
+pub(super) type WakeSocket = UnixStream;
+#[cfg(windows)]
+pub(super) type WakeSocket = TcpStream;
+
+/// Interrupts the poll of a loop, from any thread.
+#[derive(Clone, Debug)]
+pub(super) struct Waker {
+    pub(super) socket: Arc<WakeSocket>,
+    is_set: Arc<AtomicBool>,
+}
+
+/// The loop's end of a [`Waker`].
+#[derive(Debug)]
+pub(super) struct Wakeup {
+    pub(super) socket: WakeSocket,
+    is_set: Arc<AtomicBool>,
+}
+
+pub(super) fn waker() -> io::Result<(Waker, Wakeup)> {
+    let (ours, theirs) = wake_sockets()?;
+    ours.set_nonblocking(true)?;
+    theirs.set_nonblocking(true)?;
+    let is_set = Arc::new(AtomicBool::new(false));
+    Ok((Waker { socket: Arc::new(theirs), is_set: Arc::clone(&is_set) }, Wakeup { socket: ours, is_set }))
+}
+
+#[cfg(unix)]
+fn wake_sockets() -> io::Result<(WakeSocket, WakeSocket)> {
+    UnixStream::pair()
+}
+
+#[cfg(windows)]
+fn wake_sockets() -> io::Result<(WakeSocket, WakeSocket)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let theirs = TcpStream::connect(listener.local_addr()?)?;
+    theirs.set_nodelay(true)?;
+    loop {
+        // Another program could have connected first.
+        let (ours, peer) = listener.accept()?;
+        if peer == theirs.local_addr()? {
+            return Ok((ours, theirs));
+        }
+    }
+}
+
+impl Waker {
+    pub(super) fn wake(&self) {
+        if !self.is_set.swap(true, Ordering::SeqCst) {
+            // A full socket is a loop that has not read earlier wakes yet.
+            let _ = (&*self.socket).write(b"!");
+        }
+    }
+}
+
+impl Wakeup {
+    /// Forgets all wakes so far: look at their sources after this.
+    pub(super) fn clear(&self) {
+        let mut bytes = [0; 256];
+        while matches!((&self.socket).read(&mut bytes), Ok(count) if count > 0) {}
+        self.is_set.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Waits until a source is ready or `until` has come, to within 0.1 ms of it.
+pub(super) fn poll(sources: &mut [PollFd<'_>], until: Option<Instant>) -> io::Result<()> {
+    loop {
+        let now = Instant::now();
+        let left = until.map(|until| until.saturating_duration_since(now));
+        let sleep = left.map(sleep_time);
+        let timeout = sleep.map(|sleep| Timespec {
+            tv_sec: i64::try_from(sleep.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: sleep.subsec_nanos().into(),
+        });
+        match rustix::event::poll(sources, timeout.as_ref()) {
+            Ok(0) => {}
+            Ok(_) => return Ok(()),
+            // A signal's handler has run: the time left is computed anew.
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        let Some(until) = until else { continue };
+        let left = until.saturating_duration_since(Instant::now());
+        if left > SPIN_TIME {
+            nap(left);
+            continue;
+        }
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        return Ok(());
+    }
+}
+
+#[cfg(not(windows))]
+fn sleep_time(left: Duration) -> Duration {
+    left.saturating_sub(SPIN_TIME)
+}
+
+#[cfg(not(windows))]
+fn nap(_left: Duration) {}
+
+#[cfg(windows)]
+fn sleep_time(left: Duration) -> Duration {
+    left.saturating_sub(NAP_TIME)
+}
+
+#[cfg(windows)]
+fn nap(left: Duration) {
+    std::thread::sleep((left - SPIN_TIME).min(Duration::from_millis(1)));
+}
+
+/// Makes this thread's timeouts end as near to their time as the system can: by default Linux may add 50 us.
+pub(super) fn wake_precisely() {
+    #[cfg(target_os = "linux")]
+    {
+        // Without it a paced line is later, not wrong.
+        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+    }
+}
+
+/// Begins to connect. The socket does not block and has no delay; `true` when it is connected already.
+pub(super) fn connect(address: SocketAddr) -> io::Result<(TcpStream, bool)> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+    #[cfg(unix)]
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    let socket = TcpStream::from(socket);
+    socket.set_nonblocking(true)?;
+    socket.set_nodelay(true)?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) => Ok((socket, true)),
+        Err(Errno::INPROGRESS | Errno::WOULDBLOCK | Errno::INTR) => Ok((socket, false)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Binds a listener to the first address that allows it; accepting never blocks.
+pub(super) fn listen(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(addresses)?;
+    rustix::net::listen(&listener, BACKLOG_CONNECTIONS)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Whether closing this socket, also by the end of the process, is a reset: half a message and then an orderly end
+/// would be executed as a message.
+pub(super) fn reset_when_closed(socket: &TcpStream, is_reset: bool) {
+    // A socket that does not take the option is gone already.
+    let _ = sockopt::set_socket_linger(socket, is_reset.then_some(Duration::ZERO));
+}
+
+/// Whether a read or write only has to be tried again.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// Whether accepting failed for want of descriptors or memory, which passes.
+pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let wanting = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    #[cfg(windows)]
+    let wanting = [Errno::MFILE, Errno::NOBUFS];
+    error.raw_os_error().is_some_and(|number| wanting.iter().any(|errno| errno.raw_os_error() == number))
+}
+
+/// An error of standard output, with one kind for a reader that has gone.
+pub(super) fn output_error(error: io::Error) -> io::Error {
+    // ERROR_NO_DATA and ERROR_PIPE_NOT_CONNECTED.
+    match error.raw_os_error() {
+        Some(232 | 233) if cfg!(windows) => io::ErrorKind::BrokenPipe.into(),
+        _ => error,
+    }
+}
+
+/// What writes, and what poll watches of it.
+pub(super) type WatchedWriter = (Box<dyn Write + Send>, Option<Arc<File>>);
+
+/// Standard output: what writes it, and what poll watches. A console of Windows takes UTF-8 through std only.
+#[cfg(unix)]
+pub(super) fn stdout() -> io::Result<WatchedWriter> {
+    use std::os::fd::AsFd;
+    Ok(watched(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+}
+
+#[cfg(windows)]
+pub(super) fn stdout() -> io::Result<WatchedWriter> {
+    Ok((Box::new(io::stdout()), None))
+}
+
+/// A file or pipe as output.
+pub(super) fn watched(file: File) -> WatchedWriter {
+    let file = Arc::new(file);
+    (Box::new(Arc::clone(&file)), cfg!(unix).then_some(file))
+}
+
+/// Standard input, unbuffered where that reads the same text.
+#[cfg(unix)]
+pub(super) fn stdin() -> io::Result<Box<dyn Read + Send>> {
+    use std::os::fd::AsFd;
+    Ok(Box::new(File::from(io::stdin().as_fd().try_clone_to_owned()?)))
+}
+
+#[cfg(windows)]
+pub(super) fn stdin() -> io::Result<Box<dyn Read + Send>> {
+    Ok(Box::new(io::stdin()))
+}
+
+/// Watches output for its reader's end, and for room to write.
+#[cfg(unix)]
+pub(super) fn watch_output(file: &File, room: bool) -> PollFd<'_> {
+    let flags = if room { PollFlags::OUT | PollFlags::HUP } else { PollFlags::HUP };
+    PollFd::new(file, flags)
+}
+
+/// Whether output takes some bytes without blocking.
+#[cfg(unix)]
+pub(super) fn has_room(file: &File) -> bool {
+    let mut source = [watch_output(file, true)];
+    let polled = rustix::event::poll(&mut source, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    polled.is_ok() && source[0].revents().contains(PollFlags::OUT)
+}
+
+#[cfg(windows)]
+pub(super) fn has_room(_file: &File) -> bool {
+    false
+}
+
+/// Makes the pipes at standard input and output, if there are any, hold more before a writer or reader has to wait.
+///
+/// Linux gives a pipe 64 KiB, which is what a filter reads at a time, so that it and its neighbours wake each other at
+/// every read: `cat | backbox decode | cat` took 1.8 times as long.
+pub(crate) fn widen_pipes() {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsFd;
+        for pipe in [io::stdin().as_fd(), io::stdout().as_fd()] {
+            // What is no pipe, or may not grow, works as it is.
+            let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
+        }
+    }
+}

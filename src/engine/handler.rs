@@ -1,0 +1,168 @@
+//! What a command and the loop know of each other.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::connection::{Closed, ConnId};
+use super::input::Input;
+use super::net::Net;
+use super::printer::{Output, WhenBehind};
+use crate::framing::{Frame, FramingOptions};
+use crate::limits::LONG_FRAMES_BYTES_MAX;
+
+/// How long the peer may take to close after we have half-closed.
+pub(crate) const DRAIN_TIME: Duration = Duration::from_millis(500);
+
+/// How long the messages that wait may take to be written when a connection ends because of a stop, a deadline or the
+/// peer's own end.
+pub(crate) const FLUSH_TIME: Duration = Duration::from_millis(300);
+
+/// After [`Net::hurry`] and the end of all connections, how long a standard output that nobody reads, or a slow disk, is waited for.
+pub(crate) const OUTPUT_TIME: Duration = Duration::from_millis(500);
+
+/// What a command does on the network. Its methods never block and touch no socket; they act through the [`Net`].
+///
+/// Order of calls: `on_turn` comes first. For each connection: `on_connect`, any number of
+/// `on_message`, at most one `on_eof`, exactly one `on_close`, and nothing after it. A `connect` that fails has only its
+/// `on_close`. No method is called from inside a method of `Net`: what an action causes is reported later, before the
+/// loop sleeps. What was sent, printed and recorded in one call leaves in one write where it fits.
+pub(crate) trait Handler {
+    /// A connection is open: accepted, or made by [`Net::connect`].
+    fn on_connect(&mut self, net: &mut Net, id: ConnId);
+
+    /// A frame was read, at [`Net::now`]. It is called after `finish` too, until the connection is closed. On a linked
+    /// connection it is called before the frame's last bytes are forwarded.
+    fn on_message(&mut self, net: &mut Net, id: ConnId, frame: &Frame<'_>);
+
+    /// Nothing more will be read: the peer has closed its side, or broken the framing (which `on_message` has seen as
+    /// [`Frame::Bad`]). Messages can still be sent; without [`Net::finish`] the connection stays half-open. So most
+    /// handlers send their last words and call `net.finish(id, FLUSH_TIME, DRAIN_TIME)`. For a linked connection do
+    /// nothing: its half-close is passed on. Not called once the connection finishes.
+    fn on_eof(&mut self, net: &mut Net, id: ConnId);
+
+    /// The connection is over; its number is of no more use. A handler that reconnects calls [`Net::connect`] here.
+    fn on_close(&mut self, net: &mut Net, id: ConnId, closed: Closed);
+
+    /// All messages sent so far on this connection were written to the socket, at [`Net::now`]. Called after each
+    /// write that empties a queue that was not empty; then `on_turn` is called again before the loop sleeps.
+    fn on_sent(&mut self, _net: &mut Net, _id: ConnId) {}
+
+    /// Whether [`Settings::input`] is to be read now. Asked in every turn; input is read ahead by one block at most.
+    /// Refuse while what was read before has not been sent: that is how a slow peer slows standard input.
+    fn wants_input(&mut self, _net: &Net) -> bool {
+        false
+    }
+
+    /// A block of input: empty at its end, which comes once, as does an error.
+    fn on_input(&mut self, _net: &mut Net, _bytes: io::Result<&[u8]>) {}
+
+    /// Called in every turn of the loop, after everything that has happened was reported and before it sleeps: the
+    /// place for pace, deadlines and streams. Returns when it is to be called again at the latest; the loop wakes at
+    /// that time to within 0.1 ms (with [`Settings::precise`]). A time that has come is no reason to spin: the loop
+    /// then only looks at its sockets and calls again.
+    fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant>;
+
+    /// Something asks the run to end, or output is no longer possible. For a signal and [`Stop::Asked`]: for each open
+    /// connection [`cut`](Net::cut) what waits, send the last words, then [`Net::hurry`]. A second signal ends the
+    /// process without another call. After [`Stop::OutputGone`], `print` does nothing; the run goes on unless the
+    /// handler ends it.
+    fn on_stop(&mut self, net: &mut Net, stop: Stop);
+
+    /// Something a person may want to be told.
+    fn on_notice(&mut self, _net: &mut Net, _notice: Notice<'_>) {}
+}
+
+/// Why [`Handler::on_stop`] is called.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// This signal came (2 or 15; Ctrl-C on Windows is 2). Called once.
+    Signal(u8),
+    /// [`Background::stop`] was called.
+    Asked,
+    /// Standard output cannot be written: [`io::ErrorKind::BrokenPipe`] when its reader has gone. Noticed at once on
+    /// Unix, even if nothing is printed; on Windows at the next write. Called once.
+    OutputGone(io::Error),
+}
+
+/// What [`Handler::on_notice`] tells.
+#[derive(Debug)]
+pub(crate) enum Notice<'a> {
+    /// A round of connecting failed, and another one follows. Told for each round: report the first.
+    Retrying(ConnId, &'a io::Error),
+    /// One peer more than [`Settings::connections_max`] got [`Settings::full`] and was closed.
+    TurnedAway(SocketAddr),
+    /// No descriptor or memory is left for another connection: the listener rests until one closes. Told once.
+    OutOfDescriptors(&'a io::Error),
+    /// Accepting failed otherwise. Told once.
+    AcceptFailed(&'a io::Error),
+    /// A linked connection's frame needed more than is left of so many bytes for all long frames. From here on its
+    /// bytes are forwarded and not observed: no more `on_message`.
+    Unobserved(ConnId, usize),
+    /// So many bytes of output were dropped ([`WhenBehind::Drop`]): told when there is room again, and at the end.
+    OutputDropped(u64),
+    /// So many bytes of the recording were dropped, as above.
+    RecordingDropped(u64),
+    /// The recording cannot be written; nothing more is. Told once.
+    RecordingFailed(&'a io::Error),
+}
+
+/// How a [`Net`] behaves.
+pub(crate) struct Settings {
+    /// How all peers' bytes are framed. Its `read_bytes` is each connection's buffer: small for many peers.
+    pub framing: FramingOptions,
+    /// How many bytes the frames over [`LONG_FRAME_BYTES`](crate::limits::LONG_FRAME_BYTES) of all peers may have at
+    /// once.
+    pub long_frames_bytes_max: usize,
+    /// How many accepted connections there are at once.
+    pub connections_max: usize,
+    /// What one peer too many is sent before it is closed.
+    pub full: &'static [u8],
+    /// What [`Handler::on_input`] gets.
+    pub input: Option<Input>,
+    /// Where [`Net::print`] writes; watched for its reader's end even when nothing is printed.
+    pub output: Option<Output>,
+    /// Where [`Net::record`] writes. A writer gets whole blocks, each what was recorded in one or more calls; after its
+    /// first error it is not called again.
+    pub recording: Option<Box<dyn Write + Send>>,
+    /// What a slow output or recording means for the peers.
+    pub when_behind: WhenBehind,
+    /// Whether deadlines of [`Handler::on_turn`] are met to within 0.1 ms.
+    pub precise: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            framing: FramingOptions::default(),
+            long_frames_bytes_max: LONG_FRAMES_BYTES_MAX,
+            connections_max: 4096,
+            full: b"",
+            input: None,
+            output: None,
+            recording: None,
+            when_behind: WhenBehind::Wait,
+            precise: false,
+        }
+    }
+}
+
+/// Changes the bytes that pass over a link, given in any pieces. What it has changed is written later than what
+/// `on_message` saw.
+pub(crate) trait Rewrite: Send {
+    /// Appends what is to be forwarded of these further bytes.
+    fn rewrite(&mut self, bytes: &[u8], out: &mut Vec<u8>);
+    /// Appends what was kept back, when the peer has closed.
+    fn finish(&mut self, out: &mut Vec<u8>);
+    /// Whether what was forwarded ends inside a message.
+    fn is_inside_message(&self) -> bool;
+}
+
+/// What became of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// How many bytes of output were not written since nobody read them after [`Net::hurry`].
+    pub unprinted: u64,
+    /// How many bytes of the recording were not written in time.
+    pub unrecorded: u64,
+}

@@ -1,0 +1,287 @@
+//! What a handler can ask of the loop, and what the loop keeps between its turns.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use super::connection::{CloseReason, ConnId, Connection, Link, Phase, earlier};
+use super::dial::{Attempt, Dial};
+use super::handler::{DRAIN_TIME, FLUSH_TIME, Rewrite, Settings};
+use super::input::Input;
+use super::printer::{Printer, WhenBehind};
+use super::signals::Signals;
+use super::sys::{self, Waker, Wakeup};
+use crate::framing::{Framer, FramingOptions};
+
+/// The sockets of a run, and its output. Made before signals are caught, given to each call of the
+/// [`Handler`](super::Handler).
+pub(crate) struct Net {
+    pub(super) framing: FramingOptions,
+    pub(super) long_frames_bytes_max: usize,
+    pub(super) connections_max: usize,
+    pub(super) full: &'static [u8],
+    pub(super) precise: bool,
+    pub(super) input: Option<Input>,
+    pub(super) output: Option<Printer>,
+    pub(super) recording: Option<Printer>,
+    pub(super) listeners: Vec<TcpListener>,
+    /// Until when the listeners rest for want of descriptors.
+    pub(super) resting: Option<Instant>,
+    pub(super) said_accept_failed: bool,
+    /// In the order of their numbers; one that is over stays until the handler has been told.
+    pub(super) connections: Vec<Connection>,
+    last_id: u64,
+    /// How many bytes the long frames of all connections hold.
+    pub(super) long_bytes: usize,
+    pub(super) signals: Signals,
+    pub(super) asked: Arc<AtomicBool>,
+    pub(super) waker: Waker,
+    pub(super) wakeup: Wakeup,
+    pub(super) now: Instant,
+    /// When a connection has to be looked at again.
+    pub(super) deadline: Option<Instant>,
+    is_hurried: bool,
+    /// Until when output and recording are waited for.
+    pub(super) output_until: Option<Instant>,
+    /// What a linked connection reads into, and what is dropped.
+    pub(super) scratch: Vec<u8>,
+}
+
+impl Net {
+    /// Opens no socket yet.
+    ///
+    /// # Errors
+    /// The system gives no waker.
+    pub(crate) fn new(settings: Settings) -> io::Result<Net> {
+        let (waker, wakeup) = sys::waker()?;
+        let when_behind = settings.when_behind;
+        Ok(Net {
+            framing: settings.framing,
+            long_frames_bytes_max: settings.long_frames_bytes_max,
+            connections_max: settings.connections_max,
+            full: settings.full,
+            precise: settings.precise,
+            input: settings.input,
+            output: settings.output.map(|output| Printer::of_output(output, when_behind, &waker)),
+            recording: settings.recording.map(|file| Printer::new(file, when_behind, &waker)),
+            listeners: Vec::new(),
+            resting: None,
+            said_accept_failed: false,
+            connections: Vec::new(),
+            last_id: 0,
+            long_bytes: 0,
+            signals: Signals::default(),
+            asked: Arc::default(),
+            waker,
+            wakeup,
+            now: Instant::now(),
+            deadline: None,
+            is_hurried: false,
+            output_until: None,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// From here on SIGINT and SIGTERM (Ctrl-C) are reported by [`Handler::on_stop`](super::Handler::on_stop), and a
+    /// second one ends the process with 130 or 143. Call it last before [`Net::run`]: what blocks before it must be
+    /// ended by signals.
+    pub(crate) fn catch_signals(&mut self) -> io::Result<()> {
+        self.signals.catch(&self.waker)
+    }
+
+    /// Listens on the first address that allows it, with a backlog of 1,024, and accepts once the loop runs. Returns
+    /// the real address (port 0 picks one).
+    ///
+    /// # Errors
+    /// What the last address failed with.
+    pub(crate) fn listen(&mut self, addresses: &[SocketAddr]) -> io::Result<SocketAddr> {
+        let listener = sys::listen(addresses)?;
+        let bound = listener.local_addr()?;
+        self.listeners.push(listener);
+        Ok(bound)
+    }
+
+    /// Begins to connect. Later `on_connect` comes, or `on_close` with [`CloseReason::Unreached`]. Until then it can be
+    /// `reset`, and linked; messages can be sent and wait.
+    pub(crate) fn connect(&mut self, dial: Dial) -> ConnId {
+        let attempt = Attempt::new(dial, Instant::now());
+        self.add(Phase::Connecting(attempt))
+    }
+
+    pub(super) fn add(&mut self, phase: Phase) -> ConnId {
+        self.last_id += 1;
+        let id = ConnId(self.last_id);
+        self.connections.push(Connection::new(id, phase, Framer::new(self.framing.clone())));
+        id
+    }
+
+    /// Queues one whole message, its LF and payload included: it goes out whole or the connection is reset. Returns
+    /// whether it was accepted: not after `finish`, a loss or the end. It is accepted even without
+    /// [room](Net::has_room): ask first, and `reset` a peer that does not read, where memory must stay bounded.
+    /// Several messages in one call count as one.
+    pub(crate) fn send(&mut self, id: ConnId, message: &[u8]) -> bool {
+        let Some(connection) = self.find_mut(id).filter(|connection| connection.accepts()) else { return false };
+        connection.outbox.push(message);
+        true
+    }
+
+    /// Whether a message of so many bytes fits beside what waits (64 KiB), or nothing waits. `false` when
+    /// [`Net::send`] would refuse.
+    pub(crate) fn has_room(&self, id: ConnId, bytes: usize) -> bool {
+        self.find(id).is_some_and(|connection| connection.accepts() && connection.outbox.has_room(bytes))
+    }
+
+    /// How many messages of this connection have not been written whole.
+    pub(crate) fn pending(&self, id: ConnId) -> usize {
+        self.find(id).map_or(0, |connection| connection.outbox.messages())
+    }
+
+    /// Drops the messages of which nothing was written; how many.
+    pub(crate) fn cut(&mut self, id: ConnId) -> usize {
+        let Some(connection) = self.find_mut(id) else { return 0 };
+        let dropped = connection.outbox.keep_only_started();
+        connection.cut += dropped;
+        dropped
+    }
+
+    /// Ends a connection in order: writes what waits for at most `flush`, half-closes, reads (and reports messages)
+    /// until the peer closes for at most `drain`, closes. A message that cannot be finished in time makes it a reset.
+    /// [`Duration::MAX`] is no limit; a `drain` of zero closes at once. Our own slow output does not count as the
+    /// peer's time. Called again, it only shortens the times. One that is still connecting is given up.
+    pub(crate) fn finish(&mut self, id: ConnId, flush: Duration, drain: Duration) {
+        let now = self.now;
+        if let Some(connection) = self.find_mut(id) {
+            connection.finish(now, flush, drain);
+        }
+    }
+
+    /// Ends a connection at once, with a reset if it is open.
+    pub(crate) fn reset(&mut self, id: ConnId) {
+        if let Some(connection) = self.find_mut(id) {
+            connection.end(CloseReason::Reset);
+        }
+    }
+
+    /// Forwards what `from` sends to `to`, byte for byte or as `rewrite` changes it, also what cannot be parsed, and
+    /// passes on its half-close once everything was written. `from` is read while `to` is open and has room. If one
+    /// end of a link is lost, reset or not reached, the other one is reset. Link both directions in `on_connect` of the
+    /// accepted one; `to` may still be connecting.
+    pub(crate) fn link(&mut self, from: ConnId, to: ConnId, rewrite: Option<Box<dyn Rewrite>>) {
+        if let Some(connection) = self.find_mut(from) {
+            connection.link = Some(Link { to, rewrite });
+        }
+    }
+
+    /// No new peers: closes the listeners and gives up what is still connecting. [`Net::run`] returns when there is no
+    /// listener and no connection any more and everything is printed and recorded.
+    pub(crate) fn leave(&mut self) {
+        self.listeners.clear();
+        for connection in self.connections.iter_mut().filter(|connection| connection.is_connecting()) {
+            connection.end(CloseReason::Reset);
+        }
+    }
+
+    /// The end in bounded time, for signals and deadlines: [`Net::leave`], then finishes every connection within
+    /// [`FLUSH_TIME`] and [`DRAIN_TIME`] (linked ones once their message in flight is through), and gives output and
+    /// recording [`OUTPUT_TIME`](super::OUTPUT_TIME) after that. Send last words before it.
+    pub(crate) fn hurry(&mut self) {
+        self.leave();
+        self.is_hurried = true;
+        let now = self.now;
+        for connection in &mut self.connections {
+            if connection.link.is_some() {
+                connection.outbox.keep_only_started();
+            }
+            // The rest of a message often fits though poll saw no room.
+            connection.is_blocked = false;
+            connection.finish(now, FLUSH_TIME, DRAIN_TIME);
+        }
+        // To hold peers up now would leave bytes of theirs unread, which makes a close a reset.
+        for printer in self.output.iter_mut().chain(&mut self.recording) {
+            printer.when_behind = WhenBehind::Drop;
+        }
+    }
+
+    /// Prints on standard output, after what was printed before. Never blocks.
+    pub(crate) fn print(&mut self, bytes: &[u8]) {
+        if let Some(output) = &mut self.output {
+            output.push(bytes);
+        }
+    }
+
+    /// Appends to the recording; handed over before what is printed in the same turn.
+    pub(crate) fn record(&mut self, bytes: &[u8]) {
+        if let Some(recording) = &mut self.recording {
+            recording.push(bytes);
+        }
+    }
+
+    /// The peer's address; `None` while connecting and after the end.
+    pub(crate) fn peer(&self, id: ConnId) -> Option<SocketAddr> {
+        self.find(id)?.peer
+    }
+
+    /// Whether messages can be sent now: connected, and not finishing.
+    pub(crate) fn is_open(&self, id: ConnId) -> bool {
+        self.find(id).is_some_and(Connection::is_open)
+    }
+
+    /// Whether the peer has closed with nothing left to read; for one that is not read since its link's other end is
+    /// still connecting.
+    pub(crate) fn has_left(&self, id: ConnId) -> bool {
+        let Some(socket) = self.find(id).and_then(|connection| connection.socket.as_ref()) else { return true };
+        match socket.peek(&mut [0]) {
+            Ok(count) => count == 0,
+            Err(error) => !sys::is_passing(&error),
+        }
+    }
+
+    /// When the first byte was written to this connection.
+    pub(crate) fn first_write(&self, id: ConnId) -> Option<Instant> {
+        self.find(id)?.first_write
+    }
+
+    /// The time of what is being reported: when a frame was read, when the last message was written.
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Where a connection stands; places stay the same until ended ones are removed.
+    pub(super) fn place(&self, id: ConnId) -> Option<usize> {
+        self.connections.binary_search_by_key(&id, |connection| connection.id).ok()
+    }
+
+    pub(super) fn find(&self, id: ConnId) -> Option<&Connection> {
+        self.place(id).map(|at| &self.connections[at])
+    }
+
+    fn find_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
+        self.place(id).map(|at| &mut self.connections[at])
+    }
+
+    /// Whether peers are not read since our own output is too slow.
+    pub(super) fn is_held(&self) -> bool {
+        self.output.iter().chain(&self.recording).any(Printer::is_behind)
+    }
+
+    pub(super) fn look_at(&mut self, at: Option<Instant>) {
+        self.deadline = earlier(self.deadline, at);
+    }
+
+    /// Whether nothing is left to do.
+    pub(super) fn is_over(&mut self) -> bool {
+        if !self.listeners.is_empty() || !self.connections.is_empty() {
+            return false;
+        }
+        if self.output.iter().chain(&self.recording).all(Printer::is_idle) {
+            return true;
+        }
+        if self.is_hurried {
+            let until = *self.output_until.get_or_insert(self.now + super::OUTPUT_TIME);
+            return self.now >= until;
+        }
+        false
+    }
+}

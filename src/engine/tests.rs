@@ -1,0 +1,578 @@
+//! The loop over real loopback sockets, with plain blocking sockets as peers.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::framing::{Frame, FramingError, FramingOptions};
+
+/// No test takes so long unless something hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a handler was told.
+enum Event<'a> {
+    Connect(ConnId),
+    Message(ConnId, &'a Frame<'a>),
+    Eof(ConnId),
+    Close(ConnId, Closed),
+    Sent(ConnId),
+    Input(io::Result<&'a [u8]>),
+    Turn,
+    Stop(Stop),
+    Notice(Notice<'a>),
+}
+
+/// A handler that is one closure; it may answer a turn with the next one's time.
+struct Probe<F> {
+    handle: F,
+    wants_input: fn(&Net) -> bool,
+    end: Instant,
+}
+
+fn probe<F: FnMut(&mut Net, Event<'_>) -> Option<Instant>>(handle: F) -> Probe<F> {
+    Probe { handle, wants_input: |_| false, end: Instant::now() + PATIENCE }
+}
+
+impl<F: FnMut(&mut Net, Event<'_>) -> Option<Instant>> Handler for Probe<F> {
+    fn on_connect(&mut self, net: &mut Net, id: ConnId) {
+        (self.handle)(net, Event::Connect(id));
+    }
+    fn on_message(&mut self, net: &mut Net, id: ConnId, frame: &Frame<'_>) {
+        (self.handle)(net, Event::Message(id, frame));
+    }
+    fn on_eof(&mut self, net: &mut Net, id: ConnId) {
+        (self.handle)(net, Event::Eof(id));
+    }
+    fn on_close(&mut self, net: &mut Net, id: ConnId, closed: Closed) {
+        (self.handle)(net, Event::Close(id, closed));
+    }
+    fn on_sent(&mut self, net: &mut Net, id: ConnId) {
+        (self.handle)(net, Event::Sent(id));
+    }
+    fn wants_input(&mut self, net: &Net) -> bool {
+        (self.wants_input)(net)
+    }
+    fn on_input(&mut self, net: &mut Net, bytes: io::Result<&[u8]>) {
+        (self.handle)(net, Event::Input(bytes));
+    }
+    fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
+        assert!(now < self.end, "it hangs");
+        let due = (self.handle)(net, Event::Turn);
+        Some(due.map_or(self.end, |due| due.min(self.end)))
+    }
+    fn on_stop(&mut self, net: &mut Net, stop: Stop) {
+        (self.handle)(net, Event::Stop(stop));
+    }
+    fn on_notice(&mut self, net: &mut Net, notice: Notice<'_>) {
+        (self.handle)(net, Event::Notice(notice));
+    }
+}
+
+fn local() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(local()).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// A port that refuses.
+fn closed_port() -> SocketAddr {
+    listener().1
+}
+
+fn dial(address: SocketAddr) -> Dial {
+    Dial::new(vec![address])
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+fn accept(listener: &TcpListener) -> TcpStream {
+    let (socket, _) = listener.accept().unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+/// All that a peer sends, or how it was cut off.
+fn read_all(mut socket: &TcpStream) -> Result<Vec<u8>, io::ErrorKind> {
+    let mut bytes = Vec::new();
+    socket.read_to_end(&mut bytes).map(|_| bytes).map_err(|error| error.kind())
+}
+
+fn line<'a>(frame: &Frame<'a>) -> &'a [u8] {
+    match frame {
+        Frame::Message(message) => message.line,
+        other => panic!("no message: {other:?}"),
+    }
+}
+
+/// Runs a handler over one connection to `address`; how that was closed and what became of the run.
+fn converse(
+    settings: Settings,
+    to: Dial,
+    mut handle: impl FnMut(&mut Net, &Event<'_>, ConnId) -> Option<Instant>,
+) -> (Closed, Outcome) {
+    let mut net = Net::new(settings).unwrap();
+    let id = net.connect(to);
+    let mut ended = None;
+    let outcome = net
+        .run(&mut probe(|net, event| {
+            let due = handle(net, &event, id);
+            if let Event::Close(_, closed) = event {
+                assert!(ended.is_none());
+                ended = Some(closed);
+            }
+            due
+        }))
+        .unwrap();
+    (ended.unwrap(), outcome)
+}
+
+#[test]
+fn a_message_and_the_goodbye_leave_in_one_write_and_the_reply_is_read() {
+    let (listener, address) = listener();
+    let peer = thread::spawn(move || {
+        let mut socket = accept(&listener);
+        let mut first = [0; 100];
+        let count = socket.read(&mut first).unwrap();
+        socket.write_all(b"reply\n").unwrap();
+        let rest = read_all(&socket).unwrap();
+        (first[..count].to_vec(), rest)
+    });
+    let mut replies = Vec::new();
+    let (closed, _) = converse(Settings::default(), dial(address), |net, event, id| {
+        match event {
+            Event::Connect(_) => {
+                assert!(net.send(id, b"trigger\n") && net.send(id, b"goodbye\n"));
+                net.finish(id, Duration::MAX, DRAIN_TIME);
+                assert!(!net.send(id, b"late\n"));
+            }
+            Event::Message(_, frame) => replies.push(line(frame).to_vec()),
+            _ => {}
+        }
+        None
+    });
+    assert!(matches!(closed.reason, CloseReason::ByUs), "{closed:?}");
+    assert!(closed.unsent == 0 && closed.noticed && closed.unfinished.is_empty());
+    assert_eq!(replies, [b"reply"]);
+    assert_eq!(peer.join().unwrap(), (b"trigger\ngoodbye\n".to_vec(), Vec::new()));
+}
+
+#[test]
+fn a_peer_that_never_closes_is_drained_for_a_limited_time() {
+    let (listener, address) = listener();
+    let start = Instant::now();
+    let (closed, _) = converse(Settings::default(), dial(address), |net, event, id| {
+        if let Event::Connect(_) = event {
+            net.finish(id, Duration::MAX, Duration::from_millis(50));
+        }
+        None
+    });
+    assert!(matches!(closed.reason, CloseReason::ByUs) && !closed.noticed);
+    assert!(start.elapsed() >= Duration::from_millis(50));
+    assert_eq!(read_all(&accept(&listener)), Ok(Vec::new()));
+}
+
+#[test]
+fn half_a_message_is_followed_by_a_reset_and_whole_ones_by_an_end() {
+    for (inside, expected) in [(true, Err(io::ErrorKind::ConnectionReset)), (false, Ok(()))] {
+        let (listener, address) = listener();
+        let message = vec![b'x'; 64 << 20];
+        let (closed, _) = converse(Settings::default(), dial(address), |net, event, id| {
+            if let Event::Connect(_) = event {
+                net.send(id, if inside { &message } else { b"short\n" });
+                net.finish(id, Duration::from_millis(20), Duration::from_millis(20));
+            }
+            None
+        });
+        assert_eq!(closed.unsent, usize::from(inside));
+        assert!(closed.waiting.is_empty());
+        assert_eq!(read_all(&accept(&listener)).map(|_| ()), expected);
+    }
+}
+
+#[test]
+fn a_refused_connect_fails_with_its_error_and_a_second_address_is_tried() {
+    let (closed, _) = converse(Settings::default(), dial(closed_port()), |_, _, _| None);
+    let CloseReason::Unreached(error) = closed.reason else { panic!("{closed:?}") };
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    let (listener, address) = listener();
+    let both = Dial::new(vec![closed_port(), address]);
+    let (closed, _) = converse(Settings::default(), both, |net, event, id| {
+        if let Event::Connect(_) = event {
+            assert_eq!(net.peer(id), Some(address));
+            net.finish(id, Duration::MAX, Duration::ZERO);
+        }
+        None
+    });
+    assert!(matches!(closed.reason, CloseReason::ByUs));
+    drop(listener);
+}
+
+#[test]
+fn a_retry_meets_a_server_that_comes_later() {
+    let address = closed_port();
+    let (tell, told) = channel();
+    let peer = thread::spawn(move || {
+        told.recv().unwrap();
+        let listener = TcpListener::bind(address).unwrap();
+        read_all(&accept(&listener)).unwrap()
+    });
+    let (closed, _) = converse(Settings::default(), dial(address).retry(PATIENCE), |net, event, id| {
+        match event {
+            Event::Notice(Notice::Retrying(_, error)) => {
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+                let _ = tell.send(());
+            }
+            Event::Connect(_) => {
+                net.send(id, b"here\n");
+                net.finish(id, Duration::MAX, DRAIN_TIME);
+            }
+            _ => {}
+        }
+        None
+    });
+    assert!(matches!(closed.reason, CloseReason::ByUs), "{closed:?}");
+    assert_eq!(peer.join().unwrap(), b"here\n");
+}
+
+#[test]
+fn a_deadline_ends_connecting_at_its_time() {
+    let start = Instant::now();
+    let deadline = start + Duration::from_millis(230);
+    let (closed, _) = converse(Settings::default(), dial(closed_port()).retry(Duration::MAX), |net, event, _| {
+        if matches!(event, Event::Turn) && Instant::now() >= deadline {
+            net.hurry();
+        }
+        Some(deadline)
+    });
+    assert!(matches!(closed.reason, CloseReason::Reset));
+    assert!(Instant::now() >= deadline);
+}
+
+#[test]
+fn a_peer_that_writes_before_it_reads_and_back_pressure_both_ways_lose_nothing() {
+    const BYTES: usize = 20 << 20;
+    let (listener, address) = listener();
+    let peer = thread::spawn(move || {
+        let mut socket = accept(&listener);
+        let line = [&[b'p'; 1023][..], b"\n"].concat();
+        for _ in 0..BYTES / 1024 {
+            socket.write_all(&line).unwrap();
+        }
+        socket.shutdown(Shutdown::Write).unwrap();
+        read_all(&socket).unwrap().len()
+    });
+    let (mut sent, mut read) = (0, 0);
+    let ours = [&[b'o'; 1023][..], b"\n"].concat();
+    let (closed, _) = converse(Settings::default(), dial(address), |net, event, id| {
+        match event {
+            Event::Message(_, frame) => read += line(frame).len() + 1,
+            Event::Turn if net.is_open(id) => {
+                while sent < BYTES && net.has_room(id, ours.len()) {
+                    net.send(id, &ours);
+                    sent += ours.len();
+                }
+                if sent == BYTES && read == BYTES {
+                    net.finish(id, Duration::MAX, DRAIN_TIME);
+                }
+            }
+            _ => {}
+        }
+        None
+    });
+    assert_eq!((closed.unsent, read, peer.join().unwrap()), (0, BYTES, BYTES));
+}
+
+#[test]
+fn a_peer_s_end_and_half_a_line_are_reported_and_we_can_still_send() {
+    let (listener, address) = listener();
+    let peer = thread::spawn(move || {
+        let mut socket = accept(&listener);
+        socket.write_all(b"whole\nhal").unwrap();
+        socket.shutdown(Shutdown::Write).unwrap();
+        read_all(&socket).unwrap()
+    });
+    let mut seen = Vec::new();
+    let (closed, _) = converse(Settings::default(), dial(address), |net, event, id| {
+        match event {
+            Event::Message(_, frame) => seen.push(line(frame).to_vec()),
+            Event::Eof(_) => {
+                seen.push(b"(end)".to_vec());
+                net.send(id, b"goodbye\n");
+                net.finish(id, FLUSH_TIME, DRAIN_TIME);
+            }
+            _ => {}
+        }
+        None
+    });
+    assert!(matches!(closed.reason, CloseReason::ByPeer), "{closed:?}");
+    assert_eq!((seen, closed.unfinished), (vec![b"whole".to_vec(), b"(end)".to_vec()], b"hal".to_vec()));
+    assert_eq!(peer.join().unwrap(), b"goodbye\n");
+}
+
+#[test]
+fn a_reset_is_a_loss_unless_all_was_said_and_the_peer_had_sent_something() {
+    for (greets, finishes) in [(false, false), (false, true), (true, true)] {
+        let (listener, address) = listener();
+        let peer = thread::spawn(move || {
+            let mut socket = accept(&listener);
+            if greets {
+                socket.write_all(b"hello\n").unwrap();
+            }
+            let mut bytes = [0; 10];
+            socket.read_exact(&mut bytes[..1]).unwrap();
+            sys::reset_when_closed(&socket, true);
+        });
+        let (closed, _) = converse(Settings::default(), dial(address), |net, event, id| {
+            let begins = if greets { matches!(event, Event::Message(..)) } else { matches!(event, Event::Connect(_)) };
+            if begins {
+                net.send(id, b"goodbye\n");
+                if finishes {
+                    net.finish(id, Duration::MAX, DRAIN_TIME);
+                }
+            }
+            None
+        });
+        peer.join().unwrap();
+        let is_loss = matches!(closed.reason, CloseReason::Lost(_));
+        assert_eq!(is_loss, !greets, "{closed:?}");
+        assert!(closed.noticed);
+    }
+}
+
+#[test]
+fn what_was_not_sent_is_given_back_after_a_loss() {
+    let (listener, address) = listener();
+    let peer = thread::spawn(move || drop(accept(&listener)));
+    let big = vec![b'x'; 32 << 20];
+    let (closed, _) = converse(Settings::default(), dial(address), |net, event, id| {
+        if let Event::Connect(_) = event {
+            net.send(id, &big);
+            net.send(id, b"two\n");
+            net.send(id, b"three\n");
+        }
+        None
+    });
+    peer.join().unwrap();
+    assert!(matches!(closed.reason, CloseReason::Lost(_) | CloseReason::ByPeer), "{closed:?}");
+    assert_eq!((closed.unsent, closed.waiting), (3, vec![b"two\n".to_vec(), b"three\n".to_vec()]));
+}
+
+#[test]
+fn on_sent_comes_when_all_is_written_and_input_is_read_as_it_is_wanted() {
+    let (listener, address) = listener();
+    let peer = thread::spawn(move || read_all(&accept(&listener)).unwrap());
+    let input = Input::from_reader(io::Cursor::new(vec![b'\n'; 1 << 20]), 64 << 10);
+    let mut net = Net::new(Settings { input: Some(input), ..Settings::default() }).unwrap();
+    let id = net.connect(dial(address));
+    let (mut sent, mut blocks) = (0, 0);
+    let mut handler = probe(|net, event| {
+        match event {
+            Event::Sent(_) => sent += 1,
+            Event::Input(Ok([])) => net.finish(ConnId(1), Duration::MAX, DRAIN_TIME),
+            Event::Input(Ok(bytes)) => {
+                blocks += 1;
+                assert_eq!(net.pending(ConnId(1)), 0);
+                net.send(ConnId(1), bytes);
+            }
+            Event::Input(Err(error)) => panic!("{error}"),
+            _ => {}
+        }
+        None
+    });
+    handler.wants_input = |net| net.is_open(ConnId(1)) && net.pending(ConnId(1)) == 0;
+    net.run(&mut handler).unwrap();
+    assert_eq!((id, sent, blocks, peer.join().unwrap().len()), (ConnId(1), 16, 16, 1 << 20));
+}
+
+#[test]
+fn a_server_greets_replies_turns_one_too_many_away_and_says_goodbye_to_all() {
+    let mut net = Net::new(Settings { connections_max: 2, full: b"error\n", ..Settings::default() }).unwrap();
+    let address = net.listen(&[local()]).unwrap();
+    let peers = thread::spawn(move || {
+        let mut one = connect(address);
+        let mut two = connect(address);
+        let mut hello = [0; 6];
+        for peer in [&mut one, &mut two] {
+            peer.read_exact(&mut hello).unwrap();
+            assert_eq!(&hello, b"hello\n");
+        }
+        assert_eq!(read_all(&connect(address)), Ok(b"error\n".to_vec()));
+        one.write_all(b"stop\n").unwrap();
+        (read_all(&one).unwrap(), read_all(&two).unwrap())
+    });
+    let (mut open, mut turned_away) = (Vec::new(), 0);
+    net.run(&mut probe(|net, event| {
+        match event {
+            Event::Connect(id) => {
+                open.push(id);
+                net.send(id, b"hello\n");
+            }
+            Event::Message(id, frame) => {
+                assert_eq!((id, line(frame)), (ConnId(1), &b"stop"[..]));
+                net.leave();
+                for &id in &open {
+                    net.send(id, b"goodbye\n");
+                    net.finish(id, FLUSH_TIME, DRAIN_TIME);
+                }
+            }
+            Event::Notice(Notice::TurnedAway(_)) => turned_away += 1,
+            _ => {}
+        }
+        None
+    }))
+    .unwrap();
+    assert_eq!(peers.join().unwrap(), (b"goodbye\n".to_vec(), b"goodbye\n".to_vec()));
+    assert_eq!((open, turned_away), (vec![ConnId(1), ConnId(2)], 1));
+}
+
+#[test]
+fn a_peer_that_never_reads_has_no_room_and_its_reset_disturbs_no_other() {
+    let mut net = Net::new(Settings::default()).unwrap();
+    let address = net.listen(&[local()]).unwrap();
+    let peers = thread::spawn(move || {
+        let stuck = connect(address);
+        let mut other = connect(address);
+        other.write_all(b"ask\n").unwrap();
+        let reply = read_all(&other).unwrap();
+        drop(stuck);
+        reply
+    });
+    let message = vec![b'\n'; 32 << 10];
+    let mut reasons = Vec::new();
+    net.run(&mut probe(|net, event| {
+        match event {
+            Event::Turn => {
+                while net.has_room(ConnId(1), message.len()) {
+                    net.send(ConnId(1), &message);
+                }
+            }
+            Event::Message(id, _) => {
+                net.leave();
+                net.send(id, b"reply\n");
+                net.finish(id, FLUSH_TIME, DRAIN_TIME);
+                net.reset(ConnId(1));
+            }
+            Event::Close(_, closed) => reasons.push(format!("{:?}", closed.reason)),
+            _ => {}
+        }
+        None
+    }))
+    .unwrap();
+    assert_eq!(peers.join().unwrap(), b"reply\n");
+    assert_eq!(reasons, ["Reset", "ByUs"]);
+}
+
+#[test]
+fn http_is_dropped_and_a_length_that_is_no_number_breaks_the_framing() {
+    for (bytes, expected) in [
+        (&b"GET / HTTP/1.1\r\n\r\n"[..], "Http"),
+        (b"# comment\nPOST /", "Http"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "Http"),
+        (b"ok\nGET x\n", "ByPeer"),
+        (b"f&bytes=99999999999999999999\nrest", "Broken"),
+    ] {
+        let mut net = Net::new(Settings::default()).unwrap();
+        let address = net.listen(&[local()]).unwrap();
+        let peer = thread::spawn(move || {
+            let mut socket = connect(address);
+            socket.write_all(bytes).unwrap();
+            let _ = socket.shutdown(Shutdown::Write);
+            let _ = read_all(&socket);
+        });
+        let mut reason = String::new();
+        net.run(&mut probe(|net, event| {
+            match event {
+                Event::Connect(_) => net.leave(),
+                Event::Eof(id) => net.finish(id, FLUSH_TIME, DRAIN_TIME),
+                Event::Close(_, closed) => reason = format!("{:?}", closed.reason),
+                _ => {}
+            }
+            None
+        }))
+        .unwrap();
+        peer.join().unwrap();
+        assert!(reason.starts_with(expected), "{reason}");
+    }
+}
+
+#[test]
+fn long_frames_share_a_budget_and_the_peer_that_exceeds_it_is_reset() {
+    let settings = Settings { long_frames_bytes_max: 300 << 10, ..Settings::default() };
+    let mut net = Net::new(settings).unwrap();
+    let address = net.listen(&[local()]).unwrap();
+    let peers = thread::spawn(move || {
+        let (mut one, mut two) = (connect(address), connect(address));
+        one.write_all(&vec![b'a'; 200 << 10]).unwrap();
+        // The second one finds too little left, whatever of it has arrived when it is reset.
+        let mut reply = [0; 1];
+        one.read_exact(&mut reply).unwrap();
+        let _ = two.write_all(&vec![b'b'; 200 << 10]);
+        let cut_off = read_all(&two).is_err();
+        one.write_all(b"\n").unwrap();
+        let _ = one.shutdown(Shutdown::Write);
+        (cut_off, read_all(&one).unwrap())
+    });
+    let (mut lengths, mut reasons) = (Vec::new(), Vec::new());
+    net.run(&mut probe(|net, event| {
+        match event {
+            Event::Turn => {
+                let is_held = net.find(ConnId(1)).is_some_and(|one| one.long_bytes == 200 << 10);
+                if is_held && net.first_write(ConnId(1)).is_none() && net.pending(ConnId(1)) == 0 {
+                    net.send(ConnId(1), b".");
+                }
+            }
+            Event::Message(id, frame) => lengths.push((id.0, line(frame).len())),
+            Event::Eof(id) => net.finish(id, FLUSH_TIME, DRAIN_TIME),
+            Event::Close(id, closed) => {
+                reasons.push((id.0, format!("{:?}", closed.reason)));
+                if id == ConnId(1) {
+                    net.leave();
+                }
+            }
+            _ => {}
+        }
+        None
+    }))
+    .unwrap();
+    assert_eq!(peers.join().unwrap(), (true, Vec::new()));
+    assert_eq!(lengths, [(1, 200 << 10)]);
+    assert_eq!(reasons, [(2, format!("NoRoom({})", 300 << 10)), (1, "ByPeer".to_owned())]);
+    assert_eq!(net.long_bytes, 0);
+}
+
+#[test]
+fn a_fault_that_ends_nothing_is_reported_beside_good_frames() {
+    let (listener, address) = listener();
+    let peer = thread::spawn(move || {
+        let mut socket = accept(&listener);
+        socket.write_all(&[&b"x".repeat(100)[..], b"\nok\n"].concat()).unwrap();
+        drop(socket);
+    });
+    let framing = FramingOptions { line_bytes_max: 10, ..FramingOptions::default() };
+    let mut seen = Vec::new();
+    let (closed, _) = converse(Settings { framing, ..Settings::default() }, dial(address), |net, event, id| {
+        match event {
+            Event::Message(_, Frame::Bad { fault: FramingError::LineTooLong { limit }, .. }) => {
+                seen.push(limit.to_string())
+            }
+            Event::Message(_, frame) => seen.push(String::from_utf8_lossy(line(frame)).into_owned()),
+            Event::Eof(_) => net.finish(id, FLUSH_TIME, DRAIN_TIME),
+            _ => {}
+        }
+        None
+    });
+    peer.join().unwrap();
+    assert!(matches!(closed.reason, CloseReason::ByPeer | CloseReason::Lost(_)));
+    assert_eq!(seen, ["10", "ok"]);
+}
