@@ -19,6 +19,8 @@ pub struct GoalOptions {
     pub count: Option<u64>,
     /// `-W`; zero is for ever.
     pub timeout: Option<Duration>,
+    /// `--idle`.
+    pub idle: Option<Duration>,
 }
 
 impl GoalOptions {
@@ -85,4 +87,12 @@ impl<T: AsMut<GoalOptions> + 'static> Flag<T> {
     )
     .group("Goals")
     .common();
+    /// `--idle`.
+    pub const IDLE: Flag<T> =
+        Flag::value("idle", "DURATION", "End when nothing has arrived for DURATION", |o: &mut T, value| {
+            o.as_mut().idle = Some(time::parse_duration(&text(value)?)?);
+            Ok(())
+        })
+        .more("The exit status is 0, or 124 with a goal unmet.")
+        .group("Goals");
 }
