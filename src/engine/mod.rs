@@ -17,15 +17,19 @@ mod connection;
 mod dial;
 mod handler;
 mod input;
+#[cfg(test)]
+mod link_tests;
+#[cfg(test)]
+mod loop_tests;
 mod net;
 mod outbox;
+#[cfg(test)]
+mod output_tests;
 mod printer;
 mod reactor;
 mod reading;
 mod signals;
 mod sys;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use std::net::SocketAddr;
 

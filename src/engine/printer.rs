@@ -217,6 +217,12 @@ impl Printer {
         self.pending.is_empty()
     }
 
+    /// Whether no thread was needed yet.
+    #[cfg(test)]
+    pub(super) fn is_direct(&self) -> bool {
+        self.writer.is_some()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         lock(&self.queue.0)
     }

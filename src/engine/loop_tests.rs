@@ -10,10 +10,10 @@ use super::*;
 use crate::framing::{Frame, FramingError, FramingOptions};
 
 /// No test takes so long unless something hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a handler was told.
-enum Event<'a> {
+pub(super) enum Event<'a> {
     Connect(ConnId),
     Message(ConnId, &'a Frame<'a>),
     Eof(ConnId),
@@ -26,13 +26,13 @@ enum Event<'a> {
 }
 
 /// A handler that is one closure; it may answer a turn with the next one's time.
-struct Probe<F> {
+pub(super) struct Probe<F> {
     handle: F,
-    wants_input: fn(&Net) -> bool,
+    pub(super) wants_input: fn(&Net) -> bool,
     end: Instant,
 }
 
-fn probe<F: FnMut(&mut Net, Event<'_>) -> Option<Instant>>(handle: F) -> Probe<F> {
+pub(super) fn probe<F: FnMut(&mut Net, Event<'_>) -> Option<Instant>>(handle: F) -> Probe<F> {
     Probe { handle, wants_input: |_| false, end: Instant::now() + PATIENCE }
 }
 
@@ -71,44 +71,44 @@ impl<F: FnMut(&mut Net, Event<'_>) -> Option<Instant>> Handler for Probe<F> {
     }
 }
 
-fn local() -> SocketAddr {
+pub(super) fn local() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
-fn listener() -> (TcpListener, SocketAddr) {
+pub(super) fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind(local()).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
 
 /// A port that refuses.
-fn closed_port() -> SocketAddr {
+pub(super) fn closed_port() -> SocketAddr {
     listener().1
 }
 
-fn dial(address: SocketAddr) -> Dial {
+pub(super) fn dial(address: SocketAddr) -> Dial {
     Dial::new(vec![address])
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub(super) fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }
 
-fn accept(listener: &TcpListener) -> TcpStream {
+pub(super) fn accept(listener: &TcpListener) -> TcpStream {
     let (socket, _) = listener.accept().unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }
 
 /// All that a peer sends, or how it was cut off.
-fn read_all(mut socket: &TcpStream) -> Result<Vec<u8>, io::ErrorKind> {
+pub(super) fn read_all(mut socket: &TcpStream) -> Result<Vec<u8>, io::ErrorKind> {
     let mut bytes = Vec::new();
     socket.read_to_end(&mut bytes).map(|_| bytes).map_err(|error| error.kind())
 }
 
-fn line<'a>(frame: &Frame<'a>) -> &'a [u8] {
+pub(super) fn line<'a>(frame: &Frame<'a>) -> &'a [u8] {
     match frame {
         Frame::Message(message) => message.line,
         other => panic!("no message: {other:?}"),
@@ -116,7 +116,7 @@ fn line<'a>(frame: &Frame<'a>) -> &'a [u8] {
 }
 
 /// Runs a handler over one connection to `address`; how that was closed and what became of the run.
-fn converse(
+pub(super) fn converse(
     settings: Settings,
     to: Dial,
     mut handle: impl FnMut(&mut Net, &Event<'_>, ConnId) -> Option<Instant>,

@@ -1,0 +1,330 @@
+//! Two programs with the loop between them.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use super::loop_tests::*;
+use super::*;
+use crate::framing::Frame;
+
+/// What the pair did, as text.
+type Log = Vec<String>;
+
+/// Forwards clients to `target` until the first pair has ended; runs `client` against it. What was seen.
+fn forward(
+    target: Dial,
+    make: fn() -> Option<Box<dyn Rewrite>>,
+    client: impl FnOnce(SocketAddr) + Send + 'static,
+    mut handle: impl FnMut(&mut Net, &Event<'_>),
+) -> Log {
+    let mut net = Net::new(Settings::default()).unwrap();
+    let address = net.listen(&[local()]).unwrap();
+    let client = thread::spawn(move || client(address));
+    let (mut log, mut open) = (Log::new(), 0);
+    net.run(&mut probe(|net, event| {
+        handle(net, &event);
+        match event {
+            Event::Connect(id) if id == ConnId(1) => {
+                let to = net.connect(target.clone());
+                net.link(id, to, make());
+                net.link(to, id, None);
+                open += 2;
+            }
+            Event::Message(id, Frame::Message(message)) => {
+                log.push(format!("{id} {}", String::from_utf8_lossy(message.line)));
+            }
+            Event::Message(id, Frame::Bad { .. }) => log.push(format!("{id} bad")),
+            Event::Eof(id) => log.push(format!("{id} end")),
+            Event::Close(id, closed) => {
+                let reason = format!("{:?}", closed.reason);
+                log.push(format!("{id} {}", reason.split('(').next().unwrap_or_default()));
+                open -= 1;
+                if open == 0 {
+                    net.leave();
+                }
+            }
+            _ => {}
+        }
+        None
+    }))
+    .unwrap();
+    client.join().unwrap();
+    log
+}
+
+fn sorted(mut log: Log) -> Log {
+    log.sort();
+    log
+}
+
+fn sent(socket: &mut TcpStream, bytes: &[u8]) {
+    socket.write_all(bytes).unwrap();
+}
+
+#[test]
+fn both_directions_pass_byte_for_byte_and_half_closes_too() {
+    const CLIENT: &[u8] = b"hello?version=1.1\r\n\xff\xfe?=&\n# comment\nf&bytes=3\na\nbhalf a li";
+    let (listener, target) = listener();
+    let server = thread::spawn(move || {
+        let mut socket = accept(&listener);
+        let got = read_all(&socket).unwrap();
+        // The client has closed its side, and still gets the reply.
+        sent(&mut socket, b"late\n");
+        got
+    });
+    let log = forward(
+        dial(target),
+        || None,
+        |address| {
+            let mut socket = connect(address);
+            for byte in CLIENT {
+                sent(&mut socket, &[*byte]);
+            }
+            socket.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(read_all(&socket), Ok(b"late\n".to_vec()));
+        },
+        |_, _| {},
+    );
+    assert_eq!(server.join().unwrap(), CLIENT);
+    let expected = ["1 hello?version=1.1", "1 \u{fffd}\u{fffd}?=&", "1 f&bytes=3", "1 end", "2 late", "2 end"];
+    assert_eq!(log[..6], expected);
+    assert_eq!(sorted(log[6..].to_vec()), ["1 ByPeer", "2 ByPeer"]);
+}
+
+#[test]
+fn a_request_is_observed_before_its_reply_in_every_exchange() {
+    const EXCHANGES: usize = 2000;
+    let (listener, target) = listener();
+    let server = thread::spawn(move || {
+        let mut socket = accept(&listener);
+        let mut bytes = [0; 64];
+        loop {
+            match socket.read(&mut bytes).unwrap() {
+                0 => return,
+                count => sent(&mut socket, &bytes[..count]),
+            }
+        }
+    });
+    let log = forward(
+        dial(target),
+        || None,
+        |address| {
+            let mut socket = connect(address);
+            let mut reply = [0; 4];
+            for _ in 0..EXCHANGES {
+                sent(&mut socket, b"ask\n");
+                socket.read_exact(&mut reply).unwrap();
+            }
+        },
+        |_, _| {},
+    );
+    server.join().unwrap();
+    assert!(log[..2 * EXCHANGES].chunks(2).all(|pair| pair == ["1 ask", "2 ask"]));
+}
+
+#[test]
+fn a_slow_side_slows_the_other_one_and_nothing_is_lost() {
+    const BYTES: usize = 8 << 20;
+    let (listener, target) = listener();
+    let server = thread::spawn(move || {
+        let socket = accept(&listener);
+        thread::sleep(Duration::from_millis(50));
+        read_all(&socket).unwrap().len()
+    });
+    let mut most = 0;
+    forward(
+        dial(target),
+        || None,
+        |address| sent(&mut connect(address), &vec![b'\n'; BYTES]),
+        |net, _| most = most.max(net.find(ConnId(2)).map_or(0, |to| to.outbox.unsent().len())),
+    );
+    assert_eq!(server.join().unwrap(), BYTES);
+    assert!(most <= 2 * OUTBOX_BYTES_MAX, "{most}");
+}
+
+#[test]
+fn a_reset_is_passed_on_as_a_reset() {
+    let (listener, target) = listener();
+    let server = thread::spawn(move || {
+        let mut socket = accept(&listener);
+        socket.read_exact(&mut [0; 2]).unwrap();
+        sys::reset_when_closed(&socket, true);
+    });
+    let log = forward(
+        dial(target),
+        || None,
+        |address| {
+            let mut socket = connect(address);
+            sent(&mut socket, b"x\n");
+            assert_eq!(read_all(&socket), Err(io::ErrorKind::ConnectionReset));
+        },
+        |_, _| {},
+    );
+    server.join().unwrap();
+    assert_eq!(log, ["1 x", "2 Lost", "1 LinkLost"]);
+}
+
+#[test]
+fn a_client_whose_target_refuses_is_reset_and_one_that_waits_is_served_later() {
+    let reset = |address| assert_eq!(read_all(&connect(address)), Err(io::ErrorKind::ConnectionReset));
+    let log = forward(dial(closed_port()), || None, reset, |_, _| {});
+    assert_eq!(log, ["2 Unreached", "1 LinkLost"]);
+
+    let target = closed_port();
+    let (tell, told) = channel();
+    let server = thread::spawn(move || {
+        told.recv().unwrap();
+        let listener = std::net::TcpListener::bind(target).unwrap();
+        read_all(&accept(&listener)).unwrap()
+    });
+    forward(
+        dial(target).retry(PATIENCE),
+        || None,
+        |address| sent(&mut connect(address), b"early\n"),
+        |_, event| {
+            if let Event::Notice(Notice::Retrying(..)) = event {
+                let _ = tell.send(());
+            }
+        },
+    );
+    assert_eq!(server.join().unwrap(), b"early\n");
+}
+
+#[test]
+fn a_client_that_leaves_while_the_target_is_awaited_is_noticed() {
+    let log = forward(
+        dial(closed_port()).retry(Duration::MAX),
+        || None,
+        |address| drop(connect(address)),
+        |net, event| {
+            if matches!(event, Event::Notice(Notice::Retrying(..))) && net.has_left(ConnId(1)) {
+                net.reset(ConnId(2));
+            }
+        },
+    );
+    assert_eq!(log, ["2 Reset", "1 LinkLost"]);
+}
+
+#[test]
+fn a_stop_finishes_the_message_in_flight_and_passes_nothing_beyond_it() {
+    let (listener, target) = listener();
+    let (tell, told) = channel();
+    let server = thread::spawn(move || {
+        let mut socket = accept(&listener);
+        let mut begin = [0; 6];
+        socket.read_exact(&mut begin).unwrap();
+        assert_eq!(&begin, b"one\ntw");
+        tell.send(()).unwrap();
+        read_all(&socket)
+    });
+    let mut stopped = false;
+    let log = forward(
+        dial(target),
+        || None,
+        move |address| {
+            let mut socket = connect(address);
+            sent(&mut socket, b"one\ntw");
+            told.recv().unwrap();
+            sent(&mut socket, b"o\nthree\nfour\n");
+            assert_eq!(read_all(&socket), Ok(Vec::new()));
+        },
+        |net, event| {
+            // The stop comes inside the second message.
+            if matches!(event, Event::Sent(ConnId(2))) && !std::mem::replace(&mut stopped, true) {
+                net.hurry();
+            }
+        },
+    );
+    assert_eq!(server.join().unwrap(), Ok(b"o\n".to_vec()));
+    assert_eq!(log[..2], ["1 one", "1 two"]);
+    assert_eq!(sorted(log[2..].to_vec()), ["1 ByUs", "2 ByUs"]);
+}
+
+#[test]
+fn a_message_that_is_not_finished_in_time_is_a_reset_at_a_stop() {
+    let (listener, target) = listener();
+    let (tell, told) = channel::<()>();
+    let server = thread::spawn(move || {
+        let outcome = read_all(&accept(&listener));
+        drop(tell);
+        outcome
+    });
+    let mut stopped = false;
+    forward(
+        dial(target),
+        || None,
+        move |address| {
+            let mut socket = connect(address);
+            sent(&mut socket, b"f&bytes=10\n123");
+            // The rest never comes.
+            let _ = told.recv();
+        },
+        |net, event| {
+            if matches!(event, Event::Sent(ConnId(2))) && !std::mem::replace(&mut stopped, true) {
+                net.hurry();
+            }
+        },
+    );
+    assert_eq!(server.join().unwrap(), Err(io::ErrorKind::ConnectionReset));
+}
+
+/// Holds each line back until it is whole, and sends it in upper case.
+#[derive(Default)]
+struct Upper(Vec<u8>);
+
+impl Rewrite for Upper {
+    fn rewrite(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.0.extend(bytes.to_ascii_uppercase());
+        let end = self.0.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        out.extend(self.0.drain(..end));
+    }
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.0);
+    }
+    fn is_inside_message(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn what_is_rewritten_is_observed_as_it_came() {
+    let (listener, target) = listener();
+    let server = thread::spawn(move || read_all(&accept(&listener)).unwrap());
+    let log = forward(
+        dial(target),
+        || Some(Box::new(Upper::default())),
+        |address| sent(&mut connect(address), b"one\ntwo\nhalf"),
+        |_, _| {},
+    );
+    assert_eq!(server.join().unwrap(), b"ONE\nTWO\nHALF");
+    assert_eq!(log[..3], ["1 one", "1 two", "1 end"]);
+}
+
+#[test]
+fn a_frame_beyond_the_budget_passes_unobserved() {
+    let (listener, target) = listener();
+    let server = thread::spawn(move || read_all(&accept(&listener)).unwrap().len());
+    let mut unobserved = 0;
+    let mut net = Net::new(Settings { long_frames_bytes_max: 100 << 10, ..Settings::default() }).unwrap();
+    let address = net.listen(&[local()]).unwrap();
+    let client = thread::spawn(move || sent(&mut connect(address), &vec![b'x'; 500 << 10]));
+    net.run(&mut probe(|net, event| {
+        match event {
+            Event::Connect(ConnId(1)) => {
+                let to = net.connect(dial(target));
+                net.link(ConnId(1), to, None);
+                net.link(to, ConnId(1), None);
+                net.listeners.clear();
+            }
+            Event::Notice(Notice::Unobserved(ConnId(1), _)) => unobserved += 1,
+            _ => {}
+        }
+        None
+    }))
+    .unwrap();
+    client.join().unwrap();
+    assert_eq!((server.join().unwrap(), unobserved), (500 << 10, 1));
+}

@@ -1,0 +1,252 @@
+//! What the loop prints and records, and how it ends; a pipe stands in for standard output.
+#![cfg(unix)]
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::loop_tests::*;
+use super::*;
+
+/// A pipe with an output at its writing end.
+fn output() -> (File, Output) {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    (File::from(reader), Output::from_file(File::from(writer)))
+}
+
+/// A recording in memory, which may fail.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Vec<u8>>>, bool);
+
+impl Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.1 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A peer that sends so many bytes in lines of 1 KiB, then closes its side and waits for our end.
+fn talker(bytes: usize) -> (SocketAddr, thread::JoinHandle<bool>) {
+    let (listener, address) = listener();
+    let peer = thread::spawn(move || {
+        let mut socket = accept(&listener);
+        let line = [&[b'p'; 1023][..], b"\n"].concat();
+        let mut written = Ok(());
+        for _ in 0..bytes / 1024 {
+            written = written.and_then(|()| socket.write_all(&line));
+        }
+        written.is_ok() && socket.shutdown(std::net::Shutdown::Write).is_ok() && read_all(&socket).is_ok()
+    });
+    (address, peer)
+}
+
+/// Prints and records each message; finishes at the peer's end.
+fn echo(net: &mut Net, event: &Event<'_>, id: ConnId) {
+    match event {
+        Event::Message(_, frame) => {
+            net.record(line(frame));
+            net.record(b"\n");
+            net.print(line(frame));
+            net.print(b"\n");
+        }
+        Event::Eof(_) => net.finish(id, FLUSH_TIME, DRAIN_TIME),
+        _ => {}
+    }
+}
+
+#[test]
+fn all_that_is_printed_and_recorded_is_written_though_its_reader_is_slow() {
+    const BYTES: usize = 4 << 20;
+    let (mut reader, output) = output();
+    let memory = Memory::default();
+    let settings = Settings { output: Some(output), recording: Some(Box::new(memory.clone())), ..Settings::default() };
+    let reader = thread::spawn(move || {
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text).map(|_| text)
+    });
+    let (address, peer) = talker(BYTES);
+    let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
+        echo(net, event, id);
+        None
+    });
+    assert!(peer.join().unwrap() && matches!(closed.reason, CloseReason::ByPeer), "{closed:?}");
+    assert_eq!(outcome, Outcome::default());
+    let text = reader.join().unwrap().unwrap();
+    assert!(text.len() == BYTES && text == *memory.0.lock().unwrap());
+}
+
+#[test]
+fn a_little_output_needs_no_thread_and_more_starts_one() {
+    let (_reader, output) = output();
+    let (waker, _wakeup) = sys::waker().unwrap();
+    let mut printer = printer::Printer::of_output(output, WhenBehind::Wait, &waker);
+    for (bytes, is_direct) in [(4096, true), (4097, false), (1, false)] {
+        printer.push(&vec![b'x'; bytes]);
+        printer.hand_over();
+        assert_eq!(printer.is_direct(), is_direct);
+    }
+}
+
+#[test]
+fn an_output_that_nobody_reads_holds_the_peer_up_and_a_stop_ends_that_in_time() {
+    let (reader, output) = output();
+    let (address, peer) = talker(4 << 20);
+    let settings = Settings { output: Some(output), ..Settings::default() };
+    let (mut hurried, mut bytes) = (None, 0);
+    let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
+        echo(net, event, id);
+        if let Event::Message(_, frame) = event {
+            bytes += line(frame).len() + 1;
+        }
+        if matches!(event, Event::Turn) && net.is_held() && hurried.is_none() {
+            // Held up for good: what is to be read waits in the socket.
+            assert!(bytes < 1 << 20);
+            hurried = Some(Instant::now());
+            net.cut(id);
+            net.send(id, b"goodbye\n");
+            net.hurry();
+        }
+        None
+    });
+    let took = hurried.unwrap().elapsed();
+    assert!(took >= OUTPUT_TIME && took < PATIENCE / 2, "{took:?}");
+    assert!(matches!(closed.reason, CloseReason::ByUs), "{closed:?}");
+    assert!(outcome.unprinted > 0);
+    drop(reader);
+    // What it sends is read to its end: it is not reset.
+    assert!(peer.join().unwrap());
+}
+
+#[test]
+fn output_that_falls_behind_is_dropped_and_counted_where_peers_must_not_wait() {
+    const BYTES: usize = 80 << 20;
+    let (reader, output) = output();
+    let memory = Memory::default();
+    let (address, peer) = talker(BYTES);
+    let settings = Settings {
+        output: Some(output),
+        recording: Some(Box::new(memory.clone())),
+        when_behind: WhenBehind::Drop,
+        ..Settings::default()
+    };
+    let (mut dropped, mut reader) = (0, Some(reader));
+    let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
+        echo(net, event, id);
+        match event {
+            Event::Notice(Notice::OutputDropped(bytes)) => dropped += bytes,
+            Event::Stop(Stop::OutputGone(error)) => assert_eq!(error.kind(), io::ErrorKind::BrokenPipe),
+            Event::Close(..) => drop(reader.take()),
+            _ => {}
+        }
+        None
+    });
+    assert!(peer.join().unwrap() && matches!(closed.reason, CloseReason::ByPeer), "{closed:?}");
+    assert!(dropped > 10 << 20 && dropped < 20 << 20, "{dropped}");
+    assert_eq!((outcome, memory.0.lock().unwrap().len()), (Outcome::default(), BYTES));
+}
+
+#[test]
+fn a_reader_that_goes_is_noticed_while_nothing_happens() {
+    let (reader, output) = output();
+    let (listener, address) = listener();
+    let settings = Settings { output: Some(output), ..Settings::default() };
+    let mut reader = Some(reader);
+    let mut stops = Vec::new();
+    let (closed, _) = converse(settings, dial(address), |net, event, id| {
+        match event {
+            Event::Connect(_) => drop(reader.take()),
+            Event::Stop(Stop::OutputGone(error)) => {
+                stops.push(error.kind());
+                net.print(b"into nowhere\n");
+                net.send(id, b"goodbye\n");
+                net.finish(id, FLUSH_TIME, Duration::from_millis(20));
+            }
+            _ => {}
+        }
+        None
+    });
+    assert!(matches!(closed.reason, CloseReason::ByUs));
+    assert_eq!((stops, read_all(&accept(&listener))), (vec![io::ErrorKind::BrokenPipe], Ok(b"goodbye\n".to_vec())));
+}
+
+#[test]
+fn a_recording_that_fails_is_reported_once_and_the_run_goes_on() {
+    let (address, peer) = talker(1 << 20);
+    let failing = Memory(Arc::default(), true);
+    let settings = Settings { recording: Some(Box::new(failing)), ..Settings::default() };
+    let mut failures = Vec::new();
+    let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
+        echo(net, event, id);
+        if let Event::Notice(Notice::RecordingFailed(error)) = event {
+            failures.push(error.kind());
+        }
+        None
+    });
+    assert!(peer.join().unwrap() && matches!(closed.reason, CloseReason::ByPeer));
+    assert_eq!((failures, outcome), (vec![io::ErrorKind::StorageFull], Outcome::default()));
+}
+
+#[test]
+fn the_time_to_drain_stands_still_while_our_own_output_holds_us_up() {
+    let (mut reader, output) = output();
+    let (address, peer) = talker(1 << 20);
+    let settings = Settings { output: Some(output), ..Settings::default() };
+    let mut slow = Some(thread::spawn(move || {
+        // Longer than the peer is given.
+        thread::sleep(Duration::from_millis(150));
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text).map(|_| text.len())
+    }));
+    let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
+        if let Event::Connect(_) = event {
+            net.finish(id, Duration::MAX, Duration::from_millis(100));
+        }
+        echo(net, event, id);
+        None
+    });
+    assert!(peer.join().unwrap() && matches!(closed.reason, CloseReason::ByUs));
+    assert_eq!((outcome, slow.take().unwrap().join().unwrap().unwrap()), (Outcome::default(), 1 << 20));
+}
+
+#[test]
+fn a_loop_in_a_thread_of_its_own_is_asked_to_stop_and_comes_back() {
+    struct Server(Vec<ConnId>, bool);
+    impl Handler for Server {
+        fn on_connect(&mut self, net: &mut Net, id: ConnId) {
+            self.0.push(id);
+            net.send(id, b"hello\n");
+        }
+        fn on_message(&mut self, _: &mut Net, _: ConnId, _: &crate::framing::Frame<'_>) {}
+        fn on_eof(&mut self, net: &mut Net, id: ConnId) {
+            net.finish(id, FLUSH_TIME, DRAIN_TIME);
+        }
+        fn on_close(&mut self, _: &mut Net, _: ConnId, _: Closed) {}
+        fn on_turn(&mut self, _: &mut Net, _: Instant) -> Option<Instant> {
+            None
+        }
+        fn on_stop(&mut self, net: &mut Net, stop: Stop) {
+            self.1 = matches!(stop, Stop::Asked);
+            for &id in &self.0 {
+                net.send(id, b"goodbye\n");
+            }
+            net.hurry();
+        }
+    }
+    let mut net = Net::new(Settings::default()).unwrap();
+    let address = net.listen(&[local()]).unwrap();
+    let background = run_in_background(net, Server(Vec::new(), false)).unwrap();
+    let mut peer = connect(address);
+    let mut hello = [0; 6];
+    peer.read_exact(&mut hello).unwrap();
+    let peer = thread::spawn(move || read_all(&peer));
+    let Server(served, was_asked) = background.stop().unwrap();
+    assert_eq!((served, was_asked, peer.join().unwrap()), (vec![ConnId(1)], true, Ok(b"goodbye\n".to_vec())));
+}
