@@ -5,13 +5,14 @@ mod common;
 
 use std::time::Duration;
 
+use backbox::bcp::Side;
 use backbox::check::{self, Check, Entry, Kind, Rules, Want, Way};
 use backbox::commands::replay::clock::Speed;
-use backbox::session::{Record, RecordKind};
+use backbox::session::Record;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::cases;
-use common::checking::{Recorded, Settings, What, When, play};
+use common::checking::{Settings, What, When, play, record};
 use common::random::for_each_case;
 use common::scene::{MUTATIONS, Scene, mutate, scene};
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ fn the_scripts() {
 
 fn script(case: &Value) -> Result<(), String> {
     let settings = settings(&case["settings"]);
-    let script: Vec<Recorded> = case["script"].as_array().unwrap().iter().map(recorded).collect();
+    let script: Vec<Record> = case["script"].as_array().unwrap().iter().map(recorded).collect();
     let events: Vec<(When, What)> = case["events"].as_array().unwrap().iter().map(event).collect();
     let outcome = play(&script, &events, &settings);
     let entries = outcome.check.entries();
@@ -74,15 +75,16 @@ fn bytes(value: &Value) -> Vec<u8> {
     }
 }
 
-fn recorded(value: &Value) -> Recorded {
-    let side = match value[1].as_str().unwrap() {
-        ">" => RecordKind::Client,
-        "<" => RecordKind::Server,
-        "~" => RecordKind::Pattern,
+fn recorded(value: &Value) -> Record {
+    let (side, is_pattern) = match value[1].as_str().unwrap() {
+        ">" => (Side::Client, false),
+        "<" => (Side::Server, false),
+        "~" => (Side::Server, true),
         other => panic!("side {other}"),
     };
     let payload = value[3].as_str().map(|text| STANDARD.decode(text).unwrap());
-    Recorded { number: 0, time: value[0].as_f64().map(seconds), side, line: bytes(&value[2]), payload }
+    let time = value[0].as_f64().map(seconds);
+    Record { is_pattern, ..record(0, time, side, &bytes(&value[2]), payload.as_deref()) }
 }
 
 fn event(value: &Value) -> (When, What) {
@@ -150,10 +152,6 @@ fn one_mutation_is_one_difference() {
     });
 }
 
-fn record(number: u64, side: RecordKind, line: &[u8]) -> Record<'_> {
-    Record { number, time: None, connection: 1, side, line, payload: None }
-}
-
 /// A check of all that there is, of a recording whose last answer stands there.
 fn check_up_to(last_answer: Option<u64>) -> Check {
     Check::new(check::Options {
@@ -170,12 +168,12 @@ fn check_up_to(last_answer: Option<u64>) -> Check {
 fn a_huge_block_that_is_all_different_has_an_entry_for_each() {
     const COUNT: u64 = 3_000;
     let mut check = check_up_to(None);
-    check.ours(&record(1, RecordKind::Client, b"ask"), Duration::ZERO, false);
+    check.ours(&record(1, None, Side::Client, b"ask", None), Duration::ZERO, false);
     assert_eq!(check.want(Duration::ZERO), Want::Send);
     check.sent(Duration::ZERO);
     for number in 0..COUNT {
         let line = format!("set?name=a{number}&value=old");
-        check.answer(&record(number + 2, RecordKind::Server, line.as_bytes())).unwrap();
+        check.answer(&record(number + 2, None, Side::Server, line.as_bytes(), None)).unwrap();
     }
     check.end();
     for number in 0..COUNT {
@@ -191,15 +189,15 @@ fn a_huge_block_that_is_all_different_has_an_entry_for_each() {
 #[test]
 fn behind_the_last_answer_nothing_that_comes_is_kept() {
     let mut check = check_up_to(Some(2));
-    check.ours(&record(1, RecordKind::Client, b"ask"), Duration::ZERO, false);
+    check.ours(&record(1, None, Side::Client, b"ask", None), Duration::ZERO, false);
     check.sent(Duration::ZERO);
-    check.answer(&record(2, RecordKind::Server, b"answer")).unwrap();
-    check.ours(&record(3, RecordKind::Client, b"more"), Duration::ZERO, false);
+    check.answer(&record(2, None, Side::Server, b"answer", None)).unwrap();
+    check.ours(&record(3, None, Side::Client, b"more", None), Duration::ZERO, false);
     // The answer is given up, and our next line leaves.
     let later = Duration::from_secs(5);
     assert_eq!(check.want(later), Want::Send);
     check.sent(later);
-    check.ours(&record(4, RecordKind::Client, b"last"), Duration::from_secs(60), false);
+    check.ours(&record(4, None, Side::Client, b"last", None), Duration::from_secs(60), false);
     for _ in 0..10_000 {
         check.heard(b"unasked?for=1", b"", later);
     }

@@ -4,25 +4,21 @@ mod common;
 
 use std::time::Duration;
 
+use backbox::bcp::Side;
 use backbox::check::{Entry, Junit, Suite, Text, Verdict, Way};
-use backbox::session::RecordKind;
-use common::checking::{Recorded, Settings, What, When, play};
+use backbox::session::Record;
+use common::checking::{Settings, What, When, play, record};
 
 /// A question, these answers, and what comes instead, ten milliseconds apart; the differences as text.
 fn report(answers: &[(&str, &[u8])], came: &[(&str, &[u8])], exact: bool, gone: Option<Way>) -> Vec<Entry> {
     let time = |count: usize| Duration::from_millis(10) * count as u32;
-    let record = |side, number: usize, line: &[u8], payload: &[u8]| Recorded {
-        number: 2 * number as u64 + 4,
-        time: Some(time(number)),
-        side,
-        line: line.to_vec(),
-        payload: Some(payload.to_vec()),
+    let record = |side, number: usize, line: &[u8], payload: &[u8]| {
+        record(2 * number as u64 + 4, Some(time(number)), side, line, Some(payload))
     };
-    let mut script = vec![record(RecordKind::Client, 0, b"ask", b"")];
+    let mut script = vec![record(Side::Client, 0, b"ask", b"")];
     for ((line, payload), number) in answers.iter().zip(1..) {
-        let (side, line) =
-            line.strip_prefix('~').map_or((RecordKind::Server, *line), |pattern| (RecordKind::Pattern, pattern));
-        script.push(record(side, number, line.as_bytes(), payload));
+        let (is_pattern, line) = line.strip_prefix('~').map_or((false, *line), |pattern| (true, pattern));
+        script.push(Record { is_pattern, ..record(Side::Server, number, line.as_bytes(), payload) });
     }
     let comes = |(line, payload): &(&str, &[u8])| What::Comes(line.as_bytes().to_vec(), payload.to_vec());
     let events = came.iter().map(comes).chain(gone.map(What::Goes));

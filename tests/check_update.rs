@@ -3,11 +3,11 @@
 
 mod common;
 
-use backbox::bcp::is_command;
+use backbox::bcp::Side;
 use backbox::check::{Edits, Kind, Splice};
 use backbox::framing::FramingOptions;
-use backbox::session::{Reader, Record, RecordKind, Spans, Writer};
-use common::checking::{Recorded, play};
+use backbox::session::{Reader, Record, Writer, apply};
+use common::checking::play;
 use common::random::for_each_case;
 use common::scene::{MUTATIONS, Mutation, mutate, scene};
 
@@ -15,54 +15,30 @@ use common::scene::{MUTATIONS, Mutation, mutate, scene};
 const CASES: u64 = 4_000;
 
 /// A session file of a recording, with a comment behind each record.
-fn write(script: &[Recorded]) -> Vec<u8> {
+fn write(script: &[Record]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut writer = Writer::new(None);
-    for Recorded { time, side, line, payload, .. } in script {
-        let (time, side, payload) = (*time, *side, payload.as_deref());
-        writer.write(&Record { number: 0, time, connection: 1, side, line, payload }, &mut file);
+    for record in script {
+        writer.record(record, &mut file);
         file.extend_from_slice(b"# a comment\r\n\n");
     }
     file
 }
 
-/// The records of a session file.
-fn read(file: &[u8]) -> Vec<Recorded> {
-    let mut reader =
-        Reader::new(None, FramingOptions { read_bytes: file.len(), ..FramingOptions::default() }, is_command);
-    reader.space()[..file.len()].copy_from_slice(file);
-    reader.filled(file.len());
-    let mut records = Vec::new();
-    while let Some(record) = reader.next_record() {
-        let Record { number, time, side, line, payload, .. } = record.unwrap();
-        let (line, payload) = (line.to_vec(), payload.map(<[u8]>::to_vec));
-        records.push(Recorded { number, time, side, line, payload });
-    }
-    records
+/// The records of a session file; an update may have left none.
+fn read(file: &[u8]) -> Vec<Record> {
+    Reader::new(file, None, &FramingOptions::default()).unwrap().filter_map(Result::ok).collect()
 }
 
-/// Makes the changes, whatever the pieces that the file is read in.
-fn update(file: &[u8], edits: &mut Edits, piece: usize) -> Vec<u8> {
-    let mut spans = Spans::new(FramingOptions::default());
+/// Makes the changes.
+fn update(file: &[u8], edits: &mut Edits) -> Vec<u8> {
     let mut splices: Vec<Splice> = Vec::new();
-    for bytes in file.chunks(piece) {
-        spans.space()[..bytes.len()].copy_from_slice(bytes);
-        spans.filled(bytes.len());
-        while let Some((number, span)) = spans.next_span() {
-            edits.record(number, span, &mut splices);
-        }
-    }
-    if let Some((number, span)) = spans.end() {
-        edits.record(number, span, &mut splices);
+    for record in read(file) {
+        edits.record(record.number, record.span, &mut splices);
     }
     assert!(edits.is_empty(), "{edits:?}");
-    let (mut updated, mut at) = (Vec::new(), 0);
-    for (span, text) in splices {
-        updated.extend_from_slice(&file[at..span.start as usize]);
-        updated.extend(text);
-        at = span.end as usize;
-    }
-    updated.extend_from_slice(&file[at..]);
+    let mut updated = Vec::new();
+    apply(file, &splices, &mut updated).unwrap();
     updated
 }
 
@@ -82,9 +58,9 @@ fn an_updated_recording_is_what_came() {
         }
         let file = write(&scene.script);
         let outcome = play(&read(&file), &scene.events, &scene.settings);
-        let mut edits = Edits::of(outcome.check.entries(), RecordKind::Server, scene.settings.exact);
+        let mut edits = Edits::of(outcome.check.entries(), Side::Server, scene.settings.exact);
         let clean = edits.is_empty();
-        let updated = update(&file, &mut edits, 1 + random.below(64));
+        let updated = update(&file, &mut edits);
         let fail =
             |what: &str| Err(format!("{mutation:?} of {at}: {what}\n{}\n{}", scene.shown(), updated.escape_ascii()));
         if clean != outcome.check.entries().is_empty() || clean != (updated == file) {

@@ -120,7 +120,7 @@ impl Check {
 
     /// The next record is a line of ours, `due` so long after the start if no block delays it; one that `joins` the
     /// line before leaves with it.
-    pub fn ours(&mut self, record: &Record<'_>, due: Duration, joins: bool) {
+    pub fn ours(&mut self, record: &Record, due: Duration, joins: bool) {
         self.next = Next::Ours { number: record.number, at: self.at(record.time), due, joins };
         self.close();
     }
@@ -129,7 +129,7 @@ impl Check {
     ///
     /// # Errors
     /// A `#~` line that is no pattern.
-    pub fn answer(&mut self, record: &Record<'_>) -> Result<(), Malformed> {
+    pub fn answer(&mut self, record: &Record) -> Result<(), Malformed> {
         let at = self.at(record.time);
         if self.options.last_goodbye == Some(record.number) {
             return Ok(());

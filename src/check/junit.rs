@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::report::Entry;
 use super::text::{Text, headline};
 use crate::text::{safe, shown};
+use crate::time::timestamp;
 
 /// A report under way: the cases in the order of the recording.
 #[derive(Debug)]
@@ -125,38 +126,9 @@ fn attribute(text: &str) -> String {
     escaped(&safe(text.as_bytes()))
 }
 
-/// A time since 1970 as ISO 8601 has it, in UTC.
-fn timestamp(since: Duration) -> String {
-    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // Years that begin in March have their odd day at the end; 1970-01-01 is day 719,468 of that calendar.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = era * 400 + year + u64::from(month <= 2);
-    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{:02}", seconds % 60)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        for (seconds, expected) in [
-            (0, "1970-01-01T00:00:00"),
-            (951_782_399, "2000-02-28T23:59:59"),
-            (951_782_400, "2000-02-29T00:00:00"),
-            (1_709_251_200, "2024-03-01T00:00:00"),
-            (1_735_689_599, "2024-12-31T23:59:59"),
-            (4_107_542_400, "2100-03-01T00:00:00"),
-        ] {
-            assert_eq!(timestamp(Duration::from_secs(seconds)), expected);
-        }
-    }
 
     #[test]
     fn nothing_that_a_peer_says_ends_an_element() {

@@ -28,7 +28,7 @@ pub use update::{Edits, Splice};
 use std::time::Duration;
 
 use crate::bcp::Malformed;
-use crate::session::{Record, RecordKind};
+use crate::session::Record;
 
 /// How a recording is checked.
 #[derive(Debug)]
@@ -73,10 +73,10 @@ impl Outlook {
     ///
     /// # Errors
     /// A `#~` line that is no pattern.
-    pub fn see(&mut self, answer: &Record<'_>, rules: &mut Rules) -> Result<(), Malformed> {
+    pub fn see(&mut self, answer: &Record, rules: &mut Rules) -> Result<(), Malformed> {
         self.last = Some(answer.number);
-        let is_pattern = answer.side == RecordKind::Pattern;
-        let is_goodbye = !is_pattern && compare::command(answer.line) == "goodbye";
+        let is_pattern = answer.is_pattern;
+        let is_goodbye = !is_pattern && compare::command(&answer.line) == "goodbye";
         // Nearly no answer has to be read here: only what stands behind a goodbye, and that.
         if !is_pattern && !is_goodbye && self.goodbye.is_none() {
             return Ok(());

@@ -6,7 +6,7 @@ use super::compare::{Answer, Said, length, read};
 use crate::bcp::Value;
 use crate::bcp::pattern::Pattern;
 use crate::bcp::{JsonValue, Malformed, Message};
-use crate::session::{Record, RecordKind};
+use crate::session::Record;
 use crate::text::trim;
 
 /// What is left out of the comparison, and what may come in any order; and the room that messages are read into.
@@ -72,9 +72,9 @@ impl Rules {
     ///
     /// # Errors
     /// A `#~` line that is no pattern.
-    pub fn recorded(&mut self, record: &Record<'_>, at: Duration) -> Result<Option<Answer>, Malformed> {
-        let (line, payload) = (record.line, record.payload.unwrap_or_default());
-        if record.side == RecordKind::Pattern {
+    pub fn recorded(&mut self, record: &Record, at: Duration) -> Result<Option<Answer>, Malformed> {
+        let (line, payload) = (&record.line[..], record.payload.as_deref().unwrap_or_default());
+        if record.is_pattern {
             let pattern = Pattern::parse(&String::from_utf8_lossy(line), false)?;
             let said = Said { line: line.to_vec(), payload: Vec::new(), key: Vec::new() };
             return Ok(Some(Answer { number: record.number, at, any_order: false, said, pattern: Some(pattern) }));

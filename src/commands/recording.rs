@@ -12,7 +12,7 @@ use crate::commands::recorder::{RecordOptions, clock_time};
 use crate::engine::Net;
 use crate::exit::Failure;
 use crate::framing::{BcpFramer, Frame, FramingOptions};
-use crate::session::{CONNECTION_MAX, Record, RecordKind, Writer};
+use crate::session::{CONNECTION_MAX, Writer};
 use crate::text::{safe, shown};
 
 /// The port that a session file need not name: the usual one of a media controller.
@@ -138,11 +138,7 @@ impl Recorder {
         }
         let time = now.checked_duration_since(*self.start.get_or_insert(now)).unwrap_or_default();
         let connection = u32::try_from(conn).unwrap_or(u32::MAX).min(CONNECTION_MAX);
-        let side = match from {
-            Side::Client => RecordKind::Client,
-            Side::Server => RecordKind::Server,
-        };
-        writer.write(&Record { number: 0, time: Some(time), connection, side, line, payload }, &mut self.bytes);
+        writer.message(Some(time), connection, from, line, payload, &mut self.bytes);
     }
 
     fn push_comment(&mut self, text: &str) {

@@ -12,7 +12,8 @@ use crate::text::safe;
 
 /// An open input.
 pub struct Source {
-    reader: Box<dyn Read>,
+    /// Its bytes.
+    pub reader: Box<dyn Read>,
     /// What messages call it: the file's name, or `<stdin>`.
     pub name: String,
 }

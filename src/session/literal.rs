@@ -1,23 +1,18 @@
-//! Python's spelling of bytes, in which MPF's logs hold what came: `b'…'` or `b"…"`.
+//! Bytes as Python's `repr` writes them, `b'…'` or `b"…"`: MPF logs what it has received like that.
 
 use std::ascii::escape_default;
 
-use super::error::Damage;
-
-/// Undoes a literal exactly: what Python would not have written for the result is damaged.
-///
-/// # Errors
-/// [`Damage::Literal`].
-pub(super) fn undo(literal: &[u8], bytes: &mut Vec<u8>) -> Result<(), Damage> {
-    bytes.clear();
-    read(literal, bytes).ok_or(Damage::Literal)?;
+/// The bytes of a literal; `None` when Python would not have written it so.
+pub(super) fn undo(literal: &[u8]) -> Option<Vec<u8>> {
+    let bytes = read(literal)?;
     // A wrong quote, an escape too many, a raw character that has to be escaped: all of it shows in its repr.
-    if repr(bytes).ne(literal.iter().copied()) { Err(Damage::Literal) } else { Ok(()) }
+    repr(&bytes).eq(literal.iter().copied()).then_some(bytes)
 }
 
-/// Reads the literal, and takes more than Python writes.
-fn read(literal: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
+/// Reads a literal, and accepts more than Python writes.
+fn read(literal: &[u8]) -> Option<Vec<u8>> {
     let [b'b', _, inside @ .., _] = literal else { return None };
+    let mut bytes = Vec::with_capacity(inside.len());
     let mut rest = inside.iter().copied();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
@@ -31,14 +26,14 @@ fn read(literal: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
             other => other,
         });
     }
-    Some(())
+    Some(bytes)
 }
 
 fn hex_digit(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| value.try_into().ok())
 }
 
-/// What Python's `repr` writes for `bytes`: as Rust would, but that only the quote around it is escaped.
+/// What Python's `repr` writes for `bytes`: as Rust would, but only the quote around it is escaped.
 fn repr(bytes: &[u8]) -> impl Iterator<Item = u8> {
     let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { b'"' } else { b'\'' };
     let other = if quote == b'"' { b'\'' } else { b'"' };
@@ -50,17 +45,12 @@ fn repr(bytes: &[u8]) -> impl Iterator<Item = u8> {
 mod tests {
     use super::*;
 
-    fn undone(literal: &str) -> Option<Vec<u8>> {
-        let mut bytes = b"what was there".to_vec();
-        undo(literal.as_bytes(), &mut bytes).ok().map(|()| bytes)
-    }
-
     #[test]
     fn every_byte_comes_back() {
         let all: Vec<u8> = (0..=255).collect();
         for bytes in [&b""[..], b"it's", b"\"", b"'\"", b"'", b"\\", b"b'a'", &all] {
             let literal: Vec<u8> = repr(bytes).collect();
-            assert_eq!(undone(std::str::from_utf8(&literal).unwrap()).as_deref(), Some(bytes));
+            assert_eq!(undo(&literal).as_deref(), Some(bytes));
         }
         // What Python 3.11 prints for the bytes 0 to 255, in part.
         let literal: Vec<u8> = repr(&all).collect();
@@ -94,7 +84,7 @@ mod tests {
             r"b'\x",
             r"b'a\",
         ] {
-            assert_eq!(undone(literal), None, "{literal}");
+            assert_eq!(undo(literal.as_bytes()), None, "{literal}");
         }
     }
 }

@@ -1,77 +1,78 @@
-//! The session format: a recorded conversation as text that is itself a stream of BCP (design.md, section 12).
+//! Session files: a recorded conversation as text that is itself a stream of BCP; `backbox-session(5)` describes them.
 //!
-//! In: reading a session file, plain BCP lines or a log into [`Record`]s, telling them apart, and writing records. Out:
-//! files, clocks and sockets; what a line says; what `#~` patterns match; how settings meet the flags that they stand
-//! for.
+//! [`Reader`] is an iterator over the messages of a session file, of plain BCP lines or of a log that MPF, MPF-MC, GMC
+//! or mpf-monitor wrote. [`Writer`] writes session files. [`apply`] replaces messages and leaves every other byte of a
+//! file alone; [`Verbatim`] copies a session.
+//!
+//! The module opens no file, reads no clock and does not know what a message means.
 //!
 //! ```
-//! use backbox::session::{Kind, Reader, RecordKind};
+//! use backbox::bcp::Side;
+//! use backbox::session::{Kind, Reader};
+//!
 //! let file = b"#backbox-session 1\n#@0.000000\nreset\n#@0.001204\n#<reset_complete\n";
-//! let mut reader = Reader::new(None, Default::default(), backbox::bcp::is_command);
-//! reader.space()[..file.len()].copy_from_slice(file);
-//! reader.filled(file.len());
-//! let ours = reader.next_record().unwrap().unwrap();
-//! assert_eq!((ours.side, ours.line, ours.number), (RecordKind::Client, &b"reset"[..], 3));
-//! let answer = reader.next_record().unwrap().unwrap();
-//! assert_eq!((answer.side, answer.time.unwrap().as_micros()), (RecordKind::Server, 1204));
-//! assert!(reader.next_record().is_none() && reader.end().is_none());
-//! assert_eq!(reader.kind(), Some(Kind::Session));
+//! let mut reader = Reader::new(&file[..], None, &Default::default())?;
+//! assert_eq!(reader.kind(), Kind::Session);
+//!
+//! let request = reader.next().unwrap()?;
+//! assert_eq!((request.side, &request.line[..], request.number), (Side::Client, &b"reset"[..], 3));
+//! let reply = reader.next().unwrap()?;
+//! assert_eq!((reply.side, reply.time.unwrap().as_micros()), (Side::Server, 1204));
+//! assert_eq!(&file[reply.span.start as usize..reply.span.end as usize], b"#<reset_complete\n");
+//! assert!(reader.next().is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod clock;
-mod error;
+mod input;
 mod literal;
 mod logs;
-mod mark;
 mod reader;
-mod script;
 mod settings;
-mod spans;
+mod update;
 mod writer;
 
+use std::ops::Range;
 use std::time::Duration;
+use std::{fmt, io};
 
-pub use error::{Damage, Error, Reason};
-pub use reader::{Item, Reader};
+use crate::bcp::Side;
+
+/// The side under its old name, until its last user is gone.
+#[doc(hidden)]
+pub use crate::bcp::Side as RecordKind;
+pub use reader::{Reader, detect};
 pub use settings::{Listed, Settings};
-pub use spans::Spans;
-pub use writer::{Writer, push_marked, push_message};
+pub use update::{Verbatim, apply};
+pub use writer::{Writer, push_message};
 
-/// The format number that is written and read; a higher one is refused.
+/// The format number that is written and read; a file with a higher one is refused.
 pub const VERSION: u32 = 1;
 
 /// The first word of a session file.
 pub const HEADER: &str = "#backbox-session";
 
-/// The highest connection number: nine digits, so that it fits any integer of whoever else reads the file.
+/// The highest connection number: nine digits, which fit any integer type of other programs that read the file.
 pub const CONNECTION_MAX: u32 = 999_999_999;
 
-/// Who sent a recorded line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RecordKind {
-    /// The side that dialled.
-    Client,
-    /// The side that accepted the connection.
-    Server,
-    /// Nobody: a pattern, written by hand, that an answer of the accepting side has to match (`#~`).
-    Pattern,
-}
-
-/// One message of a recorded conversation, as the reader gives it and the writer takes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record<'a> {
-    /// The line number of its LINE in the file, from 1, LFs in raw payloads included; the writer does not look at it.
+/// One message of a recorded conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The line number of its line in the file, from 1, LFs in raw payloads included.
     pub number: u64,
-    /// When it was seen, counted from the first message, in whole microseconds; `None` before the first stamp.
+    /// Where it stands in the file, in bytes: its line with mark and LF, and its payload.
+    pub span: Range<u64>,
+    /// When it was seen, counted from the first message, in whole microseconds; `None` if the file does not tell.
     pub time: Option<Duration>,
     /// The connection it belongs to: 1 to [`CONNECTION_MAX`].
     pub connection: u32,
     /// Who sent it.
-    pub side: RecordKind,
-    /// The line without LF and CR, with its payload marker; need be neither UTF-8 nor well-formed.
-    pub line: &'a [u8],
+    pub side: Side,
+    /// Whether it is a pattern, written by hand, that a reply of the server has to match (`#~`), and no message.
+    pub is_pattern: bool,
+    /// The line without LF and CR, with its payload marker. It need be neither UTF-8 nor well-formed.
+    pub line: Vec<u8>,
     /// The payload that the line announces; empty for `bytes=0`.
-    pub payload: Option<&'a [u8]>,
+    pub payload: Option<Vec<u8>>,
 }
 
 /// What an input is.
@@ -79,15 +80,15 @@ pub struct Record<'a> {
 pub enum Kind {
     /// A session file.
     Session,
-    /// Plain BCP lines: all of them the dialler's, without times.
+    /// Plain BCP lines, all sent by the client, without times.
     Lines,
-    /// The log file that MPF writes.
+    /// The log file of MPF (or of mpf-monitor).
     MpfFile,
-    /// What MPF prints on its console.
+    /// The console output of MPF.
     MpfConsole,
-    /// What MPF writes with `--json-logging`.
+    /// The log file that MPF or MPF-MC writes with `--json-logging`.
     MpfJson,
-    /// The log of MPF-MC.
+    /// The log file or console output of MPF-MC.
     MpfMc,
     /// The log of GMC.
     Gmc,
@@ -96,7 +97,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind under the name that `--from` knows it by.
+    /// Every kind with the name that `--from` knows it by.
     pub const NAMES: [(&str, Kind); 8] = [
         ("session", Kind::Session),
         ("bcp", Kind::Lines),
@@ -123,47 +124,71 @@ impl Kind {
     pub fn named(name: &str) -> Option<Kind> {
         Kind::NAMES.iter().find(|(known, _)| *known == name).map(|&(_, kind)| kind)
     }
+
+    /// The name that `--from` knows it by.
+    pub fn name(self) -> &'static str {
+        Kind::NAMES.iter().find(|(_, kind)| *kind == self).map_or("", |&(name, _)| name)
+    }
+
+    /// Whether it is neither a session nor plain lines.
+    pub fn is_log(self) -> bool {
+        !matches!(self, Kind::Session | Kind::Lines)
+    }
 }
 
-/// Something about an input that its user should hear, though it is no error.
+/// Something that the user of an input should know, though it is no error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// A session file ends in the middle of a message or line, which is left out.
-    Cut {
-        /// The line where that message begins.
-        number: u64,
-    },
-    /// Plain lines hold one that looks like a session's and is taken for a comment.
-    Marks {
-        /// The first such line.
-        number: u64,
-    },
-    /// A log, which has not everything that was said.
-    Log {
-        /// The kind of log.
-        kind: Kind,
-    },
+pub struct Note {
+    /// The line that it is about, from 1; `None` for the whole input.
+    pub number: Option<u64>,
+    /// The sentence, without its place.
+    pub text: &'static str,
 }
 
-impl Note {
-    /// The line that the note is about, from 1; `None` when it is about the whole input.
-    pub fn number(&self) -> Option<u64> {
-        match *self {
-            Note::Cut { number } | Note::Marks { number } => Some(number),
-            Note::Log { .. } => None,
-        }
+/// What is wrong with an input. `Display` gives the reason; the file's name and [`Error::number`] belong before it.
+#[derive(Debug)]
+pub struct Error {
+    /// The line that it is about, from 1; `None` for the whole input.
+    pub number: Option<u64>,
+    /// What the error means for the reading.
+    pub kind: ErrorKind,
+    text: String,
+}
+
+/// What an [`Error`] means for the reading.
+#[derive(Debug)]
+pub enum ErrorKind {
+    /// The input could not be read; nothing follows.
+    Io(io::Error),
+    /// The line breaks a rule; nothing follows, since a session with a hole must not be played on.
+    Malformed,
+    /// A message in a log could not be read; it is skipped and the reading goes on.
+    Damaged,
+    /// The input has ended and held no message.
+    Empty,
+}
+
+impl Error {
+    /// Whether only this line is lost: the reading goes on.
+    pub fn is_skipped(&self) -> bool {
+        matches!(self.kind, ErrorKind::Damaged)
+    }
+
+    fn malformed(number: u64, text: impl Into<String>) -> Error {
+        Error { number: Some(number), kind: ErrorKind::Malformed, text: text.into() }
     }
 }
 
-impl std::fmt::Display for Note {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match *self {
-            Note::Cut { .. } => "the file ends inside this message or line, which is left out",
-            Note::Marks { .. } => {
-                "this looks like a session's line but is taken for a comment: a session's line 1 is \
-                 '#backbox-session 1', and --from session reads one that has lost it"
-            }
-            Note::Log { kind } => logs::lost(kind),
-        })
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Error {
+        Error { number: None, text: error.to_string(), kind: ErrorKind::Io(error) }
     }
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,295 +1,455 @@
-//! The reader: bytes of a session file, of plain lines or of a log in, records out.
+//! The reader of session files and plain lines, and how the kind of an input is found.
 
+use std::io::{self, BufRead, Read};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use memchr::memchr;
 
-use super::error::Error;
-use super::logs::{Form, Log, form_of_kind, form_of_line};
-use super::mark::Mark;
-use super::script::{Script, Step};
+use super::input::{Found, Input, mark};
+use super::logs::{self, Log};
 use super::settings::Settings;
-use super::{HEADER, Kind, Note, Record};
-use crate::bcp::payload_marker;
-use crate::framing::{BcpFramer, FramingOptions, is_ignored};
+use super::{Error, ErrorKind, HEADER, Kind, Note, Record, VERSION};
+use crate::bcp::{Side, is_command, payload_marker};
+use crate::framing::{FramingError, FramingOptions, is_ignored};
+use crate::text::{is_white, shown, trim};
 
-/// How many lines that are neither blank nor comments are looked at for the form of a log (design.md, section 11).
+/// How many lines that are neither blank nor comments are looked at for the form of a log: a rotated log begins with
+/// half a line, a terminal's with a prompt.
 const LINES_LOOKED_AT: usize = 10;
 
-/// Reads a session file, plain BCP lines or a log, whichever the input is, in memory that does not grow with it.
+/// How much of an input is read at first to find its kind; more if that does not tell.
+const HEAD_BYTES: u64 = 16 << 10;
+
+const CUT: &str = "the file ends inside this message or line, which is left out";
+const MARKS: &str = "this looks like a session's line but is read as a comment: line 1 of a session is \
+                     '#backbox-session 1'; --from session reads a file without it";
+
+/// Reads the messages of a session file, of plain BCP lines or of a log, in memory that does not grow with the input.
 ///
-/// Read into [`Reader::space`], say how much with [`Reader::filled`], take records from [`Reader::next_record`] until
-/// it gives `None`, and at the end of the input from [`Reader::end`] until that gives `None`. An error ends the
-/// reading, since a script with a hole must not be played on (design.md, section 12), unless it is a damaged line of a
-/// log ([`Error::is_passed_over`]).
+/// It is an iterator. The first error ends it, unless [`Error::is_skipped`]: a damaged line of a log. An input without
+/// a message ends with an error too.
 #[derive(Debug)]
-pub struct Reader {
-    framer: BcpFramer,
+pub struct Reader<R> {
+    input: Input<R>,
     framing: FramingOptions,
-    script: Script,
-    is_command: fn(&[u8]) -> bool,
-    /// The beginning of the input waits in the framer while this looks for the form of a log in it.
-    look: Option<Look>,
-    /// What reads instead of framer and script once the input is known to be a log.
-    log: Option<Log>,
-    over: bool,
+    kind: Kind,
+    /// Whether the caller named the kind.
+    is_forced: bool,
+    settings: Settings,
+    note: Option<Note>,
+    /// Whether plain lines have been found to hold a line that looks like a session's.
+    has_marks: bool,
+    log: Log,
+    time: Option<Duration>,
+    connection: u32,
+    messages: u64,
+    has_header: bool,
+    position: u64,
+    is_over: bool,
 }
 
-/// What stands in an input, one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Item<'a> {
-    /// A message.
-    Message {
-        /// The message.
-        record: Record<'a>,
-        /// What stands before its line in a session file.
-        mark: &'static str,
-    },
-    /// A line of a session file that is no message: header, stamp, setting, comment, blank line. Without LF and CR.
-    Aside(&'a [u8]),
-    /// A comment of a session file that is over the limit of a line, of which nothing is kept.
-    Lost {
-        /// Its line number, from 1.
-        number: u64,
-    },
-}
-
-impl Reader {
-    /// A reader at the start of an input of this kind, or of one that is still to be told; `framing` has the limits,
-    /// and whether plain lines have payloads; a session says that itself.
+impl<R: BufRead> Reader<R> {
+    /// A reader at the start of an input. Without a `kind`, the first lines are read to find it. `framing` has the
+    /// limits of lines and payloads.
     ///
-    /// An input that is neither session nor log is plain lines only when `is_command` accepts the command of its first
-    /// line, trimmed: give it the rule of `encode` (`bcp::is_command`), which no prose and no JSON meets.
-    pub fn new(kind: Option<Kind>, framing: FramingOptions, is_command: fn(&[u8]) -> bool) -> Reader {
-        let mut reader = Reader {
-            script: Script::new(kind, &framing, is_command),
-            framer: BcpFramer::new(framing.clone()),
-            is_command,
-            look: kind.is_none().then(Look::default),
-            log: None,
-            over: false,
-            framing,
+    /// # Errors
+    /// The input cannot be read.
+    pub fn new(mut input: R, kind: Option<Kind>, framing: &FramingOptions) -> io::Result<Reader<R>> {
+        let (found, head) = match kind {
+            Some(kind) => (kind, Vec::new()),
+            None => read_head(&mut input, framing.line_bytes_max)?,
         };
-        if let Some(form) = kind.and_then(form_of_kind) {
-            reader.read_log(form);
-        }
-        reader.follow();
-        reader
-    }
-
-    /// Room to read into.
-    pub fn space(&mut self) -> &mut [u8] {
-        match &mut self.log {
-            Some(log) => log.space(),
-            None => self.framer.space(),
-        }
-    }
-
-    /// Says how many bytes of [`Reader::space`] were filled.
-    pub fn filled(&mut self, count: usize) {
-        match &mut self.log {
-            Some(log) => log.filled(count),
-            None => self.framer.filled(count),
-        }
-        self.look(false);
-    }
-
-    /// Takes bytes that were read elsewhere.
-    pub fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let space = self.space();
-            let (now, later) = bytes.split_at(bytes.len().min(space.len()));
-            if let Some(space) = space.get_mut(..now.len()) {
-                space.copy_from_slice(now);
-            }
-            self.filled(now.len());
-            bytes = later;
-        }
-    }
-
-    /// The next record, or `None` when more bytes are needed or the reading has ended.
-    ///
-    /// # Errors
-    /// What is wrong with the input, and where.
-    pub fn next_record(&mut self) -> Option<Result<Record<'_>, Error>> {
-        self.record(false)
-    }
-
-    /// What is left when the input has ended: a last plain line, whose LF may be missing, or what is wrong with the
-    /// whole. A session's last line counts only with its LF, since half a line looks like a whole one.
-    ///
-    /// # Errors
-    /// As [`Reader::next_record`], and [`super::Reason::Nothing`] for an input without a message.
-    pub fn end(&mut self) -> Option<Result<Record<'_>, Error>> {
-        self.record(true)
-    }
-
-    /// The next message or other line of a session, for who keeps these too: as [`Reader::next_record`], or
-    /// [`Reader::end`] when the input has ended.
-    ///
-    /// # Errors
-    /// As theirs.
-    pub fn next_item(&mut self, ended: bool) -> Option<Result<Item<'_>, Error>> {
-        Some(match self.advance(ended)? {
-            Ok(Step::Aside) => Ok(Item::Aside(self.script.aside())),
-            Ok(Step::Lost { number }) => Ok(Item::Lost { number }),
-            Ok(_) => Ok(Item::Message { record: self.last(), mark: self.script.mark() }),
-            Err(error) => Err(error),
+        let input = Input::new(head, input, found, framing)?;
+        Ok(Reader {
+            position: input.offset,
+            input,
+            framing: framing.clone(),
+            kind: found,
+            is_forced: kind.is_some(),
+            settings: Settings { port: logs::port(found), ..Settings::default() },
+            note: None,
+            has_marks: false,
+            log: Log::default(),
+            time: None,
+            connection: 1,
+            messages: 0,
+            has_header: false,
+            is_over: false,
         })
     }
 
-    /// What the input is; `None` until that is known.
-    pub fn kind(&self) -> Option<Kind> {
-        self.log.as_ref().map_or(self.script.kind(), |log| Some(log.form().kind()))
+    /// What the input is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether line 1 is the header of a session, once there is a record. A session that is named as one needs none.
+    pub fn has_header(&self) -> bool {
+        self.has_header
     }
 
     /// The settings so far; all of them once there is a record.
     pub fn settings(&self) -> &Settings {
-        self.script.settings()
+        &self.settings
     }
 
-    /// The note that has come up since the last call; an input gives at most one.
+    /// The note that has come up since the last call. An input gives at most one; it may come with the end.
     pub fn take_note(&mut self) -> Option<Note> {
-        self.log.as_mut().map_or_else(|| self.script.take_note(), Log::take_note)
+        self.note.take()
     }
 
-    fn record(&mut self, ended: bool) -> Option<Result<Record<'_>, Error>> {
+    /// How far the input has been read and found to be whole and well-formed, in bytes.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn session_record(&mut self) -> Result<Option<Record>, Error> {
         loop {
-            match self.advance(ended)? {
-                Ok(Step::Record) => return Some(Ok(self.last())),
-                Ok(_) => {}
-                Err(error) => return Some(Err(error)),
+            self.position = self.input.offset;
+            if !self.read_whole_line()? {
+                return Ok(None);
             }
-        }
-    }
-
-    /// The record that the last step ended with.
-    fn last(&self) -> Record<'_> {
-        self.log.as_ref().map_or_else(|| self.script.record(), Log::record)
-    }
-
-    /// Goes on to whatever there is to show; `None` when more bytes are needed or the reading has ended.
-    fn advance(&mut self, ended: bool) -> Option<Result<Step, Error>> {
-        if ended {
-            self.look(true);
-        }
-        while !self.over && self.look.is_none() {
-            let step = match &mut self.log {
-                Some(log) => log.advance(ended).map(|found| found.map(|()| Step::Record)),
-                None => self.script_step(ended),
-            };
-            match step {
-                Some(Ok(Step::More)) => {}
-                Some(Err(error)) => {
-                    self.over = !error.is_passed_over();
-                    return Some(Err(error));
-                }
-                Some(step) => return Some(step),
-                None if ended => {
-                    self.over = true;
-                    let verdict = self.log.as_ref().map_or_else(|| self.script.verdict(), Log::verdict);
-                    return verdict.map(Err);
-                }
-                None => return None,
-            }
-        }
-        None
-    }
-
-    /// What the next frame of a session or of plain lines leads to.
-    fn script_step(&mut self, ended: bool) -> Option<Result<Step, Error>> {
-        let step = match self.framer.next_frame() {
-            Some(frame) => self.script.frame(frame),
-            None if !ended => return None,
-            None if self.script.kind() == Some(Kind::Session) => {
-                self.script.end_session(self.framer.unfinished());
-                return None;
-            }
-            None => {
-                self.script.no_session();
-                self.script.frame(self.framer.end()?)
-            }
-        };
-        self.follow();
-        Some(step)
-    }
-
-    /// Makes the framer follow what the lines so far have said of those to come.
-    fn follow(&mut self) {
-        if self.script.kind() == Some(Kind::Session) {
-            self.framer.keep_marked(Mark::limit);
-            self.framer.look_for_payloads(self.script.has_payloads());
-        }
-    }
-
-    /// Looks on for the form of a log.
-    fn look(&mut self, ended: bool) {
-        let Some(look) = &mut self.look else { return };
-        match look.on(self.framer.unread(), ended, self.framing.line_bytes_max, self.is_command) {
-            Found::Nothing => {}
-            Found::NoLog => self.look = None,
-            Found::Log(form) => self.read_log(form),
-        }
-    }
-
-    /// Hands the input over to the reader of logs.
-    fn read_log(&mut self, form: &'static Form) {
-        self.look = None;
-        let begun = std::mem::replace(&mut self.framer, BcpFramer::new(self.framing.clone()));
-        self.log = Some(Log::new(form, self.framing.clone()));
-        self.feed(begun.unread());
-        self.script.set_port(form.port);
-    }
-}
-
-/// The search for the form of a log in the first lines of an input.
-#[derive(Debug, Default)]
-struct Look {
-    /// How many bytes have been looked at: whole lines, and payloads behind plain ones.
-    bytes: usize,
-    /// How much behind them is known to hold no LF.
-    searched: usize,
-    /// How many lines of them were neither blank nor comments.
-    lines: usize,
-}
-
-/// What a search has come to.
-enum Found {
-    /// Not enough yet.
-    Nothing,
-    NoLog,
-    Log(&'static Form),
-}
-
-impl Look {
-    /// Looks on, in the whole of what has come of the input. Once that is more than `bytes_max` it is no log.
-    fn on(&mut self, input: &[u8], ended: bool, bytes_max: usize, is_command: fn(&[u8]) -> bool) -> Found {
-        let mark = "\u{feff}".as_bytes();
-        if input.strip_prefix(mark).unwrap_or(input).starts_with(HEADER.as_bytes()) {
-            return Found::NoLog;
-        }
-        while let Some(rest) = input.get(self.bytes..).filter(|rest| !rest.is_empty()) {
-            let found = rest.get(self.searched..).and_then(|rest| memchr(b'\n', rest));
-            let length = found.map(|found| self.searched + found).or(ended.then_some(rest.len()));
-            self.searched = if length.is_none() { rest.len() } else { 0 };
-            let Some(line) = length.and_then(|length| rest.get(..length)) else { break };
-            let text = if self.bytes == 0 { line.strip_prefix(mark).unwrap_or(line) } else { line };
-            self.bytes += line.len() + 1;
-            if is_ignored(text) {
+            let (number, text) = (self.input.number, &self.input.text);
+            if number == 1 && is_header(text).map_err(|why| Error::malformed(1, why))? {
+                self.has_header = true;
                 continue;
             }
-            if let Some(form) = form_of_line(text, is_command) {
-                return Found::Log(form);
-            }
-            self.lines += 1;
-            if self.lines == LINES_LOOKED_AT {
-                return Found::NoLog;
-            }
-            let payload = payload_marker(text).and_then(|marker| marker.length);
-            self.bytes = self.bytes.saturating_add(payload.unwrap_or_default());
+            let found = match mark(text) {
+                None if is_ignored(text) => continue,
+                None => self.plain_message()?,
+                Some((b'<', line)) => self.marked_message(Side::Server, line.to_vec())?,
+                Some((b'>', line)) => self.marked_message(Side::Client, line.to_vec())?,
+                Some((b'~', pattern)) if trim(pattern).is_empty() => {
+                    return Err(Error::malformed(number, "#~ wants a pattern, such as '#~mode_list?running_modes=*'"));
+                }
+                Some((b'~', pattern)) => {
+                    let record = self.record(Side::Server, pattern.to_vec(), None);
+                    Some(Record { is_pattern: true, ..record })
+                }
+                Some((b'@', stamp)) => {
+                    (self.time, self.connection) = parse_stamp(stamp).map_err(|why| Error::malformed(number, why))?;
+                    continue;
+                }
+                Some((b'!', _)) if self.messages > 0 => {
+                    let why = "a setting after the first message: settings stand before it";
+                    return Err(Error::malformed(number, why));
+                }
+                Some((b'!', setting)) => {
+                    self.settings.add(number, setting).map_err(|why| Error::malformed(number, why))?;
+                    continue;
+                }
+                Some(_) => {
+                    let why = "a payload without a line: '#=' follows a '#<' or '#>' line that announces one";
+                    return Err(Error::malformed(number, why));
+                }
+            };
+            self.position = if found.is_some() { self.input.offset } else { self.position };
+            return Ok(found);
         }
-        if ended || input.len() > bytes_max { Found::NoLog } else { Found::Nothing }
+    }
+
+    /// Reads the next line of a session; whether there is one. A line without LF may be half a line.
+    fn read_whole_line(&mut self) -> Result<bool, Error> {
+        match self.input.read_line()? {
+            Found::End => Ok(false),
+            Found::TooLong(limit) => Err(too_long(self.input.number, limit)),
+            Found::Line if self.input.has_lf => Ok(true),
+            Found::Line => {
+                self.note_cut(self.input.number);
+                Ok(false)
+            }
+        }
+    }
+
+    fn note_cut(&mut self, number: u64) {
+        self.note = Some(Note { number: Some(number), text: CUT });
+    }
+
+    /// The current line and its raw payload, which was sent by the client.
+    fn plain_message(&mut self) -> Result<Option<Record>, Error> {
+        let line = std::mem::take(&mut self.input.text);
+        let number = self.input.number;
+        let announced = if self.framing.payloads || self.kind == Kind::Session { self.announced(&line)? } else { None };
+        let Some(announced) = announced else { return Ok(Some(self.record(Side::Client, line, None))) };
+        let payload = self.input.read_payload(announced)?;
+        match payload.len() {
+            got if got == announced => Ok(Some(self.record(Side::Client, line, Some(payload)))),
+            _ if self.kind == Kind::Session => {
+                self.note_cut(number);
+                Ok(None)
+            }
+            got => Err(Error::malformed(number, FramingError::PayloadCut { got, announced }.to_string())),
+        }
+    }
+
+    /// A line behind `#<` or `#>`, whose payload is the `#=` line that follows directly.
+    fn marked_message(&mut self, side: Side, line: Vec<u8>) -> Result<Option<Record>, Error> {
+        let announced = if is_ignored(&line) { None } else { self.announced(&line)? };
+        let Some(announced) = announced.filter(|&announced| announced > 0) else {
+            return Ok(Some(self.record(side, line, announced.map(|_| Vec::new()))));
+        };
+        let (number, start) = (self.input.number, self.input.start);
+        if !self.read_whole_line()? {
+            self.note_cut(number);
+            return Ok(None);
+        }
+        let wrong = |why: String| Error::malformed(self.input.number, why);
+        let Some(base64) = self.input.text.strip_prefix(b"#=") else {
+            return Err(wrong(format!(
+                "no payload: line {number} announces {announced} bytes, and '#=' follows directly"
+            )));
+        };
+        let payload = STANDARD.decode(base64).map_err(|_| wrong("bad base64 behind '#='".to_owned()))?;
+        if payload.len() != announced {
+            return Err(wrong(format!("a payload of {} bytes, where line {number} says {announced}", payload.len())));
+        }
+        let record = self.record(side, line, Some(payload));
+        Ok(Some(Record { number, span: start..record.span.end, ..record }))
+    }
+
+    /// The length of the payload that a line announces.
+    fn announced(&self, line: &[u8]) -> Result<Option<usize>, Error> {
+        let limit = self.framing.payload_bytes_max;
+        match payload_marker(line).map(|marker| marker.length) {
+            None => Ok(None),
+            Some(Some(length)) if length <= limit => Ok(Some(length)),
+            Some(_) => Err(Error::malformed(self.input.number, FramingError::PayloadTooLarge { limit }.to_string())),
+        }
+    }
+
+    fn record(&self, side: Side, line: Vec<u8>, payload: Option<Vec<u8>>) -> Record {
+        let (time, connection, number) = (self.time, self.connection, self.input.number);
+        let span = self.input.start..self.input.offset;
+        Record { number, span, time, connection, side, is_pattern: false, line, payload }
+    }
+
+    fn plain_record(&mut self) -> Result<Option<Record>, Error> {
+        loop {
+            self.position = self.input.offset;
+            match self.input.read_line()? {
+                Found::End => return Ok(None),
+                Found::TooLong(limit) => return Err(too_long(self.input.number, limit)),
+                Found::Line => {}
+            }
+            let text = &self.input.text;
+            if !is_ignored(text) {
+                if self.messages == 0 && !self.is_forced && !is_command(command(text)) {
+                    return Err(self.unknown());
+                }
+                return self.plain_message();
+            }
+            // A user who asked for plain lines by name knows what the comments are.
+            if !self.is_forced && !self.has_marks && mark(text).is_some() {
+                self.has_marks = true;
+                self.note = Some(Note { number: Some(self.input.number), text: MARKS });
+            }
+        }
+    }
+
+    fn log_record(&mut self) -> Result<Option<Record>, Error> {
+        loop {
+            let number = match self.input.read_line()? {
+                Found::End => return Ok(None),
+                Found::TooLong(limit) => return Err(logs::damaged(self.input.number, logs::too_long(limit))),
+                Found::Line => self.input.number,
+            };
+            let found = self.log.message(self.kind, number, &self.input.text, self.framing.line_bytes_max);
+            let Some(message) = found.map_err(|why| logs::damaged(number, why))? else { continue };
+            self.time = message.time;
+            if self.messages == 0 {
+                self.note = Some(Note { number: None, text: message.program.lost });
+                self.settings.port = message.program.port;
+            }
+            // The only payload that a log can hold is none.
+            let payload = (!is_ignored(&message.line) && payload_marker(&message.line).is_some()).then(Vec::new);
+            return Ok(Some(self.record(message.side, message.line, payload)));
+        }
+    }
+
+    /// Why the input is of no known kind. The rest of it is read for a line that may be one of a log.
+    fn unknown(&mut self) -> Error {
+        let number = self.input.number;
+        let mut text = format!(
+            "neither a session, nor a log of a known kind, nor BCP: a session begins with '{HEADER} {VERSION}', one of \
+             the first ten lines of a log has the log's form, and BCP lines begin with a command"
+        );
+        let mut hint = logs::hint(self.input.number, &self.input.text);
+        while hint.is_none() {
+            match self.input.read_line() {
+                Ok(Found::Line) => hint = logs::hint(self.input.number, &self.input.text),
+                Ok(Found::TooLong(_)) => {}
+                Ok(Found::End) | Err(_) => break,
+            }
+        }
+        text.push_str("; ");
+        text.push_str(&hint.unwrap_or_else(|| format!("{}; --from names the kind of a file", logs::ADVICE)));
+        Error::malformed(number, text)
+    }
+
+    fn nothing(&self) -> Error {
+        let text = if self.kind.is_log() { self.log.nothing(self.kind) } else { "no BCP line in it".to_owned() };
+        Error { number: None, kind: ErrorKind::Empty, text }
     }
 }
 
-#[cfg(test)]
-#[path = "reader_tests.rs"]
-mod tests;
+impl<R: BufRead> Iterator for Reader<R> {
+    type Item = Result<Record, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let found = match self.kind {
+            Kind::Session => self.session_record(),
+            Kind::Lines => self.plain_record(),
+            _ => self.log_record(),
+        };
+        self.messages += u64::from(matches!(found, Ok(Some(_))));
+        self.is_over = match &found {
+            Ok(record) => record.is_none(),
+            Err(error) => !error.is_skipped(),
+        };
+        match found.transpose() {
+            None if self.messages == 0 => Some(Err(self.nothing())),
+            found => found,
+        }
+    }
+}
+
+/// The kind of an input that begins like this: a session by its first line, a log by one of the first ten lines that
+/// are neither blank nor comments, plain BCP lines by the command of the first of these. `None` is none of them.
+///
+/// ```
+/// use backbox::session::{Kind, detect};
+/// assert_eq!(detect(b"#backbox-session 1\n"), Some(Kind::Session));
+/// assert_eq!(detect(b"21:02:29.935 : DEBUG [BCPClientSocket] Sending \"hello\"\n"), Some(Kind::MpfConsole));
+/// assert_eq!(detect(b"# comment\nhello?version=1.1\n"), Some(Kind::Lines));
+/// assert_eq!(detect(b"{\"command\":\"hello\"}\n"), None);
+/// ```
+pub fn detect(head: &[u8]) -> Option<Kind> {
+    let head = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(head);
+    match look(head, true) {
+        Some(Kind::Lines) | None => {
+            let first = head.split(|&byte| byte == b'\n').find(|line| !is_ignored(line))?;
+            is_command(command(first)).then_some(Kind::Lines)
+        }
+        kind => kind,
+    }
+}
+
+/// Reads so much of an input that it tells its kind.
+fn read_head<R: BufRead>(input: &mut R, bytes_max: usize) -> io::Result<(Kind, Vec<u8>)> {
+    let (mut head, mut wanted) = (Vec::new(), HEAD_BYTES);
+    loop {
+        input.by_ref().take(wanted - head.len() as u64).read_to_end(&mut head)?;
+        let has_ended = (head.len() as u64) < wanted;
+        let found = look(head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&head), has_ended);
+        match found.or((has_ended || head.len() > bytes_max).then_some(Kind::Lines)) {
+            Some(kind) => return Ok((kind, head)),
+            None => wanted *= 4,
+        }
+    }
+}
+
+/// The kind of an input by its first lines; `None` while more of them have to be seen.
+fn look(head: &[u8], has_ended: bool) -> Option<Kind> {
+    let mut rest = head;
+    let mut lines = 0;
+    while !rest.is_empty() && lines < LINES_LOOKED_AT {
+        let length = match memchr(b'\n', rest) {
+            Some(length) => length,
+            None if has_ended => rest.len(),
+            None => return None,
+        };
+        let line = &rest[..length];
+        if rest.len() == head.len() && !matches!(is_header(trim_cr(line)), Ok(false)) {
+            return Some(Kind::Session);
+        }
+        let mut next = length + 1;
+        if !is_ignored(line) {
+            if let Some(kind) = logs::kind_of_line(trim_cr(line)) {
+                return Some(kind);
+            }
+            lines += 1;
+            let payload = payload_marker(trim_cr(line)).and_then(|marker| marker.length);
+            next = next.saturating_add(payload.unwrap_or_default());
+        }
+        rest = rest.get(next..).unwrap_or_default();
+    }
+    (lines == LINES_LOOKED_AT).then_some(Kind::Lines)
+}
+
+fn trim_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// The command of a line, trimmed.
+fn command(line: &[u8]) -> &[u8] {
+    let line = payload_marker(line).map_or(line, |marker| &line[..marker.at]);
+    let end = line.iter().position(|&byte| byte == b'?').unwrap_or(line.len());
+    trim(&line[..end])
+}
+
+/// Reads line 1: whether it is a session's header, and one of a format that is known.
+fn is_header(line: &[u8]) -> Result<bool, String> {
+    let Some(rest) = line.strip_prefix(HEADER.as_bytes()) else { return Ok(false) };
+    if rest.first().is_some_and(|&byte| !is_white(byte)) {
+        return Ok(false);
+    }
+    let digits = trim(rest);
+    let zeros = digits.iter().take_while(|&&byte| byte == b'0').count();
+    let version = &digits[zeros..];
+    if version.is_empty() || !version.iter().all(u8::is_ascii_digit) {
+        return Err(format!("the first line of a session wants '{HEADER} {VERSION}'"));
+    }
+    match version == VERSION.to_string().as_bytes() {
+        true => Ok(true),
+        false => Err(format!("format {} is newer than {VERSION}, which this version of backbox reads", shown(version))),
+    }
+}
+
+/// Reads what follows `#@`: the time, cut to microseconds, and the connection, 1 if there is none.
+fn parse_stamp(text: &[u8]) -> Result<(Option<Duration>, u32), String> {
+    let bad_time = || {
+        "bad time: write '#@SECONDS' or '#@SECONDS CONN', SECONDS with up to ten digits, a point and up to nine more"
+            .to_owned()
+    };
+    let mut words = text.split(|&byte| is_white(byte)).filter(|word| !word.is_empty());
+    let time = words.next().and_then(parse_seconds).ok_or_else(bad_time)?;
+    let connection = words.next();
+    if words.next().is_some() {
+        return Err(bad_time());
+    }
+    let parse = |word: &[u8]| u32::try_from(parse_digits(word, 9).filter(|_| word[0] != b'0')?).ok();
+    let connection = connection.map_or(Ok(1), |word| {
+        parse(word).ok_or_else(|| format!("bad connection number {}: write 1 to 999999999", shown(word)))
+    })?;
+    Ok((Some(time), connection))
+}
+
+fn parse_seconds(word: &[u8]) -> Option<Duration> {
+    let (whole, decimals) = match word.iter().position(|&byte| byte == b'.') {
+        None => (word, None),
+        Some(point) => (&word[..point], Some(&word[point + 1..])),
+    };
+    let nanos = match decimals {
+        None => 0,
+        Some(digits) => parse_digits(digits, 9)? * 10u64.pow(9 - digits.len() as u32),
+    };
+    let micros = u32::try_from(nanos / 1000).ok()?;
+    Some(Duration::new(parse_digits(whole, 10)?, micros * 1000))
+}
+
+/// The number that one to `digits_max` ASCII digits say.
+fn parse_digits(digits: &[u8], digits_max: usize) -> Option<u64> {
+    if digits.is_empty() || digits.len() > digits_max || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn too_long(number: u64, limit: usize) -> Error {
+    Error::malformed(number, FramingError::LineTooLong { limit }.to_string())
+}

@@ -2,24 +2,16 @@
 
 use std::time::Duration;
 
+use backbox::bcp::Side;
 use backbox::check::{Check, Options, Outlook, Rules, Want, Way};
 use backbox::commands::replay::clock::{Clock, Speed, Tempo};
 use backbox::framing::{BcpFramer, Frame, FramingOptions};
-use backbox::session::{Record, RecordKind};
+use backbox::session::Record;
 
-/// A record of the recording.
-#[derive(Clone, Debug)]
-pub struct Recorded {
-    /// The number of its line in a file; 0 for its place in the script.
-    pub number: u64,
-    /// When it was recorded.
-    pub time: Option<Duration>,
-    /// Who said it.
-    pub side: RecordKind,
-    /// The line.
-    pub line: Vec<u8>,
-    /// Its payload.
-    pub payload: Option<Vec<u8>>,
+/// A record of a recording, without a place in a file.
+pub fn record(number: u64, time: Option<Duration>, side: Side, line: &[u8], payload: Option<&[u8]>) -> Record {
+    let (line, payload) = (line.to_vec(), payload.map(<[u8]>::to_vec));
+    Record { number, span: 0..0, time, connection: 1, side, is_pattern: false, line, payload }
 }
 
 /// When something happens.
@@ -83,22 +75,21 @@ pub struct Outcome {
     pub lines: Vec<usize>,
 }
 
-/// The recording as the check reads it; numbers are 1 for the first record, and so on.
-fn record(recorded: &Recorded, index: usize) -> Record<'_> {
-    let Recorded { number, time, side, line, payload } = recorded;
-    let number = if *number == 0 { index as u64 + 1 } else { *number };
-    Record { number, time: *time, connection: 1, side: *side, line, payload: payload.as_deref() }
+/// The recording as the check reads it; without a number it has that of its place, from 1.
+fn numbered(recorded: &Record, index: usize) -> Record {
+    let number = if recorded.number == 0 { index as u64 + 1 } else { recorded.number };
+    Record { number, ..recorded.clone() }
 }
 
 /// Plays a script to its end.
-pub fn play(script: &[Recorded], events: &[(When, What)], settings: &Settings) -> Outcome {
+pub fn play(script: &[Record], events: &[(When, What)], settings: &Settings) -> Outcome {
     let mut rules = Rules::default();
     settings.ignore.iter().for_each(|text| rules.ignore(text).unwrap());
     settings.exclude.iter().for_each(|text| rules.exclude(text).unwrap());
     settings.any_order.iter().for_each(|text| rules.any_order(text).unwrap());
     let mut outlook = Outlook::default();
-    for (index, answer) in script.iter().enumerate().filter(|(_, record)| record.side != RecordKind::Client) {
-        outlook.see(&record(answer, index), &mut rules).unwrap();
+    for (index, answer) in script.iter().enumerate().filter(|(_, record)| record.side != Side::Client) {
+        outlook.see(&numbered(answer, index), &mut rules).unwrap();
     }
     let &Settings { exact, fail_fast, reply_timeout, .. } = settings;
     let last_goodbye = outlook.last_goodbye();
@@ -122,8 +113,8 @@ pub fn play(script: &[Recorded], events: &[(When, What)], settings: &Settings) -
             Want::Record => match records.next() {
                 None => check.end(),
                 Some((index, recorded)) => {
-                    let record = record(recorded, index);
-                    if recorded.side == RecordKind::Client {
+                    let record = numbered(recorded, index);
+                    if recorded.side == Side::Client {
                         let joins = first.is_some_and(|first| clock.joins(first, record.time));
                         first = first.filter(|_| joins).or(Some(record.time));
                         check.ours(&record, clock.line(record.time).unwrap_or_default(), joins);
@@ -155,7 +146,7 @@ pub fn play(script: &[Recorded], events: &[(When, What)], settings: &Settings) -
             }
         }
     }
-    sent.resize(script.iter().filter(|record| record.side == RecordKind::Client).count(), None);
+    sent.resize(script.iter().filter(|record| record.side == Side::Client).count(), None);
     Outcome { check, sent, lines }
 }
 

@@ -3,11 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use backbox::bcp::Side;
 use backbox::check::Way;
 use backbox::commands::replay::clock::Speed;
-use backbox::session::RecordKind;
+use backbox::session::Record;
 
-use super::checking::{Recorded, Settings, What, When};
+use super::checking::{Settings, What, When, record};
 use super::random::Random;
 
 /// What happens to one answer of a peer that would else answer as recorded.
@@ -55,7 +56,7 @@ pub const MUTATIONS: [Mutation; 17] = [
 
 /// A recording, and a peer that answers as it says: for each answer its block and its place in the script.
 pub struct Scene {
-    pub script: Vec<Recorded>,
+    pub script: Vec<Record>,
     pub events: Vec<(When, What)>,
     blocks: Vec<usize>,
     pub settings: Settings,
@@ -64,12 +65,12 @@ pub struct Scene {
 impl Scene {
     /// What to look at when a law is broken.
     pub fn shown(&self) -> String {
-        let record = |r: &Recorded| format!("{:?} {:?} {}", r.time, r.side, r.line.escape_ascii());
+        let shown = |r: &Record| format!("{:?} {:?} {}", r.time, r.side, r.line.escape_ascii());
         let event = |(when, what): &(When, What)| match what {
             What::Comes(line, _) => format!("{when:?} {}", line.escape_ascii()),
             What::Goes(way) => format!("{when:?} {way:?}"),
         };
-        let script: Vec<String> = self.script.iter().map(record).collect();
+        let script: Vec<String> = self.script.iter().map(shown).collect();
         let events: Vec<String> = self.events.iter().map(event).collect();
         format!("{}\n--\n{}\n{:?}", script.join("\n"), events.join("\n"), self.settings)
     }
@@ -92,9 +93,9 @@ pub fn scene(random: &mut Random) -> Scene {
         if block > 0 || random.once_in(2) {
             time += MS * (3 + random.below(200) as u32);
             let line = format!("ask?n=int:{block}").into_bytes();
-            scene.script.push(Recorded { number: 0, time: Some(time), side: RecordKind::Client, line, payload: None });
+            scene.script.push(record(0, Some(time), Side::Client, &line, None));
         }
-        let asked = scene.script.iter().filter(|record| record.side == RecordKind::Client).count();
+        let asked = scene.script.iter().filter(|record| record.side == Side::Client).count();
         let start = if asked == 0 { scene.script.first().map_or(time, |first| first.time.unwrap()) } else { time };
         for _ in 0..random.below(7) {
             time += MS * (1 + random.below(40) as u32);
@@ -103,13 +104,7 @@ pub fn scene(random: &mut Random) -> Scene {
             let when = if asked == 0 { When::At(time - start) } else { When::After(asked, time - start) };
             scene.events.push((when, What::Comes(line.clone(), payload.clone())));
             scene.blocks.push(asked);
-            scene.script.push(Recorded {
-                number: 0,
-                time: Some(time),
-                side: RecordKind::Server,
-                line,
-                payload: Some(payload),
-            });
+            scene.script.push(record(0, Some(time), Side::Server, &line, Some(&payload)));
         }
     }
     scene

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::check_flags::CheckOptions;
 use super::recording::{Line, Recording};
 use super::updating::{Outdated, no_session};
+use crate::bcp::Side;
 use crate::check::{Check, Entry, Failed, Junit, Options, Outlook, Suite, Text, Verdict};
 use crate::commands::result_file::ResultFile;
 use crate::exit::{Exit, Failure};
 use crate::output::{Color, Console, Output, stdout_is_terminal};
-use crate::session::{Kind, RecordKind, Settings};
+use crate::session::{Kind, Record, Settings};
 use crate::text::safe;
 
 /// What a check needs besides its script.
@@ -22,7 +23,7 @@ pub struct Checking {
     /// The file's name as it stands before a difference.
     name: String,
     /// The side that we play.
-    ours: RecordKind,
+    ours: Side,
     last_goodbye: Option<u64>,
     junit: Option<ResultFile>,
     began: (SystemTime, Instant),
@@ -30,11 +31,13 @@ pub struct Checking {
 
 /// Whether a line of the recording is something that the other side of `ours` has to say. A pattern stands for what an
 /// acceptor should, in a file written by hand.
-pub fn is_answer(side: RecordKind, ours: RecordKind) -> bool {
-    match side {
-        RecordKind::Pattern => ours == RecordKind::Client,
-        side => side != ours,
-    }
+pub fn is_answer(record: &Record, ours: Side) -> bool {
+    record.side != ours
+}
+
+/// Whether a line of the recording is one that we send.
+pub fn is_ours(record: &Record, ours: Side) -> bool {
+    record.side == ours && !record.is_pattern
 }
 
 impl Checking {
@@ -46,23 +49,22 @@ impl Checking {
         wish: &CheckOptions,
         path: &Path,
         (recording, settings): (&mut Recording, &Settings),
-        ours: RecordKind,
+        ours: Side,
         junit: Option<ResultFile>,
-        console: &mut Console,
     ) -> Result<(Checking, Check), Failure> {
         let name = safe(path.as_os_str().as_encoded_bytes());
         let mut rules = wish.rules(settings, &name)?;
         let mut outlook = Outlook::default();
-        each_answer(recording, ours, console, |line| {
+        each_answer(recording, ours, |line| {
             let wrong = |why| Failure::Refused(format!("{name}:{}: {why}", line.number));
-            outlook.see(&line.record(), &mut rules).map_err(wrong)
+            outlook.see(line.record(), &mut rules).map_err(wrong)
         })?;
-        if wish.update && recording.kind() != Some(Kind::Session) {
+        if wish.update && recording.kind() != Kind::Session {
             return Err(no_session(&name));
         }
         recording.rewind()?;
         let (exact, last_goodbye) = (wish.is_exact(settings), outlook.last_goodbye());
-        let answering = if ours == RecordKind::Client { RecordKind::Server } else { RecordKind::Client };
+        let answering = if ours == Side::Client { Side::Server } else { Side::Client };
         let outdated = || Outdated::new(path, &name, recording.framing(), answering, exact);
         let outdated = wish.update.then(outdated).transpose()?;
         let (reply_timeout, fail_fast) = (wish.reply_timeout(), wish.fail_fast);
@@ -95,7 +97,7 @@ impl Checking {
         };
         // What was found is told, whatever became of the update.
         if let Some(file) = &self.junit {
-            file.write(self.junit(check, recording, console)?.as_bytes())?;
+            file.write(self.junit(check, recording)?.as_bytes())?;
         }
         let exit = exit?;
         match printed {
@@ -118,16 +120,16 @@ impl Checking {
     }
 
     /// The report for CI systems: the recording is gone through again, so that only differences had to be kept.
-    fn junit(&self, check: Check, recording: &mut Recording, console: &mut Console) -> Result<String, Failure> {
+    fn junit(&self, check: Check, recording: &mut Recording) -> Result<String, Failure> {
         let reached = check.reached();
         let (entries, mut rules) = check.into_report();
         let failed = Failed::of(&entries);
         let mut junit = Junit::new(&self.name);
         recording.rewind()?;
-        each_answer(recording, self.ours, console, |line| {
+        each_answer(recording, self.ours, |line| {
             let counts = Some(line.number) != self.last_goodbye;
             // A pattern that is none would have ended the check before it began.
-            if counts && !matches!(rules.recorded(&line.record(), Duration::ZERO), Ok(None)) {
+            if counts && !matches!(rules.recorded(line.record(), Duration::ZERO), Ok(None)) {
                 junit.case(Some(line.number), line.line(), failed.verdict(line.number, line.number <= reached));
             }
             Ok(())
@@ -145,13 +147,12 @@ impl Checking {
 /// Shows each answer of a recording that stands at its start.
 fn each_answer(
     recording: &mut Recording,
-    ours: RecordKind,
-    console: &mut Console,
+    ours: Side,
     mut see: impl FnMut(&Line) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut line = Line::default();
-    while recording.read(&mut line, console)? {
-        if is_answer(line.side, ours) {
+    while recording.read(&mut line)? {
+        if is_answer(&line, ours) {
             see(&line)?;
         }
     }

@@ -1,145 +1,111 @@
-//! `backbox replay --dry-run`: what would be played, as a session file, and no connection (design.md, section 11).
+//! `backbox replay --dry-run`: what would be played, as a session file, and no connection.
 //!
-//! A session comes out as it stands, line by line; what else there is, as a recorder writes it.
+//! A session is copied as far as it is well-formed, to the byte but for its CRs. Anything else is written as a recorder
+//! writes it.
 
+use std::io::BufRead;
 use std::path::Path;
 
-use super::recording::{Choice, report, tell};
+use super::recording::{Choice, Content, report, tell};
 use crate::bcp::payload_marker;
-use crate::bcp::{Message, ParseOptions, is_command};
+use crate::bcp::{Message, ParseOptions};
 use crate::catalogue::Linter;
-use crate::commands::source::Source;
 use crate::exit::{Exit, Failure};
 use crate::framing::is_ignored;
+use crate::limits::READ_BYTES;
 use crate::output::{Console, Output};
-use crate::session::{HEADER, Item, Kind, Reader, Record, RecordKind, VERSION, Writer, push_marked};
+use crate::session::{HEADER, Kind, Reader, Record, VERSION, Verbatim, Writer};
 
-/// Prints `file`; what the lint finds in what is printed is said on standard error, and changes no exit status.
+/// Prints `file`. What the lint finds is noted and changes no exit status.
 ///
 /// # Errors
-/// A file that cannot be read or holds what cannot be played, behind what came before; a stdout that cannot be written.
+/// A file that cannot be read, or holds what cannot be played; what comes before is printed. A standard output that
+/// cannot be written.
 pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, Failure> {
-    let mut source = Source::open(file)?;
-    let line_bytes_max = choice.framing.line_bytes_max;
-    let mut reader = Reader::new(choice.from, choice.framing, is_command);
-    let mut run = Run {
-        line_bytes_max,
-        connection: choice.connection,
-        writer: None,
-        begun: false,
-        stamp: Vec::new(),
-        printed: false,
-        linter: Linter::new(),
-        parts: Message::new(),
+    let (content, name) = Content::open(file)?;
+    let cannot_read = |error| Failure::io(format_args!("cannot read {name}"), &error);
+    let reader = content.bytes().and_then(|bytes| Reader::new(bytes, choice.from, &choice.framing));
+    let mut reader = reader.map_err(cannot_read)?;
+    let file = content.bytes().and_then(Verbatim::new).map_err(cannot_read)?;
+    let mut session = Copy { file, name: &name, at: 0, output: Output::new() };
+    let (mut writer, mut linter, mut parts) = (None, Linter::new(), Message::new());
+    let mut is_printed = false;
+    let ended = loop {
+        let record = reader.next().transpose();
+        tell(&name, reader.take_note(), console);
+        let record = match record {
+            Ok(Some(record)) => record,
+            Ok(None) => break Ok(()),
+            Err(error) => match report(&name, error, Some(console)) {
+                Ok(()) => continue,
+                failed => break failed,
+            },
+        };
+        let is_chosen = choice.connection.is_none_or(|connection| connection == record.connection);
+        is_printed |= is_chosen;
+        if reader.kind() == Kind::Session {
+            session.record(&record, is_chosen, reader.has_header())?;
+        } else if is_chosen {
+            let writer = writer.get_or_insert_with(|| Writer::new(reader.settings().port));
+            writer.record(&record, session.output.buffer());
+            session.output.flush()?;
+        }
+        if is_chosen && !console.is_quiet() && !record.is_pattern && !is_ignored(&record.line) {
+            lint(&record, (&mut linter, &mut parts), &name, console);
+        }
     };
-    let mut output = Output::new();
-    loop {
-        let count = source.read(reader.space())?;
-        reader.filled(count);
-        let read = run.read(&mut reader, count == 0, &source.name, output.buffer(), console);
-        output.flush()?;
-        read?;
-        tell(&source.name, reader.take_note(), console);
-        match (count, choice.connection) {
-            (1.., _) => {}
-            (0, Some(connection)) if !run.printed => {
-                return Err(Failure::Refused(format!("{}: it holds no connection {connection}", source.name)));
-            }
-            (0, _) => return Ok(console.worst()),
+    if reader.kind() == Kind::Session {
+        session.up_to(reader.position(), reader.has_header())?;
+    }
+    ended?;
+    match choice.connection {
+        Some(connection) if !is_printed => {
+            Err(Failure::Refused(format!("{name}: it holds no connection {connection}")))
         }
+        _ => Ok(console.worst()),
     }
 }
 
-/// The state of a dry run between two items.
-struct Run {
-    /// The limit of a line.
-    line_bytes_max: usize,
-    /// The connection whose messages are printed; without it, all are.
-    connection: Option<u32>,
-    /// Writes what is no session yet.
-    writer: Option<Writer>,
-    /// Whether something of a session has been printed.
-    begun: bool,
-    /// The last stamp, with its LF, while it is not known whether a message of the connection follows.
-    stamp: Vec<u8>,
-    /// Whether a message was printed.
-    printed: bool,
-    linter: Linter,
-    parts: Message,
+/// Notes what the lint finds in a message.
+fn lint(record: &Record, (linter, parts): (&mut Linter, &mut Message), name: &str, console: &Console) {
+    let end = payload_marker(&record.line).map_or(record.line.len(), |marker| marker.at);
+    let text = &record.line[..end];
+    let parsed = parts.parse_line(text, &ParseOptions::default());
+    let parsed = parsed.as_ref().map(|()| &*parts);
+    for finding in linter.lint(&record.line, text, record.payload.as_deref(), parsed) {
+        console.note(format_args!("{name}:{}: {finding}", record.number));
+    }
 }
 
-impl Run {
-    /// Prints all that has come.
-    fn read(
-        &mut self,
-        reader: &mut Reader,
-        ended: bool,
-        name: &str,
-        out: &mut Vec<u8>,
-        console: &mut Console,
-    ) -> Result<(), Failure> {
-        loop {
-            let (kind, port) = (reader.kind(), reader.settings().port);
-            match reader.next_item(ended) {
-                None => return Ok(()),
-                Some(Err(error)) => report(name, &error, Some(&mut *console))?,
-                Some(Ok(Item::Aside(line))) => self.aside(line, out),
-                Some(Ok(Item::Lost { number })) => console.note(format_args!(
-                    "{name}:{number}: left out, a comment over {} bytes; --max-line allows more",
-                    self.line_bytes_max
-                )),
-                Some(Ok(Item::Message { record, .. })) if self.connection.is_some_and(|c| c != record.connection) => {}
-                Some(Ok(Item::Message { record, mark })) => {
-                    self.printed = true;
-                    match kind {
-                        Some(Kind::Session) => self.again(&record, mark, out),
-                        _ => self.writer.get_or_insert_with(|| Writer::new(port)).write(&record, out),
-                    }
-                    self.lint(&record, name, console);
-                }
-            }
-        }
+/// A session that is being copied to standard output.
+struct Copy<'a, R> {
+    file: Verbatim<R>,
+    name: &'a str,
+    /// How far it has been copied, in bytes.
+    at: u64,
+    output: Output,
+}
+
+impl<R: BufRead> Copy<'_, R> {
+    fn record(&mut self, record: &Record, is_copied: bool, has_header: bool) -> Result<(), Failure> {
+        self.up_to(record.span.start, has_header)?;
+        let copied = self.file.record(record, is_copied, self.output.buffer());
+        self.at = record.span.end;
+        copied.map_err(|error| Failure::io(format_args!("cannot read {}", self.name), &error))?;
+        self.output.flush()
     }
 
-    /// Prints a line of a session that is no message.
-    fn aside(&mut self, line: &[u8], out: &mut Vec<u8>) {
-        let is_stamp = line.starts_with(b"#@") && self.connection.is_some();
-        if !is_stamp {
-            self.begin(line.starts_with(HEADER.as_bytes()), out);
+    /// Copies what stands between two messages, however much that is. A session that has lost its header gets one.
+    fn up_to(&mut self, end: u64, has_header: bool) -> Result<(), Failure> {
+        if self.at == 0 && end > 0 && !has_header {
+            self.output.buffer().extend_from_slice(format!("{HEADER} {VERSION}\n").as_bytes());
         }
-        let out = if is_stamp { &mut self.stamp } else { out };
-        if is_stamp {
-            out.clear();
+        while self.at < end {
+            self.at = end.min(self.at + READ_BYTES as u64);
+            let copied = self.file.up_to(self.at, self.output.buffer());
+            copied.map_err(|error| Failure::io(format_args!("cannot read {}", self.name), &error))?;
+            self.output.flush()?;
         }
-        out.extend_from_slice(line);
-        out.push(b'\n');
-    }
-
-    /// Prints a message of a session as it stands there.
-    fn again(&mut self, record: &Record<'_>, mark: &str, out: &mut Vec<u8>) {
-        self.begin(false, out);
-        out.append(&mut self.stamp);
-        push_marked(mark, record.line, record.payload.unwrap_or_default(), out);
-    }
-
-    /// A session that has lost its header gets one.
-    fn begin(&mut self, has_header: bool, out: &mut Vec<u8>) {
-        if !std::mem::replace(&mut self.begun, true) && !has_header {
-            out.extend_from_slice(format!("{HEADER} {VERSION}\n").as_bytes());
-        }
-    }
-
-    /// Says what the lint finds in a message.
-    fn lint(&mut self, record: &Record<'_>, name: &str, console: &Console) {
-        if console.is_quiet() || record.side == RecordKind::Pattern || is_ignored(record.line) {
-            return;
-        }
-        let end = payload_marker(record.line).map_or(record.line.len(), |marker| marker.at);
-        let text = record.line.get(..end).unwrap_or_default();
-        let parsed = self.parts.parse_line(text, &ParseOptions::default());
-        let parsed = parsed.as_ref().map(|()| &self.parts);
-        for finding in self.linter.lint(record.line, text, record.payload, parsed) {
-            console.note(format_args!("{name}:{}: {finding}", record.number));
-        }
+        Ok(())
     }
 }

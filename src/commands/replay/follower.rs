@@ -5,19 +5,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::checking::is_answer;
+use super::checking::{is_answer, is_ours};
 use super::clock::{Clock, instant};
 use super::exchange::Exchange;
 use super::recording::{Line, Recording};
 use crate::check::{Check, Want, Way};
-use crate::commands::listen::listener::side;
 use crate::exit::Failure;
 use crate::framing::Frame;
 use crate::net::dialogue::{Ended, Reason, Script, Step};
 use crate::net::queue::Outbox;
 
 /// Plays one side of a recording to a peer that plays the other, and prints what it says, unless that is compared.
-#[derive(Debug)]
 pub struct Follower<'a> {
     /// What it has to do with its peer.
     pub exchange: Exchange<'a>,
@@ -72,27 +70,27 @@ impl<'a> Follower<'a> {
 
     /// Reads the next record, and tells the check of it.
     fn read(&mut self) -> Result<(), Failure> {
-        if !self.recording.read(&mut self.next, self.exchange.console())? {
+        if !self.recording.read(&mut self.next)? {
             self.complete = true;
             self.check.end();
             return Ok(());
         }
         let time = self.next.time;
-        if self.next.side == side(self.exchange.ours()) {
+        if is_ours(&self.next, self.exchange.ours()) {
             let joins = self.first.is_some_and(|first| self.clock.joins(first, time));
             self.first = self.first.filter(|_| joins).or(Some(time));
             let due = self.clock.line(time);
-            self.check.ours(&self.next.record(), due.unwrap_or_default(), joins);
+            self.check.ours(self.next.record(), due.unwrap_or_default(), joins);
             return Ok(());
         }
         self.first = None;
         self.clock.passes(time);
         // What the played side should have said in another recording is nothing that the other side says.
-        if !is_answer(self.next.side, side(self.exchange.ours())) {
+        if !is_answer(&self.next, self.exchange.ours()) {
             return Ok(());
         }
         let number = self.next.number;
-        self.check.answer(&self.next.record()).map_err(|why| Failure::Refused(format!("line {number}: {why}")))
+        self.check.answer(self.next.record()).map_err(|why| Failure::Refused(format!("line {number}: {why}")))
     }
 
     /// The dialogue has ended like this: when the peer has gone, the answers that it left out are counted.

@@ -4,7 +4,6 @@ pub(super) mod check_flags;
 pub(super) mod checking;
 pub mod clock;
 pub(super) mod dry_run;
-pub(super) mod early;
 pub(super) mod exchange;
 pub(super) mod follower;
 pub(super) mod lateness;
@@ -20,12 +19,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::bcp::Side;
 use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, number, text};
 use crate::commands::recorder::RecordOptions;
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::shared::{ConnectOptions, Input, OutputOptions, Verbose, flatten};
 use crate::exit::{Exit, Failure};
-use crate::session::{CONNECTION_MAX, Kind, RecordKind};
+use crate::session::{CONNECTION_MAX, Kind};
 use crate::time;
 use check_flags::CheckOptions;
 use clock::{Speed, Tempo, parse_max_gap, parse_rate};
@@ -69,7 +69,7 @@ pub struct Options {
 
 impl Options {
     /// What of the file is played by this side, and how it is read.
-    pub fn choice(&self, side: RecordKind) -> Choice {
+    pub fn choice(&self, side: Side) -> Choice {
         Choice { from: self.from, connection: self.connection, side, framing: self.limits.framing() }
     }
 }
@@ -273,7 +273,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let file = check(&options)?;
     if options.dry_run {
         let mut console = options.output.console(COMMAND.help.name);
-        return dry_run::run(file, options.choice(RecordKind::Client), &mut console);
+        return dry_run::run(file, options.choice(Side::Client), &mut console);
     }
     replaying::run(&options, file)
 }

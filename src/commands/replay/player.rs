@@ -3,17 +3,16 @@
 
 use std::time::{Duration, Instant};
 
+use super::checking::is_ours;
 use super::clock::{Clock, instant};
 use super::exchange::Exchange;
 use super::recording::{Line, Recording};
-use crate::commands::listen::listener::side;
 use crate::exit::Failure;
 use crate::framing::Frame;
 use crate::net::dialogue::{Script, Step};
 use crate::net::queue::Outbox;
 
 /// Plays one side of a recording, and prints what comes back.
-#[derive(Debug)]
 pub struct Player<'a> {
     /// What it has to do with its peer.
     pub exchange: Exchange<'a>,
@@ -77,8 +76,8 @@ impl<'a> Player<'a> {
     fn look_ahead(&mut self) -> Option<Ahead> {
         let mut after_theirs = false;
         while self.ahead.is_none() {
-            match self.recording.read(&mut self.next, self.exchange.console()) {
-                Ok(true) if self.next.side == side(self.exchange.ours()) => {
+            match self.recording.read(&mut self.next) {
+                Ok(true) if is_ours(&self.next, self.exchange.ours()) => {
                     self.ahead = Some(Ahead { due: self.clock.line(self.next.time), after_theirs });
                 }
                 Ok(true) => {
@@ -121,12 +120,9 @@ impl Script for Player<'_> {
             self.ahead = None;
         }
         // The peer may close on hearing the last line, before anybody asks again.
-        self.complete = self.failure.is_none() && !self.recording.wants_input();
+        self.complete = self.failure.is_none();
         if !outbox.is_empty() {
             return Step::Write;
-        }
-        if self.wants_input() {
-            return Step::ReadOn;
         }
         // It stays as long as the recording went on: what the peer says meanwhile belongs to it.
         let end = instant(start, self.clock.end());
@@ -146,17 +142,6 @@ impl Script for Player<'_> {
 
     fn farewell(&mut self, outbox: &mut Outbox) {
         self.exchange.farewell(outbox);
-    }
-
-    fn wants_input(&self) -> bool {
-        self.failure.is_none() && self.ahead.is_none() && self.recording.wants_input()
-    }
-
-    fn input(&mut self, bytes: std::io::Result<&[u8]>) {
-        match bytes {
-            Ok(bytes) => self.recording.feed(bytes),
-            Err(error) => self.failure = Some(Failure::io("cannot read standard input", &error)),
-        }
     }
 
     fn time_limit(&self) -> Option<Duration> {

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use super::checking::Checking;
 use super::clock::Clock;
-use super::early::Early;
 use super::exchange::Exchange;
 use super::follower::Follower;
 use super::partner::{Met, Partner};
@@ -19,13 +18,12 @@ use super::warnings::Warnings;
 use super::{COMMAND, Options};
 use crate::bcp::template::Side;
 use crate::commands::ending::{Wanted, catch_signals, verdict};
-use crate::commands::listen::listener::side;
 use crate::commands::recorder::Recorder;
 use crate::commands::result_file::ResultFile;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::net::dialogue::{self, Ended, Reason, Script};
-use crate::net::wait::{Input, Output, Stop, wake_precisely};
+use crate::net::wait::{Output, Stop, wake_precisely};
 use crate::session::Record;
 use crate::text::shown;
 
@@ -37,33 +35,28 @@ use crate::text::shown;
 pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let began = Instant::now();
     let time = Some(options.timeout).filter(|time| !time.is_zero()).map(|time| (began, time));
-    let early = (file.as_os_str() == "-").then(Early::begin).transpose()?;
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     let ours = if options.serve { Side::Server } else { Side::Client };
     let mut console = options.output.console(COMMAND.help.name);
     let mut warnings = Warnings::default();
-    let wait = |space: &mut [u8]| early.as_ref().map_or(Ok(0), |early| early.read(space, &output, time));
-    let see = |record: &Record<'_>| {
+    let see = |record: &Record| {
         // The media controller in this process is no MPF.
         if !options.loopback {
             warnings.judge(record);
         }
     };
-    let choice = options.choice(side(ours));
-    let (mut recording, survey) = Recording::open(file, choice, &mut console, wait, see)?;
+    let choice = options.choice(ours);
+    let (mut recording, survey) = Recording::open(file, choice, &mut console, see)?;
     warnings.tell(file, &mut console);
     let junit = result_file(options, &options.check.junit, file, ("--junit", "the report"))?;
     let recorded = (&mut recording, &survey.settings);
     let checking = match options.serve || options.check.is_on() {
-        true => Some(Checking::prepare(&options.check, file, recorded, side(ours), junit, &mut console)?),
+        true => Some(Checking::prepare(&options.check, file, recorded, ours, junit)?),
         false => None,
     };
     let peer = Partner::find(options, survey.settings.port)?;
     let recorder = recorder(options, file, (&peer.opening(), peer.address().port))?;
-    let (stop, input) = match early {
-        Some(Early { stop, input }) => (stop, Some(input)),
-        None => (catch_signals()?, None),
-    };
+    let stop = catch_signals()?;
     let who = peer.name();
     console.note(format_args!("playing the {} of {} ({}) to {who}", ours.name(), survey.name, survey.size()));
     peer.announce(options)?;
@@ -72,7 +65,7 @@ pub fn run(options: &Options, file: &Path) -> Result<Exit, Failure> {
     let exchange = Exchange::new(ours, total, Traffic::new(options.verbose.0), recorder, &mut console);
     let clock = Clock::new(options.tempo);
     wake_precisely();
-    let mut run = Run { options, peer, stop, input, output, time };
+    let mut run = Run { options, peer, stop, output, time };
     let (played, ended) = match checking {
         Some((checking, check)) => {
             let check = (check, options.check.is_on());
@@ -128,8 +121,6 @@ struct Run<'a> {
     options: &'a Options,
     peer: Partner,
     stop: Stop,
-    /// Standard input, when it is played.
-    input: Option<Input>,
     output: Output,
     /// Since when, and how long it may take.
     time: Option<(Instant, Duration)>,
@@ -203,14 +194,7 @@ impl Run<'_> {
             }
         };
         exchange(script).begin(peer);
-        let ended = dialogue::converse(
-            socket,
-            self.options.limits.framing(),
-            script,
-            &self.stop,
-            self.input.as_ref(),
-            &self.output,
-        );
+        let ended = dialogue::converse(socket, self.options.limits.framing(), script, &self.stop, None, &self.output);
         exchange(script).ended(&ended);
         Ok(ended)
     }

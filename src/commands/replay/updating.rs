@@ -2,17 +2,19 @@
 //! size, or left as it stands (design.md, section 11).
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Seek};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::recording::count;
-use crate::check::{Edits, Entry, Kind, Splice};
+use crate::bcp::Side;
+use crate::check::{self, Edits, Entry, Splice};
 use crate::commands::result_file::{replace, try_beside};
 use crate::exit::{Exit, Failure};
 use crate::framing::FramingOptions;
+use crate::limits::READ_BYTES;
 use crate::output::Console;
-use crate::session::{RecordKind, Spans};
+use crate::session::{Kind, Reader, apply};
 
 /// What `--update` says of a file that is no session.
 pub fn no_session(name: &str) -> Failure {
@@ -34,7 +36,7 @@ pub struct Outdated {
     path: PathBuf,
     name: String,
     framing: FramingOptions,
-    answering: RecordKind,
+    answering: Side,
     exact: bool,
     state: State,
 }
@@ -50,7 +52,7 @@ impl Outdated {
         path: &Path,
         name: &str,
         framing: FramingOptions,
-        answering: RecordKind,
+        answering: Side,
         exact: bool,
     ) -> Result<Outdated, Failure> {
         let found = || {
@@ -69,7 +71,7 @@ impl Outdated {
     /// A file that cannot be read or written, or is not the one that was checked any more; it is left as it is.
     pub fn update(&self, entries: &[Entry], is_over: bool, console: &mut Console) -> Result<Exit, Failure> {
         let name = &self.name;
-        if !is_over || entries.iter().any(|entry| matches!(entry.kind, Kind::Gone { .. })) {
+        if !is_over || entries.iter().any(|entry| matches!(entry.kind, check::Kind::Gone { .. })) {
             console.complain(Exit::No, name, "left as it is, since the check did not come to its end");
             return Ok(Exit::No);
         }
@@ -97,10 +99,11 @@ impl Outdated {
         if state(&found) != self.state {
             return Err(Failure::Io(format!("{doing}: somebody else has changed it since the check began")));
         }
-        let splices = splices(&mut file, self.framing.clone(), edits).map_err(cannot)?;
+        let splices = splices(&file, &self.framing, edits).map_err(cannot)?;
+        file.rewind().map_err(cannot)?;
         let spliced = replace(&self.path, |new| {
             new.set_permissions(found.permissions())?;
-            splice(&mut file, splices, new)?;
+            apply(&file, &splices, &mut *new)?;
             // A machine that fails leaves the old recording or the new one.
             new.sync_all()
         });
@@ -108,33 +111,13 @@ impl Outdated {
     }
 }
 
-/// Where a file that stands at its start has to be changed.
-fn splices(file: &mut File, framing: FramingOptions, edits: &mut Edits) -> io::Result<Vec<Splice>> {
+/// Where a session has to be changed.
+fn splices(file: &File, framing: &FramingOptions, edits: &mut Edits) -> io::Result<Vec<Splice>> {
     let mut splices = Vec::new();
-    let mut spans = Spans::new(framing);
-    loop {
-        let read = file.read(spans.space())?;
-        spans.filled(read);
-        while let Some((number, span)) = spans.next_span() {
-            edits.record(number, span, &mut splices);
-        }
-        if read == 0 {
-            break;
-        }
-    }
-    if let Some((number, span)) = spans.end() {
-        edits.record(number, span, &mut splices);
+    let reader = Reader::new(BufReader::with_capacity(READ_BYTES, file), Some(Kind::Session), framing)?;
+    for record in reader {
+        let record = record.map_err(io::Error::other)?;
+        edits.record(record.number, record.span, &mut splices);
     }
     Ok(splices)
-}
-
-/// Copies a file with these changes, which stand in its order.
-fn splice(file: &mut File, splices: Vec<Splice>, new: &mut File) -> io::Result<()> {
-    let mut at = file.seek(SeekFrom::Start(0))?;
-    for (span, text) in splices {
-        io::copy(&mut (&mut *file).take(span.start - at), new)?;
-        new.write_all(&text)?;
-        at = file.seek(SeekFrom::Start(span.end))?;
-    }
-    io::copy(file, new).map(drop)
 }

@@ -17,8 +17,8 @@ pub struct Warnings {
 
 impl Warnings {
     /// Looks at one line that will be sent.
-    pub fn judge(&mut self, record: &Record<'_>) {
-        let Err(refusal) = catalogue::judge(record.line, record.payload) else { return };
+    pub fn judge(&mut self, record: &Record) {
+        let Err(refusal) = catalogue::judge(&record.line, record.payload.as_deref()) else { return };
         let kind =
             |(known, ..): &&mut (Refusal, u64, u64)| known.rule == refusal.rule && known.effect == refusal.effect;
         match self.kinds.iter_mut().find(kind) {
