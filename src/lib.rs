@@ -23,7 +23,7 @@
 //! | [`codec`] | a line into its parts and back, JSON respelled on the way | open a file, read a clock, keep a line |
 //! | [`framing`] | bytes into bounded frames: lines and payloads, or lengths and bodies | read a meaning into a line |
 //! | [`pattern`], [`template`] | what a message has to look like; how `-F` shows it | know where one came from |
-//! | [`catalogue`] | the commands that are known, in one table | refuse a command that is not in it |
+//! | `catalogue` | the commands that are known, in one table | refuse a command that is not in it |
 //! | [`session`] | the session file format, read and written | open a file, sleep |
 //! | [`check`] | a recording against what came: blocks, alignment, report | do I/O, read a clock, keep all of it |
 //! | [`conversation`] | handshake, reset, goodbye, unknown commands: one table of transitions | do I/O, read a clock |
@@ -72,7 +72,7 @@
 #![deny(missing_docs)]
 
 pub mod bcp;
-pub mod catalogue;
+pub(crate) mod catalogue;
 pub mod check;
 pub mod cli;
 pub mod commands;

@@ -18,7 +18,7 @@ fn what_encode_writes_steps_into_no_trap() {
 fn findings_go_to_standard_output_and_are_counted() {
     let folder = Workdir::new();
     folder.write("one.bcp", "# x?n=int:\n\ntrigger?name=a\nt?a=1&a=2\nf&bytes=2\n\n\nt?b=x%26\n");
-    folder.write("two.bcp", "service?subcommand=start\nservice?subcommand=start\nmode_start?name=a\n");
+    folder.write("two.bcp", "service?subcommand=start\ntrigger?name=quit\nservice?subcommand=start\n");
     let outcome = backbox_in(&folder, ["decode", "--lint", "one.bcp", "two.bcp"], "");
     outcome.exits(1).says(&["findings: 3"]);
     let places: Vec<String> =
@@ -26,7 +26,6 @@ fn findings_go_to_standard_output_and_are_counted() {
     assert_eq!(places, ["one.bcp:4: trap", "one.bcp:8: trap", "two.bcp:2: stop"]);
     let first = backbox_in(&folder, ["decode", "--lint", "-q", "--fail-fast", "one.bcp", "two.bcp"], "");
     assert_eq!(first.exits(1).says_nothing().text().lines().count(), 1);
-    // Service mode is a file's own.
     let last = backbox_in(&folder, ["decode", "--lint", "missing.bcp", "two.bcp"], "");
     last.exits(3).says(&["missing.bcp"]);
     assert_eq!(last.text().lines().count(), 1);

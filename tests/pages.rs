@@ -4,7 +4,6 @@
 
 mod common;
 
-use backbox::catalogue::{CATEGORIES, COMMANDS, Parameter, SUBCOMMANDS, Sender, Taken};
 use backbox::cli::man;
 use backbox::commands::PROGRAM;
 use common::{Outcome, Workdir, backbox, shell_in};
@@ -17,63 +16,7 @@ fn rendered() -> Vec<(String, String)> {
     for page in PROGRAM.subcommands {
         pages.push((format!("{name}-{}.1", page.help().name), man::page(&PROGRAM, *page)));
     }
-    pages.push(("bcp.7".to_owned(), protocol_page()));
     pages
-}
-
-/// The table of commands as `bcp`(7) shows it, between its two marks.
-fn command_table() -> String {
-    let mut table = String::from(".Ss Commands\n");
-    table += "Who sends each: P is the controller, M the media controller or any other client.\n";
-    table += "What is said of a value is what MPF needs, where MPF takes the command.\n.Bl -tag -width Ds\n";
-    for entry in COMMANDS.iter().filter(|entry| !entry.historical) {
-        let from = match entry.from {
-            Sender::Pin => "P",
-            Sender::Media => "M",
-            Sender::Both => "P, M",
-        };
-        table += &format!(".It Ic {} Pq {from}\n", entry.name);
-        table += &parameters("Needs", entry.parameters.iter().filter(|parameter| parameter.required));
-        table += &parameters("May have", entry.parameters.iter().filter(|parameter| !parameter.required));
-        match entry.taken {
-            Taken::No => {}
-            Taken::Closed if entry.parameters.is_empty() => table += "Any parameter or payload ends MPF.\n",
-            Taken::Closed => table += "Any other parameter and any payload ends MPF.\n",
-            Taken::Open(own) => table += &format!("A parameter named {} ends MPF.\n", own.join(" or ")),
-        }
-        match entry.name {
-            "monitor_start" => table += &format!("Categories:\n{}.\n", CATEGORIES.join(",\n")),
-            "service" => {
-                table += &format!("Subcommands:\n{}.\n", SUBCOMMANDS.join(",\n"));
-                table += "Answered with a command named as the subcommand, but for start, and stop: service_stop.\n";
-            }
-            _ => {}
-        }
-        if !entry.answers.is_empty() {
-            let answers: Vec<String> = entry.answers.iter().map(|name| format!(".Ic {name}")).collect();
-            table += &format!("Answered with\n{} .\n", answers.join("\nor\n"));
-        }
-    }
-    table += ".El\n.Pp\nOf old peers and pages are\n";
-    let old: Vec<String> =
-        COMMANDS.iter().filter(|entry| entry.historical).map(|entry| format!(".Ic {}", entry.name)).collect();
-    table + &old.join(" ,\n") + " .\n"
-}
-
-/// Some parameters of a command, as a sentence of roff.
-fn parameters<'p>(opening: &str, list: impl Iterator<Item = &'p Parameter>) -> String {
-    let list: Vec<String> =
-        list.map(|p| format!(".Va {}\n({})", p.name, p.needs.words().replace('-', "\\-"))).collect();
-    if list.is_empty() { String::new() } else { format!("{opening}\n{}.\n", list.join(",\n")) }
-}
-
-/// `bcp`(7) with the table of the catalogue in it; the rest is written by hand.
-fn protocol_page() -> String {
-    let page = std::fs::read_to_string(man_folder().join("bcp.7")).unwrap();
-    let (begin, end) = (".\\\" BEGIN COMMANDS\n", ".\\\" END COMMANDS\n");
-    let (before, rest) = page.split_once(begin).expect("the table has its place");
-    let (_, after) = rest.split_once(end).expect("the table has its end");
-    format!("{before}{begin}{}{end}{after}", command_table())
 }
 
 fn man_folder() -> PathBuf {

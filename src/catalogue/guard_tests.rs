@@ -1,21 +1,24 @@
-//! The guard, rule by rule; what a running MPF did with 332 lines is in `tests/data/guard.jsonl`.
+//! The guard, rule by rule, and against what a running MPF 0.81 did.
+
+use base64::Engine as _;
+use serde_json::Value;
 
 use super::*;
 
 #[track_caller]
 fn passes(line: &str) {
-    assert_eq!(judge(line.as_bytes(), None), Ok(()), "{line}");
+    assert_eq!(check_line(line.as_bytes(), None), Ok(()), "{line}");
 }
 
 #[track_caller]
-fn refused(line: &[u8], payload: Option<&[u8]>, rule: Rule, says: &str) {
-    let refusal = judge(line, payload).expect_err(&shown(line));
+fn refused(line: &[u8], payload: Option<&[u8]>, rule: Rule, expected: &str) {
+    let refusal = check_line(line, payload).expect_err(&shown(line));
     assert_eq!(refusal.rule, rule, "{}: {refusal}", shown(line));
-    assert!(refusal.to_string().contains(says), "{}: {refusal}", shown(line));
+    assert!(refusal.to_string().contains(expected), "{}: {refusal}", shown(line));
 }
 
 #[test]
-fn a_line_has_a_length_and_an_encoding() {
+fn a_line_has_a_maximum_length_and_an_encoding() {
     let line = |count: usize| format!("nosuch?x={}", "a".repeat(count - 9));
     passes(&line(MPF_LINE_BYTES_MAX));
     refused(line(MPF_LINE_BYTES_MAX + 1).as_bytes(), None, Rule::LineLength, "65537 bytes");
@@ -26,13 +29,14 @@ fn a_line_has_a_length_and_an_encoding() {
 #[test]
 fn a_payload_is_announced_once_and_exactly() {
     let four = Some(&b"ABCD"[..]);
-    assert_eq!(judge(b"dmd_frame&bytes=4", four), Ok(()));
-    assert_eq!(judge(b"trigger?name=a&bytes=004", four), Ok(()));
-    assert_eq!(judge(b"dmd_frame&bytes=4\r", four), Ok(()));
-    assert_eq!(judge(b"goodbye&bytes=0", Some(b"")), Ok(()));
-    assert_eq!(judge(b"goodbye&bytes=0", None), Ok(()));
+    assert_eq!(check_line(b"nosuch&bytes=4", four), Ok(()));
+    assert_eq!(check_line(b"dmd_frame?name=a&bytes=4", four), Ok(()));
+    assert_eq!(check_line(b"trigger?name=a&bytes=004", four), Ok(()));
+    assert_eq!(check_line(b"nosuch&bytes=4\r", four), Ok(()));
+    assert_eq!(check_line(b"goodbye&bytes=0", Some(b"")), Ok(()));
+    assert_eq!(check_line(b"goodbye&bytes=0", None), Ok(()));
     for line in ["f&bytes=", "f&bytes=abc", "f&bytes=-1", "f&bytes=4&x=1", "f&bytes=4&bytes=4", "f&bytes=1_0"] {
-        refused(line.as_bytes(), None, Rule::Marker, "would end MPF 0.81: &bytes= has to stand once");
+        refused(line.as_bytes(), None, Rule::Marker, "would end MPF 0.81: &bytes= must be the end");
     }
     refused(br#"trigger?json={"name":"a&bytes=4"}"#, None, Rule::Marker, "\\u0026");
     refused(b"f&bytes=4", None, Rule::Marker, "0 bytes follow");
@@ -45,13 +49,13 @@ fn a_payload_is_announced_once_and_exactly() {
 }
 
 #[test]
-fn a_command_is_letters_digits_and_three_marks() {
+fn a_command_has_letters_digits_and_three_marks() {
     for line in ["//[", "//x", "x:trigger?name=a", "tri/gger", "a b", "#", "#x?n=1", "%74rigger?name=a", "é", "a+b"] {
         refused(line.as_bytes(), None, Rule::Command, "letters, digits");
     }
     refused("\u{feff}trigger?name=a".as_bytes(), None, Rule::Command, "URL");
     for line in ["TRIGGER?name=a", "goodbye ", "Switch?name=a&state=1", "trigger ?name=a"] {
-        refused(line.as_bytes(), None, Rule::Spelling, "would be lost on MPF 0.81 without a word: it knows");
+        refused(line.as_bytes(), None, Rule::Spelling, "would be ignored by MPF 0.81 without a reply: write");
     }
     for line in ["", "  \t\r", "?x=1", "my-own_command.2?x", "RESET", " trigger?name=a", "\0trigger?name=a"] {
         passes(line);
@@ -60,53 +64,68 @@ fn a_command_is_letters_digits_and_three_marks() {
 }
 
 #[test]
-fn numbers_are_pythons_whatever_the_command() {
+fn numbers_are_checked_under_every_command() {
     for command in ["trigger?name=a&", "nosuch?"] {
         for value in ["int:", "int:abc", "int%3Aabc", "%69nt:abc", "int:5.0", "int:--5"] {
-            refused(format!("{command}x={value}").as_bytes(), None, Rule::Number, "x needs digits behind int:");
+            refused(
+                format!("{command}x={value}").as_bytes(),
+                None,
+                Rule::Number,
+                "MPF 0.81: x needs digits after int:",
+            );
         }
         for value in ["float:", "float:abc", "float:1e+5"] {
-            refused(format!("{command}x={value}").as_bytes(), None, Rule::Number, "x needs a number behind float:");
+            refused(format!("{command}x={value}").as_bytes(), None, Rule::Number, "x needs a number after float:");
         }
+        refused(format!("{command}x=int:\u{665}").as_bytes(), None, Rule::Number, "rejected by other peers");
         let long = format!("{command}x=int:{}", "9".repeat(4301));
         refused(long.as_bytes(), None, Rule::Number, "over 4300 digits");
-        for value in ["int:5", "int:1_0", "int: 5 ", "int:\u{665}", "INT:abc", "float:nan", "float:1e999", "i", "%"] {
+        for value in ["int:5", "int:1_0", "int: 5 ", "INT:abc", "float:nan", "float:1e999", "i", "%"] {
             passes(&format!("{command}x={value}"));
         }
+        passes(&format!("{command}x=int:{}", "9".repeat(4300)));
         passes(&format!("{command}x=1&%78=int:abc"));
         refused(format!("{command}y=1&x=int:abc&x=1").as_bytes(), None, Rule::Number, "x needs");
     }
 }
 
 #[test]
-fn json_is_pythons_whatever_the_command() {
-    for json in ["", "{", "{\"a\":1}x", "{'a':1}", "%7B%7D", "{\"a\":1,}"] {
-        refused(format!("nosuch?json={json}").as_bytes(), None, Rule::Json, "json= holds no JSON");
+fn json_is_checked_under_every_command() {
+    for json in ["", "{", "{\"a\":1}x", "{'a':1}", "%7B%7D", "{\"a\":1,}", "{\"a\":[1,]}"] {
+        refused(format!("nosuch?json={json}").as_bytes(), None, Rule::Json, "would end MPF 0.81: json= is not JSON");
     }
-    refused(format!("nosuch?json={{\"a\":{}", "[".repeat(1100)).as_bytes(), None, Rule::Json, "too deep");
+    let nested = |count| format!("nosuch?json={{\"a\":{}{}}}", "[".repeat(count), "]".repeat(count));
+    passes(&nested(127));
+    refused(nested(128).as_bytes(), None, Rule::Json, "128 levels");
+    refused(nested(1100).as_bytes(), None, Rule::Json, "128 levels");
+    refused(br#"trigger?json={"name":"\ud800"}"#, None, Rule::Json, "rejected by other peers");
     passes("nosuch?json=[1]");
     refused(b"nosuch?json=[1]&bytes=4", Some(b"ABCD"), Rule::NotAnObject, "object");
-    refused(b"trigger?json=[1]", None, Rule::NotAnObject, "trigger needs json= with an object");
+    refused(b"trigger?json=[1]", None, Rule::NotAnObject, "trigger needs an object in json=");
     refused(b"hello?json=null", None, Rule::NotAnObject, "hello");
-    passes("trigger?json={\"name\":\"\\ud800\",\"x\":NaN}\t ");
+    passes("trigger?json={\"name\":\"a\",\"x\":NaN}\t ");
     passes("trigger?name=a&json={");
+    let digits = "9".repeat(4301);
+    refused(format!("nosuch?json={{\"a\":[\"\\\"\", -{digits}]}}").as_bytes(), None, Rule::Number, "over 4300 digits");
+    passes(&format!("nosuch?json={{\"{digits}\":\"\\\\\\\"{digits}\", \"b\":{digits}.0}}"));
     // In any other spelling it is a parameter named json, and the name is missing.
     refused(b"trigger?JSON={\"name\":\"a\"}", None, Rule::Missing, "trigger needs name; write trigger name=NAME");
 }
 
 #[test]
-fn known_commands_need_what_they_need() {
+fn known_commands_have_their_parameters() {
     refused(b"trigger", None, Rule::Missing, "trigger needs name; write trigger name=NAME");
-    refused(b"trigger?Name=x", None, Rule::Missing, "got \"Name\": case and blanks count");
+    refused(b"trigger?Name=x", None, Rule::Missing, "got \"Name\": case and spaces count");
     refused(b"trigger? name=x", None, Rule::Missing, "got \" name\"");
+    refused(br#"trigger?json={" name":"x"}"#, None, Rule::Missing, "got \" name\"");
     refused(b"monitor_start?Category=modes", None, Rule::Missing, "got \"Category\"");
     refused(b"switch?name=x", None, Rule::Missing, "switch needs state");
-    refused(b"goodbye?x", None, Rule::Unlisted, "goodbye takes no parameters, got \"x\"");
+    refused(b"goodbye?x", None, Rule::Unlisted, "goodbye accepts no parameters, got \"x\"");
     refused(b"monitor_start?category=modes&=", None, Rule::Unlisted, "only category, got \"\"");
     refused(b"set_machine_var?name=a&value=b&x=1", None, Rule::Unlisted, "only name, value, persist");
-    refused(b"goodbye&bytes=4", Some(b"ABCD"), Rule::Payload, "goodbye takes no payload");
+    refused(b"goodbye&bytes=4", Some(b"ABCD"), Rule::Payload, "goodbye accepts no payload");
     for line in ["hello?self=1", "error?client=1", "trigger?name=a&event=x", "service?subcommand=start&self=1"] {
-        refused(line.as_bytes(), None, Rule::Reserved, "cannot carry");
+        refused(line.as_bytes(), None, Rule::Reserved, "cannot have");
     }
     refused(b"trigger?json={\"name\":\"a\",\"callback\":[0]}", None, Rule::Reserved, "callback");
     for line in ["goodbye?&", "hello?client=1", "hello", "trigger?name=a&callback=int:0", "nosuch?self=1&client=2"] {
@@ -115,7 +134,20 @@ fn known_commands_need_what_they_need() {
 }
 
 #[test]
-fn of_two_values_mpf_takes_the_first_and_in_json_the_last() {
+fn commands_of_some_configurations_are_checked_too() {
+    refused(b"dmd_frame?name=default", None, Rule::Payload, "dmd_frame needs a payload");
+    refused(b"rgb_dmd_frame?name=default&bytes=0", Some(b""), Rule::Payload, "rgb_dmd_frame needs a payload");
+    refused(b"dmd_frame&bytes=4", Some(b"ABCD"), Rule::Missing, "dmd_frame needs name");
+    refused(b"status_report", None, Rule::Missing, "status_report needs cpu");
+    refused(b"status_report?cpu=int:1&rss=int:2&vms=int:3&more=1", None, Rule::Unlisted, "only cpu, rss, vms");
+    refused(b"vpcom_bridge?number=5", None, Rule::Missing, "vpcom_bridge needs subcommand");
+    refused(b"vpcom_bridge?subcommand=int:5", None, Rule::Value, "subcommand as a string");
+    passes("status_report?cpu=float:1.5&rss=int:2&vms=int:3");
+    passes("vpcom_bridge?subcommand=get_switch&number=5");
+}
+
+#[test]
+fn of_equal_names_the_first_counts_and_in_json_the_last() {
     passes("switch?name=s&state=1&state=on");
     refused(b"switch?name=s&state=on&state=1", None, Rule::Value, "state");
     passes("switch?json={\"name\":\"s\",\"state\":\"on\",\"state\":1}");
@@ -123,20 +155,28 @@ fn of_two_values_mpf_takes_the_first_and_in_json_the_last() {
 }
 
 #[test]
-fn values_are_of_their_kind() {
-    for (line, says) in [
+fn the_message_names_the_peer_the_parameter_and_what_it_needs() {
+    let refusal = check_line(b"switch?name=s_start&state=on", None).unwrap_err();
+    assert_eq!(refusal.to_string(), "would end MPF 0.81: switch needs state as 0, 1 or -1, got \"on\"");
+}
+
+#[test]
+fn values_have_their_type() {
+    for (line, expected) in [
         ("switch?name=s&state=1.0", "state as 0, 1 or -1, got \"1.0\""),
         ("switch?name=s&state=NoneType:", "got null"),
-        ("switch?name=s&state=float:inf", "got the number inf"),
-        ("trigger?json={\"name\":[\"a\"]}", "name as text, got a list"),
-        ("monitor_start?category=int:5", "category as text, got the number 5"),
-        ("set_machine_var?name=bool:true&value=1", "name as text, got true"),
-        ("register_trigger?event=a b", "without blanks"),
-        ("register_trigger?event=a{x==1}", "braces"),
+        ("switch?name=s&state=float:inf", "got the number Infinity"),
+        ("trigger?json={\"name\":[\"a\"]}", "name as a string, got a list"),
+        ("monitor_start?category=int:5", "category as a string, got the number 5"),
+        ("set_machine_var?name=bool:true&value=1", "name as a string, got true"),
+        ("register_trigger?event=a b", "space"),
+        ("register_trigger?event=a{x==1}{y==2}", "a bracket closes nothing"),
+        ("register_trigger?event=a{x==1}|500ms", "only one {CONDITION}"),
+        ("register_trigger?event=a{x=1}", "write == to compare"),
         ("register_trigger?event=a.int", "dot"),
-        ("evaluate_placeholder?placeholder=", "\"\" is empty"),
+        ("evaluate_placeholder?placeholder=", "got \"\": it is empty"),
         ("evaluate_placeholder?placeholder=int:5", "got the number 5"),
-        ("evaluate_placeholder?placeholder=foo(", "\"foo(\" has a bracket that does not close"),
+        ("evaluate_placeholder?placeholder=foo(", "got \"foo(\": a bracket is not closed"),
         ("service?subcommand=list_coils&values=name,", "board, label, name, number"),
         ("service?subcommand=list_lights&values=int:1", "color"),
         ("service?subcommand=coil_pulse&coil=c&pulse_ms=", "pulse_ms as a whole number, 0 or more, got \"\""),
@@ -144,22 +184,119 @@ fn values_are_of_their_kind() {
         ("service?subcommand=coil_enable&coil=c&hold_power=2", "hold_power as a number from 0 to 1"),
         ("service?subcommand=coil_enable&coil=c&pulse_power=float:nan", "pulse_power"),
         ("service?subcommand=show_play&show=on&token=x", "token as an object, got \"x\""),
-        ("service?subcommand=light_color&light=l&color=int:0", "color as the name"),
-        ("service?subcommand=light_color&light=l&color=red%2525x", "color as the name"),
-        ("service?json={\"subcommand\":\"x\",\"coil\":{}}", "coil as text"),
+        ("service?subcommand=light_color&light=l&color=int:0", "color as a color name"),
+        ("service?json={\"subcommand\":\"x\",\"coil\":{}}", "coil as a string"),
     ] {
-        refused(line.as_bytes(), None, Rule::Value, says);
+        refused(line.as_bytes(), None, Rule::Value, expected);
     }
     for line in [
         "trigger?name=int:5",
         "switch?name=s&state=int:1",
         "register_trigger?event=.x",
-        "register_trigger?event=a.5",
+        "register_trigger?event=a.5{x}",
         "service?subcommand=list_shows&values=nope",
         "service?subcommand=coil_pulse&coil=c&hold_power=9",
         "service?subcommand=coil_pulse&coil=c&pulse_power=1",
-        "service?subcommand=light_color&light=l&color=red%252550",
     ] {
         passes(line);
     }
+}
+
+/// What MPF survives and the guard refuses all the same, by rule: it is lost, or read as something else.
+const REFUSED_ALL_THE_SAME: &[(Rule, &[&str])] = &[
+    (
+        Rule::Command,
+        &[
+            // Never sent: to backbox they are comments.
+            "# comment\n",
+            "#@0.000000\n",
+            "#\n",
+            "#<trigger?name=my_trigger\n",
+            "# see //[1] for\n",
+            "# foo?json=[1]\n",
+            "//\n",
+            "//x\n",
+            "//[::1]\n",
+            "//host/trigger?name=my_trigger\n",
+            "x:trigger?name=my_trigger\n",
+            "http://h/trigger?name=my_trigger\n",
+            "=\n",
+            "&&\n",
+            ":\n",
+            ";\n",
+            "%74rigger?name=my_trigger\n",
+            "GET / HTTP/1.1\r\nHost: 127.0.0.1:5051\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n\n",
+            "x//[\n",
+            "trigger:[\n",
+        ],
+    ),
+    // Other peers reject a lone surrogate and more than 128 levels.
+    (Rule::Json, &["trigger?json={\"name\":\"\\ud800\"}\n", "trigger?json={\"name\":\"a\",\"x\":[[[["]),
+    // They end an MPF that has such a display, which this one had not.
+    (Rule::Payload, &["dmd_frame?name=x\n", "rgb_dmd_frame?name=x\n"]),
+    (Rule::Missing, &["dmd_frame&bytes=4\nABCD"]),
+    (Rule::Spelling, &["TRIGGER?name=my_trigger\n", "GOODBYE\n", "goodbye \n"]),
+    // The first swallows the bytes that follow; Python reads the other's 1_0 as 10.
+    (Rule::Marker, &["#&bytes=4\n", "trigger?name=my_trigger&bytes=1_0\n0123456789"]),
+];
+
+/// `send` ends each line with LF; this one is cut short, and without its last character has no number.
+const HALF_A_LINE: &str = "trigger?name=a&n=int:5";
+
+/// The cases of a data file: what was sent, and whether it ended MPF.
+fn cases(file: &str) -> Vec<(Vec<u8>, bool)> {
+    let read = |line: &str| {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let input = match case["line_b64"].as_str() {
+            Some(encoded) => base64::engine::general_purpose::STANDARD.decode(encoded).unwrap(),
+            None => case["line"].as_str().unwrap().as_bytes().to_vec(),
+        };
+        (input, case["ends_mpf"].as_bool().unwrap())
+    };
+    file.lines().map(read).collect()
+}
+
+/// The first rule that an input breaks, cut into lines and payloads as MPF cuts it.
+fn first_refusal(mut input: &[u8]) -> Option<Rule> {
+    while !input.is_empty() {
+        let end = input.iter().position(|&b| b == b'\n').unwrap_or(input.len());
+        let line = &input[..end];
+        input = input.get(end + 1..).unwrap_or_default();
+        let text = String::from_utf8_lossy(line);
+        let announced: usize =
+            text.rsplit_once("&bytes=").map_or(0, |(_, digits)| digits.replace('_', "").parse().unwrap_or(0));
+        let payload = &input[..announced.min(input.len())];
+        input = &input[payload.len()..];
+        if let Err(refusal) = check_line(line, Some(payload)) {
+            return Some(refusal.rule);
+        }
+    }
+    None
+}
+
+#[test]
+fn what_ends_mpf_is_refused_and_of_the_rest_only_what_is_listed() {
+    let mut cases = cases(include_str!("../../tests/data/guard.jsonl"));
+    assert_eq!(cases.len(), 332);
+    cases.extend(self::cases(include_str!("../../tests/data/guard-more.jsonl")));
+    let mut wrong = Vec::new();
+    let mut listed = 0;
+    for (input, ends_mpf) in &cases {
+        let text = String::from_utf8_lossy(input);
+        let rule = first_refusal(input);
+        let is_listed = |line: &&str| text == *line || (!line.ends_with('\n') && text.starts_with(*line));
+        let named = REFUSED_ALL_THE_SAME.iter().find(|(_, lines)| lines.iter().any(is_listed));
+        let named = named.map(|(rule, _)| *rule);
+        listed += usize::from(named.is_some());
+        let right = match ends_mpf {
+            true if text == HALF_A_LINE => rule.is_none(),
+            true => rule.is_some() && named.is_none(),
+            false => rule == named,
+        };
+        if !right {
+            wrong.push(format!("{text:.80?} (ends MPF: {ends_mpf}): {rule:?}, listed under {named:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(listed, REFUSED_ALL_THE_SAME.iter().map(|(_, lines)| lines.len()).sum::<usize>(), "each occurs");
 }

@@ -1,371 +1,272 @@
-//! What `decode --lint` finds in a line: what would stop MPF, and what some peer misreads (design.md, section 6).
+//! What `decode --lint` finds in one line: what would end a peer (`stop`), and what one misreads (`trap`).
 //!
-//! The first is the guard's business, and what a whole file tells of MPF's state besides. The second is a list of
-//! traps, each met in a peer of `bcp`(7); what `encode` writes steps into none of them.
+//! Each trap was met in a peer that bcp(7) lists. `encode` writes none of them. Nothing is remembered from line to
+//! line.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
-use super::guard::{Effect, judge};
-use super::json::{self, Json};
-use super::value::decode;
-use super::{Taken, find};
-use crate::bcp::{Malformed, Message, ValueKind};
+use super::guard::{Harm, check_line};
+use super::params::decode;
+use super::table::Acceptance;
+use super::{find, string};
+use crate::bcp::{Message, ParseOptions, object_members, payload_marker};
 use crate::text::{shown, trim};
 
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// The line would end a peer.
-    Stop,
-    /// Some peer would read something else, or nothing.
-    Trap,
-}
-
-/// One thing that is wrong with a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    text: String,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Stop => "stop",
-            Severity::Trap => "trap",
-        };
-        write!(f, "{severity}: {}", self.text)
-    }
-}
-
-/// Events of MPF's own that a trigger had better not post: what else each comes with, and when MPF misses it.
-const OWN_EVENTS: &[(&str, &[&str], &str)] = &[
-    ("ball_started", &["ball", "player"], "once anyone monitors core_events"),
-    ("player_added", &["num", "player"], "once anyone monitors core_events"),
-    ("player_turn_started", &["number", "player"], "once anyone monitors core_events"),
-    ("machine_reset_phase_1", &["queue"], "at once"),
-    ("shutdown", &[""], "as it asks for"),
-    ("quit", &[""], "as it asks for"),
+/// Events of MPF's own, and when a trigger of that name ends it (it lacks what MPF passes along).
+const OWN_EVENTS: [(&str, &str); 6] = [
+    ("ball_started", "would end MPF 0.81 once a client monitors core_events"),
+    ("player_added", "would end MPF 0.81 once a client monitors core_events"),
+    ("player_turn_started", "would end MPF 0.81"),
+    ("machine_reset_phase_1", "would end MPF 0.81"),
+    ("shutdown", "stops MPF 0.81"),
+    ("quit", "stops MPF 0.81"),
 ];
 
-/// The linter of one input, which remembers what the input has done to MPF's state so far.
-#[derive(Debug, Default)]
-pub struct Linter {
-    /// Whether the last `service` of the input started service mode.
-    in_service: bool,
-    findings: Vec<Finding>,
+/// Characters that some peer takes for a separator in raw JSON, and what happens there.
+const JSON_TRAPS: [(char, &str); 6] = [
+    ('&', "unity-bcp-server and VisualPinball.Engine split there"),
+    ('=', "unity-bcp-server splits there"),
+    ('?', "godot-bcp-server cuts the line there, VisualPinball.Engine splits"),
+    ('%', "mpf-monitor unescapes it, MPF 0.30 to 0.51 stops on it"),
+    ('+', "peers that unescape JSON read a space"),
+    (';', "MPF on older Pythons splits there"),
+];
+
+/// Lints one message: its line without LF and CR, and its payload. Each finding begins with `stop: ` or `trap: `.
+pub(crate) fn lint(line: &[u8], payload: Option<&[u8]>, options: &ParseOptions) -> Vec<String> {
+    let text = payload_marker(line).map_or(line, |marker| &line[..marker.at]);
+    let mut message = Message::new();
+    let parsed = message.parse_line(text, options);
+    let mut findings = Findings(Vec::new());
+    match (check_line(line, payload), parsed) {
+        (Err(refusal), _) if refusal.harm == Harm::EndsMpf => findings.stop(refusal),
+        (Err(refusal), _) => findings.trap(refusal),
+        (Ok(()), Ok(())) => findings.message(&message),
+        (Ok(()), Err(malformed)) => findings.trap(format!("backbox and strict peers reject the line: {malformed}")),
+    }
+    if let Ok(text) = std::str::from_utf8(text) {
+        findings.line(text);
+    }
+    findings.0
 }
 
-impl Linter {
-    /// A linter at the start of an input.
-    pub fn new() -> Linter {
-        Linter::default()
+struct Findings(Vec<String>);
+
+impl Findings {
+    fn stop(&mut self, text: impl std::fmt::Display) {
+        self.0.push(format!("stop: {text}"));
     }
 
-    /// What is wrong with one message: its line without LF and CR, the same up to its payload marker, its payload, and
-    /// what our own reader made of it.
-    pub fn lint(
-        &mut self,
-        line: &[u8],
-        text: &[u8],
-        payload: Option<&[u8]>,
-        parsed: Result<&Message, &Malformed>,
-    ) -> &[Finding] {
-        self.findings.clear();
-        let refusal = judge(line, payload).err();
-        if let Some(refusal) = &refusal {
-            let severity = if refusal.effect == Effect::Ends { Severity::Stop } else { Severity::Trap };
-            self.findings.push(Finding { severity, text: refusal.to_string() });
-        }
-        match parsed {
-            Ok(parts) if refusal.is_none() => {
-                self.state(parts);
-                self.missing(parts);
-            }
-            Ok(_) => {}
-            Err(malformed) if refusal.is_none() => {
-                self.trap(format!("backbox and strict peers drop the line: {malformed}"));
-            }
-            Err(_) => {}
-        }
-        if let Ok(text) = std::str::from_utf8(text) {
-            self.traps(text);
-        }
-        &self.findings
+    fn trap(&mut self, text: impl std::fmt::Display) {
+        self.0.push(format!("trap: {text}"));
     }
 
-    fn trap(&mut self, text: String) {
-        self.findings.push(Finding { severity: Severity::Trap, text });
-    }
-
-    /// What a media controller cannot do without: several raise an exception that nobody catches.
-    fn missing(&mut self, parts: &Message) {
-        let command = parts.command();
-        let entry = find(&command).filter(|entry| entry.taken == Taken::No);
-        let required = entry.into_iter().flat_map(|entry| entry.parameters).filter(|parameter| parameter.required);
-        for parameter in required.filter(|parameter| parts.find(parameter.name).is_none()) {
+    /// What the guard does not refuse: a missing parameter of a command that only media controllers receive, and
+    /// triggers named after events of MPF's own.
+    fn message(&mut self, message: &Message) {
+        let command = message.command();
+        let entry = find(&command).filter(|entry| entry.accepted == Acceptance::No);
+        for parameter in entry.map_or(&[][..], |entry| entry.parameters) {
             let name = parameter.name;
-            let text = format!("{command} needs {name}, without which media controllers may stop; write {name}=...");
-            self.findings.push(Finding { severity: Severity::Stop, text });
+            if parameter.required && message.find(name).is_none() {
+                self.stop(format!("{command} needs {name}; media controllers may stop without it; write {name}=..."));
+            }
         }
-    }
-
-    /// What ends MPF in one state and not in another.
-    fn state(&mut self, parts: &Message) {
-        let text =
-            |name: &str| parts.find(name).filter(|value| value.kind() == ValueKind::Text).map(|value| value.text());
-        let (name, subcommand) = (text("name"), text("subcommand"));
-        let reason = match (&*parts.command(), name.as_deref(), subcommand.as_deref()) {
-            ("trigger", Some(name), _) => OWN_EVENTS
-                .iter()
-                .find(|(event, with, _)| *event == name && with.iter().any(|other| parts.find(other).is_none()))
-                .map(|(event, _, when)| format!("would end MPF 0.81 {when}: {event} is an event of its own")),
-            ("service", _, Some("start")) => std::mem::replace(&mut self.in_service, true)
-                .then(|| "would end MPF 0.81: service mode was started above; stop it first".to_string()),
-            ("service", _, Some("stop")) => (!std::mem::take(&mut self.in_service))
-                .then(|| "would end MPF 0.81 unless it is in service mode: nothing above starts it".to_string()),
-            _ => None,
-        };
-        let stop = reason.map(|text| Finding { severity: Severity::Stop, text });
-        self.findings.extend(stop);
+        let name = string(message, "name").filter(|_| command == "trigger");
+        if let Some((event, effect)) = OWN_EVENTS.iter().find(|(event, _)| name.as_deref() == Some(event)) {
+            self.stop(format!("{effect}: {event} is an event of its own; give the trigger another name"));
+        }
     }
 
     /// What some peer misreads, in the order of the line.
-    fn traps(&mut self, text: &str) {
-        let (command, query) = text.split_once('?').unwrap_or((text, ""));
-        self.everywhere(text);
-        if command.bytes().any(|b| b.is_ascii_uppercase()) && self.findings.is_empty() {
-            let command = shown(command.as_bytes());
-            self.trap(format!("capitals in the command {command}: they count for MPF since 0.52, and for no other"));
+    fn line(&mut self, text: &str) {
+        if let Some((read, _)) = text.split_once('#') {
+            let read = shown(read.as_bytes());
+            self.trap(format!("a raw #: MPF 0.30 to 0.51 reads no further than {read}, and stops on JSON with one"));
         }
-        match query.split_at_checked(5) {
-            Some((name, json)) if name.eq_ignore_ascii_case("json=") => self.in_json(name, json),
-            _ => self.in_query(query),
-        }
-    }
-
-    /// Bytes that are at risk wherever they stand.
-    fn everywhere(&mut self, text: &str) {
-        if let Some(at) = text.find('#') {
-            let left = shown(text.get(..at).unwrap_or_default().as_bytes());
-            self.trap(format!("a raw #: MPF 0.30 to 0.51 reads no further than {left}, and stops on JSON with one"));
-        }
-        if text.chars().any(|c| c.is_ascii_control()) {
-            self.trap("a raw control character: MPF drops TAB, and others at the start of the line".to_string());
+        if text.contains(|c: char| c.is_ascii_control()) {
+            self.trap("a raw control character: MPF drops TAB, and others at the start of the line");
         }
         if !text.is_ascii() {
-            self.trap("characters beyond ASCII as they are: C# launchers read a ? for each byte".to_string());
+            self.trap("raw characters beyond ASCII: C# launchers read a ? for each byte");
+        }
+        let (command, query) = text.split_once('?').unwrap_or((text, ""));
+        if command.bytes().any(|b| b.is_ascii_uppercase()) && self.0.is_empty() {
+            let command = shown(command.as_bytes());
+            self.trap(format!("capitals in the command {command}: their case counts for MPF since 0.52"));
+        }
+        match query.split_at_checked(5) {
+            Some((name, json)) if name.eq_ignore_ascii_case("json=") => self.json(name, json),
+            _ => self.query(query),
         }
     }
 
-    fn in_json(&mut self, name: &str, json: &str) {
+    fn json(&mut self, name: &str, json: &str) {
         if name != "json=" {
-            self.trap(format!("{name} in capitals: MPF knows json= in lower case only, and reads one text"));
+            self.trap(format!("{name} in capitals: MPF knows json= in lower case only, and reads one string"));
         }
-        // Escaped JSON is read by others than MPF, which the guard has said.
+        // The guard reports escaped JSON.
         if !json.trim_start().starts_with('{') {
             return;
         }
-        for (mark, peers) in [
-            ('&', "unity-bcp-server and VisualPinball.Engine split there"),
-            ('=', "unity-bcp-server splits there"),
-            ('?', "godot-bcp-server cuts the line there, VisualPinball.Engine splits"),
-            ('%', "mpf-monitor unescapes it, and MPF 0.30 to 0.51 stops on it"),
-            ('+', "peers that unescape JSON read a space"),
-            (';', "MPF on older Pythons splits there"),
-        ] {
+        for (mark, effect) in JSON_TRAPS {
             if json.contains(mark) {
-                self.trap(format!("a raw {mark} in JSON: {peers}; write \\u{:04x}", u32::from(mark)));
+                self.trap(format!("a raw {mark} in JSON: {effect}; write \\u{:04x}", u32::from(mark)));
             }
         }
-        let Ok(Json::Object(members)) = json::read(json, true) else { return };
-        self.twice(members.iter().map(|(name, _)| name.as_str()), "peers differ in which one counts");
-    }
-
-    /// Names that stand there a second time, once each.
-    fn twice<'n>(&mut self, names: impl Iterator<Item = &'n str>, who: &str) {
-        let mut seen = std::collections::HashMap::new();
-        for name in names {
-            let name = String::from_utf8_lossy(trim(name.as_bytes())).to_ascii_lowercase();
-            let count = seen.entry(name.clone()).or_insert(0usize);
-            *count += 1;
-            if *count == 2 {
-                self.trap(format!("{} is given twice: {who}", called(&name)));
-            }
+        if let Ok(Some(members)) = object_members(json.as_bytes()) {
+            self.duplicates(members.iter().map(|(name, _)| name.as_str()), "peers differ in which one counts");
         }
     }
 
-    fn in_query(&mut self, query: &str) {
+    fn query(&mut self, query: &str) {
         if query.contains('?') {
-            let rest = "godot-bcp-server reads no further, and VisualPinball.Engine splits there";
-            self.trap(format!("a second ?: {rest}; in a value write json={{…}} with \\u003f"));
+            let effect = "godot-bcp-server reads no further, VisualPinball.Engine splits there";
+            self.trap(format!("a second ?: {effect}; in a value write json={{…}} with \\u003f"));
         }
         if query.contains(';') {
-            self.trap("a raw ;: MPF on older Pythons splits there; write %3B".to_string());
+            self.trap("a raw ;: MPF on older Pythons splits there; write %3B");
         }
         let mut names = Vec::new();
         for piece in query.split('&').filter(|piece| !piece.is_empty()) {
-            let (raw_name, raw) = match piece.split_once('=') {
-                Some((name, value)) => (name, value),
-                None => {
-                    let name = called(piece);
-                    self.trap(format!("{name} has no =: GMC and VisualPinball.Engine drop the line; write {name}="));
-                    (piece, "")
-                }
-            };
+            let (raw_name, raw) = piece.split_once('=').unwrap_or_else(|| {
+                let name = quoted(piece);
+                self.trap(format!("{name} has no =: GMC and VisualPinball.Engine drop the line; write {name}="));
+                (piece, "")
+            });
             let name = decode(raw_name);
-            self.in_name(raw_name, &name);
-            self.in_value(&called(&name), raw);
+            self.name(raw_name, &name);
+            self.value(&quoted(&name), raw);
             names.push(name);
         }
-        self.twice(names.iter().map(AsRef::as_ref), "MPF takes the first, Node media controllers the last");
+        self.duplicates(names.iter().map(AsRef::as_ref), "MPF reads the first, Node media controllers the last");
     }
 
-    fn in_name(&mut self, raw: &str, name: &str) {
-        let shown_name = called(name);
+    /// Reports each name that occurs more than once, to peers that fold case.
+    fn duplicates<'n>(&mut self, names: impl Iterator<Item = &'n str>, effect: &str) {
+        let mut counts = HashMap::new();
+        for name in names {
+            let name = String::from_utf8_lossy(trim(name.as_bytes())).to_ascii_lowercase();
+            let count = counts.entry(name.clone()).or_insert(0_usize);
+            *count += 1;
+            if *count == 2 {
+                self.trap(format!("{} is given twice: {effect}", quoted(&name)));
+            }
+        }
+    }
+
+    fn name(&mut self, raw: &str, name: &str) {
+        let shown_name = quoted(name);
         if raw.contains(['%', '+']) {
-            self.trap(format!("the name {shown_name} is escaped: GMC reads {}; write json={{…}}", called(raw)));
+            self.trap(format!("the name {shown_name} is escaped: GMC reads {}; write json={{…}}", quoted(raw)));
         }
         if name.bytes().any(|b| b.is_ascii_uppercase()) {
-            self.trap(format!("capitals in the name {shown_name}: they count for MPF since 0.52, and for no other"));
+            self.trap(format!("capitals in the name {shown_name}: their case counts for MPF since 0.52"));
         }
         if name.trim() != name {
-            self.trap(format!("blanks around the name {shown_name}: they count for MPF"));
+            self.trap(format!("spaces around the name {shown_name}: MPF keeps them"));
         }
         if name.eq_ignore_ascii_case("json") || name.eq_ignore_ascii_case("bytes") {
-            self.trap(format!("a parameter named {shown_name}: peers take it for the whole message or a payload"));
+            self.trap(format!("a parameter named {shown_name}: peers read the whole message or a payload in it"));
         }
     }
 
     /// The value of a plain parameter.
-    fn in_value(&mut self, name: &str, raw: &str) {
+    fn value(&mut self, name: &str, raw: &str) {
         let value = decode(raw);
         if raw.contains('+') {
             self.trap(format!("a raw + in {name}: a space to MPF, a + to GMC; write %20 or %2B"));
         }
-        match Prefix::of(&value) {
-            Prefix::Typed => {
-                if raw.contains('%') {
-                    let read = shown(raw.as_bytes());
-                    self.trap(format!("{name} is a typed value with escapes: GMC does not undo them in {read}"));
-                }
-                if value.starts_with("bool:") && value != "bool:True" && value != "bool:False" {
-                    self.trap(format!("{name}: GMC takes {value} as false; write bool:True or bool:False"));
-                }
-                return;
+        let has_prefix = ["int:", "float:", "bool:", "nonetype:"]
+            .iter()
+            .any(|prefix| value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)));
+        if is_typed(&value) {
+            if raw.contains('%') {
+                let raw = shown(raw.as_bytes());
+                self.trap(format!("{name} is a typed value with escapes: GMC does not decode them in {raw}"));
             }
-            Prefix::Alike => {
-                let value = shown(value.as_bytes());
-                self.trap(format!("{name} is the text {value}: unity-bcp-server takes it for a typed value"));
+            if value.starts_with("bool:") && value != "bool:True" && value != "bool:False" {
+                self.trap(format!("{name}: GMC reads {value} as false; write bool:True or bool:False"));
             }
-            Prefix::None if raw.contains(':') => {
-                self.trap(format!("a raw : in {name}: GMC drops the parameter; write %3A"));
-            }
-            Prefix::None => {}
+            return;
         }
-        if let Some(mark) = value.chars().find(|c| matches!(c, '&' | '=' | '%')) {
+        if has_prefix {
+            let value = shown(value.as_bytes());
+            self.trap(format!("{name} is the string {value}: unity-bcp-server reads it as a typed value"));
+        } else if raw.contains(':') {
+            self.trap(format!("a raw : in {name}: GMC drops the parameter; write %3A"));
+        }
+        // A raw question mark was reported for the whole query.
+        let separator = |c: &char| matches!(c, '&' | '=' | '%') || (*c == '?' && !raw.contains('?'));
+        if let Some(mark) = value.chars().find(separator) {
             self.separator(name, mark, &value);
-        } else if value.contains('?') && !raw.contains('?') {
-            self.separator(name, '?', &value);
         }
     }
 
     fn separator(&mut self, name: &str, mark: char, value: &str) {
-        let before = shown(value.split(mark).next().unwrap_or_default().as_bytes());
         let again = decode(value);
-        if mark == '%' && again != value {
-            let again = shown(again.as_bytes());
-            let instead = "write json={…} with \\u0025";
-            self.trap(format!("{name} is unescaped twice by MPF, which reads {again}; {instead}"));
-            return;
-        }
-        let who = match mark {
-            '%' => "MPF and unity-bcp-server may unescape it again".to_string(),
-            _ => format!("unity-bcp-server unescapes before it splits, and reads \"{before}\""),
+        let effect = match mark {
+            '%' if again != value => {
+                format!("MPF decodes it twice and reads {}", shown(again.as_bytes()))
+            }
+            '%' => "MPF and unity-bcp-server may decode it again".to_string(),
+            _ => {
+                let read = value.split(mark).next().map(str::as_bytes).map(shown);
+                format!("unity-bcp-server decodes before it splits, and reads \"{}\"", read.unwrap_or_default())
+            }
         };
-        self.trap(format!("{mark} in {name}: {who}; write json={{…}} with \\u{:04x}", u32::from(mark)));
+        self.trap(format!("{mark} in {name}: {effect}; write json={{…}} with \\u{:04x}", u32::from(mark)));
     }
 }
 
-/// What the beginning of a decoded value says about its type.
-enum Prefix {
-    /// It is no string.
-    Typed,
-    /// It is one, and looks otherwise.
-    Alike,
-    /// It is one.
-    None,
+/// Whether a decoded value is no string to MPF.
+fn is_typed(value: &str) -> bool {
+    let is_bool = ["bool:true", "bool:false"].iter().any(|word| value.eq_ignore_ascii_case(word));
+    is_bool || value.starts_with("int:") || value.starts_with("float:") || value == "NoneType:"
 }
 
-impl Prefix {
-    fn of(value: &str) -> Prefix {
-        let lower = value.get(..value.len().min(14)).unwrap_or_default().to_ascii_lowercase();
-        let typed = value.starts_with("int:")
-            || value.starts_with("float:")
-            || value == "NoneType:"
-            || matches!(lower.as_str(), "bool:true" | "bool:false");
-        if typed {
-            return Prefix::Typed;
-        }
-        let alike = ["int:", "float:", "bool:", "nonetype:"]
-            .iter()
-            .any(|prefix| value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)));
-        if alike { Prefix::Alike } else { Prefix::None }
-    }
-}
-
-/// A name as a finding says it.
-fn called(name: &str) -> String {
-    if name.is_empty() { "\"\"".to_string() } else { shown(name.as_bytes()) }
+/// A name as a finding shows it.
+fn quoted(name: &str) -> Cow<'static, str> {
+    if name.is_empty() { Cow::Borrowed("\"\"") } else { Cow::Owned(shown(name.as_bytes())) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bcp::ParseOptions;
 
-    fn lint(linter: &mut Linter, line: &str) -> Vec<String> {
-        let mut parts = Message::new();
-        let parsed = parts.parse_line(line.as_bytes(), &ParseOptions::default());
-        let parsed = parsed.as_ref().map(|()| &parts);
-        linter.lint(line.as_bytes(), line.as_bytes(), None, parsed).iter().map(Finding::to_string).collect()
-    }
-
-    #[track_caller]
-    fn finds(line: &str, says: &str) {
-        let found = lint(&mut Linter::new(), line);
-        assert!(found.iter().any(|finding| finding.contains(says)), "{line}: {found:?}");
+    fn findings(line: &str) -> Vec<String> {
+        lint(line.as_bytes(), None, &ParseOptions::default())
     }
 
     #[test]
     fn each_trap_is_found() {
-        for (line, says) in [
-            ("t?a=x%26y", "trap: & in a: unity-bcp-server unescapes before it splits, and reads \"x\""),
+        for (line, expected) in [
+            ("t?a=x%26y", "trap: & in a: unity-bcp-server decodes before it splits, and reads \"x\""),
             ("t?a=x%3Dy", "trap: = in a"),
             ("t?a=x=y", "trap: = in a"),
             ("t?a=x%3Fy", "trap: ? in a"),
-            ("t?a=100%2541", "MPF, which reads 100A"),
+            ("t?a=100%2541", "MPF decodes it twice and reads 100A"),
             ("t?a=50%25", "trap: % in a"),
             ("t?a=x?y", "trap: a second ?"),
-            ("t?a=1&a=2", "trap: a is given twice: MPF takes the first"),
+            ("t?a=1&a=2", "trap: a is given twice: MPF reads the first"),
             ("t?a=1&A=2", "a is given twice"),
             ("t?a=x+y", "trap: a raw + in a"),
-            ("t?a=INT:5", "trap: a is the text INT:5"),
-            ("t?a=bool:maybe", "trap: a is the text bool:maybe"),
-            ("t?a=NoneType:x", "trap: a is the text NoneType:x"),
+            ("t?a=INT:5", "trap: a is the string INT:5"),
+            ("t?a=bool:maybe", "trap: a is the string bool:maybe"),
+            ("t?a=NoneType:x", "trap: a is the string NoneType:x"),
             ("t?a=int%3A5", "trap: a is a typed value with escapes"),
-            ("t?a=bool:true", "trap: a: GMC takes bool:true as false"),
+            ("t?a=bool:true", "trap: a: GMC reads bool:true as false"),
             ("t?a=b:c", "trap: a raw : in a"),
             ("t?a", "trap: a has no ="),
             ("t?%61=1", "trap: the name a is escaped: GMC reads %61"),
             ("t?A=1", "trap: capitals in the name A"),
-            ("t? a=1", "trap: blanks around the name"),
+            ("t? a=1", "trap: spaces around the name"),
             ("T?a=1", "trap: capitals in the command T"),
-            ("TRIGGER?name=a", "trap: would be lost on MPF 0.81"),
+            ("TRIGGER?name=a", "trap: would be ignored by MPF 0.81"),
             ("t?a=1&json=x", "trap: a parameter named json"),
             ("t?bytes=4", "trap: would be misread by MPF 0.81"),
-            ("t?a=é", "trap: characters beyond ASCII"),
+            ("t?a=é", "trap: raw characters beyond ASCII"),
             ("t?a=x#y", "trap: a raw #: MPF 0.30 to 0.51 reads no further than t?a=x"),
             ("t?a=x\ty", "trap: a raw control character"),
             ("t?a=x;y", "trap: a raw ;"),
@@ -373,27 +274,28 @@ mod tests {
             ("t?json={\"a\": \"x%y\"}", "trap: a raw % in JSON: mpf-monitor"),
             ("t?json={\"a\": 1, \"a\": 2}", "trap: a is given twice"),
             ("t?JSON={\"a\": 1}", "trap: JSON= in capitals"),
-            ("t?json={\"a\": \"\\ud800\"}", "trap: backbox and strict peers drop the line"),
+            ("t?json={\"a\": \"\\ud800\"}", "trap: would be rejected by other peers"),
+            ("t?a=int:\u{665}", "trap: would be rejected by other peers"),
             ("mode_stop", "stop: mode_stop needs name"),
-            ("t?a=int:x", "stop: would end MPF 0.81: a needs digits behind int:"),
-            ("trigger?name=ball_started", "stop: would end MPF 0.81 once anyone monitors core_events"),
+            ("t?a=int:x", "stop: would end MPF 0.81: a needs digits after int:"),
+            (
+                "glf_monitor?json={\"name\": \"x\",\"changes\": [{\"key\": \"a\"},]}",
+                "stop: would end MPF 0.81: json= is not JSON",
+            ),
+            ("dmd_frame?name=default", "stop: would end MPF 0.81: dmd_frame needs a payload"),
+            ("trigger?name=ball_started", "stop: would end MPF 0.81 once a client monitors core_events"),
+            ("trigger?name=quit", "stop: stops MPF 0.81: quit is an event of its own"),
         ] {
-            finds(line, says);
+            let found = findings(line);
+            assert!(found.iter().any(|finding| finding.contains(expected)), "{line}: {found:?}");
         }
     }
 
     #[test]
-    fn an_event_of_mpfs_that_is_complete_is_none_of_our_business() {
-        assert_eq!(lint(&mut Linter::new(), "trigger?name=ball_started&ball=int:1&player=int:1"), [""; 0]);
-    }
-
-    #[test]
-    fn service_mode_is_started_and_stopped_in_turn() {
-        let mut linter = Linter::new();
-        let (start, stop) = ("service?subcommand=start", "service?subcommand=stop");
-        assert!(lint(&mut linter, stop)[0].starts_with("stop: would end MPF 0.81 unless"));
-        assert_eq!(lint(&mut linter, start), [""; 0]);
-        assert!(lint(&mut linter, start)[0].starts_with("stop: would end MPF 0.81: service mode was started"));
-        assert_eq!(lint(&mut linter, stop), [""; 0]);
+    fn nothing_is_found_in_what_every_peer_reads_alike() {
+        for line in ["trigger?name=a", "service?subcommand=stop", "mode_start?name=a&priority=int:5", "status_request"]
+        {
+            assert_eq!(findings(line), [""; 0], "{line}");
+        }
     }
 }

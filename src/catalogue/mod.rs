@@ -1,223 +1,93 @@
-//! What is known of the commands of BCP: the one table (design.md, section 13), and what is read from it.
+//! What is known of BCP's commands, in one table, and what is derived from it: what would end MPF ([`check_line`]),
+//! what some peer misreads ([`lint`]), which reply to wait for ([`reply`]), and the completions.
 //!
-//! From here `send` and `replay` know what would stop MPF ([`judge`]), `send -w` knows what to wait for ([`answer`]),
-//! `decode --lint` what some peer misreads ([`Linter`]), `listen` what is unknown ([`knows`]), and the completions and
-//! `bcp`(7) what there is. BCP is open: a command that is not in the table may be understood all the same. Nothing here
-//! sends, prints or remembers what was sent.
+//! BCP is open: a command that is not in the table may be understood all the same. Nothing here sends, prints or
+//! remembers anything.
 
-mod expression;
-mod fit;
 mod guard;
-mod json;
 mod lint;
-mod python;
+mod params;
 mod table;
-mod value;
 
-pub use guard::{Effect, MPF_LINE_BYTES_MAX, Refusal, Rule, judge};
-pub use lint::{Finding, Linter, Severity};
-pub use table::COMMANDS;
+pub(crate) use guard::{Refusal, check_line};
+pub(crate) use lint::lint;
+pub(crate) use table::CATEGORIES;
 
 use crate::bcp::{Message, ValueKind};
+use table::{COMMANDS, CommandEntry, HISTORICAL, SUBCOMMANDS};
 
-/// Who sends a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sender {
-    /// The pin controller, such as MPF.
-    Pin,
-    /// The media controller, or any other client of the pin controller.
-    Media,
-    /// Either side.
-    Both,
-}
-
-/// What a parameter has to be for MPF to live; what it is called is what `bcp`(7) says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// Anything at all; the word is what it usually is.
-    Any(&'static str),
-    /// A key to look something up by: neither a list nor an object.
-    Key,
-    /// Text: no number, boolean, null, list or object.
-    Text,
-    /// What Python's `int()` takes: 0, 1 or -1.
-    State,
-    /// The name of an event, as a handler for it is registered.
-    Event,
-    /// An expression of Python's.
-    Placeholder,
-    /// Names of fields with commas between them; which there are depends on the subcommand.
-    Fields,
-    /// A number of milliseconds.
-    Milliseconds,
-    /// A share between 0 and 1.
-    Power,
-    /// An object, or nothing.
-    Tokens,
-    /// The name of a color, six hexadecimal digits, or three numbers.
-    Color,
-}
-
-impl Needs {
-    /// What it is, in a word or two.
-    pub fn words(self) -> &'static str {
-        match self {
-            Needs::Any(usually) => usually,
-            Needs::Key | Needs::Text | Needs::Event => "text",
-            Needs::State => "1, 0, or -1 to toggle",
-            Needs::Placeholder => "a Python expression",
-            Needs::Fields => "field names, with commas",
-            Needs::Milliseconds => "milliseconds",
-            Needs::Power => "0 to 1",
-            Needs::Tokens => "an object",
-            Needs::Color => "a name or six hexadecimal digits",
-        }
-    }
-}
-
-/// One parameter of a command.
-#[derive(Clone, Copy, Debug)]
-pub struct Parameter {
-    /// Its name, in lower case.
-    pub name: &'static str,
-    /// What it has to be.
-    pub needs: Needs,
-    /// Whether it has to be there: for MPF where MPF takes the command, else for the media controllers that do.
-    pub required: bool,
-}
-
-/// What MPF 0.81 does with a command that a client of its sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// It is logged as unknown and otherwise ignored.
-    No,
-    /// It is acted on. These names end MPF, since its own code passes parameters of these names too.
-    Open(&'static [&'static str]),
-    /// It is acted on, and any parameter that is not in the table ends MPF, a payload included.
-    Closed,
-}
-
-/// One command.
-#[derive(Clone, Copy, Debug)]
-pub struct CommandEntry {
-    /// Its name, in lower case.
-    pub name: &'static str,
-    /// Who sends it.
-    pub from: Sender,
-    /// Its parameters, required ones first; others are ignored, unless it is [`Taken::Closed`].
-    pub parameters: &'static [Parameter],
-    /// The commands of which one answers it; empty when none does, or none that is always the same.
-    pub answers: &'static [&'static str],
-    /// What MPF does with it.
-    pub taken: Taken,
-    /// Whether only old peers and pages know it.
-    pub historical: bool,
-}
-
-/// The entry of a command, whatever its case.
-pub fn find(command: &str) -> Option<&'static CommandEntry> {
+/// The entry of a command, in any case.
+fn find(command: &str) -> Option<&'static CommandEntry> {
     COMMANDS.iter().find(|entry| entry.name.eq_ignore_ascii_case(command))
 }
 
-/// Whether a command is in the table.
-///
-/// ```
-/// assert!(backbox::catalogue::knows("trigger"));
-/// assert!(!backbox::catalogue::knows("triger"));
-/// ```
-pub fn knows(command: &str) -> bool {
-    find(command).is_some()
+/// Whether a command is in the table, in any case.
+pub(crate) fn knows(command: &str) -> bool {
+    find(command).is_some() || HISTORICAL.iter().any(|name| name.eq_ignore_ascii_case(command))
 }
 
-/// The categories that `monitor_start` knows, each with the command that reports the present state at once, if one is
-/// sure to. What a player's variables are is only reported within a game.
-const MONITORED: [(&str, Option<&str>); 10] = [
-    ("events", None),
-    ("devices", Some("device")),
-    ("drivers", None),
-    ("switches", None),
-    ("machine_vars", Some("machine_variable")),
-    ("player_vars", None),
-    ("modes", Some("mode_list")),
-    ("core_events", None),
-    ("service_events", None),
-    ("status_request", None),
-];
-
-/// The categories that `monitor_start` knows.
-pub const CATEGORIES: &[&str] = &names(&MONITORED);
-
-/// The subcommands of `service`, each with the command that answers it.
-const SERVICES: [(&str, Option<&str>); 12] = [
-    ("start", None),
-    ("stop", Some("service_stop")),
-    ("list_switches", Some("list_switches")),
-    ("list_coils", Some("list_coils")),
-    ("list_lights", Some("list_lights")),
-    ("list_shows", Some("list_shows")),
-    ("coil_pulse", Some("coil_pulse")),
-    ("coil_enable", Some("coil_enable")),
-    ("coil_disable", Some("coil_disable")),
-    ("show_play", Some("show_play")),
-    ("show_stop", Some("show_stop")),
-    ("light_color", Some("light_color")),
-];
-
-/// The subcommands that `service` knows.
-pub const SUBCOMMANDS: &[&str] = &names(&SERVICES);
-
-/// The first word of each row, for a table of words that completions and messages can borrow.
-const fn names<const N: usize>(table: &[(&'static str, Option<&'static str>); N]) -> [&'static str; N] {
-    let mut names = [""; N];
-    let mut at = 0;
-    while at < N {
-        names[at] = table[at].0;
-        at += 1;
-    }
-    names
+/// The name of every command in the table.
+pub(crate) fn command_names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|entry| entry.name).chain(HISTORICAL.iter().copied())
 }
 
-/// The command that answers a message, where one is sure to (`send -w`); `None` when none is.
+/// The command of the reply to a message (`send -w`); `None` if there is none, or none that is certain.
 ///
-/// A category that MPF does not know is answered with `error`; a subcommand that it does not know, not at all.
-///
-/// ```
-/// use backbox::catalogue::answer;
-/// use backbox::bcp::{Message, ParseOptions};
-/// let mut parts = Message::new();
-/// parts.parse_line(b"service?subcommand=coil_pulse&coil=c_knocker", &ParseOptions::default()).unwrap();
-/// assert_eq!(answer(&parts), Some("coil_pulse"));
-/// parts.parse_line(b"trigger?name=multiball", &ParseOptions::default()).unwrap();
-/// assert_eq!(answer(&parts), None);
-/// ```
-pub fn answer(message: &Message) -> Option<&'static str> {
-    let entry = find(&message.command())?;
-    let text =
-        |name: &str| message.find(name).filter(|value| value.kind() == ValueKind::Text).map(|value| value.text());
-    let named = |table: &'static [(&'static str, Option<&'static str>)], word: &str| {
-        table.iter().find(|(name, _)| *name == word).map(|(_, answer)| *answer)
-    };
-    match entry.name {
-        "service" => named(&SERVICES, &text("subcommand")?).flatten(),
-        // MPF folds the category, and nothing else of a message.
-        "monitor_start" => named(&MONITORED, &text("category")?.to_lowercase()).unwrap_or(Some("error")),
-        _ => entry.answers.first().copied(),
+/// MPF replies `error` to a category that it does not know, and not at all to such a subcommand.
+pub(crate) fn reply(message: &Message) -> Option<&'static str> {
+    let command = message.command();
+    match &*command {
+        "get" => Some("set"),
+        "service" => match &*string(message, "subcommand")? {
+            "start" => None,
+            "stop" => Some("service_stop"),
+            word => SUBCOMMANDS.iter().find(|name| **name == word).copied(),
+        },
+        // The present state is reported at once; player variables during a game only.
+        "monitor_start" => match &*string(message, "category")?.to_lowercase() {
+            "devices" => Some("device"),
+            "machine_vars" => Some("machine_variable"),
+            "modes" => Some("mode_list"),
+            category => (!CATEGORIES.contains(&category)).then_some("error"),
+        },
+        command => find(command)?.replies.first().copied(),
     }
 }
 
-/// The words that a message on the command line is completed from: each command with its parameters as `name=`, for the
-/// two that have a choice of values with those too. Historical commands are left out.
-pub fn completions() -> Vec<(String, Vec<String>)> {
+/// The parameter of a command whose value is one of a list, and that list.
+fn choices(command: &str) -> Option<(&'static str, &'static [&'static str])> {
+    match command {
+        "service" => Some(("subcommand", SUBCOMMANDS)),
+        "monitor_start" | "monitor_stop" => Some(("category", CATEGORIES)),
+        _ => None,
+    }
+}
+
+/// A `category` or `subcommand` that MPF does not know: the parameter, its value, and the values that MPF knows.
+pub(crate) fn unknown_choice(message: &Message) -> Option<(&'static str, String, &'static [&'static str])> {
+    let (parameter, known) = choices(&message.command())?;
+    let value = string(message, parameter)?;
+    // MPF folds the case of a category only.
+    let is_known = |name: &&str| **name == value || (parameter == "category" && name.eq_ignore_ascii_case(&value));
+    (!known.iter().any(is_known)).then_some((parameter, value, known))
+}
+
+/// The string that a parameter is, if it is one.
+fn string(message: &Message, name: &str) -> Option<String> {
+    message.find(name).filter(|value| value.kind() == ValueKind::Text).map(|value| value.text().into_owned())
+}
+
+/// The words that complete a message on the command line: each command with its parameters as `name=`, and the choices
+/// of those that have some as `name=value`. Historical commands are left out.
+pub(crate) fn completions() -> Vec<(String, Vec<String>)> {
     let words = |entry: &CommandEntry| {
         let mut words: Vec<String> = entry.parameters.iter().map(|p| format!("{}=", p.name)).collect();
-        match entry.name {
-            "service" => words.extend(SUBCOMMANDS.iter().map(|name| format!("subcommand={name}"))),
-            "monitor_start" | "monitor_stop" => words.extend(CATEGORIES.iter().map(|name| format!("category={name}"))),
-            _ => {}
+        if let Some((parameter, values)) = choices(entry.name) {
+            words.extend(values.iter().map(|value| format!("{parameter}={value}")));
         }
         (entry.name.to_owned(), words)
     };
-    COMMANDS.iter().filter(|entry| !entry.historical).map(words).collect()
+    COMMANDS.iter().map(words).collect()
 }
 
 #[cfg(test)]
@@ -225,32 +95,40 @@ mod tests {
     use super::*;
     use crate::bcp::ParseOptions;
 
-    #[test]
-    fn each_command_stands_once_in_lower_case_and_every_answer_is_a_command() {
-        for (count, entry) in COMMANDS.iter().enumerate() {
-            assert!(!COMMANDS[..count].iter().any(|earlier| earlier.name == entry.name), "{} twice", entry.name);
-            assert_eq!(entry.name, entry.name.to_ascii_lowercase());
-            assert!(entry.answers.iter().all(|answer| knows(answer)), "{}: unknown answer", entry.name);
-            let required = entry.parameters.iter().map(|p| p.required);
-            assert!(required.is_sorted_by(|a, b| a >= b), "{}: the required ones come first", entry.name);
-        }
-        let answers = SERVICES.iter().chain(&MONITORED).filter_map(|(_, answer)| *answer);
-        assert!(answers.into_iter().all(knows));
+    fn message(line: &str) -> Message {
+        let mut message = Message::new();
+        message.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
+        message
     }
 
     #[test]
-    fn a_whole_game_holds_no_unknown_command() {
+    fn each_command_is_listed_once_in_lower_case_and_every_reply_is_a_command() {
+        let names: Vec<&str> = command_names().collect();
+        for (count, name) in names.iter().enumerate() {
+            assert!(!names[..count].contains(name), "{name} twice");
+            assert_eq!(*name, name.to_ascii_lowercase());
+        }
+        for entry in COMMANDS {
+            let required = entry.parameters.iter().map(|p| p.required);
+            assert!(required.is_sorted_by(|a, b| a >= b), "{}: the required ones come first", entry.name);
+            assert!(entry.replies.iter().all(|reply| knows(reply)), "{}: unknown reply", entry.name);
+        }
+        assert!(SUBCOMMANDS[2..].iter().all(|reply| knows(reply)));
+    }
+
+    #[test]
+    fn a_whole_game_has_no_unknown_command() {
         let game = include_str!("../../tests/data/sessions/one-ball-game.bcp");
-        for line in game.lines().filter_map(|line| line.strip_prefix("#<").or((!line.starts_with('#')).then_some(line)))
-        {
+        let messages =
+            game.lines().filter_map(|line| line.strip_prefix("#<").or((!line.starts_with('#')).then_some(line)));
+        for line in messages {
             let command = line.split('?').next().unwrap();
             assert!(knows(command), "{command}");
         }
     }
 
     #[test]
-    fn each_message_has_its_answer_or_none() {
-        let mut parts = Message::new();
+    fn each_message_has_its_reply_or_none() {
         for (line, expected) in [
             ("hello?version=1.1", Some("hello")),
             ("goodbye", None),
@@ -275,13 +153,23 @@ mod tests {
             ("trigger?name=x", None),
             ("nosuch", None),
         ] {
-            parts.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
-            assert_eq!(answer(&parts), expected, "{line}");
+            assert_eq!(reply(&message(line)), expected, "{line}");
         }
     }
 
     #[test]
-    fn completions_know_commands_parameters_and_choices() {
+    fn an_unknown_category_or_subcommand_comes_with_the_known_ones() {
+        let (parameter, value, known) = unknown_choice(&message("monitor_stop?category=mode")).unwrap();
+        assert_eq!((parameter, &*value, known.len()), ("category", "mode", 10));
+        let (parameter, value, known) = unknown_choice(&message("service?subcommand=Start")).unwrap();
+        assert_eq!((parameter, &*value, known.len()), ("subcommand", "Start", 12));
+        for line in ["monitor_start?category=MODES", "service?subcommand=stop", "monitor_start", "trigger?category=x"] {
+            assert_eq!(unknown_choice(&message(line)), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn completions_have_commands_parameters_and_choices() {
         let words = completions();
         let of = |command: &str| words.iter().find(|(key, _)| key == command).map(|(_, words)| words.clone());
         assert_eq!(of("switch").unwrap(), ["name=", "state="]);

@@ -1,189 +1,296 @@
-//! The table of section 13: every command that the specification or a peer knows.
+//! The table of commands: each one that the specification or a peer knows.
 //!
-//! What MPF takes, needs and stops on was seen by running MPF 0.81; what others cannot do without is from the
-//! specification.
+//! What MPF acts on, needs and ends on was observed on a running MPF 0.81, or, for commands that only some machine
+//! configurations have, read in its source (devices/dmd.py, devices/rgb_dmd.py, core/text_ui.py,
+//! platforms/virtual_pinball). What other peers need is from the specification.
 
-use super::Needs::{Any, Color, Event, Fields, Key, Milliseconds, Placeholder, Power, State, Text, Tokens};
-use super::Sender::{Both, Media, Pin};
-use super::{CommandEntry, Needs, Parameter, Sender, Taken};
+use Origin::{Both, Media, Pin};
+use ParamType::{Any, Color, Event, Fields, Key, Milliseconds, Placeholder, Power, State, Text, Tokens};
 
-/// A parameter that has to be there.
-const fn must(name: &'static str, needs: Needs) -> Parameter {
-    Parameter { name, needs, required: true }
+/// Who sends a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The pin controller, such as MPF.
+    Pin,
+    /// The media controller, or any other client of the pin controller.
+    Media,
+    Both,
 }
 
-/// A parameter that may be there.
-const fn may(name: &'static str, needs: Needs) -> Parameter {
-    Parameter { name, needs, required: false }
+/// What the value of a parameter has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ParamType {
+    /// Anything; the text is what it usually is.
+    Any(&'static str),
+    /// Anything that MPF can look up by: no list, no object.
+    Key,
+    Text,
+    State,
+    /// The name of an event, perhaps with a condition.
+    Event,
+    Placeholder,
+    /// Names of fields; which there are depends on the subcommand.
+    Fields,
+    Milliseconds,
+    Power,
+    Tokens,
+    Color,
 }
 
-/// A command that MPF does not take from a client.
-const fn entry(name: &'static str, from: Sender, parameters: &'static [Parameter]) -> CommandEntry {
-    CommandEntry { name, from, parameters, answers: &[], taken: Taken::No, historical: false }
+impl ParamType {
+    pub(crate) fn description(self) -> &'static str {
+        match self {
+            Any(usually) => usually,
+            Key | Text => "a string",
+            State => "0, 1 or -1",
+            Event => "an event name without spaces, perhaps with one {CONDITION} at its end",
+            Placeholder => "a Python expression",
+            Fields => "field names, separated by commas",
+            Milliseconds => "a whole number, 0 or more",
+            Power => "a number from 0 to 1",
+            Tokens => "an object",
+            Color => "a color name or six hexadecimal digits",
+        }
+    }
 }
 
-/// A command that no present peer sends; its side is not known of all of them.
-const fn historical(name: &'static str) -> CommandEntry {
-    CommandEntry { historical: true, ..entry(name, Both, &[]) }
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    pub(crate) param_type: ParamType,
+    /// Whether it has to be there: for MPF where MPF acts on the command, else for media controllers.
+    pub(crate) required: bool,
+    /// The subcommands of `service` that read it; empty when all commands do.
+    pub(crate) used_by: &'static [&'static str],
+}
+
+/// What MPF 0.81 does with a command that a client sends to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acceptance {
+    /// It logs it as unknown.
+    No,
+    /// It acts on it. Parameters of these names end MPF, because its own code passes arguments of the same names.
+    Open(&'static [&'static str]),
+    /// It acts on it, and any parameter that is not in the table ends MPF, and so does a payload.
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CommandEntry {
+    pub(crate) name: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "bcp(7), Commands, is rendered from it by a test"))]
+    pub(crate) from: Origin,
+    /// Required ones first.
+    pub(crate) parameters: &'static [Parameter],
+    /// The replies, of which one arrives; empty when there is none, or none that is always the same.
+    pub(crate) replies: &'static [&'static str],
+    pub(crate) accepted: Acceptance,
+    pub(crate) needs_payload: bool,
 }
 
 impl CommandEntry {
-    const fn answered(self, answers: &'static [&'static str]) -> CommandEntry {
-        CommandEntry { answers, ..self }
+    const fn replies(self, replies: &'static [&'static str]) -> CommandEntry {
+        CommandEntry { replies, ..self }
     }
 
-    const fn taken(self, taken: Taken) -> CommandEntry {
-        CommandEntry { taken, ..self }
+    const fn accepted(self, accepted: Acceptance) -> CommandEntry {
+        CommandEntry { accepted, ..self }
+    }
+
+    const fn with_payload(self) -> CommandEntry {
+        CommandEntry { needs_payload: true, ..self }
     }
 }
 
-const TEXT: Needs = Any("text");
-const INTEGER: Needs = Any("an integer");
-const VALUE: Needs = Any("anything");
-const LIST: Needs = Any("a list");
-const NUMBER: Parameter = must("player_num", INTEGER);
+const fn entry(name: &'static str, from: Origin, parameters: &'static [Parameter]) -> CommandEntry {
+    CommandEntry { name, from, parameters, replies: &[], accepted: Acceptance::No, needs_payload: false }
+}
 
-/// What MPF's own code passes along to the handler of every command but `hello` and `goodbye`.
-const OWN: &[&str] = &["self", "client"];
+const fn required(name: &'static str, param_type: ParamType) -> Parameter {
+    Parameter { name, param_type, required: true, used_by: &[] }
+}
 
-/// Every command that the specification or a peer knows.
-pub const COMMANDS: &[CommandEntry] = &[
-    entry(
-        "hello",
-        Both,
-        &[
-            may("version", TEXT),
-            may("controller_name", TEXT),
-            may("controller_version", TEXT),
-            may("gmc_version", TEXT),
-        ],
-    )
-    .answered(&["hello", "error"])
-    .taken(Taken::Open(&["self"])),
-    entry("goodbye", Both, &[]).taken(Taken::Closed),
-    entry("reset", Pin, &[]).answered(&["reset_complete"]),
-    entry("reset_complete", Media, &[]).taken(Taken::Open(OWN)),
-    entry(
-        "error",
-        Both,
-        &[
-            may("message", TEXT),
-            may("command", TEXT),
-            may("cmd", TEXT),
-            may("error", TEXT),
-            may("kwargs", Any("an object")),
-        ],
-    )
-    .taken(Taken::Open(OWN)),
-    entry("mode_start", Pin, &[must("name", TEXT), may("priority", INTEGER)]),
-    entry("mode_stop", Pin, &[must("name", TEXT)]),
-    entry("mode_list", Pin, &[must("running_modes", Any("a list of [name, priority]"))]),
-    entry("ball_start", Pin, &[NUMBER, must("ball", INTEGER)]),
+const fn optional(name: &'static str, param_type: ParamType) -> Parameter {
+    Parameter { name, param_type, required: false, used_by: &[] }
+}
+
+/// A parameter of some of the subcommands of `service`.
+const fn option_of(used_by: &'static [&'static str], name: &'static str, param_type: ParamType) -> Parameter {
+    Parameter { name, param_type, required: false, used_by }
+}
+
+const STRING: ParamType = Any("a string");
+const INTEGER: ParamType = Any("an integer");
+const NUMBER: ParamType = Any("a number");
+const ANYTHING: ParamType = Any("anything");
+const OBJECT: ParamType = Any("an object");
+const LIST: ParamType = Any("a list");
+const NAME: Parameter = required("name", STRING);
+const KEY_NAME: Parameter = required("name", Key);
+const VALUE: Parameter = required("value", ANYTHING);
+const PREVIOUS: Parameter = optional("prev_value", ANYTHING);
+const CHANGE: Parameter = optional("change", ANYTHING);
+const PLAYER: Parameter = required("player_num", INTEGER);
+const CATEGORY: Parameter = required("category", Text);
+const ERROR: Parameter = optional("error", STRING);
+
+/// The arguments that MPF's own code passes to its handlers, except those of `hello` and `goodbye`.
+const OPEN: Acceptance = Acceptance::Open(&["self", "client"]);
+
+/// The values of `category`.
+pub(crate) const CATEGORIES: &[&str] = &[
+    "events",
+    "devices",
+    "drivers",
+    "switches",
+    "machine_vars",
+    "player_vars",
+    "modes",
+    "core_events",
+    "service_events",
+    "status_request",
+];
+
+/// The values of the `subcommand` of `service`. All but the first two are also the command of the reply.
+pub(crate) const SUBCOMMANDS: &[&str] = &[
+    "start",
+    "stop",
+    "list_switches",
+    "list_coils",
+    "list_lights",
+    "list_shows",
+    "coil_pulse",
+    "coil_enable",
+    "coil_disable",
+    "show_play",
+    "show_stop",
+    "light_color",
+];
+
+const SERVICE: &[Parameter] = &[
+    required("subcommand", STRING),
+    option_of(&["list_switches", "list_coils", "list_lights"], "values", Fields),
+    optional("sort", Any("a boolean")),
+    optional("coil", Key),
+    option_of(&["coil_pulse", "coil_enable"], "pulse_ms", Milliseconds),
+    option_of(&["coil_pulse", "coil_enable"], "pulse_power", Power),
+    option_of(&["coil_enable"], "hold_power", Power),
+    optional("show", Key),
+    option_of(&["show_play"], "token", Tokens),
+    optional("light", Key),
+    option_of(&["light_color"], "color", Color),
+];
+
+const HELLO: &[Parameter] = &[
+    optional("version", STRING),
+    optional("controller_name", STRING),
+    optional("controller_version", STRING),
+    optional("gmc_version", STRING),
+];
+
+const ERRORS: &[Parameter] = &[
+    optional("message", STRING),
+    optional("command", STRING),
+    optional("cmd", STRING),
+    ERROR,
+    optional("kwargs", OBJECT),
+];
+
+const MONITORED_EVENT: &[Parameter] = &[
+    required("event_name", STRING),
+    optional("event_type", STRING),
+    optional("event_callback", STRING),
+    optional("event_kwargs", OBJECT),
+    optional("registered_handlers", LIST),
+];
+
+/// Only with the text UI, where anything else ends MPF: `_bcp_status_report(client, cpu, rss, vms)`.
+const STATUS: &[Parameter] = &[required("cpu", NUMBER), required("rss", NUMBER), required("vms", NUMBER)];
+
+/// Only with `platform: virtual_pinball`.
+const BRIDGE: &[Parameter] = &[
+    required("subcommand", Text),
+    optional("number", STRING),
+    optional("value", ANYTHING),
+    optional("switch", STRING),
+];
+
+pub(crate) const COMMANDS: &[CommandEntry] = &[
+    entry("hello", Both, HELLO).replies(&["hello", "error"]).accepted(Acceptance::Open(&["self"])),
+    entry("goodbye", Both, &[]).accepted(Acceptance::Closed),
+    entry("reset", Pin, &[]).replies(&["reset_complete"]),
+    entry("reset_complete", Media, &[]).accepted(OPEN),
+    entry("error", Both, ERRORS).accepted(OPEN),
+    entry("mode_start", Pin, &[NAME, optional("priority", INTEGER)]),
+    entry("mode_stop", Pin, &[NAME]),
+    entry("mode_list", Pin, &[required("running_modes", Any("a list of [name, priority]"))]),
+    entry("ball_start", Pin, &[PLAYER, required("ball", INTEGER)]),
     entry("ball_end", Pin, &[]),
-    entry("player_added", Pin, &[NUMBER]),
-    entry("player_turn_start", Pin, &[NUMBER]),
-    entry(
-        "player_variable",
-        Pin,
-        &[must("name", TEXT), must("value", VALUE), NUMBER, may("prev_value", VALUE), may("change", VALUE)],
-    ),
-    entry(
-        "machine_variable",
-        Pin,
-        &[must("name", TEXT), must("value", VALUE), may("prev_value", VALUE), may("change", VALUE)],
-    ),
-    entry("settings", Pin, &[must("settings", Any("a list of lists"))]),
-    entry("switch", Both, &[must("name", Key), must("state", State)]).taken(Taken::Open(OWN)),
-    entry("trigger", Both, &[must("name", Key)]).taken(Taken::Open(&["self", "client", "event"])),
-    entry("register_trigger", Media, &[must("event", Event)]).taken(Taken::Open(OWN)),
-    entry("remove_trigger", Media, &[must("event", Key)]).taken(Taken::Open(OWN)),
-    entry("monitor_start", Media, &[must("category", Text)]).taken(Taken::Closed),
-    entry("monitor_stop", Media, &[must("category", Text)]).taken(Taken::Closed),
-    entry(
-        "device",
-        Pin,
-        &[must("type", TEXT), must("name", TEXT), may("changes", VALUE), may("state", Any("an object"))],
-    ),
-    entry(
-        "monitored_event",
-        Pin,
-        &[
-            must("event_name", TEXT),
-            may("event_type", TEXT),
-            may("event_callback", TEXT),
-            may("event_kwargs", Any("an object")),
-            may("registered_handlers", LIST),
-        ],
-    ),
+    entry("player_added", Pin, &[PLAYER]),
+    entry("player_turn_start", Pin, &[PLAYER]),
+    entry("player_variable", Pin, &[NAME, VALUE, PLAYER, PREVIOUS, CHANGE]),
+    entry("machine_variable", Pin, &[NAME, VALUE, PREVIOUS, CHANGE]),
+    entry("settings", Pin, &[required("settings", Any("a list of lists"))]),
+    entry("switch", Both, &[KEY_NAME, required("state", State)]).accepted(OPEN),
+    entry("trigger", Both, &[KEY_NAME]).accepted(Acceptance::Open(&["self", "client", "event"])),
+    entry("register_trigger", Media, &[required("event", Event)]).accepted(OPEN),
+    entry("remove_trigger", Media, &[required("event", Key)]).accepted(OPEN),
+    entry("monitor_start", Media, &[CATEGORY]).accepted(Acceptance::Closed),
+    entry("monitor_stop", Media, &[CATEGORY]).accepted(Acceptance::Closed),
+    entry("device", Pin, &[required("type", STRING), NAME, optional("changes", ANYTHING), optional("state", OBJECT)]),
+    entry("monitored_event", Pin, MONITORED_EVENT),
     entry(
         "driver_event",
         Pin,
-        &[must("action", TEXT), must("name", TEXT), may("number", TEXT), may("pulse_ms", INTEGER)],
+        &[required("action", STRING), NAME, optional("number", STRING), optional("pulse_ms", INTEGER)],
     ),
-    entry("status_request", Pin, &[]).answered(&["status_report"]),
-    entry(
-        "status_report",
-        Media,
-        &[may("cpu", Any("a number")), may("rss", Any("a number")), may("vms", Any("a number"))],
-    ),
-    entry("set_machine_var", Media, &[must("name", Text), must("value", VALUE), may("persist", Any("a boolean"))])
-        .taken(Taken::Closed),
-    entry("evaluate_placeholder", Media, &[must("placeholder", Placeholder), may("parameters", LIST)])
-        .answered(&["evaluate_placeholder"])
-        .taken(Taken::Open(OWN)),
-    entry(
-        "service",
-        Media,
-        &[
-            must("subcommand", TEXT),
-            may("values", Fields),
-            may("sort", Any("a boolean")),
-            may("coil", Key),
-            may("pulse_ms", Milliseconds),
-            may("pulse_power", Power),
-            may("hold_power", Power),
-            may("show", Key),
-            may("token", Tokens),
-            may("light", Key),
-            may("color", Color),
-        ],
-    )
-    .taken(Taken::Open(OWN)),
+    entry("status_request", Pin, &[]).replies(&["status_report"]),
+    entry("status_report", Media, STATUS).accepted(Acceptance::Closed),
+    entry("set_machine_var", Media, &[required("name", Text), VALUE, optional("persist", Any("a boolean"))])
+        .accepted(Acceptance::Closed),
+    entry("evaluate_placeholder", Media, &[required("placeholder", Placeholder), optional("parameters", LIST)])
+        .replies(&["evaluate_placeholder"])
+        .accepted(OPEN),
+    entry("service", Media, SERVICE).accepted(OPEN),
     entry("service_stop", Pin, &[]),
-    entry("list_switches", Pin, &[must("switches", LIST)]),
-    entry("list_coils", Pin, &[must("coils", LIST)]),
-    entry("list_lights", Pin, &[must("lights", LIST)]),
-    entry("list_shows", Pin, &[must("shows", LIST)]),
-    entry("coil_pulse", Pin, &[may("error", TEXT)]),
-    entry("coil_enable", Pin, &[may("error", TEXT)]),
-    entry("coil_disable", Pin, &[may("error", TEXT)]),
-    entry("show_play", Pin, &[may("error", TEXT)]),
-    entry("show_stop", Pin, &[may("error", TEXT)]),
-    entry("light_color", Pin, &[may("error", TEXT)]),
-    entry("dmd_frame", Media, &[may("name", TEXT)]),
-    entry("rgb_dmd_frame", Media, &[may("name", TEXT)]),
-    entry(
-        "vpcom_bridge",
-        Media,
-        &[must("subcommand", TEXT), may("number", TEXT), may("value", VALUE), may("switch", TEXT)],
-    )
-    .answered(&["vpcom_bridge_response"]),
-    entry("vpcom_bridge_response", Pin, &[may("result", VALUE), may("error", TEXT)]),
-    historical("get").answered(&["set"]),
-    historical("set"),
-    historical("config"),
-    historical("shot"),
-    historical("timer"),
-    historical("player_score"),
-    historical("attract_start"),
-    historical("attract_stop"),
-    historical("game_start"),
-    historical("game_end"),
-    historical("dmd_start"),
-    historical("rgb_dmd_start"),
-    historical("external_show_start"),
-    historical("external_show_stop"),
-    historical("external_show_frame"),
-    historical("player_add"),
-    historical("terminate"),
+    entry("list_switches", Pin, &[required("switches", LIST)]),
+    entry("list_coils", Pin, &[required("coils", LIST)]),
+    entry("list_lights", Pin, &[required("lights", LIST)]),
+    entry("list_shows", Pin, &[required("shows", LIST)]),
+    entry("coil_pulse", Pin, &[ERROR]),
+    entry("coil_enable", Pin, &[ERROR]),
+    entry("coil_disable", Pin, &[ERROR]),
+    entry("show_play", Pin, &[ERROR]),
+    entry("show_stop", Pin, &[ERROR]),
+    entry("light_color", Pin, &[ERROR]),
+    // Only with `dmds:` or `rgb_dmds:`.
+    entry("dmd_frame", Media, &[KEY_NAME]).accepted(OPEN).with_payload(),
+    entry("rgb_dmd_frame", Media, &[KEY_NAME]).accepted(OPEN).with_payload(),
+    entry("vpcom_bridge", Media, BRIDGE).replies(&["vpcom_bridge_response"]).accepted(OPEN),
+    entry("vpcom_bridge_response", Pin, &[optional("result", ANYTHING), ERROR]),
 ];
+
+/// Commands that only old peers and documents know.
+pub(crate) const HISTORICAL: &[&str] = &[
+    "get",
+    "set",
+    "config",
+    "shot",
+    "timer",
+    "player_score",
+    "attract_start",
+    "attract_stop",
+    "game_start",
+    "game_end",
+    "dmd_start",
+    "rgb_dmd_start",
+    "external_show_start",
+    "external_show_stop",
+    "external_show_frame",
+    "player_add",
+    "terminate",
+];
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

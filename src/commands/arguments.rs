@@ -165,6 +165,16 @@ pub fn mistyped(command: &str) -> Option<String> {
     })
 }
 
+/// A note about a `category` or `subcommand` that MPF does not know, with the nearest word or all of them.
+pub fn unknown_choice(message: &Message) -> Option<String> {
+    let (parameter, value, known) = catalogue::unknown_choice(message)?;
+    let advice = match suggest(&value, known.iter().copied()) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("MPF knows {}", known.join(", ")),
+    };
+    Some(format!("unknown {parameter} {}: {advice}", shown(value.as_bytes())))
+}
+
 /// Says of each pattern whose command is not known that it is near one that is, before nothing matches it.
 pub fn note_mistyped_patterns<'a>(patterns: impl IntoIterator<Item = &'a String>, console: &Console) {
     let commands = patterns.into_iter().map(|pattern| line_command(pattern.as_bytes()).to_ascii_lowercase());
@@ -177,7 +187,7 @@ fn near(command: &str) -> Option<String> {
     if catalogue::knows(command) {
         return None;
     }
-    let known = suggest(command, catalogue::COMMANDS.iter().map(|entry| entry.name))?;
+    let known = suggest(command, catalogue::command_names())?;
     let command = shown(command.as_bytes());
     (known != command).then(|| format!("unknown command {command}; did you mean {known}?"))
 }

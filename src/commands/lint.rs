@@ -1,12 +1,11 @@
-//! `backbox decode --lint`: findings instead of messages (design.md, section 6).
+//! `backbox decode --lint`: findings instead of messages.
 //!
-//! What is wrong with a line the catalogue knows; here are the inputs, their line numbers and the exit status.
+//! The catalogue has the rules; this module reads the inputs, counts lines and sets the exit status.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::bcp::Message;
-use crate::catalogue::Linter;
+use crate::catalogue::lint;
 use crate::exit::{Exit, Failure};
 use crate::framing::{BcpFramer, Frame, FramingOptions, RawMessage};
 use crate::output::{Console, Output};
@@ -19,12 +18,7 @@ use super::source::Source;
 /// # Errors
 /// What ends the run at once; a file that cannot be read does not.
 pub fn run(words: &[OsString], input: &Input, payloads: bool, console: &mut Console) -> Result<Exit, Failure> {
-    let mut run = Run {
-        framing: FramingOptions { payloads, ..input.framing() },
-        parts: Message::new(),
-        output: Output::new(),
-        findings: 0,
-    };
+    let mut run = Run { framing: FramingOptions { payloads, ..input.framing() }, output: Output::new(), findings: 0 };
     let stdin = [OsString::from("-")];
     let files = if words.is_empty() { &stdin[..] } else { words };
     for file in files {
@@ -47,7 +41,6 @@ pub fn run(words: &[OsString], input: &Input, payloads: bool, console: &mut Cons
 /// The work on one run's inputs.
 struct Run {
     framing: FramingOptions,
-    parts: Message,
     output: Output,
     findings: u64,
 }
@@ -55,7 +48,6 @@ struct Run {
 impl Run {
     fn source(&mut self, mut source: Source, input: &Input) -> Result<(), Failure> {
         let mut framer = BcpFramer::new(self.framing.clone());
-        let mut linter = Linter::new();
         loop {
             let count = source.read(framer.space())?;
             framer.filled(count);
@@ -64,7 +56,7 @@ impl Run {
                 match frame {
                     None => break,
                     Some(Frame::Ignored { .. }) => {}
-                    Some(Frame::Message(message)) => self.message(&source.name, &message, &mut linter, input),
+                    Some(Frame::Message(message)) => self.message(&source.name, &message, input),
                     Some(Frame::Bad { number, fault }) => {
                         self.print(&source.name, number, format_args!("stop: {fault}"));
                     }
@@ -80,13 +72,14 @@ impl Run {
         }
     }
 
-    fn message(&mut self, name: &str, message: &RawMessage<'_>, linter: &mut Linter, input: &Input) {
-        let parsed = self.parts.parse_line(message.text(), &input.reading);
-        let parsed = parsed.as_ref().map(|()| &self.parts);
-        // A log that lost its payloads is judged without their markers.
-        let line = if self.framing.payloads { message.line } else { message.text() };
-        let findings = linter.lint(line, message.text(), message.payload, parsed).iter().map(ToString::to_string);
-        for finding in findings.collect::<Vec<_>>() {
+    fn message(&mut self, name: &str, message: &RawMessage<'_>, input: &Input) {
+        // The payload of a log without payloads is not known: any other stands for it.
+        let is_lost = !self.framing.payloads && message.line.len() > message.text().len();
+        let findings = match is_lost {
+            true => lint(&[message.text(), b"&bytes=1"].concat(), Some(b"\0"), &input.reading),
+            false => lint(message.line, message.payload, &input.reading),
+        };
+        for finding in findings {
             self.print(name, message.number, format_args!("{finding}"));
             if input.fail_fast {
                 break;

@@ -19,7 +19,7 @@ fn what_send_says_is_printed_and_answered() {
     let listening = listen(&["--once", "--monitor", "modes", "--register", "x"]);
     let address = listening.address.to_string();
     let mut sending = start_with_input(&["send", "-a", &address]);
-    sending.write(b"hello?version=1.1\nreset\nreset\nnosuch?a=1\ndmd_frame&bytes=3\n\n\n\ntrigger?name=x\n");
+    sending.write(b"hello?version=1.1\nreset\nreset\nnosuch?a=1\ndmd_frame?name=a&bytes=3\n\n\n\ntrigger?name=x\n");
     sending.stdin = None;
     let sent = sending.finish();
     let answers = format!("{SUBSCRIBED}reset_complete\nerror?message=unknown%20command&command=nosuch\n");
@@ -29,7 +29,7 @@ fn what_send_says_is_printed_and_answered() {
     assert_eq!(listened.code, Some(0), "{}", listened.stderr);
     assert_eq!(
         listened.stdout,
-        "hello?version=1.1\nreset\nreset\nnosuch?a=1\ndmd_frame&bytes=3\n\n\n\ntrigger?name=x\ngoodbye\n"
+        "hello?version=1.1\nreset\nreset\nnosuch?a=1\ndmd_frame?name=a&bytes=3\n\n\n\ntrigger?name=x\ngoodbye\n"
     );
     assert_eq!(listened.stderr, format!("listening on {address}\n"));
 }

@@ -181,7 +181,7 @@ fn what_would_stop_mpf_is_refused_before_anything_is_dialled_unless_forced() {
             &["switch", "name=s_start", "state=on"][..],
             "would end MPF 0.81: switch needs state as 0, 1 or -1, got \"on\"",
         ),
-        (&["TRIGGER?name=x"], "would be lost on MPF 0.81"),
+        (&["TRIGGER?name=x"], "would be ignored by MPF 0.81"),
         (&["trigger"], "would end MPF 0.81: trigger needs name"),
     ] {
         let mut all = vec!["send", "-a", &port.address];

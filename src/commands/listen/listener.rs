@@ -213,7 +213,7 @@ impl Listener {
             && reply(&setup.replies, talk, (parts, bytes), said, console);
         let line = said.strip_suffix(b"\n").unwrap_or_default();
         if answered && setup.part == Part::Attached && !said.is_empty() {
-            if let Err(refusal) = catalogue::judge(line, None) {
+            if let Err(refusal) = catalogue::check_line(line, None) {
                 complain(console, Exit::No, place, format_args!("the --reply to it was not sent: {refusal}"));
                 said.clear();
             }
@@ -297,7 +297,7 @@ impl Listener {
     /// Why a line of ours must not reach the MPF that we are attached to (design.md, section 13).
     fn refusal(&self, line: &[u8], payload: Option<&[u8]>) -> Option<Refusal> {
         let attached = self.setup.part == Part::Attached;
-        attached.then(|| catalogue::judge(line, payload).err()).flatten()
+        attached.then(|| catalogue::check_line(line, payload).err()).flatten()
     }
 
     /// Records and remembers how a connection ended.

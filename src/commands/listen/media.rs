@@ -71,7 +71,7 @@ pub fn subscriptions(monitor: &[String], register: &[String], otherwise: &[&str]
         let start = lines.len();
         conversation::write_message("register_trigger", &[("event", event)], &mut lines);
         let line = lines.get(start..).unwrap_or_default();
-        catalogue::judge(line.strip_suffix(b"\n").unwrap_or(line), None)
+        catalogue::check_line(line.strip_suffix(b"\n").unwrap_or(line), None)
             .map_err(|refusal| Failure::Usage(format!("--register: {refusal}")))?;
     }
     Ok(lines)

@@ -7,9 +7,8 @@ use std::io::BufRead;
 use std::path::Path;
 
 use super::recording::{Choice, Content, report, tell};
-use crate::bcp::payload_marker;
-use crate::bcp::{Message, ParseOptions};
-use crate::catalogue::Linter;
+use crate::bcp::ParseOptions;
+use crate::catalogue::lint;
 use crate::exit::{Exit, Failure};
 use crate::framing::is_ignored;
 use crate::limits::READ_BYTES;
@@ -28,7 +27,7 @@ pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, F
     let mut reader = reader.map_err(cannot_read)?;
     let file = content.bytes().and_then(Verbatim::new).map_err(cannot_read)?;
     let mut session = Copy { file, name: &name, at: 0, output: Output::new() };
-    let (mut writer, mut linter, mut parts) = (None, Linter::new(), Message::new());
+    let mut writer = None;
     let mut is_printed = false;
     let ended = loop {
         let record = reader.next().transpose();
@@ -51,7 +50,9 @@ pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, F
             session.output.flush()?;
         }
         if is_chosen && !console.is_quiet() && !record.is_pattern && !is_ignored(&record.line) {
-            lint(&record, (&mut linter, &mut parts), &name, console);
+            for finding in lint(&record.line, record.payload.as_deref(), &ParseOptions::default()) {
+                console.note(format_args!("{name}:{}: {finding}", record.number));
+            }
         }
     };
     if reader.kind() == Kind::Session {
@@ -63,17 +64,6 @@ pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, F
             Err(Failure::Refused(format!("{name}: it holds no connection {connection}")))
         }
         _ => Ok(console.worst()),
-    }
-}
-
-/// Notes what the lint finds in a message.
-fn lint(record: &Record, (linter, parts): (&mut Linter, &mut Message), name: &str, console: &Console) {
-    let end = payload_marker(&record.line).map_or(record.line.len(), |marker| marker.at);
-    let text = &record.line[..end];
-    let parsed = parts.parse_line(text, &ParseOptions::default());
-    let parsed = parsed.as_ref().map(|()| &*parts);
-    for finding in linter.lint(&record.line, text, record.payload.as_deref(), parsed) {
-        console.note(format_args!("{name}:{}: {finding}", record.number));
     }
 }
 

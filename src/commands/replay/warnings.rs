@@ -18,9 +18,8 @@ pub struct Warnings {
 impl Warnings {
     /// Looks at one line that will be sent.
     pub fn judge(&mut self, record: &Record) {
-        let Err(refusal) = catalogue::judge(&record.line, record.payload.as_deref()) else { return };
-        let kind =
-            |(known, ..): &&mut (Refusal, u64, u64)| known.rule == refusal.rule && known.effect == refusal.effect;
+        let Err(refusal) = catalogue::check_line(&record.line, record.payload.as_deref()) else { return };
+        let kind = |(known, ..): &&mut (Refusal, u64, u64)| known.rule == refusal.rule && known.harm == refusal.harm;
         match self.kinds.iter_mut().find(kind) {
             Some((.., count)) => *count = count.saturating_add(1),
             None => self.kinds.push((refusal, record.number, 1)),

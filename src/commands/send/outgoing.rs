@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::bcp::payload_marker;
 use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
 use crate::catalogue;
-use crate::commands::arguments::{mistyped, read_message};
+use crate::commands::arguments::{mistyped, read_message, unknown_choice};
 use crate::commands::source::Source;
 use crate::exit::Failure;
 use crate::framing::{FramingError, FramingOptions};
@@ -57,7 +57,7 @@ impl Outgoing {
                 for note in read_message(words, &ParseOptions::default(), &mut parts)? {
                     console.note(note);
                 }
-                if let Some(note) = mistyped(&parts.command()) {
+                for note in mistyped(&parts.command()).into_iter().chain(unknown_choice(&parts)) {
                     console.note(note);
                 }
                 let mut whole = Vec::new();
@@ -82,20 +82,12 @@ impl Outgoing {
         let end = payload_marker(self.line()).map_or(self.line_length, |marker| marker.at);
         let readable = parts.parse_line(self.line().get(..end).unwrap_or_default(), &ParseOptions::default());
         readable.map_err(|why| Failure::Usage(format!("-w: {why}")))?;
-        match catalogue::answer(&parts) {
-            Some(answer) => Ok(answer),
-            None => {
-                let command = shown(parts.command().as_bytes());
-                let what = parts.find("subcommand").or_else(|| parts.find("category"));
-                let known = what.as_ref().is_some_and(|word| catalogue::SUBCOMMANDS.contains(&&*word.text()));
-                let what = what.map(|word| format!(" {}", shown(word.text().as_bytes()))).unwrap_or_default();
-                let advice = match command == "service" && !known {
-                    true => format!("its subcommand is one of {}", catalogue::SUBCOMMANDS.join(", ")),
-                    false => "-e PATTERN waits for a message of your choice".to_owned(),
-                };
-                Err(Failure::Usage(format!("-w: {command}{what} has no answer; {advice}")))
-            }
-        }
+        catalogue::reply(&parts).ok_or_else(|| {
+            let command = shown(parts.command().as_bytes());
+            let advice =
+                unknown_choice(&parts).unwrap_or_else(|| "-e PATTERN waits for a message of your choice".into());
+            Failure::Usage(format!("-w: {command} has no answer; {advice}"))
+        })
     }
 }
 
@@ -104,7 +96,7 @@ impl Outgoing {
 /// # Errors
 /// What would happen, what to write instead, and which flag sends it all the same.
 pub fn guard(line: &[u8], payload: Option<&[u8]>) -> Result<(), String> {
-    catalogue::judge(line, payload).map_err(|refusal| format!("{refusal}; --force sends it all the same"))
+    catalogue::check_line(line, payload).map_err(|refusal| format!("{refusal}; --force sends it all the same"))
 }
 
 /// A BCP line that was typed, which goes out as it stands.
