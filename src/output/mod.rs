@@ -4,6 +4,8 @@
 
 pub mod progress;
 pub mod show;
+#[allow(dead_code)] // Until listen, replay and decode print it.
+pub(crate) mod table;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};

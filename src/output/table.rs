@@ -1,0 +1,380 @@
+//! The table view: one row a message, in columns, cut to the width of the terminal.
+//!
+//! It formats. What is printed, and when, is the caller's business.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::bcp::{JsonValue, Malformed, Message, Side, ValueKind};
+use crate::text::push_safe;
+
+/// The column of commands; the longest common one, `machine_variable`, fits.
+const COMMAND_COLUMNS: usize = 16;
+
+/// Lists and objects up to this width are printed whole.
+const NESTED_COLUMNS_MAX: usize = 32;
+
+/// The narrowest table: a narrower terminal wraps.
+const COLUMNS_MIN: usize = 40;
+
+/// A `conn` column is as wide as `#999`; higher numbers shift their row.
+const CONNECTION_COLUMNS: usize = 4;
+
+const RED: &str = "\x1b[31m";
+const DIM: &str = "\x1b[2m";
+const RESET: &str = "\x1b[0m";
+
+/// The names of both ends: `MPF` and `MC` if their roles are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EndNames {
+    pub client: &'static str,
+    pub server: &'static str,
+}
+
+impl EndNames {
+    /// The pin controller connected to a media controller.
+    pub(crate) const MPF_CONNECTED: EndNames = EndNames { client: "MPF", server: "MC" };
+    /// A client of the pin controller's own port.
+    pub(crate) const MPF_LISTENED: EndNames = EndNames { client: "MC", server: "MPF" };
+    /// The roles are unknown.
+    pub(crate) const UNKNOWN: EndNames = EndNames { client: "client", server: "server" };
+
+    fn arrow(self, from: Side) -> String {
+        match from {
+            Side::Client => format!("{}→{}", self.client, self.server),
+            Side::Server => format!("{}→{}", self.server, self.client),
+        }
+    }
+
+    fn columns(self) -> usize {
+        self.client.width() + self.server.width() + 1
+    }
+}
+
+/// Where and when the message of a row was seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// Since any fixed moment: the table counts from the first row.
+    pub time: Duration,
+    /// The connection, from 1.
+    pub connection: u64,
+    /// Who sent it.
+    pub from: Side,
+}
+
+/// How a message's row looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Emphasis {
+    #[default]
+    Normal,
+    /// A failed reply: red.
+    Failed,
+    /// Sent by this program from a recording: dimmed.
+    Dimmed,
+}
+
+/// Formats rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    ends: EndNames,
+    /// `None`: rows are not cut.
+    columns: Option<usize>,
+    is_colored: bool,
+    start: Option<Duration>,
+    /// Connection numbers are printed once there is a second one.
+    has_connections: bool,
+}
+
+impl Table {
+    /// A table for a terminal of so many columns, or of any width.
+    pub(crate) fn new(ends: EndNames, columns: Option<usize>, is_colored: bool) -> Table {
+        let columns = columns.map(|columns| columns.max(COLUMNS_MIN));
+        Table { ends, columns, is_colored, start: None, has_connections: false }
+    }
+
+    /// Appends the row of a message, or of a line that is none.
+    pub(crate) fn message(
+        &mut self,
+        seen: Seen,
+        line: &[u8],
+        payload: Option<&[u8]>,
+        message: Result<&Message, &Malformed>,
+        emphasis: Emphasis,
+        out: &mut Vec<u8>,
+    ) {
+        let mut row = Row::new(self.columns);
+        self.open_row(seen.time, seen.connection, &mut row);
+        let is_failed = message.is_err() || emphasis == Emphasis::Failed;
+        let direction = if seen.from == Side::Client { "\x1b[36m" } else { "\x1b[33m" };
+        let arrow = self.ends.arrow(seen.from);
+        row.push(&pad(&arrow, self.ends.columns()), if is_failed { RED } else { direction });
+        row.push("  ", "");
+        match message {
+            Ok(message) => push_message(message, payload, is_failed, &mut row),
+            Err(malformed) => {
+                row.push("! ", RED);
+                row.push(&safe_text(&String::from_utf8_lossy(line)), RED);
+                row.push("  ", "");
+                row.push(&safe_text(&malformed.to_string()), "");
+            }
+        }
+        self.close_row(row, emphasis == Emphasis::Dimmed, out);
+    }
+
+    /// Appends a row about a connection, such as `connected from 127.0.0.1:34928`.
+    pub(crate) fn event(&mut self, time: Duration, connection: u64, text: &str, out: &mut Vec<u8>) {
+        let mut row = Row::new(self.columns);
+        self.open_row(time, connection, &mut row);
+        row.push(&safe_text(text), DIM);
+        self.close_row(row, false, out);
+    }
+
+    fn open_row(&mut self, time: Duration, connection: u64, row: &mut Row) {
+        let start = *self.start.get_or_insert(time);
+        self.has_connections |= connection > 1;
+        let seconds = time.saturating_sub(start).as_secs_f64();
+        row.push(&format!("{seconds:8.3}"), DIM);
+        row.push("  ", "");
+        if self.has_connections {
+            row.push(&pad(&format!("#{connection}"), CONNECTION_COLUMNS), DIM);
+            row.push("  ", "");
+        }
+    }
+
+    fn close_row(&self, row: Row, is_dimmed: bool, out: &mut Vec<u8>) {
+        if is_dimmed && self.is_colored {
+            out.extend_from_slice(DIM.as_bytes());
+        }
+        for (text, color) in &row.pieces {
+            let color = if self.is_colored && !is_dimmed { *color } else { "" };
+            out.extend_from_slice(color.as_bytes());
+            out.extend_from_slice(text.as_bytes());
+            if !color.is_empty() {
+                out.extend_from_slice(RESET.as_bytes());
+            }
+        }
+        if is_dimmed && self.is_colored {
+            out.extend_from_slice(RESET.as_bytes());
+        }
+        out.push(b'\n');
+    }
+}
+
+/// The pieces of one row, each with its colour, cut to the width.
+struct Row {
+    pieces: Vec<(String, &'static str)>,
+    /// How many columns are left; `None`: any number.
+    left: Option<usize>,
+    is_full: bool,
+}
+
+impl Row {
+    fn new(columns: Option<usize>) -> Row {
+        Row { pieces: Vec::new(), left: columns, is_full: false }
+    }
+
+    /// Appends text that is safe for a terminal. What exceeds the width is replaced by `…`.
+    fn push(&mut self, text: &str, color: &'static str) {
+        if self.is_full {
+            return;
+        }
+        let Some(left) = self.left else {
+            self.pieces.push((text.to_owned(), color));
+            return;
+        };
+        let width = text.width();
+        if width <= left {
+            self.left = Some(left - width);
+            self.pieces.push((text.to_owned(), color));
+            return;
+        }
+        self.is_full = true;
+        self.make_room_for_mark(left);
+        let mut cut = String::new();
+        let mut room = left.saturating_sub(1);
+        for c in text.chars() {
+            let columns = c.width().unwrap_or(0);
+            if columns > room {
+                break;
+            }
+            room -= columns;
+            cut.push(c);
+        }
+        cut.push('…');
+        self.pieces.push((cut, color));
+    }
+
+    /// A row that is full to its last column gives up one character for the `…`.
+    fn make_room_for_mark(&mut self, left: usize) {
+        if left == 0 {
+            while let Some((text, _)) = self.pieces.last_mut() {
+                match text.pop() {
+                    Some(c) if c.width().unwrap_or(0) > 0 => break,
+                    Some(_) => {}
+                    None => {
+                        self.pieces.pop();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Appends command and values: the value of `name` first and without its label.
+fn push_message(message: &Message, payload: Option<&[u8]>, is_failed: bool, row: &mut Row) {
+    let command = safe_text(&message.command());
+    let color = if is_failed { RED } else { family_color(&command) };
+    let mut params: Vec<(String, JsonValue<'_>)> =
+        message.params().map(|param| (param.name().into_owned(), param.value)).collect();
+    let name = params.iter().position(|(name, _)| name == "name").map(|at| params.remove(at));
+    let has_values = name.is_some() || !params.is_empty() || payload.is_some();
+    row.push(&if has_values { pad(&command, COMMAND_COLUMNS) } else { command }, color);
+    if let Some((_, value)) = name {
+        row.push("  ", "");
+        row.push(&value_text(value), "\x1b[1m");
+    }
+    for (name, value) in params {
+        row.push("  ", "");
+        row.push(&safe_text(&name), DIM);
+        row.push(" ", "");
+        row.push(&value_text(value), "");
+    }
+    if let Some(payload) = payload {
+        row.push(&format!("  <{} bytes>", payload.len()), DIM);
+    }
+}
+
+/// The colour of a command's family.
+fn family_color(command: &str) -> &'static str {
+    match command {
+        "error" => RED,
+        "switch" => "\x1b[36m",
+        "device" | "driver_event" => "\x1b[32m",
+        "machine_variable" | "settings" | "set_machine_var" => "\x1b[34m",
+        _ if command.starts_with("mode_") => "\x1b[35m",
+        _ if command.starts_with("player_") || command.starts_with("ball_") => "\x1b[33m",
+        _ => "",
+    }
+}
+
+/// A value without its type; long lists and objects as `{…} +2.9 kB`.
+fn value_text(value: JsonValue<'_>) -> String {
+    let text = safe_text(&value.text());
+    let brackets = match value.kind() {
+        ValueKind::List => "[…]",
+        ValueKind::Object => "{…}",
+        _ if text.is_empty() => return "\"\"".to_owned(),
+        _ => return text,
+    };
+    if text.width() <= NESTED_COLUMNS_MAX { text } else { format!("{brackets} +{}", size(text.len())) }
+}
+
+/// A number of bytes as `812 B` or `2.9 kB`.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..=999 => format!("{bytes} B"),
+        1_000..=999_999 => format!("{}.{} kB", bytes / 1_000, bytes % 1_000 / 100),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}
+
+/// Text without anything that moves a terminal's cursor.
+fn safe_text(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    text.chars().for_each(|c| push_safe(&mut safe, c));
+    safe
+}
+
+/// Text filled with spaces to a width.
+fn pad(text: &str, columns: usize) -> String {
+    let mut padded = text.to_owned();
+    let missing = columns.saturating_sub(text.width());
+    let _ = write!(padded, "{:missing$}", "");
+    padded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bcp::ParseOptions;
+
+    fn rows(columns: Option<usize>, is_colored: bool, lines: &[(f64, Side, &str)]) -> String {
+        let mut table = Table::new(EndNames::MPF_CONNECTED, columns, is_colored);
+        let mut out = Vec::new();
+        for (time, from, line) in lines {
+            let seen = Seen { time: Duration::from_secs_f64(*time), connection: 1, from: *from };
+            let mut message = Message::new();
+            let parsed = message.parse_line(line.as_bytes(), &ParseOptions::default());
+            let parsed = parsed.as_ref().map(|()| &message);
+            table.message(seen, line.as_bytes(), None, parsed, Emphasis::Normal, &mut out);
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_message_is_one_row_with_its_name_first() {
+        let text = rows(
+            None,
+            false,
+            &[
+                (10.0, Side::Client, "hello?version=1.1"),
+                (17.213, Side::Client, "player_variable?value=int:5100&name=score&change=int:5000"),
+                (17.29, Side::Server, "trigger?name=jackpot&count=int:5&empty="),
+                (18.0, Side::Client, "reset"),
+            ],
+        );
+        let expected = "   0.000  MPF→MC  hello             version 1.1\n   \
+             7.213  MPF→MC  player_variable   score  value 5100  change 5000\n   \
+             7.290  MC→MPF  trigger           jackpot  count 5  empty \"\"\n   \
+             8.000  MPF→MC  reset\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_row_is_cut_to_the_width_in_columns() {
+        for columns in 40..90 {
+            for value in ["x".repeat(100), "球".repeat(100), "é\u{301}".repeat(100)] {
+                let line = format!("trigger?name={value}");
+                let text = rows(Some(columns), false, &[(0.0, Side::Client, line.as_str())]);
+                let row = text.trim_end_matches('\n');
+                assert!(row.ends_with('…'), "{row}");
+                assert!(row.width() == columns || row.width() + 1 == columns, "{columns}: {} {row}", row.width());
+            }
+        }
+        let exact = rows(Some(40), false, &[(0.0, Side::Client, "trigger?name=abcd")]);
+        assert_eq!((exact.trim_end().width(), exact.contains('…')), (40, false), "{exact}");
+        let longer = rows(Some(40), false, &[(0.0, Side::Client, "trigger?name=abcde")]);
+        assert_eq!(longer.trim_end().width(), 40, "{longer}");
+        assert!(longer.trim_end().ends_with("abc…"), "{longer}");
+    }
+
+    #[test]
+    fn long_nested_values_are_cut_to_their_size() {
+        let list = format!("[{}]", ["1"; 1500].join(","));
+        let line = format!("device?json={{\"name\":\"bd\",\"modes\":[[\"attract\",10]],\"state\":{{\"a\":{list}}}}}");
+        let text = rows(None, false, &[(0.0, Side::Client, line.as_str())]);
+        assert!(text.ends_with("device            bd  modes [[\"attract\",10]]  state {…} +3.0 kB\n"), "{text}");
+    }
+
+    #[test]
+    fn a_malformed_line_is_marked_and_nothing_moves_the_cursor() {
+        let text =
+            rows(None, true, &[(0.0, Side::Client, "trigger?name=a%1B%5B2J"), (1.0, Side::Client, "a?n=int:many")]);
+        assert!(text.contains("a\\x1b[2J"), "{text:?}");
+        assert!(text.contains("\x1b[31m! \x1b[0m\x1b[31ma?n=int:many\x1b[0m"), "{text:?}");
+        let plain = rows(None, false, &[(1.0, Side::Client, "a?n=int:many")]);
+        assert!(plain.contains("! a?n=int:many  ") && !plain.contains('\x1b'), "{plain:?}");
+    }
+
+    #[test]
+    fn connections_are_numbered_once_there_are_two() {
+        let mut table = Table::new(EndNames::UNKNOWN, None, false);
+        let mut out = Vec::new();
+        table.event(Duration::ZERO, 1, "connected from 127.0.0.1:1", &mut out);
+        table.event(Duration::from_millis(1500), 2, "connected from 127.0.0.1:2", &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "   0.000  connected from 127.0.0.1:1\n   1.500  #2    connected from 127.0.0.1:2\n");
+    }
+}
