@@ -105,6 +105,8 @@ pub(super) struct Connection {
     pub link: Option<Link>,
     /// What poll saw: a pending connect is decided.
     pub is_ready: bool,
+    /// What poll saw: an error. Some systems forget it by that, and then read it as an end.
+    pub has_error: bool,
     /// The socket takes nothing more until poll sees room.
     pub is_blocked: bool,
     /// Nothing more is read: the peer has closed.
@@ -138,6 +140,7 @@ impl Connection {
             outbox: Outbox::default(),
             link: None,
             is_ready: false,
+            has_error: false,
             is_blocked: false,
             at_end: false,
             discards: false,

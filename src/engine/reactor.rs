@@ -136,6 +136,7 @@ impl Net {
                     connection.is_ready = true;
                     connection.is_blocked = false;
                 }
+                connection.has_error = !connection.is_connecting() && flags.contains(PollFlags::ERR);
                 if reads && (is_gone || flags.intersects(PollFlags::IN)) {
                     self.read(at, handler);
                 }

@@ -30,6 +30,9 @@ impl Net {
             match self.read_once(at, handler) {
                 ReadResult::Some { count, more: true } => bytes += count,
                 ReadResult::Some { .. } | ReadResult::Nothing => return,
+                ReadResult::End if self.connections[at].has_error => {
+                    return self.connections[at].lose(io::ErrorKind::ConnectionReset.into());
+                }
                 ReadResult::End => return self.report_end(at, handler),
                 ReadResult::Failed(error) => return self.connections[at].lose(error),
             }

@@ -108,7 +108,7 @@ pub(super) fn poll(sources: &mut [PollFd<'_>], until: Option<Instant>) -> io::Re
         let sleep = left.map(sleep_time);
         let timeout = sleep.map(|sleep| Timespec {
             tv_sec: i64::try_from(sleep.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: sleep.subsec_nanos().into(),
+            tv_nsec: sleep.subsec_nanos() as _,
         });
         match rustix::event::poll(sources, timeout.as_ref()) {
             Ok(0) => {}
