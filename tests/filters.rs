@@ -145,9 +145,9 @@ fn a_mistyped_command_of_a_pattern_is_said_and_matches_nothing() {
 #[test]
 fn a_flag_in_the_place_of_an_address_is_seen() {
     let outcome = backbox(["listen", "-c", "-W", "1"], b"");
-    outcome.exits(2).says(&["backbox listen: -c: no ADDRESS behind it, but -W; write HOST:PORT"]);
+    outcome.exits(2).says(&["backbox listen: -c needs a value: write -c ADDRESS, or -c=-W if that is the value"]);
     let outcome = backbox(["listen", "--monitor", "-W", "1"], b"");
-    outcome.exits(2).says(&["\"1\": backbox listen takes flags only; --monitor has taken -W for its CATEGORY"]);
+    outcome.exits(2).says(&["--monitor needs a value: write --monitor CATEGORY"]);
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn a_mistyped_word_suggests_the_near_one() {
     ] {
         backbox(args, "").exits(2).prints("").says(&[near]);
     }
-    backbox([""; 0], "").exits(2).prints("").says(&["which subcommand?", "encode", "decode"]);
+    backbox([""; 0], "").exits(2).prints("").says(&["subcommand missing", "encode", "decode"]);
     backbox(["encode", "--frobnicate"], "").exits(2).says(&["--frobnicate"]);
 }
 

@@ -1,51 +1,15 @@
-//! The pages that are rendered from the flag tables: man pages in `man/`, help and completions. A stale man page is
-//! rewritten and fails this test, so that running it a second time and committing is all there is to do; where `CI` is
-//! set it only fails.
+//! Help, man pages and what they have in common: each option of a subcommand is on each of its pages, examples run,
+//! help works when everything else is wrong. That `man/` is up to date is a unit test of `commands`, which renders it.
 
 mod common;
 
-use backbox::cli::man;
-use backbox::commands::PROGRAM;
 use common::{Outcome, Workdir, backbox, shell_in};
 use std::path::{Path, PathBuf};
 
-/// Every rendered man page: its file's name and its text.
-fn rendered() -> Vec<(String, String)> {
-    let name = PROGRAM.help.name;
-    let mut pages = vec![(format!("{name}.1"), man::program(&PROGRAM))];
-    for page in PROGRAM.subcommands {
-        pages.push((format!("{name}-{}.1", page.help().name), man::page(&PROGRAM, *page)));
-    }
-    pages
-}
+const SUBCOMMANDS: [&str; 5] = ["encode", "decode", "send", "listen", "replay"];
 
 fn man_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("man")
-}
-
-#[test]
-fn the_man_pages_are_those_of_the_tables() {
-    let mut stale = Vec::new();
-    for (name, text) in rendered() {
-        let path = man_folder().join(&name);
-        if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
-            continue;
-        }
-        if std::env::var_os("CI").is_none() {
-            std::fs::write(&path, text).unwrap();
-        }
-        stale.push(name);
-    }
-    assert!(stale.is_empty(), "stale, and rewritten unless CI is set: {}; run again and commit", stale.join(", "));
-}
-
-#[test]
-fn no_man_page_is_left_of_a_subcommand_that_is_gone() {
-    let known: Vec<String> = rendered().into_iter().map(|(name, _)| name).collect();
-    for entry in std::fs::read_dir(man_folder()).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(!name.ends_with(".1") || known.contains(&name), "{name} belongs to no subcommand");
-    }
 }
 
 /// Whether a program is installed; said aloud when it is not.
@@ -65,62 +29,64 @@ fn mandoc_finds_nothing_wrong() {
     }
     let folder = Workdir::new();
     let pages: Vec<PathBuf> = std::fs::read_dir(man_folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(pages.len() >= rendered().len(), "each of them is there");
+    assert!(pages.len() > SUBCOMMANDS.len(), "each of them is there");
     for page in pages {
         let outcome = shell_in(&folder, &format!("mandoc -Tlint -Wwarning '{}'", page.display()));
         assert_eq!((outcome.code, outcome.text()), (Some(0), ""), "{}", page.display());
     }
 }
 
-/// Whether `text` has this word, with anything around it that is no part of a flag.
-fn has_word(text: &str, word: &str) -> bool {
-    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|found| found == word)
+/// The options that a help text lists, as they are spelled: words at the beginning of an indented line.
+fn listed(help: &str) -> Vec<String> {
+    let lines = help.lines().filter(|line| line.trim_start().starts_with('-'));
+    let words = lines.flat_map(|line| line.trim_start().split(' ').take_while(|word| word.starts_with('-')));
+    words.map(|word| word.trim_end_matches(',').to_owned()).collect()
 }
 
 #[test]
-fn every_flag_is_on_every_page() {
-    let mut count = 0;
-    for page in PROGRAM.subcommands {
-        let name = page.help().name;
-        let short = backbox([name, "-h"], "");
+fn option_is_on_every_page() {
+    for name in SUBCOMMANDS {
         let long = backbox([name, "--help"], "");
-        let man_page = man::page(&PROGRAM, *page);
+        let short = backbox([name, "-h"], "");
+        let offered = backbox(["__complete", name, "-"], "");
         assert_eq!(backbox(["help", name], "").stdout, long.stdout);
-        for flag in page.flags() {
-            for spelled in flag.spellings() {
-                count += 1;
-                assert!(has_word(short.exits(0).text(), &spelled), "{name} -h lacks {spelled}");
-                assert!(has_word(long.exits(0).text(), &spelled), "{name} --help lacks {spelled}");
-                let roff = format!("Fl {}", spelled[1..].replace('-', "\\-"));
-                let listed = man_page
-                    .lines()
-                    .any(|line| line.starts_with(".It Fl ") && line.split(" , ").any(|form| has_flag(form, &roff)));
-                assert!(listed, "the man page of {name} lacks {spelled}");
-            }
+        let options = listed(long.exits(0).text());
+        assert!(options.len() > 12, "{name} --help lists {options:?}");
+        assert!(short.exits(0).text().contains(&format!("backbox {name} --help")), "{}", short.text());
+        assert!(short.text().lines().count() <= 24, "{name} -h does not fit a screen");
+        let man_page = std::fs::read_to_string(man_folder().join(format!("backbox-{name}.1"))).unwrap();
+        for option in &options {
+            let roff = format!("Fl {}", option[1..].replace('-', "\\-"));
+            let items = man_page.lines().filter_map(|line| line.strip_prefix(".It "));
+            let mut forms = items.flat_map(|line| line.split(" , "));
+            assert!(
+                forms.any(|form| form == roff || form.starts_with(&format!("{roff} Ar "))),
+                "the man page of {name} lacks {option}"
+            );
+            let candidate = |line: &str| line.split('\t').next() == Some(option);
+            assert!(offered.text().lines().any(candidate), "{name} {option} is not completed");
+        }
+        for option in listed(short.text()) {
+            assert!(options.contains(&option), "{name} --help lacks {option}");
         }
     }
-    assert!(count > 40, "only {count} spellings");
-}
-
-/// Whether one form of an `.It` line is this flag, with or without a value behind it.
-fn has_flag(form: &str, roff: &str) -> bool {
-    let form = form.trim_start_matches(".It ");
-    form == roff || form.strip_prefix(roff).is_some_and(|rest| rest.starts_with(" Ar "))
 }
 
 #[test]
-fn the_program_itself_has_help() {
+fn program_itself_has_help() {
     for (args, words) in [
         (&["-h"][..], &["encode", "decode", "--version", "--completions"][..]),
         (&["--help"], &["encode", "decode", "--version", "--completions"]),
         (&["help"], &["encode", "decode"]),
         (&["--version"], &["backbox", env!("CARGO_PKG_VERSION")]),
+        (&["-V"], &["backbox", env!("CARGO_PKG_VERSION")]),
         (&["decode", "--version"], &["backbox", env!("CARGO_PKG_VERSION")]),
     ] {
         let outcome = backbox(args, "");
         outcome.exits(0).says_nothing();
         assert!(words.iter().all(|word| outcome.text().contains(word)), "{args:?}: {}", outcome.text());
         assert!(outcome.text().lines().all(|line| line.chars().count() <= 80), "{args:?} is too wide");
+        assert!(!outcome.text().contains('\x1b'), "{args:?}: bold is for terminals");
     }
 }
 
@@ -135,62 +101,42 @@ fn help_works_when_everything_else_is_wrong() {
     ] {
         let outcome: Outcome = backbox(args, "");
         outcome.exits(0).says_nothing();
-        assert!(outcome.text().contains("Usage") || outcome.text().contains("--help"), "{}", outcome.text());
+        assert!(outcome.text().contains("Usage"), "{}", outcome.text());
     }
 }
 
-/// Loads the completions into a shell and asks whether it knows them.
-#[cfg(unix)]
-fn check_loads(shell: &str, file: &str, ask: &str) {
-    if !is_here(shell) {
-        return;
+/// The command lines of a help text's examples, each with what is said about it.
+fn examples(help: &str) -> Vec<(String, String)> {
+    let (_, after) = help.split_once("\nExamples:\n").expect("there are examples");
+    let lines: Vec<&str> = after.lines().take_while(|line| !line.is_empty()).collect();
+    let mut examples: Vec<(String, String)> = Vec::new();
+    for line in lines {
+        match (line.strip_prefix("        "), examples.last_mut()) {
+            (Some(text), Some((_, about))) => about.push_str(&format!(" {text}")),
+            _ => examples.push((line.trim_start().to_owned(), String::new())),
+        }
     }
-    let folder = Workdir::new();
-    let script = backbox(["--completions", shell], "");
-    folder.write(file, &script.exits(0).stdout);
-    let outcome = shell_in(&folder, &format!("HOME=. XDG_CONFIG_HOME=. XDG_DATA_HOME=. {ask}"));
-    outcome.exits(0).says_nothing();
-    assert!(outcome.text().contains("backbox"), "{shell} does not know it: {}", outcome.text());
+    examples
 }
 
 #[cfg(unix)]
 #[test]
-fn the_completions_load_in_their_shells() {
-    check_loads("bash", "backbox.bash", "bash --norc --noprofile -c 'set -eu; . ./backbox.bash; complete -p backbox'");
-    check_loads("fish", "backbox.fish", "fish --no-config -c 'source backbox.fish; complete -c backbox'");
-    // zsh finds the file by its name, reads its first line, and loads the rest when it is needed.
-    check_loads(
-        "zsh",
-        "_backbox",
-        "zsh -f -c 'fpath=($PWD $fpath); autoload -Uz compinit; compinit -D -u; \
-         print ${_comps[backbox]}; autoload +X _backbox'",
-    );
-}
-
-#[cfg(unix)]
-#[test]
-fn the_examples_of_the_pages_run() {
+fn examples_of_the_filters_run() {
     let folder = Workdir::new();
     let session = std::fs::read("tests/data/sessions/one-ball-game.bcp").unwrap();
     folder.write("game.bcp", session);
     let mut count = 0;
-    // Others wait for a machine, and are shown to work where there is one.
-    let filters = ["encode", "decode"];
-    let abouts = PROGRAM.subcommands.iter().map(|page| page.help());
-    for about in abouts.filter(|about| filters.contains(&about.name)) {
-        for example in about.examples {
+    // Others wait for a machine.
+    for name in ["encode", "decode"] {
+        for (line, about) in examples(backbox([name, "--help"], "").text()) {
             count += 1;
-            let outcome = shell_in(&folder, example.line);
-            assert_eq!(outcome.code, Some(0), "{}: {}", example.line, outcome.stderr);
-            assert!(!outcome.stdout.is_empty(), "{} prints nothing", example.line);
+            let outcome = shell_in(&folder, &line);
+            assert_eq!(outcome.code, Some(0), "{line}: {}", outcome.stderr);
+            assert!(!outcome.stdout.is_empty(), "{line} prints nothing");
             // An example that names its one line of output has to be right about it.
-            let named = example.text.strip_prefix("Prints `").and_then(|rest| rest.strip_suffix("`."));
-            assert!(
-                named.is_none_or(|named| outcome.text() == format!("{named}\n")),
-                "{}: {}",
-                example.line,
-                outcome.text()
-            );
+            let named = about.strip_prefix(" Prints ").and_then(|rest| rest.strip_suffix('.'));
+            let named = named.filter(|named| !named.contains(' ') || named.starts_with(char::is_uppercase));
+            assert!(named.is_none_or(|named| outcome.text() == format!("{named}\n")), "{line}: {}", outcome.text());
         }
     }
     assert!(count >= 4, "only {count} examples");

@@ -1,9 +1,11 @@
 //! A subcommand's whole table, [`Command`], and the program's list of subcommands, [`Program`].
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
+use super::complete::{self, SHELLS};
 use super::flags::{Complete, Flag};
-use super::parse::{Parsed, parse};
+use super::parse::{Parsed, not_among, parse, shown};
+use super::{help, suggest};
 use crate::exit::{Exit, Failure};
 
 /// The prose about a subcommand. Texts may hold markup: `` `literal` `` and `*ARGUMENT*`.
@@ -133,8 +135,91 @@ pub struct Program {
     pub alias_hint: fn(&str) -> Option<String>,
 }
 
+/// What only the program itself has, before any subcommand.
+const COMPLETIONS: Flag = Flag::choice("completions", "SHELL", &SHELLS, "Print a completion script", |(), _| {});
+
+impl Program {
+    /// What the arguments after the program's name ask for, and who says so in error messages: `backbox send`. The
+    /// subcommand comes first; its options follow it.
+    pub fn parse(&self, arguments: impl IntoIterator<Item = OsString>) -> (String, Result<Parsed<Job>, Failure>) {
+        let mut arguments = arguments.into_iter();
+        let name = self.help.name;
+        let Some(first) = arguments.next() else {
+            let usage = help::program_short(self);
+            return (name.to_owned(), Err(Failure::Usage(format!("subcommand missing\n\n{usage}"))));
+        };
+        let rest: Vec<OsString> = arguments.collect();
+        match self.find(&first) {
+            Some(command) => (format!("{name} {}", command.help().name), command.parse(self, rest)),
+            None => (name.to_owned(), self.print(&first, &rest).map(Parsed::Print)),
+        }
+    }
+
+    fn find(&self, name: &OsStr) -> Option<&'static dyn Subcommand> {
+        self.subcommands.iter().copied().find(|command| name == command.help().name)
+    }
+
+    fn print(&self, first: &OsStr, rest: &[OsString]) -> Result<String, Failure> {
+        let word = first.to_str().unwrap_or("");
+        match (word, rest.first()) {
+            ("-h", _) => Ok(help::program_short(self)),
+            ("--help", _) | ("help", None) => Ok(help::program_long(self)),
+            ("help", Some(subject)) => match self.find(subject) {
+                Some(command) => Ok(help::long(self, command)),
+                None => Err(self.unknown(subject)),
+            },
+            ("-V" | "--version", _) => Ok(self.version_line()),
+            ("__complete", _) => {
+                let words: Vec<String> = rest.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+                Ok(complete::complete(self, &words))
+            }
+            ("--completions", shell) => completions(shell.map(OsString::as_os_str)),
+            _ => match word.strip_prefix("--completions=") {
+                Some(shell) => completions(Some(shell.as_ref())),
+                None => Err(self.unknown(first)),
+            },
+        }
+    }
+
+    /// What `--version` prints.
+    pub(super) fn version_line(&self) -> String {
+        format!("{} {}\n", self.help.name, self.version)
+    }
+
+    /// The program's own options.
+    pub(crate) fn flags(&self) -> [Flag; 3] {
+        [HELP, VERSION, COMPLETIONS]
+    }
+
+    fn unknown(&self, word: &OsStr) -> Failure {
+        let name = self.help.name;
+        let word = shown(word);
+        let option = |long: &str| suggest(long, self.flags().map(|flag| flag.long)).map(|long| format!("--{long}"));
+        if word.starts_with('-') {
+            return Failure::Usage(match word.strip_prefix("--").and_then(option) {
+                Some(near) => format!("unknown option {word} before the subcommand; did you mean {near}?"),
+                None => format!("unknown option {word} before the subcommand; write {name} SUBCOMMAND {word}"),
+            });
+        }
+        let near = suggest(&word, self.subcommands.iter().map(|command| command.help().name)).map(str::to_owned);
+        Failure::Usage(match near.or_else(|| option(&word)).or_else(|| (self.alias_hint)(&word)) {
+            Some(near) => format!("unknown subcommand \"{word}\"; did you mean {near}?"),
+            None => format!("unknown subcommand \"{word}\"; see {name} --help"),
+        })
+    }
+}
+
+fn completions(shell: Option<&OsStr>) -> Result<String, Failure> {
+    let word = shell.map(shown).unwrap_or_default();
+    let wrong = || match shell {
+        None => Failure::Usage(format!("--completions needs a value: write one of {}", SHELLS.join(", "))),
+        Some(_) => Failure::Usage(format!("--completions: {}", not_among(&word, &SHELLS))),
+    };
+    complete::script(&word).map(str::to_owned).ok_or_else(wrong)
+}
+
 /// The options under their headings; those of one heading stand together, in the order of the table.
-pub(super) fn groups(flags: &[Flag]) -> Vec<(&'static str, Vec<Flag>)> {
+pub(crate) fn groups(flags: &[Flag]) -> Vec<(&'static str, Vec<Flag>)> {
     let mut groups: Vec<(&str, Vec<Flag>)> = Vec::new();
     for flag in flags {
         match groups.iter_mut().find(|(group, _)| *group == flag.group) {
@@ -144,3 +229,7 @@ pub(super) fn groups(flags: &[Flag]) -> Vec<(&'static str, Vec<Flag>)> {
     }
     groups
 }
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

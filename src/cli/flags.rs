@@ -5,6 +5,8 @@
 
 use std::ffi::OsString;
 
+use super::parse::rule_name;
+
 /// What a value or an argument is completed to.
 #[derive(Clone, Copy, Debug)]
 pub enum Complete {
@@ -33,16 +35,16 @@ pub(super) enum Set<T: 'static> {
 
 /// Why an option needs others or cannot be used with them, as [`Flag::needs`] and [`Flag::conflicts`] say it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rule {
-    pub(super) kind: RuleKind,
+pub(crate) struct Rule {
+    pub(crate) kind: RuleKind,
     /// What is needed or excluded; see [`Flag::needs`] for the spelling.
-    pub(super) others: &'static [&'static str],
+    pub(crate) others: &'static [&'static str],
     /// The reason: a clause that follows a colon.
-    pub(super) why: &'static str,
+    pub(crate) why: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RuleKind {
+pub(crate) enum RuleKind {
     Needs,
     Conflicts,
 }
@@ -50,27 +52,27 @@ pub(super) enum RuleKind {
 /// How many rules one option can have; the compiler refuses more.
 const RULES_MAX: usize = 8;
 
-/// An option of a subcommand whose options' struct is `T`. `Flag<()>` is one without its effect, which is what help, man
-/// pages and completions read.
+/// An option of a subcommand whose options' struct is `T`. `Flag<()>` is one without its effect, which is what help,
+/// man pages and completions read.
 #[derive(Clone, Copy, Debug)]
 pub struct Flag<T: 'static = ()> {
     /// The long name, without its dashes.
-    pub(super) long: &'static str,
-    pub(super) short: Option<char>,
+    pub(crate) long: &'static str,
+    pub(crate) short: Option<char>,
     /// The name of its value, such as `FILE`; none for a switch.
-    pub(super) value: Option<&'static str>,
+    pub(crate) value: Option<&'static str>,
     /// What it does: a verb and an object, without a full stop. All that the short help shows. May hold markup.
-    pub(super) help: &'static str,
+    pub(crate) help: &'static str,
     /// What holds without it, if that is worth saying.
     pub(super) default: &'static str,
     /// Further sentences for the long help and the man page; may be empty. May hold markup.
-    pub(super) more: &'static str,
+    pub(crate) more: &'static str,
     /// The heading in the long help and the man page.
-    pub(super) group: &'static str,
+    pub(crate) group: &'static str,
     /// Whether the short help lists it.
-    pub(super) common: bool,
+    pub(crate) common: bool,
     /// Whether each further use adds to the ones before. Otherwise the last one counts.
-    pub(super) repeats: bool,
+    pub(crate) repeats: bool,
     pub(super) complete: Complete,
     rules: [Option<Rule>; RULES_MAX],
     pub(super) set: Set<T>,
@@ -201,7 +203,7 @@ impl<T> Flag<T> {
         self
     }
 
-    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter().flatten()
     }
 
@@ -224,40 +226,38 @@ impl<T> Flag<T> {
     }
 
     /// Every spelling with its dashes: `-b`, `--bytes`.
-    pub fn spellings(&self) -> impl Iterator<Item = String> + use<T> {
+    pub(super) fn spellings(&self) -> impl Iterator<Item = String> + use<T> {
         let short = self.short.map(|letter| format!("-{letter}"));
         short.into_iter().chain([format!("--{}", self.long)])
     }
 
+    pub(super) fn is_spelled(&self, word: &str) -> bool {
+        match word.strip_prefix("--") {
+            Some(long) => long == self.long,
+            None => word.strip_prefix('-').is_some_and(|short| self.short.is_some_and(|c| short.chars().eq([c]))),
+        }
+    }
+
     /// All that there is to say about it, in sentences with markup.
-    pub(super) fn sentences(&self) -> String {
+    pub(crate) fn sentences(&self) -> String {
         let mut text = format!("{}.", self.help);
         if !self.default.is_empty() {
             text += &format!(" The default is {}.", self.default);
         }
         if let (Some(value), Complete::Words(words)) = (self.value, self.complete) {
-            let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-            text += &format!(" *{value}* is one of {}.", words.join(", "));
+            text += &format!(
+                " *{value}* is one of {}.",
+                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+            );
         }
         if !self.more.is_empty() {
-            text.push(' ');
-            text += self.more;
+            text += &format!(" {}", self.more);
         }
-        if self.repeats {
-            text += " May be repeated.";
+        for rule in self.rules() {
+            let others: Vec<String> = rule.others.iter().map(|other| rule_name(other)).collect();
+            let opening = if rule.kind == RuleKind::Needs { "Only with" } else { "Not with" };
+            text += &format!(" {opening} {}.", others.join(" or "));
         }
-        text
-    }
-}
-
-impl Complete {
-    /// The words to offer wherever the value stands; none for files and for what nobody can know.
-    pub(super) fn words(&self) -> Option<Vec<String>> {
-        match self {
-            Complete::Nothing | Complete::File => None,
-            Complete::Words(words) => Some(words.iter().map(|word| (*word).to_owned()).collect()),
-            Complete::List(list) => Some(list()),
-            Complete::Keyed(table) => Some(table().into_iter().map(|(key, _)| key).collect()),
-        }
+        text + if self.repeats { " May be repeated." } else { "" }
     }
 }

@@ -1,298 +1,240 @@
-//! Help for a terminal: a short one that fits a screen, and a long one with everything. Plain text of at most 80
-//! columns.
+//! Help for a terminal: a short one with the common options, which fits a screen, and a long one with everything.
+//!
+//! Lines have at most 80 columns. Headings are bold; who prints the text elsewhere than on a terminal removes
+//! [`BOLD`] and [`PLAIN`].
 
 use super::command::{Help, Program, Subcommand, groups};
 use super::flags::Flag;
-use super::markup::{line, plain, wrapped};
-use super::program::FLAGS;
 use crate::exit::Exit;
 
-/// The widest line, in characters: the terminal that everyone has.
-pub const COLUMNS_MAX: usize = 80;
+/// Before a heading.
+pub const BOLD: &str = "\x1b[1m";
 
-/// Where the short help's explanations may begin at the latest; a longer flag has its explanation on the next line.
-const EXPLANATION_COLUMN_MAX: usize = 28;
+/// After a heading.
+pub const PLAIN: &str = "\x1b[0m";
+
+/// The widest line, in characters: a terminal's usual width.
+const COLUMNS_MAX: usize = 80;
+
+/// Where the explanations of the short help begin at the latest; a longer option has its explanation on the next line.
+const EXPLANATION_COLUMN_MAX: usize = 30;
 
 /// How far the long help indents what it says about a term.
 const INDENT: usize = 8;
 
-/// `backbox encode -h`: the ways to use it and a line for each flag.
-pub fn short(program: &Program, page: &dyn Subcommand) -> String {
-    let name = full_name(program, page);
-    let mut out = format!("{}\n\n", line(&format!("{name}: {}", page.help().summary)));
-    out += &usage(&name, page.help());
-    let rows = |flags: &[Flag]| flags.iter().map(in_columns).collect::<Vec<_>>();
-    let all: Vec<_> = page.flags().iter().map(in_columns).collect();
-    let column = column(&all);
-    for (title, flags) in &groups(&page.flags()) {
-        out += &format!("\n{title}\n");
-        out += &columns_at(column, &rows(flags));
-    }
-    out + &format!("\n{name} --help says more.\n")
-}
+/// A literal longer than this, in characters, may be broken across lines: kept whole it would leave a ragged hole.
+const UNBROKEN_CHARS_MAX: usize = 40;
 
-/// `backbox encode --help`: everything that the man page has.
-pub fn long(program: &Program, page: &dyn Subcommand) -> String {
-    let name = full_name(program, page);
-    let mut out = format!("{}\n\n", line(&format!("{name}: {}", page.help().summary)));
-    out += &usage(&name, page.help());
-    out += &paragraphs(page.help().description);
-    out += &arguments(page.help());
-    for (title, flags) in &groups(&page.flags()) {
-        out += &format!("\n{title}\n");
-        out += &flags.iter().map(entry).collect::<String>();
-    }
-    out + &end(page.help())
-}
+/// Stands for a space at which no line is broken, until the text is laid out.
+const GLUE: char = '\u{a0}';
 
-/// `backbox -h`: the subcommands, a line each.
-pub fn program_short(program: &Program) -> String {
-    let about = &program.help;
-    let name = about.name;
-    let mut out = format!("{}\n\n", line(&format!("{name}: {}", about.summary)));
-    out += &usage(name, about);
-    out += &subcommands(program);
-    out += "\nFlags\n";
-    out += &columns(&FLAGS.iter().map(in_columns).collect::<Vec<_>>());
-    out + &format!("\n{name} SUBCOMMAND -h lists the flags of a subcommand.\n")
-}
-
-/// `backbox --help`: the program as a whole.
-pub fn program_long(program: &Program) -> String {
-    let about = &program.help;
-    let mut out = format!("{}\n\n", line(&format!("{}: {}", about.name, about.summary)));
-    out += &usage(about.name, about);
-    out += &paragraphs(about.description);
-    out += &arguments(about);
-    out += &subcommands(program);
-    out += "\nFlags\n";
-    out += &FLAGS.iter().map(entry).collect::<String>();
-    out + &end(about)
-}
-
-/// What is printed and put on man pages for the statuses that `about` names, and for the signals, which all have.
-pub(super) fn exits(about: &Help) -> Vec<(String, String)> {
-    let mut rows: Vec<_> = Exit::MEANINGS
-        .iter()
-        .filter(|(exit, _)| about.exits.contains(exit))
-        .map(|(exit, meaning)| (exit.code().to_string(), (*meaning).to_owned()))
-        .collect();
-    rows.push(("128+n".to_owned(), "ended by signal number n".to_owned()));
-    rows
-}
-
-fn full_name(program: &Program, page: &dyn Subcommand) -> String {
-    format!("{} {}", program.help.name, page.help().name)
-}
-
-fn usage(name: &str, about: &Help) -> String {
-    let mut out = String::new();
-    for (index, form) in about.synopsis.iter().enumerate() {
-        let head = if index == 0 { "Usage:" } else { "      " };
-        out += &hanging(&format!("{head} {name} "), &plain(form));
+/// `backbox encode -h`: how to use it, and the common options.
+pub(super) fn short(program: &Program, command: &dyn Subcommand) -> String {
+    let name = format!("{} {}", program.help.name, command.help().name);
+    let flags = command.flags();
+    let (common, others): (Vec<Flag>, Vec<Flag>) = flags.iter().partition(|flag| flag.common);
+    let mut out = opening(&name, command.help()) + &heading("Common options") + &columns(common.iter().map(row));
+    if !others.is_empty() {
+        out += &format!("\nAll options: {name} --help\n");
     }
     out
 }
 
-/// A text whose first line stands behind `head` and whose others are indented as far.
-fn hanging(head: &str, text: &str) -> String {
-    let indent = head.chars().count();
-    let text = wrapped(text, indent, COLUMNS_MAX);
-    let text = text.strip_prefix(&" ".repeat(indent)).unwrap_or(&text);
-    format!("{head}{text}\n")
+/// `backbox encode --help`: everything that the man page has.
+pub(super) fn long(program: &Program, command: &dyn Subcommand) -> String {
+    let help = command.help();
+    let mut out = opening(&format!("{} {}", program.help.name, help.name), help) + &paragraphs(help.description);
+    out += &examples(help);
+    if !help.arguments.is_empty() {
+        out += &heading("Arguments");
+    }
+    for (term, text) in help.arguments {
+        out += &entry(&plain(term), text);
+    }
+    for (title, flags) in groups(&command.flags()) {
+        out += &heading(title);
+        out.extend(flags.iter().map(|flag| entry(row(flag).0.trim_start(), &flag.sentences())));
+    }
+    out + &end(help)
+}
+
+/// `backbox -h`: the subcommands, a line each.
+pub(super) fn program_short(program: &Program) -> String {
+    let name = program.help.name;
+    opening(name, &program.help) + &lists(program) + &format!("\nOptions of a subcommand: {name} SUBCOMMAND -h\n")
+}
+
+/// `backbox --help`: the program as a whole.
+pub(super) fn program_long(program: &Program) -> String {
+    let help = &program.help;
+    opening(help.name, help) + &paragraphs(help.description) + &examples(help) + &lists(program) + &end(help)
+}
+
+/// The exit statuses of a subcommand, and that of signals, which all have; with their meaning.
+pub(crate) fn exits(help: &Help) -> Vec<(String, String)> {
+    let meanings = Exit::MEANINGS.iter().filter(|(exit, _)| help.exits.contains(exit));
+    let rows = meanings.map(|(exit, meaning)| (exit.code().to_string(), (*meaning).to_owned()));
+    rows.chain([("128+n".to_owned(), "ended by signal number n".to_owned())]).collect()
+}
+
+/// What it does and how it is used.
+fn opening(name: &str, help: &Help) -> String {
+    let mut out = format!("{}\n", wrapped(&plain(&capitalized(help.summary)), 0));
+    let mut head = format!("\n{BOLD}Usage:{PLAIN}");
+    for form in help.synopsis {
+        let (usage, indent) = (plain(form), "Usage:  ".len() + name.len());
+        out += &format!("{head} {name} {}\n", wrapped(&usage, indent).trim_start());
+        "      ".clone_into(&mut head);
+    }
+    out
+}
+
+fn heading(title: &str) -> String {
+    format!("\n{BOLD}{title}:{PLAIN}\n")
 }
 
 fn paragraphs(texts: &[&str]) -> String {
-    texts.iter().map(|text| format!("\n{}\n", wrapped(&plain(text), 0, COLUMNS_MAX))).collect()
+    texts.iter().map(|text| format!("\n{}\n", wrapped(&plain(text), 0))).collect()
 }
 
-fn arguments(about: &Help) -> String {
-    if about.arguments.is_empty() {
+fn examples(help: &Help) -> String {
+    if help.examples.is_empty() {
         return String::new();
     }
-    let terms = about.arguments.iter();
-    let entries = terms.map(|(term, text)| under(&line(term), text));
-    format!("\nArguments\n{}", entries.collect::<String>())
+    help.examples.iter().fold(heading("Examples"), |out, example| out + &entry(example.line, example.text))
 }
 
-fn subcommands(program: &Program) -> String {
-    let row = |page: &&dyn Subcommand| (page.help().name.to_owned(), page.help().summary.to_owned());
-    let rows: Vec<_> = program.subcommands.iter().map(row).collect();
-    format!("\nSubcommands\n{}", columns(&rows))
+/// The subcommands and the program's own options.
+fn lists(program: &Program) -> String {
+    let subcommands = program.subcommands.iter().map(|command| command.help());
+    let rows = subcommands.map(|help| (help.name.to_owned(), capitalized(help.summary)));
+    heading("Subcommands") + &columns(rows) + &heading("Options") + &columns(program.flags().iter().map(row))
 }
 
-/// What stands behind the flags in the long help.
-fn end(about: &Help) -> String {
+/// What follows the options in the long help.
+fn end(help: &Help) -> String {
     let mut out = String::new();
-    for section in about.sections {
-        out += &format!("\n{}\n", section.title);
+    for section in help.sections {
+        out += &heading(section.title);
         out += paragraphs(section.paragraphs).trim_start_matches('\n');
     }
-    out += "\nExit status\n";
-    out += &columns(&exits(about));
-    if !about.examples.is_empty() {
-        out += "\nExamples\n";
-    }
-    for example in about.examples {
-        out += &under(example.line, example.text);
-    }
-    if !about.see_also.is_empty() {
-        let pages = about.see_also.iter();
-        let pages: Vec<_> = pages.map(|(name, section)| format!("{name}({section})")).collect();
+    out += &heading("Exit status");
+    out += &columns(exits(help).into_iter());
+    let pages: Vec<String> = help.see_also.iter().map(|(name, section)| format!("{name}({section})")).collect();
+    if !pages.is_empty() {
         out += &format!("\nSee also: {}\n", pages.join(", "));
     }
     out
 }
 
-/// A flag in the long help.
-fn entry(info: &Flag) -> String {
-    let (names, _) = in_columns(info);
-    under(names.trim_start(), &info.sentences())
+/// An option's names, aligned whether there is a letter or not, and its line in the short help.
+fn row(flag: &Flag) -> (String, String) {
+    let short = flag.short.map_or("    ".to_owned(), |letter| format!("-{letter}, "));
+    let value = flag.value.map_or(String::new(), |value| format!(" {value}"));
+    let default = if flag.default.is_empty() { String::new() } else { format!(" [default: {}]", flag.default) };
+    (format!("{short}--{}{value}", flag.long), format!("{}{default}", flag.help))
 }
 
 /// A term, and below it what there is to say.
-fn under(term: &str, text: &str) -> String {
-    format!("  {term}\n{}\n", wrapped(&plain(text), INDENT, COLUMNS_MAX))
-}
-
-/// A flag's names, aligned whether there is a letter or not, and its explanation.
-fn in_columns(info: &Flag) -> (String, String) {
-    let short = info.short.map_or("    ".to_owned(), |letter| format!("-{letter}, "));
-    let value = info.value.map_or(String::new(), |metavar| format!(" {metavar}"));
-    (format!("{short}--{}{value}", info.long), info.help.to_owned())
+fn entry(term: &str, text: &str) -> String {
+    let term = term.replace(GLUE, " ").replace('\n', "\n  ");
+    format!("  {term}\n{}\n", wrapped(&plain(text), INDENT))
 }
 
 /// Terms on the left, explanations on the right.
-fn columns(rows: &[(String, String)]) -> String {
-    columns_at(column(rows), rows)
-}
-
-/// Where the explanations of these terms begin: behind the longest that leaves them room.
-fn column(rows: &[(String, String)]) -> usize {
-    let widths = rows.iter().map(|(term, _)| columns_taken(term));
-    let fitting = widths.filter(|width| *width <= EXPLANATION_COLUMN_MAX);
-    fitting.max().unwrap_or(4)
-}
-
-/// A term with the blanks before and behind it.
-fn columns_taken(term: &str) -> usize {
-    term.chars().count() + 4
-}
-
-fn columns_at(column: usize, rows: &[(String, String)]) -> String {
+fn columns(rows: impl Iterator<Item = (String, String)>) -> String {
+    let rows: Vec<_> = rows.collect();
+    let widths = rows.iter().map(|(term, _)| term.chars().count() + 4);
+    let column = widths.filter(|width| *width <= EXPLANATION_COLUMN_MAX).max().unwrap_or(4);
     let mut out = String::new();
     for (term, text) in rows {
-        let text = plain(text);
-        if columns_taken(term) <= column {
-            let width = column.saturating_sub(2);
-            out += &hanging(&format!("  {term:<width$}"), &text);
-        } else {
-            out += &format!("  {term}\n{}\n", wrapped(&text, column, COLUMNS_MAX));
+        let text = wrapped(&plain(&text), column);
+        match term.chars().count() + 4 <= column {
+            true => out += &format!("  {term:<0$}{1}\n", column - 2, text.trim_start()),
+            false => out += &format!("  {term}\n{text}\n"),
         }
     }
     out
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::toy::{COUNT, PROGRAM};
-    use super::*;
-
-    #[test]
-    fn short_help_has_a_line_for_each_flag() {
-        let expected = "\
-toy count: count what is read
-
-Usage: toy count [FLAG]... [WORD]...
-       toy count -s [STRING]...
-
-Input
-  -b, --bytes FILE       Read the payload from FILE
-      --max-line BYTES   Refuse longer lines
-      --fail-fast        Stop at the first error
-
-Output
-  -s, --string           Count strings [not lines]
-  -0, --null             It's NUL that ends them
-  -F, --format TEMPLATE  Print it like this: x
-  -q, --quiet            Print no notes
-      --color WHEN       When to colour
-
-General
-  -h, --help             Print help; -h prints the common options
-  -V, --version          Print the version
-
-toy count --help says more.
-";
-        assert_eq!(short(&PROGRAM, &COUNT), expected);
-    }
-
-    #[test]
-    fn long_help_has_everything_in_the_table() {
-        let text = long(&PROGRAM, &COUNT);
-        for part in [
-            "toy count: count what is read\n",
-            "\n.profile isn't read; a \\ is itself.\n",
-            "\nArguments\n  NAME=TEXT\n        a parameter that is the text\n",
-            "\n  -b, --bytes FILE\n        Read the payload from FILE. A - is stdin. May be repeated.\n",
-            "\n  --color WHEN\n        When to colour. WHEN is one of auto, always, never.\n",
-            "\nNotes\nA pattern* keeps its star.\n",
-            "\nExit status\n  0      done: ",
-            "\n  2      wrong flags",
-            "\n  128+n  ended by",
-            "\nExamples\n  toy count -F '{name}\\t' -- -x\n        Counts -x.\n",
-            "\nSee also: bcp(7)\n",
-        ] {
-            assert!(text.contains(part), "{part:?} is not in\n{text}");
-        }
-        assert!(!text.contains("124"), "a status that cannot come is not listed");
-    }
-
-    #[test]
-    fn the_program_lists_its_subcommands() {
-        let expected = "\
-toy: count and press things
-
-Usage: toy SUBCOMMAND [FLAG]... [WORD]...
-
-Subcommands
-  press  press a button that isn't there: *
-  count  count what is read
-
-Flags
-  -h, --help               Print help; -h prints the common options
-  -V, --version            Print the version
-      --completions SHELL  Print the completions for a shell
-
-toy SUBCOMMAND -h lists the flags of a subcommand.
-";
-        assert_eq!(program_short(&PROGRAM), expected);
-        let text = program_long(&PROGRAM);
-        assert!(text.contains("\nA toy. Its flags are read by toy count -h and by you.\n"));
-        assert!(text.contains("\n  count  count what is read\n"));
-    }
-
-    #[test]
-    fn no_line_is_wider_than_the_terminal_or_ends_in_blanks() {
-        for page in PROGRAM.subcommands {
-            for text in [short(&PROGRAM, *page), long(&PROGRAM, *page), program_long(&PROGRAM)] {
-                assert!(text.ends_with('\n') && !text.contains("\n\n\n"));
-                for line in text.lines() {
-                    assert!(line.chars().count() <= COLUMNS_MAX, "{line}");
-                    assert_eq!(line, line.trim_end());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn long_terms_and_texts_are_laid_out_below_and_beside() {
-        let row = |term: &str, text: &str| (term.to_owned(), text.to_owned());
-        let rows = [row("-a", &"word ".repeat(20)), row("--a-flag-with-a-very-long-name VALUE", "text")];
-        let text = columns(&rows);
-        let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[0].starts_with("  -a  word word"), "{text}");
-        assert!(lines[1].starts_with("      word"), "{text}");
-        assert_eq!(lines[lines.len() - 1], "      text");
-    }
+pub(crate) fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
+
+/// A text without marks broken into lines that fit, where words allow it, each after `indent` spaces.
+fn wrapped(text: &str, indent: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for word in text.split([' ', '\n']).filter(|word| !word.is_empty()) {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length <= COLUMNS_MAX {
+            out.push(' ');
+            column += 1 + length;
+        } else {
+            out += if column > 0 { "\n" } else { "" };
+            out += &" ".repeat(indent);
+            column = indent + length;
+        }
+        out += word;
+    }
+    out.replace(GLUE, " ")
+}
+
+/// A stretch of a table's text: plain, `` `literal` `` (typed or shown as it stands) or `*ARGUMENT*` (stands for
+/// something).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Span<'a> {
+    Plain(&'a str),
+    Literal(&'a str),
+    Argument(&'a str),
+}
+
+/// The text for a terminal, without marks; spaces of short literals are glued until it is laid out.
+pub(super) fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for span in spans(text) {
+        match span {
+            Span::Literal(text) if text.chars().count() <= UNBROKEN_CHARS_MAX => {
+                out.extend(text.chars().map(|letter| if letter == ' ' { GLUE } else { letter }));
+            }
+            Span::Plain(text) | Span::Argument(text) | Span::Literal(text) => out += text,
+        }
+    }
+    out
+}
+
+/// A star or backtick that opens nothing is itself: a star opens an argument only when a letter follows it and another
+/// star ends the word.
+pub(crate) fn spans(text: &str) -> Vec<Span<'_>> {
+    let mut spans = Vec::new();
+    let (mut rest, mut searched) = (text, 0);
+    while let Some(found) = rest[searched..].find(['`', '*']).map(|place| place + searched) {
+        let (before, marked) = rest.split_at(found);
+        match opened(marked) {
+            Some((span, after)) => {
+                spans.extend((!before.is_empty()).then_some(Span::Plain(before)));
+                spans.push(span);
+                (rest, searched) = (after, 0);
+            }
+            None => searched = found + 1,
+        }
+    }
+    spans.extend((!rest.is_empty()).then_some(Span::Plain(rest)));
+    spans
+}
+
+/// The span that begins at the mark which begins `marked`, and what comes after it.
+fn opened(marked: &str) -> Option<(Span<'_>, &str)> {
+    if let Some(inner) = marked.strip_prefix('`') {
+        return inner.split_once('`').map(|(literal, after)| (Span::Literal(literal), after));
+    }
+    let (argument, after) = marked.strip_prefix('*')?.split_once('*')?;
+    let word = argument.starts_with(char::is_alphabetic) && !argument.contains([' ', '\n', '`']);
+    word.then_some((Span::Argument(argument), after))
+}
+
+#[cfg(test)]
+#[path = "help_tests.rs"]
+mod tests;

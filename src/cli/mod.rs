@@ -42,22 +42,23 @@
 //! This module knows no subcommand and no protocol. It prints nothing and opens no file; texts go back to the caller,
 //! errors as [`Failure::Usage`](crate::exit::Failure::Usage).
 
-pub mod completions;
-pub mod help;
-pub mod man;
-
 mod command;
+mod complete;
 mod flags;
-mod markup;
+mod help;
 mod parse;
-mod program;
 mod suggest;
 #[cfg(test)]
-mod toy;
-mod values;
+mod toy_tests;
 
 pub use command::{Command, Example, Help, Job, Positionals, Program, Section, Subcommand};
 pub use flags::{Complete, Flag};
-pub use parse::{Parsed, parse};
+pub use help::{BOLD, PLAIN};
+pub use parse::{Parsed, duration, number, parse, path, push, set, shown, text};
 pub use suggest::suggest;
-pub use values::{duration, number, path, push, set, shown, text};
+#[cfg(test)]
+pub(crate) use {
+    command::groups,
+    help::{Span, capitalized, exits, spans},
+    parse::is_positional,
+};

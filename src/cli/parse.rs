@@ -1,78 +1,60 @@
-//! The parser: arguments against a subcommand's table, with lexopt doing the cutting.
+//! The parser: arguments against a subcommand's table, cut by lexopt.
 //!
-//! Rules: `-` is a positional, `--` ends the flags, and `--opt=value`, `--opt value`, `-oVALUE`, `-o=VALUE`, `-o VALUE`
-//! and `-sq` are read. A flag's value is what follows, whatever it looks like. A flag that does not add up and is given
-//! twice counts as given last. `-h`, `--help` and `--version` work when the rest of the line is wrong, before or behind
-//! them (design.md, section 8); the first of them wins. Positionals and flags may be mixed.
+//! `-` is a positional, `--` ends the options, and `--opt=value`, `--opt value`, `-oVALUE`, `-o=VALUE`, `-o VALUE` and
+//! `-sq` are read. Options and positionals may be mixed. An option that does not repeat counts as given last. A value
+//! that is spelled like an option of the same table is a forgotten value, unless it is attached with `=`. `--help` and
+//! the like work even if the rest of the line is wrong.
 
-use std::cell::{Cell, RefCell};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
 use super::command::{Command, HELP, Program, VERSION};
 use super::flags::{Flag, RuleKind, Set};
-use super::help;
-use super::program::not_among;
-use super::suggest;
-use super::values::shown;
+use super::{help, suggest};
 use crate::exit::Failure;
 
-/// What a subcommand's arguments ask for.
+/// What arguments ask for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Parsed<T> {
-    /// Run with these options.
-    Run(T),
-    /// Print this text, which ends in a line feed, to standard output, and end well.
+pub enum Parsed<R> {
+    /// Run this.
+    Run(R),
+    /// Print this text, which ends in a line feed, to standard output; headings are bold ([`super::BOLD`]).
     Print(String),
 }
 
-/// What one argument came to.
-enum Step {
-    Taken,
-    Print(String),
-}
-
-/// Reads the arguments behind the subcommand's name into its options, beginning with their defaults.
+/// Reads the arguments after the subcommand's name into its options, beginning with their defaults.
 ///
 /// # Errors
-///
-/// [`Failure::Usage`] for the first thing wrong: an unknown flag, a missing, unexpected or refused value, a refused
-/// positional. The text names the flag as the user spelled it. Setters run in the order of the arguments, and none
-/// runs behind the first error.
-pub fn parse<T: Default>(
+/// [`Failure::Usage`] for the first thing wrong. The text names the option as the user spelled it. Setters run in the
+/// order of the arguments, and none runs after the first error.
+pub fn parse<T: Default + 'static>(
     program: &Program,
     command: &Command<T>,
-    args: impl IntoIterator<Item = OsString>,
+    arguments: Vec<OsString>,
 ) -> Result<Parsed<T>, Failure> {
-    let line = Line { program, command, swallowed: Cell::new(None), given: RefCell::new(Vec::new()) };
-    let mut parser = Parser::from_args(args);
+    let mut reader = Reader { program, command, given: Vec::new() };
     let mut options = T::default();
-    loop {
-        match line.step(&mut parser, &mut options) {
-            Ok(Some(Step::Taken)) => {}
-            Ok(Some(Step::Print(text))) => return Ok(Parsed::Print(text)),
-            Ok(None) => {
-                line.check_rules().map_err(Failure::Usage)?;
-                return Ok(Parsed::Run(options));
-            }
-            Err(complaint) => {
-                return match line.printed_behind(&mut parser) {
-                    Some(text) => Ok(Parsed::Print(text)),
-                    None => Err(Failure::Usage(complaint)),
-                };
-            }
+    let read = reader.read(Parser::from_args(&arguments), &mut options);
+    match read.and_then(|printed| if printed.is_none() { reader.check_rules().map(|()| None) } else { Ok(printed) }) {
+        Ok(None) => Ok(Parsed::Run(options)),
+        Ok(Some(text)) => Ok(Parsed::Print(text)),
+        Err(why) => {
+            let words = arguments.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str());
+            let printed = words.filter_map(|word| reader.printed(word)).next();
+            printed.map(Parsed::Print).ok_or(Failure::Usage(why))
         }
     }
 }
 
-/// The line that is read: whose table, of which program.
-struct Line<'a, T: 'static> {
+struct Reader<'a, T: 'static> {
     program: &'a Program,
     command: &'a Command<T>,
-    /// What the last flag whose value looks like a flag has to say of it; a word behind it was meant for that one.
-    swallowed: Cell<Option<String>>,
-    given: RefCell<Vec<Given>>,
+    /// What was read so far, for the rules.
+    given: Vec<Given>,
 }
 
 /// An argument that was read.
@@ -84,77 +66,98 @@ struct Given {
     value: Option<String>,
 }
 
-impl<T: Default + 'static> Line<'_, T> {
-    /// Takes one flag or positional; nothing when there is none left.
-    fn step(&self, parser: &mut Parser, options: &mut T) -> Result<Option<Step>, String> {
-        let spelled = match parser.next() {
-            Ok(None) => return Ok(None),
-            Ok(Some(Arg::Value(word))) => return self.operand(word, options).map(Some),
-            Ok(Some(Arg::Long(name))) => format!("--{name}"),
-            Ok(Some(Arg::Short(letter))) => format!("-{letter}"),
-            Err(error) => return Err(in_words(error)),
-        };
-        if let Some(text) = self.printed(&spelled) {
-            return Ok(Some(Step::Print(text)));
-        }
-        let Some(flag) = self.flags().find(|flag| is_spelled(flag, &spelled)) else {
-            return Err(self.unknown(&spelled));
-        };
-        self.flag(flag, &spelled, parser, options).map(Some)
-    }
-
-    fn flags(&self) -> impl Iterator<Item = &'static Flag<T>> {
-        self.command.flags.iter()
-    }
-
-    fn operand(&self, word: OsString, options: &mut T) -> Result<Step, String> {
-        let Some(operands) = &self.command.positionals else {
-            let (name, sub) = self.names();
-            let word = shown(&word);
-            let advice = self.swallowed.take().unwrap_or_else(|| format!("{name} {sub} --help lists them"));
-            return Err(format!("\"{word}\": {name} {sub} takes flags only; {advice}"));
-        };
-        self.note("", &shown(&word), None);
-        (operands.set)(options, word).map(|()| Step::Taken)
-    }
-
-    /// Applies a flag; a complaint gets the flag's spelling before it, here and nowhere else. A switch that was given a
-    /// value is found by lexopt at the next step.
-    fn flag(&self, flag: &Flag<T>, spelled: &str, parser: &mut Parser, options: &mut T) -> Result<Step, String> {
-        if let Set::Switch(set) = flag.set {
-            self.note(flag.long, spelled, None);
-            set(options);
-            return Ok(Step::Taken);
-        }
-        let Ok(value) = parser.value() else {
-            let metavar = flag.value.unwrap_or("VALUE");
-            return Err(format!("{spelled}: no {metavar} behind it"));
-        };
-        if let Some(taken) = value.to_str().filter(|word| self.flags().any(|flag| is_spelled(flag, word))) {
-            let metavar = flag.value.unwrap_or("VALUE");
-            self.swallowed.set(Some(format!("{spelled} has taken {taken} for its {metavar}")));
-        }
-        self.note(flag.long, spelled, value.to_str().map(str::to_owned));
-        // Whoever writes `--max-line --help` asks what to write there.
-        let asked = value.to_str().and_then(|word| self.printed(word));
-        match (flag.set.take(options, value), asked) {
-            (Ok(()), _) => Ok(Step::Taken),
-            (Err(_), Some(text)) => Ok(Step::Print(text)),
-            (Err(complaint), None) => Err(format!("{spelled}: {complaint}")),
+impl<T: Default + 'static> Reader<'_, T> {
+    /// Reads all arguments; gives the text when an option prints one.
+    fn read(&mut self, mut parser: Parser, options: &mut T) -> Result<Option<String>, String> {
+        loop {
+            let spelled = match parser.next() {
+                Ok(None) => return Ok(None),
+                Ok(Some(Arg::Value(word))) => {
+                    self.positional(word, options)?;
+                    continue;
+                }
+                Ok(Some(Arg::Long(name))) => format!("--{name}"),
+                Ok(Some(Arg::Short(letter))) => format!("-{letter}"),
+                Err(lexopt::Error::UnexpectedValue { option, value }) => {
+                    return Err(format!("{} takes no value: \"{}\"", shown(option), shown(value)));
+                }
+                Err(error) => return Err(shown(error.to_string())),
+            };
+            if let Some(text) = self.printed(&spelled) {
+                return Ok(Some(text));
+            }
+            let command = self.command;
+            match command.flags.iter().find(|flag| flag.is_spelled(&spelled)) {
+                Some(flag) => self.option(flag, spelled, &mut parser, options)?,
+                None => return Err(self.unknown(&spelled)),
+            }
         }
     }
 
-    fn note(&self, long: &'static str, spelled: &str, value: Option<String>) {
-        self.given.borrow_mut().push(Given { long, spelled: spelled.to_owned(), value });
+    fn positional(&mut self, word: OsString, options: &mut T) -> Result<(), String> {
+        let Some(positionals) = &self.command.positionals else {
+            return Err(format!("unexpected argument \"{}\": {} takes options only", shown(word), self.name()));
+        };
+        self.given.push(Given { long: "", spelled: shown(&word), value: None });
+        (positionals.set)(options, word)
+    }
+
+    /// Applies an option; a complaint about its value gets its spelling here and nowhere else.
+    fn option(&mut self, flag: &Flag<T>, spelled: String, parser: &mut Parser, options: &mut T) -> Result<(), String> {
+        let value = match flag.value {
+            None => None,
+            Some(metavar) => Some(self.value(metavar, &spelled, parser)?),
+        };
+        let text = value.as_ref().and_then(|value| value.to_str()).map(str::to_owned);
+        self.given.push(Given { long: flag.long, spelled: spelled.clone(), value: text });
+        let value = value.unwrap_or_default();
+        let outcome = match flag.set {
+            Set::Switch(set) => {
+                set(options);
+                Ok(())
+            }
+            Set::Value(set) => set(options, value),
+            Set::Choice(words, set) => match words.iter().find(|word| value == **word) {
+                Some(word) => {
+                    set(options, word);
+                    Ok(())
+                }
+                None => Err(not_among(&shown(&value), words)),
+            },
+        };
+        outcome.map_err(|why| format!("{spelled}: {why}"))
+    }
+
+    /// The value of an option; one that was forgotten is followed by the next option.
+    fn value(&self, metavar: &str, spelled: &str, parser: &mut Parser) -> Result<OsString, String> {
+        if let Some(attached) = parser.optional_value() {
+            return Ok(attached);
+        }
+        let missing = format!("{spelled} needs a value: write {spelled} {metavar}");
+        let value = parser.value().map_err(|_| missing.clone())?;
+        let looks = value.to_str().filter(|word| self.infos().iter().any(|flag| flag.is_spelled(word)));
+        match looks {
+            Some(word) => Err(format!("{missing}, or {spelled}={word} if that is the value")),
+            None => Ok(value),
+        }
+    }
+
+    /// What `spelled` prints, if it is one of the options that print and end the run.
+    fn printed(&self, spelled: &str) -> Option<String> {
+        match spelled {
+            "-h" => Some(help::short(self.program, self.command)),
+            "--help" => Some(help::long(self.program, self.command)),
+            "-V" | "--version" => Some(self.program.version_line()),
+            _ => None,
+        }
     }
 
     /// Refuses what cannot be used together or alone, by the rules of the options that were given.
     fn check_rules(&self) -> Result<(), String> {
-        let given = self.given.borrow();
-        for flag in self.flags() {
-            let Some(typed) = given.iter().find(|given| given.long == flag.long) else { continue };
+        for flag in self.command.flags {
+            let Some(typed) = self.given.iter().find(|given| given.long == flag.long) else { continue };
             for rule in flag.rules() {
-                let met = rule.others.iter().find_map(|other| spelled_as(other, &given));
+                let met = rule.others.iter().find_map(|other| self.spelling_of(other));
                 let (this, why) = (&typed.spelled, rule.why);
                 match (rule.kind, met) {
                     (RuleKind::Conflicts, Some(other)) => {
@@ -171,116 +174,127 @@ impl<T: Default + 'static> Line<'_, T> {
         Ok(())
     }
 
-    /// What `spelled` prints, when it is one of the flags that print and end the run.
-    fn printed(&self, spelled: &str) -> Option<String> {
-        match spelled {
-            "-h" => Some(help::short(self.program, self.command)),
-            "--help" => Some(help::long(self.program, self.command)),
-            "-V" | "--version" => Some(self.program.version_line()),
-            _ => None,
+    /// How the user typed what a rule calls `other`, if it was given; [`Flag::needs`] explains the names.
+    fn spelling_of(&self, other: &str) -> Option<String> {
+        let mut positionals = self.given.iter().filter(|given| given.long.is_empty());
+        if other == "-" {
+            let is_read = positionals.clone().next().is_none() || positionals.any(|given| given.spelled == "-");
+            return is_read.then(|| rule_name(other));
         }
-    }
-
-    /// What a flag behind the first error prints. What was attached to the wrong flag goes with it.
-    fn printed_behind(&self, parser: &mut Parser) -> Option<String> {
-        let _ = parser.optional_value();
-        loop {
-            let spelled = match parser.next() {
-                Ok(None) => return None,
-                Ok(Some(Arg::Value(_))) | Err(_) => continue,
-                Ok(Some(Arg::Long(name))) => format!("--{name}"),
-                Ok(Some(Arg::Short(letter))) => format!("-{letter}"),
-            };
-            if let Some(text) = self.printed(&spelled) {
-                return Some(text);
-            }
-            match self.flags().find(|flag| is_spelled(flag, &spelled)) {
-                Some(flag) if flag.value.is_some() => drop(parser.value()),
-                Some(_) => {}
-                None => drop(parser.optional_value()),
-            }
+        if is_positional(other) {
+            return positionals.any(|given| given.spelled != "-").then(|| rule_name(other));
+        }
+        let (long, value) = other.split_once('=').map_or((other, None), |(long, value)| (long, Some(value)));
+        let last = self.given.iter().rev().find(|given| given.long == long)?;
+        match value {
+            None => Some(last.spelled.clone()),
+            Some(value) => (last.value.as_deref() == Some(value)).then(|| format!("{} {value}", last.spelled)),
         }
     }
 
     fn unknown(&self, spelled: &str) -> String {
-        let (name, sub) = self.names();
-        let infos = || self.flags().map(Flag::bare).chain([HELP, VERSION]);
+        let infos = self.infos();
         let near = match spelled.strip_prefix("--") {
-            Some(long) => suggest(long, infos().map(|info| info.long)).map(|long| format!("--{long}")),
-            None => infos()
-                .filter_map(|info| info.short.map(|letter| format!("-{letter}")))
-                .find(|short| short.eq_ignore_ascii_case(spelled)),
+            Some(long) => suggest(long, infos.iter().map(|flag| flag.long)).map(|long| format!("--{long}")),
+            None => {
+                let mut letters = infos.iter().filter_map(|flag| flag.short).map(|letter| format!("-{letter}"));
+                letters.find(|short| short.eq_ignore_ascii_case(spelled))
+            }
         };
-        let spelled = shown(spelled);
+        let (spelled, name) = (shown(spelled), self.name());
         match near {
-            Some(near) => format!("{spelled}: no such flag; did you mean {near}?"),
-            None => format!(
-                "{spelled}: no such flag; {name} {sub} --help lists them, and a word that begins with - but is none \
-                 goes behind --"
-            ),
+            Some(near) => format!("unknown option {spelled}; did you mean {near}?"),
+            None => format!("unknown option {spelled}; see {name} --help, or write -- before an argument with a dash"),
         }
     }
 
-    fn names(&self) -> (&'static str, &'static str) {
-        (self.program.help.name, self.command.help.name)
+    fn infos(&self) -> Vec<Flag> {
+        self.command.flags.iter().map(Flag::bare).chain([HELP, VERSION]).collect()
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.program.help.name, self.command.help.name)
     }
 }
 
-impl<T> Set<T> {
-    /// Gives a value to the setter. A switch has none to take.
-    fn take(&self, options: &mut T, value: OsString) -> Result<(), String> {
-        match self {
-            Set::Switch(set) => set(options),
-            Set::Value(set) => return set(options, value),
-            Set::Choice(words, set) => match words.iter().find(|word| value == **word) {
-                Some(word) => set(options, word),
-                None => return Err(not_among(&shown(&value), words)),
-            },
-        }
-        Ok(())
-    }
-}
-
-/// How the user typed what a rule calls `other`, if it was given; [`Flag::needs`] explains the spelling.
-fn spelled_as(other: &str, given: &[Given]) -> Option<String> {
-    let mut positionals = given.iter().filter(|given| given.long.is_empty());
-    if other == "-" {
-        let is_read = positionals.clone().next().is_none() || positionals.any(|given| given.spelled == "-");
-        return is_read.then(|| rule_name(other));
-    }
-    if other.starts_with(|letter: char| letter.is_ascii_uppercase()) {
-        return positionals.any(|given| given.spelled != "-").then(|| rule_name(other));
-    }
-    let (long, value) = other.split_once('=').map_or((other, None), |(long, value)| (long, Some(value)));
-    let last = given.iter().rev().find(|given| given.long == long)?;
-    match value {
-        None => Some(last.spelled.clone()),
-        Some(value) => (last.value.as_deref() == Some(value)).then(|| format!("{} {value}", last.spelled)),
-    }
+/// Whether a rule's name stands for a positional.
+pub(crate) fn is_positional(name: &str) -> bool {
+    name.starts_with(|letter: char| letter.is_ascii_uppercase())
 }
 
 /// What a rule calls `other`, as it is typed.
-fn rule_name(other: &str) -> String {
+pub(super) fn rule_name(other: &str) -> String {
     match other {
         "-" => "standard input".to_owned(),
-        _ if other.starts_with(|letter: char| letter.is_ascii_uppercase()) => other.to_owned(),
+        _ if is_positional(other) => other.to_owned(),
         _ => format!("--{}", other.replace('=', " ")),
     }
 }
 
-fn is_spelled<T>(info: &Flag<T>, spelled: &str) -> bool {
-    info.spellings().any(|spelling| spelling == spelled)
+/// The complaint about a word that is none of `words`, with the near one.
+pub(super) fn not_among(word: &str, words: &[&'static str]) -> String {
+    let list = words.join(", ");
+    match suggest(word, words.iter().copied()) {
+        Some(near) => format!("invalid value \"{word}\"; did you mean {near}? (one of {list})"),
+        None => format!("invalid value \"{word}\"; write one of {list}"),
+    }
 }
 
-/// An error of lexopt's as a complaint. Only a switch with a value comes here; a missing value is said with its name.
-fn in_words(error: lexopt::Error) -> String {
-    match error {
-        lexopt::Error::UnexpectedValue { option, value } => {
-            let (option, value) = (shown(option), shown(value));
-            format!("{option}: takes no value, but has \"{value}\"")
-        }
-        other => shown(other.to_string()),
+/// An argument as an error message may show it: safe for a terminal, and cut when it is long.
+pub fn shown(word: impl AsRef<OsStr>) -> String {
+    crate::text::shown(word.as_ref().as_encoded_bytes())
+}
+
+/// A value that has to be text, for an option's setter.
+///
+/// # Errors
+/// A phrase for the setter to return.
+pub fn text(value: OsString) -> Result<String, String> {
+    value.into_string().map_err(|value| format!("\"{}\" is not UTF-8", shown(value)))
+}
+
+/// A value that has to be a whole number without a sign, for an option's setter.
+///
+/// # Errors
+/// A phrase for the setter to return, also for a number that is too large for `N`.
+pub fn number<N: FromStr>(value: impl AsRef<OsStr>) -> Result<N, String> {
+    let value = value.as_ref();
+    let digits = value.to_str().unwrap_or("");
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("invalid number \"{}\"", shown(value)));
     }
+    digits.parse().map_err(|_| format!("number \"{}\" is too large", shown(value)))
+}
+
+/// A value that is a duration: `250ms`, `1.5s`, `2m`; a bare number is seconds.
+///
+/// # Errors
+/// A phrase for the setter to return.
+pub fn duration(value: OsString) -> Result<Duration, String> {
+    crate::time::parse_duration(&text(value)?)
+}
+
+/// A value that is the name of a file, or `-`; never refused.
+pub fn path(value: OsString) -> Result<PathBuf, String> {
+    Ok(value.into())
+}
+
+/// Stores what a setter has read.
+///
+/// # Errors
+/// The complaint of the reading.
+pub fn set<V>(place: &mut Option<V>, value: Result<V, String>) -> Result<(), String> {
+    *place = Some(value?);
+    Ok(())
+}
+
+/// Adds what the setter of an option that repeats has read.
+///
+/// # Errors
+/// The complaint of the reading.
+pub fn push<V>(list: &mut Vec<V>, value: Result<V, String>) -> Result<(), String> {
+    list.push(value?);
+    Ok(())
 }
 
 #[cfg(test)]

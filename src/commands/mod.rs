@@ -13,6 +13,8 @@ mod goal_flags;
 mod goals;
 mod lint;
 mod listen;
+#[cfg(test)]
+mod man_tests;
 mod obe;
 mod recorder;
 #[allow(dead_code)] // Until the commands are ported.
@@ -25,15 +27,17 @@ mod shared;
 mod source;
 mod stream;
 mod strings;
+#[cfg(test)]
+mod table_tests;
 mod traffic;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::catalogue;
-use crate::cli::{Example, Help, Parsed, Program};
+use crate::cli::{BOLD, Example, Help, PLAIN, Parsed, Program};
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, say};
+use crate::output::{Color, Output, say, stdout_is_terminal};
 
 /// The program as its help, man pages and completions see it.
 pub const PROGRAM: Program = Program {
@@ -98,8 +102,13 @@ fn settle(who: &str, outcome: Result<Exit, Failure>) -> Exit {
     })
 }
 
+/// Prints help and the like; headings are bold on a terminal.
 fn print(text: &str) -> Result<Exit, Failure> {
     let mut output = Output::new();
+    let text = match Color::Auto.is_on(stdout_is_terminal()) {
+        true => text.to_owned(),
+        false => text.replace(BOLD, "").replace(PLAIN, ""),
+    };
     output.buffer().extend_from_slice(text.as_bytes());
     output.flush()?;
     Ok(Exit::Done)

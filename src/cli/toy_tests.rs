@@ -1,8 +1,10 @@
-//! A program of two subcommands that share flags: what the tests of this module parse and render.
+//! A program of two subcommands that share options: what the tests of this module parse and render.
 
 use std::ffi::OsString;
 
-use super::{Command, Complete, Example, Flag, Help, Positionals, Program, Section, Subcommand, number, text};
+use super::{
+    Command, Complete, Example, Flag, Help, Positionals, Program, Section, Subcommand, number, push, set, text,
+};
 use crate::exit::Exit;
 
 /// The program.
@@ -10,8 +12,8 @@ pub const PROGRAM: Program = Program {
     help: Help {
         name: "toy",
         summary: "count and press things",
-        synopsis: &["*SUBCOMMAND* [*FLAG*]... [*WORD*]..."],
-        description: &["A toy. Its flags are read by `toy count -h` and by *you*."],
+        synopsis: &["*SUBCOMMAND* [*OPTION*]... [*WORD*]..."],
+        description: &["A toy. Its options are read by `toy count -h` and by *you*."],
         exits: &[Exit::Done, Exit::Usage],
         ..EMPTY
     },
@@ -96,7 +98,7 @@ pub const COUNT: Command<Count> = Command {
     help: Help {
         name: "count",
         summary: "count what is read",
-        synopsis: &["[*FLAG*]... [*WORD*]...", "`-s` [*STRING*]..."],
+        synopsis: &["[*OPTION*]... [*WORD*]...", "`-s` [*STRING*]..."],
         description: &["It counts.", ".profile isn't read; a \\ is itself."],
         arguments: &[("*NAME*=*TEXT*", "a parameter that is the text")],
         sections: &[Section { title: "Notes", paragraphs: &["A `pattern*` keeps its star."] }],
@@ -105,33 +107,34 @@ pub const COUNT: Command<Count> = Command {
         ..EMPTY
     },
     flags: &[
-        Flag::value("bytes", "FILE", "Read the payload from *FILE*", |o: &mut Count, v| {
-            o.bytes.push(v);
-            Ok(())
-        })
-        .short('b')
-        .more("A `-` is stdin.")
-        .repeats()
-        .complete(Complete::File)
-        .group("Input")
-        .common(),
+        Flag::value("bytes", "FILE", "Read the payload from *FILE*", |o: &mut Count, v| push(&mut o.bytes, Ok(v)))
+            .short('b')
+            .more("A `-` is stdin.")
+            .repeats()
+            .complete(Complete::File)
+            .group("Input")
+            .common(),
         Flag::value("max-line", "BYTES", "Refuse longer lines", |o: &mut Count, v| {
-            o.line_bytes_max = Some(number(&v)?);
-            Ok(())
+            set(&mut o.line_bytes_max, number(v))
         })
+        .default("10")
+        .needs(&["-"], "arguments are short")
         .group("Input"),
         Flag::switch("fail-fast", "Stop at the first error", |o: &mut Count| {
             o.fail_fast = true;
         })
+        .conflicts(&["color=never"], "why")
+        .conflicts(&["WORD"], "nothing is read")
         .group("Input"),
         Flag::switch("string", "Count strings [not lines]", |o: &mut Count| o.string = true).short('s').group("Output"),
-        Flag::switch("null", "It's NUL that ends them", |o: &mut Count| o.null = true).short('0').group("Output"),
-        Flag::value("format", "TEMPLATE", "Print it like this: *x*", |o: &mut Count, v| {
-            o.format = Some(text(v)?);
-            Ok(())
-        })
-        .short('F')
-        .group("Output"),
+        Flag::switch("null", "It's NUL that ends them", |o: &mut Count| o.null = true)
+            .short('0')
+            .group("Output")
+            .needs(&["string", "bytes"], "only strings have an end"),
+        Flag::value("format", "TEMPLATE", "Print it like this: *x*", |o: &mut Count, v| set(&mut o.format, text(v)))
+            .short('F')
+            .conflicts(&["string"], "a string has no parts")
+            .group("Output"),
         Flag::TOY_QUIET,
         Flag::TOY_COLOR,
     ],
@@ -184,7 +187,7 @@ pub const PRESS: Command<Press> = Command {
 
 fn buttons() -> Vec<(String, Vec<String>)> {
     let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
-    vec![("start".to_owned(), words(&["player=", "when="])), ("st'op$HOME".to_owned(), words(&["hard="]))]
+    vec![("start".to_owned(), words(&["player=", "when="])), ("stop".to_owned(), words(&["hard="]))]
 }
 
 /// `toy wait`, which takes nothing at all.
