@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::complete::{self, SHELLS};
 use super::flags::{Complete, Flag};
-use super::parse::{Parsed, not_among, parse, shown};
+use super::parse::{Invocation, not_among, parse, shown};
 use super::{help, suggest};
 use crate::exit::{Exit, Failure};
 
@@ -86,7 +86,7 @@ pub trait Subcommand: Sync {
     ///
     /// # Errors
     /// As for [`parse()`].
-    fn parse(&self, program: &Program, arguments: Vec<OsString>) -> Result<Parsed<Job>, Failure>;
+    fn parse(&self, program: &Program, arguments: Vec<OsString>) -> Result<Invocation<Job>, Failure>;
 }
 
 impl<T: Default + 'static> Subcommand for Command<T> {
@@ -102,11 +102,11 @@ impl<T: Default + 'static> Subcommand for Command<T> {
         self.positionals.as_ref().map_or(Complete::Nothing, |positionals| positionals.complete)
     }
 
-    fn parse(&self, program: &Program, arguments: Vec<OsString>) -> Result<Parsed<Job>, Failure> {
+    fn parse(&self, program: &Program, arguments: Vec<OsString>) -> Result<Invocation<Job>, Failure> {
         let run = self.run;
         Ok(match parse(program, self, arguments)? {
-            Parsed::Print(text) => Parsed::Print(text),
-            Parsed::Run(options) => Parsed::Run(Box::new(move || run(options))),
+            Invocation::Print(text) => Invocation::Print(text),
+            Invocation::Run(options) => Invocation::Run(Box::new(move || run(options))),
         })
     }
 }
@@ -141,7 +141,7 @@ const COMPLETIONS: Flag = Flag::choice("completions", "SHELL", &SHELLS, "Print a
 impl Program {
     /// What the arguments after the program's name ask for, and who says so in error messages: `backbox send`. The
     /// subcommand comes first; its options follow it.
-    pub fn parse(&self, arguments: impl IntoIterator<Item = OsString>) -> (String, Result<Parsed<Job>, Failure>) {
+    pub fn parse(&self, arguments: impl IntoIterator<Item = OsString>) -> (String, Result<Invocation<Job>, Failure>) {
         let mut arguments = arguments.into_iter();
         let name = self.help.name;
         let Some(first) = arguments.next() else {
@@ -151,7 +151,7 @@ impl Program {
         let rest: Vec<OsString> = arguments.collect();
         match self.find(&first) {
             Some(command) => (format!("{name} {}", command.help().name), command.parse(self, rest)),
-            None => (name.to_owned(), self.print(&first, &rest).map(Parsed::Print)),
+            None => (name.to_owned(), self.print(&first, &rest).map(Invocation::Print)),
         }
     }
 

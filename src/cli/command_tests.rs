@@ -6,8 +6,8 @@ use super::*;
 /// What is printed for these words, or the complaint.
 fn top(words: &[&str]) -> Result<String, String> {
     match PROGRAM.parse(words.iter().map(OsString::from)).1 {
-        Ok(Parsed::Print(text)) => Ok(text),
-        Ok(Parsed::Run(_)) => Ok("run".to_owned()),
+        Ok(Invocation::Print(text)) => Ok(text),
+        Ok(Invocation::Run(_)) => Ok("run".to_owned()),
         Err(failure) => {
             assert!(matches!(failure, Failure::Usage(_)));
             Err(failure.message().unwrap_or("").to_owned())

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use super::parse::rule_name;
+use super::parse::constraint_name;
 
 /// What a value or an argument is completed to.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +35,8 @@ pub(super) enum Set<T: 'static> {
 
 /// Why an option needs others or cannot be used with them, as [`Flag::needs`] and [`Flag::conflicts`] say it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rule {
-    pub(crate) kind: RuleKind,
+pub(crate) struct Constraint {
+    pub(crate) kind: ConstraintKind,
     /// What is needed or excluded; see [`Flag::needs`] for the spelling.
     pub(crate) others: &'static [&'static str],
     /// The reason: a clause that follows a colon.
@@ -44,13 +44,13 @@ pub(crate) struct Rule {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RuleKind {
+pub(crate) enum ConstraintKind {
     Needs,
     Conflicts,
 }
 
-/// How many rules one option can have; the compiler refuses more.
-const RULES_MAX: usize = 8;
+/// How many constraints one option can have; the compiler refuses more.
+const CONSTRAINTS_MAX: usize = 8;
 
 /// An option of a subcommand whose options' struct is `T`. `Flag<()>` is one without its effect, which is what help,
 /// man pages and completions read.
@@ -74,7 +74,7 @@ pub struct Flag<T: 'static = ()> {
     /// Whether each further use adds to the ones before. Otherwise the last one counts.
     pub(crate) repeats: bool,
     pub(super) complete: Complete,
-    rules: [Option<Rule>; RULES_MAX],
+    constraints: [Option<Constraint>; CONSTRAINTS_MAX],
     pub(super) set: Set<T>,
 }
 
@@ -124,7 +124,7 @@ impl<T> Flag<T> {
             common: false,
             repeats: false,
             complete,
-            rules: [None; RULES_MAX],
+            constraints: [None; CONSTRAINTS_MAX],
             set,
         }
     }
@@ -180,31 +180,32 @@ impl<T> Flag<T> {
 
     /// Refuses it without at least one of `others`, for the reason `why`.
     ///
-    /// Each of `others` is the long name of an option (`forward`); an option with a value (`wire=obe`), which means that
-    /// the option was given last with this value; an upper-case name (`COMMAND`), which means a positional other than
-    /// `-`; or `-`, which means that standard input is read, because there is no positional or one that is `-`.
+    /// Each of `others` is the long name of an option (`forward`); an option with a value (`wire=obe`), which means
+    /// that the option was given last with this value; an upper-case name (`COMMAND`), which means a positional other
+    /// than `-`; or `-`, which means that standard input is read, because there is no positional or one that is `-`.
     #[must_use]
     pub const fn needs(self, others: &'static [&'static str], why: &'static str) -> Flag<T> {
-        self.rule(Rule { kind: RuleKind::Needs, others, why })
+        self.constraint(Constraint { kind: ConstraintKind::Needs, others, why })
     }
 
-    /// Refuses it together with any of `others`, spelled as for [`Flag::needs`]. One side of a conflict names the other.
+    /// Refuses it together with any of `others`, spelled as for [`Flag::needs`]. One side of a conflict names the
+    /// other.
     #[must_use]
     pub const fn conflicts(self, others: &'static [&'static str], why: &'static str) -> Flag<T> {
-        self.rule(Rule { kind: RuleKind::Conflicts, others, why })
+        self.constraint(Constraint { kind: ConstraintKind::Conflicts, others, why })
     }
 
-    const fn rule(mut self, rule: Rule) -> Flag<T> {
+    const fn constraint(mut self, constraint: Constraint) -> Flag<T> {
         let mut at = 0;
-        while self.rules[at].is_some() {
+        while self.constraints[at].is_some() {
             at += 1;
         }
-        self.rules[at] = Some(rule);
+        self.constraints[at] = Some(constraint);
         self
     }
 
-    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().flatten()
+    pub(crate) fn constraints(&self) -> impl Iterator<Item = &Constraint> {
+        self.constraints.iter().flatten()
     }
 
     /// The same option without its effect.
@@ -220,7 +221,7 @@ impl<T> Flag<T> {
             common: self.common,
             repeats: self.repeats,
             complete: self.complete,
-            rules: self.rules,
+            constraints: self.constraints,
             set: Set::Switch(|()| {}),
         }
     }
@@ -253,9 +254,9 @@ impl<T> Flag<T> {
         if !self.more.is_empty() {
             text += &format!(" {}", self.more);
         }
-        for rule in self.rules() {
-            let others: Vec<String> = rule.others.iter().map(|other| rule_name(other)).collect();
-            let opening = if rule.kind == RuleKind::Needs { "Only with" } else { "Not with" };
+        for constraint in self.constraints() {
+            let others: Vec<String> = constraint.others.iter().map(|other| constraint_name(other)).collect();
+            let opening = if constraint.kind == ConstraintKind::Needs { "Only with" } else { "Not with" };
             text += &format!(" {opening} {}.", others.join(" or "));
         }
         text + if self.repeats { " May be repeated." } else { "" }

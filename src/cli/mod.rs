@@ -5,7 +5,13 @@
 //!
 //! ```ignore
 //! #[derive(Default)]
-//! pub struct Options { output: OutputOptions, file: Option<PathBuf>, bytes_max: Option<u64>, all: bool, words: Vec<String> }
+//! pub struct Options {
+//!     output: OutputOptions,
+//!     file: Option<PathBuf>,
+//!     bytes_max: Option<u64>,
+//!     all: bool,
+//!     words: Vec<String>,
+//! }
 //!
 //! // The shared options QUIET and COLOR can stand in the table of every struct that has an OutputOptions.
 //! flatten!(Options { output: OutputOptions });
@@ -54,7 +60,7 @@ mod toy_tests;
 pub use command::{Command, Example, Help, Job, Positionals, Program, Section, Subcommand};
 pub use flags::{Complete, Flag};
 pub use help::{BOLD, PLAIN};
-pub use parse::{Parsed, duration, number, parse, path, push, set, shown, text};
+pub use parse::{Invocation, duration, number, parse, path, push, set, shown, text};
 pub use suggest::suggest;
 #[cfg(test)]
 pub(crate) use {

@@ -13,13 +13,13 @@ use std::time::Duration;
 use lexopt::{Arg, Parser};
 
 use super::command::{Command, HELP, Program, VERSION};
-use super::flags::{Flag, RuleKind, Set};
+use super::flags::{ConstraintKind, Flag, Set};
 use super::{help, suggest};
 use crate::exit::Failure;
 
 /// What arguments ask for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Parsed<R> {
+pub enum Invocation<R> {
     /// Run this.
     Run(R),
     /// Print this text, which ends in a line feed, to standard output; headings are bold ([`super::BOLD`]).
@@ -35,25 +35,27 @@ pub fn parse<T: Default + 'static>(
     program: &Program,
     command: &Command<T>,
     arguments: Vec<OsString>,
-) -> Result<Parsed<T>, Failure> {
-    let mut reader = Reader { program, command, given: Vec::new() };
+) -> Result<Invocation<T>, Failure> {
+    let mut reader = ArgumentReader { program, command, given: Vec::new() };
     let mut options = T::default();
     let read = reader.read(Parser::from_args(&arguments), &mut options);
-    match read.and_then(|printed| if printed.is_none() { reader.check_rules().map(|()| None) } else { Ok(printed) }) {
-        Ok(None) => Ok(Parsed::Run(options)),
-        Ok(Some(text)) => Ok(Parsed::Print(text)),
+    match read
+        .and_then(|printed| if printed.is_none() { reader.check_constraints().map(|()| None) } else { Ok(printed) })
+    {
+        Ok(None) => Ok(Invocation::Run(options)),
+        Ok(Some(text)) => Ok(Invocation::Print(text)),
         Err(why) => {
             let words = arguments.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str());
             let printed = words.filter_map(|word| reader.printed(word)).next();
-            printed.map(Parsed::Print).ok_or(Failure::Usage(why))
+            printed.map(Invocation::Print).ok_or(Failure::Usage(why))
         }
     }
 }
 
-struct Reader<'a, T: 'static> {
+struct ArgumentReader<'a, T: 'static> {
     program: &'a Program,
     command: &'a Command<T>,
-    /// What was read so far, for the rules.
+    /// What was read so far, for the constraints.
     given: Vec<Given>,
 }
 
@@ -66,7 +68,7 @@ struct Given {
     value: Option<String>,
 }
 
-impl<T: Default + 'static> Reader<'_, T> {
+impl<T: Default + 'static> ArgumentReader<'_, T> {
     /// Reads all arguments; gives the text when an option prints one.
     fn read(&mut self, mut parser: Parser, options: &mut T) -> Result<Option<String>, String> {
         loop {
@@ -152,19 +154,20 @@ impl<T: Default + 'static> Reader<'_, T> {
         }
     }
 
-    /// Refuses what cannot be used together or alone, by the rules of the options that were given.
-    fn check_rules(&self) -> Result<(), String> {
+    /// Refuses what cannot be used together or alone, by the constraints of the options that were given.
+    fn check_constraints(&self) -> Result<(), String> {
         for flag in self.command.flags {
             let Some(typed) = self.given.iter().find(|given| given.long == flag.long) else { continue };
-            for rule in flag.rules() {
-                let met = rule.others.iter().find_map(|other| self.spelling_of(other));
-                let (this, why) = (&typed.spelled, rule.why);
-                match (rule.kind, met) {
-                    (RuleKind::Conflicts, Some(other)) => {
+            for constraint in flag.constraints() {
+                let met = constraint.others.iter().find_map(|other| self.spelling_of(other));
+                let (this, why) = (&typed.spelled, constraint.why);
+                match (constraint.kind, met) {
+                    (ConstraintKind::Conflicts, Some(other)) => {
                         return Err(format!("{this} and {other} cannot be used together: {why}"));
                     }
-                    (RuleKind::Needs, None) => {
-                        let others: Vec<String> = rule.others.iter().map(|other| rule_name(other)).collect();
+                    (ConstraintKind::Needs, None) => {
+                        let others: Vec<String> =
+                            constraint.others.iter().map(|other| constraint_name(other)).collect();
                         return Err(format!("{this} needs {}: {why}", others.join(" or ")));
                     }
                     _ => {}
@@ -174,15 +177,15 @@ impl<T: Default + 'static> Reader<'_, T> {
         Ok(())
     }
 
-    /// How the user typed what a rule calls `other`, if it was given; [`Flag::needs`] explains the names.
+    /// How the user typed what a constraint calls `other`, if it was given; [`Flag::needs`] explains the names.
     fn spelling_of(&self, other: &str) -> Option<String> {
         let mut positionals = self.given.iter().filter(|given| given.long.is_empty());
         if other == "-" {
             let is_read = positionals.clone().next().is_none() || positionals.any(|given| given.spelled == "-");
-            return is_read.then(|| rule_name(other));
+            return is_read.then(|| constraint_name(other));
         }
         if is_positional(other) {
-            return positionals.any(|given| given.spelled != "-").then(|| rule_name(other));
+            return positionals.any(|given| given.spelled != "-").then(|| constraint_name(other));
         }
         let (long, value) = other.split_once('=').map_or((other, None), |(long, value)| (long, Some(value)));
         let last = self.given.iter().rev().find(|given| given.long == long)?;
@@ -217,13 +220,13 @@ impl<T: Default + 'static> Reader<'_, T> {
     }
 }
 
-/// Whether a rule's name stands for a positional.
+/// Whether a constraint's name stands for a positional.
 pub(crate) fn is_positional(name: &str) -> bool {
     name.starts_with(|letter: char| letter.is_ascii_uppercase())
 }
 
-/// What a rule calls `other`, as it is typed.
-pub(super) fn rule_name(other: &str) -> String {
+/// What a constraint calls `other`, as it is typed.
+pub(super) fn constraint_name(other: &str) -> String {
     match other {
         "-" => "standard input".to_owned(),
         _ if is_positional(other) => other.to_owned(),

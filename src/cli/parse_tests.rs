@@ -5,13 +5,13 @@ use super::*;
 
 fn run(words: &[&str]) -> Result<Count, String> {
     match parse_count(words.iter().map(OsString::from).collect()) {
-        Ok(Parsed::Run(options)) => Ok(options),
-        Ok(Parsed::Print(text)) => panic!("{words:?} printed {text}"),
+        Ok(Invocation::Run(options)) => Ok(options),
+        Ok(Invocation::Print(text)) => panic!("{words:?} printed {text}"),
         Err(text) => Err(text),
     }
 }
 
-fn parse_count(words: Vec<OsString>) -> Result<Parsed<Count>, String> {
+fn parse_count(words: Vec<OsString>) -> Result<Invocation<Count>, String> {
     parse(&PROGRAM, &COUNT, words).map_err(usage)
 }
 
@@ -72,7 +72,7 @@ fn shared_options_reach_either_subcommand() {
     let color = |words: &[&str]| {
         let words = words.iter().map(OsString::from).collect();
         match parse::<Press>(&PROGRAM, &PRESS, words).map_err(usage) {
-            Ok(Parsed::Run(options)) => Ok(options.shared),
+            Ok(Invocation::Run(options)) => Ok(options.shared),
             other => Err(format!("{other:?}")),
         }
     };
@@ -113,7 +113,7 @@ fn complaint_names_the_option_as_typed_and_says_what_to_do() {
 }
 
 #[test]
-fn rules_are_checked_after_the_last_argument() {
+fn constraints_are_checked_after_the_last_argument() {
     for (words, text) in [
         (&["-0"][..], Some("-0 needs --string or --bytes: only strings have an end")),
         (&["-s", "--null"], None),
@@ -155,12 +155,12 @@ fn help_works_when_everything_else_is_broken() {
         &["--help", "--version"],
         &["-F", "--help"],
     ] {
-        assert_eq!(printed(words), Ok(Parsed::Print(long.clone())), "{words:?}");
+        assert_eq!(printed(words), Ok(Invocation::Print(long.clone())), "{words:?}");
     }
     for words in [&["-h"][..], &["-sh"], &["--nope", "-h"], &["-h", "--help"]] {
-        assert_eq!(printed(words), Ok(Parsed::Print(short.clone())), "{words:?}");
+        assert_eq!(printed(words), Ok(Invocation::Print(short.clone())), "{words:?}");
     }
-    let version = Parsed::Print("toy 1.2.3\n".to_owned());
+    let version = Invocation::Print("toy 1.2.3\n".to_owned());
     assert_eq!(printed(&["--nope", "--version"]), Ok(version));
     assert!(printed(&["--nope", "--", "--help"]).is_err());
     assert_eq!(run(&["-F=--help"]), count(|o| o.format = Some("--help".to_owned())), "an attached value is a value");
@@ -175,7 +175,7 @@ fn a_value_need_not_be_utf_8_unless_its_setter_says_so() {
     expected.bytes.push(word());
     expected.words.push(word());
     let words = vec!["-b".into(), word(), word()];
-    assert_eq!(parse_count(words), Ok(Parsed::Run(expected)));
+    assert_eq!(parse_count(words), Ok(Invocation::Run(expected)));
     assert_eq!(parse_count(vec!["-F".into(), word()]), Err("-F: \"a\\xFF\" is not UTF-8".to_owned()));
 }
 
@@ -268,9 +268,9 @@ fn spelled_out(options: &Count) -> Vec<OsString> {
 /// What has to hold of any line, whatever is in it.
 fn check(line: &[OsString], prints: &[String; 3]) {
     match parse_count(line.to_vec()) {
-        Ok(Parsed::Run(options)) => {
+        Ok(Invocation::Run(options)) => {
             let again = parse_count(spelled_out(&options));
-            assert_eq!(again, Ok(Parsed::Run(options.clone())), "{line:?}");
+            assert_eq!(again, Ok(Invocation::Run(options.clone())), "{line:?}");
             let (flags, behind) = match line.iter().position(|word| word == "--") {
                 Some(place) if !line[..place].iter().any(takes_the_next) => (&line[..place], &line[place + 1..]),
                 _ => (line, &line[..0]),
@@ -279,7 +279,7 @@ fn check(line: &[OsString], prints: &[String; 3]) {
             let plain = flags.iter().all(|word| !dashed(word));
             assert!(!plain || options.words.len() == flags.len() + behind.len(), "{line:?}");
         }
-        Ok(Parsed::Print(text)) => {
+        Ok(Invocation::Print(text)) => {
             assert!(prints.contains(&text), "{line:?}");
             let asks = |word: &OsString| ["-h", "-sh", "--help", "--version"].iter().any(|ask| word == ask);
             assert!(line.iter().any(asks), "{line:?}");

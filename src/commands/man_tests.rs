@@ -1,7 +1,7 @@
-//! The man pages, rendered from the tables in mdoc: a page that is not up to date is rewritten and fails its test, so that
-//! it is enough to run the test again and commit. Where `CI` is set it only fails.
+//! The man pages, rendered from the tables in mdoc. A page that is not up to date is rewritten and fails its test, so
+//! that it is enough to run the test again and commit. Where `CI` is set it only fails.
 //!
-//! A page depends on the tables only. Options and examples, which a reader may copy, keep their ASCII dashes and quotes.
+//! A page depends on the tables only. Options and examples, which you may copy, keep their ASCII dashes and quotes.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

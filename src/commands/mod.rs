@@ -35,7 +35,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::catalogue;
-use crate::cli::{BOLD, Example, Help, PLAIN, Parsed, Program};
+use crate::cli::{BOLD, Example, Help, Invocation, PLAIN, Program};
 use crate::exit::{Exit, Failure};
 use crate::output::{Color, Output, say, stdout_is_terminal};
 
@@ -86,8 +86,8 @@ fn alias_hint(word: &str) -> Option<String> {
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (who, parsed) = PROGRAM.parse(arguments);
     let outcome = parsed.and_then(|parsed| match parsed {
-        Parsed::Print(text) => print(&text),
-        Parsed::Run(job) => job(),
+        Invocation::Print(text) => print(&text),
+        Invocation::Run(job) => job(),
     });
     ExitCode::from(settle(&who, outcome).code())
 }

@@ -43,16 +43,20 @@ fn check_marks<'a>(place: &str, texts: impl IntoIterator<Item = &'a str>) {
 }
 
 #[test]
-fn rule_names_options_of_its_subcommand() {
+fn constraint_names_options_of_its_subcommand() {
     for command in PROGRAM.subcommands {
         let flags = command.flags();
         for flag in &flags {
-            for other in flag.rules().flat_map(|rule| rule.others) {
+            for other in flag.constraints().flat_map(|constraint| constraint.others) {
                 let long = other.split('=').next();
                 let known = *other == "-" || is_positional(other) || flags.iter().any(|flag| Some(flag.long) == long);
                 assert!(known, "{} --{}: {other}", command.help().name, flag.long);
             }
-            assert!(flag.rules().all(|rule| !rule.why.ends_with('.')), "{}: a reason is a clause", flag.long);
+            assert!(
+                flag.constraints().all(|constraint| !constraint.why.ends_with('.')),
+                "{}: a reason is a clause",
+                flag.long
+            );
         }
     }
 }
