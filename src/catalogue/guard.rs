@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use memchr::memchr_iter;
+use memchr::{memchr_iter, memchr2};
 
 use super::find;
 use super::params::{MpfParams, MpfValue, NumberFault, check_params, decode};
@@ -38,7 +38,7 @@ pub(crate) enum Harm {
 
 /// The rule that a line breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub(crate) enum GuardRule {
     LineLength,
     Utf8,
     /// `&bytes=` that does not announce exactly the payload that follows.
@@ -66,12 +66,12 @@ pub(crate) enum Rule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) harm: Harm,
-    pub(crate) rule: Rule,
+    pub(crate) rule: GuardRule,
     reason: String,
 }
 
 impl Refusal {
-    pub(super) fn ends_mpf(rule: Rule, reason: impl Into<String>) -> Refusal {
+    pub(super) fn ends_mpf(rule: GuardRule, reason: impl Into<String>) -> Refusal {
         Refusal { harm: Harm::EndsMpf, rule, reason: reason.into() }
     }
 }
@@ -97,12 +97,12 @@ impl fmt::Display for Refusal {
 pub(crate) fn check_line(line: &[u8], payload: Option<&[u8]>) -> Result<(), Refusal> {
     if line.len() > MPF_LINE_BYTES_MAX {
         let reason = format!("the line has {} bytes, MPF reads at most {MPF_LINE_BYTES_MAX}", line.len());
-        return Err(Refusal::ends_mpf(Rule::LineLength, reason));
+        return Err(Refusal::ends_mpf(GuardRule::LineLength, reason));
     }
     let payload_bytes = payload.map_or(0, <[u8]>::len);
     let line = cut_marker(line, payload_bytes)?;
     let text = std::str::from_utf8(line)
-        .map_err(|_| Refusal::ends_mpf(Rule::Utf8, format!("{} is not UTF-8", shown(line))))?;
+        .map_err(|_| Refusal::ends_mpf(GuardRule::Utf8, format!("{} is not UTF-8", shown(line))))?;
     let text = clean_url(text);
     let (command, query) = text.split_once('?').unwrap_or((&text, ""));
     let entry = accepted_command(command)?;
@@ -121,19 +121,19 @@ fn cut_marker(line: &[u8], payload_bytes: usize) -> Result<&[u8], Refusal> {
             return Ok(line);
         }
         let reason = format!("no &bytes={payload_bytes} announces the payload; its bytes would run as lines");
-        return Err(Refusal { harm: Harm::Misread, rule: Rule::Marker, reason });
+        return Err(Refusal { harm: Harm::Misread, rule: GuardRule::Marker, reason });
     };
     let (text, marker) = line.split_at(at);
     // A CR before the LF is white space to Python's `int()`.
     let digits = marker[MARKER.len()..].strip_suffix(b"\r").unwrap_or(&marker[MARKER.len()..]);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         let reason = "&bytes= must be the end of the line, once, with digits; in JSON write \\u0026 for &";
-        return Err(Refusal::ends_mpf(Rule::Marker, format!("{reason}; got {}", shown(marker))));
+        return Err(Refusal::ends_mpf(GuardRule::Marker, format!("{reason}; got {}", shown(marker))));
     }
     let digits = String::from_utf8_lossy(digits);
     if digits.parse() != Ok(payload_bytes) {
         let reason = format!("&bytes={} announces a payload, {payload_bytes} bytes follow", shown(digits.as_bytes()));
-        return Err(Refusal::ends_mpf(Rule::Marker, reason));
+        return Err(Refusal::ends_mpf(GuardRule::Marker, reason));
     }
     Ok(text)
 }
@@ -142,9 +142,9 @@ fn cut_marker(line: &[u8], payload_bytes: usize) -> Result<&[u8], Refusal> {
 /// command, which is refused anyway.
 fn clean_url(text: &str) -> Cow<'_, str> {
     let text = text.trim_start_matches(|c: char| c <= ' ');
-    match text.contains(['\t', '\r', '\n']) {
-        true => Cow::Owned(text.replace(['\t', '\r', '\n'], "")),
-        false => Cow::Borrowed(text),
+    match memchr2(b'\t', b'\r', text.as_bytes()) {
+        Some(_) => Cow::Owned(text.replace(['\t', '\r'], "")),
+        None => Cow::Borrowed(text),
     }
 }
 
@@ -157,7 +157,7 @@ fn accepted_command(command: &str) -> Result<Option<&'static CommandEntry>, Refu
     let trimmed = String::from_utf8_lossy(trim(command.as_bytes()));
     if let Some(entry) = find(&trimmed).filter(|entry| entry.accepted != Acceptance::No) {
         let reason = format!("write {} for \"{}\": case and spaces count", entry.name, shown(command.as_bytes()));
-        return Err(Refusal { harm: Harm::Lost, rule: Rule::Spelling, reason });
+        return Err(Refusal { harm: Harm::Lost, rule: GuardRule::Spelling, reason });
     }
     if command.bytes().all(is_safe) {
         return Ok(None);
@@ -167,7 +167,7 @@ fn accepted_command(command: &str) -> Result<Option<&'static CommandEntry>, Refu
     let harm = if is_bad_host { Harm::EndsMpf } else { Harm::Misread };
     let command = shown(command.as_bytes());
     let reason = format!("the command \"{command}\" is read as a URL; use only letters, digits, _, - and .");
-    Err(Refusal { harm, rule: Rule::Command, reason })
+    Err(Refusal { harm, rule: GuardRule::Command, reason })
 }
 
 /// Other peers write `?bytes=N`; MPF finds no payload there and executes the bytes as lines.
@@ -178,14 +178,14 @@ fn check_query_marker(query: &str) -> Result<(), Refusal> {
     }
     let digits = shown(digits.as_bytes());
     let reason = format!("?bytes={digits} is no payload to MPF, its bytes would run as lines; write &bytes={digits}");
-    Err(Refusal { harm: Harm::Misread, rule: Rule::QueryMarker, reason })
+    Err(Refusal { harm: Harm::Misread, rule: GuardRule::QueryMarker, reason })
 }
 
 /// The parameters of `json=`, in reverse order: of equal names the last wins.
 fn read_json(command: &str, json: &str, must_be_object: bool) -> Result<MpfParams<'static>, Refusal> {
     let members = object_members(json.as_bytes()).map_err(|error| {
         let harm = if error.fault == JsonFault::Surrogate { Harm::Malformed } else { Harm::EndsMpf };
-        Refusal { harm, rule: Rule::Json, reason: format!("json= is {error}") }
+        Refusal { harm, rule: GuardRule::Json, reason: format!("json= is {error}") }
     })?;
     let Some(members) = members else {
         if !must_be_object {
@@ -195,11 +195,11 @@ fn read_json(command: &str, json: &str, must_be_object: bool) -> Result<MpfParam
             "{command} needs an object in json=, as in json={{\"name\": \"x\"}}, got {}",
             shown(json.as_bytes())
         );
-        return Err(Refusal::ends_mpf(Rule::NotAnObject, reason));
+        return Err(Refusal::ends_mpf(GuardRule::NotAnObject, reason));
     };
     if json.len() > INTEGER_DIGITS_MAX && has_long_integer(json) {
         let reason = format!("json= has an integer of over {INTEGER_DIGITS_MAX} digits; send it as a string");
-        return Err(Refusal::ends_mpf(Rule::Number, reason));
+        return Err(Refusal::ends_mpf(GuardRule::Number, reason));
     }
     Ok(members.into_iter().rev().map(|(name, value)| (Cow::Owned(name), MpfValue::from_json(&value))).collect())
 }
@@ -244,7 +244,7 @@ fn bad_number(name: &str, raw: &str, fault: NumberFault) -> Refusal {
     };
     let ascii: String = decode(raw).chars().map(ascii).collect();
     let harm = if MpfValue::from_plain(&ascii).is_ok() { Harm::Malformed } else { Harm::EndsMpf };
-    Refusal { harm, rule: Rule::Number, reason }
+    Refusal { harm, rule: GuardRule::Number, reason }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ fn passes(line: &str) {
 }
 
 #[track_caller]
-fn refused(line: &[u8], payload: Option<&[u8]>, rule: Rule, expected: &str) {
+fn refused(line: &[u8], payload: Option<&[u8]>, rule: GuardRule, expected: &str) {
     let refusal = check_line(line, payload).expect_err(&shown(line));
     assert_eq!(refusal.rule, rule, "{}: {refusal}", shown(line));
     assert!(refusal.to_string().contains(expected), "{}: {refusal}", shown(line));
@@ -21,8 +21,8 @@ fn refused(line: &[u8], payload: Option<&[u8]>, rule: Rule, expected: &str) {
 fn a_line_has_a_maximum_length_and_an_encoding() {
     let line = |count: usize| format!("nosuch?x={}", "a".repeat(count - 9));
     passes(&line(MPF_LINE_BYTES_MAX));
-    refused(line(MPF_LINE_BYTES_MAX + 1).as_bytes(), None, Rule::LineLength, "65537 bytes");
-    refused(b"trigger?name=caf\xe9", None, Rule::Utf8, "caf\\xE9 is not UTF-8");
+    refused(line(MPF_LINE_BYTES_MAX + 1).as_bytes(), None, GuardRule::LineLength, "65537 bytes");
+    refused(b"trigger?name=caf\xe9", None, GuardRule::Utf8, "caf\\xE9 is not UTF-8");
     passes("trigger?name=%FF");
 }
 
@@ -36,14 +36,14 @@ fn a_payload_is_announced_once_and_exactly() {
     assert_eq!(check_line(b"goodbye&bytes=0", Some(b"")), Ok(()));
     assert_eq!(check_line(b"goodbye&bytes=0", None), Ok(()));
     for line in ["f&bytes=", "f&bytes=abc", "f&bytes=-1", "f&bytes=4&x=1", "f&bytes=4&bytes=4", "f&bytes=1_0"] {
-        refused(line.as_bytes(), None, Rule::Marker, "would end MPF 0.81: &bytes= must be the end");
+        refused(line.as_bytes(), None, GuardRule::Marker, "would end MPF 0.81: &bytes= must be the end");
     }
-    refused(br#"trigger?json={"name":"a&bytes=4"}"#, None, Rule::Marker, "\\u0026");
-    refused(b"f&bytes=4", None, Rule::Marker, "0 bytes follow");
-    refused(b"f&bytes=5", four, Rule::Marker, "4 bytes follow");
-    refused(b"f&bytes=99999999999999999999", four, Rule::Marker, "4 bytes follow");
-    refused(b"f?a=1", four, Rule::Marker, "would be misread by MPF 0.81: no &bytes=4");
-    refused(b"nosuch?bytes=22", None, Rule::QueryMarker, "write &bytes=22");
+    refused(br#"trigger?json={"name":"a&bytes=4"}"#, None, GuardRule::Marker, "\\u0026");
+    refused(b"f&bytes=4", None, GuardRule::Marker, "0 bytes follow");
+    refused(b"f&bytes=5", four, GuardRule::Marker, "4 bytes follow");
+    refused(b"f&bytes=99999999999999999999", four, GuardRule::Marker, "4 bytes follow");
+    refused(b"f?a=1", four, GuardRule::Marker, "would be misread by MPF 0.81: no &bytes=4");
+    refused(b"nosuch?bytes=22", None, GuardRule::QueryMarker, "write &bytes=22");
     passes("nosuch?bytes=0");
     passes("nosuch?bytes=x");
 }
@@ -51,11 +51,11 @@ fn a_payload_is_announced_once_and_exactly() {
 #[test]
 fn a_command_has_letters_digits_and_three_marks() {
     for line in ["//[", "//x", "x:trigger?name=a", "tri/gger", "a b", "#", "#x?n=1", "%74rigger?name=a", "é", "a+b"] {
-        refused(line.as_bytes(), None, Rule::Command, "letters, digits");
+        refused(line.as_bytes(), None, GuardRule::Command, "letters, digits");
     }
-    refused("\u{feff}trigger?name=a".as_bytes(), None, Rule::Command, "URL");
+    refused("\u{feff}trigger?name=a".as_bytes(), None, GuardRule::Command, "URL");
     for line in ["TRIGGER?name=a", "goodbye ", "Switch?name=a&state=1", "trigger ?name=a"] {
-        refused(line.as_bytes(), None, Rule::Spelling, "would be ignored by MPF 0.81 without a reply: write");
+        refused(line.as_bytes(), None, GuardRule::Spelling, "would be ignored by MPF 0.81 without a reply: write");
     }
     for line in ["", "  \t\r", "?x=1", "my-own_command.2?x", "RESET", " trigger?name=a", "\0trigger?name=a"] {
         passes(line);
@@ -70,64 +70,74 @@ fn numbers_are_checked_under_every_command() {
             refused(
                 format!("{command}x={value}").as_bytes(),
                 None,
-                Rule::Number,
+                GuardRule::Number,
                 "MPF 0.81: x needs digits after int:",
             );
         }
         for value in ["float:", "float:abc", "float:1e+5"] {
-            refused(format!("{command}x={value}").as_bytes(), None, Rule::Number, "x needs a number after float:");
+            refused(format!("{command}x={value}").as_bytes(), None, GuardRule::Number, "x needs a number after float:");
         }
-        refused(format!("{command}x=int:\u{665}").as_bytes(), None, Rule::Number, "rejected by other peers");
+        refused(format!("{command}x=int:\u{665}").as_bytes(), None, GuardRule::Number, "rejected by other peers");
         let long = format!("{command}x=int:{}", "9".repeat(4301));
-        refused(long.as_bytes(), None, Rule::Number, "over 4300 digits");
+        refused(long.as_bytes(), None, GuardRule::Number, "over 4300 digits");
         for value in ["int:5", "int:1_0", "int: 5 ", "INT:abc", "float:nan", "float:1e999", "i", "%"] {
             passes(&format!("{command}x={value}"));
         }
         passes(&format!("{command}x=int:{}", "9".repeat(4300)));
         passes(&format!("{command}x=1&%78=int:abc"));
-        refused(format!("{command}y=1&x=int:abc&x=1").as_bytes(), None, Rule::Number, "x needs");
+        refused(format!("{command}y=1&x=int:abc&x=1").as_bytes(), None, GuardRule::Number, "x needs");
     }
 }
 
 #[test]
 fn json_is_checked_under_every_command() {
     for json in ["", "{", "{\"a\":1}x", "{'a':1}", "%7B%7D", "{\"a\":1,}", "{\"a\":[1,]}"] {
-        refused(format!("nosuch?json={json}").as_bytes(), None, Rule::Json, "would end MPF 0.81: json= is not JSON");
+        refused(
+            format!("nosuch?json={json}").as_bytes(),
+            None,
+            GuardRule::Json,
+            "would end MPF 0.81: json= is not JSON",
+        );
     }
     let nested = |count| format!("nosuch?json={{\"a\":{}{}}}", "[".repeat(count), "]".repeat(count));
     passes(&nested(127));
-    refused(nested(128).as_bytes(), None, Rule::Json, "128 levels");
-    refused(nested(1100).as_bytes(), None, Rule::Json, "128 levels");
-    refused(br#"trigger?json={"name":"\ud800"}"#, None, Rule::Json, "rejected by other peers");
+    refused(nested(128).as_bytes(), None, GuardRule::Json, "128 levels");
+    refused(nested(1100).as_bytes(), None, GuardRule::Json, "128 levels");
+    refused(br#"trigger?json={"name":"\ud800"}"#, None, GuardRule::Json, "rejected by other peers");
     passes("nosuch?json=[1]");
-    refused(b"nosuch?json=[1]&bytes=4", Some(b"ABCD"), Rule::NotAnObject, "object");
-    refused(b"trigger?json=[1]", None, Rule::NotAnObject, "trigger needs an object in json=");
-    refused(b"hello?json=null", None, Rule::NotAnObject, "hello");
+    refused(b"nosuch?json=[1]&bytes=4", Some(b"ABCD"), GuardRule::NotAnObject, "object");
+    refused(b"trigger?json=[1]", None, GuardRule::NotAnObject, "trigger needs an object in json=");
+    refused(b"hello?json=null", None, GuardRule::NotAnObject, "hello");
     passes("trigger?json={\"name\":\"a\",\"x\":NaN}\t ");
     passes("trigger?name=a&json={");
     let digits = "9".repeat(4301);
-    refused(format!("nosuch?json={{\"a\":[\"\\\"\", -{digits}]}}").as_bytes(), None, Rule::Number, "over 4300 digits");
+    refused(
+        format!("nosuch?json={{\"a\":[\"\\\"\", -{digits}]}}").as_bytes(),
+        None,
+        GuardRule::Number,
+        "over 4300 digits",
+    );
     passes(&format!("nosuch?json={{\"{digits}\":\"\\\\\\\"{digits}\", \"b\":{digits}.0}}"));
     // In any other spelling it is a parameter named json, and the name is missing.
-    refused(b"trigger?JSON={\"name\":\"a\"}", None, Rule::Missing, "trigger needs name; write trigger name=NAME");
+    refused(b"trigger?JSON={\"name\":\"a\"}", None, GuardRule::Missing, "trigger needs name; write trigger name=NAME");
 }
 
 #[test]
 fn known_commands_have_their_parameters() {
-    refused(b"trigger", None, Rule::Missing, "trigger needs name; write trigger name=NAME");
-    refused(b"trigger?Name=x", None, Rule::Missing, "got \"Name\": case and spaces count");
-    refused(b"trigger? name=x", None, Rule::Missing, "got \" name\"");
-    refused(br#"trigger?json={" name":"x"}"#, None, Rule::Missing, "got \" name\"");
-    refused(b"monitor_start?Category=modes", None, Rule::Missing, "got \"Category\"");
-    refused(b"switch?name=x", None, Rule::Missing, "switch needs state");
-    refused(b"goodbye?x", None, Rule::Unlisted, "goodbye accepts no parameters, got \"x\"");
-    refused(b"monitor_start?category=modes&=", None, Rule::Unlisted, "only category, got \"\"");
-    refused(b"set_machine_var?name=a&value=b&x=1", None, Rule::Unlisted, "only name, value, persist");
-    refused(b"goodbye&bytes=4", Some(b"ABCD"), Rule::Payload, "goodbye accepts no payload");
+    refused(b"trigger", None, GuardRule::Missing, "trigger needs name; write trigger name=NAME");
+    refused(b"trigger?Name=x", None, GuardRule::Missing, "got \"Name\": case and spaces count");
+    refused(b"trigger? name=x", None, GuardRule::Missing, "got \" name\"");
+    refused(br#"trigger?json={" name":"x"}"#, None, GuardRule::Missing, "got \" name\"");
+    refused(b"monitor_start?Category=modes", None, GuardRule::Missing, "got \"Category\"");
+    refused(b"switch?name=x", None, GuardRule::Missing, "switch needs state");
+    refused(b"goodbye?x", None, GuardRule::Unlisted, "goodbye accepts no parameters, got \"x\"");
+    refused(b"monitor_start?category=modes&=", None, GuardRule::Unlisted, "only category, got \"\"");
+    refused(b"set_machine_var?name=a&value=b&x=1", None, GuardRule::Unlisted, "only name, value, persist");
+    refused(b"goodbye&bytes=4", Some(b"ABCD"), GuardRule::Payload, "goodbye accepts no payload");
     for line in ["hello?self=1", "error?client=1", "trigger?name=a&event=x", "service?subcommand=start&self=1"] {
-        refused(line.as_bytes(), None, Rule::Reserved, "cannot have");
+        refused(line.as_bytes(), None, GuardRule::Reserved, "cannot have");
     }
-    refused(b"trigger?json={\"name\":\"a\",\"callback\":[0]}", None, Rule::Reserved, "callback");
+    refused(b"trigger?json={\"name\":\"a\",\"callback\":[0]}", None, GuardRule::Reserved, "callback");
     for line in ["goodbye?&", "hello?client=1", "hello", "trigger?name=a&callback=int:0", "nosuch?self=1&client=2"] {
         passes(line);
     }
@@ -135,13 +145,13 @@ fn known_commands_have_their_parameters() {
 
 #[test]
 fn commands_of_some_configurations_are_checked_too() {
-    refused(b"dmd_frame?name=default", None, Rule::Payload, "dmd_frame needs a payload");
-    refused(b"rgb_dmd_frame?name=default&bytes=0", Some(b""), Rule::Payload, "rgb_dmd_frame needs a payload");
-    refused(b"dmd_frame&bytes=4", Some(b"ABCD"), Rule::Missing, "dmd_frame needs name");
-    refused(b"status_report", None, Rule::Missing, "status_report needs cpu");
-    refused(b"status_report?cpu=int:1&rss=int:2&vms=int:3&more=1", None, Rule::Unlisted, "only cpu, rss, vms");
-    refused(b"vpcom_bridge?number=5", None, Rule::Missing, "vpcom_bridge needs subcommand");
-    refused(b"vpcom_bridge?subcommand=int:5", None, Rule::Value, "subcommand as a string");
+    refused(b"dmd_frame?name=default", None, GuardRule::Payload, "dmd_frame needs a payload");
+    refused(b"rgb_dmd_frame?name=default&bytes=0", Some(b""), GuardRule::Payload, "rgb_dmd_frame needs a payload");
+    refused(b"dmd_frame&bytes=4", Some(b"ABCD"), GuardRule::Missing, "dmd_frame needs name");
+    refused(b"status_report", None, GuardRule::Missing, "status_report needs cpu");
+    refused(b"status_report?cpu=int:1&rss=int:2&vms=int:3&more=1", None, GuardRule::Unlisted, "only cpu, rss, vms");
+    refused(b"vpcom_bridge?number=5", None, GuardRule::Missing, "vpcom_bridge needs subcommand");
+    refused(b"vpcom_bridge?subcommand=int:5", None, GuardRule::Value, "subcommand as a string");
     passes("status_report?cpu=float:1.5&rss=int:2&vms=int:3");
     passes("vpcom_bridge?subcommand=get_switch&number=5");
 }
@@ -149,9 +159,9 @@ fn commands_of_some_configurations_are_checked_too() {
 #[test]
 fn of_equal_names_the_first_counts_and_in_json_the_last() {
     passes("switch?name=s&state=1&state=on");
-    refused(b"switch?name=s&state=on&state=1", None, Rule::Value, "state");
+    refused(b"switch?name=s&state=on&state=1", None, GuardRule::Value, "state");
     passes("switch?json={\"name\":\"s\",\"state\":\"on\",\"state\":1}");
-    refused(b"switch?json={\"name\":\"s\",\"state\":1,\"state\":\"on\"}", None, Rule::Value, "state");
+    refused(b"switch?json={\"name\":\"s\",\"state\":1,\"state\":\"on\"}", None, GuardRule::Value, "state");
 }
 
 #[test]
@@ -187,7 +197,7 @@ fn values_have_their_type() {
         ("service?subcommand=light_color&light=l&color=int:0", "color as a color name"),
         ("service?json={\"subcommand\":\"x\",\"coil\":{}}", "coil as a string"),
     ] {
-        refused(line.as_bytes(), None, Rule::Value, expected);
+        refused(line.as_bytes(), None, GuardRule::Value, expected);
     }
     for line in [
         "trigger?name=int:5",
@@ -203,9 +213,9 @@ fn values_have_their_type() {
 }
 
 /// What MPF survives and the guard refuses all the same, by rule: it is lost, or read as something else.
-const REFUSED_ALL_THE_SAME: &[(Rule, &[&str])] = &[
+const REFUSED_ALL_THE_SAME: &[(GuardRule, &[&str])] = &[
     (
-        Rule::Command,
+        GuardRule::Command,
         &[
             // Never sent: to backbox they are comments.
             "# comment\n",
@@ -231,13 +241,13 @@ const REFUSED_ALL_THE_SAME: &[(Rule, &[&str])] = &[
         ],
     ),
     // Other peers reject a lone surrogate and more than 128 levels.
-    (Rule::Json, &["trigger?json={\"name\":\"\\ud800\"}\n", "trigger?json={\"name\":\"a\",\"x\":[[[["]),
+    (GuardRule::Json, &["trigger?json={\"name\":\"\\ud800\"}\n", "trigger?json={\"name\":\"a\",\"x\":[[[["]),
     // They end an MPF that has such a display, which this one had not.
-    (Rule::Payload, &["dmd_frame?name=x\n", "rgb_dmd_frame?name=x\n"]),
-    (Rule::Missing, &["dmd_frame&bytes=4\nABCD"]),
-    (Rule::Spelling, &["TRIGGER?name=my_trigger\n", "GOODBYE\n", "goodbye \n"]),
+    (GuardRule::Payload, &["dmd_frame?name=x\n", "rgb_dmd_frame?name=x\n"]),
+    (GuardRule::Missing, &["dmd_frame&bytes=4\nABCD"]),
+    (GuardRule::Spelling, &["TRIGGER?name=my_trigger\n", "GOODBYE\n", "goodbye \n"]),
     // The first swallows the bytes that follow; Python reads the other's 1_0 as 10.
-    (Rule::Marker, &["#&bytes=4\n", "trigger?name=my_trigger&bytes=1_0\n0123456789"]),
+    (GuardRule::Marker, &["#&bytes=4\n", "trigger?name=my_trigger&bytes=1_0\n0123456789"]),
 ];
 
 /// `send` ends each line with LF; this one is cut short, and without its last character has no number.
@@ -257,7 +267,7 @@ fn cases(file: &str) -> Vec<(Vec<u8>, bool)> {
 }
 
 /// The first rule that an input breaks, cut into lines and payloads as MPF cuts it.
-fn first_refusal(mut input: &[u8]) -> Option<Rule> {
+fn first_refusal(mut input: &[u8]) -> Option<GuardRule> {
     while !input.is_empty() {
         let end = input.iter().position(|&b| b == b'\n').unwrap_or(input.len());
         let line = &input[..end];

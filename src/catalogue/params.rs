@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::guard::{INTEGER_DIGITS_MAX, Refusal, Rule};
+use super::guard::{GuardRule, INTEGER_DIGITS_MAX, Refusal};
 use super::table::{Acceptance, CommandEntry, ParamType, Parameter};
 use crate::bcp::{JsonValue, ValueKind, push_float, push_integer, unescape};
 use crate::text::{shown, trim};
@@ -34,6 +34,10 @@ pub(super) enum NumberFault {
 impl<'a> MpfValue<'a> {
     /// Reads what follows the `=` of a plain parameter, still escaped.
     pub(super) fn from_plain(raw: &'a str) -> Result<MpfValue<'a>, NumberFault> {
+        // Nearly all values are a string without escapes.
+        if !raw.bytes().any(|b| matches!(b, b'%' | b'+' | b':')) {
+            return Ok(MpfValue { kind: ValueKind::Text, text: Cow::Borrowed(raw) });
+        }
         let text = decode(raw);
         if let Some(digits) = text.strip_prefix("int:") {
             return Ok(MpfValue { kind: ValueKind::Integer, text: Cow::Owned(read_integer(digits)?) });
@@ -128,14 +132,14 @@ fn read_integer(text: &str) -> Result<String, NumberFault> {
     }
     match text.bytes().filter(u8::is_ascii_digit).count() > INTEGER_DIGITS_MAX {
         true => Err(NumberFault::TooLong),
-        false => Ok(String::from_utf8_lossy(&json).into_owned()),
+        false => Ok(String::from_utf8(json).unwrap_or_default()),
     }
 }
 
 fn read_float(text: &str) -> Option<String> {
     let mut json = Vec::new();
     push_float(text.as_bytes(), &mut json)?;
-    Some(String::from_utf8_lossy(&json).into_owned())
+    String::from_utf8(json).ok()
 }
 
 fn find<'p, 'a>(params: &'p MpfParams<'a>, name: &str) -> Option<&'p MpfValue<'a>> {
@@ -159,12 +163,12 @@ pub(super) fn check_params(entry: &CommandEntry, params: &MpfParams<'_>, payload
         let is_used = parameter.used_by.is_empty() || parameter.used_by.contains(&subcommand);
         if let Some(fault) = fault(parameter.param_type, value, subcommand).filter(|_| is_used) {
             let reason = format!("{} needs {} as {fault}", entry.name, parameter.name);
-            return Err(Refusal::ends_mpf(Rule::Value, reason));
+            return Err(Refusal::ends_mpf(GuardRule::Value, reason));
         }
     }
     if entry.needs_payload && payload_bytes == 0 {
         let reason = format!("{} needs a payload, if the machine has such a display; add one with -b FILE", entry.name);
-        return Err(Refusal::ends_mpf(Rule::Payload, reason));
+        return Err(Refusal::ends_mpf(GuardRule::Payload, reason));
     }
     Ok(())
 }
@@ -175,7 +179,7 @@ fn check_reserved(entry: &CommandEntry, params: &MpfParams<'_>, reserved: &[&str
     let found = reserved.iter().find(|name| find(params, name).is_some()).copied();
     let Some(name) = found.or_else(|| has_callback().then_some("callback")) else { return Ok(()) };
     let reason = format!("{} cannot have a parameter {name}, which MPF uses itself; rename it", entry.name);
-    Err(Refusal::ends_mpf(Rule::Reserved, reason))
+    Err(Refusal::ends_mpf(GuardRule::Reserved, reason))
 }
 
 fn check_closed(entry: &CommandEntry, params: &MpfParams<'_>, payload_bytes: usize) -> Result<(), Refusal> {
@@ -188,10 +192,10 @@ fn check_closed(entry: &CommandEntry, params: &MpfParams<'_>, payload_bytes: usi
         let names: Vec<&str> = entry.parameters.iter().map(|parameter| parameter.name).collect();
         let accepts = if names.is_empty() { "no parameters".to_string() } else { format!("only {}", names.join(", ")) };
         let reason = format!("{} accepts {accepts}, got \"{}\"; leave it out", entry.name, shown(other.as_bytes()));
-        return Err(Refusal::ends_mpf(Rule::Unlisted, reason));
+        return Err(Refusal::ends_mpf(GuardRule::Unlisted, reason));
     }
     if payload_bytes > 0 {
-        return Err(Refusal::ends_mpf(Rule::Payload, format!("{} accepts no payload; leave it out", entry.name)));
+        return Err(Refusal::ends_mpf(GuardRule::Payload, format!("{} accepts no payload; leave it out", entry.name)));
     }
     Ok(())
 }
@@ -203,7 +207,7 @@ fn missing(entry: &CommandEntry, params: &MpfParams<'_>, parameter: &Parameter) 
         Some((name, _)) => format!("got \"{}\": case and spaces count", shown(name.as_bytes())),
         None => format!("write {} {wanted}={}", entry.name, wanted.to_ascii_uppercase()),
     };
-    Refusal::ends_mpf(Rule::Missing, format!("{} needs {wanted}; {advice}", entry.name))
+    Refusal::ends_mpf(GuardRule::Missing, format!("{} needs {wanted}; {advice}", entry.name))
 }
 
 /// What a value has to be, and what it is; `None` if it fits.

@@ -4,12 +4,12 @@
 //! configurations have, read in its source (devices/dmd.py, devices/rgb_dmd.py, core/text_ui.py,
 //! platforms/virtual_pinball). What other peers need is from the specification.
 
-use Origin::{Both, Media, Pin};
 use ParamType::{Any, Color, Event, Fields, Key, Milliseconds, Placeholder, Power, State, Text, Tokens};
+use SentBy::{Both, Media, Pin};
 
 /// Who sends a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum SentBy {
     /// The pin controller, such as MPF.
     Pin,
     /// The media controller, or any other client of the pin controller.
@@ -79,7 +79,7 @@ pub(crate) enum Acceptance {
 pub(crate) struct CommandEntry {
     pub(crate) name: &'static str,
     #[cfg_attr(not(test), expect(dead_code, reason = "bcp(7), Commands, is rendered from it by a test"))]
-    pub(crate) from: Origin,
+    pub(crate) from: SentBy,
     /// Required ones first.
     pub(crate) parameters: &'static [Parameter],
     /// The replies, of which one arrives; empty when there is none, or none that is always the same.
@@ -102,7 +102,7 @@ impl CommandEntry {
     }
 }
 
-const fn entry(name: &'static str, from: Origin, parameters: &'static [Parameter]) -> CommandEntry {
+const fn entry(name: &'static str, from: SentBy, parameters: &'static [Parameter]) -> CommandEntry {
     CommandEntry { name, from, parameters, replies: &[], accepted: Acceptance::No, needs_payload: false }
 }
 

@@ -11,9 +11,9 @@ fn rendered() -> String {
     page += "Of values the page says what MPF needs, where MPF acts on the command.\n.Bl -tag -width Ds\n";
     for entry in COMMANDS {
         let from = match entry.from {
-            Origin::Pin => "P",
-            Origin::Media => "M",
-            Origin::Both => "P, M",
+            SentBy::Pin => "P",
+            SentBy::Media => "M",
+            SentBy::Both => "P, M",
         };
         page += &format!(".It Ic {} Pq {from}\n", entry.name);
         page += &parameters("Required:", entry.parameters.iter().filter(|parameter| parameter.required));
