@@ -9,7 +9,7 @@ use super::dial::Attempt;
 use super::handler::Rewrite;
 use super::outbox::Outbox;
 use super::sys;
-use crate::framing::{Framer, FramingError};
+use crate::framing::{Framer, FramingError, FramingOptions, Wire};
 
 /// From how many bytes on a write takes its time, in which a second signal can end the process.
 const LONG_WRITE_BYTES: usize = 16 << 10;
@@ -18,7 +18,7 @@ const LONG_WRITE_BYTES: usize = 16 << 10;
 ///
 /// Numbers count from 1, in the order of `connect` calls and accepts, and are never used again. A number whose
 /// connection is over is accepted everywhere and does nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ConnId(pub u64);
 
 impl fmt::Display for ConnId {
@@ -69,7 +69,7 @@ pub(crate) struct Closed {
 }
 
 /// How far a connection has come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum Phase {
     Connecting(Attempt),
     Open,
@@ -83,6 +83,7 @@ pub(super) enum Phase {
         until: Option<Instant>,
         held: Option<Instant>,
     },
+    #[default]
     Shut,
 }
 
@@ -92,6 +93,7 @@ pub(super) struct Link {
     pub rewrite: Option<Box<dyn Rewrite>>,
 }
 
+#[derive(Default)]
 pub(super) struct Connection {
     pub id: ConnId,
     /// `None` while connecting and when it is over.
@@ -103,8 +105,6 @@ pub(super) struct Connection {
     pub framer: Option<Framer>,
     pub outbox: Outbox,
     pub link: Option<Link>,
-    /// What poll saw: a pending connect is decided.
-    pub is_ready: bool,
     /// What poll saw: an error. Some systems forget it by that, and then read it as an end.
     pub has_error: bool,
     /// The socket takes nothing more until poll sees room.
@@ -130,29 +130,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(id: ConnId, phase: Phase, framer: Framer) -> Connection {
-        Connection {
-            id,
-            socket: None,
-            peer: None,
-            accepted: false,
-            phase,
-            framer: Some(framer),
-            outbox: Outbox::default(),
-            link: None,
-            is_ready: false,
-            has_error: false,
-            is_blocked: false,
-            at_end: false,
-            discards: false,
-            is_write_shut: false,
-            is_new: true,
-            noticed: false,
-            first_write: None,
-            reason: None,
-            cut: 0,
-            long_bytes: 0,
-            is_armed: false,
-        }
+        Connection { id, phase, framer: Some(framer), is_new: true, ..Connection::default() }
     }
 
     pub(super) fn open(&mut self, socket: TcpStream, peer: SocketAddr) {
@@ -288,6 +266,10 @@ impl Connection {
     pub(super) fn break_off(&mut self, fault: FramingError) {
         self.reason.get_or_insert(CloseReason::Broken(fault));
         self.discards = true;
+    }
+
+    pub(super) fn can_be_http(&self, framing: &FramingOptions) -> bool {
+        self.is_new && self.link.is_none() && framing.wire == Wire::Bcp
     }
 
     pub(super) fn drop_http(&mut self) {

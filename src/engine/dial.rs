@@ -94,13 +94,13 @@ impl Attempt {
         }
     }
 
-    /// Moves on as far as it goes without waiting; `is_ready` is whether poll saw that the pending socket is decided.
-    pub(super) fn advance(&mut self, now: Instant, is_ready: bool) -> Progress {
+    /// Moves on as far as it goes without waiting.
+    pub(super) fn advance(&mut self, now: Instant) -> Progress {
         loop {
             match &self.step {
                 Step::Rest(until) if now < *until => return Progress::Wait(*until),
                 Step::Rest(_) => {}
-                Step::Pending(socket, until) => match decided(socket, is_ready) {
+                Step::Pending(socket, until) => match decided(socket) {
                     None if now < *until => return Progress::Wait((*until).min(now + sys::CONNECT_LOOK_TIME)),
                     None => self.fail(io::ErrorKind::TimedOut.into(), now),
                     Some(Err(error)) => self.fail(error, now),
@@ -113,12 +113,8 @@ impl Attempt {
             let Some(&address) = self.dial.addresses.get(self.next) else { return self.end_round(now) };
             self.next += 1;
             match sys::connect(address) {
-                Ok((socket, true)) if is_peer(&socket, address) => return Progress::Connected(socket, address),
-                Ok((socket, _)) => self.step = Step::Pending(socket, now + CONNECT_TIME),
+                Ok(socket) => self.step = Step::Pending(socket, now + CONNECT_TIME),
                 Err(error) => self.fail(error, now),
-            }
-            if matches!(self.step, Step::Pending(..)) {
-                return Progress::Wait(now + CONNECT_TIME.min(sys::CONNECT_LOOK_TIME));
             }
         }
     }
@@ -140,19 +136,13 @@ impl Attempt {
 }
 
 /// What the system decided about a pending connection, if it has: the peer's address, or why there is none.
-fn decided(socket: &TcpStream, is_ready: bool) -> Option<io::Result<SocketAddr>> {
+fn decided(socket: &TcpStream) -> Option<io::Result<SocketAddr>> {
     match socket.take_error() {
         Ok(None) => {}
         Ok(Some(error)) | Err(error) => return Some(Err(error)),
     }
-    let peer = is_ready.then(|| socket.peer_addr())?;
+    let peer = socket.peer_addr().ok()?;
     // A free port of the ephemeral range can connect to itself.
-    Some(peer.and_then(|peer| match is_peer(socket, peer) {
-        true => Ok(peer),
-        false => Err(io::ErrorKind::ConnectionRefused.into()),
-    }))
-}
-
-fn is_peer(socket: &TcpStream, peer: SocketAddr) -> bool {
-    socket.local_addr().is_ok_and(|own| own != peer)
+    let is_own = socket.local_addr().is_ok_and(|own| own == peer);
+    Some(if is_own { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(peer) })
 }

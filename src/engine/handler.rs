@@ -109,7 +109,7 @@ pub(crate) enum Notice<'a> {
 
 /// How a [`Net`] behaves.
 pub(crate) struct Settings {
-    /// How all peers' bytes are framed. Its `read_bytes` is each connection's buffer: small for many peers.
+    /// How all peers' bytes are framed; its `read_bytes` does not count.
     pub framing: FramingOptions,
     /// How many bytes the frames over [`LONG_FRAME_BYTES`](crate::limits::LONG_FRAME_BYTES) of all peers may have at
     /// once.

@@ -1,7 +1,7 @@
 //! Standard input: read by a thread, since no system lets poll watch everything that it can be.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -9,16 +9,11 @@ use super::sys::{self, Waker};
 
 /// Standard input, or what stands in for it in tests.
 pub(crate) struct Input {
-    state: State,
+    /// The thread takes it.
+    reader: Option<Box<dyn Read + Send>>,
+    /// What the thread has read; gone after the end.
+    blocks: Option<Receiver<io::Result<Vec<u8>>>>,
     block_bytes: usize,
-}
-
-enum State {
-    /// Nothing was wanted yet, so there is no thread.
-    Idle(Box<dyn Read + Send>),
-    /// The thread reads into each buffer that it is given, one more than is being handled.
-    Running(Sender<Vec<u8>>, Receiver<io::Result<Vec<u8>>>),
-    Over,
 }
 
 impl Input {
@@ -27,75 +22,53 @@ impl Input {
     /// # Errors
     /// It is closed.
     pub(crate) fn stdin(block_bytes: usize) -> io::Result<Input> {
-        Ok(Input { state: State::Idle(sys::stdin()?), block_bytes })
+        Ok(Input { reader: Some(sys::stdin()?), blocks: None, block_bytes })
     }
 
     /// Another source.
     pub(crate) fn from_reader(reader: impl Read + Send + 'static, block_bytes: usize) -> Input {
-        Input { state: State::Idle(Box::new(reader)), block_bytes }
+        Input { reader: Some(Box::new(reader)), blocks: None, block_bytes }
     }
 
     /// The next block, if one was read; empty at the end. The first call starts the thread.
     pub(super) fn take(&mut self, waker: &Waker) -> Option<io::Result<Vec<u8>>> {
-        if matches!(self.state, State::Idle(_)) {
-            if let Err(error) = self.start(waker) {
-                self.state = State::Over;
+        if let Some(reader) = self.reader.take() {
+            let (send, blocks) = sync_channel(1);
+            let (block_bytes, waker) = (self.block_bytes, waker.clone());
+            let read = move || read_blocks(reader, &send, block_bytes, &waker);
+            if let Err(error) = thread::Builder::new().name("input".to_owned()).spawn(read) {
                 return Some(Err(error));
             }
+            self.blocks = Some(blocks);
         }
-        let State::Running(_, filled) = &self.state else { return None };
-        let block = match filled.try_recv() {
-            Ok(block) => block,
-            Err(TryRecvError::Empty) => return None,
-            Err(TryRecvError::Disconnected) => Err(io::ErrorKind::UnexpectedEof.into()),
-        };
+        let block = self.blocks.as_ref()?.try_recv().ok()?;
         if block.as_ref().map_or(true, Vec::is_empty) {
-            self.state = State::Over;
+            self.blocks = None;
         }
         Some(block)
     }
-
-    /// Gives a block's memory back, for the next one.
-    pub(super) fn give_back(&self, block: Vec<u8>) {
-        if let State::Running(asked, _) = &self.state {
-            // A thread that has ended needs no buffer.
-            let _ = asked.send(block);
-        }
-    }
-
-    fn start(&mut self, waker: &Waker) -> io::Result<()> {
-        let State::Idle(reader) = std::mem::replace(&mut self.state, State::Over) else { return Ok(()) };
-        let (asked, to_fill) = channel();
-        let (fill, filled) = channel();
-        let (block_bytes, waker) = (self.block_bytes, waker.clone());
-        let read = move || read_blocks(reader, &to_fill, &fill, block_bytes, &waker);
-        thread::Builder::new().name("input".to_owned()).spawn(read)?;
-        self.state = State::Running(asked, filled);
-        self.give_back(Vec::new());
-        self.give_back(Vec::new());
-        Ok(())
-    }
 }
 
+/// The body of the thread: reads one block ahead, until the end, an error or nobody takes any.
 fn read_blocks(
     mut reader: Box<dyn Read + Send>,
-    to_fill: &Receiver<Vec<u8>>,
-    fill: &Sender<io::Result<Vec<u8>>>,
+    blocks: &SyncSender<io::Result<Vec<u8>>>,
     block_bytes: usize,
     waker: &Waker,
 ) {
-    while let Ok(mut block) = to_fill.recv() {
-        block.resize(block_bytes, 0);
-        let result = loop {
-            match reader.read(&mut block) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+    loop {
+        let mut block = vec![0; block_bytes];
+        let result = match reader.read(&mut block) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 // The program that started us may have made it non-blocking, and shares that with us.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
-                result => break result,
+                thread::sleep(Duration::from_millis(5));
+                continue;
             }
+            result => result,
         };
         let goes_on = matches!(result, Ok(count) if count > 0);
-        let sent = fill.send(result.map(|count| {
+        let sent = blocks.send(result.map(|count| {
             block.truncate(count);
             block
         }));

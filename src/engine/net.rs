@@ -9,21 +9,18 @@ use std::time::{Duration, Instant};
 use super::connection::{CloseReason, ConnId, Connection, Link, Phase, earlier};
 use super::dial::{Attempt, Dial};
 use super::handler::{DRAIN_TIME, FLUSH_TIME, Rewrite, Settings};
-use super::input::Input;
 use super::printer::{Printer, WhenBehind};
 use super::signals::Signals;
-use super::sys::{self, Waker, Wakeup};
+use super::sys::{self, Waker};
 use crate::framing::{Framer, FramingOptions};
+
+/// How much a framer takes at a time: a thousand connections have one each.
+const FRAMER_BYTES: usize = 8 << 10;
 
 /// The sockets of a run, and its output. Made before signals are caught, given to each call of the
 /// [`Handler`](super::Handler).
 pub(crate) struct Net {
-    pub(super) framing: FramingOptions,
-    pub(super) long_frames_bytes_max: usize,
-    pub(super) connections_max: usize,
-    pub(super) full: &'static [u8],
-    pub(super) precise: bool,
-    pub(super) input: Option<Input>,
+    pub(super) settings: Settings,
     pub(super) output: Option<Printer>,
     pub(super) recording: Option<Printer>,
     pub(super) listeners: Vec<TcpListener>,
@@ -38,14 +35,13 @@ pub(crate) struct Net {
     pub(super) signals: Signals,
     pub(super) asked: Arc<AtomicBool>,
     pub(super) waker: Waker,
-    pub(super) wakeup: Wakeup,
     pub(super) now: Instant,
     /// When a connection has to be looked at again.
     pub(super) deadline: Option<Instant>,
     is_hurried: bool,
     /// Until when output and recording are waited for.
     pub(super) output_until: Option<Instant>,
-    /// What a linked connection reads into, and what is dropped.
+    /// What connections read into.
     pub(super) scratch: Vec<u8>,
 }
 
@@ -54,18 +50,16 @@ impl Net {
     ///
     /// # Errors
     /// The system gives no waker.
-    pub(crate) fn new(settings: Settings) -> io::Result<Net> {
-        let (waker, wakeup) = sys::waker()?;
+    pub(crate) fn new(mut settings: Settings) -> io::Result<Net> {
+        let waker = Waker::new()?;
         let when_behind = settings.when_behind;
+        let output = settings.output.take().map(|output| Printer::of_output(output, when_behind, &waker));
+        let recording = settings.recording.take().map(|file| Printer::new(file, when_behind, &waker));
+        settings.framing.read_bytes = FRAMER_BYTES;
         Ok(Net {
-            framing: settings.framing,
-            long_frames_bytes_max: settings.long_frames_bytes_max,
-            connections_max: settings.connections_max,
-            full: settings.full,
-            precise: settings.precise,
-            input: settings.input,
-            output: settings.output.map(|output| Printer::of_output(output, when_behind, &waker)),
-            recording: settings.recording.map(|file| Printer::new(file, when_behind, &waker)),
+            settings,
+            output,
+            recording,
             listeners: Vec::new(),
             resting: None,
             said_accept_failed: false,
@@ -75,7 +69,6 @@ impl Net {
             signals: Signals::default(),
             asked: Arc::default(),
             waker,
-            wakeup,
             now: Instant::now(),
             deadline: None,
             is_hurried: false,
@@ -113,7 +106,7 @@ impl Net {
     pub(super) fn add(&mut self, phase: Phase) -> ConnId {
         self.last_id += 1;
         let id = ConnId(self.last_id);
-        self.connections.push(Connection::new(id, phase, Framer::new(self.framing.clone())));
+        self.connections.push(Connection::new(id, phase, Framer::new(self.settings.framing.clone())));
         id
     }
 

@@ -1,13 +1,12 @@
 //! Standard output and recordings: what may block in a pipe or on a disk. Each has a thread from when it needs one.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::sys::{self, Waker};
+use super::sys::{self, Waker, Watched};
 
 /// How much may be written without a thread: a pipe that has room takes `PIPE_BUF` bytes whole.
 const DIRECT_BYTES_MAX: usize = 4096;
@@ -35,7 +34,7 @@ pub(crate) enum WhenBehind {
 /// Standard output.
 pub(crate) struct Output {
     writer: Box<dyn Write + Send>,
-    watched: Option<Arc<File>>,
+    watched: Option<Watched>,
 }
 
 impl Output {
@@ -60,7 +59,7 @@ pub(super) struct Printer {
     /// The thread takes it.
     writer: Option<Box<dyn Write + Send>>,
     /// What poll watches, until its reader has gone.
-    pub(super) watched: Option<Arc<File>>,
+    pub(super) watched: Option<Watched>,
     queue: Arc<(Mutex<Queue>, Condvar)>,
     /// What was not handed over yet.
     pending: Vec<u8>,
@@ -82,12 +81,6 @@ struct Queue {
     /// Whether the owner wants to be woken when there are fewer.
     wakes: bool,
     error: Option<io::Error>,
-}
-
-impl fmt::Debug for Printer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Printer").field("pending", &self.pending.len()).finish_non_exhaustive()
-    }
 }
 
 impl Printer {

@@ -40,7 +40,7 @@ impl Net {
     /// # Errors
     /// The system's poll failed.
     pub(crate) fn run<H: Handler>(&mut self, handler: &mut H) -> io::Result<Outcome> {
-        if self.precise {
+        if self.settings.precise {
             sys::wake_precisely();
         }
         loop {
@@ -71,8 +71,7 @@ impl Net {
         self.resting = self.resting.filter(|&end| end > self.now);
         let is_held = self.is_held();
         let mut sources = vec![Source::Wakeup];
-        let mut polled = vec![PollFd::new(&self.wakeup.socket, PollFlags::IN)];
-        #[cfg(unix)]
+        let mut polled = vec![PollFd::new(&self.waker.ends.0, PollFlags::IN)];
         if let Some(watched) = self.output.as_ref().and_then(|output| output.watched.as_ref()) {
             sources.push(Source::Output);
             polled.push(sys::watch_output(watched, false));
@@ -116,7 +115,7 @@ impl Net {
     fn dispatch<H: Handler>(&mut self, source: Source, flags: PollFlags, handler: &mut H) {
         let is_gone = flags.intersects(PollFlags::ERR | PollFlags::HUP);
         match source {
-            Source::Wakeup => self.wakeup.clear(),
+            Source::Wakeup => self.waker.clear(),
             Source::Output => {
                 if let Some(output) = &mut self.output {
                     // Some systems cannot poll /dev/null, which is no end.
@@ -133,7 +132,6 @@ impl Net {
                 let reads = self.may_read(&self.connections[at], is_held);
                 let connection = &mut self.connections[at];
                 if is_gone || flags.intersects(PollFlags::OUT) {
-                    connection.is_ready = true;
                     connection.is_blocked = false;
                 }
                 connection.has_error = !connection.is_connecting() && flags.contains(PollFlags::ERR);
@@ -161,13 +159,13 @@ impl Net {
 
     /// Whether a block was handled, so that there may be another one at once.
     fn read_input<H: Handler>(&mut self, handler: &mut H) -> bool {
-        if self.input.is_none() || !handler.wants_input(self) {
+        if self.settings.input.is_none() || !handler.wants_input(self) {
             return false;
         }
-        let Some(block) = self.input.as_mut().and_then(|input| input.take(&self.waker)) else { return false };
-        handler.on_input(self, block.as_deref().map_err(|error| io::Error::new(error.kind(), error.to_string())));
-        if let (Ok(block), Some(input)) = (block, &self.input) {
-            input.give_back(block);
+        let Some(block) = self.settings.input.as_mut().and_then(|input| input.take(&self.waker)) else { return false };
+        match &block {
+            Ok(block) => handler.on_input(self, Ok(block)),
+            Err(error) => handler.on_input(self, Err(io::Error::new(error.kind(), error.to_string()))),
         }
         true
     }
@@ -219,9 +217,9 @@ impl Net {
             // It has gone before it was served.
             return;
         }
-        if self.connections.iter().filter(|connection| connection.accepted).count() >= self.connections_max {
+        if self.connections.iter().filter(|connection| connection.accepted).count() >= self.settings.connections_max {
             // The refusal fits any socket's buffer; a peer that does not take it is closed all the same.
-            let _ = (&socket).write(self.full);
+            let _ = (&socket).write(self.settings.full);
             return handler.on_notice(self, Notice::TurnedAway(peer));
         }
         let id = self.add(Phase::Open);
@@ -274,7 +272,7 @@ impl Net {
 
     /// What the peer sent before it went is here already.
     fn read_the_rest<H: Handler>(&mut self, at: usize, handler: &mut H) {
-        while matches!(self.read_once(at, handler), ReadResult::Some { .. }) {}
+        while matches!(self.read_once(at, handler), ReadResult::Some) {}
     }
 
     fn pass_on_half_close(&mut self, at: usize) {
@@ -292,9 +290,9 @@ impl Net {
 
     fn go_on_connecting<H: Handler>(&mut self, at: usize, handler: &mut H) -> bool {
         let connection = &mut self.connections[at];
-        let (id, is_ready) = (connection.id, std::mem::take(&mut connection.is_ready));
+        let id = connection.id;
         let Phase::Connecting(attempt) = &mut connection.phase else { return false };
-        match attempt.advance(self.now, is_ready) {
+        match attempt.advance(self.now) {
             Progress::Wait(until) => {
                 self.look_at(Some(until));
                 false

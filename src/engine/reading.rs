@@ -7,99 +7,132 @@ use super::connection::CloseReason;
 use super::handler::{Handler, Notice};
 use super::net::Net;
 use super::sys;
-use crate::framing::{Frame, Framer, FramingError, Wire};
+use crate::framing::{Frame, Framer, FramingError};
 use crate::limits::{LONG_FRAME_BYTES, READ_BYTES};
 
 /// What one read brought.
 pub(super) enum ReadResult {
-    /// So many bytes, and whether there may be more.
-    Some {
-        count: usize,
-        more: bool,
-    },
+    Some,
     Nothing,
     End,
     Failed(io::Error),
 }
 
 impl Net {
-    /// Reads at most about 64 KiB, so that a flood delays nobody long.
+    /// Reads at most 64 KiB, so that a flood delays nobody long.
     pub(super) fn read<H: Handler>(&mut self, at: usize, handler: &mut H) {
-        let mut bytes = 0;
-        while bytes < READ_BYTES {
-            match self.read_once(at, handler) {
-                ReadResult::Some { count, more: true } => bytes += count,
-                ReadResult::Some { .. } | ReadResult::Nothing => return,
-                ReadResult::End if self.connections[at].has_error => {
-                    return self.connections[at].lose(io::ErrorKind::ConnectionReset.into());
-                }
-                ReadResult::End => return self.report_end(at, handler),
-                ReadResult::Failed(error) => return self.connections[at].lose(error),
+        match self.read_once(at, handler) {
+            ReadResult::Some | ReadResult::Nothing => {}
+            ReadResult::End if self.connections[at].has_error => {
+                self.connections[at].lose(io::ErrorKind::ConnectionReset.into());
             }
+            ReadResult::End => self.report_end(at, handler),
+            ReadResult::Failed(error) => self.connections[at].lose(error),
         }
     }
 
     pub(super) fn read_once<H: Handler>(&mut self, at: usize, handler: &mut H) -> ReadResult {
+        self.scratch.resize(READ_BYTES, 0);
         let connection = &mut self.connections[at];
-        let Some(mut socket) = connection.socket.as_ref().filter(|_| !connection.at_end) else {
-            return ReadResult::Nothing;
-        };
-        let forwards = connection.link.is_some();
-        let (result, room) = match &mut connection.framer {
-            Some(framer) if !forwards && !connection.discards => {
-                let space = framer.space();
-                let (result, room) = (socket.read(space), space.len());
-                if let Ok(count) = result {
-                    framer.filled(count);
-                }
-                (result, room)
-            }
-            _ => {
-                self.scratch.resize(READ_BYTES, 0);
-                (socket.read(&mut self.scratch), READ_BYTES)
-            }
-        };
-        let count = match result {
+        let socket = connection.socket.as_ref().filter(|_| !connection.at_end);
+        let Some(mut socket) = socket else { return ReadResult::Nothing };
+        let count = match socket.read(&mut self.scratch) {
             Ok(0) => return ReadResult::End,
             Ok(count) => count,
             Err(error) if sys::is_passing(&error) => return ReadResult::Nothing,
             Err(error) => return ReadResult::Failed(error),
         };
         connection.noticed = true;
-        let discards = connection.discards;
         self.now = Instant::now();
-        match (discards, forwards) {
-            (true, _) => {}
-            (false, true) => self.forward(at, count, handler),
-            (false, false) => self.report(at, handler),
-        }
-        ReadResult::Some { count, more: count == room }
+        let scratch = std::mem::take(&mut self.scratch);
+        self.take_in(at, &scratch[..count], handler);
+        self.scratch = scratch;
+        ReadResult::Some
     }
 
-    /// Reports the frames of a connection that is not linked.
-    fn report<H: Handler>(&mut self, at: usize, handler: &mut H) {
-        let Some(mut framer) = self.connections[at].framer.take() else { return };
-        let (fault, _) = self.report_frames(at, &mut framer, usize::MAX, handler);
-        let (has_ended, is_kept) = (framer.has_ended(), self.keep(at, &mut framer));
-        let limit = self.long_frames_bytes_max;
+    /// Reports what a connection has read, and passes it on if it is linked.
+    fn take_in<H: Handler>(&mut self, at: usize, bytes: &[u8], handler: &mut H) {
+        let Some(link) = self.connections[at].link.as_ref().filter(|_| !self.connections[at].discards) else {
+            if !self.connections[at].discards {
+                self.observe(at, bytes, usize::MAX, handler);
+            }
+            return;
+        };
+        let to = self.place(link.to);
+        let ends = to.is_none_or(|to| self.connections[to].is_leaving());
+        let Some(to) = to.filter(|&to| !ends || self.connections[to].outbox.ends_inside_message()) else {
+            self.connections[at].discards = true;
+            return;
+        };
+        // At the end, nothing beyond the message in flight is passed on.
+        let (passed, end) = self.observe(at, bytes, if ends { 1 } else { usize::MAX }, handler);
+        let link = self.connections[at].link.as_mut();
+        let Some(rewrite) = link.and_then(|link| link.rewrite.as_mut()) else {
+            return self.connections[to].outbox.push_part(&bytes[..passed], end);
+        };
+        let mut rewritten = Vec::new();
+        rewrite.rewrite(&bytes[..passed], &mut rewritten);
+        let end = (!rewrite.is_inside_message()).then_some(rewritten.len());
+        self.connections[to].outbox.push_part(&rewritten, end);
+    }
+
+    /// Reports the frames of what was read, at most so many; how many bytes they and an unfinished one are, and where
+    /// in them the last one ends, if that is known.
+    fn observe<H: Handler>(
+        &mut self,
+        at: usize,
+        bytes: &[u8],
+        frames_max: usize,
+        handler: &mut H,
+    ) -> (usize, Option<usize>) {
+        let Some(mut framer) = self.connections[at].framer.take() else { return (bytes.len(), None) };
+        let (mut fed, mut fault) = (0, None);
+        while fed < bytes.len() && !framer.has_ended() && !self.connections[at].is_shut() {
+            let space = framer.space();
+            let count = space.len().min(bytes.len() - fed);
+            space[..count].copy_from_slice(&bytes[fed..fed + count]);
+            framer.filled(count);
+            fed += count;
+            let (found, reported) = self.report_frames(at, &mut framer, frames_max, handler);
+            fault = found.or(fault);
+            if reported == frames_max {
+                self.connections[at].discards = true;
+                let end = fed - framer.unread().len();
+                return (end, Some(end));
+            }
+        }
+        let end = match (framer.is_inside_frame(), framer.unread().len()) {
+            (false, _) => Some(fed),
+            (true, unread) => fed.checked_sub(unread).filter(|_| unread > 0),
+        };
+        let (is_kept, has_ended) = (self.keep(at, &mut framer), framer.has_ended());
+        let limit = self.settings.long_frames_bytes_max;
         let connection = &mut self.connections[at];
-        if connection.is_new && self.framing.wire == Wire::Bcp && is_http(framer.unread()) {
+        let id = connection.id;
+        if connection.link.is_some() && (has_ended || !is_kept) {
+            // What follows is passed on all the same.
+            if !is_kept {
+                self.long_bytes -= std::mem::take(&mut connection.long_bytes);
+                handler.on_notice(self, Notice::Unobserved(id, limit));
+            }
+            return (bytes.len(), None);
+        }
+        if connection.can_be_http(&self.settings.framing) && is_http(framer.unread()) {
             connection.drop_http();
         }
         connection.framer = Some(framer);
         if connection.is_shut() {
-            return;
+            return (fed, end);
         }
         if !is_kept {
-            return connection.end(CloseReason::NoRoom(limit));
-        }
-        if let Some(fault) = fault.filter(|_| has_ended) {
+            connection.end(CloseReason::NoRoom(limit));
+        } else if let Some(fault) = fault.filter(|_| has_ended) {
             connection.break_off(fault);
             if connection.is_open() {
-                let id = connection.id;
                 handler.on_eof(self, id);
             }
         }
+        (fed, end)
     }
 
     /// Reports at most so many frames; the last fault among them, and how many there were.
@@ -111,17 +144,17 @@ impl Net {
         handler: &mut H,
     ) -> (Option<FramingError>, usize) {
         let id = self.connections[at].id;
-        let looks_for_http = self.framing.wire == Wire::Bcp && self.connections[at].link.is_none();
         let (mut fault, mut count) = (None, 0);
         while count < frames_max && !self.connections[at].is_shut() {
             let Some(frame) = framer.next_frame() else { break };
             match &frame {
                 Frame::Message(message) if self.connections[at].is_new => {
-                    if looks_for_http && is_http(message.line) {
-                        self.connections[at].drop_http();
+                    let connection = &mut self.connections[at];
+                    if connection.can_be_http(&self.settings.framing) && is_http(message.line) {
+                        connection.drop_http();
                         return (fault, count);
                     }
-                    self.connections[at].is_new = false;
+                    connection.is_new = false;
                 }
                 Frame::Bad { fault: found, .. } => fault = Some(*found),
                 _ => {}
@@ -137,7 +170,7 @@ impl Net {
         let connection = &mut self.connections[at];
         let kept = Some(framer.unread().len()).filter(|&kept| kept > LONG_FRAME_BYTES).unwrap_or_default();
         let others = self.long_bytes - connection.long_bytes;
-        if others + kept > self.long_frames_bytes_max {
+        if others + kept > self.settings.long_frames_bytes_max {
             return false;
         }
         if connection.long_bytes > 0 && kept == 0 {
@@ -145,78 +178,6 @@ impl Net {
         }
         (self.long_bytes, connection.long_bytes) = (others + kept, kept);
         true
-    }
-
-    /// Reports what a linked connection has read into the scratch, and passes it on.
-    fn forward<H: Handler>(&mut self, at: usize, count: usize, handler: &mut H) {
-        let Some(to) = self.connections[at].link.as_ref().and_then(|link| self.place(link.to)) else {
-            self.connections[at].discards = true;
-            return;
-        };
-        let ends = self.connections[to].is_leaving();
-        if ends && !self.connections[to].outbox.ends_inside_message() {
-            self.connections[at].discards = true;
-            return;
-        }
-        let scratch = std::mem::take(&mut self.scratch);
-        // At the end, nothing beyond the message in flight is passed on.
-        let frames_max = if ends { 1 } else { usize::MAX };
-        let (passed, end) = self.observe(at, &scratch[..count], frames_max, handler);
-        let bytes = &scratch[..passed];
-        let mut rewritten = Vec::new();
-        let link = self.connections[at].link.as_mut();
-        match link.and_then(|link| link.rewrite.as_mut()) {
-            None => self.connections[to].outbox.push_part(bytes, end),
-            Some(rewrite) => {
-                rewrite.rewrite(bytes, &mut rewritten);
-                let end = (!rewrite.is_inside_message()).then_some(rewritten.len());
-                self.connections[to].outbox.push_part(&rewritten, end);
-            }
-        }
-        self.scratch = scratch;
-    }
-
-    /// Reports the frames of bytes that are passed on; how many bytes those and the unfinished one are, and where in
-    /// them the last frame ends, if that is known.
-    fn observe<H: Handler>(
-        &mut self,
-        at: usize,
-        bytes: &[u8],
-        frames_max: usize,
-        handler: &mut H,
-    ) -> (usize, Option<usize>) {
-        let Some(mut framer) = self.connections[at].framer.take() else { return (bytes.len(), None) };
-        let mut fed = 0;
-        while fed < bytes.len() && !framer.has_ended() {
-            let space = framer.space();
-            let count = space.len().min(bytes.len() - fed);
-            space[..count].copy_from_slice(&bytes[fed..fed + count]);
-            framer.filled(count);
-            fed += count;
-            let (_, reported) = self.report_frames(at, &mut framer, frames_max, handler);
-            if reported == frames_max {
-                let end = fed - framer.unread().len();
-                self.connections[at].discards = true;
-                return (end, Some(end));
-            }
-        }
-        if framer.has_ended() {
-            // What follows cannot be framed, and is passed on all the same.
-            return (bytes.len(), None);
-        }
-        let unread = framer.unread().len();
-        let end = match framer.is_inside_frame() {
-            false => Some(fed),
-            true => fed.checked_sub(unread).filter(|_| unread > 0),
-        };
-        if !self.keep(at, &mut framer) {
-            self.long_bytes -= std::mem::take(&mut self.connections[at].long_bytes);
-            let id = self.connections[at].id;
-            handler.on_notice(self, Notice::Unobserved(id, self.long_frames_bytes_max));
-        } else {
-            self.connections[at].framer = Some(framer);
-        }
-        (fed, end)
     }
 
     /// The peer has closed its side.

@@ -31,7 +31,7 @@ impl Signals {
             flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&came))?;
             flag::register(number, Arc::clone(&came))?;
             flag::register_usize(number, Arc::clone(&self.0), usize::try_from(number).unwrap_or_default())?;
-            low_level::pipe::register(number, waker.socket.try_clone()?)?;
+            low_level::pipe::register(number, waker.ends.1.try_clone()?)?;
         }
         Ok(())
     }

@@ -29,8 +29,7 @@ pub(super) const CONNECT_LOOK_TIME: Duration =
     if cfg!(windows) { Duration::from_millis(50) } else { Duration::from_secs(3600) };
 
 /// How long before its time a wait becomes a series of short sleeps.
-#[cfg(windows)]
-const NAP_TIME: Duration = Duration::from_millis(16);
+const NAP_TIME: Duration = if cfg!(windows) { Duration::from_millis(16) } else { SPIN_TIME };
 
 /// How much a widened pipe holds: as much as Linux lets an ordinary user have.
 #[cfg(target_os = "linux")]
@@ -41,26 +40,44 @@ pub(super) type WakeSocket = UnixStream;
 #[cfg(windows)]
 pub(super) type WakeSocket = TcpStream;
 
+/// Output that poll can watch, which on Windows is none.
+#[cfg(unix)]
+pub(super) type Watched = Arc<File>;
+#[cfg(windows)]
+pub(super) type Watched = Arc<TcpStream>;
+
+/// What writes, and what poll watches of it.
+pub(super) type WatchedWriter = (Box<dyn Write + Send>, Option<Watched>);
+
 /// Interrupts the poll of a loop, from any thread.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Waker {
-    pub(super) socket: Arc<WakeSocket>,
+    /// What the loop polls, and what wakes it.
+    pub(super) ends: Arc<(WakeSocket, WakeSocket)>,
     is_set: Arc<AtomicBool>,
 }
 
-/// The loop's end of a [`Waker`].
-#[derive(Debug)]
-pub(super) struct Wakeup {
-    pub(super) socket: WakeSocket,
-    is_set: Arc<AtomicBool>,
-}
+impl Waker {
+    pub(super) fn new() -> io::Result<Waker> {
+        let ends = wake_sockets()?;
+        ends.0.set_nonblocking(true)?;
+        ends.1.set_nonblocking(true)?;
+        Ok(Waker { ends: Arc::new(ends), is_set: Arc::default() })
+    }
 
-pub(super) fn waker() -> io::Result<(Waker, Wakeup)> {
-    let (ours, theirs) = wake_sockets()?;
-    ours.set_nonblocking(true)?;
-    theirs.set_nonblocking(true)?;
-    let is_set = Arc::new(AtomicBool::new(false));
-    Ok((Waker { socket: Arc::new(theirs), is_set: Arc::clone(&is_set) }, Wakeup { socket: ours, is_set }))
+    pub(super) fn wake(&self) {
+        if !self.is_set.swap(true, Ordering::SeqCst) {
+            // A full socket is a loop that has not read earlier wakes yet.
+            let _ = (&self.ends.1).write(b"!");
+        }
+    }
+
+    /// Forgets all wakes so far: look at their sources after this.
+    pub(super) fn clear(&self) {
+        let mut bytes = [0; 256];
+        while matches!((&self.ends.0).read(&mut bytes), Ok(count) if count > 0) {}
+        self.is_set.store(false, Ordering::SeqCst);
+    }
 }
 
 #[cfg(unix)]
@@ -82,31 +99,11 @@ fn wake_sockets() -> io::Result<(WakeSocket, WakeSocket)> {
     }
 }
 
-impl Waker {
-    pub(super) fn wake(&self) {
-        if !self.is_set.swap(true, Ordering::SeqCst) {
-            // A full socket is a loop that has not read earlier wakes yet.
-            let _ = (&*self.socket).write(b"!");
-        }
-    }
-}
-
-impl Wakeup {
-    /// Forgets all wakes so far: look at their sources after this.
-    pub(super) fn clear(&self) {
-        let mut bytes = [0; 256];
-        while matches!((&self.socket).read(&mut bytes), Ok(count) if count > 0) {}
-        self.is_set.store(false, Ordering::SeqCst);
-    }
-}
-
 /// Waits until a source is ready or `until` has come, to within 0.1 ms of it.
 pub(super) fn poll(sources: &mut [PollFd<'_>], until: Option<Instant>) -> io::Result<()> {
     loop {
-        let now = Instant::now();
-        let left = until.map(|until| until.saturating_duration_since(now));
-        let sleep = left.map(sleep_time);
-        let timeout = sleep.map(|sleep| Timespec {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = left.map(|left| left.saturating_sub(NAP_TIME)).map(|sleep| Timespec {
             tv_sec: i64::try_from(sleep.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: sleep.subsec_nanos() as _,
         });
@@ -120,7 +117,9 @@ pub(super) fn poll(sources: &mut [PollFd<'_>], until: Option<Instant>) -> io::Re
         let Some(until) = until else { continue };
         let left = until.saturating_duration_since(Instant::now());
         if left > SPIN_TIME {
-            nap(left);
+            if cfg!(windows) {
+                std::thread::sleep((left - SPIN_TIME).min(Duration::from_millis(1)));
+            }
             continue;
         }
         while Instant::now() < until {
@@ -128,24 +127,6 @@ pub(super) fn poll(sources: &mut [PollFd<'_>], until: Option<Instant>) -> io::Re
         }
         return Ok(());
     }
-}
-
-#[cfg(not(windows))]
-fn sleep_time(left: Duration) -> Duration {
-    left.saturating_sub(SPIN_TIME)
-}
-
-#[cfg(not(windows))]
-fn nap(_left: Duration) {}
-
-#[cfg(windows)]
-fn sleep_time(left: Duration) -> Duration {
-    left.saturating_sub(NAP_TIME)
-}
-
-#[cfg(windows)]
-fn nap(left: Duration) {
-    std::thread::sleep((left - SPIN_TIME).min(Duration::from_millis(1)));
 }
 
 /// Makes this thread's timeouts end as near to their time as the system can: by default Linux may add 50 us.
@@ -157,8 +138,8 @@ pub(super) fn wake_precisely() {
     }
 }
 
-/// Begins to connect. The socket does not block and has no delay; `true` when it is connected already.
-pub(super) fn connect(address: SocketAddr) -> io::Result<(TcpStream, bool)> {
+/// Begins to connect. The socket does not block and has no delay.
+pub(super) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
     #[cfg(unix)]
@@ -167,8 +148,7 @@ pub(super) fn connect(address: SocketAddr) -> io::Result<(TcpStream, bool)> {
     socket.set_nonblocking(true)?;
     socket.set_nodelay(true)?;
     match rustix::net::connect(&socket, &address) {
-        Ok(()) => Ok((socket, true)),
-        Err(Errno::INPROGRESS | Errno::WOULDBLOCK | Errno::INTR) => Ok((socket, false)),
+        Ok(()) | Err(Errno::INPROGRESS | Errno::WOULDBLOCK | Errno::INTR) => Ok(socket),
         Err(error) => Err(error.into()),
     }
 }
@@ -211,10 +191,7 @@ pub(super) fn output_error(error: io::Error) -> io::Error {
     }
 }
 
-/// What writes, and what poll watches of it.
-pub(super) type WatchedWriter = (Box<dyn Write + Send>, Option<Arc<File>>);
-
-/// Standard output: what writes it, and what poll watches. A console of Windows takes UTF-8 through std only.
+/// Standard output. A console of Windows takes UTF-8 through std only.
 #[cfg(unix)]
 pub(super) fn stdout() -> io::Result<WatchedWriter> {
     use std::os::fd::AsFd;
@@ -227,9 +204,15 @@ pub(super) fn stdout() -> io::Result<WatchedWriter> {
 }
 
 /// A file or pipe as output.
+#[cfg(unix)]
 pub(super) fn watched(file: File) -> WatchedWriter {
     let file = Arc::new(file);
-    (Box::new(Arc::clone(&file)), cfg!(unix).then_some(file))
+    (Box::new(Arc::clone(&file)), Some(file))
+}
+
+#[cfg(windows)]
+pub(super) fn watched(file: File) -> WatchedWriter {
+    (Box::new(file), None)
 }
 
 /// Standard input, unbuffered where that reads the same text.
@@ -245,23 +228,16 @@ pub(super) fn stdin() -> io::Result<Box<dyn Read + Send>> {
 }
 
 /// Watches output for its reader's end, and for room to write.
-#[cfg(unix)]
-pub(super) fn watch_output(file: &File, room: bool) -> PollFd<'_> {
+pub(super) fn watch_output(output: &Watched, room: bool) -> PollFd<'_> {
     let flags = if room { PollFlags::OUT | PollFlags::HUP } else { PollFlags::HUP };
-    PollFd::new(file, flags)
+    PollFd::new(&**output, flags)
 }
 
 /// Whether output takes some bytes without blocking.
-#[cfg(unix)]
-pub(super) fn has_room(file: &File) -> bool {
-    let mut source = [watch_output(file, true)];
+pub(super) fn has_room(output: &Watched) -> bool {
+    let mut source = [watch_output(output, true)];
     let polled = rustix::event::poll(&mut source, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
     polled.is_ok() && source[0].revents().contains(PollFlags::OUT)
-}
-
-#[cfg(windows)]
-pub(super) fn has_room(_file: &File) -> bool {
-    false
 }
 
 /// Makes the pipes at standard input and output, if there are any, hold more before a writer or reader has to wait.
