@@ -299,3 +299,32 @@ fn the_example_of_the_manual_page_reads_as_it_says() {
     let example: String = display("example").split_inclusive('\n').filter(untold).collect();
     assert_eq!(String::from_utf8(write(Some(5051), &reading.records)).unwrap(), example);
 }
+
+#[test]
+fn logs_of_every_released_version_are_read() {
+    let cases = cases("log-forms.jsonl");
+    assert_eq!(cases.len(), 26);
+    for case in &cases {
+        let (name, input) = (case["name"].as_str().unwrap(), input_of(case));
+        for piece in [input.len(), 1] {
+            let pieces = Pieces { rest: &input, piece, is_interrupted: false };
+            let mut reader = Reader::new(pieces, kind_of(case), &FramingOptions::default()).unwrap();
+            assert_eq!(reader.kind().name(), case["kind"].as_str().unwrap(), "{name}");
+            let (records, errors): (Vec<_>, Vec<_>) = reader.by_ref().partition(Result::is_ok);
+            let records: Vec<Record> = records.into_iter().map(|record| placeless(&record.unwrap())).collect();
+            let expected: Vec<Record> = case["records"].as_array().unwrap().iter().map(from_case).collect();
+            assert_eq!(records, expected, "{name}");
+            let errors: Vec<String> = errors
+                .into_iter()
+                .map(|error| error.unwrap_err())
+                .map(|error| match error.number {
+                    Some(number) => format!("{number}: {error}"),
+                    None => error.to_string(),
+                })
+                .collect();
+            let is_expected = case["error"].as_str().map_or(errors.is_empty(), |error| errors.concat().contains(error));
+            assert!(is_expected && errors.len() < 2, "{name}: {errors:?}");
+            assert_eq!(reader.settings().port.map(u64::from), case["port"].as_u64(), "{name}");
+        }
+    }
+}

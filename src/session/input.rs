@@ -4,8 +4,8 @@ use std::io::{self, BufRead, Chain, Cursor, Read};
 
 use memchr::{memchr, memchr_iter};
 
-use super::Kind;
-use crate::framing::FramingOptions;
+use super::{Error, Kind};
+use crate::framing::{FramingError, FramingOptions};
 use crate::text::is_white;
 
 /// How long a line of a log may be in terms of its message: an escape of JSON takes six bytes.
@@ -18,17 +18,6 @@ const LINE_BYTES_KEPT: usize = 64 << 10;
 const MARKS: &[u8] = b"@<>=~!";
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-
-/// What [`Input::read_line`] has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// A line, in [`Input::text`]. Of a comment or a blank line over the limit only the beginning is there.
-    Line,
-    /// A line over this limit in bytes, which has been skipped.
-    TooLong(usize),
-    /// The end of the input.
-    End,
-}
 
 /// An input whose head has been read and looked at.
 #[derive(Debug)]
@@ -82,62 +71,57 @@ impl<R: BufRead> Input<R> {
         })
     }
 
-    /// Reads the next line. Memory does not grow beyond the limit of a line, however long a comment or a blank line is.
-    pub(super) fn read_line(&mut self) -> io::Result<Found> {
+    /// Reads the next line; whether there is one. Memory does not grow beyond the limit of a line: of a comment or a
+    /// blank line that is over it, only the beginning is kept.
+    pub(super) fn read_line(&mut self) -> Result<bool, Error> {
         self.text.clear();
         self.text.shrink_to(LINE_BYTES_KEPT);
         self.start = self.offset;
         self.number = self.lfs + 1;
         self.has_lf = false;
-        let (mut skips, mut too_long) = (false, None);
+        let (mut skips, mut is_long, mut too_long) = (false, false, None);
         while !self.has_lf {
             let chunk = match self.reader.fill_buf() {
+                Ok([]) => break,
                 Ok(chunk) => chunk,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             };
-            if chunk.is_empty() {
-                break;
-            }
             let lf = memchr(b'\n', chunk);
             let piece = &chunk[..lf.unwrap_or(chunk.len())];
             if !skips {
                 push_without_cr(piece, &mut self.text);
             }
-            let taken = piece.len() + usize::from(lf.is_some());
             self.has_lf = lf.is_some();
-            self.reader.consume(taken);
-            self.offset += taken as u64;
-            if let (false, Some(limit)) = (skips, self.over_limit()) {
-                match self.text.iter().copied().find(|&byte| !is_white(byte)) {
-                    // It may still turn out to be something else.
-                    None => self.text.truncate(limit + 1),
-                    Some(b'#') if !self.kind.is_log() && !self.is_marked() => skips = true,
-                    Some(_) => (skips, too_long) = (true, Some(limit)),
-                }
+            let read = piece.len() + usize::from(self.has_lf);
+            self.reader.consume(read);
+            self.offset += read as u64;
+            let (limit, mark) = self.limit();
+            is_long |= self.text.len() > limit.saturating_add(mark).max(1);
+            if skips || !is_long {
+                continue;
+            }
+            match self.text.iter().copied().find(|&byte| !is_white(byte)) {
+                // It may still turn out to be something else than a blank line.
+                None => self.text.truncate(1),
+                Some(b'#') if mark == 0 && !self.kind.is_log() => skips = true,
+                Some(_) => (skips, too_long) = (true, Some(limit)),
             }
         }
         self.lfs += u64::from(self.has_lf);
-        Ok(match too_long {
-            Some(limit) => Found::TooLong(limit),
-            None if self.start == self.offset => Found::End,
-            None => Found::Line,
-        })
+        match too_long {
+            Some(limit) => Err(FramingError::LineTooLong { limit }.to_string().into()),
+            None => Ok(self.start < self.offset),
+        }
     }
 
-    /// The limit, if the line is over it: that of a line, its mark not counted; behind `#=` that of a payload.
-    fn over_limit(&self) -> Option<usize> {
-        let (mark, limit) = match self.is_marked() {
-            false => (0, self.line_bytes_max),
-            true if self.text[1] == b'=' => (2, self.base64_bytes_max.max(self.line_bytes_max)),
-            true => (2, self.line_bytes_max),
-        };
-        // One byte may be the beginning of a mark.
-        (self.text.len() > limit.saturating_add(mark).max(1)).then_some(limit)
-    }
-
-    fn is_marked(&self) -> bool {
-        self.kind == Kind::Session && mark(&self.text).is_some()
+    /// The limit of the line that has begun, and the length of its mark, which does not count.
+    fn limit(&self) -> (usize, usize) {
+        match mark(&self.text).filter(|_| self.kind == Kind::Session) {
+            None => (self.line_bytes_max, 0),
+            Some((b'=', _)) => (self.base64_bytes_max.max(self.line_bytes_max), 2),
+            Some(_) => (self.line_bytes_max, 2),
+        }
     }
 
     /// Reads the raw payload behind the current line: fewer bytes when the input ends in it.

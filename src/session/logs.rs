@@ -8,20 +8,11 @@ use memchr::memmem;
 
 use super::input::push_without_cr;
 use super::literal;
-use super::{Error, ErrorKind, Kind};
+use super::{Error, Kind};
 use crate::bcp::{Side, is_command, payload_marker};
-use crate::framing::is_ignored;
+use crate::framing::{FramingError, is_ignored};
 use crate::text::{safe, trim};
 use crate::time::day_number;
-
-/// The form of a log's lines: these pieces, then the text.
-struct Form {
-    kind: Kind,
-    /// The versions that write it.
-    #[allow(dead_code)]
-    seen: &'static str,
-    pieces: &'static [Piece],
-}
 
 /// A piece of a line.
 enum Piece {
@@ -41,41 +32,26 @@ enum Piece {
 
 use Piece::{Date, Level, Logger, Step, Text, Time};
 
-/// Every form, the more particular before the more general: the first one that a line has is its own.
-const FORMS: &[Form] = &[
-    Form {
-        kind: Kind::MpfFile,
-        seen: "MPF 0.30-0.32 and 0.50-0.81, MPF-MC 0.30-0.32, mpf-monitor 0.33-0.57",
-        pieces: &[Date, Text(" "), Time(b',', 3), Text(" : "), Level(" : "), Logger(" : ")],
-    },
-    Form {
-        kind: Kind::MpfFile,
-        seen: "MPF 0.33, MPF-MC 0.33-0.57",
-        pieces: &[Date, Text(" "), Time(b',', 3), Text(" : "), Logger(" : ")],
-    },
-    Form {
-        kind: Kind::MpfConsole,
-        seen: "MPF 0.57-0.81, MPF-MC 0.57",
-        pieces: &[Time(b'.', 3), Text(" : "), Level(" ["), Logger("] ")],
-    },
-    Form {
-        kind: Kind::Gmc,
-        seen: "GMC since May 2024, to 1.0",
-        pieces: &[Time(b'.', 3), Text(" : "), Level(" : "), Logger(" : ")],
-    },
-    Form {
-        kind: Kind::Gmc,
-        seen: "GMC of March to May 2024",
-        pieces: &[Text("["), Level("] "), Time(b'.', 3), Text(" ")],
-    },
-    Form {
-        kind: Kind::MpfConsole,
-        seen: "MPF 0.30-0.32 and 0.50-0.56, MPF-MC 0.30-0.32, mpf-monitor 0.33-0.57",
-        pieces: &[Level(" : "), Logger(" : ")],
-    },
-    Form { kind: Kind::MpfConsole, seen: "MPF 0.33", pieces: &[Logger(" : ")] },
-    Form { kind: Kind::MpfConsole, seen: "MPF-MC 0.33-0.56", pieces: &[Logger(": ")] },
-    Form { kind: Kind::MonitorCache, seen: "mpf-monitor 0.54-0.57", pieces: &[Step, Text(",")] },
+/// The forms of lines: pieces, then the text. The more particular stand before the more general.
+const FORMS: &[(Kind, &[Piece])] = &[
+    // MPF 0.30 to 0.32 and 0.50 to 0.81, MPF-MC 0.30 to 0.32, mpf-monitor 0.33 to 0.57
+    (Kind::MpfFile, &[Date, Text(" "), Time(b',', 3), Text(" : "), Level(" : "), Logger(" : ")]),
+    // MPF 0.33, MPF-MC 0.33 to 0.57
+    (Kind::MpfFile, &[Date, Text(" "), Time(b',', 3), Text(" : "), Logger(" : ")]),
+    // MPF 0.57 to 0.81, MPF-MC 0.57
+    (Kind::MpfConsole, &[Time(b'.', 3), Text(" : "), Level(" ["), Logger("] ")]),
+    // GMC since May 2024, to 1.0
+    (Kind::Gmc, &[Time(b'.', 3), Text(" : "), Level(" : "), Logger(" : ")]),
+    // GMC of March to May 2024
+    (Kind::Gmc, &[Text("["), Level("] "), Time(b'.', 3), Text(" ")]),
+    // MPF 0.30 to 0.32 and 0.50 to 0.56, MPF-MC 0.30 to 0.32, mpf-monitor 0.33 to 0.57
+    (Kind::MpfConsole, &[Level(" : "), Logger(" : ")]),
+    // MPF 0.33
+    (Kind::MpfConsole, &[Logger(" : ")]),
+    // MPF-MC 0.33 to 0.56
+    (Kind::MpfConsole, &[Logger(": ")]),
+    // mpf-monitor 0.54 to 0.57
+    (Kind::MonitorCache, &[Step, Text(",")]),
 ];
 
 /// The time stamp of a line of [`Kind::MpfJson`] (MPF and MPF-MC since 0.51). Its milliseconds are a number, unpadded,
@@ -98,29 +74,17 @@ pub(super) struct Program {
     advice: &'static str,
 }
 
-/// How a message stands in the text of a line.
+/// How a message stands in the text of a line: what is before it, what is after it, who sent it, and whether it is
+/// written as a bytes literal of Python.
 #[derive(Debug)]
-struct Phrase {
-    before: &'static str,
-    after: &'static str,
-    side: Side,
-    /// Whether it is written as a bytes literal of Python.
-    is_literal: bool,
-}
-
-const fn plain(before: &'static str, after: &'static str, side: Side) -> Phrase {
-    Phrase { before, after, side, is_literal: false }
-}
+struct Phrase(&'static str, &'static str, Side, bool);
 
 const PROGRAMS: &[Program] = &[
-    // To 0.52, the name of the connection follows: BCPClientSocket.local_display.
     Program {
         kinds: &[Kind::MpfFile, Kind::MpfConsole, Kind::MpfJson],
+        // To 0.52, the name of the connection follows: BCPClientSocket.local_display.
         loggers: &["BCPClientSocket"],
-        phrases: &[
-            plain("Sending \"", "\"", Side::Client),
-            Phrase { before: "Received \"", after: "\"", side: Side::Server, is_literal: true },
-        ],
+        phrases: &[Phrase("Sending \"", "\"", Side::Client, false), Phrase("Received \"", "\"", Side::Server, true)],
         port: None,
         lost: "a log of MPF does not tell which connection a line belongs to, and has lost the payloads that were \
                received: all lines are read as those of one connection",
@@ -129,7 +93,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         kinds: &[Kind::MpfMc, Kind::MpfFile, Kind::MpfConsole, Kind::MpfJson],
         loggers: &["MPF-MC BCP Server"],
-        phrases: &[plain("Received \"", "\"", Side::Client), plain("Sending \"", "\"", Side::Server)],
+        phrases: &[Phrase("Received \"", "\"", Side::Client, false), Phrase("Sending \"", "\"", Side::Server, false)],
         port: None,
         lost: "a log of MPF-MC has lost payloads and most of what MPF-MC sent, and does not tell which connection a \
                line belongs to: all lines are read as those of one connection",
@@ -138,20 +102,20 @@ const PROGRAMS: &[Program] = &[
     Program {
         kinds: &[Kind::MpfFile, Kind::MpfConsole],
         loggers: &["BCP Client"],
-        phrases: &[plain("Received \"", "\"", Side::Server)],
+        phrases: &[Phrase("Received \"", "\"", Side::Server, false)],
         port: Some(5051),
         lost: "a log of mpf-monitor has only what MPF sent, which --serve plays, and no payloads",
         advice: "mpf-monitor logs BCP, as Received \"...\", with -v",
     },
     Program {
         kinds: &[Kind::Gmc],
-        // The first versions had no name in their lines, later ones BCP.
+        // The first lines named no logger, later ones BCP.
         loggers: &["GMCServer", "BCP", ""],
         phrases: &[
-            plain("Received: ", "", Side::Client),
-            plain("Sending: ", "", Side::Server),
-            plain("Received BCP command: ", "", Side::Client),
-            plain("Sending BCP Message: ", "", Side::Server),
+            Phrase("Received: ", "", Side::Client, false),
+            Phrase("Sending: ", "", Side::Server, false),
+            Phrase("Received BCP command: ", "", Side::Client, false),
+            Phrase("Sending BCP Message: ", "", Side::Server, false),
         ],
         port: None,
         lost: "a log of GMC has lost payloads, and does not tell which connection a line belongs to: all lines are \
@@ -161,7 +125,7 @@ const PROGRAMS: &[Program] = &[
     Program {
         kinds: &[Kind::MonitorCache],
         loggers: &[""],
-        phrases: &[plain("", "", Side::Server)],
+        phrases: &[Phrase("", "", Side::Server, false)],
         // The monitor connects to MPF.
         port: Some(5051),
         lost: "the cache of mpf-monitor has only what MPF sent, which --serve plays, no payloads, and of each wait \
@@ -177,28 +141,16 @@ pub(super) const ADVICE: &str = "MPF logs BCP, as Sending \"...\" and Received \
 /// How much of a line an error shows, in bytes.
 const SHOWN_BYTES: usize = 200;
 
-impl Form {
-    /// Whether logs of this kind have it.
-    fn is_of(&self, kind: Kind) -> bool {
-        self.kind == kind || kind == Kind::MpfMc && matches!(self.kind, Kind::MpfFile | Kind::MpfConsole)
-    }
-
-    /// Whether a line in it is to be trusted to be one of a log although nothing is known of its logger.
-    fn is_certain(&self) -> bool {
-        !matches!(self.pieces, [Logger(_)])
-    }
+/// The forms of a kind. MPF-MC's are those of MPF, to its file and its console.
+fn forms(kind: Kind) -> impl Iterator<Item = &'static [Piece]> {
+    let is_of = move |of: Kind| of == kind || kind == Kind::MpfMc && matches!(of, Kind::MpfFile | Kind::MpfConsole);
+    FORMS.iter().filter(move |(of, _)| is_of(*of)).map(|(_, pieces)| *pieces)
 }
 
 fn program(kind: Kind, logger: &[u8]) -> Option<&'static Program> {
-    PROGRAMS.iter().find(|program| program.kinds.contains(&kind) && program.has_logger(logger))
-}
-
-impl Program {
-    fn has_logger(&self, logger: &[u8]) -> bool {
-        self.loggers
-            .iter()
-            .any(|name| logger.strip_prefix(name.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'.', ..])))
-    }
+    let is_logger =
+        |name: &&str| logger.strip_prefix(name.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'.', ..]));
+    PROGRAMS.iter().find(|program| program.kinds.contains(&kind) && program.loggers.iter().any(is_logger))
 }
 
 /// The port of the server in every log of this kind, if it is not the usual one.
@@ -208,60 +160,47 @@ pub(super) fn port(kind: Kind) -> Option<u16> {
 
 /// The kind of the log that has such a line.
 pub(super) fn kind_of_line(line: &[u8]) -> Option<Kind> {
-    let members = ["\"timestamp\": \"", "\"level\": \"", "\"message\": "];
     if line.starts_with(b"{") {
+        let members = ["\"timestamp\": \"", "\"level\": \"", "\"message\": "];
         let has_all = members.iter().all(|member| memmem::find(line, member.as_bytes()).is_some());
         return has_all.then_some(Kind::MpfJson);
     }
-    FORMS.iter().find_map(|form| {
-        let parsed = take_apart(form.pieces, line)?;
-        let is_known = match form.kind {
-            Kind::MonitorCache => is_command(trim(parsed.text.split(|&byte| byte == b'?').next()?)),
-            kind => form.is_certain() || program(kind, &parsed.logger).is_some(),
+    FORMS.iter().find_map(|&(kind, pieces)| {
+        let parsed = take_apart(pieces, line)?;
+        let is_certain = match (kind, pieces) {
+            (Kind::MonitorCache, _) => is_command(trim(parsed.text.split(|&byte| byte == b'?').next()?)),
+            // Any text with a colon has this form.
+            (_, [Logger(_)]) => program(kind, &parsed.logger).is_some(),
+            _ => true,
         };
-        let kind = if parsed.logger.starts_with(b"MPF-MC") { Kind::MpfMc } else { form.kind };
-        is_known.then_some(kind)
+        let kind = if parsed.logger.starts_with(b"MPF-MC") { Kind::MpfMc } else { kind };
+        is_certain.then_some(kind)
+    })
+}
+
+/// What is said of a line that may hold BCP in an unknown form: then no error claims that there is none.
+fn ask(number: u64, line: &[u8]) -> Option<String> {
+    let may_be = ["Received", "Sending"].iter().any(|word| memmem::find(line, word.as_bytes()).is_some());
+    may_be.then(|| {
+        let line = safe(&line[..line.len().min(SHOWN_BYTES)]);
+        format!(
+            "line {number} is of a form that backbox does not know: {line}; if that is BCP, please report it with the \
+             program and its version"
+        )
     })
 }
 
 /// What a line that does not belong to a log of any known form may be after all.
 pub(super) fn hint(number: u64, line: &[u8]) -> Option<String> {
-    evidence(line)?;
-    let kind = kind_of_line(line).filter(|&kind| Log::default().message(kind, number, line, usize::MAX) != Ok(None));
-    Some(match kind {
+    let unknown = ask(number, line)?;
+    let is_message = |kind: &Kind| !matches!(Log::default().message(*kind, number, line, usize::MAX), Ok(None));
+    Some(match kind_of_line(line).filter(is_message) {
         Some(kind) => format!("line {number} is one of a log: --from {} reads it", kind.name()),
-        None => ask(number, &shorten(line)),
+        None => unknown,
     })
 }
 
-/// Whether a line says that it may be of BCP: no error claims that there is none in the file then.
-fn evidence(line: &[u8]) -> Option<usize> {
-    memmem::find(line, b"Received").or_else(|| memmem::find(line, b"Sending"))
-}
-
-fn ask(number: u64, line: &str) -> String {
-    format!(
-        "line {number} is of a form that backbox does not know: {line}; if that is BCP, please report it with the \
-         program and its version"
-    )
-}
-
-fn shorten(line: &[u8]) -> String {
-    let more = if line.len() > SHOWN_BYTES { "..." } else { "" };
-    format!("{}{more}", safe(&line[..line.len().min(SHOWN_BYTES)]))
-}
-
-/// The error for a line of a log with a message that cannot be read.
-pub(super) fn damaged(number: u64, why: String) -> Error {
-    Error { number: Some(number), kind: ErrorKind::Damaged, text: format!("{why}; left out") }
-}
-
-pub(super) fn too_long(limit: usize) -> String {
-    format!("over {limit} bytes")
-}
-
 /// A message of a log.
-#[derive(Debug, PartialEq)]
 pub(super) struct Message {
     /// Counted from the first one, if the log has times.
     pub(super) time: Option<Duration>,
@@ -270,20 +209,14 @@ pub(super) struct Message {
     pub(super) program: &'static Program,
 }
 
-impl PartialEq for Program {
-    fn eq(&self, other: &Program) -> bool {
-        std::ptr::eq(self, other)
-    }
-}
-
 /// What has to be known of the lines so far.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     clock: Clock,
     /// The program whose messages are read: the first one found, since two logs of one conversation would double it.
     program: Option<&'static Program>,
-    /// A line that may be of BCP, if there is no message yet.
-    evidence: Option<(u64, String)>,
+    /// What is said if there is no message.
+    evidence: Option<String>,
 }
 
 impl Log {
@@ -297,55 +230,51 @@ impl Log {
         number: u64,
         line: &[u8],
         bytes_max: usize,
-    ) -> Result<Option<Message>, String> {
-        let found = self.parse(kind, line, bytes_max);
-        if found == Ok(None) && self.program.is_none() && self.evidence.is_none() && evidence(line).is_some() {
-            self.evidence = Some((number, shorten(line)));
-        }
-        found
-    }
-
-    fn parse(&mut self, kind: Kind, line: &[u8], bytes_max: usize) -> Result<Option<Message>, String> {
+    ) -> Result<Option<Message>, Error> {
         let parsed = if kind == Kind::MpfJson { parse_json(line)? } else { parse_text(kind, line)? };
-        let Some(parsed) = parsed else { return Ok(None) };
-        let seen = self.clock.see(&parsed.when);
-        let program = program(kind, &parsed.logger).filter(|found| self.program.is_none_or(|known| known == *found));
-        let Some(program) = program else { return Ok(None) };
-        let phrase = program.phrases.iter().find(|phrase| parsed.text.starts_with(phrase.before.as_bytes()));
-        let Some(phrase) = phrase else { return Ok(None) };
-        let text = &parsed.text[phrase.before.len()..];
-        let text = text.strip_suffix(phrase.after.as_bytes()).ok_or("garbled: no closing quote")?;
+        let seen = parsed.as_ref().map(|parsed| self.clock.see(&parsed.when));
+        let found = parsed.as_ref().and_then(|Parsed { logger, text, .. }| {
+            let is_read = |found: &&Program| self.program.is_none_or(|known| std::ptr::eq(known, *found));
+            let program = program(kind, logger).filter(is_read)?;
+            let phrase = program.phrases.iter().find(|phrase| text.starts_with(phrase.0.as_bytes()))?;
+            Some((program, phrase, &text[phrase.0.len()..]))
+        });
+        let Some((program, &Phrase(_, after, side, is_literal), text)) = found else {
+            if self.program.is_none() && self.evidence.is_none() {
+                self.evidence = ask(number, line);
+            }
+            return Ok(None);
+        };
+        let text = text.strip_suffix(after.as_bytes()).ok_or("garbled: no closing quote")?;
+        let undone = is_literal.then(|| literal::undo(text).ok_or("garbled: no bytes literal as Python writes it"));
+        let undone = undone.transpose()?;
         let mut line = Vec::with_capacity(text.len());
-        if phrase.is_literal {
-            let bytes = literal::undo(text).ok_or("garbled: no bytes literal as Python writes it")?;
-            // A session cannot hold CR, and BCP ignores it.
-            push_without_cr(&bytes, &mut line);
-        } else {
-            push_without_cr(text, &mut line);
-        }
+        // A session cannot hold CR, and BCP ignores it.
+        push_without_cr(undone.as_deref().unwrap_or(text), &mut line);
         if line.contains(&b'\n') {
-            return Err("garbled: a line break in the message".to_owned());
+            return Err("garbled: a line break in the message".into());
         }
         if line.len() > bytes_max {
-            return Err(too_long(bytes_max));
+            return Err(FramingError::LineTooLong { limit: bytes_max }.to_string().into());
         }
         // What follows would be swallowed as its payload.
         match payload_marker(&line).filter(|_| !is_ignored(&line)).map(|marker| marker.length) {
             None | Some(Some(0)) => {}
-            Some(Some(bytes)) => return Err(format!("its payload of {bytes} bytes is not in the log")),
-            Some(None) => return Err("its payload is not in the log".to_owned()),
+            Some(Some(bytes)) => return Err(format!("its payload of {bytes} bytes is not in the log").into()),
+            Some(None) => return Err("its payload is not in the log".into()),
         }
-        let seen = seen.ok_or("garbled: not a date and time")?;
+        let seen = seen.flatten().ok_or("garbled: not a date and time")?;
         self.program = Some(program);
-        Ok(Some(Message { time: seen.map(|seen| self.clock.message(seen)), side: phrase.side, line, program }))
+        Ok(Some(Message { time: seen.map(|seen| self.clock.message(seen)), side, line, program }))
     }
 
-    /// Why a log that has ended held no message.
+    /// Why an input of this kind that has ended held no message.
     pub(super) fn nothing(&self, kind: Kind) -> String {
-        let advice = PROGRAMS.iter().find(|program| program.kinds.contains(&kind)).map_or("", |found| found.advice);
-        match &self.evidence {
-            Some((number, line)) => format!("no BCP line of a known form in it, but {}", ask(*number, line)),
-            None => format!("no BCP line in it: {advice}"),
+        let program = PROGRAMS.iter().find(|program| program.kinds.contains(&kind));
+        match (&self.evidence, program) {
+            (Some(evidence), _) => format!("no BCP line of a known form in it, but {evidence}"),
+            (None, Some(program)) => format!("no BCP line in it: {}", program.advice),
+            (None, None) => "no BCP line in it".to_owned(),
         }
     }
 }
@@ -358,38 +287,28 @@ struct Parsed<'a> {
 }
 
 /// A line in one of the forms of this kind, best in one with the logger of a known program.
-fn parse_text(kind: Kind, line: &[u8]) -> Result<Option<Parsed<'_>>, String> {
-    let mut first = None;
-    for form in FORMS.iter().filter(|form| form.is_of(kind)) {
-        let Some(parsed) = take_apart(form.pieces, line) else { continue };
-        if program(kind, &parsed.logger).is_some() {
-            return Ok(Some(parsed));
-        }
-        first = first.or(Some(parsed));
+fn parse_text(kind: Kind, line: &[u8]) -> Result<Option<Parsed<'_>>, Error> {
+    let parsed = || forms(kind).filter_map(|pieces| take_apart(pieces, line));
+    match parsed().find(|parsed| program(kind, &parsed.logger).is_some()).or_else(|| parsed().next()) {
+        None if kind == Kind::MonitorCache && !trim(line).is_empty() => Err("garbled: not MILLISECONDS,COMMAND".into()),
+        found => Ok(found),
     }
-    if first.is_none() && kind == Kind::MonitorCache && !trim(line).is_empty() {
-        return Err("garbled: not MILLISECONDS,COMMAND".to_owned());
-    }
-    Ok(first)
 }
 
 /// A line of JSON of a logger of BCP.
-fn parse_json(line: &[u8]) -> Result<Option<Parsed<'_>>, String> {
-    let named = |name: &&str| memmem::find(line, format!("\"{name}").as_bytes()).is_some();
+fn parse_json(line: &[u8]) -> Result<Option<Parsed<'_>>, Error> {
+    let is_named = |name: &&str| memmem::find(line, format!("\"{name}").as_bytes()).is_some();
     let mut programs = PROGRAMS.iter().filter(|program| program.kinds.contains(&Kind::MpfJson));
-    if !programs.any(|program| program.loggers.iter().any(named)) {
+    if !programs.any(|program| program.loggers.iter().any(is_named)) {
         return Ok(None);
     }
     let members: serde_json::Value = serde_json::from_slice(line).map_err(|_| "garbled: not JSON")?;
-    let text = |name: &str| members.get(name).and_then(serde_json::Value::as_str);
+    let text = |name: &str| members.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
     let (Some(logger), Some(message)) = (text("name"), text("message")) else { return Ok(None) };
-    // A time that is none is reported when the line turns out to hold a message.
+    // A time that does not exist is reported when the line turns out to hold a message.
     let when = text("timestamp").and_then(|stamp| Some(take_apart(JSON_TIME, stamp.as_bytes())?.when));
-    Ok(Some(Parsed {
-        when: when.unwrap_or(When { time: Some([24, 0, 0, 0]), ..When::default() }),
-        logger: Cow::Owned(logger.as_bytes().to_vec()),
-        text: Cow::Owned(message.as_bytes().to_vec()),
-    }))
+    let when = when.unwrap_or(When { time: Some([24, 0, 0, 0]), ..When::default() });
+    Ok(Some(Parsed { when, logger: Cow::Owned(logger.into_bytes()), text: Cow::Owned(message.into_bytes()) }))
 }
 
 /// Takes a line apart by its pieces.

@@ -97,37 +97,30 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind with the name that `--from` knows it by.
-    pub const NAMES: [(&str, Kind); 8] = [
-        ("session", Kind::Session),
-        ("bcp", Kind::Lines),
-        ("mpf-file", Kind::MpfFile),
-        ("mpf-console", Kind::MpfConsole),
-        ("mpf-json", Kind::MpfJson),
-        ("mpf-mc", Kind::MpfMc),
-        ("gmc", Kind::Gmc),
-        ("monitor-cache", Kind::MonitorCache),
-    ];
+    /// The names that `--from` knows the kinds by.
+    pub const NAMES: [&str; 8] =
+        ["session", "bcp", "mpf-file", "mpf-console", "mpf-json", "mpf-mc", "gmc", "monitor-cache"];
 
-    /// The names alone.
-    pub const WORDS: [&str; Kind::NAMES.len()] = {
-        let mut words = [""; Kind::NAMES.len()];
-        let mut at = 0;
-        while at < words.len() {
-            words[at] = Kind::NAMES[at].0;
-            at += 1;
-        }
-        words
-    };
+    /// Every kind, in the order of its names.
+    const ALL: [Kind; Kind::NAMES.len()] = [
+        Kind::Session,
+        Kind::Lines,
+        Kind::MpfFile,
+        Kind::MpfConsole,
+        Kind::MpfJson,
+        Kind::MpfMc,
+        Kind::Gmc,
+        Kind::MonitorCache,
+    ];
 
     /// The kind of this name.
     pub fn named(name: &str) -> Option<Kind> {
-        Kind::NAMES.iter().find(|(known, _)| *known == name).map(|&(_, kind)| kind)
+        Kind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     /// The name that `--from` knows it by.
     pub fn name(self) -> &'static str {
-        Kind::NAMES.iter().find(|(_, kind)| *kind == self).map_or("", |&(name, _)| name)
+        Kind::NAMES[self as usize]
     }
 
     /// Whether it is neither a session nor plain lines.
@@ -174,8 +167,21 @@ impl Error {
         matches!(self.kind, ErrorKind::Damaged)
     }
 
-    fn malformed(number: u64, text: impl Into<String>) -> Error {
-        Error { number: Some(number), kind: ErrorKind::Malformed, text: text.into() }
+    fn is_io(&self) -> bool {
+        matches!(self.kind, ErrorKind::Io(_))
+    }
+}
+
+/// A fault of the current line, whose number the reader adds.
+impl From<String> for Error {
+    fn from(text: String) -> Error {
+        Error { number: None, kind: ErrorKind::Malformed, text }
+    }
+}
+
+impl From<&str> for Error {
+    fn from(text: &str) -> Error {
+        text.to_owned().into()
     }
 }
 

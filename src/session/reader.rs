@@ -7,10 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memchr;
 
-use super::input::{Found, Input, mark};
+use super::input::{Input, mark};
 use super::logs::{self, Log};
 use super::settings::Settings;
-use super::{Error, ErrorKind, HEADER, Kind, Note, Record, VERSION};
+use super::{CONNECTION_MAX, Error, ErrorKind, HEADER, Kind, Note, Record, VERSION};
 use crate::bcp::{Side, is_command, payload_marker};
 use crate::framing::{FramingError, FramingOptions, is_ignored};
 use crate::text::{is_white, shown, trim};
@@ -106,116 +106,88 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn session_record(&mut self) -> Result<Option<Record>, Error> {
-        loop {
-            self.position = self.input.offset;
-            if !self.read_whole_line()? {
-                return Ok(None);
-            }
-            let (number, text) = (self.input.number, &self.input.text);
-            if number == 1 && is_header(text).map_err(|why| Error::malformed(1, why))? {
-                self.has_header = true;
-                continue;
-            }
-            let found = match mark(text) {
-                None if is_ignored(text) => continue,
-                None => self.plain_message()?,
-                Some((b'<', line)) => self.marked_message(Side::Server, line.to_vec())?,
-                Some((b'>', line)) => self.marked_message(Side::Client, line.to_vec())?,
+        while self.read_whole_line()? {
+            let (number, text) = (self.input.number, std::mem::take(&mut self.input.text));
+            match mark(&text) {
+                None if number == 1 && is_header(&text)? => self.has_header = true,
+                None if is_ignored(&text) => {}
+                None => return self.plain_message(text),
+                Some((b'<', line)) => return self.marked_message(Side::Server, line),
+                Some((b'>', line)) => return self.marked_message(Side::Client, line),
                 Some((b'~', pattern)) if trim(pattern).is_empty() => {
-                    return Err(Error::malformed(number, "#~ wants a pattern, such as '#~mode_list?running_modes=*'"));
+                    return Err("#~ wants a pattern, such as '#~mode_list?running_modes=*'".into());
                 }
                 Some((b'~', pattern)) => {
                     let record = self.record(Side::Server, pattern.to_vec(), None);
-                    Some(Record { is_pattern: true, ..record })
+                    return Ok(Some(Record { is_pattern: true, ..record }));
                 }
-                Some((b'@', stamp)) => {
-                    (self.time, self.connection) = parse_stamp(stamp).map_err(|why| Error::malformed(number, why))?;
-                    continue;
-                }
+                Some((b'@', stamp)) => (self.time, self.connection) = parse_stamp(stamp)?,
                 Some((b'!', _)) if self.messages > 0 => {
-                    let why = "a setting after the first message: settings stand before it";
-                    return Err(Error::malformed(number, why));
+                    return Err("a setting after the first message: settings stand before it".into());
                 }
-                Some((b'!', setting)) => {
-                    self.settings.add(number, setting).map_err(|why| Error::malformed(number, why))?;
-                    continue;
-                }
+                Some((b'!', setting)) => self.settings.add(number, setting)?,
                 Some(_) => {
-                    let why = "a payload without a line: '#=' follows a '#<' or '#>' line that announces one";
-                    return Err(Error::malformed(number, why));
+                    return Err("a payload without a line: '#=' follows a '#<' or '#>' line that announces one".into());
                 }
-            };
-            self.position = if found.is_some() { self.input.offset } else { self.position };
-            return Ok(found);
+            }
+            self.position = self.input.offset;
         }
+        Ok(None)
     }
 
     /// Reads the next line of a session; whether there is one. A line without LF may be half a line.
     fn read_whole_line(&mut self) -> Result<bool, Error> {
-        match self.input.read_line()? {
-            Found::End => Ok(false),
-            Found::TooLong(limit) => Err(too_long(self.input.number, limit)),
-            Found::Line if self.input.has_lf => Ok(true),
-            Found::Line => {
-                self.note_cut(self.input.number);
-                Ok(false)
-            }
+        let is_found = self.input.read_line()?;
+        if is_found && !self.input.has_lf {
+            self.note = Some(Note { number: Some(self.input.number), text: CUT });
         }
+        Ok(self.input.has_lf)
     }
 
-    fn note_cut(&mut self, number: u64) {
-        self.note = Some(Note { number: Some(number), text: CUT });
-    }
-
-    /// The current line and its raw payload, which was sent by the client.
-    fn plain_message(&mut self) -> Result<Option<Record>, Error> {
-        let line = std::mem::take(&mut self.input.text);
-        let number = self.input.number;
-        let announced = if self.framing.payloads || self.kind == Kind::Session { self.announced(&line)? } else { None };
-        let Some(announced) = announced else { return Ok(Some(self.record(Side::Client, line, None))) };
-        let payload = self.input.read_payload(announced)?;
-        match payload.len() {
-            got if got == announced => Ok(Some(self.record(Side::Client, line, Some(payload)))),
+    /// A line and its raw payload, which were sent by the client.
+    fn plain_message(&mut self, line: Vec<u8>) -> Result<Option<Record>, Error> {
+        let has_payload = self.framing.payloads || self.kind == Kind::Session;
+        let announced = if has_payload { self.announced(&line)? } else { None };
+        let payload = announced.map(|announced| self.input.read_payload(announced)).transpose()?;
+        match (payload.as_ref().map_or(0, Vec::len), announced.unwrap_or_default()) {
+            (got, announced) if got == announced => Ok(Some(self.record(Side::Client, line, payload))),
             _ if self.kind == Kind::Session => {
-                self.note_cut(number);
+                self.note = Some(Note { number: Some(self.input.number), text: CUT });
                 Ok(None)
             }
-            got => Err(Error::malformed(number, FramingError::PayloadCut { got, announced }.to_string())),
+            (got, announced) => Err(FramingError::PayloadCut { got, announced }.to_string().into()),
         }
     }
 
     /// A line behind `#<` or `#>`, whose payload is the `#=` line that follows directly.
-    fn marked_message(&mut self, side: Side, line: Vec<u8>) -> Result<Option<Record>, Error> {
-        let announced = if is_ignored(&line) { None } else { self.announced(&line)? };
-        let Some(announced) = announced.filter(|&announced| announced > 0) else {
-            return Ok(Some(self.record(side, line, announced.map(|_| Vec::new()))));
-        };
-        let (number, start) = (self.input.number, self.input.start);
+    fn marked_message(&mut self, side: Side, line: &[u8]) -> Result<Option<Record>, Error> {
+        let announced = if is_ignored(line) { None } else { self.announced(line)? };
+        let record = self.record(side, line.to_vec(), announced.map(|_| Vec::new()));
+        let Some(announced) = announced.filter(|&announced| announced > 0) else { return Ok(Some(record)) };
+        let (number, start) = (record.number, record.span.start);
         if !self.read_whole_line()? {
-            self.note_cut(number);
+            self.note = Some(Note { number: Some(number), text: CUT });
             return Ok(None);
         }
-        let wrong = |why: String| Error::malformed(self.input.number, why);
         let Some(base64) = self.input.text.strip_prefix(b"#=") else {
-            return Err(wrong(format!(
-                "no payload: line {number} announces {announced} bytes, and '#=' follows directly"
-            )));
+            let why = format!("no payload: line {number} announces {announced} bytes, and '#=' follows directly");
+            return Err(why.into());
         };
-        let payload = STANDARD.decode(base64).map_err(|_| wrong("bad base64 behind '#='".to_owned()))?;
-        if payload.len() != announced {
-            return Err(wrong(format!("a payload of {} bytes, where line {number} says {announced}", payload.len())));
+        let payload = STANDARD.decode(base64).map_err(|_| "bad base64 behind '#='")?;
+        match payload.len() {
+            got if got == announced => {
+                Ok(Some(Record { span: start..self.input.offset, payload: Some(payload), ..record }))
+            }
+            got => Err(format!("a payload of {got} bytes, where line {number} says {announced}").into()),
         }
-        let record = self.record(side, line, Some(payload));
-        Ok(Some(Record { number, span: start..record.span.end, ..record }))
     }
 
     /// The length of the payload that a line announces.
     fn announced(&self, line: &[u8]) -> Result<Option<usize>, Error> {
         let limit = self.framing.payload_bytes_max;
-        match payload_marker(line).map(|marker| marker.length) {
-            None => Ok(None),
-            Some(Some(length)) if length <= limit => Ok(Some(length)),
-            Some(_) => Err(Error::malformed(self.input.number, FramingError::PayloadTooLarge { limit }.to_string())),
+        match payload_marker(line).map(|marker| marker.length.filter(|&length| length <= limit)) {
+            Some(None) => Err(FramingError::PayloadTooLarge { limit }.to_string().into()),
+            length => Ok(length.flatten()),
         }
     }
 
@@ -226,37 +198,27 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn plain_record(&mut self) -> Result<Option<Record>, Error> {
-        loop {
-            self.position = self.input.offset;
-            match self.input.read_line()? {
-                Found::End => return Ok(None),
-                Found::TooLong(limit) => return Err(too_long(self.input.number, limit)),
-                Found::Line => {}
-            }
-            let text = &self.input.text;
-            if !is_ignored(text) {
-                if self.messages == 0 && !self.is_forced && !is_command(command(text)) {
-                    return Err(self.unknown());
-                }
-                return self.plain_message();
+        while self.input.read_line()? {
+            let text = std::mem::take(&mut self.input.text);
+            if !is_ignored(&text) {
+                let is_known = self.messages > 0 || self.is_forced || is_command(command(&text));
+                return if is_known { self.plain_message(text) } else { Err(self.unknown(text)) };
             }
             // A user who asked for plain lines by name knows what the comments are.
-            if !self.is_forced && !self.has_marks && mark(text).is_some() {
+            if !self.is_forced && !self.has_marks && mark(&text).is_some() {
                 self.has_marks = true;
                 self.note = Some(Note { number: Some(self.input.number), text: MARKS });
             }
         }
+        Ok(None)
     }
 
     fn log_record(&mut self) -> Result<Option<Record>, Error> {
-        loop {
-            let number = match self.input.read_line()? {
-                Found::End => return Ok(None),
-                Found::TooLong(limit) => return Err(logs::damaged(self.input.number, logs::too_long(limit))),
-                Found::Line => self.input.number,
-            };
-            let found = self.log.message(self.kind, number, &self.input.text, self.framing.line_bytes_max);
-            let Some(message) = found.map_err(|why| logs::damaged(number, why))? else { continue };
+        let damaged = |why: Error| Error { kind: ErrorKind::Damaged, text: format!("{}; left out", why.text), ..why };
+        while self.input.read_line().map_err(|error| if error.is_io() { error } else { damaged(error) })? {
+            let (number, limit) = (self.input.number, self.framing.line_bytes_max);
+            let found = self.log.message(self.kind, number, &self.input.text, limit);
+            let Some(message) = found.map_err(damaged)? else { continue };
             self.time = message.time;
             if self.messages == 0 {
                 self.note = Some(Note { number: None, text: message.program.lost });
@@ -266,31 +228,22 @@ impl<R: BufRead> Reader<R> {
             let payload = (!is_ignored(&message.line) && payload_marker(&message.line).is_some()).then(Vec::new);
             return Ok(Some(self.record(message.side, message.line, payload)));
         }
+        Ok(None)
     }
 
-    /// Why the input is of no known kind. The rest of it is read for a line that may be one of a log.
-    fn unknown(&mut self) -> Error {
+    /// Why the input is of no known kind. The rest of it is searched for a line that may be one of a log.
+    fn unknown(&mut self, first: Vec<u8>) -> Error {
         let number = self.input.number;
-        let mut text = format!(
-            "neither a session, nor a log of a known kind, nor BCP: a session begins with '{HEADER} {VERSION}', one of \
-             the first ten lines of a log has the log's form, and BCP lines begin with a command"
-        );
-        let mut hint = logs::hint(self.input.number, &self.input.text);
-        while hint.is_none() {
-            match self.input.read_line() {
-                Ok(Found::Line) => hint = logs::hint(self.input.number, &self.input.text),
-                Ok(Found::TooLong(_)) => {}
-                Ok(Found::End) | Err(_) => break,
-            }
+        let mut hint = logs::hint(number, &first);
+        while hint.is_none() && matches!(self.input.read_line(), Ok(true)) {
+            hint = logs::hint(self.input.number, &self.input.text);
         }
-        text.push_str("; ");
-        text.push_str(&hint.unwrap_or_else(|| format!("{}; --from names the kind of a file", logs::ADVICE)));
-        Error::malformed(number, text)
-    }
-
-    fn nothing(&self) -> Error {
-        let text = if self.kind.is_log() { self.log.nothing(self.kind) } else { "no BCP line in it".to_owned() };
-        Error { number: None, kind: ErrorKind::Empty, text }
+        let hint = hint.unwrap_or_else(|| format!("{}; --from names the kind of a file", logs::ADVICE));
+        let text = format!(
+            "neither a session, nor a log of a known kind, nor BCP: a session begins with '{HEADER} {VERSION}', one of \
+             the first ten lines of a log has the log's form, and BCP lines begin with a command; {hint}"
+        );
+        Error { number: Some(number), ..text.into() }
     }
 }
 
@@ -306,14 +259,22 @@ impl<R: BufRead> Iterator for Reader<R> {
             Kind::Lines => self.plain_record(),
             _ => self.log_record(),
         };
-        self.messages += u64::from(matches!(found, Ok(Some(_))));
-        self.is_over = match &found {
-            Ok(record) => record.is_none(),
-            Err(error) => !error.is_skipped(),
-        };
-        match found.transpose() {
-            None if self.messages == 0 => Some(Err(self.nothing())),
-            found => found,
+        match found {
+            Ok(Some(record)) => {
+                self.messages += 1;
+                self.position = self.input.offset;
+                Some(Ok(record))
+            }
+            Ok(None) => {
+                self.is_over = true;
+                let text = self.log.nothing(self.kind);
+                (self.messages == 0).then_some(Err(Error { number: None, kind: ErrorKind::Empty, text }))
+            }
+            Err(error) => {
+                self.is_over = !error.is_skipped();
+                let number = error.number.or(Some(self.input.number)).filter(|_| !error.is_io());
+                Some(Err(Error { number, ..error }))
+            }
         }
     }
 }
@@ -393,63 +354,54 @@ fn command(line: &[u8]) -> &[u8] {
 }
 
 /// Reads line 1: whether it is a session's header, and one of a format that is known.
-fn is_header(line: &[u8]) -> Result<bool, String> {
+fn is_header(line: &[u8]) -> Result<bool, Error> {
     let Some(rest) = line.strip_prefix(HEADER.as_bytes()) else { return Ok(false) };
     if rest.first().is_some_and(|&byte| !is_white(byte)) {
         return Ok(false);
     }
     let digits = trim(rest);
-    let zeros = digits.iter().take_while(|&&byte| byte == b'0').count();
-    let version = &digits[zeros..];
-    if version.is_empty() || !version.iter().all(u8::is_ascii_digit) {
-        return Err(format!("the first line of a session wants '{HEADER} {VERSION}'"));
-    }
-    match version == VERSION.to_string().as_bytes() {
-        true => Ok(true),
-        false => Err(format!("format {} is newer than {VERSION}, which this version of backbox reads", shown(version))),
+    let version = &digits[digits.iter().take_while(|&&byte| byte == b'0').count()..];
+    match version.is_empty() || !version.iter().all(u8::is_ascii_digit) {
+        true => Err(format!("the first line of a session wants '{HEADER} {VERSION}'").into()),
+        false if version == VERSION.to_string().as_bytes() => Ok(true),
+        false => Err(format!("format {} is newer than {VERSION}, the newest one known", shown(version)).into()),
     }
 }
 
 /// Reads what follows `#@`: the time, cut to microseconds, and the connection, 1 if there is none.
-fn parse_stamp(text: &[u8]) -> Result<(Option<Duration>, u32), String> {
-    let bad_time = || {
-        "bad time: write '#@SECONDS' or '#@SECONDS CONN', SECONDS with up to ten digits, a point and up to nine more"
-            .to_owned()
-    };
+fn parse_stamp(text: &[u8]) -> Result<(Option<Duration>, u32), Error> {
     let mut words = text.split(|&byte| is_white(byte)).filter(|word| !word.is_empty());
-    let time = words.next().and_then(parse_seconds).ok_or_else(bad_time)?;
-    let connection = words.next();
-    if words.next().is_some() {
-        return Err(bad_time());
+    let (time, connection, more) = (words.next().and_then(parse_seconds), words.next(), words.next());
+    if time.is_none() || more.is_some() {
+        return Err(
+            "bad time: write '#@SECONDS' or '#@SECONDS CONN', SECONDS with up to ten digits, a point and up to \
+                    nine more"
+                .into(),
+        );
     }
-    let parse = |word: &[u8]| u32::try_from(parse_digits(word, 9).filter(|_| word[0] != b'0')?).ok();
-    let connection = connection.map_or(Ok(1), |word| {
-        parse(word).ok_or_else(|| format!("bad connection number {}: write 1 to 999999999", shown(word)))
-    })?;
-    Ok((Some(time), connection))
+    let Some(word) = connection else { return Ok((time, 1)) };
+    match parse_digits(word, 9).filter(|_| word[0] != b'0').and_then(|number| u32::try_from(number).ok()) {
+        Some(connection) => Ok((time, connection)),
+        None => Err(format!("bad connection number {}: write 1 to {CONNECTION_MAX}", shown(word)).into()),
+    }
 }
 
 fn parse_seconds(word: &[u8]) -> Option<Duration> {
-    let (whole, decimals) = match word.iter().position(|&byte| byte == b'.') {
-        None => (word, None),
-        Some(point) => (&word[..point], Some(&word[point + 1..])),
-    };
-    let nanos = match decimals {
+    let mut parts = word.splitn(2, |&byte| byte == b'.');
+    let seconds = parse_digits(parts.next()?, 10)?;
+    let nanos = match parts.next() {
+        Some(decimals) => parse_digits(decimals, 9)? * 10u64.pow(9 - decimals.len() as u32),
         None => 0,
-        Some(digits) => parse_digits(digits, 9)? * 10u64.pow(9 - digits.len() as u32),
     };
-    let micros = u32::try_from(nanos / 1000).ok()?;
-    Some(Duration::new(parse_digits(whole, 10)?, micros * 1000))
+    Some(Duration::from_secs(seconds) + Duration::from_micros(nanos / 1000))
 }
 
 /// The number that one to `digits_max` ASCII digits say.
 fn parse_digits(digits: &[u8], digits_max: usize) -> Option<u64> {
-    if digits.is_empty() || digits.len() > digits_max || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let is_number = digits.len() <= digits_max && digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
 }
 
-fn too_long(number: u64, limit: usize) -> Error {
-    Error::malformed(number, FramingError::LineTooLong { limit }.to_string())
-}
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! The settings of a session file: `#!NAME VALUE` lines before the first message.
 
+use super::Error;
 use crate::text::{is_white, shown, trim};
 
 /// One entry of a setting that may be given several times.
@@ -28,7 +29,7 @@ pub struct Settings {
 
 impl Settings {
     /// Adds the `#!` line of this number; `text` is what follows the mark.
-    pub(super) fn add(&mut self, number: u64, text: &[u8]) -> Result<(), String> {
+    pub(super) fn add(&mut self, number: u64, text: &[u8]) -> Result<(), Error> {
         let text = trim(text);
         let (name, value) = text.split_at(text.iter().position(|&byte| is_white(byte)).unwrap_or(text.len()));
         let value = trim(value);
@@ -43,10 +44,10 @@ impl Settings {
             b"exclude" => self.exclude.push(listed("a pattern")?),
             b"any-order" => self.any_order.push(listed("a pattern")?),
             b"exact" if value.is_empty() => self.exact = true,
-            b"exact" => return Err(wants("no value")),
+            b"exact" => return Err(wants("no value").into()),
             _ => {
                 let known = "port, ignore, exclude, any-order and exact";
-                return Err(format!("unknown setting '{}': known are {known}", shown(name)));
+                return Err(format!("unknown setting '{}': known are {known}", shown(name)).into());
             }
         }
         Ok(())
@@ -65,7 +66,7 @@ mod tests {
     fn read(lines: &[&str]) -> Result<Settings, String> {
         let mut settings = Settings::default();
         for (line, number) in lines.iter().zip(2..) {
-            settings.add(number, line.as_bytes())?;
+            settings.add(number, line.as_bytes()).map_err(|error| error.to_string())?;
         }
         Ok(settings)
     }

@@ -153,7 +153,7 @@ pub const COMMAND: Command<Options> = Command {
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
     },
     flags: &[
-        Flag::choice("from", "KIND", &Kind::WORDS, "What *FILE* is", |o: &mut Options, word| {
+        Flag::choice("from", "KIND", &Kind::NAMES, "What *FILE* is", |o: &mut Options, word| {
             o.from = Kind::named(word)
         })
         .more("Its first lines tell otherwise; the kinds are described under INPUT.")
