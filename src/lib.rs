@@ -74,14 +74,14 @@
 pub mod bcp;
 pub(crate) mod catalogue;
 pub mod check;
-pub mod cli;
+pub(crate) mod cli;
 pub mod commands;
 mod engine;
 pub mod exit;
 pub mod framing;
 pub mod limits;
 pub mod net;
-pub mod output;
+pub(crate) mod output;
 pub mod session;
 pub mod text;
 pub mod time;

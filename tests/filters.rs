@@ -109,7 +109,7 @@ fn what_is_no_bcp_is_decoded_and_its_kind_is_said_once() {
 #[test]
 fn a_pattern_without_its_question_mark_is_refused() {
     let outcome = backbox(["decode", "-m", "mode_start name=game"], b"");
-    outcome.exits(2).says(&["-m: mode_start name=game: no ? stands behind the command; write COMMAND?NAME=TEXT"]);
+    outcome.exits(2).says(&["-m: mode_start name=game: no ? after the command; write COMMAND?NAME=TEXT"]);
     // A payload's length stands behind the command itself.
     let frame = b"dmd_frame&bytes=4\n\x01\x02\x03\x04reset\n";
     backbox(["decode", "-F", "{@line}", "-m", "dmd_frame&bytes=4"], frame)

@@ -126,9 +126,6 @@ pub struct Program {
     pub help: Help,
     /// The version, which `--version` prints after the name.
     pub version: &'static str,
-    /// The date on the man pages, in the form `January 31, 2026`: that of the release, so that a page changes only with
-    /// its text.
-    pub date: &'static str,
     /// The subcommands, in the order in which they are shown.
     pub subcommands: &'static [&'static dyn Subcommand],
     /// What may be meant by a word that is near to no subcommand.

@@ -57,14 +57,14 @@ mod suggest;
 #[cfg(test)]
 mod toy_tests;
 
-pub use command::{Command, Example, Help, Job, Positionals, Program, Section, Subcommand};
+pub use command::{Command, Example, Help, Positionals, Program, Section};
 pub use flags::{Complete, Flag};
 pub use help::{BOLD, PLAIN};
-pub use parse::{Invocation, duration, number, parse, path, push, set, shown, text};
+pub use parse::{Invocation, duration, number, path, push, set, text};
 pub use suggest::suggest;
 #[cfg(test)]
 pub(crate) use {
-    command::groups,
+    command::{Subcommand, groups},
     help::{Span, capitalized, exits, spans},
     parse::is_positional,
 };

@@ -18,7 +18,6 @@ pub const PROGRAM: Program = Program {
         ..EMPTY
     },
     version: "1.2.3",
-    date: "January 31, 2026",
     subcommands: SUBCOMMANDS,
     alias_hint: |word| (word == "squeeze").then(|| "toy press".to_owned()),
 };

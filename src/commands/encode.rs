@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::bcp::{Message, WriteOptions, escape, write_line};
 use crate::catalogue;
-use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, text};
+use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, path, set, text};
 use crate::exit::{Exit, Failure};
 use crate::framing::{LineFramer, TextLine, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
@@ -85,16 +85,14 @@ pub const COMMAND: Command<Options> = Command {
     },
     flags: &[
         Flag::value("input", "FILE", "Read JSON Lines, or strings, from *FILE*", |o: &mut Options, file| {
-            o.file = Some(PathBuf::from(file));
-            Ok(())
+            set(&mut o.file, path(file))
         })
         .short('i')
         .more("`-` is standard input.")
         .complete(Complete::File)
         .group("Input"),
         Flag::value("bytes", "FILE", "Append the bytes of *FILE* as the payload", |o: &mut Options, file| {
-            o.payload = Some(PathBuf::from(file));
-            Ok(())
+            set(&mut o.payload, path(file))
         })
         .short('b')
         .more("`-` is standard input. Only with a *COMMAND*; in JSON Lines a payload is `\"bytes\"`, in base64.")

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use super::PROGRAM;
 use crate::cli::{Flag, Help, Program, Section, Span, Subcommand, capitalized, exits, groups, spans};
 
+/// The date of the release, so that a page changes only with its text.
+const DATE: &str = "November 21, 2026";
+
 /// A literal longer than this, in characters, may be broken across lines.
 const UNBROKEN_CHARS_MAX: usize = 40;
 
@@ -97,7 +100,7 @@ fn head(program: &Program, title: &str, help: &Help) -> String {
     let note = format!(".\\\" Rendered from the option tables of {} {}.\n", program.help.name, program.version);
     format!(
         "{note}.Dd {}\n.Dt {} 1\n.Os\n.Sh NAME\n.Nm {title}\n.Nd {}\n",
-        program.date,
+        DATE,
         title.to_uppercase(),
         quoted(&roff(help.summary))
     )

@@ -40,7 +40,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Color, Output, say, stdout_is_terminal};
 
 /// The program as its help, man pages and completions see it.
-pub const PROGRAM: Program = Program {
+pub(crate) const PROGRAM: Program = Program {
     help: Help {
         name: "backbox",
         summary: "talk to pinball machines in the Backbox Control Protocol",
@@ -61,7 +61,6 @@ pub const PROGRAM: Program = Program {
         see_also: &[("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     version: env!("CARGO_PKG_VERSION"),
-    date: "November 21, 2026",
     subcommands: &[&encode::COMMAND, &decode::COMMAND, &send::COMMAND, &listen::COMMAND, &replay::COMMAND],
     alias_hint,
 };

@@ -1,4 +1,4 @@
-//! The flags that several subcommands have. Each is written once, here; a subcommand lists those that it takes.
+//! The options that several subcommands have. Each is written once, here; a subcommand lists those that it takes.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -7,14 +7,13 @@ use crate::bcp::pattern::Pattern;
 use crate::bcp::payload_marker;
 use crate::bcp::template::Template;
 use crate::bcp::{Malformed, ParseOptions};
-use crate::cli::{Complete, Flag, number, text};
+use crate::cli::{Flag, duration, number, push, set, text};
 use crate::exit::Failure;
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use crate::output::show::{Show, Style};
 use crate::output::{Color, Console};
 use crate::text::shown;
-use crate::time;
 
 /// Says where a subcommand's options have the parts that are shared, so that their options can be listed in its table:
 /// `flatten!(Options { output: OutputOptions })`.
@@ -45,7 +44,7 @@ impl OutputOptions {
     }
 }
 
-/// How input is read: what both filters, and whoever reads messages from a file, can be told.
+/// How messages are read.
 #[derive(Clone, Debug)]
 pub struct Input {
     /// `--keep-case` and `--no-nan`.
@@ -88,9 +87,9 @@ impl Input {
 /// Which messages are shown, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// `-m`, as given: a pattern folds its command or not, which is known when all flags are read.
+    /// `-m`, as typed: whether a pattern's command becomes lower case is known when all options are read.
     pub matching: Vec<String>,
-    /// `-x`, as given.
+    /// `-x`, as typed.
     pub excluded: Vec<String>,
     /// `-F`.
     pub template: Option<Template>,
@@ -123,24 +122,22 @@ impl Selection {
     }
 }
 
-/// Reads the patterns of one flag.
+/// Reads the patterns of one option.
 ///
 /// # Errors
-/// [`Failure::Usage`] that shows the flag and the pattern.
+/// [`Failure::Usage`] that shows the option and the pattern.
 pub fn patterns(flag: &str, texts: &[String], keep_case: bool) -> Result<Vec<Pattern>, Failure> {
-    // `COMMAND&bytes=N` has no ? either: its end is the marker of a payload and no parameter.
+    // `COMMAND&bytes=N` has no ? either: it ends in the marker of a payload, which is no parameter.
     let lacks_mark =
         |text: &&String| text.contains('=') && !text.contains('?') && payload_marker(text.as_bytes()).is_none();
     if let Some(text) = texts.iter().find(lacks_mark) {
         let shown = shown(text.as_bytes());
-        return Err(Failure::Usage(format!(
-            "{flag}: {shown}: no ? stands behind the command; write COMMAND?NAME=TEXT"
-        )));
+        return Err(Failure::Usage(format!("{flag}: {shown}: no ? after the command; write COMMAND?NAME=TEXT")));
     }
     read_patterns(flag, texts, |text| Pattern::parse(text, keep_case))
 }
 
-/// Reads the patterns of one flag as this wire has them.
+/// Reads the patterns of one option as this wire has them.
 ///
 /// # Errors
 /// As for [`patterns`].
@@ -161,17 +158,12 @@ fn read_patterns(
     texts.iter().map(|text| parse(text).map_err(complaint)).collect()
 }
 
-/// An address as typed. A flag in its place, as in `-c -W 1`, is one that was left out; the rest is judged where the
-/// address is used.
+/// An address as typed; it is parsed where it is used.
 ///
 /// # Errors
-/// A complaint that goes behind the flag's spelling.
+/// A complaint about what is not text.
 pub fn address(value: OsString) -> Result<String, String> {
-    let text = text(value)?;
-    match text.starts_with('-') {
-        true => Err(format!("no ADDRESS behind it, but {}; write HOST:PORT", shown(text.as_bytes()))),
-        false => Ok(text),
-    }
+    text(value)
 }
 
 /// How messages of a live connection are shown: [`Selection`], and JSON.
@@ -181,26 +173,20 @@ pub struct Display {
     pub selection: Selection,
     /// `--json`.
     pub json: bool,
-    /// `--meta`, which stands in JSON.
+    /// `--meta`: the JSON has a member `meta`.
     pub meta: bool,
 }
 
 impl Display {
-    /// What prints the messages; `marked` says whether a terminal is shown who said each.
+    /// What prints the messages; `marked` says whether a terminal is shown who sent each.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for flags that make no sense together, or a pattern that does not parse.
+    /// [`Failure::Usage`] for a pattern that does not parse.
     pub fn show(&self, color: Color, marked: bool) -> Result<Show, Failure> {
-        let refuse = |why: &str| Err(Failure::Usage(why.to_owned()));
-        if self.meta && !self.json {
-            return refuse("--meta adds a member to JSON: add --json, or name {@time} and the like in -F");
-        }
-        let template = self.selection.template.clone();
-        let style = match (self.json, template) {
-            (true, Some(_)) => return refuse("--json and -F are two forms of the same message: use one of them"),
-            (true, None) => Style::Json { meta: self.meta },
-            (false, Some(template)) => Style::Template(template),
-            (false, None) => Style::Raw,
+        let style = match self.selection.template.clone() {
+            _ if self.json => Style::Json { meta: self.meta },
+            Some(template) => Style::Template(template),
+            None => Style::Raw,
         };
         let (matching, excluded) = self.selection.patterns(false)?;
         Ok(Show::new(style, matching, excluded).for_stdout(color, marked))
@@ -208,67 +194,63 @@ impl Display {
 }
 
 impl<T: AsMut<Display> + 'static> Flag<T> {
-    /// `--json`.
     pub const JSON: Flag<T> = Flag::switch("json", "Print messages as JSON Lines", |o: &mut T| o.as_mut().json = true)
-        .more("As `decode` does. What is no message is reported and not printed, as with `-F`.")
+        .more("In the form of `backbox decode`. A malformed line is reported and not printed.")
+        .conflicts(&["format"], "each is a form of the same message")
         .group("Output")
         .common();
-    /// `--meta`.
     pub const META: Flag<T> = Flag::switch("meta", "Add time, connection and sender to the JSON", |o: &mut T| {
-        o.as_mut().meta = true
+        o.as_mut().meta = true;
     })
     .more(
-        "One more member, `meta`: `time` (seconds since 1970), `conn` (its number), `peer` (its address) and `from` \
-             (`dialler` or `acceptor`).",
+        "A member `meta` with `time` (seconds since 1970), `conn` (the connection's number), `peer` (its address) and \
+         `from` (`client` or `server`).",
     )
+    .needs(&["json"], "it is a member of the JSON; templates of -F have {@time}, {@conn}, {@peer} and {@from}")
     .group("Output");
     /// `-F` with the words of a live connection.
-    pub const LIVE_FORMAT: Flag<T> = Flag::value(
-        "format",
-        "TEMPLATE",
-        "Print a line of this form for each message",
-        |o: &mut T, value| {
-            let template = Template::parse_live(&text(value)?).map_err(|error| error.to_string())?;
-            o.as_mut().selection.template = Some(template);
-            Ok(())
-        },
-    )
-    .short('F')
-    .more(
-        "As in `decode`: `{NAME}`, `{@command}`, `{@line}`, `{@json}`; here also `{@time}`, `{@conn}`, `{@peer}` and \
-             `{@from}`, which are what `--meta` says.",
-    )
-    .complete(Complete::Nothing)
-    .group("Output")
-    .common();
+    pub const LIVE_FORMAT: Flag<T> =
+        Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*", |o: &mut T, value| {
+            let template = Template::parse_live(&text(value)?).map_err(|error| error.to_string());
+            set(&mut o.as_mut().selection.template, template)
+        })
+        .short('F')
+        .more(
+            "As in `backbox decode`: `{NAME}`, `{@command}`, `{@line}`, `{@json}`. Also `{@time}`, `{@conn}`, \
+             `{@peer}` and `{@from}`, which are the members of `--meta`.",
+        )
+        .group("Output")
+        .common();
 }
 
-/// Where to dial, and how patiently.
+/// Where to connect, and how patiently.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    /// `-a`, as given.
+    /// `-a`, as typed.
     pub address: Option<String>,
     /// `--retry`.
     pub retry: Duration,
 }
 
 impl<T: AsMut<ConnectOptions> + 'static> Flag<T> {
-    /// `-a`, where to dial; what stands for it when it is not given differs, and each subcommand says that.
-    pub const ADDR: Flag<T> = Flag::value("addr", "ADDRESS", "Where to dial", |o: &mut T, value| {
-        o.as_mut().address = Some(address(value)?);
-        Ok(())
+    /// `-a`; each subcommand adds its default.
+    pub const ADDR: Flag<T> = Flag::value("addr", "ADDRESS", "Connect to *ADDRESS*", |o: &mut T, value| {
+        set(&mut o.as_mut().address, address(value))
     })
     .short('a')
     .group("Connection")
     .common();
-    /// `--retry`.
-    pub const RETRY: Flag<T> = Flag::value("retry", "DURATION", "Keep dialling for so long", |o: &mut T, value| {
-        o.as_mut().retry = time::parse_duration(&text(value)?)?;
-        Ok(())
-    })
-    .more("Every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare number is seconds.")
-    .group("Connection")
-    .common();
+    pub const RETRY: Flag<T> =
+        Flag::value("retry", "DURATION", "Retry the connection for up to *DURATION*", |o: &mut T, value| {
+            o.as_mut().retry = duration(value)?;
+            Ok(())
+        })
+        .more(
+            "It is tried every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare \
+             number is seconds.",
+        )
+        .group("Connection")
+        .common();
 }
 
 /// `-v`: whether the traffic is shown.
@@ -276,27 +258,25 @@ impl<T: AsMut<ConnectOptions> + 'static> Flag<T> {
 pub struct Verbose(pub bool);
 
 impl<T: AsMut<Verbose> + 'static> Flag<T> {
-    /// `-v`.
     pub const VERBOSE: Flag<T> =
         Flag::switch("verbose", "Show the traffic on standard error", |o: &mut T| o.as_mut().0 = true)
             .short('v')
-            .more("A line that goes out has `>` before it, one that comes has `<`.")
+            .more("`>` marks a line that is sent, `<` one that is received.")
             .group("General")
             .common();
 }
 
 impl<T: AsMut<Wire> + 'static> Flag<T> {
-    /// `--wire`.
     pub const WIRE: Flag<T> =
-        Flag::choice("wire", "WIRE", &Wire::NAMES, "Which protocol to speak", |o: &mut T, name| {
+        Flag::choice("wire", "PROTOCOL", &Wire::NAMES, "Use the protocol *PROTOCOL*", |o: &mut T, name| {
             *o.as_mut() = Wire::named(name.as_bytes()).unwrap_or_default();
         })
-        .more("`bcp`, the default, or `obe`: the frames of `optbayesexpt`'s OBE_Socket, described in `obe-socket`(7).")
+        .default("bcp")
+        .more("`obe` is the protocol of `optbayesexpt`'s OBE_Socket; see `obe-socket`(7).")
         .group("Connection");
 }
 
-/// Refuses the first of the flags that was given although `--wire obe` leaves it nothing to do; each comes with the
-/// sentence that says why.
+/// Refuses the first option that was given although it has no meaning with `--wire obe`; each comes with the reason.
 ///
 /// # Errors
 /// [`Failure::Usage`].
@@ -307,7 +287,7 @@ pub fn refuse_with_obe(given: &[(bool, &str)]) -> Result<(), Failure> {
     }
 }
 
-/// The sentence about flags that only BCP's names need.
+/// The sentence about options that only BCP's names need.
 pub const OBE_KEEPS_CASE: &str = "--keep-case is about BCP's names, and OBE_Socket's keep their case anyway";
 
 /// The sentence about the limits of BCP's lines.
@@ -323,107 +303,93 @@ pub const OBE_IS_JSON: &str =
     "{@json} is the JSON form of BCP's messages, and OBE_Socket's are JSON: {@line} is the text";
 
 impl<T: AsMut<OutputOptions> + 'static> Flag<T> {
-    /// `-q`.
     pub const QUIET: Flag<T> =
-        Flag::switch("quiet", "Print no notes and no summaries", |o: &mut T| o.as_mut().quiet = true)
+        Flag::switch("quiet", "Print no notes or summaries", |o: &mut T| o.as_mut().quiet = true)
             .short('q')
-            .more("Errors are printed all the same.")
+            .more("Errors are still printed.")
             .group("General")
             .common();
-    /// `--color`.
-    pub const COLOR: Flag<T> = Flag::choice(
-        "color",
-        "WHEN",
-        &["auto", "always", "never"],
-        "Colour what is meant for a person",
-        |o: &mut T, when| {
+    pub const COLOR: Flag<T> =
+        Flag::choice("color", "WHEN", &["auto", "always", "never"], "Color the output", |o: &mut T, when| {
             o.as_mut().color = match when {
                 "always" => Color::Always,
                 "never" => Color::Never,
                 _ => Color::Auto,
             }
-        },
-    )
-    .more(
-        "`auto`, the default, colours on a terminal unless the environment variable `NO_COLOR` is set. With `always` \
-         messages are printed as on a terminal, whatever reads them.",
-    )
-    .group("General");
+        })
+        .default("auto")
+        .more(
+            "`auto` colors on a terminal, unless the environment variable `NO_COLOR` is set. With `always`, messages \
+             are printed as on a terminal in a pipe too.",
+        )
+        .group("General");
 }
 
 impl<T: AsMut<Input> + 'static> Flag<T> {
-    /// `--keep-case`.
     pub const KEEP_CASE: Flag<T> = Flag::switch("keep-case", "Keep the case of commands and names", |o: &mut T| {
-        o.as_mut().reading.keep_case = true
+        o.as_mut().reading.keep_case = true;
     })
-    .more("Otherwise they become lower case, since the protocol says that their case does not matter.")
+    .more("By default they become lower case, because their case has no meaning in BCP.")
     .group("Input");
-    /// `--no-nan`.
-    pub const NO_NAN: Flag<T> = Flag::switch("no-nan", "Refuse NaN and the infinities", |o: &mut T| {
-        o.as_mut().reading.allow_nan = false
+    pub const NO_NAN: Flag<T> = Flag::switch("no-nan", "Reject NaN and the infinities", |o: &mut T| {
+        o.as_mut().reading.allow_nan = false;
     })
     .more(
-        "Otherwise they are written and read as `NaN`, `Infinity` and `-Infinity`, which is Python's JSON and not \
-             the standard's.",
+        "By default they are read and written as `NaN`, `Infinity` and `-Infinity`, as Python's JSON encoder does. \
+         Standard JSON has none of them.",
     )
     .group("Input");
-    /// `--fail-fast`.
     pub const FAIL_FAST: Flag<T> =
         Flag::switch("fail-fast", "Stop at the first malformed line", |o: &mut T| o.as_mut().fail_fast = true)
-            .more("Otherwise it is reported and passed over, and the exit status is 1 at the end.")
+            .more("By default it is reported and skipped, and the exit status is 1.")
             .group("Input")
             .common();
-    /// `--max-line`.
     pub const MAX_LINE: Flag<T> =
-        Flag::value("max-line", "BYTES", "Longest line, without its end", |o: &mut T, value| {
-            o.as_mut().line_bytes_max = number(&value)?;
+        Flag::value("max-line", "BYTES", "Reject lines longer than *BYTES*", |o: &mut T, value| {
+            o.as_mut().line_bytes_max = number(value)?;
             Ok(())
         })
-        .more("1048576 unless given. A longer line is an error and costs nothing but itself.")
+        .default("1048576")
+        .more("The end of the line does not count. A longer line is reported and skipped.")
         .group("Limits");
-    /// `--max-payload`.
-    pub const MAX_PAYLOAD: Flag<T> = Flag::value("max-payload", "BYTES", "Largest payload", |o: &mut T, value| {
-        o.as_mut().payload_bytes_max = number(&value)?;
-        Ok(())
-    })
-    .more("16777216 unless given. Nothing behind a larger payload can be read.")
-    .group("Limits");
+    pub const MAX_PAYLOAD: Flag<T> =
+        Flag::value("max-payload", "BYTES", "Reject payloads larger than *BYTES*", |o: &mut T, value| {
+            o.as_mut().payload_bytes_max = number(value)?;
+            Ok(())
+        })
+        .default("16777216")
+        .more("A larger payload ends the input or connection, because what follows it cannot be read.")
+        .group("Limits");
 }
 
 impl<T: AsMut<Selection> + 'static> Flag<T> {
-    /// `-m`.
-    pub const MATCH: Flag<T> = Flag::value("match", "PATTERN", "Show only messages that match", |o: &mut T, value| {
-        o.as_mut().matching.push(text(value)?);
-        Ok(())
-    })
-    .short('m')
-    .more("One match of several is enough.")
-    .repeats()
-    .group("Output")
-    .common();
-    /// `-x`.
+    pub const MATCH: Flag<T> =
+        Flag::value("match", "PATTERN", "Print only messages that match *PATTERN*", |o: &mut T, value| {
+            push(&mut o.as_mut().matching, text(value))
+        })
+        .short('m')
+        .more("With several patterns, a message has to match one of them.")
+        .repeats()
+        .group("Output")
+        .common();
     pub const EXCLUDE: Flag<T> =
-        Flag::value("exclude", "PATTERN", "Leave out messages that match", |o: &mut T, value| {
-            o.as_mut().excluded.push(text(value)?);
-            Ok(())
+        Flag::value("exclude", "PATTERN", "Leave out messages that match *PATTERN*", |o: &mut T, value| {
+            push(&mut o.as_mut().excluded, text(value))
         })
         .short('x')
         .repeats()
         .group("Output")
         .common();
-    /// `-F`.
     pub const FORMAT: Flag<T> =
-        Flag::value("format", "TEMPLATE", "Print a line of this form for each message", |o: &mut T, value| {
-            o.as_mut().template = Some(Template::parse(&text(value)?).map_err(|error| error.to_string())?);
-            Ok(())
+        Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*", |o: &mut T, value| {
+            set(&mut o.as_mut().template, Template::parse(&text(value)?).map_err(|error| error.to_string()))
         })
         .short('F')
         .more(
-            "`{NAME}` is the text of a parameter, nothing when there is none; `{@command}`, `{@line}` (without its \
-             payload) and `{@json}` are the command, the line and the JSON form; `{{` and `}}` are braces. A backslash \
-             is itself: shells write a tab as `$'\\t'`.",
+            "`{NAME}` is the text of a parameter, or nothing if there is none. `{@command}` is the command, `{@line}` \
+             the line without its payload, `{@json}` the JSON form. `{{` and `}}` are braces. A backslash is literal; \
+             shells write a tab as `$'\\t'`.",
         )
-        .complete(Complete::Nothing)
         .group("Output")
         .common();
 }
