@@ -55,17 +55,17 @@ const BROKEN: &[(&[u8], &str)] = &[
 
 /// Bodies that cost only themselves.
 const BAD: &[(&[u8], &str)] = &[
-    (b"", "nothing here, where one JSON value has to be"),
-    (b" \n", "nothing here"),
-    (b"nope", "not JSON at byte 1: no value begins like nope"),
-    (b"1 2", "not JSON at byte 3: text behind the value: 2"),
+    (b"", "the text is empty"),
+    (b" \n", "the text is empty"),
+    (b"nope", "not JSON at byte 1: unexpected nope"),
+    (b"1 2", "not JSON at byte 3: unexpected 2"),
     (b"1\n2", "not JSON at byte 3"),
-    (b"[1]x", "text behind the value: x"),
+    (b"[1]x", "unexpected x"),
     (b"\"OK", "the text ends too soon"),
     (b"[1,]", "a comma with nothing behind it"),
     (b"\"\xff\"", "is not UTF-8"),
     (b"\"\\ud800\"", "half a surrogate pair"),
-    (b"{\"a\": 01}", "no number is written like 1}"),
+    (b"{\"a\": 01}", "unexpected 1}"),
 ];
 
 #[test]

@@ -1,116 +1,118 @@
-//! What can be wrong with one message, said so that its writer can mend it.
+//! What can be wrong with a message, in words that help to correct it.
 
 use std::fmt;
 
 use super::json::JsonError;
-use crate::limits::JSON_LEVELS_MAX;
 use crate::text::shown;
 
-/// A line, an argument or a line of JSON that is no message.
+/// A line, an argument or a line of JSON Lines that is not a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// The parameter that is wrong, as a person would write it; `None` when it is the message itself.
     pub parameter: Option<String>,
-    /// The offending text, cut and made safe for a terminal; may be empty.
+    /// The offending text, shortened and safe to print on a terminal. May be empty.
     pub text: String,
-    /// What is wrong with it.
+    /// What is wrong.
     pub reason: MalformedReason,
 }
 
 /// The reasons for which a message is malformed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MalformedReason {
-    /// Bytes that are not UTF-8, as they stand or once their escapes are decoded.
+    /// Not UTF-8, before or after its escapes are decoded.
     NotUtf8,
     /// Nothing before the `?`, or an empty `command`.
     NoCommand,
-    /// A command that `encode` does not write (section 5): other characters end MPF.
+    /// A command that `encode` does not write, because it ends some peer.
     Command,
-    /// `int:` without an integer behind it.
+    /// `int:` without an integer.
     Integer,
-    /// `float:` without a number behind it.
+    /// `float:` without a number.
     Float,
     /// NaN or an infinity where `--no-nan` forbids them.
-    Nan,
-    /// Nothing where one JSON value has to be.
+    NotFinite,
+    /// Empty text instead of a JSON value.
     Empty,
-    /// Text that is no JSON; where and why.
+    /// Text that is not JSON.
     Json(JsonError),
-    /// JSON that has to be an object.
+    /// JSON that should be an object.
     NotAnObject,
-    /// `json=` and nothing behind it.
+    /// `json=` without a value.
     NoJson,
-    /// A parameter, or a member of a message in JSON, given twice where that is an error.
+    /// A parameter, or a key of a message in JSON, is given twice where that is an error.
     Twice,
-    /// A member of a message in JSON that has no meaning (section 4).
+    /// A key of a message in JSON that has no meaning.
     UnknownKey,
-    /// A message in JSON without its `command`.
+    /// A message in JSON without `command`.
     MissingCommand,
-    /// `command` or `bytes` that is no string.
+    /// `command` or `bytes` is not a string.
     NotAString,
-    /// `bytes` that is no standard base64 with padding.
+    /// `bytes` is not standard base64 with padding.
     Base64,
-    /// The canonical line is longer than the limit in bytes.
+    /// A pattern that is JSON.
+    JsonPattern,
+    /// The canonical line is longer than this limit in bytes.
     LineTooLong(usize),
-    /// The payload is larger than the limit in bytes.
+    /// The payload is larger than this limit in bytes.
     PayloadTooLarge(usize),
 }
 
 impl Malformed {
-    /// A complaint about the message as a whole.
+    /// An error in the message as a whole.
     pub fn message(text: &[u8], reason: MalformedReason) -> Malformed {
         Malformed { parameter: None, text: shown(text), reason }
     }
 
-    /// A complaint about one parameter.
+    /// An error in one parameter.
     pub fn parameter(name: &[u8], text: &[u8], reason: MalformedReason) -> Malformed {
         Malformed { parameter: Some(shown(name)), text: shown(text), reason }
     }
 }
 
+impl From<JsonError> for Malformed {
+    fn from(error: JsonError) -> Malformed {
+        Malformed::message(b"", MalformedReason::Json(error))
+    }
+}
+
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use MalformedReason as R;
         if let Some(name) = &self.parameter {
             write!(f, "{}: ", if name.is_empty() { "\"\"" } else { name })?;
         }
         let text = &self.text;
         match &self.reason {
-            MalformedReason::NotUtf8 => write!(f, "{text} is not UTF-8"),
-            MalformedReason::NoCommand if text.is_empty() => write!(f, "no command in an empty text"),
-            MalformedReason::NoCommand => write!(f, "no command before the parameters: {text}"),
-            MalformedReason::Command => {
-                write!(f, "\"{text}\" is no command: only letters, digits, _, - and . are safe with every peer")
+            R::NotUtf8 => write!(f, "{text} is not UTF-8"),
+            R::NoCommand if text.is_empty() => write!(f, "no command: the text is empty"),
+            R::NoCommand => write!(f, "no command before the parameters: {text}"),
+            R::Command => {
+                write!(f, "invalid command: \"{text}\"; only letters, digits, _, - and . are safe with every peer")
             }
-            MalformedReason::Integer => write!(f, "{text} is no integer; digits follow int:, as in int:5"),
-            MalformedReason::Float => write!(f, "{text} is no number; digits follow float:, as in float:0.5"),
-            MalformedReason::Nan => write!(f, "{text} is no finite number, which --no-nan asks for"),
-            MalformedReason::Empty => write!(f, "nothing here, where one JSON value has to be"),
-            MalformedReason::Json(error) => write!(f, "{error}"),
-            MalformedReason::NotAnObject if self.parameter.is_none() => {
-                write!(f, "{text} is no message; one is written {{\"command\":\"NAME\",\"params\":{{\"name\":value}}}}")
+            R::Integer => write!(f, "invalid integer: {text}; write digits after int:, as in int:5"),
+            R::Float => write!(f, "invalid number: {text}; write digits after float:, as in float:0.5"),
+            R::NotFinite => write!(f, "{text} is not a finite number, and --no-nan refuses it"),
+            R::Empty => write!(f, "the text is empty; write one JSON value"),
+            R::Json(error) => write!(f, "{error}"),
+            R::NotAnObject if self.parameter.is_none() => {
+                write!(f, "not a message: {text}; write {{\"command\":\"NAME\",\"params\":{{\"name\":value}}}}")
             }
-            MalformedReason::NotAnObject => {
-                write!(f, "{text} is no JSON object; the parameters are written {{\"name\": value}}")
+            R::NotAnObject => write!(f, "not a JSON object: {text}; write {{\"name\": value}}"),
+            R::NoJson => write!(f, "nothing follows json=; write {{\"name\": value}}"),
+            R::Twice => write!(f, "given twice"),
+            R::UnknownKey => write!(f, "unknown key {text}; a message has command, params and bytes"),
+            R::MissingCommand => write!(f, "no command in the message; write {{\"command\":\"NAME\"}}"),
+            R::NotAString => write!(f, "not a string: {text}"),
+            R::Base64 => write!(f, "invalid base64: {text}; use the standard alphabet with padding"),
+            R::JsonPattern => {
+                write!(f, "not a pattern: {text}; write COMMAND?NAME=VALUE, or COMMAND?json={{\"name\": value}}")
             }
-            MalformedReason::NoJson => {
-                write!(f, "nothing follows json=; the parameters are written {{\"name\": value}}")
-            }
-            MalformedReason::Twice => write!(f, "given twice"),
-            MalformedReason::UnknownKey => write!(f, "unknown key {text}; a message has command, params and bytes"),
-            MalformedReason::MissingCommand => write!(f, "no command in the message: write {{\"command\":\"NAME\"}}"),
-            MalformedReason::NotAString => write!(f, "{text} is no string"),
-            MalformedReason::Base64 => write!(f, "{text} is no standard base64 with padding"),
-            MalformedReason::LineTooLong(limit) => {
+            R::LineTooLong(limit) => {
                 write!(f, "the line would be longer than {limit} bytes, which decode refuses; --max-line allows more")
             }
-            MalformedReason::PayloadTooLarge(limit) => {
+            R::PayloadTooLarge(limit) => {
                 write!(f, "the payload is larger than {limit} bytes; --max-payload allows more")
             }
         }
     }
-}
-
-/// What the message about JSON that nests too deep says.
-pub(super) fn too_deep(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "nested more than {JSON_LEVELS_MAX} levels deep")
 }

@@ -1,15 +1,15 @@
-//! `%XX` escapes in names and plain values (design.md, sections 1 and 5).
+//! `%XX` escapes in names and plain values.
 
 use std::borrow::Cow;
 
-use memchr::{memchr_iter, memchr2};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
+use memchr::memchr2;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-/// What `encode` escapes: everything but `A–Z a–z 0–9 _ . - ~`, so that no peer's idea of a separator meets one.
+/// What `encode` escapes: everything but `A–Z a–z 0–9 _ . - ~`, so that no character is a separator to any peer.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-').remove(b'~');
 
-/// Whether a byte stands for itself in a name or plain value that `encode` writes.
-pub const fn is_unreserved(byte: u8) -> bool {
+/// Whether `encode` writes this byte of a name or plain value without an escape.
+pub(super) const fn is_safe(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'~')
 }
 
@@ -26,26 +26,40 @@ pub fn escape(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Text with its escapes decoded, once: `%XX`, and `+` for a space as MPF reads it.
-/// A `%` that starts no valid escape stands for itself. The result need not be UTF-8.
+/// Decodes `%XX`, and `+` as a space (MPF reads it so), once. A `%` that starts no valid escape stands for itself. The
+/// result need not be UTF-8.
 ///
 /// ```
 /// assert_eq!(*backbox::bcp::unescape(b"100%2541+%zz"), *b"100%41 %zz");
 /// ```
 pub fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
-    if memchr2(b'%', b'+', text).is_none() {
+    if !has_escapes(text) {
         return Cow::Borrowed(text);
     }
     let mut decoded = Vec::with_capacity(text.len());
-    let mut from = 0;
-    // No escape reaches over a plus, so the pieces between them are decoded one by one.
-    for plus in memchr_iter(b'+', text) {
-        decoded.extend(percent_decode(text.get(from..plus).unwrap_or_default()));
-        decoded.push(b' ');
-        from = plus + 1;
-    }
-    decoded.extend(percent_decode(text.get(from..).unwrap_or_default()));
+    push_unescaped(text, &mut decoded);
     Cow::Owned(decoded)
+}
+
+pub(super) fn has_escapes(text: &[u8]) -> bool {
+    text.iter().any(|&byte| byte == b'%' || byte == b'+')
+}
+
+/// Appends what [`unescape`] returns.
+pub(super) fn push_unescaped(text: &[u8], out: &mut Vec<u8>) {
+    let hex = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
+    let mut rest = text;
+    while let Some(at) = memchr2(b'%', b'+', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let (byte, length) = match (rest[at], hex(rest.get(at + 1)), hex(rest.get(at + 2))) {
+            (b'+', ..) => (b' ', 1),
+            (_, Some(high), Some(low)) => ((high * 16 + low) as u8, 3),
+            _ => (b'%', 1),
+        };
+        out.push(byte);
+        rest = &rest[at + length..];
+    }
+    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]
@@ -54,19 +68,25 @@ mod tests {
 
     #[test]
     fn a_percent_that_starts_no_escape_stands_for_itself() {
-        for (text, expected) in
-            [("%", "%"), ("%4", "%4"), ("%zz", "%zz"), ("50%25%", "50%%"), ("%2+5", "%2 5"), ("a+%2B+", "a + ")]
-        {
+        for (text, expected) in [
+            ("%", "%"),
+            ("%4", "%4"),
+            ("%zz", "%zz"),
+            ("50%25%", "50%%"),
+            ("%2+5", "%2 5"),
+            ("a+%2B+", "a + "),
+            ("%%41", "%A"),
+        ] {
             assert_eq!(&*unescape(text.as_bytes()), expected.as_bytes(), "{text}");
         }
     }
 
     #[test]
-    fn what_is_escaped_comes_back() {
+    fn unescape_reverses_escape() {
         let all: Vec<u8> = (0..=255).collect();
         let mut escaped = Vec::new();
         escape(&all, &mut escaped);
-        assert!(escaped.iter().all(|&b| b == b'%' || is_unreserved(b)));
+        assert!(escaped.iter().all(|&b| b == b'%' || is_safe(b)));
         assert_eq!(&*unescape(&escaped), &all[..]);
     }
 }

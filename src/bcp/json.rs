@@ -1,59 +1,42 @@
-//! The scanner: JSON text in, the same text in the one spelling of section 4 out, in one pass and without a tree.
+//! JSON text to canonical JSON text, in one pass and without a tree.
 //!
-//! The work is done by a [`Pen`]; here are its beginning and its end, its room, and what is said when it stops.
-//! It reads RFC 8259 and `NaN`, `Infinity`, `-Infinity`, keeps every digit of every number, and refuses what section 1
-//! refuses: raw control characters, lone surrogates, trailing commas, more than 128 levels. What a member means is its
-//! caller's business.
+//! Canonical text has no white space, one spelling for each string, and the digits of each number as they were given.
+//! The [`Canonicalizer`] reads RFC 8259 and `NaN`, `Infinity` and `-Infinity`; reading only moves forward, what must
+//! change is replaced, and everything between two replacements is copied in one run.
 
 use std::fmt;
+use std::ops::Range;
 
-use super::error::too_deep;
-use super::names::Names;
-use super::pen::{Pen, Stop, Stroke};
-use super::usual::Usual;
-use crate::limits::READ_BYTES;
+use super::number::json_number;
+use crate::limits::JSON_LEVELS_MAX;
 use crate::text::shown;
 
-/// Where and why a text is no JSON.
+/// Where and why a text is not JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonError {
-    /// The byte at which it went wrong, from 0.
+    /// The offset in bytes at which reading failed, from 0.
     pub at: usize,
     /// What is wrong there.
     pub fault: JsonFault,
-    /// The text from there on, cut and made safe for a terminal.
+    /// The text from there on, shortened and safe to print on a terminal.
     pub found: String,
 }
 
 /// The ways in which a text can fail to be JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonFault {
-    /// Something else stands where a value has to begin.
-    Value,
-    /// A number that is none of JSON's.
-    Number,
-    /// NaN or an infinity under `--no-nan`.
-    Nan,
-    /// A control character that has to be escaped.
-    RawControl,
-    /// A backslash and no escape.
-    Escape,
+    /// Something that cannot stand here: no value, name, colon, comma or bracket that JSON allows.
+    Unexpected,
+    /// Inside a string: a raw control character or an unknown escape.
+    String,
     /// Half a surrogate pair.
     Surrogate,
-    /// A member's name has to begin with a double quote.
-    Name,
-    /// A colon has to stand between name and value.
-    Colon,
-    /// A comma or the closing bracket has to follow.
-    Comma,
-    /// A comma with nothing behind it.
-    TrailingComma,
+    /// `NaN` or an infinity where [`ParseOptions::allow_nan`](super::ParseOptions) is off.
+    NotFinite,
     /// The text ends too soon.
     CutShort,
-    /// More than 128 levels.
+    /// More than 128 levels of lists and objects.
     TooDeep,
-    /// Text behind the value.
-    Trailing,
 }
 
 impl fmt::Display for JsonError {
@@ -61,164 +44,372 @@ impl fmt::Display for JsonError {
         write!(f, "not JSON at byte {}: ", self.at + 1)?;
         let found = &self.found;
         match self.fault {
-            JsonFault::Value => write!(f, "no value begins like {found}"),
-            JsonFault::Number => write!(f, "no number is written like {found}"),
-            JsonFault::Nan => write!(f, "--no-nan asks for finite numbers, and here stands {found}"),
-            JsonFault::RawControl => write!(f, "a control character that has to be escaped, at {found}"),
-            JsonFault::Escape => write!(f, "no escape is written like {found}"),
-            JsonFault::Surrogate => write!(f, "half a surrogate pair at {found}"),
-            JsonFault::Name => write!(f, "no name in double quotes at {found}"),
-            JsonFault::Colon => write!(f, "no colon behind the name, at {found}"),
-            JsonFault::Comma => write!(f, "no comma and no closing bracket at {found}"),
-            JsonFault::TrailingComma => write!(f, "a comma with nothing behind it, at {found}"),
+            JsonFault::Unexpected => write!(f, "unexpected {found}"),
+            JsonFault::String => write!(f, "invalid escape or control character in a string: {found}"),
+            JsonFault::Surrogate => write!(f, "half a surrogate pair: {found}"),
+            JsonFault::NotFinite => write!(f, "{found} is not a finite number, and --no-nan refuses it"),
             JsonFault::CutShort => write!(f, "the text ends too soon"),
-            JsonFault::TooDeep => too_deep(f),
-            JsonFault::Trailing => write!(f, "text behind the value: {found}"),
+            JsonFault::TooDeep => write!(f, "nested more than {JSON_LEVELS_MAX} levels deep"),
         }
     }
 }
 
-/// What a scan gives: where it went wrong is known to the scanner, which has stopped there.
-pub type Scan<T> = Result<T, JsonError>;
-
-/// What is stored too much, and written over, has room behind a text.
-const SLACK_BYTES: usize = 64;
-
-/// Room to write into. It keeps its size from message to message, and what is written over again is never cleared.
-#[derive(Clone, Debug, Default)]
-pub struct Room(Vec<u8>);
-
-impl Room {
-    /// At least `bytes` of room. New room comes zeroed from the system and costs memory only where it is used.
-    fn of(&mut self, bytes: usize) -> &mut [u8] {
-        if self.0.len() < bytes {
-            // The old room goes before the new one comes, so that they are never there together.
-            self.0 = Vec::new();
-            self.0 = vec![0; bytes];
-        }
-        &mut self.0
-    }
-
-    /// The same room, unless one huge message made it large: that must not keep its memory for ever.
-    pub fn shrunk(self) -> Room {
-        if self.0.len() > 8 * READ_BYTES { Room::default() } else { self }
-    }
-
-    /// What was written.
-    pub fn written(&self, bytes: usize) -> &[u8] {
-        self.0.get(..bytes).unwrap_or_default()
-    }
-}
-
-/// Reads JSON from the front of a text that is UTF-8.
-#[derive(Debug)]
-pub struct Scanner<'t> {
+/// Reads JSON text that is UTF-8 and appends it to `out` in its canonical spelling.
+pub(super) struct Canonicalizer<'t, 'o> {
     text: &'t [u8],
-    rest: &'t [u8],
-    nan: bool,
-    room: Room,
+    /// Everything before this offset of `text` has been read.
+    at: usize,
+    /// Everything before this offset of `text` is in `out`.
+    copied: usize,
+    out: &'o mut Vec<u8>,
+    /// How many lists and objects are open, the parameters' object included.
+    pub(super) depth: usize,
+    allow_nan: bool,
+    /// Whether a comma before a closing bracket is dropped. (A VPX script always writes one.)
+    allow_trailing_comma: bool,
 }
 
-impl<'t> Scanner<'t> {
-    /// A scanner at the start of `text`; `nan` says whether NaN and the infinities are numbers. It writes into `room`.
-    pub fn new(text: &'t [u8], nan: bool, room: Room) -> Scanner<'t> {
-        Scanner { text, rest: text, nan, room }
+impl<'t, 'o> Canonicalizer<'t, 'o> {
+    pub(super) fn new(text: &'t [u8], out: &'o mut Vec<u8>, allow_nan: bool) -> Canonicalizer<'t, 'o> {
+        Canonicalizer { text, at: 0, copied: 0, out, depth: 0, allow_nan, allow_trailing_comma: false }
     }
 
-    /// The room, for the next scanner.
-    pub fn into_room(self) -> Room {
-        self.room
+    /// The same for text on the wire, which may have a comma before a closing bracket.
+    pub(super) fn for_wire(text: &'t [u8], out: &'o mut Vec<u8>, allow_nan: bool) -> Canonicalizer<'t, 'o> {
+        Canonicalizer { allow_trailing_comma: true, ..Canonicalizer::new(text, out, allow_nan) }
     }
 
-    /// What was written last.
-    pub fn written(&self, bytes: usize) -> &[u8] {
-        self.room.written(bytes)
+    /// The next byte.
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
     }
 
-    /// What is left to read.
-    pub fn rest(&self) -> &'t [u8] {
-        self.rest
+    /// Copies the next byte.
+    pub(super) fn skip(&mut self) {
+        self.at += 1;
     }
 
-    /// Passes over JSON's white space.
-    pub fn skip_space(&mut self) {
-        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
-            self.rest = rest;
+    /// Where in `out` the next byte that is read will be.
+    pub(super) fn position(&self) -> usize {
+        self.out.len() + self.at - self.copied
+    }
+
+    /// The canonical text of what `read` passes over.
+    pub(super) fn span(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<Range<usize>, JsonError> {
+        let start = self.position();
+        read(self)?;
+        Ok(start..self.position())
+    }
+
+    /// The canonical text in this range, until more is read.
+    pub(super) fn written(&mut self, range: Range<usize>) -> &[u8] {
+        self.flush();
+        &self.out[range]
+    }
+
+    /// Replaces what was written last, from `start` on.
+    pub(super) fn rewrite(&mut self, start: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        self.flush();
+        self.out.truncate(start);
+        write(self.out);
+    }
+
+    /// Checks that only white space is left, and completes the output.
+    pub(super) fn end(&mut self) -> Result<(), JsonError> {
+        self.skip_space();
+        self.flush();
+        if self.at == self.text.len() { Ok(()) } else { Err(self.error(JsonFault::Unexpected)) }
+    }
+
+    /// Reads the items of a list, the members of an object or the keys of a message, after the opening bracket and up
+    /// to and including `close`.
+    #[inline]
+    pub(super) fn sequence<E: From<JsonError>>(
+        &mut self,
+        close: u8,
+        mut item: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.skip_space();
+        if self.peek() == Some(close) {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            item(self)?;
+            self.skip_space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(byte) if byte == close => break,
+                _ => return Err(self.unexpected().into()),
+            }
+            self.skip_space();
+            if self.peek() == Some(close) && self.allow_trailing_comma {
+                self.flush();
+                self.out.pop();
+                break;
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Reads a list or an object, one level deeper than what is around it.
+    #[inline]
+    pub(super) fn nested<E: From<JsonError>>(
+        &mut self,
+        close: u8,
+        item: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.depth == JSON_LEVELS_MAX {
+            return Err(self.error(JsonFault::TooDeep).into());
+        }
+        self.depth += 1;
+        self.at += 1;
+        self.sequence(close, item)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Reads one value and the white space before it.
+    pub(super) fn value(&mut self) -> Result<(), JsonError> {
+        self.skip_space();
+        match self.peek() {
+            Some(b'{') => self.nested(b'}', |json| {
+                json.name()?;
+                json.value()
+            }),
+            Some(b'[') => self.nested(b']', Self::value),
+            Some(b'"') => self.string(),
+            Some(b'0'..=b'9') => self.number(),
+            Some(b'-') if !self.text[self.at..].starts_with(b"-I") => self.number(),
+            _ => self.word(),
         }
     }
 
-    /// The end of the text: nothing but white space may follow.
-    pub fn end(&mut self) -> Scan<()> {
+    /// Reads a name with its quotes and the colon after it.
+    #[inline]
+    pub(super) fn name(&mut self) -> Result<(), JsonError> {
+        self.quoted_name()?;
+        self.colon()
+    }
+
+    #[inline]
+    pub(super) fn quoted_name(&mut self) -> Result<(), JsonError> {
+        if self.peek() == Some(b'"') { self.string() } else { Err(self.unexpected()) }
+    }
+
+    /// Whether the name that was just read, from `start` in `out` on, is surely in lower case and without white space
+    /// around it.
+    #[inline]
+    pub(super) fn is_plain_name(&self, start: usize) -> bool {
+        let Some(offset) = start.checked_sub(self.out.len()) else { return false };
+        let name = &self.text[self.copied + offset + 1..self.at - 1];
+        let is_plain = |byte: &u8| !byte.is_ascii_uppercase() && *byte != b'\\';
+        name.iter().all(is_plain) && !name.starts_with(b" ") && !name.ends_with(b" ")
+    }
+
+    /// Reads the colon after a name.
+    #[inline]
+    pub(super) fn colon(&mut self) -> Result<(), JsonError> {
         self.skip_space();
-        if self.rest.is_empty() { Ok(()) } else { Err(self.error(JsonFault::Trailing)) }
+        if self.peek() != Some(b':') {
+            return Err(self.unexpected());
+        }
+        self.at += 1;
+        Ok(())
     }
 
-    /// Respells the value that begins here; `levels` is how many lists and objects are open around it.
-    pub fn value(&mut self, levels: usize) -> Scan<&[u8]> {
-        self.skip_space();
-        self.draw(|pen| pen.value(levels))
-    }
-
-    /// Respells the name that begins here, with its quotes and the colon behind it.
-    pub fn name(&mut self) -> Scan<&[u8]> {
-        self.draw(|pen| pen.name(false).map(|_| ()))
-    }
-
-    /// Passes over the `{` that begins here; whether the object has a member.
-    pub fn open_object(&mut self) -> Scan<bool> {
-        let Some(inside) = self.rest.strip_prefix(b"{") else { return Err(self.error(JsonFault::Value)) };
-        self.rest = inside;
-        self.skip_space();
-        let behind = self.rest.strip_prefix(b"}");
-        self.rest = behind.unwrap_or(self.rest);
-        Ok(behind.is_none())
-    }
-
-    /// Behind a member's value: whether another member follows. The closing bracket is passed over.
-    pub fn next_member(&mut self) -> Scan<bool> {
-        let mark = self.draw(|pen| pen.next(b'}').map(|_| ()))?;
-        Ok(mark == b",")
-    }
-
-    /// Respells an object as peers write it in text that [`is_usual`](super::usual::is_usual), and gives its length;
-    /// `None`, and nothing has been read, when something in it asks for care.
-    pub(super) fn usual_object(&mut self, names: &mut Names, keep_case: bool) -> Option<usize> {
-        let room = self.room.of(self.rest.len().saturating_add(SLACK_BYTES));
-        let (read, written) = Usual::new(self.rest, room).object(names, keep_case)?;
-        self.rest = self.rest.get(read..)?;
-        Some(written)
-    }
-
-    /// Respells with a pen from here on, and gives what it wrote. Text whose spelling is longer than itself does not
-    /// fit at first; it is respelled with twice the room, until that is enough even for `\uXXXX` for every byte.
-    #[inline(always)]
-    pub(super) fn draw(&mut self, mut draw: impl FnMut(&mut Pen<'t, '_>) -> Stroke<()>) -> Scan<&[u8]> {
-        let mut wanted = self.rest.len().saturating_add(SLACK_BYTES);
+    /// Reads a string from its opening to its closing quote.
+    #[inline]
+    fn string(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
         loop {
-            let room = self.room.of(wanted);
-            let enough = room.len() >= self.rest.len().saturating_mul(6).saturating_add(SLACK_BYTES);
-            let mut pen = Pen { rest: self.rest, room, written: 0, nan: self.nan };
-            match draw(&mut pen) {
-                Ok(()) => {
-                    let written = pen.written;
-                    self.rest = pen.rest;
-                    return Ok(self.room.written(written));
+            self.at += plain_bytes(&self.text[self.at..]);
+            match self.text[self.at..] {
+                [b'"', ..] => {
+                    self.at += 1;
+                    return Ok(());
                 }
-                Err(Stop::Full) if !enough => wanted = wanted.saturating_mul(2),
-                Err(Stop::Full) => return Err(self.error(JsonFault::CutShort)),
-                Err(Stop::Fault(fault, left)) => {
-                    self.rest = self.text.get(self.text.len().saturating_sub(left)..).unwrap_or_default();
-                    return Err(self.error(fault));
-                }
+                [b'\\', ..] => self.escape()?,
+                [0xc2, second @ 0x80..=0x9f, ..] => self.replace(2, &unit_escape(u16::from(second))),
+                [0xc2, ..] => self.at += 1,
+                [0x7f, ..] => self.replace(1, &unit_escape(0x7f)),
+                [_, ..] => return Err(self.error(JsonFault::String)),
+                [] => return Err(self.error(JsonFault::CutShort)),
             }
         }
     }
 
-    /// What is wrong, with its place: where the scanner stopped.
+    fn escape(&mut self) -> Result<(), JsonError> {
+        match self.text.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'/') => self.replace(2, b"/"),
+            Some(b'u') => {
+                let (character, length) = self.unicode_escape()?;
+                self.flush();
+                push_text(character.encode_utf8(&mut [0; 4]).as_bytes(), self.out);
+                self.replace(length, b"");
+            }
+            Some(_) => return Err(self.error(JsonFault::String)),
+            None => return Err(self.error_at(self.text.len(), JsonFault::CutShort)),
+        }
+        Ok(())
+    }
+
+    /// The character of one `\uXXXX`, or of two that are a surrogate pair, and their length.
+    fn unicode_escape(&self) -> Result<(char, usize), JsonError> {
+        let first = self.unit(self.at)?;
+        if let Some(character) = char::from_u32(u32::from(first)) {
+            return Ok((character, 6));
+        }
+        if self.text[self.at + 6..].starts_with(b"\\u") {
+            let pair = [first, self.unit(self.at + 6)?];
+            if let Some(Ok(character)) = char::decode_utf16(pair).next() {
+                return Ok((character, 12));
+            }
+        }
+        Err(self.error(JsonFault::Surrogate))
+    }
+
+    /// The UTF-16 unit of the `\uXXXX` at this offset.
+    fn unit(&self, at: usize) -> Result<u16, JsonError> {
+        let end = (at + 6).min(self.text.len());
+        let digits = &self.text[at + 2..end];
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(self.error_at(at, JsonFault::String));
+        }
+        if digits.len() < 4 {
+            return Err(self.error_at(end, JsonFault::CutShort));
+        }
+        let value = digits.iter().fold(0, |sum, &digit| sum * 16 + (digit as char).to_digit(16).unwrap_or(0));
+        Ok(value as u16)
+    }
+
+    fn number(&mut self) -> Result<(), JsonError> {
+        let Some(length) = json_number(&self.text[self.at..]) else { return Err(self.unexpected()) };
+        let number = &self.text[self.at..self.at + length];
+        let plus = number.iter().position(|&byte| byte == b'+');
+        if let Some(plus) = plus {
+            // Peers that unescape twice read the + of an exponent as a space.
+            self.at += plus;
+            self.replace(1, b"");
+        }
+        self.at += length - plus.map_or(0, |plus| plus + 1);
+        // A digit here follows a leading zero, as in 01.
+        if self.peek().is_some_and(|byte| byte.is_ascii_digit()) { Err(self.unexpected()) } else { Ok(()) }
+    }
+
+    fn word(&mut self) -> Result<(), JsonError> {
+        const WORDS: [&[u8]; 6] = [b"true", b"false", b"null", b"NaN", b"Infinity", b"-Infinity"];
+        let rest = &self.text[self.at..];
+        match WORDS.iter().position(|word| rest.starts_with(word)) {
+            Some(3..) if !self.allow_nan => Err(self.error(JsonFault::NotFinite)),
+            Some(found) => {
+                self.at += WORDS[found].len();
+                Ok(())
+            }
+            None => Err(self.unexpected()),
+        }
+    }
+
+    /// Drops JSON's white space, which is fewer characters than BCP's.
+    #[inline]
+    pub(super) fn skip_space(&mut self) {
+        if self.text.get(self.at).is_some_and(|&byte| byte <= b' ') {
+            let is_space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+            let length = self.text[self.at..].iter().take_while(is_space).count();
+            self.replace(length, b"");
+        }
+    }
+
+    #[inline]
+    fn replace(&mut self, length: usize, spelling: &[u8]) {
+        self.flush();
+        self.out.extend_from_slice(spelling);
+        self.at += length;
+        self.copied = self.at;
+    }
+
+    #[inline]
+    fn flush(&mut self) {
+        self.out.extend_from_slice(&self.text[self.copied..self.at]);
+        self.copied = self.at;
+    }
+
+    #[cold]
+    fn unexpected(&self) -> JsonError {
+        self.error(if self.at == self.text.len() { JsonFault::CutShort } else { JsonFault::Unexpected })
+    }
+
     #[cold]
     fn error(&self, fault: JsonFault) -> JsonError {
-        JsonError { at: self.text.len() - self.rest.len(), fault, found: shown(self.rest) }
+        self.error_at(self.at, fault)
     }
+
+    fn error_at(&self, at: usize, fault: JsonFault) -> JsonError {
+        JsonError { at, fault, found: shown(&self.text[at..]) }
+    }
+}
+
+/// The bytes that do not always stand for themselves in a canonical string. 0xc2 may begin a C1 control character.
+const SPECIAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = true;
+        byte += 1;
+    }
+    table[b'"' as usize] = true;
+    table[b'\\' as usize] = true;
+    table[0x7f] = true;
+    table[0xc2] = true;
+    table
+};
+
+/// How many bytes at the start of a text stand for themselves in a canonical string.
+#[inline]
+pub(super) fn plain_bytes(text: &[u8]) -> usize {
+    text.iter().position(|&byte| SPECIAL[usize::from(byte)]).unwrap_or(text.len())
+}
+
+/// Appends text as the inside of a canonical JSON string.
+pub(super) fn push_text(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
+    loop {
+        let (plain, special) = rest.split_at(plain_bytes(rest));
+        out.extend_from_slice(plain);
+        rest = match special {
+            [] => return,
+            [0xc2, second @ 0x80..=0x9f, rest @ ..] => {
+                out.extend_from_slice(&unit_escape(u16::from(*second)));
+                rest
+            }
+            [byte, rest @ ..] => {
+                match byte {
+                    0xc2 => out.push(0xc2),
+                    b'"' => out.extend_from_slice(b"\\\""),
+                    b'\\' => out.extend_from_slice(b"\\\\"),
+                    b'\n' => out.extend_from_slice(b"\\n"),
+                    b'\r' => out.extend_from_slice(b"\\r"),
+                    b'\t' => out.extend_from_slice(b"\\t"),
+                    0x08 => out.extend_from_slice(b"\\b"),
+                    0x0c => out.extend_from_slice(b"\\f"),
+                    control => out.extend_from_slice(&unit_escape(u16::from(*control))),
+                }
+                rest
+            }
+        };
+    }
+}
+
+/// `\uXXXX` in lower-case hex.
+pub(super) fn unit_escape(unit: u16) -> [u8; 6] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |shift: u16| DIGITS[usize::from((unit >> shift) & 15)];
+    [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]
 }
 
 #[cfg(test)]

@@ -1,17 +1,23 @@
-//! The scanner against hand-made cases, and against serde_json on random and on broken JSON.
+//! Canonical JSON against hand-made cases, and against serde_json on random and on broken JSON.
 
 use super::*;
+use crate::bcp::value::meaning;
 use crate::limits::JSON_LEVELS_MAX;
 
-fn respell(text: &str) -> Result<String, JsonFault> {
-    let mut scanner = Scanner::new(text.as_bytes(), true, Room::default());
-    let out = scanner.value(0).map(<[u8]>::to_vec).map_err(|e| e.fault)?;
-    scanner.end().map_err(|e| e.fault)?;
+fn read(text: &str, allow_trailing_comma: bool) -> Result<String, JsonError> {
+    let mut out = Vec::new();
+    let mut json = Canonicalizer { allow_trailing_comma, ..Canonicalizer::new(text.as_bytes(), &mut out, true) };
+    json.value()?;
+    json.end()?;
     Ok(String::from_utf8(out).unwrap())
 }
 
+fn canonical(text: &str) -> Result<String, JsonFault> {
+    read(text, false).map_err(|error| error.fault)
+}
+
 #[test]
-fn one_spelling_whatever_the_input() {
+fn each_value_has_one_spelling() {
     for (text, expected) in [
         (" { \"a\" : [ 1 , 2.50 , -0 , 1E+5 ] ,\"b\":{}, \"c\" : [ ] }\r\n", r#"{"a":[1,2.50,-0,1E5],"b":{},"c":[]}"#),
         (r#""\u0041\u00e9\u20ac\ud83d\ude00\/\b\f\n\r\t\"\\""#, r#""Aé€😀/\b\f\n\r\t\"\\""#),
@@ -20,68 +26,96 @@ fn one_spelling_whatever_the_input() {
         ("123456789012345678901234567890123456789012345", "123456789012345678901234567890123456789012345"),
         (r#"{"a":1,"a":2}"#, r#"{"a":1,"a":2}"#),
     ] {
-        assert_eq!(respell(text).as_deref(), Ok(expected), "{text}");
+        assert_eq!(canonical(text).as_deref(), Ok(expected), "{text}");
     }
 }
 
 #[test]
-fn each_fault_has_a_text_that_shows_it() {
-    use JsonFault::*;
-    for (text, fault) in [
-        ("[nan]", Value),
-        ("[True]", Value),
-        ("['a']", Value),
-        ("[.5]", Value),
-        ("[+1]", Value),
-        ("[01]", Number),
-        ("[1.]", Number),
-        ("[-]", Number),
-        ("[1e]", Number),
-        ("[-01]", Number),
-        ("\"\t\"", RawControl),
-        ("\"\u{1}\"", RawControl),
-        (r#""\x41""#, Escape),
-        (r#""\u12""#, Escape),
-        (r#""\u12g4""#, Escape),
-        (r#""\ud800""#, Surrogate),
-        (r#""\udc00\ud800""#, Surrogate),
-        (r#""\ud800\u0041""#, Surrogate),
-        (r#""\ud800x""#, Surrogate),
-        ("{a:1}", Name),
-        ("{1:1}", Name),
-        (r#"{"a" 1}"#, Colon),
-        (r#"{"a"}"#, Colon),
-        (r#"{"a":}"#, Value),
-        (r#"["a""b"]"#, Comma),
-        ("[1 2]", Comma),
-        ("[1}", Comma),
-        ("[1,]", TrailingComma),
-        (r#"{"a":1,}"#, TrailingComma),
-        ("[,1]", Value),
-        ("", CutShort),
-        ("[", CutShort),
-        ("[1,", CutShort),
-        (r#"{"a"#, CutShort),
-        (r#"{"a""#, CutShort),
-        (r#"{"a":"#, CutShort),
-        (r#""\"#, CutShort),
-        ("{} x", Trailing),
-        ("1 2", Trailing),
-        ("{}{}", Trailing),
-        ("tru", Value),
+fn each_fault_is_reported_with_its_place() {
+    use JsonFault as F;
+    for (text, fault, at) in [
+        ("[nan]", F::Unexpected, 1),
+        ("[True]", F::Unexpected, 1),
+        ("['a']", F::Unexpected, 1),
+        ("[.5]", F::Unexpected, 1),
+        ("[+1]", F::Unexpected, 1),
+        ("[01]", F::Unexpected, 2),
+        ("[1.]", F::Unexpected, 1),
+        ("[-]", F::Unexpected, 1),
+        ("[1e]", F::Unexpected, 1),
+        ("[-01]", F::Unexpected, 3),
+        ("\"\t\"", F::String, 1),
+        ("\"\u{1}\"", F::String, 1),
+        (r#""\x41""#, F::String, 1),
+        (r#""\u12""#, F::String, 1),
+        (r#""\u12g4""#, F::String, 1),
+        (r#""\ud800""#, F::Surrogate, 1),
+        (r#""\udc00\ud800""#, F::Surrogate, 1),
+        (r#""\ud800\u0041""#, F::Surrogate, 1),
+        (r#""\ud800x""#, F::Surrogate, 1),
+        ("{a:1}", F::Unexpected, 1),
+        ("{1:1}", F::Unexpected, 1),
+        (r#"{"a" 1}"#, F::Unexpected, 5),
+        (r#"{"a"}"#, F::Unexpected, 4),
+        (r#"{"a":}"#, F::Unexpected, 5),
+        (r#"["a""b"]"#, F::Unexpected, 4),
+        ("[1 2]", F::Unexpected, 3),
+        ("[1}", F::Unexpected, 2),
+        ("[1,]", F::Unexpected, 3),
+        (r#"{"a":1,}"#, F::Unexpected, 7),
+        ("[,1]", F::Unexpected, 1),
+        ("", F::CutShort, 0),
+        ("[", F::CutShort, 1),
+        ("[1,", F::CutShort, 3),
+        (r#"{"a"#, F::CutShort, 3),
+        (r#"{"a""#, F::CutShort, 4),
+        (r#"{"a":"#, F::CutShort, 5),
+        (r#""\"#, F::CutShort, 2),
+        (r#""\u12"#, F::CutShort, 5),
+        ("{} x", F::Unexpected, 3),
+        ("1 2", F::Unexpected, 2),
+        ("{}{}", F::Unexpected, 2),
+        ("tru", F::Unexpected, 0),
     ] {
-        assert_eq!(respell(text), Err(fault), "{text}");
+        assert_eq!(read(text, false).map_err(|error| (error.fault, error.at)), Err((fault, at)), "{text}");
     }
-    let mut strict = Scanner::new(b"[1, -Infinity]", false, Room::default());
-    assert_eq!(strict.value(0).map_err(|e| (e.fault, e.at)), Err((Nan, 4)));
+    let mut out = Vec::new();
+    let error = Canonicalizer::new(b"[1, -Infinity]", &mut out, false).value().unwrap_err();
+    assert_eq!((error.fault, error.at), (F::NotFinite, 4));
 }
 
 #[test]
-fn a_hundred_thousand_levels_are_refused_at_the_129th() {
+fn one_comma_before_a_closing_bracket_is_dropped_where_it_is_allowed() {
+    for (text, expected) in [
+        (r#"{"a": [1, 2, ], }"#, Some(r#"{"a":[1,2]}"#)),
+        ("[[],]", Some("[[]]")),
+        ("[1 ,\n]", Some("[1]")),
+        ("[1,,]", None),
+        ("[,]", None),
+        ("{,}", None),
+        ("1,", None),
+    ] {
+        assert_eq!(read(text, true).ok().as_deref(), expected, "{text}");
+        assert!(read(text, false).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn every_character_has_one_spelling_in_a_string() {
+    let text = "a\"\\\n\r\t\u{8}\u{c}\0\u{1f}\u{7f}\u{80}\u{85}\u{9f}\u{a0}é\u{2028}😀/'";
+    let mut spelled = Vec::new();
+    push_text(text.as_bytes(), &mut spelled);
+    let expected = concat!(r#"a\"\\\n\r\t\b\f\u0000\u001f\u007f\u0080\u0085\u009f"#, "\u{a0}é\u{2028}😀/'");
+    assert_eq!(std::str::from_utf8(&spelled).unwrap(), expected);
+    assert_eq!(meaning(&spelled), text);
+}
+
+#[test]
+fn a_text_of_100_000_levels_is_refused_at_the_129th() {
     let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-    assert!(respell(&nested(JSON_LEVELS_MAX)).is_ok());
-    assert_eq!(respell(&nested(JSON_LEVELS_MAX + 1)), Err(JsonFault::TooDeep));
-    assert_eq!(respell(&"{\"a\":".repeat(100_000)), Err(JsonFault::TooDeep));
+    assert!(canonical(&nested(JSON_LEVELS_MAX)).is_ok());
+    assert_eq!(canonical(&nested(JSON_LEVELS_MAX + 1)), Err(JsonFault::TooDeep));
+    assert_eq!(canonical(&"{\"a\":".repeat(100_000)), Err(JsonFault::TooDeep));
 }
 
 /// A small generator with a fixed seed (an xorshift), so that a failure comes back.
@@ -142,13 +176,17 @@ fn serde_json_agrees_on_random_json() {
         let mut text = String::new();
         random.json(5, &mut text);
         let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let respelled = respell(&text).unwrap_or_else(|fault| panic!("{fault:?}: {text}"));
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&respelled).unwrap(), without_plus(expected), "{text}");
-        assert_eq!(respell(&respelled).as_ref(), Ok(&respelled));
+        let canonical_text = canonical(&text).unwrap_or_else(|fault| panic!("{fault:?}: {text}"));
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&canonical_text).unwrap(),
+            without_plus(expected),
+            "{text}"
+        );
+        assert_eq!(canonical(&canonical_text).as_ref(), Ok(&canonical_text));
     }
 }
 
-/// serde_json keeps the `+` of an exponent, which section 4 drops.
+/// serde_json keeps the `+` of an exponent, which canonical text does not have.
 fn without_plus(value: serde_json::Value) -> serde_json::Value {
     serde_json::from_str(&value.to_string().replace("E+", "E").replace("e+", "e")).unwrap()
 }
@@ -176,7 +214,7 @@ fn serde_json_agrees_on_broken_json() {
         let Ok(text) = String::from_utf8(bytes) else { continue };
         let judge = serde_json::from_str::<serde_json::Value>(&text).is_ok();
         refused += usize::from(!judge);
-        assert_eq!(respell(&text).is_ok(), judge, "{text}");
+        assert_eq!(canonical(&text).is_ok(), judge, "{text}");
     }
     assert!(refused > 5_000, "the generator breaks too little: {refused}");
 }
@@ -185,6 +223,6 @@ fn serde_json_agrees_on_broken_json() {
 fn every_cut_of_a_text_is_an_error_and_never_a_panic() {
     let text = r#"{"a\u00e9\ud83d\ude00":[1,-2.5e-3,{"b":null}],"c":"x😀"}"#;
     for end in (0..text.len()).filter(|&end| text.is_char_boundary(end)) {
-        assert!(respell(&text[..end]).is_err(), "{}", &text[..end]);
+        assert!(canonical(&text[..end]).is_err(), "{}", &text[..end]);
     }
 }

@@ -1,60 +1,48 @@
-//! Pure functions between one line and its parts, and between the parts and JSON (design.md, sections 1, 4 and 5).
+//! Messages of the Backbox Control Protocol: between lines, JSON and plain data.
 //!
-//! Everything meets in [`Message`]: a message as the JSON text of section 4, with the places of its parts. A line from
-//! the wire is respelled into it in one pass ([`Message::parse_line`]), a line of JSON Lines too ([`Message::parse_json`]),
-//! and from it come the canonical line ([`write_line`]) and the JSON ([`Message::write_json`]). Nothing here opens a
-//! file, reads a clock, keeps a line, or knows where a line came from: finding its end and its payload is framing's
-//! business.
+//! A [`Message`] holds a command and parameters as canonical JSON text. It is read from a line
+//! ([`Message::parse_line`]), from a line of JSON Lines ([`Message::parse_json`]) or built from parameters
+//! ([`Message::begin`]), and is written as a canonical line ([`write_line`]) or as JSON ([`Message::write_json`]).
+//! A [`pattern::Pattern`] matches messages, a [`template::Template`] prints them, and a
+//! [`conversation::Conversation`] decides what to reply.
+//!
+//! Nothing here does I/O or reads a clock. Where a line ends and which payload follows it is the task of
+//! [`framing`](crate::framing).
 //!
 //! ```
-//! use backbox::bcp::{WriteOptions, Message, ParseOptions, write_line};
-//! let mut parts = Message::new();
-//! parts.parse_line(b"Trigger?Name=multiball&count=int:5", &ParseOptions::default()).unwrap();
+//! use backbox::bcp::{Message, ParseOptions, WriteOptions, write_line};
+//! let mut message = Message::new();
+//! message.parse_line(b"Trigger?Name=multiball&count=int:5", &ParseOptions::default()).unwrap();
 //! let mut json = Vec::new();
-//! parts.write_json(None, &mut json);
+//! message.write_json(None, &mut json);
 //! assert_eq!(json, br#"{"command":"trigger","params":{"name":"multiball","count":5}}"#);
 //! let mut line = Vec::new();
-//! write_line(&parts, None, &WriteOptions::default(), &mut line).unwrap();
+//! write_line(&message, None, &WriteOptions::default(), &mut line).unwrap();
 //! assert_eq!(line, b"trigger?name=multiball&count=int:5");
 //! ```
 
 pub mod conversation;
-mod eight;
-mod encode;
 mod error;
 mod escape;
 mod json;
-mod jsonl;
-mod line;
-
-mod lookup;
 mod marker;
-mod names;
+mod message;
 mod number;
-mod obe;
-mod object;
-mod parts;
+mod parse;
 pub mod pattern;
-mod pen;
-mod spell;
-mod spelled;
 pub mod template;
-mod tree;
-mod usual;
 mod value;
+mod write;
 
-pub use encode::{WriteOptions, is_command, write_line};
 pub use error::{Malformed, MalformedReason};
 pub use escape::{escape, unescape};
 pub use json::{JsonError, JsonFault};
-pub use line::typed_text;
 pub use marker::{Marker, line_command, payload_marker};
+pub use message::{DuplicatePolicy, Message, ParseOptions};
 pub use number::json_number;
 pub(crate) use number::{push_float, push_integer};
-pub use obe::push_spaced_json;
-pub(crate) use object::object_members;
-pub use parts::{DuplicatePolicy, Message, ParseOptions};
-pub use spell::push_ascii_json;
-pub use spelled::{JsonValue, Param, Params, ValueKind};
+pub(crate) use parse::object_members;
+pub use parse::typed_text;
 pub use template::Side;
-pub use value::Value;
+pub use value::{JsonValue, Param, Value, ValueKind};
+pub use write::{WriteOptions, is_command, push_ascii_json, push_spaced_json, write_line};

@@ -1,136 +1,92 @@
-//! The numbers of typed values: what `int:` and `float:` take, and how each is spelled in JSON (design.md, section 1).
+//! The numbers of typed values: what may follow `int:` and `float:`, and how each is written in JSON.
 //!
-//! JSON's own spellings keep their digits, of any length and never rounded; Python's other spellings, which MPF reads,
-//! are written as Python would print them.
+//! JSON's own spellings keep their digits, at any length and never rounded. Python's other spellings, which MPF reads,
+//! are written as Python prints them.
 
 use crate::text::trim;
 
-/// Appends the JSON spelling of what follows `int:`; whether it is an integer at all.
-pub fn push_integer(text: &[u8], out: &mut Vec<u8>) -> bool {
+/// Appends the JSON spelling of what follows `int:`. Returns whether it is an integer.
+pub(crate) fn push_integer(text: &[u8], out: &mut Vec<u8>) -> bool {
     if is_json_integer(text) {
         out.extend_from_slice(text);
         return true;
     }
-    let (negative, digits) = sign(trim(text));
-    if !is_python_digits(digits) {
+    let (negative, digits) = match trim(text) {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let is_digits = |group: &[u8]| !group.is_empty() && group.iter().all(u8::is_ascii_digit);
+    if !digits.split(|&byte| byte == b'_').all(is_digits) {
         return false;
     }
-    let mut significant = digits.iter().filter(|&&b| b != b'_').skip_while(|&&b| b == b'0').peekable();
-    if significant.peek().is_none() {
-        out.push(b'0');
-        return true;
-    }
-    if negative {
-        out.push(b'-');
+    let mut significant = digits.iter().filter(|&&byte| byte != b'_').skip_while(|&&byte| byte == b'0').peekable();
+    match significant.peek() {
+        None => out.push(b'0'),
+        Some(_) if negative => out.push(b'-'),
+        Some(_) => {}
     }
     out.extend(significant);
     true
 }
 
-/// What follows `float:`, once read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Float {
-    /// A finite number, or digits whose size is the reader's business.
-    Number,
-    /// NaN or an infinity.
-    NotFinite,
-}
-
-/// Appends the JSON spelling of what follows `float:`; `None` when it is no number.
-pub fn push_float(text: &[u8], out: &mut Vec<u8>) -> Option<Float> {
+/// Appends the JSON spelling of what follows `float:`. Returns whether the number is finite; `None` if it is not one.
+pub(crate) fn push_float(text: &[u8], out: &mut Vec<u8>) -> Option<bool> {
     if json_number(text) == Some(text.len()) && !is_json_integer(text) {
-        // The + of an exponent is a space to peers that unescape twice (section 4).
-        out.extend(text.iter().filter(|&&b| b != b'+'));
-        return Some(Float::Number);
+        // Peers that unescape twice read the + of an exponent as a space.
+        out.extend(text.iter().filter(|&&byte| byte != b'+'));
+        return Some(true);
     }
     let text = trim(text);
-    let (negative, unsigned) = sign(text);
-    if unsigned.eq_ignore_ascii_case(b"nan") {
-        out.extend_from_slice(b"NaN");
-        return Some(Float::NotFinite);
-    }
-    if unsigned.eq_ignore_ascii_case(b"inf") || unsigned.eq_ignore_ascii_case(b"infinity") {
-        out.extend_from_slice(if negative { b"-Infinity" } else { b"Infinity" });
-        return Some(Float::NotFinite);
-    }
-    if !is_python_decimal(unsigned) {
+    let is_digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_digit);
+    let is_separator = |at: usize| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1));
+    if !text.iter().enumerate().all(|(at, &byte)| byte.is_ascii() && (byte != b'_' || is_separator(at))) {
         return None;
     }
-    let digits: String = text.iter().filter(|&&b| b != b'_').map(|&b| char::from(b)).collect();
+    let digits: String = text.iter().filter(|&&byte| byte != b'_').map(|&byte| char::from(byte)).collect();
+    // Rust reads the same ASCII numbers, infinities and NaN as Python does.
     let value: f64 = digits.parse().ok()?;
     out.extend_from_slice(python_repr(value).as_bytes());
-    Some(if value.is_finite() { Float::Number } else { Float::NotFinite })
+    Some(value.is_finite())
 }
 
-/// How long the JSON number is with which `text` begins.
+/// The length of the JSON number at the start of `text`.
+///
+/// ```
+/// assert_eq!(backbox::bcp::json_number(b"-1.5e3, 2"), Some(6));
+/// assert_eq!(backbox::bcp::json_number(b".5"), None);
+/// ```
 pub fn json_number(text: &[u8]) -> Option<usize> {
-    let digits = |from: usize| text.get(from..).map_or(0, |t| t.iter().take_while(|b| b.is_ascii_digit()).count());
-    let mut at = usize::from(text.first() == Some(&b'-'));
-    at += match (text.get(at)?, digits(at)) {
-        (_, 0) => return None,
-        (b'0', _) => 1,
-        (_, count) => count,
+    let digits_end = |from: usize| {
+        let count = text.get(from..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        (count > 0).then_some(from + count)
     };
+    let first = usize::from(text.first() == Some(&b'-'));
+    let mut at = digits_end(first)?;
+    if text[first] == b'0' {
+        at = first + 1;
+    }
     if text.get(at) == Some(&b'.') {
-        match digits(at + 1) {
-            0 => return None,
-            count => at += 1 + count,
-        }
+        at = digits_end(at + 1)?;
     }
     if matches!(text.get(at), Some(b'e' | b'E')) {
         let signed = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-        match digits(at + 1 + signed) {
-            0 => return None,
-            count => at += 1 + signed + count,
-        }
+        at = digits_end(at + 1 + signed)?;
     }
     Some(at)
 }
 
-/// Whether text is an integer in JSON's own spelling.
-pub fn is_json_integer(text: &[u8]) -> bool {
+fn is_json_integer(text: &[u8]) -> bool {
     match text.strip_prefix(b"-").unwrap_or(text) {
-        [] => false,
-        [b'0', _, ..] => false,
+        [] | [b'0', _, ..] => false,
         digits => digits.iter().all(u8::is_ascii_digit),
     }
-}
-
-fn sign(text: &[u8]) -> (bool, &[u8]) {
-    match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    }
-}
-
-/// Digits with single underscores between them, as Python allows.
-fn is_python_digits(text: &[u8]) -> bool {
-    text.split(|&b| b == b'_').all(|group| !group.is_empty() && group.iter().all(u8::is_ascii_digit))
-}
-
-/// `1`, `.5`, `5.`, `1_0.5e-3`: what Python's `float()` takes without a sign.
-fn is_python_decimal(text: &[u8]) -> bool {
-    let (mantissa, exponent) = match text.iter().position(|b| matches!(b, b'e' | b'E')) {
-        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
-        None => (text, None),
-    };
-    let part = |digits: &[u8]| digits.is_empty() || is_python_digits(digits);
-    let mantissa_is_right = match mantissa.iter().position(|&b| b == b'.') {
-        Some(at) => {
-            mantissa.len() > 1
-                && part(mantissa.get(..at).unwrap_or_default())
-                && part(mantissa.get(at + 1..).unwrap_or_default())
-        }
-        None => is_python_digits(mantissa),
-    };
-    mantissa_is_right && exponent.is_none_or(|digits| is_python_digits(sign(digits).1))
 }
 
 /// A float as Python's `repr` writes it, in JSON's words and without the `+` of an exponent.
 ///
 /// Both languages choose the shortest digits that read back the same; they differ in where they put the point.
-pub fn python_repr(value: f64) -> String {
+fn python_repr(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_string();
     }
@@ -139,15 +95,13 @@ pub fn python_repr(value: f64) -> String {
     }
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let power: i32 = exponent.parse().unwrap_or_default();
+    let power: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&power) {
-        let plain = format!("{value}");
-        return if plain.contains('.') { plain } else { plain + ".0" };
+        return format!("{value:?}");
     }
     let sign = if power < 0 { "-" } else { "" };
     format!("{mantissa}e{sign}{:02}", power.unsigned_abs())
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,12 @@
-//! Templates: `-F`, one line of text for each message (design.md, section 6).
-//!
-//! A template is read once; what it cannot name is refused then. It appends text and knows nothing of where that goes.
+//! Templates: one line of text for each message (`-F`).
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::bcp::Message;
+use super::Message;
 use crate::text::{shown, trim};
 
-/// A message as a template sees it.
+/// What a template is filled with.
 #[derive(Clone, Copy, Debug)]
 pub struct TemplateContext<'m> {
     /// The message that was parsed from the line.
@@ -17,16 +15,16 @@ pub struct TemplateContext<'m> {
     pub line: &'m [u8],
     /// The payload, if it has one.
     pub payload: Option<&'m [u8]>,
-    /// Where and when it was met, if it came over a connection.
+    /// When and on which connection it was received, if that is known.
     pub origin: Option<&'m Origin<'m>>,
 }
 
-/// Which end of a connection said something; TCP's ends, whatever part they play in BCP.
+/// One end of a TCP connection, whatever its role in BCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The end that dialled.
+    /// The program that opened the connection.
     Client,
-    /// The end that accepted.
+    /// The program that accepted it.
     Server,
 }
 
@@ -49,195 +47,194 @@ impl Side {
     }
 }
 
-/// Where and when a message of a live connection was met (design.md, section 10).
+/// When and on which connection a message was received.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'m> {
-    /// When, since the start of 1970.
+    /// The time: since the start of 1970, or of a recording since its first message.
     pub time: Duration,
     /// The number of the connection, from 1.
     pub connection: u64,
-    /// The address of the peer; of a forwarded pair that of the dialler.
+    /// The address of the peer; of a forwarded pair that of the client. Empty for recorded messages.
     pub peer: &'m str,
-    /// Who said it.
+    /// Who sent it.
     pub from: Side,
 }
 
 impl Origin<'_> {
-    /// The seconds since the start of 1970, with microseconds.
+    /// The time in seconds, with microseconds.
     pub fn seconds(&self) -> String {
         format!("{}.{:06}", self.time.as_secs(), self.time.subsec_micros())
     }
 }
 
-/// A template that was read.
+/// A template: one line of text for each message.
 #[derive(Clone, Debug)]
 pub struct Template {
-    pieces: Vec<Piece>,
+    parts: Vec<TemplatePart>,
 }
 
 #[derive(Clone, Debug)]
-enum Piece {
+enum TemplatePart {
     Literal(Vec<u8>),
+    Param(String),
+    Word(Word),
+}
+
+/// What can stand after `@`. The words of an origin are known only where messages have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
     Command,
     Line,
     Json,
-    Param(String),
-    Live(Live),
-}
-
-/// What only messages of a live connection have.
-#[derive(Clone, Copy, Debug)]
-enum Live {
     Time,
     Connection,
-    Peer,
     From,
+    Peer,
 }
+
+/// All words; the first three are known everywhere, the last is not for recorded messages.
+const WORDS: [(&str, Word); 7] = [
+    ("@command", Word::Command),
+    ("@line", Word::Line),
+    ("@json", Word::Json),
+    ("@time", Word::Time),
+    ("@conn", Word::Connection),
+    ("@from", Word::From),
+    ("@peer", Word::Peer),
+];
 
 /// What is wrong with a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplateError {
-    /// A `{` whose `}` is missing; the text from there on.
+    /// A `{` without `}`; the text from there on.
     Unclosed(String),
-    /// A `}` that closes nothing; the text up to it.
-    LoneClose(String),
-    /// `{@word}` with a word that has no meaning here.
+    /// A `}` without `{`; the text up to it.
+    Unopened(String),
+    /// `{@word}` with a word that is unknown here.
     UnknownWord(String),
 }
 
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TemplateError::Unclosed(text) => write!(f, "no }} behind {text}; a brace itself is written {{{{"),
-            TemplateError::LoneClose(text) => write!(f, "no {{ before {text}; a brace itself is written }}}}"),
-            TemplateError::UnknownWord(word) => {
-                write!(
-                    f,
-                    "{{{word}}} is unknown; there are {{@command}}, {{@line}}, {{@json}} and {{NAME}} for a parameter"
-                )
-            }
+            TemplateError::Unclosed(text) => write!(f, "no }} after {text}; write {{{{ for a brace"),
+            TemplateError::Unopened(text) => write!(f, "no {{ before {text}; write }}}} for a brace"),
+            TemplateError::UnknownWord(word) => write!(
+                f,
+                "{{{word}}} is unknown; there are {{@command}}, {{@line}}, {{@json}} and {{NAME}} for a parameter"
+            ),
         }
     }
 }
 
 impl Template {
-    /// Reads a template for messages of a live connection, which know `{@time}`, `{@conn}`, `{@peer}` and `{@from}`
-    /// too.
+    /// Reads a template: `{name}` is the text of a parameter, `{@command}`, `{@line}` and `{@json}` are those of the
+    /// message, and `{{` and `}}` are braces.
+    ///
+    /// # Errors
+    /// Braces that do not pair, or an unknown word after `@`.
+    ///
+    /// ```
+    /// use backbox::bcp::{Message, ParseOptions};
+    /// use backbox::bcp::template::{Template, TemplateContext};
+    /// let template = Template::parse("{@command}: {name}").unwrap();
+    /// let line = b"trigger?name=multiball";
+    /// let mut message = Message::new();
+    /// message.parse_line(line, &ParseOptions::default()).unwrap();
+    /// let mut out = Vec::new();
+    /// template.write(&TemplateContext { message: &message, line, payload: None, origin: None }, &mut out);
+    /// assert_eq!(out, b"trigger: multiball");
+    /// ```
+    pub fn parse(text: &str) -> Result<Template, TemplateError> {
+        Template::parse_with(text, &WORDS[..3])
+    }
+
+    /// Reads a template for recorded messages, which also know `{@time}`, `{@conn}` and `{@from}`.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn parse_recorded(text: &str) -> Result<Template, TemplateError> {
+        Template::parse_with(text, &WORDS[..6])
+    }
+
+    /// Reads a template for messages of a live connection, which also know `{@time}`, `{@conn}`, `{@from}` and
+    /// `{@peer}`.
     ///
     /// # Errors
     /// As [`Template::parse`].
     pub fn parse_live(text: &str) -> Result<Template, TemplateError> {
-        Template::read(text, true)
+        Template::parse_with(text, &WORDS)
     }
 
-    /// Reads a template: `{name}` a parameter's text, `{@command}`, `{@line}`, `{@json}`, `{{` and `}}` literal.
-    ///
-    /// # Errors
-    /// Braces that do not pair, or a word behind `@` that has no meaning.
-    ///
-    /// ```
-    /// use backbox::bcp::{Message, ParseOptions};
-    /// use backbox::bcp::template::{TemplateContext, Template};
-    /// let template = Template::parse("{@command}: {name}").unwrap();
-    /// let line = b"trigger?name=multiball";
-    /// let mut parts = Message::new();
-    /// parts.parse_line(line, &ParseOptions::default()).unwrap();
-    /// let mut out = Vec::new();
-    /// template.write(&TemplateContext { message: &parts, line, payload: None, origin: None }, &mut out);
-    /// assert_eq!(out, b"trigger: multiball");
-    /// ```
-    pub fn parse(text: &str) -> Result<Template, TemplateError> {
-        Template::read(text, false)
-    }
-
-    fn read(text: &str, live: bool) -> Result<Template, TemplateError> {
-        let mut pieces = Vec::new();
+    fn parse_with(text: &str, words: &[(&str, Word)]) -> Result<Template, TemplateError> {
+        let mut parts = Vec::new();
         let mut literal = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find(['{', '}']) {
             let (before, brace) = rest.split_at(at);
             literal.extend_from_slice(before.as_bytes());
             if brace.starts_with("{{") || brace.starts_with("}}") {
-                literal.extend(brace.bytes().take(1));
-                rest = brace.get(2..).unwrap_or_default();
+                literal.push(brace.as_bytes()[0]);
+                rest = &brace[2..];
                 continue;
             }
             let Some(inside) = brace.strip_prefix('{') else {
-                return Err(TemplateError::LoneClose(shown(rest.get(..=at).unwrap_or_default().as_bytes())));
+                return Err(TemplateError::Unopened(shown(&rest.as_bytes()[..=at])));
             };
-            let Some((name, behind)) = inside.split_once('}') else {
+            let Some((name, after)) = inside.split_once('}') else {
                 return Err(TemplateError::Unclosed(shown(brace.as_bytes())));
             };
-            if !literal.is_empty() {
-                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
-            }
-            pieces.push(Piece::named(name, live)?);
-            rest = behind;
+            parts.push(TemplatePart::Literal(std::mem::take(&mut literal)));
+            let name = String::from_utf8_lossy(trim(name.as_bytes())).to_ascii_lowercase();
+            parts.push(match words.iter().find(|(word, _)| *word == name) {
+                Some((_, word)) => TemplatePart::Word(*word),
+                None if name.starts_with('@') => return Err(TemplateError::UnknownWord(shown(name.as_bytes()))),
+                None => TemplatePart::Param(name),
+            });
+            rest = after;
         }
         literal.extend_from_slice(rest.as_bytes());
-        if !literal.is_empty() {
-            pieces.push(Piece::Literal(literal));
-        }
-        Ok(Template { pieces })
+        parts.push(TemplatePart::Literal(literal));
+        Ok(Template { parts })
     }
 
     /// Whether it shows the JSON form of a message.
     pub fn shows_json(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Json))
+        self.parts.iter().any(|part| matches!(part, TemplatePart::Word(Word::Json)))
     }
 
-    /// Appends the text of a message, without LF.
-    pub fn write(&self, subject: &TemplateContext<'_>, out: &mut Vec<u8>) {
-        let is_param = |piece: &&Piece| matches!(piece, Piece::Param(_));
-        let names = subject.message.lookup(self.pieces.iter().filter(is_param).count());
-        for piece in &self.pieces {
-            match piece {
-                Piece::Literal(text) => out.extend_from_slice(text),
-                Piece::Command => out.extend_from_slice(subject.message.command().as_bytes()),
-                Piece::Line => out.extend_from_slice(subject.line),
-                Piece::Json => subject.message.write_json(subject.payload, out),
-                Piece::Param(name) => match (names.find(name), subject.payload) {
+    /// Appends the text of a message, without LF. What a message does not have is empty.
+    pub fn write(&self, context: &TemplateContext<'_>, out: &mut Vec<u8>) {
+        let find = context.message.finder(self.parts.len() / 2);
+        for part in &self.parts {
+            match part {
+                TemplatePart::Literal(text) => out.extend_from_slice(text),
+                TemplatePart::Word(word) => context.write(*word, out),
+                TemplatePart::Param(name) => match (find(name), context.payload) {
                     (Some(value), _) => out.extend_from_slice(value.text().as_bytes()),
                     (None, Some(payload)) if name == "bytes" => {
                         out.extend_from_slice(payload.len().to_string().as_bytes());
                     }
                     (None, _) => {}
                 },
-                Piece::Live(live) => {
-                    if let Some(origin) = subject.origin {
-                        live.write(origin, out);
-                    }
-                }
             }
         }
     }
 }
 
-impl Live {
-    fn write(self, origin: &Origin<'_>, out: &mut Vec<u8>) {
-        match self {
-            Live::Time => out.extend_from_slice(origin.seconds().as_bytes()),
-            Live::Connection => out.extend_from_slice(origin.connection.to_string().as_bytes()),
-            Live::Peer => out.extend_from_slice(origin.peer.as_bytes()),
-            Live::From => out.extend_from_slice(origin.from.name().as_bytes()),
-        }
-    }
-}
-
-impl Piece {
-    fn named(name: &str, live: bool) -> Result<Piece, TemplateError> {
-        let name = String::from_utf8_lossy(trim(name.as_bytes())).to_ascii_lowercase();
-        match name.as_str() {
-            "@command" => Ok(Piece::Command),
-            "@line" => Ok(Piece::Line),
-            "@json" => Ok(Piece::Json),
-            "@time" if live => Ok(Piece::Live(Live::Time)),
-            "@conn" if live => Ok(Piece::Live(Live::Connection)),
-            "@peer" if live => Ok(Piece::Live(Live::Peer)),
-            "@from" if live => Ok(Piece::Live(Live::From)),
-            word if word.starts_with('@') => Err(TemplateError::UnknownWord(shown(word.as_bytes()))),
-            _ => Ok(Piece::Param(name)),
-        }
+impl TemplateContext<'_> {
+    fn write(&self, word: Word, out: &mut Vec<u8>) {
+        let text = match (word, self.origin) {
+            (Word::Json, _) => return self.message.write_json(self.payload, out),
+            (Word::Line, _) => return out.extend_from_slice(self.line),
+            (Word::Command, _) => self.message.command(),
+            (Word::Time, Some(origin)) => origin.seconds().into(),
+            (Word::Connection, Some(origin)) => origin.connection.to_string().into(),
+            (Word::Peer, Some(origin)) => origin.peer.into(),
+            (Word::From, Some(origin)) => origin.from.name().into(),
+            (Word::Time | Word::Connection | Word::Peer | Word::From, None) => return,
+        };
+        out.extend_from_slice(text.as_bytes());
     }
 }
 
@@ -247,16 +244,16 @@ mod tests {
     use crate::bcp::ParseOptions;
 
     fn fill(template: &str, line: &str, payload: Option<&[u8]>) -> String {
-        let mut parts = Message::new();
-        parts.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
+        let mut message = Message::new();
+        message.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
         let mut out = Vec::new();
-        let subject = TemplateContext { message: &parts, line: line.as_bytes(), payload, origin: None };
-        Template::parse(template).unwrap().write(&subject, &mut out);
+        let context = TemplateContext { message: &message, line: line.as_bytes(), payload, origin: None };
+        Template::parse(template).unwrap().write(&context, &mut out);
         String::from_utf8(out).unwrap()
     }
 
     #[test]
-    fn names_words_and_braces() {
+    fn names_words_and_braces_are_filled_in() {
         for (template, expected) in [
             ("{a} {b}", "x é 5"),
             ("{{{a}}}", "{x é}"),
@@ -277,25 +274,25 @@ mod tests {
     }
 
     #[test]
-    fn a_live_message_has_a_time_a_connection_a_peer_and_an_end() {
+    fn a_live_message_has_a_time_a_connection_a_peer_and_a_side() {
         let template = Template::parse_live("{@time} {@conn} {@peer} {@from} {@command}").unwrap();
-        let mut parts = Message::new();
-        parts.parse_line(b"t", &ParseOptions::default()).unwrap();
+        let mut message = Message::new();
+        message.parse_line(b"t", &ParseOptions::default()).unwrap();
         let time = Duration::new(1_700_000_000, 1_234_567);
         let origin = Origin { time, connection: 3, peer: "127.0.0.1:9", from: Side::Server };
         let mut out = Vec::new();
-        let subject = TemplateContext { message: &parts, line: b"t", payload: None, origin: Some(&origin) };
-        template.write(&subject, &mut out);
+        let context = TemplateContext { message: &message, line: b"t", payload: None, origin: Some(&origin) };
+        template.write(&context, &mut out);
         assert_eq!(out, b"1700000000.001234 3 127.0.0.1:9 server t");
         assert!(Template::parse_live("{@nope}").is_err());
     }
 
     #[test]
-    fn what_does_not_parse_is_shown() {
+    fn a_template_that_does_not_parse_is_an_error_with_its_text() {
         for (template, error) in [
             ("a{name", TemplateError::Unclosed("{name".into())),
             ("{", TemplateError::Unclosed("{".into())),
-            ("name}", TemplateError::LoneClose("name}".into())),
+            ("name}", TemplateError::Unopened("name}".into())),
             ("{@nope}", TemplateError::UnknownWord("@nope".into())),
             ("{@time}", TemplateError::UnknownWord("@time".into())),
         ] {

@@ -33,7 +33,7 @@ pub fn read_message(words: &[String], reading: &ParseOptions, parts: &mut Messag
     for argument in arguments {
         read_argument(argument, reading, parts, &mut notes).map_err(Failure::Usage)?;
     }
-    parts.dedup(DuplicatePolicy::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
+    parts.dedup(DuplicatePolicy::Reject).map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(notes)
 }
 
@@ -64,7 +64,7 @@ pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
         };
         parts.push_value(name, &value);
     }
-    parts.dedup(DuplicatePolicy::Refused).map_err(|error| Failure::Usage(error.to_string()))?;
+    parts.dedup(DuplicatePolicy::Reject).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut text = Vec::new();
     push_spaced_json(parts.value().to_json().as_bytes(), &mut text);
     Ok(text)
@@ -135,7 +135,7 @@ fn read_argument(
 fn wrong_json(name: &str, json: &str, reason: &MalformedReason) -> String {
     let (name, text) = (shown(name.as_bytes()), shown(json.as_bytes()));
     match reason {
-        MalformedReason::Json(JsonError { fault: JsonFault::Nan, .. }) => {
+        MalformedReason::Json(JsonError { fault: JsonFault::NotFinite, .. }) => {
             format!("{name}:={text} is no finite number, which --no-nan asks for")
         }
         MalformedReason::Json(error) => format!("{name}:={text} is {error}; {name}={text} is the string"),
@@ -217,7 +217,7 @@ mod tests {
     fn each_mistake_says_what_to_write() {
         for (words, complaint) in [
             (&["trigger", "multiball"][..], "multiball: write name=multiball, or NAME=multiball for another parameter"),
-            (&["t", "foo:=bar"], "foo:=bar is not JSON at byte 1: no value begins like bar; foo=bar is the string"),
+            (&["t", "foo:=bar"], "foo:=bar is not JSON at byte 1: unexpected bar; foo=bar is the string"),
             (&["t", "a=1", "A:=2"], "a: given twice"),
             (&[""], "the command is empty: write COMMAND NAME=STRING, as in trigger name=multiball"),
             (&[], "a command is missing: write COMMAND NAME=STRING"),

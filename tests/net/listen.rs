@@ -177,7 +177,7 @@ fn a_malformed_line_is_printed_reported_and_answered() {
     drop(peer);
     let ended = listening.running.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "trigger?name=int:x\n"));
-    assert!(ended.stderr.contains(": line 1: name: int:x is no integer"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(": line 1: name: invalid integer: int:x"), "{}", ended.stderr);
 }
 
 #[test]

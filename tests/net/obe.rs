@@ -77,8 +77,8 @@ fn a_bad_frame_costs_its_own_connection_and_no_other() {
         (&b"+000000004\"OK\""[..], "offset 0: a length of ten digits has to stand here, not \"+000000004\""),
         (b"0067108865", "offset 0: a body of 67108865 bytes is announced"),
         (b"GET / HTTP/1.1\r\n\r\n", "not \"GET / HTTP\""),
-        (b"00000000031 2", "offset 0: not JSON at byte 3: text behind the value: 2"),
-        (b"0000000000", "offset 0: nothing here"),
+        (b"00000000031 2", "offset 0: not JSON at byte 3: unexpected 2"),
+        (b"0000000000", "offset 0: the text is empty"),
         (b"0000000003\"\xff\"", "is not UTF-8"),
     ] {
         let mut peer = dial(listening.address);
@@ -136,7 +136,7 @@ fn what_makes_no_sense_for_a_server_is_refused_with_a_sentence() {
         (&["--max-line", "9"], "64 MiB"),
         (&["--reply", "a"], "write one JSON value, or 'PATTERN => JSON'"),
         (&["--reply", "a => b"], "not JSON"),
-        (&["-e", "a?b=int:x"], "no integer"),
+        (&["-e", "a?b=int:x"], "invalid integer"),
         (&["-e", "{\"command\": \"done\""], "the text ends too soon"),
         (&["--reply", "\"OK => 1"], "not JSON"),
     ] {
@@ -181,7 +181,7 @@ fn each_reply_has_its_exit_status() {
         (b"0000000007{\"a\":1}", &["-e", "*?a=1", "-F", "{a}"], 0, "1\n", ""),
         (b"0000000011{\"error\":1}", &[], 4, "{\"error\":1}\n", "the answer failed: {\"error\":1}"),
         (b"0000000003\"a\"", &["--fail-on", "\"a\""], 4, "\"a\"\n", "the answer failed"),
-        (b"0000000002OK", &[], 4, "", "offset 0: not JSON at byte 1: no value begins like OK"),
+        (b"0000000002OK", &[], 4, "", "offset 0: not JSON at byte 1: unexpected OK"),
         (b"+000000002[]", &[], 4, "", "offset 0: a length of ten digits has to stand here, not \"+000000002\""),
         (b"0067108865", &[], 4, "", "a body of 67108865 bytes is announced"),
         (b"0000000004\"O", &[], 4, "", "offset 0: body cut short: 2 of 4 bytes came"),

@@ -27,7 +27,7 @@ fn what_the_built_in_media_controller_complains_of_counts() {
     let file = session("t?a=int:x\nreset\n");
     let ended = run(&["replay", "--loopback", "--speed", "max", &file]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("line 1: a: int:x is no integer"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("line 1: a: invalid integer: int:x"), "{}", ended.stderr);
     assert!(ended.stdout.ends_with("reset_complete\n"), "{}", ended.stdout);
 }
 

@@ -269,7 +269,7 @@ fn what_is_wrong_with_a_pattern_is_known_before_anybody_is_dialled() {
     for (file, flags, code, complaint) in [
         (with("#!exclude ?a=1\n"), &[][..], 1, "talk.bcp:2: setting exclude: "),
         (with("#!ignore x.\n"), &[], 1, "talk.bcp:2: setting ignore: a parameter's name is missing"),
-        (session(&TALK.replace("#<done", "#~t?a=int:x")), &[], 1, "talk.bcp:15: a: int:x is no integer"),
+        (session(&TALK.replace("#<done", "#~t?a=int:x")), &[], 1, "talk.bcp:15: a: invalid integer: int:x"),
         (session(TALK), &["--any-order", "t?a=%ff"], 2, "--any-order t?a=%ff: "),
         (session(TALK), &["--ignore", ".x"], 2, "--ignore .x: a parameter's name is missing"),
         (session("get\n"), &["--update"], 1, "--update changes a session file, and this is none"),

@@ -218,7 +218,7 @@ fn a_malformed_answer_is_printed_and_reported() {
     drop(peer);
     let ended = sending.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "b?n=int:x\n"));
-    assert!(ended.stderr.contains(": line 1: n: int:x is no integer"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(": line 1: n: invalid integer: int:x"), "{}", ended.stderr);
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn nothing_that_a_peer_says_moves_the_cursor() {
         let seen = shown(arguments);
         assert!(seen.contains(trigger) && seen.contains(payload), "{seen:?}");
         // Said of the line that is no message, and of the half one.
-        assert!(seen.contains("a: int:\\x1b[m is no integer") && seen.contains("a line: \\x1b[5m"), "{seen:?}");
+        assert!(seen.contains("a: invalid integer: int:\\x1b[m") && seen.contains("a line: \\x1b[5m"), "{seen:?}");
         let ours = ["\x1b[0m", "\x1b[1m", "\x1b[31m"].iter().fold(seen.clone(), |rest, code| rest.replace(code, ""));
         assert!(!ours.contains(['\x1b', '\u{9b}', '\x07']), "{seen:?}");
     }

@@ -286,7 +286,7 @@ mod tests {
         ] {
             assert_eq!(answer(reply, question).as_deref(), expected, "{reply}");
         }
-        for (reply, why) in [("a", "write one JSON value"), ("a => b", "not JSON"), ("a?x=int:y => 1", "no integer")] {
+        for (reply, why) in [("a", "write one JSON value"), ("a => b", "not JSON"), ("a?x=int:y => 1", "invalid integer")] {
             assert!(Reply::parse_value(reply).map(|_| ()).unwrap_err().contains(why), "{reply}");
         }
     }
@@ -297,7 +297,7 @@ mod tests {
             ("a", "write 'PATTERN => LINE'"),
             ("a=>b", "write 'PATTERN => LINE'"),
             (" => b", "a pattern is written"),
-            ("a => b?x=int:y", "is no integer"),
+            ("a => b?x=int:y", "invalid integer"),
             ("a => b&bytes=3", "no payload"),
             ("a => b c?x", "b c"),
             ("a => ?x", "a => ?x"),

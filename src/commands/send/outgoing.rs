@@ -148,7 +148,7 @@ mod tests {
             (&["service", "subcommand=list"], "-w: service list has no answer; its subcommand is one of start, "),
             (&["service", "subcommand=start"], "-w: service start has no answer; -e PATTERN"),
             (&["monitor_start", "category=events"], "-w: monitor_start events has no answer; -e PATTERN"),
-            (&["a?n=int:x"], "-w: n: int:x is no integer"),
+            (&["a?n=int:x"], "-w: n: invalid integer: int:x"),
         ] {
             let failure = outgoing(words).answer().unwrap_err();
             assert!(failure.message().unwrap().starts_with(text), "{failure:?}");

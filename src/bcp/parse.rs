@@ -1,0 +1,376 @@
+//! Lines of BCP, lines of JSON Lines and JSON values, into a [`Message`].
+
+use std::ops::Range;
+
+use base64::Engine as _;
+use memchr::memchr;
+
+use super::error::{Malformed, MalformedReason};
+use super::escape::{has_escapes, push_unescaped, unescape};
+use super::json::{Canonicalizer, JsonError, push_text};
+use super::message::{DuplicatePolicy, Member, Message, ParseOptions, push_name};
+use super::number::{push_float, push_integer};
+use super::value::{JsonValue, ValueKind, meaning};
+use crate::text::trim;
+
+/// What to do with the names of parameters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Keep,
+    Trim,
+    TrimAndFold,
+}
+
+impl ParseOptions {
+    fn names(&self) -> Names {
+        if self.keep_case { Names::Trim } else { Names::TrimAndFold }
+    }
+}
+
+impl Message {
+    /// Reads a line without LF, CR and payload marker (bcp(7)).
+    ///
+    /// # Errors
+    /// [`Malformed`] names the parameter and shows the text. The message is unusable until the next one is read.
+    ///
+    /// ```
+    /// use backbox::bcp::{Message, ParseOptions};
+    /// let mut message = Message::new();
+    /// message.parse_line(b"switch?name=s_left&state=int:1", &ParseOptions::default()).unwrap();
+    /// assert_eq!(message.find("state").unwrap().text(), "1");
+    /// let error = message.parse_line(b"trigger?count=int:abc", &ParseOptions::default()).unwrap_err();
+    /// assert_eq!(error.to_string(), "count: invalid integer: int:abc; write digits after int:, as in int:5");
+    /// ```
+    pub fn parse_line(&mut self, line: &[u8], options: &ParseOptions) -> Result<(), Malformed> {
+        if std::str::from_utf8(line).is_err() {
+            return Err(Malformed::message(line, MalformedReason::NotUtf8));
+        }
+        self.clear();
+        let (command, query) = split_at_byte(b'?', line);
+        push_name(trim(command), options.keep_case, &mut self.command);
+        if self.command.is_empty() {
+            return Err(Malformed::message(line, MalformedReason::NoCommand));
+        }
+        match query.split_at_checked(5) {
+            Some((name, json)) if name.eq_ignore_ascii_case(b"json=") => self.parse_json_parameters(json, options),
+            _ => self.parse_query(query, options),
+        }
+    }
+
+    /// Reads the parameters of `json=`: raw if an object follows at once, else decoded first.
+    fn parse_json_parameters(&mut self, json: &[u8], options: &ParseOptions) -> Result<(), Malformed> {
+        if first_json_byte(json) == Some(b'{') {
+            return self.parse_object(json, options);
+        }
+        let wrong = |text: &[u8], reason| Err(Malformed::parameter(b"json", text, reason));
+        let decoded = unescape(json);
+        match first_json_byte(&decoded) {
+            _ if std::str::from_utf8(&decoded).is_err() => wrong(json, MalformedReason::NotUtf8),
+            Some(b'{') => self.parse_object(&decoded, options),
+            Some(_) => wrong(&decoded, self.not_an_object(&decoded)),
+            None => wrong(b"", MalformedReason::NoJson),
+        }
+    }
+
+    fn parse_object(&mut self, text: &[u8], options: &ParseOptions) -> Result<(), Malformed> {
+        let mut json = Canonicalizer::for_wire(text, &mut self.text, options.allow_nan);
+        json.skip_space();
+        read_members(&mut json, options.names(), &mut self.members)
+            .and_then(|()| json.end())
+            .map_err(|error| Malformed::parameter(b"json", text, MalformedReason::Json(error)))?;
+        self.dedup(DuplicatePolicy::LastWins)
+    }
+
+    /// Why text that does not begin with `{` is not an object: it is another value, or not JSON.
+    fn not_an_object(&mut self, text: &[u8]) -> MalformedReason {
+        let mut json = Canonicalizer::new(text, &mut self.scratch, true);
+        match json.value().and_then(|()| json.end()) {
+            Ok(()) => MalformedReason::NotAnObject,
+            Err(error) => MalformedReason::Json(error),
+        }
+    }
+
+    /// Reads the parameters of a plain query.
+    fn parse_query(&mut self, query: &[u8], options: &ParseOptions) -> Result<(), Malformed> {
+        let mut rest = query;
+        while !rest.is_empty() {
+            let (piece, after) = split_at_byte(b'&', rest);
+            if !piece.is_empty() {
+                self.parse_piece(piece, options)?;
+            }
+            rest = after;
+        }
+        self.dedup(DuplicatePolicy::FirstWins)
+    }
+
+    fn parse_piece(&mut self, piece: &[u8], options: &ParseOptions) -> Result<(), Malformed> {
+        let equals = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
+        let (name, value) = (&piece[..equals], piece.get(equals + 1..).unwrap_or(b""));
+        let member = if has_escapes(name) {
+            let name = unescape(name);
+            if std::str::from_utf8(&name).is_err() {
+                return Err(Malformed::parameter(&piece[..equals], &piece[..equals], MalformedReason::NotUtf8));
+            }
+            self.start_member(trim(&name), options.keep_case)
+        } else {
+            self.start_member(trim(name), options.keep_case)
+        };
+        let typed = if has_escapes(value) {
+            self.scratch.clear();
+            push_unescaped(value, &mut self.scratch);
+            match std::str::from_utf8(&self.scratch) {
+                Ok(text) => push_typed(text.as_bytes(), options.allow_nan, &mut self.text),
+                Err(_) => Err(MalformedReason::NotUtf8),
+            }
+        } else {
+            push_typed(value, options.allow_nan, &mut self.text)
+        };
+        self.end_member(member);
+        typed.map_err(|reason| {
+            let text = if reason == MalformedReason::NotUtf8 { value.into() } else { unescape(value) };
+            Malformed::parameter(&unescape(name), &text, reason)
+        })
+    }
+
+    /// Reads one line of JSON Lines, `{"command":…,"params":{…},"bytes":…}`, and returns the payload, if it has one.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the text is not JSON or not a message: another key, a key or a parameter given twice, a
+    /// payload that is not base64 or larger than `payload_bytes_max`.
+    ///
+    /// ```
+    /// use backbox::bcp::{Message, ParseOptions, WriteOptions, write_line};
+    /// let mut message = Message::new();
+    /// let line = br#"{"params": {"name": "HIGH SCORE #2"}, "command": "trigger"}"#;
+    /// assert_eq!(message.parse_json(line, &ParseOptions::default(), 1 << 20), Ok(None));
+    /// let mut out = Vec::new();
+    /// write_line(&message, None, &WriteOptions::default(), &mut out).unwrap();
+    /// assert_eq!(out, b"trigger?name=HIGH%20SCORE%20%232");
+    /// ```
+    pub fn parse_json(
+        &mut self,
+        line: &[u8],
+        options: &ParseOptions,
+        payload_bytes_max: usize,
+    ) -> Result<Option<Vec<u8>>, Malformed> {
+        if std::str::from_utf8(line).is_err() {
+            return Err(Malformed::message(line, MalformedReason::NotUtf8));
+        }
+        self.clear();
+        if first_json_byte(line) != Some(b'{') {
+            return Err(Malformed::message(line, self.not_an_object(line)));
+        }
+        let Message { command, text, members, .. } = self;
+        let mut json = Canonicalizer::new(line, text, options.allow_nan);
+        json.skip_space();
+        json.skip();
+        let mut keys = Vec::new();
+        let mut payload = None;
+        json.sequence(b'}', |json| {
+            let key = json.name_text()?;
+            json.skip_space();
+            match &*key {
+                "command" => {
+                    let value = json.string_value("command")?;
+                    push_name(trim(meaning(json.written(value)).as_bytes()), options.keep_case, command);
+                }
+                "params" if json.peek() == Some(b'{') => read_members(json, options.names(), members)?,
+                "params" => {
+                    let value = json.span(Canonicalizer::value)?;
+                    return Err(Malformed::parameter(b"params", json.written(value), MalformedReason::NotAnObject));
+                }
+                "bytes" => {
+                    let value = json.string_value("bytes")?;
+                    payload = Some(decode_base64(json.written(value), payload_bytes_max)?);
+                }
+                "meta" => json.value()?,
+                _ => {
+                    let quoted = format!("\"{key}\"");
+                    return Err(Malformed::message(quoted.as_bytes(), MalformedReason::UnknownKey));
+                }
+            }
+            if keys.contains(&key) {
+                return Err(Malformed::parameter(key.as_bytes(), b"", MalformedReason::Twice));
+            }
+            keys.push(key);
+            Ok(())
+        })?;
+        json.end()?;
+        if self.command.is_empty() {
+            return Err(Malformed::message(line, MalformedReason::MissingCommand));
+        }
+        self.dedup(DuplicatePolicy::Reject)?;
+        Ok(payload)
+    }
+
+    /// Reads one JSON value, whatever it is, as a message of OBE_Socket. Afterwards [`Message::value`] is that value,
+    /// with the members of an object as parameters, and the command is empty until [`Message::take_command`].
+    ///
+    /// # Errors
+    /// [`Malformed`] when the text is empty, not UTF-8, not JSON, or more than one value.
+    ///
+    /// ```
+    /// use backbox::bcp::Message;
+    /// let mut message = Message::new();
+    /// message.parse_value(br#"{"command": "goodset", "pickiness": 4}"#, true).unwrap();
+    /// message.take_command();
+    /// assert_eq!(message.command(), "goodset");
+    /// assert_eq!(message.find("pickiness").unwrap().text(), "4");
+    /// assert!(message.parse_value(b"1 2", true).is_err());
+    /// ```
+    pub fn parse_value(&mut self, text: &[u8], allow_nan: bool) -> Result<(), Malformed> {
+        if std::str::from_utf8(text).is_err() {
+            return Err(Malformed::message(text, MalformedReason::NotUtf8));
+        }
+        if trim(text).is_empty() {
+            return Err(Malformed::message(text, MalformedReason::Empty));
+        }
+        Ok(self.parse_any(text, allow_nan)?)
+    }
+
+    fn parse_any(&mut self, text: &[u8], allow_nan: bool) -> Result<(), JsonError> {
+        self.clear();
+        let mut json = Canonicalizer::new(text, &mut self.text, allow_nan);
+        json.skip_space();
+        self.is_scalar = json.peek() != Some(b'{');
+        if self.is_scalar {
+            json.value()?;
+        } else {
+            read_members(&mut json, Names::Keep, &mut self.members)?;
+        }
+        json.end()
+    }
+
+    /// Makes the member `command` of an object the command, if it is a string and not empty. The other members are the
+    /// parameters. Of members with one name the last counts.
+    pub fn take_command(&mut self) {
+        // Only `Reject` can fail.
+        let _ = self.dedup(DuplicatePolicy::LastWins);
+        let text = &self.text;
+        let is_command = |member: &Member| {
+            let value = JsonValue(&text[member.value()]);
+            &text[member.name()] == b"command" && value.kind() == ValueKind::Text && !value.text().is_empty()
+        };
+        if let Some(at) = self.members.iter().position(is_command) {
+            let value = self.members.remove(at).value();
+            self.command.extend_from_slice(&self.text[value.start + 1..value.end - 1]);
+        }
+    }
+}
+
+impl Canonicalizer<'_, '_> {
+    /// Reads a name and the colon after it. Returns the name as text.
+    fn name_text(&mut self) -> Result<String, JsonError> {
+        let name = self.span(Canonicalizer::name)?;
+        let name = self.written(name);
+        let end = name.iter().rposition(|&byte| byte == b'"').unwrap_or(0);
+        Ok(meaning(&name[1..end]).into_owned())
+    }
+
+    /// Reads the value of a key, which must be a string. Returns where the inside of the string is.
+    fn string_value(&mut self, key: &str) -> Result<Range<usize>, Malformed> {
+        let value = self.span(Canonicalizer::value)?;
+        let text = self.written(value.clone());
+        if text[0] != b'"' {
+            return Err(Malformed::parameter(key.as_bytes(), text, MalformedReason::NotAString));
+        }
+        Ok(value.start + 1..value.end - 1)
+    }
+}
+
+/// Reads the object that begins here and notes where its members are.
+fn read_members(json: &mut Canonicalizer<'_, '_>, names: Names, members: &mut Vec<Member>) -> Result<(), JsonError> {
+    json.nested(b'}', |json| {
+        let start = json.position();
+        json.quoted_name()?;
+        let mut name_end = json.position() - 1;
+        if names != Names::Keep && !json.is_plain_name(start) {
+            let canonical = json.written(start + 1..name_end);
+            let name = meaning(canonical).into_owned();
+            json.rewrite(start + 1, |out| {
+                push_name(trim(name.as_bytes()), names == Names::Trim, out);
+                name_end = out.len();
+                out.push(b'"');
+            });
+        }
+        json.colon()?;
+        json.value()?;
+        members.push(Member { start, name_end, end: json.position() });
+        Ok(())
+    })
+}
+
+type Members = Vec<(String, Vec<u8>)>;
+
+/// The names and values of a JSON object, each value as canonical JSON; `None` for any other JSON value. Names are
+/// neither trimmed nor folded, and equal ones are all there: for the guard, which reads as MPF does.
+pub(crate) fn object_members(text: &[u8]) -> Result<Option<Members>, JsonError> {
+    let mut message = Message::new();
+    message.parse_any(text, true)?;
+    let members = message.params().map(|param| (param.name().into_owned(), param.value.0.to_vec())).collect();
+    Ok((!message.is_scalar).then_some(members))
+}
+
+/// Splits a text at the first such byte, which is dropped.
+fn split_at_byte(byte: u8, text: &[u8]) -> (&[u8], &[u8]) {
+    match memchr(byte, text) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, &[]),
+    }
+}
+
+/// The first byte that is not JSON's white space.
+fn first_json_byte(text: &[u8]) -> Option<u8> {
+    text.iter().copied().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+}
+
+/// Appends the JSON of a decoded plain value, typed by its prefix.
+pub(super) fn push_typed(value: &[u8], allow_nan: bool, out: &mut Vec<u8>) -> Result<(), MalformedReason> {
+    let word = match value.first() {
+        Some(b'i') if value.starts_with(b"int:") => {
+            return if push_integer(&value[4..], out) { Ok(()) } else { Err(MalformedReason::Integer) };
+        }
+        Some(b'f') if value.starts_with(b"float:") => {
+            return match push_float(&value[6..], out) {
+                Some(is_finite) if is_finite || allow_nan => Ok(()),
+                Some(_) => Err(MalformedReason::NotFinite),
+                None => Err(MalformedReason::Float),
+            };
+        }
+        Some(b'b' | b'B') if value.eq_ignore_ascii_case(b"bool:true") => b"true".as_slice(),
+        Some(b'b' | b'B') if value.eq_ignore_ascii_case(b"bool:false") => b"false",
+        Some(b'N') if value == b"NoneType:" => b"null",
+        _ => {
+            out.push(b'"');
+            push_text(value, out);
+            out.push(b'"');
+            return Ok(());
+        }
+    };
+    out.extend_from_slice(word);
+    Ok(())
+}
+
+/// The JSON of a string that BCP would read as a number, a boolean or null; `None` if it stays a string.
+///
+/// People who write `state=int:1` mean the number. The string is sent, with a note.
+pub fn typed_text(text: &str) -> Option<String> {
+    let mut out = Vec::new();
+    push_typed(text.as_bytes(), true, &mut out).ok()?;
+    let json = String::from_utf8(out).ok()?;
+    (!json.starts_with('"')).then_some(json)
+}
+
+fn decode_base64(text: &[u8], payload_bytes_max: usize) -> Result<Vec<u8>, Malformed> {
+    let payload = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .map_err(|_| Malformed::parameter(b"bytes", text, MalformedReason::Base64))?;
+    if payload.len() > payload_bytes_max {
+        return Err(Malformed::parameter(b"bytes", b"", MalformedReason::PayloadTooLarge(payload_bytes_max)));
+    }
+    Ok(payload)
+}
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

@@ -1,0 +1,436 @@
+//! Patterns: what a message must look like, for `--match`, `--expect` and others.
+//!
+//! A pattern is a BCP line whose command, names and plain values may hold `*`. It is read once and matched against
+//! messages; of a payload it sees only the length.
+
+use std::fmt;
+
+use memchr::memchr;
+
+use super::parse::push_typed;
+use super::{JsonValue, Malformed, MalformedReason, Message, ParseOptions, Value, ValueKind, payload_marker, unescape};
+use crate::text::{is_white, trim};
+
+/// What a message must look like.
+///
+/// ```
+/// use backbox::bcp::{Message, ParseOptions};
+/// use backbox::bcp::pattern::Pattern;
+/// let pattern = Pattern::parse("switch?name=s_*&state=1", false).unwrap();
+/// let mut message = Message::new();
+/// message.parse_line(b"switch?state=int:1&name=s_left", &ParseOptions::default()).unwrap();
+/// assert!(pattern.matches(&message, None));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    command: Glob,
+    params: Vec<(Glob, ValuePattern)>,
+    /// Instead: the command, and the rest of a message of OBE_Socket, which must be equal.
+    whole: Option<(String, Value)>,
+}
+
+/// What one parameter must hold.
+#[derive(Clone, Debug)]
+enum ValuePattern {
+    Any,
+    /// A value whose text matches.
+    Text(Glob),
+    /// A value of this type whose text matches (`int:*`).
+    Typed(ValueKind, Glob),
+    /// A value that is equal to this [canonical](Value::canonical) one.
+    Equal(Value),
+}
+
+impl Pattern {
+    /// Reads a pattern. Names are lower-cased; the command is too, unless `keep_case`.
+    ///
+    /// # Errors
+    /// No command, a value that no message could hold, or JSON.
+    pub fn parse(text: &str, keep_case: bool) -> Result<Pattern, Malformed> {
+        let line = text.as_bytes();
+        if trim(line).starts_with(b"{") {
+            return Err(Malformed::message(line, MalformedReason::JsonPattern));
+        }
+        let marker = payload_marker(line);
+        let (line, length) = line.split_at(marker.map_or(line.len(), |marker| marker.at));
+        let command_end = memchr(b'?', line).unwrap_or(line.len());
+        let mut command = Glob::raw(trim(&line[..command_end]));
+        if command.literal() == Some(b"") {
+            return Err(Malformed::message(text.as_bytes(), MalformedReason::NoCommand));
+        }
+        if !keep_case {
+            command.fold();
+        }
+        let mut pattern = Pattern { command, params: Vec::new(), whole: None };
+        let query = line.get(command_end + 1..).unwrap_or(b"");
+        if query.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"json=")) {
+            pattern.parse_members(line)?;
+        } else {
+            pattern.parse_query(query)?;
+        }
+        if let Some(marker) = marker {
+            let digits = Glob::raw(&length[marker.digits_at - marker.at..]);
+            pattern.params.push((Glob::raw(b"bytes"), ValuePattern::Text(digits)));
+        }
+        Ok(pattern)
+    }
+
+    /// Reads a pattern for messages of OBE_Socket. JSON is the whole message, with numbers compared by value and
+    /// members in any order. Anything else is a pattern as for BCP, whose command keeps its case.
+    ///
+    /// # Errors
+    /// As [`Pattern::parse`]; also text that begins like a JSON object, list or string and is not JSON.
+    ///
+    /// ```
+    /// use backbox::bcp::Message;
+    /// use backbox::bcp::pattern::Pattern;
+    /// let mut message = Message::new();
+    /// message.parse_value(br#"{"command": "goodset", "pickiness": 4}"#, true).unwrap();
+    /// message.take_command();
+    /// for text in ["goodset", "*?pickiness=int:*", r#"{"pickiness":4.0, "command":"goodset"}"#] {
+    ///     assert!(Pattern::parse_value(text).unwrap().matches(&message, None));
+    /// }
+    /// assert!(!Pattern::parse_value(r#"{"command":"goodset"}"#).unwrap().matches(&message, None));
+    /// ```
+    pub fn parse_value(text: &str) -> Result<Pattern, Malformed> {
+        let mut message = Message::new();
+        match message.parse_value(text.as_bytes(), true) {
+            Ok(()) => {}
+            Err(error) if text.starts_with(['{', '[', '"']) => return Err(error),
+            Err(_) => return Pattern::parse(text, true),
+        }
+        message.take_command();
+        let whole = Some((message.command().into_owned(), message.value().canonical_untyped()));
+        Ok(Pattern { command: Glob::raw(b"*"), params: Vec::new(), whole })
+    }
+
+    /// Whether a message looks like this. `payload_bytes` is the length of its payload, if it has one.
+    pub fn matches(&self, message: &Message, payload_bytes: Option<usize>) -> bool {
+        if let Some((command, rest)) = &self.whole {
+            return *command == message.command() && *rest == message.value().canonical_untyped();
+        }
+        self.takes_command(&message.command()) && self.lacking(message, payload_bytes).next().is_none()
+    }
+
+    /// Whether a message with this command could match.
+    pub fn takes_command(&self, command: &str) -> bool {
+        self.command.matches(command.as_bytes())
+    }
+
+    /// The names of the parameters that it asks for, with their stars.
+    pub fn asked(&self) -> impl Iterator<Item = String> {
+        self.params.iter().map(|(name, _)| name.to_string())
+    }
+
+    /// The names of the parameters that it asks for and a message does not have, or has with another value.
+    pub fn lacks(&self, message: &Message, payload_bytes: Option<usize>) -> Vec<String> {
+        self.lacking(message, payload_bytes).map(Glob::to_string).collect()
+    }
+
+    fn lacking<'a>(&'a self, message: &'a Message, payload_bytes: Option<usize>) -> impl Iterator<Item = &'a Glob> {
+        let find = message.finder(self.params.len());
+        let has = move |name: &Glob, value: &ValuePattern| match name.literal() {
+            Some(literal) => {
+                let found = find(&String::from_utf8_lossy(literal));
+                // A message may have a parameter called bytes, and a payload; either may be meant.
+                found.is_some_and(|found| value.matches(found))
+                    || (literal == b"bytes" && payload_bytes.is_some_and(|bytes| value.matches_length(bytes)))
+            }
+            None => message
+                .params()
+                .any(|param| name.matches(param.name().to_ascii_lowercase().as_bytes()) && value.matches(param.value)),
+        };
+        self.params.iter().filter(move |(name, value)| !has(name, value)).map(|(name, _)| name)
+    }
+
+    /// Whether its command is `word` or it asks for a parameter of that name, without stars.
+    pub fn names(&self, word: &str) -> bool {
+        let is_word = |glob: &Glob| glob.literal() == Some(word.as_bytes());
+        is_word(&self.command) || self.params.iter().any(|(name, _)| is_word(name))
+    }
+
+    /// Reads `json={…}`: each member by type and value, without stars.
+    fn parse_members(&mut self, line: &[u8]) -> Result<(), Malformed> {
+        let mut message = Message::new();
+        message.parse_line(line, &ParseOptions::default())?;
+        self.params.extend(message.params().map(|param| {
+            let name = Glob { pieces: vec![param.name().into_owned().into_bytes()] };
+            (name, ValuePattern::Equal(param.value.to_value().canonical()))
+        }));
+        Ok(())
+    }
+
+    fn parse_query(&mut self, query: &[u8]) -> Result<(), Malformed> {
+        for piece in query.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty()) {
+            let equals = memchr(b'=', piece);
+            let name = &piece[..equals.unwrap_or(piece.len())];
+            let mut glob = Glob::decoded(name);
+            glob.fold();
+            glob.trim();
+            if !glob.is_text() {
+                return Err(Malformed::parameter(name, name, MalformedReason::NotUtf8));
+            }
+            let value = match equals.map(|at| &piece[at + 1..]) {
+                None => ValuePattern::Any,
+                Some(text) => ValuePattern::parse(text).map_err(|reason| Malformed::parameter(name, text, reason))?,
+            };
+            self.params.push((glob, value));
+        }
+        Ok(())
+    }
+}
+
+impl ValuePattern {
+    fn parse(text: &[u8]) -> Result<ValuePattern, MalformedReason> {
+        let glob = Glob::decoded(text);
+        if !glob.is_text() {
+            return Err(MalformedReason::NotUtf8);
+        }
+        let Some(literal) = glob.literal() else { return Ok(ValuePattern::with_stars(glob)) };
+        let mut json = Vec::new();
+        push_typed(literal, true, &mut json)?;
+        let value = JsonValue(&json);
+        let is_text = value.kind() == ValueKind::Text;
+        Ok(if is_text { ValuePattern::Text(glob) } else { ValuePattern::Equal(value.to_value().canonical()) })
+    }
+
+    /// `int:*`, `float:1*`, `bool:*`: the type, and a text that matches after it.
+    fn with_stars(mut glob: Glob) -> ValuePattern {
+        const TYPES: [(&[u8], ValueKind); 4] = [
+            (b"int:", ValueKind::Integer),
+            (b"float:", ValueKind::Float),
+            (b"bool:", ValueKind::Bool),
+            (b"NoneType:", ValueKind::Null),
+        ];
+        let first = &glob.pieces[0];
+        let typed = TYPES.iter().find(|(prefix, kind)| match first.get(..prefix.len()) {
+            Some(begin) if *kind == ValueKind::Bool => begin.eq_ignore_ascii_case(prefix),
+            begin => begin == Some(prefix),
+        });
+        let Some((prefix, kind)) = typed else { return ValuePattern::Text(glob) };
+        glob.pieces[0].drain(..prefix.len());
+        if *kind == ValueKind::Bool {
+            glob.fold();
+        }
+        ValuePattern::Typed(*kind, glob)
+    }
+
+    fn matches(&self, value: JsonValue<'_>) -> bool {
+        match self {
+            ValuePattern::Any => true,
+            ValuePattern::Text(glob) => glob.matches(value.text().as_bytes()),
+            // Nothing follows the prefix of null.
+            ValuePattern::Typed(ValueKind::Null, glob) => value.kind() == ValueKind::Null && glob.matches(b""),
+            ValuePattern::Typed(kind, glob) => value.kind() == *kind && glob.matches(value.text().as_bytes()),
+            ValuePattern::Equal(wanted) => *wanted == value.to_value().canonical(),
+        }
+    }
+
+    /// Whether a payload's length is the number that is asked for, or its digits match.
+    fn matches_length(&self, bytes: usize) -> bool {
+        if let ValuePattern::Text(glob) = self {
+            let number = glob.literal().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+            if number == Some(bytes) {
+                return true;
+            }
+        }
+        self.matches(JsonValue(bytes.to_string().as_bytes()))
+    }
+}
+
+/// A text in which each `*` stands for any run of characters, line breaks too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Glob {
+    /// The texts between the stars; one more than there are stars.
+    pieces: Vec<Vec<u8>>,
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.pieces.join(&b'*')))
+    }
+}
+
+impl Glob {
+    /// Reads a glob. Escapes are decoded between the stars, so that `%2A` is a literal star.
+    fn decoded(text: &[u8]) -> Glob {
+        Glob { pieces: text.split(|&byte| byte == b'*').map(|piece| unescape(piece).into_owned()).collect() }
+    }
+
+    /// Reads a glob without escapes.
+    fn raw(text: &[u8]) -> Glob {
+        Glob { pieces: text.split(|&byte| byte == b'*').map(<[u8]>::to_vec).collect() }
+    }
+
+    fn fold(&mut self) {
+        self.pieces.iter_mut().for_each(|piece| piece.make_ascii_lowercase());
+    }
+
+    /// Drops the white space at both ends of the whole.
+    fn trim(&mut self) {
+        let white = |byte: &&u8| is_white(**byte);
+        let leading = self.pieces[0].iter().take_while(white).count();
+        self.pieces[0].drain(..leading);
+        if let Some(last) = self.pieces.last_mut() {
+            let trailing = last.iter().rev().take_while(white).count();
+            last.truncate(last.len() - trailing);
+        }
+    }
+
+    /// The text, if there is no star in it.
+    fn literal(&self) -> Option<&[u8]> {
+        match self.pieces.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Whether each piece is UTF-8. A star stands for whole characters, and a message holds nothing else.
+    fn is_text(&self) -> bool {
+        self.pieces.iter().all(|piece| std::str::from_utf8(piece).is_ok())
+    }
+
+    /// Whether the whole of `text` matches.
+    ///
+    /// Each piece between two stars is taken where it is first found, which is never wrong. Nothing is tried again, so
+    /// many stars cost no more than one.
+    fn matches(&self, text: &[u8]) -> bool {
+        let [first, middle @ .., last] = self.pieces.as_slice() else { return self.literal() == Some(text) };
+        let inner = text.strip_prefix(first.as_slice()).and_then(|text| text.strip_suffix(last.as_slice()));
+        let Some(mut rest) = inner else { return false };
+        for piece in middle {
+            match memchr::memmem::find(rest, piece) {
+                Some(at) => rest = &rest[at + piece.len()..],
+                None => return false,
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, line: &str, payload_bytes: Option<usize>, matches: bool) {
+        let pattern_read = Pattern::parse(pattern, false).unwrap();
+        let mut message = Message::new();
+        message.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
+        assert_eq!(pattern_read.matches(&message, payload_bytes), matches, "{pattern} on {line}");
+    }
+
+    #[test]
+    fn values_by_text_by_type_and_by_both() {
+        for (pattern, line, matches) in [
+            ("t", "t?a=1", true),
+            ("t?a", "t?a=", true),
+            ("t?a", "t?b=1", false),
+            ("t?a=1", "t?a=int:1", true),
+            ("t?a=null", "t?a=NoneType:", true),
+            ("t?l=[1,*", "t?json={\"l\": [1, 2]}", true),
+            ("t?a=int:05", "t?a=int:5", true),
+            ("t?a=int:5", "t?a=5", false),
+            ("t?a=int:*", "t?a=int:5", true),
+            ("t?a=int:*", "t?a=float:5.0", false),
+            ("t?a=int:5*", "t?a=int:51", true),
+            ("t?a=float:nan", "t?a=float:nan", true),
+            ("t?a=float:1.50", "t?a=float:1.5", true),
+            ("t?a=Bool:*", "t?a=bool:true", true),
+            ("t?a=bool:T*", "t?a=bool:true", true),
+            ("t?a=bool:*", "t?a=bool:x", false),
+            ("t?a=NoneType:", "t?a=NoneType:", true),
+            ("t?a=NoneType:*", "t?a=NoneType:", true),
+            ("t?a=NoneType:*", "t?a=NoneType:x", false),
+            ("t?*=x", "t?a=1&b=x", true),
+            ("t?*=x", "t?a=1", false),
+            ("t?A%2A=x", "t?a*=x", true),
+            ("t? A =x", "t?a=x", true),
+            ("t?a=", "t?a=", true),
+            ("t?a=", "t?a=x", false),
+            ("*", "anything", true),
+            ("t?json={\"a\": {\"y\": 1, \"x\": [1.0]}}", "t?json={\"b\": 1, \"a\": {\"x\": [1.00], \"y\": 1}}", true),
+            ("t?json={\"a\": 1}", "t?a=1", false),
+            ("c?a=1&json=foo", "c?a=1&json=foo", true),
+            ("c?a=1&json=foo", "c?a=1&json=bar", false),
+            ("c?a=1&json=int:*", "c?a=1&json=int:3", true),
+        ] {
+            check(pattern, line, None, matches);
+        }
+    }
+
+    #[test]
+    fn bytes_is_the_parameter_or_the_payloads_length() {
+        for (pattern, line, payload, matches) in [
+            ("f&bytes=4", "f", Some(4), true),
+            ("f?bytes=4", "f", Some(4), true),
+            ("f?bytes=004", "f", Some(4), true),
+            ("f&bytes=4", "f", Some(5), false),
+            ("f&bytes=4", "f", None, false),
+            ("f?a=1&bytes=4", "f?a=1", Some(4), true),
+            ("f?bytes=4*", "f", Some(4096), true),
+            ("f?bytes", "f", Some(0), true),
+            ("f?bytes=3", "f?bytes=3&x", Some(4), true),
+            ("f?bytes=int:4", "f", Some(4), true),
+            ("f?bytes=4", "f?bytes=3&x", Some(4), true),
+            ("f?bytes=5", "f?bytes=3&x", Some(4), false),
+            ("f?json={\"bytes\": \"\"}&bytes=4", "f?bytes=&x", Some(4), true),
+            ("f?json={\"bytes\": \"\"}&bytes=4", "f?bytes=&x", Some(5), false),
+        ] {
+            check(pattern, line, payload, matches);
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_no_message_could_match_is_refused() {
+        for (pattern, reason) in [
+            ("", MalformedReason::NoCommand),
+            ("{\"command\":\"t\"}", MalformedReason::JsonPattern),
+            (" {", MalformedReason::JsonPattern),
+            ("?a=1", MalformedReason::NoCommand),
+            ("t?a=int:x", MalformedReason::Integer),
+            ("t?a=float:", MalformedReason::Float),
+            ("t?a=%ff", MalformedReason::NotUtf8),
+            ("t?a=%C3*", MalformedReason::NotUtf8),
+            ("t?%ff", MalformedReason::NotUtf8),
+            ("t?*%ff=1", MalformedReason::NotUtf8),
+        ] {
+            assert_eq!(Pattern::parse(pattern, false).map(|_| ()).map_err(|e| e.reason), Err(reason), "{pattern}");
+        }
+        assert!(matches!(Pattern::parse("t?json={", false).unwrap_err().reason, MalformedReason::Json(_)));
+    }
+
+    #[test]
+    fn a_star_is_any_run_and_nothing_else_is_special() {
+        for (glob, text, matches) in [
+            ("abc", "abc", true),
+            ("abc", "abcd", false),
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("*", "x\ny", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*b*c", "axxbxxc", true),
+            ("a*b*c", "axxc", false),
+            ("aa*aa", "aaa", false),
+            ("*ab*ab*", "abab", true),
+            ("*ab*ab*", "aab", false),
+            ("a%2Ab", "a*b", true),
+            ("a%2Ab", "axb", false),
+            ("a?c", "abc", false),
+            ("x+y", "x y", true),
+            ("**", "x", true),
+        ] {
+            assert_eq!(Glob::decoded(glob.as_bytes()).matches(text.as_bytes()), matches, "{glob} {text}");
+        }
+    }
+
+    #[test]
+    fn many_stars_over_a_long_text_take_no_time() {
+        let glob = Glob::raw("*a".repeat(1_000).as_bytes());
+        assert!(!glob.matches("a".repeat(999).as_bytes()));
+        assert!(!Glob::raw(b"*aaaaaaaaab*c").matches("a".repeat(1 << 20).as_bytes()));
+    }
+}
