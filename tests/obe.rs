@@ -62,7 +62,7 @@ const BAD: &[(&[u8], &str)] = &[
     (b"1\n2", "not JSON at byte 3"),
     (b"[1]x", "unexpected x"),
     (b"\"OK", "the text ends too soon"),
-    (b"[1,]", "a comma with nothing behind it"),
+    (b"[1,]", "unexpected ]"),
     (b"\"\xff\"", "is not UTF-8"),
     (b"\"\\ud800\"", "half a surrogate pair"),
     (b"{\"a\": 01}", "unexpected 1}"),

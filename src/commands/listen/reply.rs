@@ -286,7 +286,9 @@ mod tests {
         ] {
             assert_eq!(answer(reply, question).as_deref(), expected, "{reply}");
         }
-        for (reply, why) in [("a", "write one JSON value"), ("a => b", "not JSON"), ("a?x=int:y => 1", "invalid integer")] {
+        for (reply, why) in
+            [("a", "write one JSON value"), ("a => b", "not JSON"), ("a?x=int:y => 1", "invalid integer")]
+        {
             assert!(Reply::parse_value(reply).map(|_| ()).unwrap_err().contains(why), "{reply}");
         }
     }
