@@ -6,13 +6,12 @@ mod common;
 use std::time::Duration;
 
 use backbox::bcp::Side;
-use backbox::check::{self, Check, Entry, Kind, Rules, Want, Way};
-use backbox::commands::replay::clock::Speed;
+use backbox::check::{CloseKind, Entry, EntryKind, NextStep};
 use backbox::session::Record;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use common::cases;
-use common::checking::{Settings, What, When, play, record};
+use common::checking::{self, Settings, Speed, What, When, play, record};
 use common::random::for_each_case;
 use common::scene::{MUTATIONS, Scene, mutate, scene};
 use serde_json::{Value, json};
@@ -34,7 +33,9 @@ fn script(case: &Value) -> Result<(), String> {
     let report: Vec<Value> = entries.iter().map(entry).collect();
     let lines: Vec<Value> = entries
         .iter()
-        .map(|entry| entry.came.as_ref().map_or(Value::Null, |came| json!(outcome.lines[came.number as usize])))
+        .map(|entry| {
+            entry.received.as_ref().map_or(Value::Null, |received| json!(outcome.events[received.number as usize]))
+        })
         .collect();
     let exit = i32::from(!entries.is_empty() || outcome.check.compared() == 0);
     let sent: Vec<Option<u128>> = outcome.sent.iter().map(|time| time.map(|time| time.as_micros())).collect();
@@ -64,7 +65,7 @@ fn settings(value: &Value) -> Settings {
         exact: is("exact"),
         fail_fast: is("fail_fast"),
         reply_timeout: seconds(value["reply_timeout"].as_f64().unwrap_or(5.0)),
-        speed: if value["speed"] == "max" { Some(Speed::Max) } else { value["speed"].as_f64().map(Speed::Times) },
+        speed: if value["speed"] == "max" { Speed::Max } else { Speed::Times(value["speed"].as_f64().unwrap_or(1.0)) },
     }
 }
 
@@ -96,10 +97,10 @@ fn event(value: &Value) -> (When, What) {
         }
     };
     let what = match (&value[1], value[2].as_str()) {
-        (Value::Null, Some("closed")) => What::Goes(Way::Closed),
-        (Value::Null, Some("reset")) => What::Goes(Way::Reset),
+        (Value::Null, Some("closed")) => What::Closes(CloseKind::Closed),
+        (Value::Null, Some("reset")) => What::Closes(CloseKind::Reset),
         (line, payload) => {
-            What::Comes(bytes(line), payload.map(|text| STANDARD.decode(text).unwrap()).unwrap_or_default())
+            What::Sends(bytes(line), payload.map(|text| STANDARD.decode(text).unwrap()).unwrap_or_default())
         }
     };
     (when, what)
@@ -109,12 +110,12 @@ fn event(value: &Value) -> (When, What) {
 fn entry(entry: &Entry) -> Value {
     let index = entry.recorded.as_ref().map(|recorded| recorded.number - 1);
     let names: Vec<&str> = match &entry.kind {
-        Kind::Differs(differences) => differences.iter().map(|difference| difference.name.as_str()).collect(),
+        EntryKind::Differs(differences) => differences.iter().map(|difference| difference.name.as_str()).collect(),
         _ => Vec::new(),
     };
     match entry.kind {
-        Kind::Gone { count, .. } => json!(["gone", index, names, count]),
-        ref kind => json!([kind.name(), index, names]),
+        EntryKind::Gone { count, .. } => json!(["gone", index, names, count]),
+        _ => json!([entry.kind_name(), index, names]),
     }
 }
 
@@ -152,58 +153,89 @@ fn one_mutation_is_one_difference() {
     });
 }
 
-/// A check of all that there is, of a recording whose last answer stands there.
-fn check_up_to(last_answer: Option<u64>) -> Check {
-    Check::new(check::Options {
-        rules: Rules::default(),
-        exact: false,
-        reply_timeout: Duration::from_secs(1),
-        fail_fast: false,
-        last_goodbye: None,
-        last_answer,
-    })
+fn line(side: Side, text: String) -> Record {
+    record(0, Some(Duration::ZERO), side, text.as_bytes(), None)
+}
+
+/// So many replies or patterns after one request, and what the peer sends instead at once: the kinds of the entries.
+fn kinds_of_block(replies: Vec<Record>, messages: impl Iterator<Item = String>) -> Vec<&'static str> {
+    let script: Vec<Record> = [line(Side::Client, "ask".to_owned())].into_iter().chain(replies).collect();
+    let mut check = checking::check(&script, &Settings::default());
+    check.request(&script[0], Duration::ZERO, false);
+    assert_eq!(check.next(Duration::ZERO), NextStep::Send);
+    check.sent(Duration::ZERO);
+    script[1..].iter().for_each(|reply| check.reply(reply).unwrap());
+    check.end();
+    messages.for_each(|message| check.received(message.as_bytes(), b"", Duration::ZERO));
+    let mut now = Duration::ZERO;
+    while let NextStep::WaitUntil(until) = check.next(now) {
+        now = until;
+    }
+    check.entries().iter().map(Entry::kind_name).collect()
 }
 
 #[test]
-fn a_huge_block_that_is_all_different_has_an_entry_for_each() {
-    const COUNT: u64 = 3_000;
-    let mut check = check_up_to(None);
-    check.ours(&record(1, None, Side::Client, b"ask", None), Duration::ZERO, false);
-    assert_eq!(check.want(Duration::ZERO), Want::Send);
-    check.sent(Duration::ZERO);
-    for number in 0..COUNT {
-        let line = format!("set?name=a{number}&value=old");
-        check.answer(&record(number + 2, None, Side::Server, line.as_bytes(), None)).unwrap();
+fn each_reply_of_a_huge_block_that_differs_has_an_entry() {
+    let reply = |number| line(Side::Server, format!("set?name=a{number}&value=old"));
+    let messages = (0..3_000).map(|number| format!("set?name=a{number}&value=new"));
+    let kinds = kinds_of_block((0..3_000).map(reply).collect(), messages);
+    assert_eq!(kinds, ["differs"; 3_000]);
+}
+
+#[test]
+fn many_patterns_are_compared_with_many_messages() {
+    // All patterns differ, and each is matched by the one message that stands at the opposite end.
+    const COUNT: usize = 2_200;
+    let pattern = |number| Record { is_pattern: true, ..line(Side::Server, format!("set?name=a{number}&value=int:*")) };
+    let messages = (0..COUNT).rev().map(|number| format!("set?name=a{number}&value=int:1"));
+    let kinds = kinds_of_block((0..COUNT).map(pattern).collect(), messages);
+    assert_eq!(kinds, ["out-of-order"; COUNT - 1]);
+}
+
+/// The entries when a reply arrives before its request, and so many other messages after it.
+fn entries_after_unmatched(count: usize) -> Vec<String> {
+    let mut script: Vec<Record> = Vec::new();
+    for (time, request, reply) in [(0, "ask", "first"), (1, "more", "second")] {
+        script.push(line(Side::Client, request.into()));
+        script.push(line(Side::Server, reply.into()));
+        script.iter_mut().rev().take(2).for_each(|record| record.time = Some(Duration::from_secs(time)));
+    }
+    let messages = ["first", "second"].into_iter().chain(std::iter::repeat_n("other", count));
+    let sends = |line: &str| (When::After(1, Duration::ZERO), What::Sends(line.as_bytes().to_vec(), Vec::new()));
+    let outcome = play(&script, &messages.map(sends).collect::<Vec<_>>(), &Settings::default());
+    outcome.check.entries().iter().map(|shown| entry(shown).to_string()).collect()
+}
+
+#[test]
+fn the_oldest_of_more_than_ten_thousand_unmatched_messages_is_forgotten() {
+    assert_eq!(entries_after_unmatched(9_999), [""; 0]);
+    assert_eq!(entries_after_unmatched(10_000), ["[\"no-reply\",3,[]]"]);
+}
+
+/// Many blocks without their reply and many other messages in each: what a check costs that grows with what it has seen.
+#[test]
+fn many_blocks_without_a_reply_among_many_messages() {
+    const BLOCKS: usize = 60;
+    let mut script = Vec::new();
+    for block in 0..BLOCKS {
+        script.push(line(Side::Client, format!("ask?n={block}")));
+        script.push(line(Side::Server, format!("reply?n={block}")));
+    }
+    let mut check = checking::check(&script, &Settings::default());
+    let mut now = Duration::ZERO;
+    for records in script.chunks(2) {
+        check.request(&records[0], now, false);
+        while let NextStep::WaitUntil(until) = check.next(now) {
+            now = until;
+        }
+        check.sent(now);
+        check.reply(&records[1]).unwrap();
+        (0..500).for_each(|other| check.received(format!("other?n={other}").as_bytes(), b"", now));
     }
     check.end();
-    for number in 0..COUNT {
-        check.heard(format!("set?name=a{number}&value=new").as_bytes(), b"", Duration::ZERO);
+    while let NextStep::WaitUntil(until) = check.next(now) {
+        now = until;
     }
-    while let Want::Wait(until) = check.want(Duration::from_secs(1)) {
-        check.want(until);
-    }
-    assert_eq!(check.entries().len() as u64, COUNT);
-    assert!(check.entries().iter().all(|entry| entry.kind.name() == "differs"));
-}
-
-#[test]
-fn behind_the_last_answer_nothing_that_comes_is_kept() {
-    let mut check = check_up_to(Some(2));
-    check.ours(&record(1, None, Side::Client, b"ask", None), Duration::ZERO, false);
-    check.sent(Duration::ZERO);
-    check.answer(&record(2, None, Side::Server, b"answer", None)).unwrap();
-    check.ours(&record(3, None, Side::Client, b"more", None), Duration::ZERO, false);
-    // The answer is given up, and our next line leaves.
-    let later = Duration::from_secs(5);
-    assert_eq!(check.want(later), Want::Send);
-    check.sent(later);
-    check.ours(&record(4, None, Side::Client, b"last", None), Duration::from_secs(60), false);
-    for _ in 0..10_000 {
-        check.heard(b"unasked?for=1", b"", later);
-    }
-    // All that it keeps shows when it is printed.
-    assert!(format!("{check:?}").len() < 4_000, "it keeps what came");
-    check.heard(b"answer", b"", later);
-    assert_eq!(check.entries().len(), 1);
-    assert_eq!(check.entries()[0].kind.name(), "late");
+    let kinds: Vec<&str> = check.entries().iter().map(Entry::kind_name).collect();
+    assert_eq!(kinds, ["no-reply"; BLOCKS]);
 }

@@ -1,16 +1,16 @@
-//! What a check reports, as a person reads it and as CI systems do (design.md, section 11).
+//! The report of a check as text and as JUnit's XML.
 
 mod common;
 
 use std::time::Duration;
 
 use backbox::bcp::Side;
-use backbox::check::{Entry, Junit, Suite, Text, Verdict, Way};
+use backbox::check::{CloseKind, Entry, EntryWriter, Junit, JunitSuite, summary};
 use backbox::session::Record;
 use common::checking::{Settings, What, When, play, record};
 
 /// A question, these answers, and what comes instead, ten milliseconds apart; the differences as text.
-fn report(answers: &[(&str, &[u8])], came: &[(&str, &[u8])], exact: bool, gone: Option<Way>) -> Vec<Entry> {
+fn report(answers: &[(&str, &[u8])], came: &[(&str, &[u8])], exact: bool, gone: Option<CloseKind>) -> Vec<Entry> {
     let time = |count: usize| Duration::from_millis(10) * count as u32;
     let record = |side, number: usize, line: &[u8], payload: &[u8]| {
         record(2 * number as u64 + 4, Some(time(number)), side, line, Some(payload))
@@ -20,8 +20,8 @@ fn report(answers: &[(&str, &[u8])], came: &[(&str, &[u8])], exact: bool, gone: 
         let (is_pattern, line) = line.strip_prefix('~').map_or((false, *line), |pattern| (true, pattern));
         script.push(Record { is_pattern, ..record(Side::Server, number, line.as_bytes(), payload) });
     }
-    let comes = |(line, payload): &(&str, &[u8])| What::Comes(line.as_bytes().to_vec(), payload.to_vec());
-    let events = came.iter().map(comes).chain(gone.map(What::Goes));
+    let comes = |(line, payload): &(&str, &[u8])| What::Sends(line.as_bytes().to_vec(), payload.to_vec());
+    let events = came.iter().map(comes).chain(gone.map(What::Closes));
     let events: Vec<_> = events.zip(1..).map(|(what, count)| (When::After(1, time(count)), what)).collect();
     let settings = Settings { exact, reply_timeout: Duration::from_secs(1), ..Settings::default() };
     play(&script, &events, &settings).check.entries().to_vec()
@@ -29,7 +29,7 @@ fn report(answers: &[(&str, &[u8])], came: &[(&str, &[u8])], exact: bool, gone: 
 
 fn text(entries: &[Entry], colored: bool) -> String {
     let mut out = String::new();
-    entries.iter().for_each(|entry| Text { file: "game.bcp", colored }.write(entry, &mut out));
+    entries.iter().for_each(|entry| EntryWriter { file: "game.bcp", is_colored: colored }.write(entry, &mut out));
     out
 }
 
@@ -44,80 +44,73 @@ fn check(answers: &[&str], came: &[&str], expected: &str) {
 }
 
 #[test]
-fn parameter_by_parameter() {
+fn each_differing_parameter_is_shown() {
     check(
         &["set?name=a&value=int:1&old=x", "end"],
         &["set?name=a&value=1&new=%1B[2J", "end"],
         "game.bcp:6: differs in value, old, new\n\
-         \x20 recorded  set?name=a&value=int:1&old=x\n\
-         \x20 came      set?name=a&value=1&new=%1B[2J\n\
-         \x20 value: recorded 1, came \"1\"\n\
-         \x20 old: recorded \"x\", did not come\n\
-         \x20 new: not recorded, came \"\\u001b[2J\"\n",
-    );
-    check(
-        &["set?name=a&value=int:1", "end"],
-        &["sett?name=a&value=int:1", "end"],
-        "game.bcp:6: differs in @command\n\
-         \x20 recorded  set?name=a&value=int:1\n\
-         \x20 came      sett?name=a&value=int:1\n\
-         \x20 @command: recorded set, came sett\n",
+         \x20 - expected set?name=a&value=int:1&old=x\n\
+         \x20 + actual   set?name=a&value=1&new=%1B[2J\n\
+         \x20   value: expected 1, actual \"1\"\n\
+         \x20   old: expected \"x\", not received\n\
+         \x20   new: not recorded, actual \"\\u001b[2J\"\n",
     );
     check(
         &["x?v=int:1", "end"],
         &["x?v=int:\u{1b}", "end"],
         "game.bcp:6: differs in @line\n\
-         \x20 recorded  x?v=int:1\n\
-         \x20 came      x?v=int:\\x1b\n\
-         \x20 @line: one of the two is no well-formed line\n",
+         \x20 - expected x?v=int:1\n\
+         \x20 + actual   x?v=int:\\x1b\n\
+         \x20   @line: only one of the two lines is well-formed\n",
     );
     check(
         &["~mode?name=base&priority=int:*", "end"],
         &["mode?name=attract", "end"],
         "game.bcp:6: differs in name, priority\n\
-         \x20 pattern   mode?name=base&priority=int:*\n\
-         \x20 came      mode?name=attract\n\
-         \x20 name: came \"attract\"\n\
-         \x20 priority: did not come\n",
+         \x20 - expected mode?name=base&priority=int:*\n\
+         \x20 + actual   mode?name=attract\n\
+         \x20   name: actual \"attract\"\n\
+         \x20   priority: not received\n",
     );
 }
 
 #[test]
-fn an_error_silence_and_a_close_are_told_apart() {
+fn an_error_no_reply_and_a_close_have_their_own_headlines() {
     check(
         &["set?name=a", "end"],
         &["error?message=no", "end"],
-        "game.bcp:6: the peer answered with an error instead\n\
-         \x20 recorded  set?name=a\n\
-         \x20 came      error?message=no\n\
-         \x20 @command: recorded set, came error\n\
-         \x20 name: recorded \"a\", did not come\n\
-         \x20 message: not recorded, came \"no\"\n",
+        "game.bcp:6: the peer replied with an error\n\
+         \x20 - expected set?name=a\n\
+         \x20 + actual   error?message=no\n\
+         \x20   @command: expected set, actual error\n\
+         \x20   name: expected \"a\", not received\n\
+         \x20   message: not recorded, actual \"no\"\n",
     );
-    check(&["set?name=a"], &[], "game.bcp:6: no answer: 1.010 s of silence\n  recorded  set?name=a\n");
+    check(&["set?name=a"], &[], "game.bcp:6: no reply within 1.010 s\n  - expected set?name=a\n");
+    // No message with another command stands for a reply.
     check(
         &["set?name=a", "end"],
-        &["tick?n=1", "end"],
-        "game.bcp:6: no answer within 0.130 s\n  recorded  set?name=a\n  meanwhile tick?n=1\n",
+        &["sett?name=a", "end"],
+        "game.bcp:6: no reply within 0.130 s\n  - expected set?name=a\n",
     );
-    let gone = report(&[("a", b""), ("b", b""), ("c", b"")], &[("a", b"")], false, Some(Way::Closed));
-    let closed = "game.bcp:8: the peer had closed the connection before this answer and 1 more\n  recorded  b\n";
+    let gone = report(&[("a", b""), ("b", b""), ("c", b"")], &[("a", b"")], false, Some(CloseKind::Closed));
+    let closed = "game.bcp:8: the peer closed the connection before this reply and 1 more\n  - expected b\n";
     assert_eq!(text(&gone, false), closed);
-    let gone = report(&[("a", b"")], &[], false, Some(Way::Reset));
-    assert_eq!(text(&gone, false), "game.bcp:6: the connection was lost before this answer\n  recorded  a\n");
+    let gone = report(&[("a", b"")], &[], false, Some(CloseKind::Reset));
+    assert_eq!(text(&gone, false), "game.bcp:6: the connection was lost before this reply\n  - expected a\n");
 }
 
 #[test]
-fn what_came_elsewhere_or_was_not_recorded() {
+fn a_message_elsewhere_or_not_recorded_has_its_place() {
     check(
         &["a", "b", "c"],
         &["b", "a", "c"],
-        "game.bcp:6: out of order: it came behind line 8\n  recorded  a\n  came      a\n",
+        "game.bcp:6: out of order: received after line 8\n  - expected a\n  + actual   a\n",
     );
     let extra = report(&[("a", b"")], &[("new&bytes=2", b"hi"), ("a", b"")], true, None);
     assert_eq!(
         text(&extra, false),
-        "game.bcp: not recorded: it came behind line 4\n  came      new&bytes=2\n  payload   aGk=\n"
+        "game.bcp: not recorded: received after line 4\n  + actual   new&bytes=2 (payload aGk=)\n"
     );
 }
 
@@ -127,24 +120,35 @@ fn payloads_are_shown_whole() {
     assert_eq!(
         text(&entries, false),
         "game.bcp:6: differs in @payload\n\
-         \x20 recorded  f&bytes=3\n\
-         \x20 payload   YWJj\n\
-         \x20 came      f&bytes=3\n\
-         \x20 payload   YXhj\n\
-         \x20 @payload: recorded 3 bytes, byte 1 is 0x62, came 3 bytes, byte 1 is 0x78\n"
+         \x20 - expected f&bytes=3 (payload YWJj)\n\
+         \x20 + actual   f&bytes=3 (payload YXhj)\n\
+         \x20   @payload: expected 3 bytes, byte 1 is 0x62, actual 3 bytes, byte 1 is 0x78\n"
     );
 }
 
 #[test]
-fn on_a_terminal_the_differing_parts_are_coloured() {
+fn colour_makes_expected_red_and_actual_green() {
     let entries = report(&[("set?name=a&value=int:1", b"")], &[("set?name=a&value=int:2", b"")], false, None);
     assert_eq!(
         text(&entries, true),
         "\x1b[1mgame.bcp:6\x1b[0m: differs in value\n\
-         \x20 recorded  set?name=a&\x1b[31mvalue=int:1\x1b[0m\n\
-         \x20 came      set?name=a&\x1b[32mvalue=int:2\x1b[0m\n\
-         \x20 value: recorded \x1b[31m1\x1b[0m, came \x1b[32m2\x1b[0m\n"
+         \x20 \x1b[31m- expected set?name=a&value=int:1\x1b[0m\n\
+         \x20 \x1b[32m+ actual   set?name=a&value=int:2\x1b[0m\n\
+         \x20   value: expected 1, actual 2\n"
     );
+}
+
+#[test]
+fn the_summary_counts_replies_and_messages() {
+    assert_eq!(summary(&[], 14), "PASS: 14 replies as recorded");
+    assert_eq!(summary(&[], 1), "PASS: 1 reply as recorded");
+    assert_eq!(summary(&[], 0), "FAIL: no replies to compare");
+    let entries = report(&[("a", b""), ("b", b"")], &[("new", b""), ("b", b"")], true, None);
+    assert_eq!(summary(&entries, 2), "FAIL: 1 of 2 replies differ, 1 message not recorded");
+    let entries = report(&[("a", b"")], &[("new", b""), ("new", b""), ("a", b"")], true, None);
+    assert_eq!(summary(&entries, 1), "FAIL: 2 messages not recorded");
+    let entries = report(&[("a", b""), ("b", b""), ("c", b"")], &[("a", b"")], false, Some(CloseKind::Closed));
+    assert_eq!(summary(&entries, 3), "FAIL: 2 of 3 replies differ");
 }
 
 /// What a schema says of an element: its attributes, those that have to be there first, and its children in order.
@@ -158,9 +162,10 @@ struct Element {
 
 /// What Ant's `JUnit.xsd` and Jenkins's `jenkins-junit.xsd` both take.
 const SCHEMA: &[Element] = &[
+    Element { name: "testsuites", required: &[], allowed: &[], children: &[("testsuite", 0, usize::MAX)] },
     Element {
         name: "testsuite",
-        required: &["name", "timestamp", "hostname", "tests", "failures", "errors", "time"],
+        required: &["name", "package", "id", "timestamp", "hostname", "tests", "failures", "errors", "time"],
         allowed: &[],
         children: &[("properties", 1, 1), ("testcase", 0, usize::MAX), ("system-out", 1, 1), ("system-err", 1, 1)],
     },
@@ -209,7 +214,7 @@ fn element<'t>(text: &'t str, name: &str) -> &'t str {
 }
 
 #[test]
-fn a_report_for_ci_holds_whatever_a_peer_says() {
+fn a_report_for_ci_is_valid_whatever_a_peer_sends() {
     let entries = report(
         &[("set?name=a&value=<]]>\u{1b}", b""), ("end", b"")],
         &[("set?name=a&value=]]>%26\"\u{9b}\u{ffff}", b""), ("end", b"")],
@@ -217,21 +222,26 @@ fn a_report_for_ci_holds_whatever_a_peer_says() {
         None,
     );
     let file = "dir/a&b\"<.bcp";
-    let mut junit = Junit::new(file);
-    junit.case(Some(3), b"hello?version=1.1", Verdict::Passed);
-    junit.case(Some(6), &entries[0].recorded.as_ref().unwrap().line, Verdict::Failed(&entries[0]));
-    junit.case(None, b"new\x07", Verdict::Failed(&entries[0]));
-    junit.case(Some(9), b"\xff<", Verdict::Skipped);
-    let suite = Suite { began: Duration::from_secs(951_782_400), took: Duration::from_millis(1500) };
-    let xml = junit.finish(&suite);
+    let extra = report(&[("a", b"")], &[("new\x07", b""), ("a", b"")], true, None);
+    let entries = [entries, extra].concat();
+    let mut junit = Junit::default();
+    for file in [file, "second.bcp"] {
+        let mut suite = JunitSuite::new(file, &entries, 8);
+        suite.reply(3, b"hello?version=1.1");
+        suite.reply(6, &entries[0].recorded.as_ref().unwrap().content.line);
+        suite.reply(9, b"\xff<");
+        suite.extra();
+        junit.add(suite, Duration::from_secs(951_782_400), Duration::from_millis(1500));
+    }
+    let xml = junit.finish();
     let root = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").unwrap();
-    assert_eq!(element(root, "testsuite"), "\n");
+    assert_eq!(element(root, "testsuites"), "\n");
     for text in [
-        "timestamp=\"2000-02-29T00:00:00\" hostname=\"localhost\" ",
+        "id=\"1\" timestamp=\"2000-02-29T00:00:00\" hostname=\"localhost\" ",
         " tests=\"4\" failures=\"2\" errors=\"0\" time=\"1.500\"",
         "<testcase classname=\"dir/a&amp;b&quot;&lt;.bcp\" name=\"line 3: hello?version=1.1\" time=\"0\"/>",
         "<failure type=\"differs\" message=\"differs in value\">dir/a&amp;b&quot;&lt;.bcp:6: differs in value\n",
-        "value: recorded &quot;&lt;]]&gt;\\u001b&quot;, came &quot;]]&gt;&amp;\\&quot;\\u009b\\u{ffff}&quot;\n",
+        "value: expected &quot;&lt;]]&gt;\\u001b&quot;, actual &quot;]]&gt;&amp;\\&quot;\\u009b\\u{ffff}&quot;\n",
         "name=\"not recorded: new\\x07\"",
         "name=\"line 9: \\xFF&lt;\" time=\"0\"><skipped/></testcase>",
     ] {

@@ -46,8 +46,8 @@ pub fn payload_marker(line: &[u8]) -> Option<Marker> {
     marked.then(|| Marker { at, digits_at, length: number(line.get(digits_at..).unwrap_or_default()) })
 }
 
-/// The command of a line (without LF and CR), malformed or not: what stands before its `?` or payload marker, trimmed. It
-/// is not lower-cased.
+/// The command of a line (without LF and CR), malformed or not: what stands before its `?` or payload marker, trimmed.
+/// It is not lower-cased.
 ///
 /// ```
 /// use backbox::bcp::line_command;

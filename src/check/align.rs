@@ -1,75 +1,260 @@
-//! Which line is which answer: the alignment of a block that did not come as recorded (design.md, section 11).
+//! Which received message is which reply, in a block that did not arrive as recorded.
 
-/// The largest product of answers and lines whose longest common subsequence is sought: a table of 4 MB, a blink.
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::compare::{Content, Expected, Identity, Likeness};
+
+/// The largest product of replies and messages whose longest common subsequence is computed: a table of 4 MB, a few
+/// milliseconds.
 const PRODUCT_MAX: usize = 4_000_000;
 
-/// Finds for each of `answers` the line that it is, so that the lines stand in the order of the answers: equal ends
-/// trimmed, then the longest common subsequence while the product is at most [`PRODUCT_MAX`], beyond that each answer
-/// in order takes the first equal line behind the last one taken. Of equally long subsequences it is the one that
-/// leaves out the earlier answers, so that of two swapped the first recorded is the one out of order.
-///
-/// `find` gives the first line from a place on that is an answer.
-pub(super) fn align(
-    answers: usize,
-    lines: usize,
-    same: impl Fn(usize, usize) -> bool,
-    find: impl Fn(usize, usize) -> Option<usize>,
-) -> Vec<Option<usize>> {
-    let mut found = vec![None; answers];
-    let shorter = answers.min(lines);
-    let head = (0..shorter).take_while(|&at| same(at, at)).count();
-    let tail = (0..shorter - head).take_while(|&at| same(answers - 1 - at, lines - 1 - at)).count();
-    let mut set = |answer: usize, line: usize| {
-        if let Some(place) = found.get_mut(answer) {
-            *place = Some(line);
+/// How often the replies of a block are compared with messages parameter by parameter: half a second's work. Beyond
+/// that, each is compared with the first messages between its neighbours only.
+const LIKENESSES_MAX: usize = 1_000_000;
+
+/// What a reply is paired with: a message, by its index. No message is paired twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pairing {
+    /// The message equals it.
+    Equal(usize),
+    /// The message equals it, but stands elsewhere in the block.
+    OutOfOrder(usize),
+    /// The message stands in its place and differs.
+    Differs(usize),
+    Missing,
+}
+
+impl Pairing {
+    pub(super) fn message(self) -> Option<usize> {
+        match self {
+            Pairing::Equal(message) | Pairing::OutOfOrder(message) | Pairing::Differs(message) => Some(message),
+            Pairing::Missing => None,
         }
+    }
+}
+
+/// Pairs the replies of a block with the messages received. All that are equal are found before any that differ.
+pub(super) fn pair(replies: &[Expected], messages: &[&Content]) -> Vec<Pairing> {
+    let mut pairs = Pairs {
+        replies,
+        messages,
+        equality: Equality::new(replies, messages),
+        is_free: vec![true; messages.len()],
+        found: vec![Pairing::Missing; replies.len()],
     };
-    (0..head).for_each(|at| set(at, at));
-    (0..tail).for_each(|at| set(answers - 1 - at, lines - 1 - at));
-    let (rows, columns) = (answers - head - tail, lines - head - tail);
-    let same = |row: usize, column: usize| same(head + row, head + column);
-    let set = |row: usize, column: usize| set(head + row, head + column);
+    let (any_order, ordered): (Vec<usize>, Vec<usize>) = (0..replies.len()).partition(|&at| replies[at].any_order);
+    any_order.iter().for_each(|&reply| pairs.take_first(reply, Pairing::Equal));
+    pairs.align(&ordered);
+    let places = pairs.places(&ordered);
+    ordered.iter().for_each(|&reply| pairs.take_first(reply, Pairing::OutOfOrder));
+    pairs.pair_differing(&places);
+    pairs.found
+}
+
+struct Pairs<'a> {
+    replies: &'a [Expected],
+    messages: &'a [&'a Content],
+    equality: Equality,
+    is_free: Vec<bool>,
+    found: Vec<Pairing>,
+}
+
+impl Pairs<'_> {
+    fn take(&mut self, reply: usize, pairing: Pairing) {
+        self.found[reply] = pairing;
+        if let Some(message) = pairing.message() {
+            self.is_free[message] = false;
+        }
+    }
+
+    /// Pairs a missing reply with the first unused message that equals it, if there is one.
+    fn take_first(&mut self, reply: usize, pairing: fn(usize) -> Pairing) {
+        if self.found[reply] == Pairing::Missing && self.equality.has_any(reply) {
+            let mut free = (0..self.messages.len()).filter(|&message| self.is_free[message]);
+            if let Some(first) = free.find(|&message| self.equality.is(reply, message)) {
+                self.take(reply, pairing(first));
+            }
+        }
+    }
+
+    /// Aligns the replies that arrive in order with the messages that are left.
+    fn align(&mut self, ordered: &[usize]) {
+        let messages: Vec<usize> = (0..self.messages.len()).filter(|&message| self.is_free[message]).collect();
+        let is = |reply: usize, message: usize| self.equality.is(ordered[reply], messages[message]);
+        let has_any = |reply: usize| self.equality.has_any(ordered[reply]);
+        let aligned = align(ordered.len(), messages.len(), is, has_any);
+        for (&reply, message) in ordered.iter().zip(aligned) {
+            if let Some(message) = message {
+                self.take(reply, Pairing::Equal(messages[message]));
+            }
+        }
+    }
+
+    /// Between which messages each reply has its place: those of its matched neighbours. A reply that may arrive in any
+    /// order has its place everywhere.
+    fn places(&self, ordered: &[usize]) -> Vec<Range<usize>> {
+        let (mut start, mut end) = (0, self.messages.len());
+        let mut places = vec![start..end; self.replies.len()];
+        for &reply in ordered {
+            places[reply].start = start;
+            start = self.found[reply].message().map_or(start, |message| message + 1);
+        }
+        for &reply in ordered.iter().rev() {
+            places[reply].end = end;
+            end = self.found[reply].message().unwrap_or(end);
+        }
+        places
+    }
+
+    /// Pairs each missing reply with the unused message in its place that is most like it; of several, the first.
+    fn pair_differing(&mut self, places: &[Range<usize>]) {
+        let missing: Vec<usize> = (0..self.found.len()).filter(|&at| self.found[at] == Pairing::Missing).collect();
+        let candidates_max = LIKENESSES_MAX / missing.len().max(1);
+        for reply in missing {
+            let expected = &self.replies[reply];
+            let free = places[reply].clone().filter(|&message| self.is_free[message]);
+            let candidates = free.filter(|&message| expected.resembles(self.messages[message])).take(candidates_max);
+            let mut best: Option<(Likeness, usize)> = None;
+            for message in candidates {
+                let likeness = expected.likeness(self.messages[message]);
+                if best.is_none_or(|(best, _)| best < likeness) {
+                    best = Some((likeness, message));
+                }
+            }
+            if let Some((_, message)) = best {
+                self.take(reply, Pairing::Differs(message));
+            }
+        }
+    }
+}
+
+/// Which replies equal which messages. Each pattern is matched against each message once.
+struct Equality {
+    replies: Vec<Class>,
+    /// For each message the number of its identity, if a reply has the same.
+    identities: Vec<Option<usize>>,
+    /// For each pattern a bit for each message.
+    patterns: Vec<Vec<u64>>,
+}
+
+/// The messages that a reply equals.
+#[derive(Clone, Copy)]
+enum Class {
+    None,
+    Identity(usize),
+    Pattern(usize),
+}
+
+impl Equality {
+    fn new(replies: &[Expected], messages: &[&Content]) -> Equality {
+        let mut numbers: HashMap<&Identity, usize> = HashMap::new();
+        for reply in replies.iter().filter(|reply| !reply.is_pattern()) {
+            let next = numbers.len();
+            numbers.entry(&reply.content.identity).or_insert(next);
+        }
+        let identities: Vec<_> = messages.iter().map(|message| numbers.get(&message.identity).copied()).collect();
+        let mut has_message = vec![false; numbers.len()];
+        identities.iter().flatten().for_each(|&number| has_message[number] = true);
+        // Equal patterns share their bits.
+        let (mut patterns, mut rows) = (Vec::new(), HashMap::new());
+        let classes = replies.iter().map(|reply| {
+            if !reply.is_pattern() {
+                let number = numbers[&reply.content.identity];
+                return if has_message[number] { Class::Identity(number) } else { Class::None };
+            }
+            *rows.entry(&reply.content.line).or_insert_with(|| {
+                let mut row = vec![0u64; messages.len().div_ceil(64)];
+                for (at, _) in messages.iter().enumerate().filter(|(_, message)| reply.equals(message)) {
+                    row[at / 64] |= 1 << (at % 64);
+                }
+                patterns.push(row);
+                Class::Pattern(patterns.len() - 1)
+            })
+        });
+        Equality { replies: classes.collect(), identities, patterns }
+    }
+
+    fn is(&self, reply: usize, message: usize) -> bool {
+        match self.replies[reply] {
+            Class::None => false,
+            Class::Identity(number) => self.identities[message] == Some(number),
+            Class::Pattern(row) => self.patterns[row][message / 64] >> (message % 64) & 1 == 1,
+        }
+    }
+
+    fn has_any(&self, reply: usize) -> bool {
+        match self.replies[reply] {
+            Class::None => false,
+            Class::Identity(_) => true,
+            Class::Pattern(row) => self.patterns[row].iter().any(|&bits| bits != 0),
+        }
+    }
+}
+
+/// Finds for each of `replies` its message, so that both stand in the same order: equal ends trimmed, then the longest
+/// common subsequence while the product is at most [`PRODUCT_MAX`]; beyond that each reply in order takes the first
+/// equal message after the last one taken. Of equally long subsequences it is the one that leaves out the earlier
+/// replies, so that of two swapped ones the first recorded is out of order.
+///
+/// `has_any` is whether any message equals the reply.
+fn align(
+    replies: usize,
+    messages: usize,
+    is: impl Fn(usize, usize) -> bool,
+    has_any: impl Fn(usize) -> bool,
+) -> Vec<Option<usize>> {
+    let mut found = vec![None; replies];
+    let shorter = replies.min(messages);
+    let head = (0..shorter).take_while(|&at| is(at, at)).count();
+    let tail = (0..shorter - head).take_while(|&at| is(replies - 1 - at, messages - 1 - at)).count();
+    (0..head).for_each(|at| found[at] = Some(at));
+    (1..=tail).for_each(|at| found[replies - at] = Some(messages - at));
+    let (rows, columns) = (replies - head - tail, messages - head - tail);
     if rows.saturating_mul(columns) <= PRODUCT_MAX {
-        longest(rows, columns, same, set);
-    } else {
-        first(rows, columns, |row, column| find(head + row, head + column)?.checked_sub(head), set);
+        longest(
+            rows,
+            columns,
+            |row, column| is(head + row, head + column),
+            |row, column| {
+                found[head + row] = Some(head + column);
+            },
+        );
+        return found;
+    }
+    let mut next = head;
+    for row in (head..head + rows).filter(|&row| has_any(row)) {
+        if let Some(column) = (next..head + columns).find(|&column| is(row, column)) {
+            found[row] = Some(column);
+            next = column + 1;
+        }
     }
     found
 }
 
-fn longest(rows: usize, columns: usize, same: impl Fn(usize, usize) -> bool, mut set: impl FnMut(usize, usize)) {
-    // For each cell whether leaving out its line costs nothing; the lengths themselves are kept for two rows only.
-    let mut spare_line = vec![false; rows * columns];
+fn longest(rows: usize, columns: usize, is: impl Fn(usize, usize) -> bool, mut set: impl FnMut(usize, usize)) {
+    // For each cell whether leaving out its message costs nothing; the lengths themselves are kept for two rows only.
+    let mut spare_message = vec![false; rows * columns];
     let mut above = vec![0u32; columns + 1];
     let mut here = vec![0u32; columns + 1];
-    for (row, spare) in spare_line.chunks_mut(columns.max(1)).enumerate() {
+    for (row, spare) in spare_message.chunks_mut(columns.max(1)).enumerate() {
         for (column, spare) in spare.iter_mut().enumerate() {
-            let (without_line, without_answer) = (here[column], above[column + 1]);
-            here[column + 1] = if same(row, column) { above[column] + 1 } else { without_line.max(without_answer) };
-            *spare = here[column + 1] == without_line;
+            let (without_message, without_reply) = (here[column], above[column + 1]);
+            here[column + 1] = if is(row, column) { above[column] + 1 } else { without_message.max(without_reply) };
+            *spare = here[column + 1] == without_message;
         }
         std::mem::swap(&mut above, &mut here);
     }
     let (mut row, mut column) = (rows, columns);
     while row > 0 && column > 0 {
-        if same(row - 1, column - 1) {
+        if is(row - 1, column - 1) {
             row -= 1;
             column -= 1;
             set(row, column);
-        } else if spare_line[(row - 1) * columns + column - 1] {
+        } else if spare_message[(row - 1) * columns + column - 1] {
             column -= 1;
         } else {
             row -= 1;
-        }
-    }
-}
-
-fn first(rows: usize, columns: usize, find: impl Fn(usize, usize) -> Option<usize>, mut set: impl FnMut(usize, usize)) {
-    let mut next = 0;
-    for row in 0..rows {
-        if let Some(column) = find(row, next).filter(|&column| column < columns) {
-            set(row, column);
-            next = column + 1;
         }
     }
 }
@@ -79,20 +264,19 @@ mod tests {
     use super::*;
 
     fn aligned<T: PartialEq>(a: &[T], b: &[T]) -> Vec<Option<usize>> {
-        let find = |answer: usize, from: usize| (from..b.len()).find(|&line| a[answer] == b[line]);
-        align(a.len(), b.len(), |answer, line| a[answer] == b[line], find)
+        align(a.len(), b.len(), |reply, message| a[reply] == b[message], |reply| b.contains(&a[reply]))
     }
 
     #[track_caller]
-    fn check(answers: &str, lines: &str, expected: &str) {
-        let (a, b) = (answers.as_bytes(), lines.as_bytes());
+    fn check(replies: &str, messages: &str, expected: &str) {
+        let (a, b) = (replies.as_bytes(), messages.as_bytes());
         let found = aligned(a, b);
-        let shown: String = found.iter().map(|line| line.map_or("-".to_owned(), |line| line.to_string())).collect();
-        assert_eq!(shown, expected, "{answers} {lines}");
+        let shown: String = found.iter().map(|at| at.map_or("-".to_owned(), |at| at.to_string())).collect();
+        assert_eq!(shown, expected, "{replies} {messages}");
     }
 
     #[test]
-    fn what_is_left_out() {
+    fn missing_and_extra_messages_are_left_out() {
         check("", "", "");
         check("abc", "", "---");
         check("", "abc", "");
@@ -113,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_lines_keep_the_ends() {
+    fn repeated_messages_keep_the_ends() {
         check("sas", "ss", "0-1");
         check("sas", "as", "-01");
         check("ab", "bb", "-1");
@@ -145,10 +329,10 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_product_each_takes_the_first_behind_the_last() {
+    fn beyond_the_product_each_takes_the_first_after_the_last() {
         let lines: Vec<usize> = (0..3000).map(|at| if at == 0 { 2999 } else { at }).chain([0, 0]).collect();
         let found = aligned(&(0..3000).collect::<Vec<_>>(), &lines);
-        // The first answer takes a line at the very end, and the others find nothing behind it.
+        // The first reply takes a message at the very end, and the others find nothing after it.
         assert_eq!(found.iter().flatten().count(), 1);
         let found = aligned(&(0..3000).collect::<Vec<_>>(), &(1..3000).collect::<Vec<_>>());
         assert_eq!(found.iter().flatten().count(), 2999);

@@ -1,128 +1,140 @@
-//! One block: the recorded answers between two lines of ours, and when it is settled (design.md, section 11, rules 1
-//! to 3).
+//! One block: the recorded replies between two requests, and when it is settled.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::compare::{Answer, Said};
+use super::compare::{Content, Expected, Identity};
+use super::engine::Received;
+use super::report::FilePlace;
 
-/// How much longer than the longest recorded wait a block with its last answer waits for more.
+/// How much longer than the longest recorded wait a block that has its last reply waits for more.
 pub(super) const QUIET: Duration = Duration::from_millis(100);
 
-/// The recorded answers behind a line of ours, and which of them have come so far, in order and at once.
+/// The recorded replies after a request, and the messages that are these replies while they arrive in order.
 #[derive(Debug, Default)]
 pub(super) struct Block {
-    pub(super) answers: Vec<Answer>,
-    /// When the line of ours before it left.
-    pub(super) left: Duration,
-    /// When it was recorded.
-    recorded: Duration,
-    /// Which line each answer is, while they come in order.
-    pub(super) came: Vec<Option<usize>>,
-    /// The first answer that has not come in its order.
-    next: usize,
-    /// The answers that may come anywhere and have not come yet, by what is compared of them.
-    any_order: HashMap<Vec<u8>, Vec<usize>>,
-    /// How many of these there are.
-    missing: usize,
-    last: Last,
-    /// When something came last, of whatever kind.
-    heard: Option<Duration>,
-    /// The longest recorded wait.
-    wait: Duration,
-    /// When its last answer is due: as long after our line left as it was recorded, whatever the speed.
+    pub(super) replies: Vec<Expected>,
+    /// For each reply its message.
+    pub(super) found: Vec<Option<Received>>,
+    /// Where the request stands in the file; the start before the first.
+    pub(super) request: FilePlace,
+    /// When the request was sent.
+    pub(super) sent: Duration,
+    /// How many messages had been received by then.
+    pub(super) received_before: u64,
+    /// When its last reply is due: as long after the request was sent as it was recorded, whatever the speed.
     pub(super) due: Duration,
+    /// When the request was recorded.
+    recorded: Duration,
+    /// The longest recorded wait.
+    longest_wait: Duration,
+    /// The first reply that has not arrived in order.
+    next: usize,
+    /// The replies that may arrive anywhere and have not arrived yet, last recorded first.
+    any_order: HashMap<Identity, Vec<usize>>,
+    missing_any_order: usize,
+    last_reply: LastReply,
+    /// When anything was received last since the request was sent.
+    last_received: Option<Duration>,
 }
 
-/// How often lines that are the block's last answer have come since our line left.
+/// How often the last reply that is not any-order has arrived since the request was sent.
 #[derive(Debug, Default)]
-struct Last {
+struct LastReply {
+    at: Option<usize>,
     count: usize,
-    /// The last of these lines, and which answers such lines can be.
-    said: Option<Said>,
-    could_be: Vec<bool>,
-    /// Which answer it is.
-    answer: Option<usize>,
+    /// How many replies of the block its messages could be: as often it must arrive.
+    needed: usize,
+    /// The replies that they could not be so far.
+    others: Vec<usize>,
+    /// The last of its messages.
+    latest: Option<Identity>,
 }
 
 impl Block {
-    /// The block behind a line of ours, recorded and sent at these times.
-    pub(super) fn new(recorded: Duration, left: Duration) -> Block {
-        Block { recorded, left, ..Block::default() }
+    /// The block after a request, which was recorded and sent at these times.
+    pub(super) fn new(request: FilePlace, recorded: Duration, sent: Duration, received_before: u64) -> Block {
+        Block { request, recorded, sent, received_before, ..Block::default() }
     }
 
-    /// All of its answers are known.
+    /// All of its replies are known.
     pub(super) fn close(&mut self) {
         let mut before = self.recorded;
-        for (answer, index) in self.answers.iter().zip(0..) {
-            self.wait = self.wait.max(answer.at.saturating_sub(before));
-            before = answer.at;
-            if let Some(key) = answer.key().filter(|_| answer.any_order) {
-                self.any_order.entry(key.to_vec()).or_default().push(index);
-                self.missing += 1;
+        for (at, reply) in self.replies.iter().enumerate() {
+            self.longest_wait = self.longest_wait.max(reply.at.saturating_sub(before));
+            before = reply.at;
+            if !reply.any_order {
+                self.last_reply.others.push(at);
+                self.last_reply.at = Some(at);
             }
         }
-        self.due = self.left.saturating_add(before.saturating_sub(self.recorded));
-        // The first of equal answers is taken first.
-        self.any_order.values_mut().for_each(|indices| indices.reverse());
-        self.came = vec![None; self.answers.len()];
-        self.last.could_be = vec![false; self.answers.len()];
-        self.last.answer = self.answers.iter().rposition(|answer| !answer.any_order);
-        self.pass_any_order();
+        // The first of equal replies is taken first.
+        for (at, reply) in self.replies.iter().enumerate().rev().filter(|(_, reply)| reply.any_order) {
+            self.any_order.entry(reply.content.identity.clone()).or_default().push(at);
+            self.missing_any_order += 1;
+        }
+        self.due = self.sent.saturating_add(before.saturating_sub(self.recorded));
+        self.found = self.replies.iter().map(|_| None).collect();
+        self.skip_any_order();
     }
 
-    fn pass_any_order(&mut self) {
-        while self.answers.get(self.next).is_some_and(|answer| answer.any_order) {
+    fn skip_any_order(&mut self) {
+        while self.replies.get(self.next).is_some_and(|reply| reply.any_order) {
             self.next += 1;
         }
     }
 
-    /// Takes in a line that came at `at`, or before our line left unless `since`.
-    pub(super) fn hear(&mut self, line: usize, said: &Said, at: Duration, since: bool) {
-        if since {
-            self.heard = Some(at);
-            self.last.hear(said, &self.answers);
+    /// Takes a message that is the next reply or an any-order one; any other is given back.
+    pub(super) fn take(&mut self, received: Received) -> Option<Received> {
+        if received.number >= self.received_before {
+            self.last_received = Some(received.at);
+            self.count_last_reply(&received.content);
         }
-        if let Some(answer) = self.any_order.get_mut(said.key()).and_then(Vec::pop) {
-            self.came[answer] = Some(line);
-            self.missing -= 1;
-        } else if self.answers.get(self.next).is_some_and(|answer| answer.is(said)) {
-            self.came[self.next] = Some(line);
-            self.next += 1;
-            self.pass_any_order();
-        }
+        let at = match self.any_order.get_mut(&received.content.identity).and_then(Vec::pop) {
+            Some(at) => {
+                self.missing_any_order -= 1;
+                at
+            }
+            None if self.replies.get(self.next).is_some_and(|reply| reply.equals(&received.content)) => {
+                self.next += 1;
+                self.next - 1
+            }
+            None => return Some(received),
+        };
+        self.skip_any_order();
+        self.found[at] = Some(received);
+        None
     }
 
-    fn any_order_has_come(&self) -> bool {
-        self.missing == 0
-    }
-
-    /// Rule 1: all has come, in order.
-    pub(super) fn is_complete(&self) -> bool {
-        self.next == self.answers.len() && self.any_order_has_come()
-    }
-
-    /// When it is settled if nothing more comes: by rule 2 or by rule 3.
-    pub(super) fn deadline(&self, reply_timeout: Duration) -> Duration {
-        let given_up = self.due.saturating_add(reply_timeout);
-        let has_last = self.last.count > 0 && self.last.count >= self.last.could_be.iter().filter(|is| **is).count();
-        let quiet = self.heard.filter(|_| has_last && self.any_order_has_come());
-        quiet.map_or(given_up, |heard| given_up.min(heard.saturating_add(QUIET).saturating_add(self.wait)))
-    }
-}
-
-impl Last {
-    /// A pattern and a line may both be the last answer of a line that came: it has to come as often as there are such.
-    fn hear(&mut self, said: &Said, answers: &[Answer]) {
-        if !self.answer.and_then(|last| answers.get(last)).is_some_and(|last| last.is(said)) {
+    /// With patterns, several replies may be the same as the last one; then it must arrive as often as there are such.
+    fn count_last_reply(&mut self, content: &Content) {
+        let LastReply { at, count, needed, others, latest } = &mut self.last_reply;
+        if !at.is_some_and(|at| self.replies[at].equals(content)) {
             return;
         }
-        self.count += 1;
-        if !self.said.as_ref().is_some_and(|last| last.is(said)) {
-            self.said = Some(said.clone());
-            for (answer, could_be) in answers.iter().zip(&mut self.could_be) {
-                *could_be |= !answer.any_order && answer.is(said);
+        *count += 1;
+        if latest.as_ref() != Some(&content.identity) {
+            *latest = Some(content.identity.clone());
+            let before = others.len();
+            others.retain(|&at| !self.replies[at].equals(content));
+            *needed += before - others.len();
+        }
+    }
+
+    /// Whether all replies have arrived, in order.
+    pub(super) fn is_complete(&self) -> bool {
+        self.next == self.replies.len() && self.missing_any_order == 0
+    }
+
+    /// When it is settled if nothing more arrives.
+    pub(super) fn deadline(&self, reply_timeout: Duration) -> Duration {
+        let timeout = self.due.saturating_add(reply_timeout);
+        let has_last = self.last_reply.count > 0 && self.last_reply.count >= self.last_reply.needed;
+        match self.last_received {
+            Some(last) if has_last && self.missing_any_order == 0 => {
+                timeout.min(last.saturating_add(QUIET).saturating_add(self.longest_wait))
             }
+            _ => timeout,
         }
     }
 }

@@ -1,236 +1,299 @@
-//! How a line that came differs from an answer, and how well it could stand in that one's place (design.md, section 11,
-//! "Compared whole").
+//! What is compared of a message, and how a received one differs from a recorded reply.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::time::Duration;
 
-use super::rules::Rules;
-use crate::bcp::Value;
 use crate::bcp::pattern::Pattern;
-use crate::bcp::payload_marker;
-use crate::bcp::{JsonValue, Message, ParseOptions};
+use crate::bcp::{Malformed, Message, ParseOptions, line_command, payload_marker};
+use crate::session::Record;
 use crate::text::trim;
 
-/// A line and what is compared of it.
-#[derive(Clone, Debug)]
-pub struct Said {
-    /// The line as it stands, without LF and CR.
-    pub line: Vec<u8>,
-    /// Its payload; one of no bytes is none.
-    pub payload: Vec<u8>,
-    /// Equal for lines that are the same to the check.
-    pub(super) key: Vec<u8>,
+/// Which parameters and messages are left out of the comparison, and which replies may arrive in any order.
+#[derive(Debug, Default)]
+pub struct Rules {
+    ignored: Vec<Ignored>,
+    excluded: Vec<Pattern>,
+    any_order: Vec<Pattern>,
 }
 
-/// A recorded answer.
+/// A parameter that is not compared: of messages with this command, or of all.
 #[derive(Debug)]
-pub struct Answer {
-    /// Its place in the file: the number of its line.
-    pub number: u64,
-    /// When it was recorded, since the recording's first record.
-    pub at: Duration,
-    /// Whether it may come anywhere in its block.
-    pub any_order: bool,
-    /// The recorded line, or the pattern's text.
-    pub said: Said,
-    pub(super) pattern: Option<Pattern>,
+struct Ignored {
+    command: Option<String>,
+    name: String,
 }
 
-/// One thing in which an answer and a line differ.
+/// A message, parsed once.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// The line without LF and CR, with its payload marker.
+    pub line: Vec<u8>,
+    /// `None` if the line is malformed.
+    message: Option<Message>,
+    pub(super) identity: Identity,
+}
+
+/// What is compared of a message. Two messages with equal identities are the same to the check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// Of all that follows: it is compared first, and looked up.
+    hash: u64,
+    command: String,
+    /// The canonical JSON of each parameter.
+    params: BTreeMap<String, String>,
+    /// The line, if it is malformed: it is compared as bytes.
+    malformed: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+/// A recorded reply, or a pattern (`#~`) in the place of one.
+#[derive(Debug)]
+pub struct Expected {
+    /// The number of its line in the file.
+    pub(super) number: u64,
+    /// Where it stands in the file, in bytes.
+    pub(super) span: Range<u64>,
+    /// When it was recorded, since the first record.
+    pub(super) at: Duration,
+    /// Whether it may arrive anywhere in its block.
+    pub(super) any_order: bool,
+    /// The recorded message; its line is the text of the pattern, if it is one.
+    pub(super) content: Content,
+    pattern: Option<Pattern>,
+}
+
+/// One thing in which a reply and a message differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The parameter; `@command`, `@payload`, or `@line` where one of the two is no well-formed line.
+    /// The parameter; or `@command`, `@payload`, or `@line` if one of the two lines is malformed.
     pub name: String,
-    /// What was recorded, as JSON; `None` when it was not there, or cannot be told of this part alone.
+    /// What was recorded, as JSON; `None` if nothing was, and for a pattern.
     pub expected: Option<String>,
-    /// What came, as JSON; `None` when it did not.
-    pub got: Option<String>,
+    /// What was received, as JSON; `None` if nothing was.
+    pub actual: Option<String>,
 }
 
-/// How well a line could stand in an answer's place; a greater one stands there better.
+/// How well a message could stand for a reply that it does not equal; the greatest is best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Likeness {
-    /// An `error` that came instead.
+    /// An `error` instead of the reply.
     Error,
-    /// Another command with much the same parameters, so many of them equal.
-    Names(usize),
-    /// The same command, with so many parameters equal.
-    Command(usize),
-}
-
-/// A line taken apart, well-formed or not.
-pub(super) struct Apart {
-    command: String,
-    read: Option<(Message, Meant)>,
-    payload: Option<usize>,
-}
-
-/// A message taken apart: its command, and its compared parameters in their order, each as it is spelled and as meant.
-struct Meant {
-    command: String,
-    params: Vec<(String, Vec<u8>, Value)>,
-    /// Where each name stands: 60,000 of them fit in one line.
-    places: HashMap<String, usize>,
-}
-
-impl Meant {
-    fn has(&self, name: &str) -> Option<&(String, Vec<u8>, Value)> {
-        self.places.get(name).and_then(|&at| self.params.get(at))
-    }
+    /// The same command, with so many equal parameters.
+    SameCommand(usize),
 }
 
 impl Rules {
-    fn meant(&self, parts: &Message) -> Meant {
-        let params = self
-            .compared(parts)
-            .map(|(name, spelled)| (name, spelled.to_vec(), JsonValue(spelled).to_value().canonical()));
-        let params: Vec<_> = params.collect();
-        let places = params.iter().zip(0..).map(|((name, ..), at)| (name.clone(), at)).collect();
-        Meant { command: parts.command().into_owned(), params, places }
+    /// Leaves a parameter out: `NAME` or `COMMAND.NAME`.
+    ///
+    /// # Errors
+    /// A sentence that shows the form.
+    pub fn ignore(&mut self, text: &str) -> Result<(), String> {
+        let folded = |part: &str| String::from_utf8_lossy(trim(part.as_bytes())).to_ascii_lowercase();
+        let (command, name) = match text.split_once('.') {
+            Some((command, name)) => (Some(folded(command)), folded(name)),
+            None => (None, folded(text)),
+        };
+        if name.is_empty() || command.as_deref() == Some("") {
+            return Err("the name of a parameter is missing; write NAME or COMMAND.NAME".to_owned());
+        }
+        self.ignored.push(Ignored { command, name });
+        Ok(())
     }
 
-    /// Takes a line apart, so that it can be held against many answers.
-    pub(super) fn apart(&self, said: &Said) -> Apart {
-        let read = self.take_apart(&said.line);
-        Apart { command: command(&said.line), read, payload: length(&said.payload) }
+    /// Leaves out the messages that match.
+    ///
+    /// # Errors
+    /// The text is not a pattern.
+    pub fn exclude(&mut self, text: &str) -> Result<(), Malformed> {
+        self.excluded.push(Pattern::parse(text, false)?);
+        Ok(())
     }
 
-    /// In what a line differs that stands in an answer's place: what was recorded in its order, then what is new.
-    pub(super) fn differences(&self, answer: &Answer, came: &Said) -> Vec<Difference> {
-        let whole_line = || vec![Difference { name: "@line".to_owned(), expected: None, got: None }];
-        let Some((parts, new)) = self.take_apart(&came.line) else { return whole_line() };
-        if let Some(pattern) = &answer.pattern {
-            let command = (!pattern.takes_command(&new.command)).then(|| "@command".to_owned());
-            let names = command.into_iter().chain(pattern.lacks(&parts, length(&came.payload)));
-            let got = |name: &str| match name {
-                "@command" => Some(new.command.clone()),
-                _ => new.has(name).map(|(_, spelled, _)| json(spelled)),
-            };
-            return names.map(|name| Difference { got: got(&name), name, expected: None }).collect();
+    /// Lets the replies that match arrive anywhere in their block.
+    ///
+    /// # Errors
+    /// The text is not a pattern.
+    pub fn any_order(&mut self, text: &str) -> Result<(), Malformed> {
+        self.any_order.push(Pattern::parse(text, false)?);
+        Ok(())
+    }
+
+    /// Reads a recorded reply, which was recorded `at` this time since the first record; `None` if it is excluded. No
+    /// rule applies to a pattern (`#~`).
+    ///
+    /// # Errors
+    /// A `#~` line that is not a pattern.
+    pub fn expected(&self, record: &Record, at: Duration) -> Result<Option<Expected>, Malformed> {
+        let (number, span) = (record.number, record.span.clone());
+        if record.is_pattern {
+            let pattern = Some(Pattern::parse(&String::from_utf8_lossy(&record.line), false)?);
+            let content = Content { line: record.line.clone(), message: None, identity: Identity::default() };
+            return Ok(Some(Expected { number, span, at, any_order: false, content, pattern }));
         }
-        let Some((_, old)) = self.take_apart(&answer.said.line) else { return whole_line() };
-        let mut found = Vec::new();
-        let mut differ = |name: &str, expected, got| found.push(Difference { name: name.to_owned(), expected, got });
-        if old.command != new.command {
-            differ("@command", Some(old.command.clone()), Some(new.command.clone()));
-        }
-        for (name, spelled, value) in &old.params {
-            match new.has(name) {
-                Some((_, _, other)) if value == other => {}
-                other => differ(name, Some(json(spelled)), other.map(|(_, spelled, _)| json(spelled))),
+        let payload = record.payload.as_deref().unwrap_or_default();
+        let Some(content) = self.content(&record.line, payload) else { return Ok(None) };
+        let any_order = content.matches(&self.any_order);
+        Ok(Some(Expected { number, span, at, any_order, content, pattern: None }))
+    }
+
+    /// Reads a message; `None` if it is excluded.
+    pub(super) fn content(&self, line: &[u8], payload: &[u8]) -> Option<Content> {
+        let mut message = Message::new();
+        let text = payload_marker(line).map_or(line, |marker| &line[..marker.at]);
+        let message = message.parse_line(text, &ParseOptions::default()).is_ok().then_some(message);
+        let mut identity = Identity {
+            command: line_command(line).to_ascii_lowercase(),
+            payload: payload.to_vec(),
+            ..Identity::default()
+        };
+        match &message {
+            None => identity.malformed = line.to_vec(),
+            Some(message) => {
+                let params = message.params().map(|param| (param.name().into_owned(), param.value));
+                let compared = params.filter(|(name, _)| !self.is_ignored(&identity.command, name));
+                let canonical = compared.map(|(name, value)| (name, value.to_value().canonical().to_json()));
+                identity.params = canonical.collect();
             }
         }
-        for (name, spelled, _) in new.params.iter().filter(|(name, ..)| old.has(name).is_none()) {
-            differ(name, None, Some(json(spelled)));
-        }
-        let (expected, got) = (&answer.said.payload, &came.payload);
-        if expected != got {
-            differ("@payload", of_payload(expected, got), of_payload(got, expected));
-        }
-        found
+        identity.set_hash();
+        let content = Content { line: line.to_vec(), message, identity };
+        (!content.matches(&self.excluded)).then_some(content)
     }
 
-    fn take_apart(&self, line: &[u8]) -> Option<(Message, Meant)> {
-        let mut parts = Message::new();
-        read(&mut parts, line).then(|| {
-            let meant = self.meant(&parts);
-            (parts, meant)
-        })
+    fn is_ignored(&self, command: &str, name: &str) -> bool {
+        let mut ignored = self.ignored.iter();
+        ignored.any(|ignored| ignored.name == name && ignored.command.as_ref().is_none_or(|of| of == command))
     }
 }
 
-impl Answer {
-    /// How well a line could stand in the place of this answer, itself taken apart as `old`; `None` when it could not.
-    pub(super) fn likeness(&self, old: &Apart, new: &Apart) -> Option<Likeness> {
-        let same_command = match &self.pattern {
-            Some(pattern) => pattern.takes_command(&new.command),
-            None => old.command == new.command,
-        };
-        let (equal, shared, names) = match (&self.pattern, &old.read, &new.read) {
-            (Some(pattern), _, Some((parts, line))) => {
-                let asked: Vec<String> = pattern.asked().collect();
-                let equal = asked.len() - pattern.lacks(parts, new.payload).len();
-                let shared = asked.iter().filter(|name| line.has(name).is_some()).count();
-                (equal, shared, (asked.len(), line.params.len()))
-            }
-            (None, Some((_, old)), Some((_, new))) => {
-                let both = || old.params.iter().filter_map(|old| Some((old, new.has(&old.0)?)));
-                let equal = both().filter(|(old, new)| old.2 == new.2).count();
-                (equal, both().count(), (old.params.len(), new.params.len()))
-            }
-            _ => (0, 0, (0, 0)),
-        };
-        if same_command {
-            Some(Likeness::Command(equal))
-        } else if shared > 0 && shared * 2 >= names.0 && shared * 2 >= names.1 {
-            Some(Likeness::Names(equal))
-        } else {
-            (new.command == "error").then_some(Likeness::Error)
-        }
+impl Identity {
+    fn set_hash(&mut self) {
+        let mut hasher = DefaultHasher::new();
+        (&self.command, &self.params, &self.malformed, &self.payload).hash(&mut hasher);
+        self.hash = hasher.finish();
+    }
+}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Content {
+    /// The payload; one of no bytes is none.
+    pub fn payload(&self) -> &[u8] {
+        &self.identity.payload
     }
 
-    /// Whether a line is this answer.
-    pub(super) fn is(&self, came: &Said) -> bool {
-        match &self.pattern {
-            None => self.said.is(came),
-            Some(pattern) => {
-                let mut parts = Message::new();
-                read(&mut parts, &came.line) && pattern.matches(&parts, length(&came.payload))
-            }
-        }
+    pub(super) fn command(&self) -> &str {
+        &self.identity.command
     }
 
+    fn payload_bytes(&self) -> Option<usize> {
+        (!self.payload().is_empty()).then_some(self.payload().len())
+    }
+
+    fn matches(&self, patterns: &[Pattern]) -> bool {
+        let Some(message) = &self.message else { return false };
+        patterns.iter().any(|pattern| pattern.matches(message, self.payload_bytes()))
+    }
+
+    /// The compared parameters in the order of the line, each with its JSON.
+    fn params(&self) -> impl Iterator<Item = (String, String)> {
+        let params = self.message.iter().flat_map(Message::params);
+        let params =
+            params.map(|param| (param.name().into_owned(), String::from_utf8_lossy(param.value.0).into_owned()));
+        params.filter(|(name, _)| self.identity.params.contains_key(name))
+    }
+}
+
+impl Expected {
     /// Whether it is a pattern of the file (`#~`).
-    pub fn is_pattern(&self) -> bool {
+    pub(super) fn is_pattern(&self) -> bool {
         self.pattern.is_some()
     }
 
-    /// Whether a line could be this answer as well as the other: as good as that they are equal.
-    pub(super) fn key(&self) -> Option<&[u8]> {
-        (!self.is_pattern()).then_some(&self.said.key)
+    /// Whether a received message is this reply.
+    pub(super) fn equals(&self, received: &Content) -> bool {
+        match (&self.pattern, &received.message) {
+            (None, _) => self.content.identity == received.identity,
+            (Some(pattern), Some(message)) => pattern.matches(message, received.payload_bytes()),
+            (Some(_), None) => false,
+        }
+    }
+
+    fn has_command_of(&self, received: &Content) -> bool {
+        match &self.pattern {
+            None => self.content.command() == received.command(),
+            Some(pattern) => pattern.takes_command(received.command()),
+        }
+    }
+
+    /// Whether a received message could stand for this reply: it has the same command, or is an `error`.
+    pub(super) fn resembles(&self, received: &Content) -> bool {
+        received.command() == "error" || self.has_command_of(received)
+    }
+
+    /// How well a message that [resembles](Self::resembles) this reply could stand for it.
+    pub(super) fn likeness(&self, received: &Content) -> Likeness {
+        if !self.has_command_of(received) {
+            return Likeness::Error;
+        }
+        Likeness::SameCommand(match (&self.pattern, &received.message) {
+            (None, _) => {
+                let (old, new) = (&self.content.identity.params, &received.identity.params);
+                old.iter().filter(|(name, value)| new.get(*name) == Some(value)).count()
+            }
+            (Some(pattern), Some(message)) => {
+                pattern.asked().count() - pattern.lacks(message, received.payload_bytes()).len()
+            }
+            (Some(_), None) => 0,
+        })
+    }
+
+    /// How a message differs that stands for this reply: what was recorded in its order, then what is new.
+    pub(super) fn differences(&self, received: &Content) -> Vec<Difference> {
+        let new: HashMap<String, String> = received.params().collect();
+        let difference = |name: String, expected| Difference { actual: new.get(&name).cloned(), name, expected };
+        let command = |expected| Difference {
+            name: "@command".to_owned(),
+            expected,
+            actual: Some(received.command().to_owned()),
+        };
+        let message = match (&received.message, &self.pattern, &self.content.message) {
+            (Some(message), Some(_), _) | (Some(message), _, Some(_)) => message,
+            _ => return vec![Difference { name: "@line".to_owned(), expected: None, actual: None }],
+        };
+        let mut found = Vec::new();
+        if let Some(pattern) = &self.pattern {
+            found.extend((!self.has_command_of(received)).then(|| command(None)));
+            let lacking = pattern.lacks(message, received.payload_bytes());
+            found.extend(lacking.into_iter().map(|name| difference(name, None)));
+            return found;
+        }
+        if !self.has_command_of(received) {
+            found.push(command(Some(self.content.command().to_owned())));
+        }
+        let (old, compared) = (&self.content.identity.params, &received.identity.params);
+        let changed = self.content.params().filter(|(name, _)| old.get(name) != compared.get(name));
+        found.extend(changed.map(|(name, json)| difference(name, Some(json))));
+        let added = received.params().filter(|(name, _)| !old.contains_key(name));
+        found.extend(added.map(|(name, _)| difference(name, None)));
+        let (expected, actual) = (self.content.payload(), received.payload());
+        if expected != actual {
+            let (expected, actual) = (describe_payload(expected, actual), describe_payload(actual, expected));
+            found.push(Difference { name: "@payload".to_owned(), expected, actual });
+        }
+        found
     }
 }
 
-impl Said {
-    /// Whether the two are the same to the check.
-    pub(super) fn is(&self, other: &Said) -> bool {
-        self.key == other.key
-    }
-
-    pub(super) fn key(&self) -> &[u8] {
-        &self.key
-    }
-}
-
-/// Reads the text of a line, up to its payload's marker; whether it is well-formed.
-pub(super) fn read(parts: &mut Message, line: &[u8]) -> bool {
-    parts.parse_line(text(line), &ParseOptions::default()).is_ok()
-}
-
-fn text(line: &[u8]) -> &[u8] {
-    payload_marker(line).and_then(|marker| line.get(..marker.at)).unwrap_or(line)
-}
-
-/// The command of a line, malformed or not: the text before its `?`, trimmed and folded.
-pub(super) fn command(line: &[u8]) -> String {
-    let command = text(line).split(|&b| b == b'?').next().unwrap_or_default();
-    String::from_utf8_lossy(trim(command)).to_ascii_lowercase()
-}
-
-pub(super) fn length(payload: &[u8]) -> Option<usize> {
-    (!payload.is_empty()).then_some(payload.len())
-}
-
-fn json(spelled: &[u8]) -> String {
-    String::from_utf8_lossy(spelled).into_owned()
-}
-
-/// A payload as far as it helps a person: its length, and the first byte that is another one.
-fn of_payload(one: &[u8], other: &[u8]) -> Option<String> {
-    if one.is_empty() {
-        return None;
-    }
-    let at = one.iter().zip(other).position(|(a, b)| a != b).unwrap_or(one.len().min(other.len()));
-    let from = one.get(at).map_or(String::new(), |byte| format!(", byte {at} is {byte:#04x}"));
-    Some(format!("{} bytes{from}", one.len()))
+/// A payload in a few words: its length, and the first byte that differs from the other.
+fn describe_payload(payload: &[u8], other: &[u8]) -> Option<String> {
+    let differing = payload.iter().zip(other).position(|(a, b)| a != b).unwrap_or(payload.len().min(other.len()));
+    let byte = payload.get(differing).map_or(String::new(), |byte| format!(", byte {differing} is {byte:#04x}"));
+    (!payload.is_empty()).then(|| format!("{} bytes{byte}", payload.len()))
 }

@@ -1,309 +1,447 @@
-//! The check itself: when each of our lines leaves, when each block is settled, and what is reported (design.md,
-//! section 11). It is told what the recording has, what came and when; it reads no clock.
+//! The check itself: when each request is due, when each block is settled, and what is reported.
 
-use std::ops::Range;
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::align::{Pairing, pair};
 use super::block::{Block, QUIET};
-use super::book::Book;
-use super::compare::{Answer, Said};
-use super::fate::{Fate, fates};
-use super::report::{Came, Entry, Way};
-use super::rules::Rules;
-use super::{Options, Want};
-use crate::bcp::Malformed;
+use super::compare::{Content, Expected, Rules};
+use super::report::{CloseKind, Entry, EntryKind, FilePlace};
+use crate::bcp::{Malformed, line_command};
 use crate::session::Record;
 
-/// What stands behind the block in the recording.
+/// How many messages are kept that are no reply so far. Beyond that the oldest is forgotten, so that a chatty peer
+/// costs bounded memory and time.
+const UNMATCHED_MAX: usize = 10_000;
+
+/// How a recording is checked.
+#[derive(Debug)]
+pub struct CheckConfig {
+    /// What is compared.
+    pub rules: Rules,
+    /// Whether a message that was not recorded is a difference.
+    pub exact: bool,
+    /// How long after it was due the last reply of a block is waited for.
+    pub reply_timeout: Duration,
+    /// Whether the check ends with the first difference.
+    pub fail_fast: bool,
+    /// The number of the recording's last reply if it is a `goodbye`; see [`LastGoodbye`].
+    pub last_goodbye: Option<u64>,
+}
+
+/// Finds out whether the last reply of a recording is a `goodbye`, which is neither waited for nor compared. It must
+/// be shown every reply before the check.
+#[derive(Debug, Default)]
+pub struct LastGoodbye(Option<u64>);
+
+impl LastGoodbye {
+    /// Looks at the next reply.
+    ///
+    /// # Errors
+    /// A `#~` line that is not a pattern.
+    pub fn see(&mut self, reply: &Record, rules: &Rules) -> Result<(), Malformed> {
+        let is_pattern = reply.is_pattern;
+        let is_goodbye = !is_pattern && line_command(&reply.line).eq_ignore_ascii_case("goodbye");
+        // Most replies need not be parsed here: only what follows a goodbye may be excluded.
+        let must_parse = is_pattern || is_goodbye || self.0.is_some();
+        if must_parse && rules.expected(reply, Duration::ZERO)?.is_some() {
+            self.0 = is_goodbye.then_some(reply.number);
+        }
+        Ok(())
+    }
+
+    /// The number of its line in the file, for [`CheckConfig::last_goodbye`].
+    pub fn number(&self) -> Option<u64> {
+        self.0
+    }
+}
+
+/// What the caller has to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+pub enum NextStep {
+    /// Read a record and call [`Check::request`], [`Check::reply`] or [`Check::end`].
+    Read,
+    /// Send the request that was read last and call [`Check::sent`].
+    Send,
+    /// Wait until this time; [`Check::received`] and [`Check::closed`] may come first.
+    WaitUntil(Duration),
+    /// Nothing.
+    Over,
+}
+
+/// A received message.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// How many messages were received before it, excluded ones too.
+    pub number: u64,
+    /// When it was received.
+    pub at: Duration,
+    /// The message.
+    pub content: Content,
+}
+
+/// What follows a block in the recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Following {
     Unread,
-    Ours { number: u64, at: Duration, due: Duration, joins: bool },
+    Request {
+        place: FilePlace,
+        recorded: Duration,
+        due: Duration,
+        /// Whether it leaves in one write with the request before it.
+        joins: bool,
+    },
     End,
 }
 
-/// A check under way. All times are counted from when the connection stood.
+/// A running check. All times are counted from when the connection was made.
 #[derive(Debug)]
 pub struct Check {
-    options: Options,
-    /// When the first record was recorded, and the latest record so far: a time that goes backwards counts as that one.
+    config: CheckConfig,
+    has_records: bool,
+    /// When the first record was recorded.
     first: Option<Duration>,
+    /// The latest time of a record: one that goes backwards counts as that.
     latest: Duration,
     block: Block,
-    next: Next,
+    following: Following,
     /// When the block was settled.
     settled: Option<Duration>,
-    /// By how much blocks have moved the clock.
-    shift: Duration,
-    /// What has come and is no answer yet, or is behind the last line that a block took.
-    lines: Vec<Came>,
-    /// How many of these came before our line left.
-    before: usize,
-    heard: u64,
-    book: Book,
-    gone: Option<Way>,
+    /// By how much waiting for blocks has delayed the requests.
+    delay: Duration,
+    /// What is no reply so far, in the order of arrival.
+    unmatched: VecDeque<Received>,
+    received: u64,
+    last_received: Duration,
+    /// For each message that the block took in order: its number, and the place in the file of its reply.
+    places: Vec<(u64, FilePlace)>,
+    /// Where in the file a message belongs that arrived before the request.
+    place_before: FilePlace,
+    entries: Vec<Entry>,
+    /// What was not recorded in the block so far.
+    extra: Vec<Entry>,
+    closed: Option<CloseKind>,
+    /// What could not be compared because the peer is gone.
+    gone: Option<Entry>,
     compared: u64,
-    /// The last answer that has been compared.
     reached: u64,
-    over: bool,
+    is_over: bool,
 }
 
 impl Check {
     /// A check at its start.
-    pub fn new(options: Options) -> Check {
+    pub fn new(config: CheckConfig) -> Check {
         Check {
+            config,
+            has_records: false,
             first: None,
             latest: Duration::ZERO,
             block: Block::default(),
-            next: Next::Unread,
+            following: Following::Unread,
             settled: None,
-            shift: Duration::ZERO,
-            lines: Vec::new(),
-            before: 0,
-            heard: 0,
-            book: Book::new(options.exact, options.last_goodbye.is_some()),
+            delay: Duration::ZERO,
+            unmatched: VecDeque::new(),
+            received: 0,
+            last_received: Duration::ZERO,
+            places: Vec::new(),
+            place_before: FilePlace::default(),
+            entries: Vec::new(),
+            extra: Vec::new(),
+            closed: None,
             gone: None,
             compared: 0,
             reached: 0,
-            over: false,
-            options,
+            is_over: false,
         }
     }
 
     /// What to do at `now`.
-    pub fn want(&mut self, now: Duration) -> Want {
-        if self.over {
-            return Want::Done;
+    pub fn next(&mut self, now: Duration) -> NextStep {
+        if self.is_over {
+            return NextStep::Over;
         }
-        if self.next == Next::Unread {
-            return Want::Record;
+        if self.following == Following::Unread {
+            return NextStep::Read;
         }
         let Some(settled) = self.settled else {
-            let deadline = self.block.deadline(self.options.reply_timeout);
+            let deadline = self.block.deadline(self.config.reply_timeout);
             if now < deadline {
-                return Want::Wait(deadline);
+                return NextStep::WaitUntil(deadline);
             }
             self.settle(deadline);
-            return self.want(now);
+            return self.next(now);
         };
-        match self.next {
-            // Nothing more is sent to a peer that is gone, but what it left unanswered is counted.
-            Next::Unread | Next::Ours { .. } if self.gone.is_some() => {
-                self.next = Next::Unread;
-                Want::Record
+        match self.following {
+            Following::Unread => NextStep::Read,
+            // Nothing more is sent to a peer that is gone, but the replies that are left are counted.
+            Following::Request { .. } if self.closed.is_some() => {
+                self.following = Following::Unread;
+                NextStep::Read
             }
-            Next::Unread => Want::Record,
-            Next::Ours { joins: true, .. } => Want::Send,
-            Next::Ours { due, .. } => {
-                self.shift = self.shift.max(settled.saturating_sub(due));
-                let leaves = due.saturating_add(self.shift);
-                if now < leaves { Want::Wait(leaves) } else { Want::Send }
+            Following::Request { joins: true, .. } => NextStep::Send,
+            Following::Request { due, .. } => {
+                self.delay = self.delay.max(settled.saturating_sub(due));
+                let due = due.saturating_add(self.delay);
+                if now < due { NextStep::WaitUntil(due) } else { NextStep::Send }
             }
-            Next::End => {
-                let due = if self.options.exact { self.block.due } else { Duration::ZERO };
-                let ends = settled.saturating_add(QUIET).max(due);
-                if now < ends && self.gone.is_none() {
-                    return Want::Wait(ends);
+            Following::End => {
+                let due = if self.config.exact { self.block.due } else { Duration::ZERO };
+                let end = settled.saturating_add(QUIET).max(due);
+                if now < end && self.closed.is_none() {
+                    return NextStep::WaitUntil(end);
                 }
                 self.finish();
-                Want::Done
+                NextStep::Over
             }
         }
     }
 
     /// When a record was recorded, since the first.
-    fn at(&mut self, time: Option<Duration>) -> Duration {
-        self.latest = self.latest.max(time.unwrap_or_default());
-        self.first = self.first.or(time);
+    fn since_first(&mut self, record: &Record) -> Duration {
+        if !std::mem::replace(&mut self.has_records, true) {
+            self.block.request.offset = record.span.start;
+        }
+        self.first = self.first.or(record.time);
+        self.latest = self.latest.max(record.time.unwrap_or_default());
         self.latest.saturating_sub(self.first.unwrap_or_default())
     }
 
-    /// The next record is a line of ours, `due` so long after the start if no block delays it; one that `joins` the
-    /// line before leaves with it.
-    pub fn ours(&mut self, record: &Record, due: Duration, joins: bool) {
-        self.next = Next::Ours { number: record.number, at: self.at(record.time), due, joins };
-        self.close();
+    /// The next record is a request. It is `due` at this time, if no block delays it; one that `joins` leaves in one
+    /// write with the request before it.
+    pub fn request(&mut self, record: &Record, due: Duration, joins: bool) {
+        let recorded = self.since_first(record);
+        self.following =
+            Following::Request { place: FilePlace::after(record.number, &record.span), recorded, due, joins };
+        self.close_block();
     }
 
-    /// The next record is an answer.
+    /// The next record is a reply.
     ///
     /// # Errors
-    /// A `#~` line that is no pattern.
-    pub fn answer(&mut self, record: &Record) -> Result<(), Malformed> {
-        let at = self.at(record.time);
-        if self.options.last_goodbye == Some(record.number) {
+    /// A `#~` line that is not a pattern.
+    pub fn reply(&mut self, record: &Record) -> Result<(), Malformed> {
+        let at = self.since_first(record);
+        if self.config.last_goodbye == Some(record.number) {
             return Ok(());
         }
-        let Some(answer) = self.options.rules.recorded(record, at)? else { return Ok(()) };
+        let Some(reply) = self.config.rules.expected(record, at)? else { return Ok(()) };
         self.compared += 1;
-        match self.gone.filter(|_| self.settled.is_some()) {
-            None => self.block.answers.push(answer),
-            Some(way) => self.book.uncompared(&answer, way),
+        match self.closed {
+            Some(kind) if self.settled.is_some() => self.count_gone(&reply, kind),
+            _ => self.block.replies.push(reply),
         }
         Ok(())
     }
 
     /// The recording has no more records.
     pub fn end(&mut self) {
-        self.next = Next::End;
-        self.close();
+        self.following = Following::End;
+        self.close_block();
     }
 
-    /// The block has all its answers; some may have come before their question.
-    fn close(&mut self) {
+    /// All replies of the block are known; some may have arrived before its request left.
+    fn close_block(&mut self) {
         if self.settled.is_some() {
             return;
         }
         self.block.close();
-        // A block of no answers has nothing to look for in what earlier ones have left.
-        let lines = if self.block.answers.is_empty() { &[][..] } else { &self.lines };
-        for (line, came) in lines.iter().enumerate() {
-            self.block.hear(line, &came.said, came.at, line >= self.before);
+        if !self.block.replies.is_empty() {
+            for received in std::mem::take(&mut self.unmatched) {
+                self.unmatched.extend(self.block.take(received));
+            }
         }
-        if self.block.is_complete() || self.gone.is_some() {
-            let came = self.lines.last().map_or(Duration::ZERO, |came| came.at);
-            self.settle(came.max(self.block.left));
+        if self.block.is_complete() || self.closed.is_some() {
+            self.settle(self.last_received.max(self.block.sent));
         }
     }
 
-    /// The line of ours that was read last has left.
+    /// The request that was read last was sent.
     pub fn sent(&mut self, now: Duration) {
-        let Next::Ours { number, at, .. } = self.next else { return };
-        self.block = Block::new(at, now);
-        self.next = Next::Unread;
+        let Following::Request { place, recorded, .. } = self.following else { return };
+        self.place_before = self.places.last().map_or(self.block.request, |(_, place)| *place);
+        self.block = Block::new(place, recorded, now, self.received);
+        self.following = Following::Unread;
         self.settled = None;
-        self.before = self.lines.len();
-        self.book.begin(number);
+        self.places.clear();
     }
 
-    /// A line came. Blank lines and comments are none.
-    pub fn heard(&mut self, line: &[u8], payload: &[u8], now: Duration) {
-        let number = self.heard;
-        self.heard += 1;
-        let Some(said) = self.options.rules.came(line, payload).filter(|_| !self.over) else { return };
-        let index = self.lines.len();
-        if self.settled.is_none() && self.next != Next::Unread {
-            self.block.hear(index, &said, now, true);
+    /// A message was received. Blank lines and comments are not messages.
+    pub fn received(&mut self, line: &[u8], payload: &[u8], now: Duration) {
+        let number = self.received;
+        self.received += 1;
+        let Some(content) = self.config.rules.content(line, payload).filter(|_| !self.is_over) else { return };
+        self.last_received = now;
+        let received = Received { number, at: now, content };
+        if self.settled.is_some() || self.following == Following::Unread {
+            return self.keep(received);
         }
-        self.lines.push(Came { number, at: now, said, told: false });
-        if self.nothing_follows() {
-            std::mem::take(&mut self.lines).into_iter().for_each(|came| self.book.let_pass(came));
-            self.before = 0;
-        }
-        if self.settled.is_none() && self.next != Next::Unread && self.block.is_complete() {
-            self.settle(now);
+        match self.block.take(received) {
+            Some(received) => self.keep(received),
+            None if self.block.is_complete() => self.settle(now),
+            None => {}
         }
     }
 
-    /// Whether no line that comes can be an answer any more, but for one that was given up.
-    fn nothing_follows(&self) -> bool {
-        let is_behind = self.options.last_answer.is_some_and(|last| self.book.is_behind(last));
-        // What is counted as extra is told in the order of the blocks, when all is over.
-        is_behind && self.settled.is_some() && !self.options.exact
+    fn keep(&mut self, received: Received) {
+        self.unmatched.push_back(received);
+        if self.unmatched.len() > UNMATCHED_MAX {
+            self.unmatched.pop_front().into_iter().for_each(|oldest| self.pass_over(oldest));
+        }
     }
 
-    /// The peer is gone. What is left of the recording still has to be read, so that it is counted.
-    pub fn gone(&mut self, way: Way, now: Duration) {
-        if self.over || self.gone.is_some() {
+    /// The peer is gone. The rest of the recording must still be read, so that its replies are counted.
+    pub fn closed(&mut self, kind: CloseKind, now: Duration) {
+        if self.is_over || self.closed.is_some() {
             return;
         }
-        self.gone = Some(way);
-        if self.settled.is_none() && self.next != Next::Unread {
+        self.closed = Some(kind);
+        if self.settled.is_none() && self.following != Following::Unread {
             self.settle(now);
         }
     }
 
-    /// Aligns the block with what came, reports the differences, and lets the lines pass that it has gone by.
+    /// Pairs the replies of the block with what was received, reports the differences, and drops the messages up to the
+    /// last one that the block took.
     fn settle(&mut self, now: Duration) {
         self.settled = Some(now);
-        let complete = self.block.is_complete();
-        let answers = std::mem::take(&mut self.block.answers);
-        let fates: Vec<(Fate, Range<usize>)> = if complete {
-            self.block.came.iter().map(|line| (line.map_or(Fate::Missing, Fate::Came), 0..0)).collect()
+        if self.block.replies.is_empty() {
+            return;
+        }
+        let is_complete = self.block.is_complete();
+        let (replies, found) = (std::mem::take(&mut self.block.replies), std::mem::take(&mut self.block.found));
+        let numbers: Vec<u64> = found.iter().flatten().map(|received| received.number).collect();
+        let mut messages: Vec<Received> = found.into_iter().flatten().chain(self.unmatched.drain(..)).collect();
+        messages.sort_by_key(|received| received.number);
+        let pairs: Vec<Pairing> = if is_complete {
+            let place = |number| messages.partition_point(|received| received.number < number);
+            numbers.into_iter().map(|number| Pairing::Equal(place(number))).collect()
         } else {
-            let lines: Vec<&Said> = self.lines.iter().map(|came| &came.said).collect();
-            fates(&answers, &lines, &self.options.rules, |said| self.book.is_owed(said))
+            pair(&replies, &messages.iter().map(|received| &received.content).collect::<Vec<_>>())
         };
-        let lines = || fates.iter().filter_map(|(fate, _)| fate.line());
-        let behind = lines().max().map_or(0, |last| last + 1);
-        let mut is_free = vec![true; behind];
-        lines().for_each(|line| is_free[line] = false);
-        // What the peer has answered before it went is compared up to its last answer, and the rest is counted.
-        let compared = match self.gone {
-            Some(_) => fates.iter().rposition(|(fate, _)| *fate != Fate::Missing).map_or(0, |last| last + 1),
-            None => fates.len(),
-        };
-        self.book.keep_places(&answers, &fates, &self.lines);
-        let before = self.book.entries.len();
-        for (index, (answer, (fate, place))) in answers.into_iter().zip(fates).enumerate() {
-            if index < compared {
-                self.reached = answer.number;
-                self.name(answer, fate, &place, &is_free, now);
-            } else if let Some(way) = self.gone {
-                self.book.uncompared(&answer, way);
-            }
+        self.note_places(&replies, &pairs, &messages);
+        let entries = self.entries.len();
+        self.report(&replies, &pairs, &messages, now);
+        let taken = pairs.iter().filter_map(|pair| pair.message()).max().map_or(0, |last| last + 1);
+        let mut is_used = vec![false; messages.len()];
+        pairs.iter().filter_map(|pair| pair.message()).for_each(|message| is_used[message] = true);
+        let later = messages.split_off(taken);
+        for (received, _) in messages.into_iter().zip(is_used).filter(|(_, is_used)| !is_used) {
+            self.pass_over(received);
         }
-        for (came, _) in self.lines.drain(..behind).zip(is_free).filter(|(_, is_free)| *is_free) {
-            self.book.let_pass(came);
-        }
-        if self.options.fail_fast && self.book.entries.len() > before {
-            self.book.entries.truncate(before + 1);
-            self.over = true;
+        self.entries.append(&mut self.extra);
+        later.into_iter().for_each(|received| self.keep(received));
+        if self.config.fail_fast && self.entries.len() > entries {
+            self.entries.truncate(entries + 1);
+            self.is_over = true;
         }
     }
 
-    /// Reports what became of an answer, if it did not come as it should.
-    fn name(&mut self, answer: Answer, fate: Fate, place: &Range<usize>, is_free: &[bool], now: Duration) {
-        let came = fate.line().and_then(|line| self.lines.get(line));
-        match (fate, came) {
-            (Fate::Came(_), _) => {}
-            (Fate::OutOfOrder(_), Some(came)) => self.book.otherwise(&answer, came.clone(), None),
-            (Fate::Differs(_), Some(came)) => {
-                let differences = self.options.rules.differences(&answer, &came.said);
-                self.book.otherwise(&answer, came.clone(), Some(differences));
+    /// Notes where in the file the messages stand that arrived in order, for those that belong between them.
+    fn note_places(&mut self, replies: &[Expected], pairs: &[Pairing], messages: &[Received]) {
+        for (reply, pairing) in replies.iter().zip(pairs).filter(|(reply, _)| !reply.any_order) {
+            if let Pairing::Equal(message) | Pairing::Differs(message) = *pairing {
+                let number = messages[message].number;
+                // Of two messages that differ in one place, the later may stand for the earlier reply.
+                if self.places.last().is_none_or(|(last, _)| *last < number) {
+                    self.places.push((number, FilePlace::after(reply.number, &reply.span)));
+                }
             }
-            (Fate::Missing, _) | (_, None) => {
-                let silent = self.lines.len() == self.before;
-                let waited = now.saturating_sub(self.block.left);
-                let free = self.lines.iter_mut().enumerate().take(place.end).skip(place.start);
-                let free = free.filter(|(line, _)| is_free.get(*line).is_none_or(|is_free| *is_free));
-                self.book.give_up(answer, free.map(|(_, came)| came), waited, silent, now);
-            }
+        }
+    }
+
+    /// Where in the file a message belongs that does not take the place of a reply.
+    fn place(&self, received: &Received) -> FilePlace {
+        let after = self.places.partition_point(|(number, _)| *number < received.number);
+        match after.checked_sub(1) {
+            Some(before) => self.places[before].1,
+            None if received.number < self.block.received_before => self.place_before,
+            None => self.block.request,
+        }
+    }
+
+    /// Reports the replies of a block that did not arrive as recorded.
+    fn report(&mut self, replies: &[Expected], pairs: &[Pairing], messages: &[Received], now: Duration) {
+        // What a peer replied before it went away is compared up to its last reply; the rest is counted.
+        let compared = match self.closed {
+            Some(_) => pairs.iter().rposition(|pair| *pair != Pairing::Missing).map_or(0, |last| last + 1),
+            None => replies.len(),
+        };
+        for (reply, pairing) in replies[..compared].iter().zip(pairs) {
+            self.reached = reply.number;
+            let received = pairing.message().map(|message| &messages[message]);
+            let (kind, place) = match (pairing, received) {
+                (Pairing::Equal(_), _) => continue,
+                (Pairing::Differs(_), Some(received)) => {
+                    let taken = (received.number, FilePlace::after(reply.number, &reply.span));
+                    let is_in_place = self.places.binary_search(&taken).is_ok();
+                    let differences = reply.differences(&received.content);
+                    (EntryKind::Differs(differences), (!is_in_place).then(|| self.place(received)))
+                }
+                (_, Some(received)) => (EntryKind::OutOfOrder, Some(self.place(received))),
+                (_, None) => (EntryKind::NoReply { waited: now.saturating_sub(self.block.sent) }, None),
+            };
+            self.entries.push(Entry { kind, recorded: Some(reply.into()), received: received.cloned(), place });
+        }
+        if let Some(kind) = self.closed {
+            replies[compared..].iter().for_each(|reply| self.count_gone(reply, kind));
+        }
+    }
+
+    /// A reply cannot be compared because the peer is gone.
+    fn count_gone(&mut self, reply: &Expected, close: CloseKind) {
+        let gone = self.gone.get_or_insert_with(|| Entry {
+            kind: EntryKind::Gone { close, count: 0 },
+            recorded: Some(reply.into()),
+            received: None,
+            place: None,
+        });
+        if let EntryKind::Gone { count, .. } = &mut gone.kind {
+            *count += 1;
+        }
+    }
+
+    /// A message is not a reply of the block in which it arrived.
+    fn pass_over(&mut self, received: Received) {
+        let is_goodbye = || self.config.last_goodbye.is_some() && received.content.command() == "goodbye";
+        if self.config.exact && !is_goodbye() {
+            let place = Some(self.place(&received));
+            self.extra.push(Entry { kind: EntryKind::Extra, recorded: None, received: Some(received), place });
         }
     }
 
     fn finish(&mut self) {
-        self.over = true;
-        std::mem::take(&mut self.lines).into_iter().for_each(|came| self.book.let_pass(came));
-        self.book.close();
-        if self.options.fail_fast {
-            self.book.entries.truncate(1);
+        self.is_over = true;
+        std::mem::take(&mut self.unmatched).into_iter().for_each(|received| self.pass_over(received));
+        self.entries.append(&mut self.extra);
+        self.entries.extend(self.gone.take());
+        if self.config.fail_fast {
+            self.entries.truncate(1);
         }
     }
 
-    /// The differences: block by block, in a block as recorded, then what was not recorded, and last what the peer left
-    /// unanswered when it went. Until the check is done some may still turn out late instead of missing.
+    /// The differences: block by block, in a block as recorded, then what was not recorded; last, what could not be
+    /// compared because the peer is gone.
     pub fn entries(&self) -> &[Entry] {
-        &self.book.entries
+        &self.entries
     }
 
-    /// How many answers of the recording have been read so far that are compared; a check of none has shown nothing.
+    /// How many replies have been read so far that are compared; a check of none has shown nothing.
     pub fn compared(&self) -> u64 {
         self.compared
     }
 
-    /// The place in the file of the last answer that has been compared; those behind it have not been.
+    /// The line in the file of the last reply that was compared; those after it were not.
     pub fn reached(&self) -> u64 {
         self.reached
     }
 
-    /// Whether it has come to its end.
+    /// Whether it came to its end.
     pub fn is_over(&self) -> bool {
-        self.over
+        self.is_over
     }
 
-    /// The differences, and the rules that they were found by.
-    pub fn into_report(self) -> (Vec<Entry>, Rules) {
-        (self.book.entries, self.options.rules)
+    /// What was compared.
+    pub fn rules(&self) -> &Rules {
+        &self.config.rules
     }
 }

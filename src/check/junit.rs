@@ -1,111 +1,106 @@
-//! The report as CI systems read it: JUnit's XML, one test case for each recorded answer (design.md, section 11).
+//! The report for CI systems: JUnit's XML, with a suite for each recording and a test case for each recorded reply.
 //!
-//! What stands here is what both the schema of Ant's JUnit task and that of Jenkins take: one `testsuite` as the root,
-//! with the attributes and empty elements that the former wants.
+//! It is valid against the schemas of Ant's JUnit task and of Jenkins.
 
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::report::Entry;
-use super::text::{Text, headline};
+use super::report::{Entry, EntryWriter};
 use crate::text::{safe, shown};
 use crate::time::timestamp;
 
-/// A report under way: the cases in the order of the recording.
+/// A report on any number of checks.
+#[derive(Debug, Default)]
+pub struct Junit {
+    suites: String,
+    count: u64,
+}
+
+impl Junit {
+    /// Adds the suite of one check, which began at this time since 1970 and took so long.
+    pub fn add(&mut self, suite: JunitSuite<'_>, began: Duration, took: Duration) {
+        let JunitSuite { writer, cases, tests, failures, .. } = suite;
+        let (name, id, when, took) = (attribute(writer.file), self.count, timestamp(began), took.as_secs_f64());
+        self.count += 1;
+        let _ = write!(
+            self.suites,
+            "  <testsuite name=\"{name}\" package=\"backbox\" id=\"{id}\" timestamp=\"{when}\" \
+             hostname=\"localhost\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" time=\"{took:.3}\">\n    \
+             <properties/>\n{cases}    <system-out/>\n    <system-err/>\n  </testsuite>\n"
+        );
+    }
+
+    /// The whole report.
+    pub fn finish(self) -> String {
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n{}</testsuites>\n", self.suites)
+    }
+}
+
+/// The suite of one recording. It is told of the compared replies in the order of the file; only the differences have
+/// to be kept for it.
 #[derive(Debug)]
-pub struct Junit<'a> {
-    file: &'a str,
+pub struct JunitSuite<'a> {
+    writer: EntryWriter<'a>,
+    /// The differences by the numbers of their replies.
+    failed: HashMap<u64, &'a Entry>,
+    extra: Vec<&'a Entry>,
+    /// The line in the file of the last reply that was compared.
+    reached: u64,
     cases: String,
     tests: u64,
     failures: u64,
 }
 
-/// What a case came to.
-#[derive(Clone, Copy, Debug)]
-pub enum Verdict<'a> {
-    /// The answer came as recorded.
-    Passed,
-    /// It did not.
-    Failed(&'a Entry),
-    /// It was not compared any more.
-    Skipped,
-}
-
-/// The differences of a check, by the answers that they are about.
-pub struct Failed<'a>(HashMap<u64, &'a Entry>);
-
-impl<'a> Failed<'a> {
-    /// Those of these that are about an answer of the recording.
-    pub fn of(entries: &'a [Entry]) -> Failed<'a> {
-        let place = |entry: &Entry| entry.recorded.as_ref().map(|recorded| recorded.number);
-        Failed(entries.iter().filter_map(|entry| Some((place(entry)?, entry))).collect())
-    }
-
-    /// What the answer at a place in the file came to, by whether the check has reached it.
-    pub fn verdict(&self, number: u64, is_reached: bool) -> Verdict<'a> {
-        match self.0.get(&number) {
-            Some(entry) => Verdict::Failed(entry),
-            None if is_reached => Verdict::Passed,
-            None => Verdict::Skipped,
+impl<'a> JunitSuite<'a> {
+    /// The suite of the recording in this file, of whose replies those up to the line `reached` were compared.
+    pub fn new(file: &'a str, entries: &'a [Entry], reached: u64) -> JunitSuite<'a> {
+        let number = |entry: &'a Entry| Some((entry.recorded.as_ref()?.number, entry));
+        JunitSuite {
+            writer: EntryWriter { file, is_colored: false },
+            failed: entries.iter().filter_map(number).collect(),
+            extra: entries.iter().filter(|entry| entry.recorded.is_none()).collect(),
+            reached,
+            cases: String::new(),
+            tests: 0,
+            failures: 0,
         }
     }
-}
 
-/// What stands around the cases.
-#[derive(Clone, Debug)]
-pub struct Suite {
-    /// When the check began, since 1970.
-    pub began: Duration,
-    /// How long it took.
-    pub took: Duration,
-}
-
-impl<'a> Junit<'a> {
-    /// A report without cases on the recording in this file.
-    pub fn new(file: &'a str) -> Junit<'a> {
-        Junit { file, cases: String::new(), tests: 0, failures: 0 }
+    /// Adds the case of a recorded reply: passed, failed, or skipped because it was not compared any more.
+    pub fn reply(&mut self, number: u64, line: &[u8]) {
+        let failure = self.failed.get(&number).copied();
+        let is_skipped = failure.is_none() && number > self.reached;
+        self.case(&format!("line {number}: {}", shown(line)), failure, is_skipped);
     }
 
-    /// Adds the case of the recorded answer at a place in the file; of an extra line `number` is `None`.
-    pub fn case(&mut self, number: Option<u64>, line: &[u8], verdict: Verdict<'_>) {
+    /// Adds the cases of the messages that were not recorded, which come last.
+    pub fn extra(&mut self) {
+        for entry in std::mem::take(&mut self.extra) {
+            let line = entry.received.as_ref().map_or(String::new(), |received| shown(&received.content.line));
+            self.case(&format!("not recorded: {line}"), Some(entry), false);
+        }
+    }
+
+    fn case(&mut self, name: &str, failure: Option<&Entry>, is_skipped: bool) {
         self.tests += 1;
-        let place = number.map_or("not recorded".to_owned(), |number| format!("line {number}"));
-        let (name, file) = (attribute(&format!("{place}: {}", shown(line))), attribute(self.file));
-        let _ = write!(self.cases, "  <testcase classname=\"{file}\" name=\"{name}\" time=\"0\"");
-        match verdict {
-            Verdict::Passed => self.cases.push_str("/>\n"),
-            Verdict::Skipped => self.cases.push_str("><skipped/></testcase>\n"),
-            Verdict::Failed(entry) => {
-                self.failures += 1;
-                let mut text = String::new();
-                Text { file: self.file, colored: false }.write(entry, &mut text);
-                let (kind, message) = (entry.kind.name(), attribute(&headline(entry)));
-                let text = escaped(&text);
-                let _ = write!(
-                    self.cases,
-                    ">\n    <failure type=\"{kind}\" message=\"{message}\">{text}</failure>\n  </testcase>\n"
-                );
-            }
-        }
-    }
-
-    /// The whole file.
-    pub fn finish(self, suite: &Suite) -> String {
-        let Junit { file, cases, tests, failures } = self;
-        let (file, when) = (attribute(file), timestamp(suite.began));
-        let took = suite.took.as_secs_f64();
-        format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-             <testsuite name=\"{file}\" timestamp=\"{when}\" hostname=\"localhost\" tests=\"{tests}\" \
-             failures=\"{failures}\" errors=\"0\" time=\"{took:.3}\">\n  \
-             <properties/>\n{cases}  <system-out/>\n  <system-err/>\n</testsuite>\n"
-        )
+        let (name, file) = (attribute(name), attribute(self.writer.file));
+        let _ = write!(self.cases, "    <testcase classname=\"{file}\" name=\"{name}\" time=\"0\"");
+        let Some(entry) = failure else {
+            self.cases += if is_skipped { "><skipped/></testcase>\n" } else { "/>\n" };
+            return;
+        };
+        self.failures += 1;
+        let mut text = String::new();
+        self.writer.write(entry, &mut text);
+        let (kind, message, text) = (entry.kind_name(), attribute(&entry.headline()), escaped(&text));
+        let failure = format!("      <failure type=\"{kind}\" message=\"{message}\">{text}</failure>\n");
+        let _ = write!(self.cases, ">\n{failure}    </testcase>\n");
     }
 }
 
-/// Text within an element or an attribute. What XML cannot hold is not in it any more: control characters come escaped
-/// from [`safe`], and the two code points that are no characters are shown as what they are.
+/// Text within an element or an attribute. [`safe`] has escaped the control characters, which XML cannot hold; the two
+/// code points that are no characters are escaped here.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -131,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_peer_says_ends_an_element() {
+    fn text_of_a_peer_cannot_end_an_element() {
         assert_eq!(attribute("]]>\"<&\x1b\u{9b}\u{ffff}\n"), "]]&gt;&quot;&lt;&amp;\\x1b\\x9b\\u{ffff}\\n");
     }
 }

@@ -1,12 +1,14 @@
-//! A check played without sockets: a recording, and what comes at which time, from a script.
+//! A check run without sockets: a recording, and what the peer sends at which time, from a script.
 
 use std::time::Duration;
 
 use backbox::bcp::Side;
-use backbox::check::{Check, Options, Outlook, Rules, Want, Way};
-use backbox::commands::replay::clock::{Clock, Speed, Tempo};
+use backbox::check::{Check, CheckConfig, CloseKind, LastGoodbye, NextStep, Rules};
 use backbox::framing::{BcpFramer, Frame, FramingOptions};
 use backbox::session::Record;
+
+/// How far apart requests may have been recorded that leave in one write.
+const TOGETHER: Duration = Duration::from_millis(2);
 
 /// A record of a recording, without a place in a file.
 pub fn record(number: u64, time: Option<Duration>, side: Side, line: &[u8], payload: Option<&[u8]>) -> Record {
@@ -14,25 +16,43 @@ pub fn record(number: u64, time: Option<Duration>, side: Side, line: &[u8], payl
     Record { number, span: 0..0, time, connection: 1, side, is_pattern: false, line, payload }
 }
 
+/// A script whose records have no numbers gets those of their places, from 1.
+fn numbered(script: &[Record]) -> Vec<Record> {
+    let number = |(record, place): (&Record, u64)| match record.number {
+        0 => Record { number: place, ..record.clone() },
+        _ => record.clone(),
+    };
+    script.iter().zip(1..).map(number).collect()
+}
+
 /// When something happens.
 #[derive(Clone, Copy, Debug)]
 pub enum When {
     /// So long after the start.
     At(Duration),
-    /// So long after a line of ours left, counted from 1.
+    /// So long after a request left, counted from 1.
     After(usize, Duration),
 }
 
-/// What happens.
+/// What the peer does.
 #[derive(Clone, Debug)]
 pub enum What {
-    /// A line comes, with its payload.
-    Comes(Vec<u8>, Vec<u8>),
-    /// The peer goes.
-    Goes(Way),
+    /// It sends a line with its payload.
+    Sends(Vec<u8>, Vec<u8>),
+    /// It goes away.
+    Closes(CloseKind),
 }
 
-/// The flags of a check.
+/// The pace of the requests.
+#[derive(Clone, Copy, Debug)]
+pub enum Speed {
+    /// So many times as fast as recorded.
+    Times(f64),
+    /// Without waiting.
+    Max,
+}
+
+/// The options of a check.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `--ignore`
@@ -48,7 +68,7 @@ pub struct Settings {
     /// `--reply-timeout`
     pub reply_timeout: Duration,
     /// `--speed`
-    pub speed: Option<Speed>,
+    pub speed: Speed,
 }
 
 impl Default for Settings {
@@ -60,86 +80,109 @@ impl Default for Settings {
             exact: false,
             fail_fast: false,
             reply_timeout: Duration::from_secs(5),
-            speed: None,
+            speed: Speed::Times(1.0),
         }
     }
 }
 
-/// What came of a check.
+/// The outcome of a check.
 pub struct Outcome {
-    /// The check, which is done.
+    /// The check, which is over.
     pub check: Check,
-    /// When each line of ours left.
+    /// When each request left.
     pub sent: Vec<Option<Duration>>,
-    /// Which event each line was that came.
-    pub lines: Vec<usize>,
+    /// Which event each received message was.
+    pub events: Vec<usize>,
 }
 
-/// The recording as the check reads it; without a number it has that of its place, from 1.
-fn numbered(recorded: &Record, index: usize) -> Record {
-    let number = if recorded.number == 0 { index as u64 + 1 } else { recorded.number };
-    Record { number, ..recorded.clone() }
-}
-
-/// Plays a script to its end.
-pub fn play(script: &[Record], events: &[(When, What)], settings: &Settings) -> Outcome {
+/// A check of a script.
+pub fn check(script: &[Record], settings: &Settings) -> Check {
     let mut rules = Rules::default();
     settings.ignore.iter().for_each(|text| rules.ignore(text).unwrap());
     settings.exclude.iter().for_each(|text| rules.exclude(text).unwrap());
     settings.any_order.iter().for_each(|text| rules.any_order(text).unwrap());
-    let mut outlook = Outlook::default();
-    for (index, answer) in script.iter().enumerate().filter(|(_, record)| record.side != Side::Client) {
-        outlook.see(&numbered(answer, index), &mut rules).unwrap();
+    let mut last_goodbye = LastGoodbye::default();
+    for reply in script.iter().filter(|record| record.side != Side::Client) {
+        last_goodbye.see(reply, &rules).unwrap();
     }
     let &Settings { exact, fail_fast, reply_timeout, .. } = settings;
-    let last_goodbye = outlook.last_goodbye();
-    let last_answer = outlook.last_answer();
-    let mut check = Check::new(Options { rules, exact, reply_timeout, fail_fast, last_goodbye, last_answer });
+    Check::new(CheckConfig { rules, exact, reply_timeout, fail_fast, last_goodbye: last_goodbye.number() })
+}
+
+/// When requests are due, and which leave in one write.
+#[derive(Default)]
+struct Pace {
+    /// When the first record was recorded, and the latest one.
+    times: Option<(Duration, Duration)>,
+    /// When the first request of the last write was recorded, while no reply stands after it.
+    first: Option<Option<Duration>>,
+}
+
+impl Pace {
+    fn passes(&mut self, time: Option<Duration>) {
+        let times = time.map(|time| self.times.map_or((time, time), |(first, latest)| (first, latest.max(time))));
+        self.times = times.or(self.times);
+    }
+
+    fn request(&mut self, time: Option<Duration>, speed: Speed) -> (Duration, bool) {
+        self.passes(time);
+        let recorded = self.times.map_or(Duration::ZERO, |(first, latest)| latest - first);
+        let is_near = |first: Option<Duration>| Some(time?.saturating_sub(first?) <= TOGETHER);
+        let joins = self.first.and_then(is_near).unwrap_or(false);
+        self.first = self.first.filter(|_| joins).or(Some(time));
+        match speed {
+            Speed::Times(times) => (recorded.div_f64(times), joins),
+            Speed::Max => (Duration::ZERO, joins),
+        }
+    }
+}
+
+/// Runs a script to its end.
+pub fn play(script: &[Record], events: &[(When, What)], settings: &Settings) -> Outcome {
+    let script = numbered(script);
+    let mut check = check(&script, settings);
     let mut sent: Vec<Option<Duration>> = Vec::new();
-    let mut lines = Vec::new();
-    let mut heard = vec![false; events.len()];
-    let mut records = script.iter().enumerate();
-    let mut clock = Clock::new(Tempo { speed: settings.speed, ..Tempo::default() });
+    let mut received = Vec::new();
+    let mut is_done = vec![false; events.len()];
+    let mut records = script.iter();
+    let mut pace = Pace::default();
     let mut now = Duration::ZERO;
-    // When the first line of the last write was recorded, while nothing of the peer's stands behind it.
-    let mut first: Option<Option<Duration>> = None;
     loop {
-        match check.want(now) {
-            Want::Done => break,
-            Want::Send => {
+        match check.next(now) {
+            NextStep::Over => break,
+            NextStep::Send => {
                 check.sent(now);
                 sent.push(Some(now));
             }
-            Want::Record => match records.next() {
+            NextStep::Read => match records.next() {
                 None => check.end(),
-                Some((index, recorded)) => {
-                    let record = numbered(recorded, index);
-                    if recorded.side == Side::Client {
-                        let joins = first.is_some_and(|first| clock.joins(first, record.time));
-                        first = first.filter(|_| joins).or(Some(record.time));
-                        check.ours(&record, clock.line(record.time).unwrap_or_default(), joins);
-                    } else {
-                        clock.passes(record.time);
-                        first = None;
-                        check.answer(&record).unwrap();
-                    }
+                Some(record) if record.side == Side::Client => {
+                    let (due, joins) = pace.request(record.time, settings.speed);
+                    check.request(record, due, joins);
+                }
+                Some(record) => {
+                    pace.passes(record.time);
+                    pace.first = None;
+                    check.reply(record).unwrap();
                 }
             },
-            Want::Wait(until) => {
+            NextStep::WaitUntil(until) => {
                 let time = |when: When| match when {
                     When::At(time) => Some(time),
-                    When::After(line, later) => Some((*sent.get(line - 1)?)? + later),
+                    When::After(request, later) => Some((*sent.get(request - 1)?)? + later),
                 };
-                let known = events.iter().enumerate().filter(|(index, _)| !heard[*index]);
+                let known = events.iter().enumerate().filter(|(index, _)| !is_done[*index]);
                 let known = known.filter_map(|(index, (when, _))| Some((time(*when)?, index)));
                 match known.min().filter(|(time, _)| *time <= until) {
                     None => now = until,
                     Some((time, index)) => {
-                        heard[index] = true;
+                        is_done[index] = true;
                         now = now.max(time);
                         match &events[index].1 {
-                            What::Goes(way) => check.gone(*way, now),
-                            What::Comes(line, payload) => hear(&mut check, line, payload, now, || lines.push(index)),
+                            What::Closes(kind) => check.closed(*kind, now),
+                            What::Sends(line, payload) => {
+                                receive(&mut check, line, payload, now, || received.push(index));
+                            }
                         }
                     }
                 }
@@ -147,18 +190,18 @@ pub fn play(script: &[Record], events: &[(When, What)], settings: &Settings) -> 
         }
     }
     sent.resize(script.iter().filter(|record| record.side == Side::Client).count(), None);
-    Outcome { check, sent, lines }
+    Outcome { check, sent, events: received }
 }
 
-/// What comes goes through the framing, as it does from a socket.
-fn hear(check: &mut Check, line: &[u8], payload: &[u8], now: Duration, mut count: impl FnMut()) {
+/// What is received goes through the framing, as it does from a socket.
+fn receive(check: &mut Check, line: &[u8], payload: &[u8], now: Duration, mut count: impl FnMut()) {
     let bytes = [line, b"\n", payload].concat();
     let mut framer = BcpFramer::new(FramingOptions { read_bytes: bytes.len(), ..FramingOptions::default() });
     framer.space()[..bytes.len()].copy_from_slice(&bytes);
     framer.filled(bytes.len());
     while let Some(frame) = framer.next_frame() {
         if let Frame::Message(message) = frame {
-            check.heard(message.line, message.payload.unwrap_or_default(), now);
+            check.received(message.line, message.payload.unwrap_or_default(), now);
             count();
         }
     }

@@ -4,11 +4,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use backbox::bcp::Side;
-use backbox::check::Way;
-use backbox::commands::replay::clock::Speed;
+use backbox::check::CloseKind;
 use backbox::session::Record;
 
-use super::checking::{Settings, What, When, record};
+use super::checking::{Settings, Speed, What, When, record};
 use super::random::Random;
 
 /// What happens to one answer of a peer that would else answer as recorded.
@@ -67,8 +66,8 @@ impl Scene {
     pub fn shown(&self) -> String {
         let shown = |r: &Record| format!("{:?} {:?} {}", r.time, r.side, r.line.escape_ascii());
         let event = |(when, what): &(When, What)| match what {
-            What::Comes(line, _) => format!("{when:?} {}", line.escape_ascii()),
-            What::Goes(way) => format!("{when:?} {way:?}"),
+            What::Sends(line, _) => format!("{when:?} {}", line.escape_ascii()),
+            What::Closes(way) => format!("{when:?} {way:?}"),
         };
         let script: Vec<String> = self.script.iter().map(shown).collect();
         let events: Vec<String> = self.events.iter().map(event).collect();
@@ -84,7 +83,7 @@ pub fn scene(random: &mut Random) -> Scene {
         exact: random.once_in(2),
         any_order: if random.once_in(2) { vec!["mv".to_owned()] } else { Vec::new() },
         reply_timeout: Duration::from_secs(1),
-        speed: *random.pick(&[None, Some(Speed::Times(2.0)), Some(Speed::Max)]),
+        speed: *random.pick(&[Speed::Times(1.0), Speed::Times(2.0), Speed::Max]),
         ..Settings::default()
     };
     let mut scene = Scene { script: Vec::new(), events: Vec::new(), blocks: Vec::new(), settings };
@@ -102,7 +101,7 @@ pub fn scene(random: &mut Random) -> Scene {
             let (line, payload) = answer(random);
             let start = if scene.script.is_empty() { time } else { start };
             let when = if asked == 0 { When::At(time - start) } else { When::After(asked, time - start) };
-            scene.events.push((when, What::Comes(line.clone(), payload.clone())));
+            scene.events.push((when, What::Sends(line.clone(), payload.clone())));
             scene.blocks.push(asked);
             scene.script.push(record(0, Some(time), Side::Server, &line, Some(&payload)));
         }
@@ -125,8 +124,8 @@ fn answer(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
 
 fn line_of(event: &mut (When, What)) -> &mut Vec<u8> {
     match &mut event.1 {
-        What::Comes(line, _) => line,
-        What::Goes(_) => panic!("nothing has gone yet"),
+        What::Sends(line, _) => line,
+        What::Closes(_) => panic!("nothing has gone yet"),
     }
 }
 
@@ -138,23 +137,6 @@ fn replace(line: &mut Vec<u8>, old: &str, new: &str) -> bool {
     changed != text
 }
 
-/// Whether one may stand in the other's place: the same command, or at least half of the names of both.
-fn are_alike(a: &[u8], b: &[u8]) -> bool {
-    let names = |line: &[u8]| -> Vec<String> {
-        let text = String::from_utf8(line.to_vec()).unwrap();
-        let query = text.split_once('?').map_or("", |(_, query)| query);
-        query
-            .split('&')
-            .map(|piece| piece.split('=').next().unwrap().to_owned())
-            .filter(|name| name != "bytes")
-            .collect()
-    };
-    let (of_a, of_b) = (names(a), names(b));
-    let shared = of_a.iter().filter(|name| !name.is_empty() && of_b.contains(name)).count();
-    let command = |line: &[u8]| line.split(|&b| b == b'?').next().unwrap().to_vec();
-    command(a) == command(b) || (shared > 0 && shared * 2 >= of_a.len().max(of_b.len()))
-}
-
 /// Mutates the answer `at`; how many entries that makes, or `None` where there is nothing to mutate so.
 pub fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Random) -> Option<RangeInclusive<usize>> {
     let exact = scene.settings.exact;
@@ -162,7 +144,6 @@ pub fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Ran
     let old = line_of(&mut scene.events[at]).clone();
     let same_block = |other: usize| scene.blocks.get(other) == scene.blocks.get(at);
     let line = line_of(&mut scene.events[at]);
-    let has_names = line.contains(&b'?');
     let done = |is: bool| is.then_some(1..=1);
     match mutation {
         Mutation::Value => done(replace(line, "name=", "name=z")),
@@ -173,16 +154,17 @@ pub fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Ran
             done(replace(line, "?name=", "?new=1&name=") || replace(line, "{\"all\"", "{\"x\": 1, \"all\""))
         }
         Mutation::Nested => done(replace(line, "[true]", "[false]")),
+        // No message with another command stands for a reply.
         Mutation::Command => {
             *line = [b"x", old.as_slice()].concat();
-            Some(if has_names || !exact { 1..=1 } else { 2..=2 })
+            Some(if exact { 2..=2 } else { 1..=1 })
         }
         Mutation::Error => {
             *line = b"error?message=no".to_vec();
             Some(1..=1)
         }
         Mutation::Payload => match &mut scene.events[at].1 {
-            What::Comes(_, payload) if !payload.is_empty() => {
+            What::Sends(_, payload) if !payload.is_empty() => {
                 let byte = random.below(payload.len());
                 payload[byte] ^= 1;
                 Some(1..=1)
@@ -203,21 +185,21 @@ pub fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Ran
         Mutation::Late => {
             let (When::At(time) | When::After(_, time)) = &mut scene.events[at].0;
             *time += Duration::from_millis(1500);
-            Some(1..=1)
+            // It is missing, and if it arrives before the end, it was not recorded there.
+            Some(1..=1 + usize::from(exact))
         }
         Mutation::Swapped | Mutation::AcrossBlocks => {
             let other = at + 1;
             let (first, second) = (scene.events.get(at)?.1.clone(), scene.events.get(other)?.1.clone());
-            let (What::Comes(a, _), What::Comes(b, _)) = (&first, &second) else { return None };
+            let (What::Sends(a, _), What::Sends(b, _)) = (&first, &second) else { return None };
             if a == b || same_block(other) != (mutation == Mutation::Swapped) {
                 return None;
             }
             let any = is_any_order(a) || is_any_order(b);
             let entries = match mutation {
                 Mutation::Swapped => usize::from(!any)..=usize::from(!any),
-                _ if any => 1..=3,
-                _ if are_alike(a, b) => 1..=2,
-                _ => 1..=1,
+                // Missing in one block, and in the other too unless it still counts there.
+                _ => 1..=if exact { 4 } else { 2 },
             };
             (scene.events[at].1, scene.events[other].1) = (second, first);
             Some(entries)
@@ -226,14 +208,14 @@ pub fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Ran
             let new = if mutation == Mutation::Copy {
                 scene.events[at].1.clone()
             } else {
-                What::Comes(b"new".to_vec(), Vec::new())
+                What::Sends(b"new".to_vec(), Vec::new())
             };
             let when = scene.events[at].0;
             scene.events.insert(at + 1, (when, new));
             Some(usize::from(exact)..=usize::from(exact))
         }
         Mutation::Closed => {
-            scene.events[at].1 = What::Goes(Way::Closed);
+            scene.events[at].1 = What::Closes(CloseKind::Closed);
             scene.events.truncate(at + 1);
             Some(1..=1)
         }

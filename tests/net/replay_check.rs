@@ -61,9 +61,9 @@ fn check(recording: &str, answers: &str, flags: &[&str]) -> Finished {
     check_file(&session(recording), answers, flags)
 }
 
-/// The first lines of the differences, behind the file's name.
+/// The first lines of the differences, after the file's name.
 fn heads(ended: &Finished) -> Vec<&str> {
-    let heads = ended.stdout.lines().filter(|line| !line.starts_with("  "));
+    let heads = ended.stdout.lines().filter(|line| !line.starts_with("  ") && !line.starts_with("FAIL: "));
     heads.map(|line| line.split_once("talk.bcp").unwrap().1).collect()
 }
 
@@ -71,7 +71,8 @@ fn heads(ended: &Finished) -> Vec<&str> {
 fn a_peer_that_answers_as_recorded_passes() {
     for speed in ["1", "max", "3"] {
         let ended = check(TALK, TALK, &["--speed", speed, "--exact"]);
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
+        let passed = "PASS: 7 replies as recorded\n";
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), passed), "{}", ended.stderr);
         assert!(ended.stderr.contains("; 0 differences; done\n"), "{}", ended.stderr);
     }
 }
@@ -81,28 +82,28 @@ fn one_mutation_of_an_answer_is_one_difference() {
     let cases: [(&str, &str, &[&str], &str); 15] = [
         ("#<set?name=a&value=int:1\n", "#<set?name=a&value=int:9\n", &[], ":10: differs in value"),
         ("#<set?name=a&value=int:1\n", "#<set?name=a&value=1\n", &[], ":10: differs in value"),
-        ("#<set?name=a&value=int:1\n", "#<sett?name=a&value=int:1\n", &[], ":10: differs in @command"),
+        ("#<set?name=a&value=int:1\n", "#<sett?name=a&value=int:1\n", &[], ":10: no reply within "),
         ("#<set?name=a&value=int:1\n", "#<set?nam=a&value=int:1\n", &[], ":10: differs in name, nam"),
         ("#<set?name=a&value=int:1\n", "#<set?name=a\n", &[], ":10: differs in value"),
         ("#<set?name=a&value=int:1\n", "#<set?name=a&value=int:1&more=1\n", &[], ":10: differs in more"),
-        ("#<set?name=b&value=int:2\n", "", &[], ":11: no answer within "),
+        ("#<set?name=b&value=int:2\n", "", &[], ":11: no reply within "),
         (
             "#<set?name=b&value=int:2\n",
             "#<set?name=b&value=int:2\n#<new\n",
             &["--exact"],
-            ": not recorded: it came behind line 11",
+            ": not recorded: received after line 11",
         ),
         (
             "#<set?name=a&value=int:1\n#<set?name=b&value=int:2\n",
             "#<set?name=b&value=int:2\n#<set?name=a&value=int:1\n",
             &[],
-            ":10: out of order: it came behind line 11",
+            ":10: out of order: received after line 11",
         ),
         ("#=YQpi\n", "#=YQpj\n", &[], ":13: differs in @payload"),
         ("\"m\": [true]", "\"m\": [false]", &[], ":12: differs in all"),
-        ("#<set?name=a&value=int:1\n", "#<error?message=no\n", &[], ":10: the peer answered with an error instead"),
-        ("#<end?by=me\n", "#@0.39\n#<end?by=me\n", &[], ":19: late: it came "),
-        ("#<hello?version=1.1\n", "", &[], ":5: no answer: "),
+        ("#<set?name=a&value=int:1\n", "#<error?message=no\n", &[], ":10: the peer replied with an error"),
+        ("#<end?by=me\n", "#@0.39\n#<end?by=me\n", &[], ":19: no reply within "),
+        ("#<hello?version=1.1\n", "", &[], ":5: no reply within "),
         ("next\n#@0.07\n#<end?by=me\n#@0.08\n#<goodbye\n", "", &[], ":19: "),
     ];
     for (old, new, flags, expected) in cases {
@@ -118,7 +119,7 @@ fn one_mutation_of_an_answer_is_one_difference() {
 fn a_peer_that_goes_is_one_difference_that_counts_the_rest() {
     for (last_words, code, way, how) in [
         (&b""[..], 1, "closed the connection", "it closed before the end"),
-        (b"frame&bytes=99999999999\n", 4, "broken the framing", "it broke the framing"),
+        (b"frame&bytes=99999999999\n", 4, "broke the framing", "it broke the framing"),
     ] {
         let port = port();
         let file = session(TALK);
@@ -131,7 +132,7 @@ fn a_peer_that_goes_is_one_difference_that_counts_the_rest() {
         drop(peer);
         let ended = running.finish();
         assert_eq!(ended.code, Some(code), "{}", ended.stderr);
-        let head = format!(":11: the peer had {way} before this answer and 4 more");
+        let head = format!(":11: the peer {way} before this reply and 4 more");
         assert_eq!(heads(&ended), [head], "{}", ended.stderr);
         assert!(ended.stderr.contains(&format!("; 1 difference; {how}\n")), "{}", ended.stderr);
     }
@@ -152,7 +153,8 @@ fn what_an_update_wrote_is_clean_and_stays() {
         assert!(updated.contains("# a comment\n"));
         for flags in [flags.to_vec(), [&["--update"], flags].concat()] {
             let ended = check_file(&file, &answers, &flags);
-            assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+            assert!(ended.stdout.starts_with("PASS: "), "{}", ended.stdout);
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), updated);
     }
@@ -244,7 +246,7 @@ fn a_report_for_ci_has_a_case_for_each_answer() {
     let xml = fs::read_to_string(report).unwrap();
     assert!(xml.contains(" tests=\"7\" failures=\"1\" "), "{xml}");
     assert_eq!(xml.matches("<testcase classname=\"").count(), 7);
-    assert!(xml.contains("came &quot;&lt;]]&gt;&quot;\n"), "{xml}");
+    assert!(xml.contains("actual &quot;&lt;]]&gt;&quot;\n"), "{xml}");
 }
 
 #[test]
@@ -253,14 +255,14 @@ fn settings_of_the_file_count_and_lists_add_to_the_flags() {
         TALK.replace("value=int:1", "value=int:9").replace("n\": 1", "n\": 2").replace("#<done", "#<extra\n#<done");
     let with = |settings: &str| TALK.replacen('\n', &format!("\n{settings}"), 1);
     let clean = check(&with("#!ignore set.value\n#!exclude list\n"), &answers, &[]);
-    assert_eq!((clean.code, clean.stdout.as_str()), (Some(0), ""), "{}", clean.stderr);
+    assert_eq!((clean.code, clean.stdout.as_str()), (Some(0), "PASS: 6 replies as recorded\n"), "{}", clean.stderr);
     let clean = check(&with("#!ignore SET.Value\n"), &answers, &["--exclude", "list?all"]);
-    assert_eq!((clean.code, clean.stdout.as_str()), (Some(0), ""), "{}", clean.stderr);
+    assert_eq!((clean.code, clean.stdout.as_str()), (Some(0), "PASS: 6 replies as recorded\n"), "{}", clean.stderr);
     let exact = check(&with("#!ignore value\n#!exclude list\n#!exact\n"), &answers, &[]);
-    assert_eq!(heads(&exact), [": not recorded: it came behind line 16"], "{}", exact.stderr);
+    assert_eq!(heads(&exact), [": not recorded: received after line 16"], "{}", exact.stderr);
     let swapped = TALK.replace("#<set?name=a&value=int:1\n", "").replace("#<done", "#<set?name=a&value=int:1\n#<done");
     let any = check(&with("#!any-order set\n"), &swapped, &[]);
-    assert_eq!((any.code, any.stdout.as_str()), (Some(0), ""), "{}", any.stderr);
+    assert_eq!((any.code, any.stdout.as_str()), (Some(0), "PASS: 7 replies as recorded\n"), "{}", any.stderr);
 }
 
 #[test]
@@ -268,10 +270,10 @@ fn what_is_wrong_with_a_pattern_is_known_before_anybody_is_dialled() {
     let with = |settings: &str| session(&TALK.replacen('\n', &format!("\n{settings}"), 1));
     for (file, flags, code, complaint) in [
         (with("#!exclude ?a=1\n"), &[][..], 1, "talk.bcp:2: setting exclude: "),
-        (with("#!ignore x.\n"), &[], 1, "talk.bcp:2: setting ignore: a parameter's name is missing"),
+        (with("#!ignore x.\n"), &[], 1, "talk.bcp:2: setting ignore: the name of a parameter is missing"),
         (session(&TALK.replace("#<done", "#~t?a=int:x")), &[], 1, "talk.bcp:15: a: invalid integer: int:x"),
         (session(TALK), &["--any-order", "t?a=%ff"], 2, "--any-order t?a=%ff: "),
-        (session(TALK), &["--ignore", ".x"], 2, "--ignore .x: a parameter's name is missing"),
+        (session(TALK), &["--ignore", ".x"], 2, "--ignore .x: the name of a parameter is missing"),
         (session("get\n"), &["--update"], 1, "--update changes a session file, and this is none"),
     ] {
         let ended = run(&[&["replay", "--check", "-a", "127.0.0.1:1", file.to_str().unwrap()], flags].concat());
@@ -284,12 +286,8 @@ fn what_is_wrong_with_a_pattern_is_known_before_anybody_is_dialled() {
 fn a_check_that_compares_nothing_is_1() {
     for text in ["#backbox-session 1\n#@0\nget\n", "#backbox-session 1\n#@0\nget\n#@0.01\n#<goodbye\n"] {
         let ended = check(text, TALK, &[]);
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{}", ended.stderr);
-        assert!(
-            ended.stderr.contains("talk.bcp: nothing to compare: it holds no answer that counts"),
-            "{}",
-            ended.stderr
-        );
+        let failed = "FAIL: no replies to compare\n";
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), failed), "{}", ended.stderr);
     }
 }
 
@@ -378,7 +376,8 @@ fn what_listen_recorded_passes_against_the_built_in_media_controller() {
         for speed in ["max", "20"] {
             let ended =
                 run(&["replay", "--loopback", "--check", "--exact", "--speed", speed, record.to_str().unwrap()]);
-            assert_eq!((ended.stdout.as_str(), ended.code), ("", Some(0)), "{}", ended.stderr);
+            assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+            assert!(ended.stdout.starts_with("PASS: "), "{}", ended.stdout);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::check_flags::CheckOptions;
 use super::recording::{Line, Recording};
 use super::updating::{Outdated, no_session};
 use crate::bcp::Side;
-use crate::check::{Check, Entry, Failed, Junit, Options, Outlook, Suite, Text, Verdict};
+use crate::check::{Check, CheckConfig, EntryWriter, Junit, JunitSuite, LastGoodbye, summary};
 use crate::commands::result_file::ResultFile;
 use crate::exit::{Exit, Failure};
 use crate::output::{Color, Console, Output, stdout_is_terminal};
@@ -53,23 +53,22 @@ impl Checking {
         junit: Option<ResultFile>,
     ) -> Result<(Checking, Check), Failure> {
         let name = safe(path.as_os_str().as_encoded_bytes());
-        let mut rules = wish.rules(settings, &name)?;
-        let mut outlook = Outlook::default();
+        let rules = wish.rules(settings, &name)?;
+        let mut last_goodbye = LastGoodbye::default();
         each_answer(recording, ours, |line| {
             let wrong = |why| Failure::Refused(format!("{name}:{}: {why}", line.number));
-            outlook.see(line.record(), &mut rules).map_err(wrong)
+            last_goodbye.see(line.record(), &rules).map_err(wrong)
         })?;
         if wish.update && recording.kind() != Kind::Session {
             return Err(no_session(&name));
         }
         recording.rewind()?;
-        let (exact, last_goodbye) = (wish.is_exact(settings), outlook.last_goodbye());
+        let (exact, last_goodbye) = (wish.is_exact(settings), last_goodbye.number());
         let answering = if ours == Side::Client { Side::Server } else { Side::Client };
-        let outdated = || Outdated::new(path, &name, recording.framing(), answering, exact);
+        let outdated = || Outdated::new(path, &name, answering);
         let outdated = wish.update.then(outdated).transpose()?;
         let (reply_timeout, fail_fast) = (wish.reply_timeout(), wish.fail_fast);
-        let last_answer = outlook.last_answer();
-        let check = Check::new(Options { rules, exact, reply_timeout, fail_fast, last_goodbye, last_answer });
+        let check = Check::new(CheckConfig { rules, exact, reply_timeout, fail_fast, last_goodbye });
         let began = (SystemTime::now(), Instant::now());
         Ok((Checking { outdated, name, ours, last_goodbye, junit, began }, check))
     }
@@ -86,9 +85,9 @@ impl Checking {
         console: &mut Console,
     ) -> Result<Exit, Failure> {
         let (is_over, compared) = (check.is_over(), check.compared());
-        let printed = self.print(check.entries(), color);
+        let printed = self.print(&check, color);
         if is_over && compared == 0 {
-            console.complain(Exit::No, &self.name, "nothing to compare: it holds no answer that counts");
+            console.complain(Exit::No, &self.name, "no replies to compare");
         }
         let differs = if check.entries().is_empty() { Exit::Done } else { Exit::No };
         let exit = match &self.outdated {
@@ -97,7 +96,7 @@ impl Checking {
         };
         // What was found is told, whatever became of the update.
         if let Some(file) = &self.junit {
-            file.write(self.junit(check, recording)?.as_bytes())?;
+            file.write(self.junit(&check, recording)?.as_bytes())?;
         }
         let exit = exit?;
         match printed {
@@ -107,40 +106,41 @@ impl Checking {
         }
     }
 
-    fn print(&self, entries: &[Entry], color: Color) -> Result<(), Failure> {
-        let text = Text { file: &self.name, colored: color.is_on(stdout_is_terminal()) };
+    fn print(&self, check: &Check, color: Color) -> Result<(), Failure> {
+        let writer = EntryWriter { file: &self.name, is_colored: color.is_on(stdout_is_terminal()) };
         let mut output = Output::new();
-        for entry in entries {
+        for entry in check.entries() {
             let mut shown = String::new();
-            text.write(entry, &mut shown);
+            writer.write(entry, &mut shown);
             output.buffer().extend_from_slice(shown.as_bytes());
             output.flush()?;
         }
-        Ok(())
+        // A check that was cut short has not passed.
+        if check.is_over() || !check.entries().is_empty() {
+            output.buffer().extend_from_slice(summary(check.entries(), check.compared()).as_bytes());
+            output.buffer().push(b'\n');
+        }
+        output.flush()
     }
 
     /// The report for CI systems: the recording is gone through again, so that only differences had to be kept.
-    fn junit(&self, check: Check, recording: &mut Recording) -> Result<String, Failure> {
-        let reached = check.reached();
-        let (entries, mut rules) = check.into_report();
-        let failed = Failed::of(&entries);
-        let mut junit = Junit::new(&self.name);
+    fn junit(&self, check: &Check, recording: &mut Recording) -> Result<String, Failure> {
+        let mut suite = JunitSuite::new(&self.name, check.entries(), check.reached());
         recording.rewind()?;
         each_answer(recording, self.ours, |line| {
             let counts = Some(line.number) != self.last_goodbye;
             // A pattern that is none would have ended the check before it began.
-            if counts && !matches!(rules.recorded(line.record(), Duration::ZERO), Ok(None)) {
-                junit.case(Some(line.number), line.line(), failed.verdict(line.number, line.number <= reached));
+            if counts && !matches!(check.rules().expected(line.record(), Duration::ZERO), Ok(None)) {
+                suite.reply(line.number, line.line());
             }
             Ok(())
         })?;
-        for entry in entries.iter().filter(|entry| entry.recorded.is_none()) {
-            let line = entry.came.as_ref().map_or(&[][..], |came| &came.said.line);
-            junit.case(None, line, Verdict::Failed(entry));
-        }
+        suite.extra();
         let (began, since) = self.began;
         let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(junit.finish(&Suite { began, took: since.elapsed() }))
+        let mut junit = Junit::default();
+        junit.add(suite, began, since.elapsed());
+        Ok(junit.finish())
     }
 }
 

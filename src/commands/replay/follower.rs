@@ -9,7 +9,7 @@ use super::checking::{is_answer, is_ours};
 use super::clock::{Clock, instant};
 use super::exchange::Exchange;
 use super::recording::{Line, Recording};
-use crate::check::{Check, Want, Way};
+use crate::check::{Check, CloseKind, NextStep};
 use crate::exit::Failure;
 use crate::framing::Frame;
 use crate::net::dialogue::{Ended, Reason, Script, Step};
@@ -80,7 +80,7 @@ impl<'a> Follower<'a> {
             let joins = self.first.is_some_and(|first| self.clock.joins(first, time));
             self.first = self.first.filter(|_| joins).or(Some(time));
             let due = self.clock.line(time);
-            self.check.ours(self.next.record(), due.unwrap_or_default(), joins);
+            self.check.request(self.next.record(), due.unwrap_or_default(), joins);
             return Ok(());
         }
         self.first = None;
@@ -90,7 +90,7 @@ impl<'a> Follower<'a> {
             return Ok(());
         }
         let number = self.next.number;
-        self.check.answer(self.next.record()).map_err(|why| Failure::Refused(format!("line {number}: {why}")))
+        self.check.reply(self.next.record()).map_err(|why| Failure::Refused(format!("line {number}: {why}")))
     }
 
     /// The dialogue has ended like this: when the peer has gone, the answers that it left out are counted.
@@ -99,15 +99,15 @@ impl<'a> Follower<'a> {
     /// The recording cannot be read any more.
     pub fn conclude(&mut self, ended: &Ended) -> Result<(), Failure> {
         let way = match ended.reason {
-            Reason::Closed => Way::Closed,
-            Reason::Lost(_) => Way::Reset,
-            Reason::Broken(_) => Way::Broken,
+            Reason::Closed => CloseKind::Closed,
+            Reason::Lost(_) => CloseKind::Reset,
+            Reason::Broken(_) => CloseKind::Broken,
             _ => return Ok(()),
         };
         let at = self.at(Instant::now());
         let complete = self.complete;
-        self.check.gone(way, at);
-        while self.check.want(at) == Want::Record {
+        self.check.closed(way, at);
+        while self.check.next(at) == NextStep::Read {
             self.read()?;
         }
         self.complete = complete;
@@ -126,23 +126,23 @@ impl Script for Follower<'_> {
         let at = self.at(now);
         self.exchange.tally.differences = self.compares.then(|| self.check.entries().len() as u64);
         while self.failure.is_none() {
-            match self.check.want(at) {
-                Want::Record => self.failure = self.read().err(),
-                Want::Send if !outbox.has_room(self.next.bytes.len()) => return Step::Write,
-                Want::Send => {
+            match self.check.next(at) {
+                NextStep::Read => self.failure = self.read().err(),
+                NextStep::Send if !outbox.has_room(self.next.bytes.len()) => return Step::Write,
+                NextStep::Send => {
                     // A line that waited for the peer was due at no time.
                     let due = Some(self.waited).filter(|&waited| waited <= at && !waited.is_zero());
                     self.exchange.send(&self.next, due.map(|due| instant(start, due)), outbox);
                     self.check.sent(at);
                 }
                 // Nothing more will come of a peer that has taken its leave and everything.
-                Want::Wait(_) if !self.compares && self.complete && self.exchange.peer_left => break,
-                Want::Wait(until) => {
+                NextStep::WaitUntil(_) if !self.compares && self.complete && self.exchange.peer_left => break,
+                NextStep::WaitUntil(until) => {
                     self.waited = until;
                     let wake = self.exchange.wake(instant(start, until));
                     return if outbox.is_empty() { Step::WaitUntil(wake) } else { Step::Write };
                 }
-                Want::Done => break,
+                NextStep::Over => break,
             }
         }
         if self.compares {
@@ -161,7 +161,7 @@ impl Script for Follower<'_> {
     fn heard(&mut self, frame: &Frame<'_>, _outbox: &mut Outbox, printed: &mut Vec<u8>) {
         self.exchange.heard(frame, Some(printed).filter(|_| !self.compares));
         if let Frame::Message(message) = frame {
-            self.check.heard(message.line, message.payload.unwrap_or_default(), self.at(Instant::now()));
+            self.check.received(message.line, message.payload.unwrap_or_default(), self.at(Instant::now()));
         }
     }
 

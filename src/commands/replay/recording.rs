@@ -226,11 +226,6 @@ impl Recording {
         Ok(false)
     }
 
-    /// How long its lines and payloads may be.
-    pub fn framing(&self) -> FramingOptions {
-        self.choice.framing.clone()
-    }
-
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.reader.kind()

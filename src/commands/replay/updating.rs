@@ -2,19 +2,18 @@
 //! size, or left as it stands (design.md, section 11).
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufReader, Seek};
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::recording::count;
 use crate::bcp::Side;
-use crate::check::{self, Edits, Entry, Splice};
+use crate::check::{Entry, EntryKind, edits};
 use crate::commands::result_file::{replace, try_beside};
 use crate::exit::{Exit, Failure};
-use crate::framing::FramingOptions;
-use crate::limits::READ_BYTES;
 use crate::output::Console;
-use crate::session::{Kind, Reader, apply};
+use crate::session::apply;
 
 /// What `--update` says of a file that is no session.
 pub fn no_session(name: &str) -> Failure {
@@ -35,26 +34,17 @@ pub struct Outdated {
     /// The file itself: a link to it stays one.
     path: PathBuf,
     name: String,
-    framing: FramingOptions,
     answering: Side,
-    exact: bool,
     state: State,
 }
 
 impl Outdated {
-    /// Makes sure that the file can be replaced, and remembers how it stands. Complaints call it `name`, its lines are
-    /// read with this `framing`, those of the `answering` side are answers, and what was not recorded is added if it is
-    /// to be `exact`.
+    /// Makes sure that the file can be replaced, and remembers how it stands. Complaints call it `name`; those of
+    /// the `answering` side are answers.
     ///
     /// # Errors
     /// [`Failure::Io`] for a folder in which no file can be made, and the like.
-    pub fn new(
-        path: &Path,
-        name: &str,
-        framing: FramingOptions,
-        answering: Side,
-        exact: bool,
-    ) -> Result<Outdated, Failure> {
+    pub fn new(path: &Path, name: &str, answering: Side) -> Result<Outdated, Failure> {
         let found = || {
             let path = fs::canonicalize(path)?;
             try_beside(&path)?;
@@ -62,7 +52,7 @@ impl Outdated {
             Ok((path, state))
         };
         let (path, state) = found().map_err(|error| Failure::io(format_args!("cannot update {name}"), &error))?;
-        Ok(Outdated { path, name: name.to_owned(), framing, answering, exact, state })
+        Ok(Outdated { path, name: name.to_owned(), answering, state })
     }
 
     /// Writes what came in the place of what differs, once the check is over; how `--update` ends.
@@ -71,14 +61,14 @@ impl Outdated {
     /// A file that cannot be read or written, or is not the one that was checked any more; it is left as it is.
     pub fn update(&self, entries: &[Entry], is_over: bool, console: &mut Console) -> Result<Exit, Failure> {
         let name = &self.name;
-        if !is_over || entries.iter().any(|entry| matches!(entry.kind, check::Kind::Gone { .. })) {
+        if !is_over || entries.iter().any(|entry| matches!(entry.kind, EntryKind::Gone { .. })) {
             console.complain(Exit::No, name, "left as it is, since the check did not come to its end");
             return Ok(Exit::No);
         }
-        let mut edits = Edits::of(entries, self.answering, self.exact);
-        let untouched = edits.untouched;
+        let edits = edits(entries, self.answering);
+        let untouched = entries.iter().filter(|entry| entry.is_pattern()).count() as u64;
         if !edits.is_empty() {
-            self.write(&mut edits)?;
+            self.write(&edits)?;
         }
         let updated = count(entries.len() as u64 - untouched, "difference");
         console.note(format_args!("{name}: {updated} updated"));
@@ -91,33 +81,20 @@ impl Outdated {
     }
 
     /// Writes the file anew with these changes, whatever its size.
-    fn write(&self, edits: &mut Edits) -> Result<(), Failure> {
+    fn write(&self, edits: &[(Range<u64>, Vec<u8>)]) -> Result<(), Failure> {
         let doing = format!("cannot update {}, which is left as it is", self.name);
         let cannot = |error: io::Error| Failure::io(&doing, &error);
-        let mut file = File::open(&self.path).map_err(cannot)?;
+        let file = File::open(&self.path).map_err(cannot)?;
         let found = file.metadata().map_err(cannot)?;
         if state(&found) != self.state {
             return Err(Failure::Io(format!("{doing}: somebody else has changed it since the check began")));
         }
-        let splices = splices(&file, &self.framing, edits).map_err(cannot)?;
-        file.rewind().map_err(cannot)?;
         let spliced = replace(&self.path, |new| {
             new.set_permissions(found.permissions())?;
-            apply(&file, &splices, &mut *new)?;
+            apply(&file, edits, &mut *new)?;
             // A machine that fails leaves the old recording or the new one.
             new.sync_all()
         });
         spliced.map_err(cannot)
     }
-}
-
-/// Where a session has to be changed.
-fn splices(file: &File, framing: &FramingOptions, edits: &mut Edits) -> io::Result<Vec<Splice>> {
-    let mut splices = Vec::new();
-    let reader = Reader::new(BufReader::with_capacity(READ_BYTES, file), Some(Kind::Session), framing)?;
-    for record in reader {
-        let record = record.map_err(io::Error::other)?;
-        edits.record(record.number, record.span, &mut splices);
-    }
-    Ok(splices)
 }
