@@ -175,6 +175,17 @@ pub fn unknown_choice(message: &Message) -> Option<String> {
     Some(format!("unknown {parameter} {}: {advice}", shown(value.as_bytes())))
 }
 
+/// The same for a line.
+pub(crate) fn unknown_word(line: &[u8]) -> Option<String> {
+    // Few lines can have one, and the others need not be parsed.
+    let command = line_command(line);
+    let mut candidates = ["service", "monitor_start", "monitor_stop"].into_iter();
+    candidates.find(|candidate| command.eq_ignore_ascii_case(candidate))?;
+    let mut message = Message::new();
+    message.parse_line(line, &ParseOptions::default()).ok()?;
+    unknown_choice(&message)
+}
+
 /// Says of each pattern whose command is not known that it is near one that is, before nothing matches it.
 pub fn note_mistyped_patterns<'a>(patterns: impl IntoIterator<Item = &'a String>, console: &Console) {
     let commands = patterns.into_iter().map(|pattern| line_command(pattern.as_bytes()).to_ascii_lowercase());
@@ -266,6 +277,23 @@ mod tests {
                 "on=bool:TRUE is the string \"bool:TRUE\"; for the boolean write on:=true",
             ]
         );
+    }
+
+    #[test]
+    fn unknown_category_or_subcommand_gets_the_nearest_word() {
+        for (line, warning) in [
+            ("monitor_start?category=mode", Some("unknown category mode: did you mean modes?")),
+            ("Service?subcommand=list_coil", Some("unknown subcommand list_coil: did you mean list_coils?")),
+            ("monitor_stop?category=x", Some("unknown category x: MPF knows ")),
+            ("monitor_start?category=MODES", None),
+            ("monitor_start", None),
+            ("service?subcommand=start", None),
+            ("trigger?category=mode", None),
+        ] {
+            let seen = unknown_word(line.as_bytes());
+            assert!(seen.as_deref().unwrap_or("").starts_with(warning.unwrap_or("")), "{line}: {seen:?}");
+            assert_eq!(seen.is_some(), warning.is_some(), "{line}: {seen:?}");
+        }
     }
 
     #[test]

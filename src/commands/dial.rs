@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Dial;
 use crate::exit::{Failure, plain_words};
-use crate::net::address::{Address, Unreached, dial, dial_every, dial_until};
+use crate::net::address::{Address, Unreached, dial, dial_until};
 use crate::net::wait::Stop;
 use crate::net::{SocketAddr, TcpStream};
 use crate::output::Console;
@@ -44,7 +44,6 @@ impl Target {
         Ok(Target { address, sockets })
     }
 
-    #[allow(dead_code)] // Until the subcommands are ported to the loop.
     /// How the loop connects to it: each address in turn, and again until `retry` has passed.
     pub(crate) fn dial_for(&self, retry: Duration) -> Dial {
         Dial::new(self.sockets.clone()).retry(retry)
@@ -60,18 +59,10 @@ impl Target {
         Target { address: Address::new(&socket.ip().to_string(), socket.port()), sockets: vec![socket] }
     }
 
-    /// Dials, again and again until `retry` has passed, which is noted; `None` when the stop came first.
+    /// Dials, again and again until `retry` has passed or a time has come; `None` when the stop came first.
     ///
     /// # Errors
     /// [`Failure::Io`] that says what was met, and what to do about it.
-    pub fn dial(&self, retry: Duration, stop: &Stop, console: &Console) -> Result<Option<TcpStream>, Failure> {
-        self.dial_until(retry, None, stop, console)
-    }
-
-    /// As [`Target::dial`], but until a time at the latest.
-    ///
-    /// # Errors
-    /// As for [`Target::dial`].
     pub fn dial_until(
         &self,
         retry: Duration,
@@ -90,22 +81,10 @@ impl Target {
         }
     }
 
-    /// Dials again after the connection was lost, every `pause`; otherwise as [`Target::dial`].
+    /// Dials each address once; `tried` is for how long that has been going on.
     ///
     /// # Errors
-    /// As for [`Target::dial`].
-    pub fn dial_again(&self, pause: Duration, retry: Duration, stop: &Stop) -> Result<Option<TcpStream>, Failure> {
-        match dial_every(pause, &self.sockets, retry, None, stop, |_| true) {
-            Ok(socket) => Ok(Some(socket)),
-            Err(Unreached::Stopped) => Ok(None),
-            Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, retry))),
-        }
-    }
-
-    /// Dials each address once; `tried` is for how long that has been going on. Otherwise as [`Target::dial`].
-    ///
-    /// # Errors
-    /// As for [`Target::dial`].
+    /// As for [`Target::dial_until`].
     pub fn dial_once(&self, tried: Duration, stop: &Stop) -> Result<Option<TcpStream>, Failure> {
         match dial(&self.sockets, Duration::ZERO, stop, |_| ()) {
             Ok(socket) => Ok(Some(socket)),
@@ -114,7 +93,6 @@ impl Target {
         }
     }
 
-    #[allow(dead_code)] // Until the subcommands are ported to the loop.
     /// What to report when it cannot be reached, after `retry` (zero: one try).
     pub(crate) fn failure(&self, error: &io::Error, retry: Duration) -> Failure {
         Failure::Io(self.complaint(error, retry))

@@ -1,4 +1,4 @@
-//! `-e`, `-n` and `-W`: what a run waits for and how long, as `send` and `listen` are told (design.md, section 9).
+//! `-e`, `-n`, `-W` and `--idle`: what a run of `send` or `listen` waits for, and how long.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use crate::time;
 
 use super::shared::patterns_on;
 
-/// What a run waits for, as given.
+/// What was typed.
 #[derive(Clone, Debug, Default)]
 pub struct GoalOptions {
     /// `-e`.
     pub expected: Vec<String>,
     /// `-n`.
     pub count: Option<u64>,
-    /// `-W`; zero is for ever.
+    /// `-W`; zero is no limit.
     pub timeout: Option<Duration>,
     /// `--idle`.
     pub idle: Option<Duration>,
 }
 
 impl GoalOptions {
-    /// The goals, as far as these flags set them.
+    /// The goals of these options.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for a pattern that is none, and for a count of 0.
+    /// [`Failure::Usage`] for an invalid pattern, and for a count of 0.
     pub fn goals(&self, wire: Wire) -> Result<Goals, Failure> {
         let mut goals = Goals::default();
         for (text, pattern) in self.expected.iter().zip(patterns_on(wire, "-e", &self.expected)?) {
@@ -41,12 +41,12 @@ impl GoalOptions {
         Ok(goals)
     }
 
-    /// Whether these flags set any goal.
+    /// Whether these options set any goal.
     pub fn are_any(&self) -> bool {
         !self.expected.is_empty() || self.count.is_some()
     }
 
-    /// How long the run may take: `otherwise` unless `-W` says so; `None` for ever.
+    /// How long the run may take: `otherwise` unless `-W` says so; `None` is no limit.
     pub fn time(&self, otherwise: Option<Duration>) -> Option<Duration> {
         self.timeout.or(otherwise).filter(|time| !time.is_zero())
     }
@@ -54,21 +54,25 @@ impl GoalOptions {
 
 impl<T: AsMut<GoalOptions> + 'static> Flag<T> {
     /// `-e`.
-    pub const EXPECT: Flag<T> =
-        Flag::value("expect", "PATTERN", "End when a message matches, print those that do", |o: &mut T, value| {
+    pub const EXPECT: Flag<T> = Flag::value(
+        "expect",
+        "PATTERN",
+        "Wait for a message that matches *PATTERN*, print matches",
+        |o: &mut T, value| {
             o.as_mut().expected.push(text(value)?);
             Ok(())
-        })
-        .short('e')
-        .more(
-            "Each of several has to be met by some message. A *PATTERN* is a line of BCP whose command, names and \
-             plain values may hold `*`; the page of `backbox decode` has all of it.",
-        )
-        .repeats()
-        .group("Goals")
-        .common();
+        },
+    )
+    .short('e')
+    .more(
+        "Only the messages that match are printed. With several patterns, each must be matched. A *PATTERN* is a \
+             BCP line whose command, names and plain values may hold `*`; see `backbox-decode`(1).",
+    )
+    .repeats()
+    .group("Goals")
+    .common();
     /// `-n`.
-    pub const COUNT: Flag<T> = Flag::value("count", "N", "End when *N* messages are printed", |o: &mut T, value| {
+    pub const COUNT: Flag<T> = Flag::value("count", "N", "Exit after printing *N* messages", |o: &mut T, value| {
         o.as_mut().count = Some(number(&value)?);
         Ok(())
     })
@@ -76,23 +80,23 @@ impl<T: AsMut<GoalOptions> + 'static> Flag<T> {
     .group("Goals")
     .common();
     /// `-W`.
-    pub const TIMEOUT: Flag<T> = Flag::value("timeout", "DURATION", "Stay at most so long", |o: &mut T, value| {
+    pub const TIMEOUT: Flag<T> = Flag::value("timeout", "DURATION", "Exit after *DURATION*", |o: &mut T, value| {
         o.as_mut().timeout = Some(time::parse_duration(&text(value)?)?);
         Ok(())
     })
     .short('W')
     .more(
-        "With something to wait for, the exit status is 124 when it has not come by then; without, this is how \
-             long to stay and print. `0` is for ever.",
+        "With a goal, the exit status is 124 if the goal is not met by then. Without one, this is how long to stay and \
+         print. `0` is no limit.",
     )
     .group("Goals")
     .common();
     /// `--idle`.
     pub const IDLE: Flag<T> =
-        Flag::value("idle", "DURATION", "End when nothing has arrived for DURATION", |o: &mut T, value| {
+        Flag::value("idle", "DURATION", "Exit when nothing has arrived for *DURATION*", |o: &mut T, value| {
             o.as_mut().idle = Some(time::parse_duration(&text(value)?)?);
             Ok(())
         })
-        .more("The exit status is 0, or 124 with a goal unmet.")
+        .more("With a goal that is not met by then, the exit status is 124.")
         .group("Goals");
 }

@@ -135,7 +135,6 @@ impl Goals {
         }
     }
 
-    #[allow(dead_code)] // Until send is ported to the loop.
     /// Whether a pattern that asks for a `trigger` has not been matched: MPF reports no trigger that came from BCP.
     pub(crate) fn lacks_trigger(&self) -> bool {
         let mut unmet = self.expected.iter().filter(|expected| !expected.met);

@@ -7,9 +7,10 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use crate::bcp::template::Side;
-use crate::engine::{CloseReason, Closed, Handler, Net, Output, Settings};
+use crate::engine::{CloseReason, Closed, Handler, Input, Net, Output, Settings};
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::FramingError;
+use crate::limits::READ_BYTES;
 use crate::output::Console;
 use crate::text::shown;
 
@@ -26,6 +27,14 @@ pub(crate) fn open_net(settings: Settings) -> Result<Net, Failure> {
         .map_err(|error| Failure::io("cannot wait for input", &error))
 }
 
+/// Standard input, for the loop.
+///
+/// # Errors
+/// It is closed.
+pub(crate) fn stdin() -> Result<Input, Failure> {
+    Input::stdin(READ_BYTES).map_err(|error| Failure::io("cannot read <stdin>", &error))
+}
+
 /// Catches signals and runs the loop to its end. Reports output that was not written because nothing read it.
 ///
 /// # Errors
@@ -40,6 +49,13 @@ pub(crate) fn drive(net: &mut Net, handler: &mut impl Handler) -> Result<u64, Fa
 pub(crate) fn note_terminal_input(console: &Console) {
     if io::stdin().is_terminal() {
         console.note("reading standard input (Ctrl-D ends it)");
+    }
+}
+
+/// What a run without output on a terminal tells a person.
+pub(crate) fn note_on_terminal(console: &Console, text: impl std::fmt::Display) {
+    if io::stderr().is_terminal() {
+        console.note(text);
     }
 }
 
@@ -65,32 +81,41 @@ impl TimeLimits {
         self.began.get_or_insert(now);
     }
 
+    /// `--idle` counts from here, unless it counts already.
+    pub(crate) fn begin_idle(&mut self, now: Instant) {
+        self.active.get_or_insert(now);
+    }
+
     /// Something arrived, or was sent last: `--idle` counts from here.
     pub(crate) fn be_active(&mut self, now: Instant) {
         self.active = Some(now);
     }
 
-    /// When the first of them passes. A time beyond the clock's end is never.
+    /// Something arrived: `--idle` counts from here, if it counts already.
+    pub(crate) fn stay_active(&mut self, now: Instant) {
+        self.active = self.active.map(|_| now);
+    }
+
+    /// When `-W` passes. A time beyond the clock's end is never.
+    pub(crate) fn timeout_at(&self) -> Option<Instant> {
+        self.began?.checked_add(self.timeout?)
+    }
+
+    fn idle_at(&self) -> Option<Instant> {
+        self.active?.checked_add(self.idle?)
+    }
+
+    /// When the first of them passes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [(self.began, self.timeout), (self.active, self.idle)]
-            .into_iter()
-            .filter_map(|(since, limit)| since?.checked_add(limit?))
-            .min()
+        self.timeout_at().into_iter().chain(self.idle_at()).min()
     }
 
     /// What ends the run if one of them has passed.
     pub(crate) fn passed(&self, now: Instant) -> Option<End> {
-        self.deadline().filter(|&deadline| deadline <= now)?;
-        let has_passed = |since: Option<Instant>, limit: Option<Duration>| {
-            since.zip(limit).is_some_and(|(since, limit)| now.saturating_duration_since(since) >= limit)
-        };
-        match (self.timeout, self.idle) {
-            (Some(limit), _) if has_passed(self.began, self.timeout) => {
-                Some(End::TimeUp { limit, option: "--timeout" })
-            }
-            (_, Some(limit)) => Some(End::Idle(limit)),
-            _ => None,
+        if self.timeout_at().is_some_and(|at| at <= now) {
+            return self.timeout.map(|limit| End::TimeUp { limit, option: "--timeout" });
         }
+        self.idle.filter(|_| self.idle_at().is_some_and(|at| at <= now)).map(End::Idle)
     }
 }
 
@@ -349,8 +374,12 @@ mod tests {
         limits.begin(start);
         limits.begin(start + second);
         assert_eq!(limits.deadline(), Some(start + 10 * second));
+        limits.stay_active(start);
+        assert_eq!(limits.deadline(), Some(start + 10 * second));
+        limits.begin_idle(start + second);
         for at in [1, 3] {
-            limits.be_active(start + at * second);
+            limits.begin_idle(start + 9 * second);
+            limits.stay_active(start + at * second);
             assert_eq!(limits.deadline(), Some(start + (at + 2) * second));
         }
         assert!(limits.passed(start + 4 * second).is_none());

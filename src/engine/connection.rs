@@ -68,6 +68,13 @@ pub(crate) struct Closed {
     pub unfinished: Vec<u8>,
 }
 
+impl Closed {
+    /// The end of a connection that was never made.
+    pub(crate) fn never() -> Closed {
+        Closed { reason: CloseReason::ByUs, unsent: 0, waiting: Vec::new(), noticed: true, unfinished: Vec::new() }
+    }
+}
+
 /// How far a connection has come.
 #[derive(Debug, Default)]
 pub(super) enum Phase {
@@ -291,7 +298,9 @@ impl Connection {
     }
 
     pub(super) fn into_closed(self) -> Closed {
-        let unfinished = self.framer.map(|framer| framer.unread().to_vec()).unwrap_or_default();
+        // A half that our own end cut short is not the peer's.
+        let framer = self.framer.filter(|_| self.at_end);
+        let unfinished = framer.map(|framer| framer.unread().to_vec()).unwrap_or_default();
         Closed {
             reason: self.reason.unwrap_or(CloseReason::ByPeer),
             unsent: self.cut + if self.link.is_some() { 0 } else { self.outbox.messages() },

@@ -39,6 +39,8 @@ pub(crate) struct Net {
     /// When a connection has to be looked at again.
     pub(super) deadline: Option<Instant>,
     is_hurried: bool,
+    /// Whether it goes on without a listener or a connection.
+    stays: bool,
     /// Until when output and recording are waited for.
     pub(super) output_until: Option<Instant>,
     /// What connections read into.
@@ -72,6 +74,7 @@ impl Net {
             now: Instant::now(),
             deadline: None,
             is_hurried: false,
+            stays: false,
             output_until: None,
             scratch: Vec::new(),
         })
@@ -167,9 +170,16 @@ impl Net {
         }
     }
 
+    /// Whether the loop goes on while there is no listener and no connection: input may still arrive for one. Until
+    /// [`Net::leave`].
+    pub(crate) fn stay(&mut self, stays: bool) {
+        self.stays = stays;
+    }
+
     /// No new peers: closes the listeners and gives up what is still connecting. [`Net::run`] returns when there is no
     /// listener and no connection any more and everything is printed and recorded.
     pub(crate) fn leave(&mut self) {
+        self.stays = false;
         self.listeners.clear();
         for connection in self.connections.iter_mut().filter(|connection| connection.is_connecting()) {
             connection.end(CloseReason::Reset);
@@ -265,7 +275,7 @@ impl Net {
 
     /// Whether nothing is left to do.
     pub(super) fn is_over(&mut self) -> bool {
-        if !self.listeners.is_empty() || !self.connections.is_empty() {
+        if self.stays || !self.listeners.is_empty() || !self.connections.is_empty() {
             return false;
         }
         if self.output.iter().chain(&self.recording).all(Printer::is_idle) {

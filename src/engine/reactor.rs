@@ -47,10 +47,10 @@ impl Net {
             self.now = Instant::now();
             self.report_stops(handler);
             self.settle(handler);
-            let mut is_busy = self.read_input(handler);
             let due = handler.on_turn(self, self.now);
-            // Whoever was refused room is asked again before the loop sleeps.
-            is_busy |= self.settle(handler);
+            // Whoever was refused room is asked again before the loop sleeps, and so is a handler that wants input now.
+            let has_moved = self.settle(handler);
+            let is_busy = self.read_input(handler) || has_moved;
             self.hand_over(handler);
             if self.is_over() {
                 break;

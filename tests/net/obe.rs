@@ -179,8 +179,8 @@ fn each_reply_has_its_exit_status() {
         (b"0000000004\"OK\"", &["-e", "x"], 1, "", "still waiting for x"),
         (b"0000000004\"OK\"", &["-m", "x"], 0, "", ""),
         (b"0000000007{\"a\":1}", &["-e", "*?a=1", "-F", "{a}"], 0, "1\n", ""),
-        (b"0000000011{\"error\":1}", &[], 4, "{\"error\":1}\n", "the answer failed: {\"error\":1}"),
-        (b"0000000003\"a\"", &["--fail-on", "\"a\""], 4, "\"a\"\n", "the answer failed"),
+        (b"0000000011{\"error\":1}", &[], 4, "{\"error\":1}\n", "the reply failed: {\"error\":1}"),
+        (b"0000000003\"a\"", &["--fail-on", "\"a\""], 4, "\"a\"\n", "the reply failed"),
         (b"0000000002OK", &[], 4, "", "offset 0: not JSON at byte 1: unexpected OK"),
         (b"+000000002[]", &[], 4, "", "offset 0: a length of ten digits has to stand here, not \"+000000002\""),
         (b"0067108865", &[], 4, "", "a body of 67108865 bytes is announced"),
@@ -228,7 +228,7 @@ fn nobody_there_is_an_error_of_its_own_unless_somebody_comes() {
     );
     let sending = start(&["send", "--wire=obe", "-a", &address, "--retry", "20s", "-e", "1", "x"]);
     let end = Instant::now() + PATIENCE;
-    while !sending.has_said("dialling again") {
+    while !sending.has_said("retrying") {
         assert!(Instant::now() < end, "it does not dial");
         thread::sleep(Duration::from_millis(1));
     }
@@ -342,24 +342,24 @@ fn a_large_message_and_a_large_reply_come_whole() {
 #[test]
 fn what_makes_no_sense_for_a_client_is_refused_with_a_sentence() {
     for (flags, why) in [
-        (&["-n", "1"][..], "-n counts"),
-        (&["-w"], "-w waits"),
-        (&["-b", "x"], "-b is the payload"),
+        (&["-n", "1"][..], "-n and --wire obe"),
+        (&["-w"], "-w and --wire obe"),
+        (&["-b", "x"], "-b and --wire obe"),
         (&["--hello"], "--hello"),
         (&["--no-goodbye"], "--no-goodbye"),
         (&["--reconnect"], "--reconnect"),
         (&["--force"], "--force"),
-        (&["--record", "x"], "--record writes a session file"),
+        (&["--record", "x"], "session files hold BCP messages only"),
         (&["--json"], "--json"),
         (&["-F", "{@json}"], "{@json}"),
         (&["--max-payload", "9"], "64 MiB"),
         (&["-e", "[1,"], "the text ends too soon"),
-        (&["--no-reply", "-e", "x"], "--no-reply waits for no reply"),
+        (&["--no-reply", "-e", "x"], "there is no reply to wait for"),
         (&["--every", "1s"], "one message has no pace"),
     ] {
         refused(&[&["send", "--wire", "obe", "x"], flags].concat(), why);
     }
-    refused(&["send", "--no-reply", "x"], "it goes with --wire obe");
+    refused(&["send", "--no-reply", "x"], "--no-reply needs --wire obe");
 }
 
 #[test]

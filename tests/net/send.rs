@@ -117,7 +117,7 @@ fn a_peer_that_never_closes_is_left_and_noted() {
     let _peer = port.accept();
     let ended = sending.finish();
     assert_eq!(ended.code, Some(0));
-    let note = "took the connection but said nothing: a media controller serves one connection at a time\n";
+    let note = "accepted the connection but sent nothing: a media controller serves one connection at a time\n";
     assert!(ended.stderr.ends_with(note), "{}", ended.stderr);
     let quiet = start(&["send", "-q", "-a", &port.address, "trigger", "name=x"]);
     let _peer = port.accept();
@@ -194,7 +194,7 @@ fn a_line_cut_short_is_reported() {
     drop(peer);
     let ended = sending.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "b\n"));
-    assert!(ended.stderr.ends_with(": left in the middle of a line: hal\\x1bf\n"), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with(": the connection ended inside a line: hal\\x1bf\n"), "{}", ended.stderr);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_signal_ends_dialling_too() {
     let mut sending = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut note = String::new();
     BufReader::new(sending.stderr.take().unwrap()).read_line(&mut note).unwrap();
-    assert_eq!(note, format!("{closed}: connection refused; dialling again until it answers\n"));
+    assert_eq!(note, format!("{closed}: connection refused; retrying until it accepts\n"));
     kill_process(Pid::from_child(&sending), Signal::INT).unwrap();
     assert_eq!(exit_code(&mut sending), Some(130));
 }
@@ -400,13 +400,13 @@ fn a_recording_holds_both_directions_and_an_old_one_is_refused_before_anything_i
     let text = std::fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("#@")).collect();
     assert_eq!(lines[..2], ["#backbox-session 1", &format!("#!port {}", port.address.rsplit(':').next().unwrap())]);
-    assert!(lines[2].ends_with(&format!("Z, dialling {}", port.address)), "{text}");
+    assert!(lines[2].ends_with(&format!("Z, connecting to {}", port.address)), "{text}");
     let messages = ["a?x=1", "goodbye", "#<b?y=2", "#<# no", "#<f&bytes=2", "#=aGk="];
     assert_eq!(lines[3..9], messages);
-    assert_eq!(lines[9], "# connection 1, server: half a line: hal");
+    assert_eq!(lines[9], "# connection 1, server: unfinished line: hal");
     let refused = run(&["send", "-a", &port.address, "--record", name, "a?"]);
     assert_eq!(refused.code, Some(3));
-    assert!(refused.stderr.ends_with("it holds something already; --overwrite empties it\n"), "{}", refused.stderr);
+    assert!(refused.stderr.ends_with("file is not empty; use --overwrite to replace it\n"), "{}", refused.stderr);
     assert_eq!(run(&["send", "-a", &port.address, "--overwrite", "a?"]).code, Some(2));
 }
 
@@ -417,5 +417,5 @@ fn a_full_disk_under_the_recording_is_3_and_the_message_goes_out() {
     assert_eq!(port.accept().rest().unwrap(), "a?\ngoodbye\n");
     let ended = sending.finish();
     assert_eq!(ended.code, Some(3));
-    assert_eq!(ended.stderr.matches("cannot go on recording to /dev/full").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("cannot continue the recording /dev/full").count(), 1, "{}", ended.stderr);
 }

@@ -58,7 +58,7 @@ fn an_answer_is_known_from_the_catalogue() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "list_coils\ncoil_pulse\n"));
     let ended = answered(&words, b"coil_pulse?error=no%20such%20coil\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "coil_pulse?error=no%20such%20coil\n"));
-    assert!(ended.stderr.contains(": the answer failed: coil_pulse?error="), "{}", ended.stderr);
+    assert!(ended.stderr.contains(": the reply failed: coil_pulse?error="), "{}", ended.stderr);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_failed_answer_is_4_at_once_unless_it_was_asked_for() {
 #[test]
 fn what_comes_behind_the_failed_answer_that_ended_it_is_not_told() {
     let ended = answered(&["-n", "9", "--fail-on", "tilt", "a?"], &b"tilt\n".repeat(50));
-    assert_eq!((ended.code, ended.stderr.matches("the answer failed: tilt").count()), (Some(4), 1), "{}", ended.stderr);
+    assert_eq!((ended.code, ended.stderr.matches("the reply failed: tilt").count()), (Some(4), 1), "{}", ended.stderr);
 }
 
 #[test]
@@ -125,14 +125,14 @@ fn what_the_time_kept_from_going_is_told() {
     drop(peer);
     let ended = running.finish();
     assert_eq!(ended.code, Some(0));
-    assert!(ended.stderr.ends_with(": the time was up: 2 of 3 messages were not sent\n"), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with(": the time is up: 2 of 3 messages were not sent\n"), "{}", ended.stderr);
     for (input, rest) in [(&b"a\nb\n"[..], true), (b"a\n", false)] {
         let (mut running, mut peer) = sending(&["-W", "50ms", "--every", "1000s", "-"]);
         running.write(input);
         assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
         drop(peer);
         let ended = running.finish();
-        let told = ended.stderr.contains("the time was up: the rest of standard input was not sent");
+        let told = ended.stderr.contains("the time is up: the rest of standard input was not sent");
         assert_eq!((ended.code, told), (Some(0), rest), "{}", ended.stderr);
     }
 }
@@ -250,15 +250,15 @@ fn messages_are_printed_as_json_or_by_a_template() {
 #[test]
 fn what_makes_no_sense_together_is_refused() {
     for (arguments, complaint) in [
-        (&["-w", "trigger", "name=x"][..], "trigger has no answer; -e PATTERN waits for a message of your choice"),
-        (&["-w"], "-w waits for the answer to the message of the arguments"),
-        (&["-w", "--repeat", "2", "reset"], "-w waits for one answer"),
-        (&["--repeat", "2"], "--repeat sends the message of the arguments again"),
-        (&["--repeat", "0", "reset"], "--repeat 0 sends nothing"),
-        (&["-b", "/dev/null", "-"], "-b is the payload of the message of the arguments"),
-        (&["--every", "1s", "reset"], "--every paces a stream or --repeat"),
-        (&["--every", "1s", "--hello"], "--every paces a stream or --repeat"),
-        (&["--overwrite", "reset"], "--overwrite says how to --record"),
+        (&["-w", "trigger", "name=x"][..], "trigger has no reply; -e PATTERN waits for a message of your choice"),
+        (&["-w"], "-w needs COMMAND: it waits for the reply to the message of the arguments"),
+        (&["-w", "--repeat", "2", "reset"], "-w and --repeat cannot be used together: it waits for one reply"),
+        (&["--repeat", "2"], "--repeat needs COMMAND: it repeats the message of the arguments"),
+        (&["--repeat", "0", "reset"], "--repeat: 0 sends nothing"),
+        (&["-b", "/dev/null", "-"], "-b needs COMMAND: it is the payload of one message"),
+        (&["--every", "1s", "reset"], "--every needs --repeat or standard input: one message has no pace"),
+        (&["--every", "1s", "--hello"], "--every needs messages: - reads them from standard input"),
+        (&["--overwrite", "reset"], "--overwrite changes --record"),
         (&["--json", "-F", "x", "reset"], "--json and -F"),
         (&["-n", "0", "reset"], "-n 0 waits for nothing"),
         (&["-e", "?x", "reset"], "-e: "),
@@ -277,7 +277,7 @@ fn a_peer_that_is_silent_until_the_time_is_up_is_told_of() {
     let (running, _peer) = sending(&["-W", "50ms", "-n", "1", "a?"]);
     let ended = running.finish();
     assert_eq!(ended.code, Some(124));
-    assert!(ended.stderr.contains("took the connection but said nothing"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("accepted the connection but sent nothing"), "{}", ended.stderr);
 }
 
 #[test]

@@ -236,7 +236,7 @@ fn a_lost_connection_is_dialled_again_and_nothing_is_sent_twice() {
     let ended = sending.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "done\n"));
     for line in [1, 2] {
-        let told = format!("{}: lost after line {line}, which may be lost too", port.address);
+        let told = format!("{}: connection lost after line {line}, which may be lost too", port.address);
         assert_eq!(ended.stderr.matches(&told).count(), 1, "{}", ended.stderr);
     }
 }

@@ -1,6 +1,5 @@
 //! The second wire, OBE_Socket: what each subcommand does with `--wire obe` (design.md, section 3).
 
-pub(super) mod client;
 pub(super) mod filter;
 pub(super) mod listen;
 pub(super) mod send;

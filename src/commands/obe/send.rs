@@ -1,225 +1,327 @@
-//! `send --wire obe`: messages to a server of OBE_Socket, and the replies to them (design.md, section 9).
+//! `send --wire obe`: messages to an OBE_Socket server, each over a connection of its own, and the replies.
+//!
+//! A connection is made only for a message that is at hand: the reference server ends when a client connects and closes
+//! without one.
 
-use std::time::Instant;
+use std::io;
+use std::time::{Duration, Instant};
 
-use super::client::Client;
+use crate::bcp::Message;
 use crate::bcp::template::Template;
 use crate::commands::arguments::read_value;
-use crate::commands::dial::OBE_PORT;
-use crate::commands::ending::{Wanted, catch_signals, verdict};
-use crate::commands::send::pace::Pace;
-use crate::commands::send::{ANSWER_TIME, COMMAND, Options, where_to_dial};
-use crate::commands::shared::{OBE_IS_JSON, OBE_IS_NOT_RECORDED, OBE_LIMITS, patterns_on, refuse_with_obe};
+use crate::commands::dial::{OBE_PORT, Target};
+use crate::commands::goals::Goals;
+use crate::commands::run::{ClientRun, End, TimeLimits, drive, note_terminal_input, open_net, stdin};
+use crate::commands::send::{ONE_SHOT_READ_BYTES, Options, Pace, REPLY_TIME, target};
+use crate::commands::shared::{OBE_IS_JSON, patterns_on};
 use crate::commands::traffic::Traffic;
-use crate::exit::{Exit, Failure};
-use crate::framing::{LineFramer, TextLine, Wire};
+use crate::engine::{CloseReason, Closed, ConnId, FLUSH_TIME, Handler, Net, Notice, Settings, Stop};
+use crate::exit::{Exit, Failure, plain_words};
+use crate::framing::{Frame, FramingOptions, LineFramer, RawMessage, TextLine, Wire, body, push_frame};
 use crate::limits::OBE_BODY_BYTES_MAX;
-use crate::net::dialogue::Reason;
-use crate::net::wait::{Input, Output, Poll, is_passing};
-use crate::text::trim;
+use crate::output::Console;
+use crate::output::show::Show;
+use crate::text::{shown, trim};
 
-/// What may be wrong with a server that took a message and says nothing.
-const SILENCE: &str = "took the message and said nothing: the reference server never answers what it does not know";
-
-/// Refuses what is BCP's alone.
-///
-/// # Errors
-/// [`Failure::Usage`].
-pub fn check(options: &Options) -> Result<(), Failure> {
-    let shows_json = options.display.selection.template.as_ref().is_some_and(Template::shows_json);
-    let waits = !options.goals.expected.is_empty() || options.goals.timeout.is_some();
-    let only_without_reply = "--no-reply waits for no reply: leave out -e and -W";
-    if options.no_reply && waits {
-        return Err(Failure::Usage(only_without_reply.to_owned()));
-    }
-    refuse_with_obe(&[
-        (options.goals.count.is_some(), "-n counts messages that come, and each of OBE_Socket's has one reply"),
-        (options.wait, "-w waits for the answer that BCP flatten, and OBE_Socket's reply is waited for anyway"),
-        (options.payload.is_some(), "-b is the payload of a message, and OBE_Socket has none"),
-        (options.hello, "--hello is BCP's handshake, and OBE_Socket has none"),
-        (options.no_goodbye, "--no-goodbye is about BCP's farewell, and OBE_Socket has none"),
-        (options.reconnect, "--reconnect keeps one connection up, and OBE_Socket has one for each message"),
-        (options.force, "--force passes the guard of MPF, and OBE_Socket's messages meet none"),
-        (options.record.file.is_some() || options.record.overwrite, OBE_IS_NOT_RECORDED),
-        (options.display.json, "--json is a form of BCP's messages"),
-        (shows_json, OBE_IS_JSON),
-        (options.limits.limits_lines(), OBE_LIMITS),
-    ])
-}
+/// What may be wrong with a server that read a message and does not reply.
+const SILENCE: &str = "; the reference server never replies to a command that it does not know";
 
 /// Sends each message over a connection of its own and prints the reply.
 ///
 /// # Errors
-/// A message that makes no sense, an address that cannot be reached, a reply that does not come in time, a stdout that
-/// cannot be written.
-pub fn run(options: &Options) -> Result<Exit, Failure> {
-    let mut console = options.output.console(COMMAND.help.name);
-    let show = options.display.selection.show_obe()?.for_stdout(options.output.color, false);
+/// A message that makes no sense, an address that cannot be reached, a reply that does not arrive in time, and so on.
+pub(crate) fn run(options: Options, console: Console) -> Result<Exit, Failure> {
+    if options.display.selection.template.as_ref().is_some_and(Template::shows_json) {
+        return Err(Failure::Usage(OBE_IS_JSON.to_owned()));
+    }
     let mut goals = options.goals.goals(Wire::Obe)?;
     patterns_on(Wire::Obe, "--fail-on", &options.fail_on)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
-    let mut messages = Messages::of(options)?;
-    let target = where_to_dial(options, Some("127.0.0.1"), OBE_PORT)?;
-    let stop = catch_signals()?;
-    let output = Output::stdout().map_err(|error| Failure::output(&error))?;
-    let mut pace = Pace::new(options.every);
-    let mut client = Client::new(&target, options.connect.retry, &stop, &output, &mut console);
-    (client.goals, client.show) = (goals, Some(show));
-    (client.all, client.waits) = (options.all, !options.no_reply);
-    client.time = options.goals.time(Some(ANSWER_TIME)).filter(|_| !options.no_reply);
-    client.traffic = Traffic::new(options.verbose.0);
-    let mut text = Vec::new();
-    loop {
-        match messages.next(&mut client, &mut text, &mut pace)? {
-            Next::Message => {}
-            Next::Over => return Ok(end(client)),
-            Next::Stopped => return Ok(stop.signal().map_or(client.console.worst(), Exit::Signal)),
-            Next::ReaderGone => return Ok(client.console.worst()),
+    let source = match options.words.as_slice() {
+        words if words.is_empty() || words == ["-"] => {
+            note_terminal_input(&console);
+            Source::Lines(LineFramer::new(b'\n', OBE_BODY_BYTES_MAX), false)
         }
-        let Some(ended) = client.ask(&text)? else { return Ok(stop.signal().map_or(Exit::Done, Exit::Signal)) };
-        let is_last = matches!(ended.reason, Reason::Stopped(_) | Reason::Output(_) | Reason::Poll(_));
-        let failed = client.failure.is_some();
-        let exit = verdict(ended, wanted(&mut client), &target.address, client.console)?;
-        if is_last || failed {
-            return Ok(exit);
-        }
-    }
-}
-
-/// What the connection was for that has ended.
-fn wanted(client: &mut Client<'_>) -> Wanted {
-    let missing = if client.settled { "" } else { "a reply" };
-    Wanted {
-        complete: client.sent.is_some(),
-        missing: Some(missing.to_owned()),
-        failure: client.failure.take(),
-        time: client.time,
-        left_out: None,
-        silence: Some(SILENCE),
-    }
-}
-
-/// The end of a run whose messages have all gone.
-fn end(client: Client<'_>) -> Exit {
-    if client.goals.are_set() && !client.goals.are_met() {
-        let why = format!("the last reply has arrived; still waiting for {}", client.goals.missing());
-        client.console.complain(Exit::No, &client.target.address, why);
-    }
-    client.console.worst()
+        words => Source::One(read_value(words, true)?, options.repeat.unwrap_or(1)),
+    };
+    let mut net = open_net(Settings {
+        framing: FramingOptions { read_bytes: ONE_SHOT_READ_BYTES, ..FramingOptions::obe() },
+        input: match source {
+            Source::Lines(..) => Some(stdin()?),
+            Source::One(..) => None,
+        },
+        precise: options.every.is_some(),
+        ..Settings::default()
+    })?;
+    let mut client = Client {
+        target: target(options.connect.address.as_deref(), Some("127.0.0.1"), OBE_PORT)?,
+        retry: options.connect.retry,
+        goals,
+        show: options.display.selection.show_obe()?.for_stdout(options.output.color, false),
+        prints_all: options.all,
+        waits: !options.no_reply,
+        timeout: options.goals.time(Some(REPLY_TIME)).filter(|_| !options.no_reply),
+        traffic: Traffic::new(options.verbose.0),
+        pace: Pace::new(options.every),
+        console,
+        source,
+        request: None,
+        end: None,
+        result: None,
+        message: Message::new(),
+        output: Vec::new(),
+    };
+    drive(&mut net, &mut client)?;
+    client.finish()
 }
 
 /// Where the messages come from.
-enum Messages {
-    /// The arguments: one, so many times.
-    One { text: Vec<u8>, left: u64 },
-    /// JSON Lines on standard input.
-    Lines { lines: LineFramer, input: Input, over: bool },
+enum Source {
+    /// The arguments: one message, so many times.
+    One(Vec<u8>, u64),
+    /// JSON Lines from standard input, and whether it has ended.
+    Lines(LineFramer, bool),
 }
 
-/// What comes next.
-enum Next {
-    /// The text of a message.
-    Message,
-    /// Nothing more.
-    Over,
-    /// The stop came.
-    Stopped,
-    /// Nobody reads stdout any more.
-    ReaderGone,
+/// A message on its way.
+struct Request {
+    id: ConnId,
+    text: Vec<u8>,
+    limits: TimeLimits,
+    is_retried: bool,
+    is_sent: bool,
+    /// Whether nothing more is waited for.
+    is_settled: bool,
 }
 
-impl Messages {
-    fn of(options: &Options) -> Result<Messages, Failure> {
-        Ok(match options.words.as_slice() {
-            [] => Messages::lines()?,
-            [dash] if dash == "-" => Messages::lines()?,
-            words => Messages::One { text: read_value(words, true)?, left: options.repeat.unwrap_or(1) },
-        })
-    }
+struct Client {
+    target: Target,
+    retry: Duration,
+    goals: Goals,
+    show: Show,
+    prints_all: bool,
+    waits: bool,
+    timeout: Option<Duration>,
+    traffic: Traffic,
+    pace: Pace,
+    console: Console,
+    source: Source,
+    request: Option<Request>,
+    /// What ends the run when the connection is closed.
+    end: Option<End>,
+    result: Option<Result<Exit, Failure>>,
+    message: Message,
+    output: Vec<u8>,
+}
 
-    fn lines() -> Result<Messages, Failure> {
-        let input = Input::stdin().map_err(|error| Failure::io("cannot read <stdin>", &error))?;
-        Ok(Messages::Lines { lines: LineFramer::new(b'\n', OBE_BODY_BYTES_MAX), input, over: false })
-    }
-
-    /// Puts the next message into `next` when its time has come.
-    fn next(&mut self, client: &mut Client<'_>, next: &mut Vec<u8>, pace: &mut Pace) -> Result<Next, Failure> {
-        let (stop, output) = (client.stop, client.output);
-        let failure = |error| Failure::io("cannot wait for input", &error);
-        while let Some(due) = pace.wait(Instant::now()) {
-            if stop.wait_until(due).map_err(failure)? {
-                return Ok(Next::Stopped);
-            }
+impl Client {
+    fn finish(mut self) -> Result<Exit, Failure> {
+        if let Some(result) = self.result {
+            return result;
         }
-        match self {
-            Messages::One { left: 0, .. } => return Ok(Next::Over),
-            Messages::One { text, left } => {
+        if self.goals.are_set() && !self.goals.are_met() {
+            let why = format!("the last reply has arrived; still waiting for {}", self.goals.missing());
+            self.console.complain(Exit::No, &self.target.address, why);
+        }
+        Ok(self.console.worst())
+    }
+
+    /// The next message, if there is one. What is not JSON is reported; blank lines and those that begin with `#` are
+    /// ignored.
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let (lines, has_ended) = match &mut self.source {
+            Source::One(_, 0) => return None,
+            Source::One(text, left) => {
                 *left -= 1;
-                next.clone_from(text);
+                return Some(text.clone());
             }
-            Messages::Lines { lines, input, over } => loop {
-                if take_line(client, lines, *over, next) {
-                    break;
-                }
-                if *over {
-                    return Ok(Next::Over);
-                }
-                let mut poll = Poll::default();
-                let (stopped, gone, brings) = (poll.stop(stop), poll.output(output, false), poll.input(input));
-                poll.wait(None).map_err(failure)?;
-                if poll.ready(stopped).read {
-                    return Ok(Next::Stopped);
-                }
-                if poll.ready(gone).gone {
-                    return Ok(Next::ReaderGone);
-                }
-                if poll.ready(brings).read {
-                    pace.idle(Instant::now());
-                    let count = read(input, lines)?;
-                    *over = count == Some(0);
-                }
-            },
-        }
-        pace.gone(Instant::now());
-        Ok(Next::Message)
-    }
-}
-
-/// Takes the next line that is a message; whether there was one. What is none is told; blank lines, and those that
-/// begin with `#`, as in a session file, are passed over.
-fn take_line(client: &mut Client<'_>, lines: &mut LineFramer, over: bool, next: &mut Vec<u8>) -> bool {
-    loop {
-        // All whole lines are taken before more is read, so that at the end only the last can be left.
-        let (number, text) = match if over { lines.end() } else { lines.next_line() } {
-            None => return false,
-            Some(TextLine::Whole { number, text }) => (number, trim(text)),
-            Some(TextLine::TooLong { number }) => {
-                let why = format!("the line is longer than {OBE_BODY_BYTES_MAX} bytes");
-                client.console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
-                continue;
-            }
+            Source::Lines(lines, has_ended) => (lines, *has_ended),
         };
-        if text.is_empty() || text.starts_with(b"#") {
-            continue;
+        loop {
+            // All whole lines are read before more input is, so that at the end only the last can be left.
+            let (number, why) = match if has_ended { lines.end() } else { lines.next_line() }? {
+                TextLine::TooLong { number } => (number, format!("line over {OBE_BODY_BYTES_MAX} bytes")),
+                TextLine::Whole { text, .. } if matches!(trim(text).first(), None | Some(b'#')) => continue,
+                TextLine::Whole { number, text } => match self.message.parse_value(trim(text), true) {
+                    Ok(()) => return Some(trim(text).to_vec()),
+                    Err(why) => (number, why.to_string()),
+                },
+            };
+            self.console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
         }
-        match client.parts.parse_value(text, true) {
-            Ok(()) => {
-                next.clear();
-                next.extend_from_slice(text);
-                return true;
+    }
+
+    fn receive(&mut self, net: &mut Net, raw: &RawMessage<'_>) {
+        self.traffic.came(raw);
+        if let Err(why) = self.message.parse_value(body(raw.raw), true) {
+            return self.complain(raw.number, why);
+        }
+        self.message.take_command();
+        let verdict = self.goals.hear(&self.message, None, true);
+        self.output.clear();
+        if (verdict.expected || !self.goals.select() || self.prints_all)
+            && self.show.show(raw, Some(&self.message), None, &mut self.output)
+        {
+            net.print(&self.output);
+            self.goals.printed();
+        }
+        if verdict.failed {
+            let text = format!("the reply failed: {}", shown(raw.line));
+            match self.goals.are_set() {
+                true => self.end = Some(End::Failed(Failure::Peer(format!("{}: {text}", self.target.address)))),
+                false => self.console.complain(Exit::Peer, &self.target.address, text),
             }
-            Err(why) => client.console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
         }
+    }
+
+    fn complain(&mut self, offset: u64, why: impl std::fmt::Display) {
+        self.console.complain(Exit::Peer, format_args!("{}: offset {offset}", self.target.address), why);
+    }
+
+    /// Ends the run with the connection, or at once if there is none.
+    fn stop(&mut self, net: &mut Net, end: End) {
+        net.hurry();
+        match &self.request {
+            Some(request) => {
+                net.finish(request.id, FLUSH_TIME, Duration::ZERO);
+                self.end = Some(end);
+            }
+            None => self.result = Some(self.settle(end, None)),
+        }
+    }
+
+    /// What the end of a connection means for the run.
+    fn settle(&mut self, end: End, closed: Option<Closed>) -> Result<Exit, Failure> {
+        let request = self.request.take();
+        let is_settled = request.as_ref().is_none_or(|request| request.is_settled);
+        let mut closed = closed.unwrap_or_else(Closed::never);
+        // Half a reply was reported as a frame, and silence has its own hint.
+        (closed.noticed, closed.unfinished) = (true, Vec::new());
+        let run = ClientRun {
+            target: &self.target,
+            hint: if is_settled || !matches!(end, End::TimeUp { .. }) { String::new() } else { SILENCE.to_owned() },
+            end,
+            closed,
+            retry: self.retry,
+            is_complete: request.is_none_or(|request| request.is_sent),
+            complete_when: "the message was sent",
+            missing: Some(if is_settled { String::new() } else { "a reply".to_owned() }),
+            left_out: None,
+        };
+        run.settle(&mut self.console)
     }
 }
 
-/// Reads what stdin flatten; `None` when it has to be tried again.
-fn read(input: &Input, lines: &mut LineFramer) -> Result<Option<usize>, Failure> {
-    match input.read_some(lines.space()) {
-        Ok(count) => {
-            lines.filled(count);
-            Ok(Some(count))
+impl Handler for Client {
+    fn on_connect(&mut self, net: &mut Net, id: ConnId) {
+        let Some(request) = &mut self.request else { return };
+        let mut frame = Vec::new();
+        push_frame(&request.text, &mut frame);
+        net.send(id, &frame);
+        self.traffic.sent(&request.text, None);
+        request.is_sent = true;
+        request.limits.begin(net.now());
+        if !self.waits {
+            request.is_settled = true;
+            net.finish(id, Duration::MAX, Duration::ZERO);
         }
-        Err(error) if is_passing(&error) => Ok(None),
-        Err(error) => Err(Failure::io("cannot read <stdin>", &error)),
+    }
+
+    fn on_message(&mut self, net: &mut Net, id: ConnId, frame: &Frame<'_>) {
+        let Some(request) = self.request.as_mut().filter(|_| self.waits) else { return };
+        let has_reply = std::mem::replace(&mut request.is_settled, true);
+        match frame {
+            Frame::Message(message) if has_reply => self.complain(message.number, "more than one reply"),
+            Frame::Message(message) => self.receive(net, message),
+            Frame::Bad { number, fault } => self.complain(*number, fault),
+            Frame::Ignored { .. } => {}
+        }
+        net.finish(id, FLUSH_TIME, Duration::ZERO);
+    }
+
+    fn on_eof(&mut self, net: &mut Net, id: ConnId) {
+        net.finish(id, FLUSH_TIME, Duration::ZERO);
+    }
+
+    fn on_close(&mut self, net: &mut Net, _id: ConnId, mut closed: Closed) {
+        let reason = std::mem::replace(&mut closed.reason, CloseReason::ByUs);
+        let (end, is_last) = match (self.end.take(), reason) {
+            (Some(end), _) => (end, true),
+            (None, CloseReason::ByUs | CloseReason::Reset) => (End::Done, false),
+            (None, reason) => (End::Closed(reason), false),
+        };
+        let result = self.settle(end, Some(closed));
+        if is_last || result.is_err() {
+            self.result = Some(result);
+            net.stay(false);
+        }
+    }
+
+    fn wants_input(&mut self, _net: &Net) -> bool {
+        matches!(self.source, Source::Lines(_, false)) && self.request.is_none() && self.result.is_none()
+    }
+
+    fn on_input(&mut self, net: &mut Net, bytes: io::Result<&[u8]>) {
+        let Source::Lines(lines, has_ended) = &mut self.source else { return };
+        match bytes {
+            Ok([]) => *has_ended = true,
+            Ok(mut bytes) => {
+                while !bytes.is_empty() {
+                    let space = lines.space();
+                    let (now, later) = bytes.split_at(bytes.len().min(space.len()));
+                    space[..now.len()].copy_from_slice(now);
+                    lines.filled(now.len());
+                    bytes = later;
+                }
+                self.pace.idle(net.now());
+            }
+            Err(error) => {
+                *has_ended = true;
+                self.console.survive(&Failure::io("cannot read <stdin>", &error));
+            }
+        }
+    }
+
+    fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
+        if self.result.is_some() || self.end.is_some() {
+            return None;
+        }
+        if let Some(request) = &self.request {
+            if let Some(end) = request.limits.passed(now).filter(|_| !request.is_settled) {
+                self.stop(net, end);
+                return None;
+            }
+            return request.limits.deadline();
+        }
+        if let Some(due) = self.pace.wait(now) {
+            net.stay(true);
+            return Some(due);
+        }
+        if let Some(text) = self.next() {
+            let id = net.connect(self.target.dial_for(self.retry));
+            let limits = TimeLimits::new(self.timeout, None);
+            self.request = Some(Request { id, text, limits, is_retried: false, is_sent: false, is_settled: false });
+            self.pace.sent(now);
+        }
+        // Without a connection the loop goes on only for input that may arrive.
+        net.stay(matches!(self.source, Source::Lines(_, false)));
+        None
+    }
+
+    fn on_stop(&mut self, net: &mut Net, stop: Stop) {
+        match stop {
+            Stop::Signal(signal) => self.stop(net, End::Signal(signal)),
+            Stop::OutputGone(error) => self.stop(net, End::Output(error)),
+            Stop::Asked => net.hurry(),
+        }
+    }
+
+    fn on_notice(&mut self, _net: &mut Net, notice: Notice<'_>) {
+        let Some(request) = &mut self.request else { return };
+        if let Notice::Retrying(_, error) = notice {
+            if !std::mem::replace(&mut request.is_retried, true) {
+                let address = &self.target.address;
+                self.console.note(format_args!("{address}: {}; retrying until it accepts", plain_words(error)));
+            }
+        }
     }
 }

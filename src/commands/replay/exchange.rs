@@ -10,14 +10,13 @@ use crate::bcp::template::Side;
 use crate::commands::ending::{closing, complain_of_frame};
 use crate::commands::listen::listener::{side, survive};
 use crate::commands::recorder::Recorder;
-use crate::commands::send::print;
 use crate::commands::traffic::Traffic;
-use crate::framing::Frame;
+use crate::framing::{Frame, RawMessage};
 use crate::net::address::Address;
 use crate::net::dialogue::Ended;
 use crate::net::queue::Outbox;
 use crate::output::progress::ERASE;
-use crate::output::{Console, Progress, stdout_is_terminal};
+use crate::output::{Console, Progress, push_for_terminal, stdout_is_terminal};
 use crate::session::CONNECTION_MAX;
 
 /// How long a terminal may take to be drawn on.
@@ -194,4 +193,16 @@ impl<'a> Exchange<'a> {
 /// Whether a line is the last that its side says.
 pub fn is_goodbye(line: &[u8]) -> bool {
     line_command(line).eq_ignore_ascii_case("goodbye")
+}
+
+/// Appends a message as it stands, or so that it cannot move a terminal's cursor.
+fn print(message: &RawMessage<'_>, terminal: bool, printed: &mut Vec<u8>) {
+    if !terminal {
+        return printed.extend_from_slice(message.raw);
+    }
+    push_for_terminal(message.line, printed);
+    if let Some(payload) = message.payload {
+        printed.extend_from_slice(format!(" <{} bytes>", payload.len()).as_bytes());
+    }
+    printed.push(b'\n');
 }

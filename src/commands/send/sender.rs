@@ -1,302 +1,511 @@
-//! The script of `send`: what goes out when, and what becomes of what comes (design.md, section 9).
+//! The run of `send` over the loop: one connection, or with `--reconnect` one after another.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::ledger::Ledger;
-use super::outgoing::{Outgoing, guard};
-use super::pace::Pace;
-use crate::bcp::conversation::{self, Conversation, ConversationConfig, ReceiveOutcome, Role};
-use crate::bcp::line_command;
-use crate::bcp::{Message, ParseOptions};
-use crate::commands::ending::{Wanted, complain_of_frame};
-use crate::commands::goals::Goals;
-use crate::commands::recorder::Recorder;
-use crate::commands::stream::{Item, Stream};
-use crate::commands::traffic::Traffic;
-use crate::exit::{Exit, Failure};
-use crate::framing::{Frame, FramingOptions, RawMessage};
-use crate::net::address::Address;
-use crate::net::dialogue::{Script, Step};
-use crate::net::queue::Outbox;
+use super::Plan;
+use super::messages::{InFlight, Messages, Pace, guard};
+use crate::bcp::conversation::{Conversation, ConversationConfig, PeerError, ReceiveOutcome, Role, write_message};
+use crate::bcp::{Message, ParseOptions, Side, ValueKind, line_command};
+use crate::commands::arguments::unknown_word;
+use crate::commands::run::{ClientRun, End, closing, note_on_terminal, subscription_hint};
+use crate::commands::stream::Item;
+use crate::engine::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
+use crate::exit::{Exit, Failure, plain_words};
+use crate::framing::{Frame, FramingError, RawMessage};
 use crate::output::Console;
-use crate::output::show::Show;
-use crate::session::{CONNECTION_MAX, RecordKind};
 use crate::text::shown;
 
-/// Where the messages come from.
-#[derive(Debug)]
-pub enum Source {
-    /// Nowhere: the handshake is all.
-    Nothing,
-    /// The arguments.
-    One {
-        /// The message.
-        message: Outgoing,
-        /// How many times it is to be sent.
-        times: u64,
-        /// How many times it has been put on its way.
-        gone: u64,
-    },
-    /// Standard input, each message sent when it arrives.
-    Stream {
-        /// What has arrived.
-        stream: Box<Stream>,
-        /// Whether nothing of it is left to be sent.
-        dry: bool,
-    },
-}
-
-impl Source {
-    /// Standard input, of which nothing has arrived, with the limits of `framing`.
-    pub fn stream(framing: &FramingOptions) -> Source {
-        Source::Stream { stream: Box::new(Stream::new(framing)), dry: true }
-    }
-
-    /// What has not been put on its way, as far as it is known.
-    fn left_out(&mut self) -> Option<String> {
-        match self {
-            Source::Nothing => None,
-            Source::One { times, gone, .. } => {
-                let left = times.saturating_sub(*gone);
-                (left > 0).then(|| format!("{left} of {times} messages were not sent"))
-            }
-            Source::Stream { stream, .. } => {
-                let is_empty = matches!(stream.next_item(), Item::Dry | Item::Over);
-                (!is_empty).then(|| "the rest of standard input was not sent".to_owned())
-            }
-        }
-    }
-}
-
-/// What a handshake of ours is about.
+/// What must happen on a connection before the first message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Handshake {
-    /// We have to begin it.
-    Due,
-    /// The peer has to answer.
-    Running,
-    /// It is done, or there is none.
+enum Opening {
+    /// The connection, or after a loss the next one, is not made yet.
+    Connect,
+    /// The replies to `hello` and `reset` (`--hello`).
+    Handshake,
+    /// A `mode_list` that lists a mode (`--ready`).
+    Ready,
+    /// Nothing more.
     Done,
 }
 
-/// The script of `send`.
-#[derive(Debug)]
-pub struct Sender<'a> {
-    conversation: Conversation,
-    says_hello: bool,
-    handshake: Handshake,
-    /// The connection's number, from 1.
-    connection: u32,
-    ledger: Ledger,
-    /// Whether the connection was lost and another one is to go on.
-    again: bool,
-    /// When the time began to count, over an earlier connection.
-    began: Option<Instant>,
-    source: Source,
-    goals: Goals,
-    show: Show,
+/// The handler of `send`.
+pub(crate) struct Sender<'a> {
+    plan: Plan,
     console: &'a mut Console,
-    peer: &'a Address,
-    /// Whether everything that was to be said has been.
-    complete: bool,
-    /// What ends the run before its goals are met.
-    failure: Option<Failure>,
-    parts: Message,
-    said: Vec<u8>,
-    /// `--every`.
-    pub pace: Pace,
-    /// How long the run may take.
-    pub time: Option<Duration>,
-    /// Whether it stays until the time is up though it waits for nothing.
-    pub stays: bool,
-    /// Whether it says goodbye.
-    pub goodbye: bool,
-    /// `--reconnect`.
-    pub reconnects: bool,
-    /// Whether what would stop MPF is refused.
-    pub guarded: bool,
-    /// `--all`.
-    pub all: bool,
-    /// What `-v` shows.
-    pub traffic: Traffic,
-    /// `--record`.
-    pub recorder: Option<Recorder>,
+    id: ConnId,
+    opening: Opening,
+    conversation: Conversation,
+    /// When `--ready` passes, until MPF is ready.
+    ready_by: Option<Instant>,
+    /// Whether a `mode_list` is the reply to our own subscription.
+    hides_modes: bool,
+    pace: Pace,
+    /// Whether all that is to be sent was given to the connection.
+    is_complete: bool,
+    in_flight: InFlight,
+    /// How many messages were printed.
+    printed: u64,
+    /// What the last try to connect met.
+    unreached: Option<io::Error>,
+    /// What ended the run, as soon as it leaves the connection.
+    end: Option<End>,
+    closed: Option<Closed>,
+    message: Message,
+    lines: Vec<u8>,
+    output: Vec<u8>,
 }
 
 impl<'a> Sender<'a> {
-    /// A script that sends what `source` gives and waits for the goals, without any of the public choices.
-    pub fn new(source: Source, goals: Goals, show: Show, peer: &'a Address, console: &'a mut Console) -> Sender<'a> {
+    /// Begins to connect.
+    pub(crate) fn new(plan: Plan, net: &mut Net, console: &'a mut Console) -> Sender<'a> {
+        let now = Instant::now();
+        let ready_by = plan.ready.map(|ready| now.checked_add(ready).unwrap_or(now + Duration::from_secs(1 << 31)));
+        // It ends by its own deadline, also while the connection is retried.
+        let retry = if ready_by.is_some() { Duration::MAX } else { plan.retry };
         Sender {
+            id: net.connect(plan.target.dial_for(retry)),
+            opening: Opening::Connect,
             conversation: Conversation::new(Role::Client, ConversationConfig::default()),
-            says_hello: false,
-            handshake: Handshake::Done,
-            connection: 1,
-            ledger: Ledger::default(),
-            again: false,
-            began: None,
-            complete: matches!(source, Source::Nothing),
-            source,
-            goals,
-            show,
+            hides_modes: ready_by.is_some(),
+            ready_by,
+            pace: Pace::new(plan.every),
+            is_complete: matches!(plan.messages, Messages::None),
+            in_flight: InFlight::default(),
+            printed: 0,
+            unreached: None,
+            end: None,
+            closed: None,
+            message: Message::new(),
+            lines: Vec::new(),
+            output: Vec::new(),
+            plan,
             console,
-            peer,
-            failure: None,
-            parts: Message::new(),
-            said: Vec::new(),
-            pace: Pace::default(),
-            time: None,
-            stays: false,
-            goodbye: true,
-            reconnects: false,
-            guarded: true,
-            all: false,
-            traffic: Traffic::new(false),
-            recorder: None,
         }
     }
 
-    /// Opens as a pin controller (`--hello`), or does not.
-    pub fn hello(&mut self, says_hello: bool) {
-        let (role, handshake) = match says_hello {
-            true => (Role::PinController, Handshake::Due),
-            false => (Role::Client, Handshake::Done),
+    /// The exit status of the run, after what it reports.
+    ///
+    /// # Errors
+    /// What ended the run, when it is an error.
+    pub(crate) fn finish(self) -> Result<Exit, Failure> {
+        let is_ready = self.ready_by.is_none();
+        let Sender { mut plan, console, .. } = self;
+        let missing = match is_ready {
+            false => Some("MPF to be ready".to_owned()),
+            true => plan.goals.are_set().then(|| plan.goals.missing()),
         };
-        self.conversation = Conversation::new(role, ConversationConfig::default());
-        self.says_hello = says_hello;
-        self.handshake = handshake;
+        let mut hint = String::new();
+        if let Some(error) = &self.unreached {
+            hint = format!("; cannot connect to {}: {}", plan.target.address, plain_words(error));
+        } else if is_ready && plan.goals.lacks_trigger() {
+            hint.push_str(
+                "; MPF reports no trigger that came over BCP (it marks it _from_bcp): wait for monitored_event, or for \
+                 what the event causes",
+            );
+        } else if is_ready && missing.as_ref().is_some_and(|missing| !missing.starts_with("the ")) {
+            hint.push_str(subscription_hint(&plan.target));
+        }
+        let run = ClientRun {
+            target: &plan.target,
+            end: self.end.unwrap_or(End::Done),
+            closed: self.closed.unwrap_or_else(Closed::never),
+            retry: plan.retry,
+            is_complete: self.is_complete && is_ready,
+            complete_when: "the last message was sent",
+            missing,
+            hint,
+            left_out: plan.messages.left_out(),
+        };
+        let exit = run.settle(console)?;
+        if exit == Exit::Done && self.printed == 0 {
+            let count = self.in_flight.count;
+            let s = if count == 1 { "" } else { "s" };
+            note_on_terminal(console, format_args!("sent {count} message{s} to {}", plan.target.address));
+        }
+        Ok(exit)
     }
 
-    /// Whether the connection, which ended like this, was lost and another one is wanted: says so, and is ready for it.
-    pub fn wants_another(&mut self, how: &str, unfinished: &[u8], began: Option<Instant>) -> bool {
-        if !std::mem::take(&mut self.again) {
-            return false;
+    /// Whether the run goes on over another connection when it loses this one.
+    fn goes_on_without(&self) -> bool {
+        let has_all = if self.plan.goals.are_set() { self.plan.goals.are_met() } else { !self.plan.stays };
+        self.plan.reconnects && self.end.is_none() && !(self.is_complete && has_all)
+    }
+
+    /// Ends the run in order: everything sent goes out, `goodbye` in the same write where it fits.
+    fn leave(&mut self, net: &mut Net) {
+        self.end = Some(End::Done);
+        self.send_goodbye(net);
+        net.finish(self.id, Duration::MAX, DRAIN_TIME);
+    }
+
+    /// Ends the run in bounded time: only a message that has begun goes out, and `goodbye`.
+    fn stop(&mut self, net: &mut Net, end: End) {
+        self.end = Some(end);
+        if net.is_open(self.id) {
+            net.cut(self.id);
+            self.send_goodbye(net);
         }
-        let connection = self.connection;
-        self.record(|recorder| recorder.ended(connection, how, RecordKind::Server, unfinished));
-        self.began = began;
-        self.connection = self.connection.saturating_add(1).min(CONNECTION_MAX);
-        self.hello(self.says_hello);
-        let what = if matches!(self.source, Source::Stream { .. }) { "line" } else { "message" };
-        let text = match self.ledger.last() {
-            None => "lost before anything was sent; dialling again".to_owned(),
-            Some(last) => {
-                format!("lost after {what} {last}, which may be lost too with some before it; dialling again")
+        net.hurry();
+    }
+
+    fn send_goodbye(&mut self, net: &mut Net) {
+        if self.plan.says_goodbye {
+            self.lines.clear();
+            self.conversation.leave(&mut self.lines);
+            self.send_lines(net);
+        }
+    }
+
+    /// What ends the run now because its time is up.
+    fn time_is_up(&self, now: Instant) -> Option<End> {
+        match (self.ready_by, self.plan.ready) {
+            (Some(by), Some(limit)) if now >= by => Some(End::TimeUp { limit, option: "--ready" }),
+            _ => self.plan.limits.passed(now),
+        }
+    }
+
+    /// Sends as much as is due and has room, and leaves when the run is done; when to look again.
+    fn advance(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
+        if self.opening != Opening::Done || !net.is_open(self.id) {
+            return None;
+        }
+        if self.conversation.peer_has_left() {
+            // With --reconnect it waits for the close that follows.
+            if !self.goes_on_without() {
+                self.leave(net);
             }
-        };
-        // Messages may be lost, so this is said even where notes are not; the run may still end well.
-        self.console.complain(Exit::Done, self.peer, text);
-        true
+            return None;
+        }
+        self.send_waiting(net, now);
+        let due = if self.is_complete { None } else { self.send_messages(net, now) };
+        if self.is_complete {
+            self.plan.limits.begin(now);
+            let has_all = if self.plan.goals.are_set() { self.plan.goals.are_met() } else { !self.plan.stays };
+            if has_all {
+                self.leave(net);
+            } else if net.pending(self.id) == 0 {
+                self.plan.limits.begin_idle(now);
+            }
+        }
+        due
+    }
+}
+
+/// Sending.
+impl Sender<'_> {
+    fn send_messages(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
+        if let Some(due) = self.pace.wait(now) {
+            let is_one = matches!(self.plan.messages, Messages::One { .. });
+            if !(is_one && self.plan.goals.are_met()) {
+                return Some(due);
+            }
+        }
+        let mut messages = std::mem::replace(&mut self.plan.messages, Messages::None);
+        match &mut messages {
+            Messages::None => self.is_complete = true,
+            Messages::One { message, times, sent } => {
+                // Repetition is how to ask until the goals are met: the rest is dropped.
+                while *sent < *times && net.has_room(self.id, message.whole.len()) {
+                    if *sent > 0 && self.plan.goals.are_met() {
+                        *times = *sent;
+                        break;
+                    }
+                    *sent += 1;
+                    let is_sent = self.send(net, now, *sent, message.line(), message.payload(), &message.whole);
+                    if is_sent.is_err() {
+                        // It was a goodbye, after which nothing is sent.
+                        *sent = *times;
+                    }
+                    if self.pace.is_set() {
+                        break;
+                    }
+                }
+                self.is_complete = *sent == *times;
+            }
+            Messages::Stream { stream, is_dry } => {
+                *is_dry = false;
+                while net.has_room(self.id, 1) {
+                    let (number, why) = match stream.next_item() {
+                        Item::Dry => {
+                            *is_dry = true;
+                            self.pace.idle(now);
+                            break;
+                        }
+                        Item::Over => {
+                            self.is_complete = true;
+                            break;
+                        }
+                        Item::Wrong { number, why } => (number, why),
+                        Item::Message { number, line, whole } => match self.send_line(net, now, number, line, whole) {
+                            Ok(()) if self.pace.is_set() => break,
+                            Ok(()) => continue,
+                            Err(why) => (number, format!("not sent: {why}")),
+                        },
+                    };
+                    self.console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
+                    if self.is_complete {
+                        break;
+                    }
+                }
+            }
+        }
+        self.plan.messages = messages;
+        self.pace.wait(now).filter(|_| !self.is_complete)
     }
 
-    /// How long another connection may be waited for, if there is a limit.
-    pub fn time_left(&self) -> Option<Duration> {
-        let time = self.time?;
-        Some(self.began.map_or(time, |began| time.saturating_sub(began.elapsed())))
+    /// Sends a message of standard input if it may be sent.
+    fn send_line(&mut self, net: &mut Net, now: Instant, number: u64, line: &[u8], whole: &[u8]) -> Result<(), String> {
+        let payload = Some(&whole[line.len() + 1..]).filter(|payload| !payload.is_empty());
+        if self.plan.is_guarded {
+            guard(line, payload)?;
+        }
+        if let Some(warning) = unknown_word(line) {
+            self.console.note(format_args!("<stdin>:{number}: {warning}"));
+        }
+        self.send(net, now, number, line, payload, whole)
     }
 
-    /// Ends the recording, and says what became of the run.
-    pub fn finish(mut self, how: &str, unfinished: &[u8]) -> Wanted {
-        let connection = self.connection;
-        self.record(|recorder| recorder.ended(connection, how, RecordKind::Server, unfinished));
-        Wanted {
-            complete: self.complete,
-            missing: self.goals.are_set().then(|| self.goals.missing()),
-            failure: self.failure,
-            time: self.time,
-            left_out: self.source.left_out(),
-            silence: None,
+    /// Sends a message of the user, whose number is the line or the repetition.
+    fn send(
+        &mut self,
+        net: &mut Net,
+        now: Instant,
+        number: u64,
+        line: &[u8],
+        payload: Option<&[u8]>,
+        whole: &[u8],
+    ) -> Result<(), String> {
+        let command = line_command(line);
+        if let Err(why) = self.conversation.send(&command) {
+            // After a goodbye nothing is sent.
+            self.is_complete = true;
+            return Err(why.to_string());
+        }
+        self.hides_modes &= command != "monitor_start";
+        self.plan.traffic.sent(line, payload.map(<[u8]>::len));
+        self.plan.recorder.message(net, self.id.0, Side::Client, line, payload);
+        self.plan.limits.begin(now);
+        self.in_flight.push(number);
+        net.send(self.id, whole);
+        self.pace.sent(now);
+        Ok(())
+    }
+
+    /// Sends what the connection before did not, before everything else. It was shown and recorded then.
+    fn send_waiting(&mut self, net: &mut Net, now: Instant) {
+        while let Some((number, message)) = self.in_flight.waiting.pop_front() {
+            let line = message.split(|&b| b == b'\n').next().unwrap_or(&message);
+            // A goodbye is the last message on this connection too.
+            if self.conversation.send(&line_command(line)).is_ok() {
+                self.plan.limits.begin(now);
+                self.in_flight.push_again(number);
+                net.send(self.id, &message);
+            }
+        }
+    }
+
+    /// Sends the lines of our own that were collected.
+    fn send_lines(&mut self, net: &mut Net) {
+        if self.lines.is_empty() {
+            return;
+        }
+        self.plan.traffic.sent_lines(&self.lines);
+        self.plan.recorder.lines(net, self.id.0, Side::Client, &self.lines);
+        self.in_flight.push(0);
+        net.send(self.id, &self.lines);
+    }
+
+    /// After the handshake, if there is one: subscribes for `--ready`, or goes on to the messages.
+    fn open(&mut self, net: &mut Net) {
+        self.opening = Opening::Done;
+        if self.ready_by.is_some() {
+            self.opening = Opening::Ready;
+            self.change_subscription(net, "monitor_start");
+        }
+    }
+
+    fn change_subscription(&mut self, net: &mut Net, command: &str) {
+        self.lines.clear();
+        write_message(command, &[("category", "modes")], &mut self.lines);
+        self.send_lines(net);
+    }
+}
+
+/// Receiving.
+impl Sender<'_> {
+    fn receive(&mut self, net: &mut Net, raw: &RawMessage<'_>) {
+        self.plan.traffic.came(raw);
+        let mut message = std::mem::take(&mut self.message);
+        match message.parse_line(raw.text(), &ParseOptions::default()) {
+            Ok(()) => self.receive_message(net, raw, &message),
+            Err(why) => {
+                let place = format!("{}: line {}", self.plan.target.address, raw.number);
+                self.console.complain(Exit::No, place, why);
+                self.lines.clear();
+                self.conversation.receive_malformed(raw.line, &mut self.lines);
+                self.print(net, raw, None, !self.plan.goals.select());
+            }
+        }
+        self.message = message;
+    }
+
+    fn receive_message(&mut self, net: &mut Net, raw: &RawMessage<'_>, message: &Message) {
+        if self.hides_modes && message.command() == "mode_list" {
+            let modes = message.find("running_modes");
+            let is_ready = modes.is_some_and(|modes| modes.kind() == ValueKind::List && modes.text() != "[]");
+            if is_ready && self.opening == Opening::Ready {
+                (self.opening, self.ready_by) = (Opening::Done, None);
+                self.change_subscription(net, "monitor_stop");
+                self.plan.limits.begin(net.now());
+            }
+            return;
+        }
+        let verdict = self.plan.goals.hear(message, raw.payload.map(<[u8]>::len), self.is_complete);
+        self.lines.clear();
+        let outcome = self.conversation.receive(message, &mut self.lines);
+        self.send_lines(net);
+        let is_ours = !matches!(outcome, ReceiveOutcome::Deliver | ReceiveOutcome::PeerError(_));
+        match outcome {
+            ReceiveOutcome::Ready => {
+                self.plan.goals.ready();
+                self.open(net);
+            }
+            ReceiveOutcome::UnusualVersion(version) => {
+                let version = shown(version.as_bytes());
+                self.console.note(format_args!(
+                    "{} speaks version {version}, which is not 1 or 1.*; MPF accepts it too",
+                    self.plan.target.address
+                ));
+            }
+            ReceiveOutcome::PeerError(error @ PeerError::VersionRefused(_)) => {
+                let failure = Failure::Peer(format!("{}: {error}", self.plan.target.address));
+                self.stop(net, End::Failed(failure));
+            }
+            _ if verdict.failed => self.fail(net, raw.line),
+            _ => {}
+        }
+        self.print(net, raw, Some(message), if self.plan.goals.select() { verdict.expected } else { !is_ours });
+    }
+
+    fn print(&mut self, net: &mut Net, raw: &RawMessage<'_>, message: Option<&Message>, is_wanted: bool) {
+        self.output.clear();
+        if (is_wanted || self.plan.prints_all)
+            && self.plan.goals.admit_more()
+            && self.plan.show.show(raw, message, None, &mut self.output)
+        {
+            net.print(&self.output);
+            self.plan.goals.printed();
+            self.printed += 1;
+        }
+    }
+
+    /// A failed reply ends the run at once when something is waited for; else it decides the exit status at the end.
+    fn fail(&mut self, net: &mut Net, line: &[u8]) {
+        let text = format!("the reply failed: {}", shown(line));
+        match &self.end {
+            None if self.plan.goals.are_set() || self.ready_by.is_some() => {
+                let failure = Failure::Peer(format!("{}: {text}", self.plan.target.address));
+                self.stop(net, End::Failed(failure));
+            }
+            // One that ended the run is reported once.
+            Some(End::Failed(_)) => {}
+            _ => self.console.complain(Exit::Peer, &self.plan.target.address, text),
         }
     }
 }
 
-impl Script for Sender<'_> {
-    fn next(&mut self, now: Instant, outbox: &mut Outbox) -> Step {
-        if self.failure.is_some() {
-            return Step::Done;
-        }
-        if self.conversation.peer_has_left() {
-            // Who reconnects waits for the close that follows.
-            return if self.goes_on_without() { Step::ReadOn } else { Step::Done };
-        }
-        if outbox.is_empty() {
-            self.ledger.all_gone();
-        }
-        match self.handshake {
-            Handshake::Due => {
-                self.handshake = Handshake::Running;
-                self.said.clear();
-                // It cannot have begun before.
-                let _ = self.conversation.open(&mut self.said);
-                self.push_said(outbox);
-                return Step::Write;
+impl Handler for Sender<'_> {
+    fn on_connect(&mut self, net: &mut Net, _id: ConnId) {
+        self.unreached = None;
+        let role = if self.plan.says_hello { Role::PinController } else { Role::Client };
+        self.conversation = Conversation::new(role, ConversationConfig::default());
+        match self.plan.says_hello {
+            true => {
+                self.opening = Opening::Handshake;
+                self.lines.clear();
+                // A new conversation can always be opened.
+                let _ = self.conversation.open(&mut self.lines);
+                self.send_lines(net);
+                if self.ready_by.is_none() {
+                    self.plan.limits.begin(net.now());
+                }
             }
-            Handshake::Running => return Step::ReadOn,
-            Handshake::Done => {}
-        }
-        if self.send_waiting(outbox) {
-            return Step::Write;
-        }
-        if !self.complete {
-            let step = match &self.source {
-                Source::Nothing => Step::Done,
-                Source::One { .. } => self.send_one(now, outbox),
-                Source::Stream { .. } => self.send_stream(now, outbox),
-            };
-            if !self.complete {
-                return step;
-            }
-        }
-        let met = self.goals.are_met();
-        match self.goals.are_set() || self.stays {
-            // A goal may be met by now, but not before the last message has gone.
-            true if !outbox.is_empty() => Step::Write,
-            true if !met => Step::ReadOn,
-            _ => Step::Done,
+            false => self.open(net),
         }
     }
 
-    fn heard(&mut self, frame: &Frame<'_>, outbox: &mut Outbox, printed: &mut Vec<u8>) {
-        let connection = self.connection;
-        self.record(|recorder| recorder.frame(Instant::now(), connection, RecordKind::Server, frame));
+    fn on_message(&mut self, net: &mut Net, _id: ConnId, frame: &Frame<'_>) {
+        self.plan.limits.stay_active(net.now());
+        self.plan.recorder.frame(net, self.id.0, Side::Server, frame);
         match frame {
-            Frame::Message(message) => self.message(message, outbox, printed),
+            Frame::Message(message) => self.receive(net, message),
             Frame::Ignored { .. } => {}
-            Frame::Bad { number, fault } => complain_of_frame(self.console, self.peer, *number, *fault),
+            Frame::Bad { number, fault: fault @ FramingError::LineTooLong { .. } } => {
+                self.console.complain(Exit::No, format_args!("{}: line {number}", self.plan.target.address), fault);
+            }
+            // It may be that this connection was left already.
+            Frame::Bad { fault, .. } => {
+                if matches!(self.end, None | Some(End::Done)) {
+                    self.end = Some(End::Closed(CloseReason::Broken(*fault)));
+                }
+            }
         }
     }
 
-    fn farewell(&mut self, outbox: &mut Outbox) {
-        if self.goodbye {
-            self.said.clear();
-            self.conversation.leave(&mut self.said);
-            self.push_said(outbox);
+    fn on_sent(&mut self, _net: &mut Net, _id: ConnId) {
+        self.in_flight.all_sent();
+    }
+
+    fn on_eof(&mut self, net: &mut Net, id: ConnId) {
+        if self.goes_on_without() {
+            net.finish(id, Duration::ZERO, Duration::ZERO);
+        } else {
+            // What it was is known when the connection is closed.
+            self.end.get_or_insert(End::Closed(CloseReason::ByPeer));
+            self.send_goodbye(net);
+            net.finish(id, FLUSH_TIME, DRAIN_TIME);
         }
     }
 
-    fn wants_input(&self) -> bool {
-        let is_open = matches!(&self.source, Source::Stream { stream, dry: true } if !stream.has_ended());
-        is_open && !self.complete && self.handshake == Handshake::Done && !self.conversation.peer_has_left()
-    }
-
-    fn began(&self) -> Option<Instant> {
-        self.began
-    }
-
-    fn goes_on(&mut self, outbox: &Outbox) -> bool {
-        self.again = self.goes_on_without();
-        if self.again {
-            self.ledger.lost(outbox);
+    fn on_close(&mut self, net: &mut Net, id: ConnId, mut closed: Closed) {
+        let reason = std::mem::replace(&mut closed.reason, CloseReason::ByUs);
+        let is_lost = matches!(reason, CloseReason::ByPeer | CloseReason::Lost(_));
+        let reconnects = is_lost && self.goes_on_without();
+        let end = match (self.end.take(), reason) {
+            (None | Some(End::Done), CloseReason::ByUs | CloseReason::Reset) => End::Done,
+            (Some(end), CloseReason::ByUs | CloseReason::Reset) => end,
+            (None | Some(End::Done | End::Closed(CloseReason::ByPeer)), reason) => End::Closed(reason),
+            (Some(end), reason) => {
+                if let CloseReason::Unreached(error) = reason {
+                    self.unreached = Some(error);
+                }
+                end
+            }
+        };
+        // A peer that was not connected had nothing to send.
+        closed.noticed |= std::mem::replace(&mut self.opening, Opening::Connect) == Opening::Connect;
+        let how = closing(&end, closed.unsent, Side::Client);
+        self.plan.recorder.closed(net, id.0, &how, Side::Server, &closed.unfinished);
+        if reconnects {
+            self.reconnect(net, &closed);
+        } else {
+            (self.end, self.closed) = (Some(end), Some(closed));
         }
-        self.again
     }
 
-    fn time_limit(&self) -> Option<Duration> {
-        self.time
+    fn wants_input(&mut self, net: &Net) -> bool {
+        let is_open = matches!(&self.plan.messages, Messages::Stream { stream, is_dry: true } if !stream.has_ended());
+        is_open
+            && self.opening == Opening::Done
+            && !self.is_complete
+            && !self.conversation.peer_has_left()
+            && net.is_open(self.id)
+            && net.pending(self.id) == 0
     }
 
-    fn input(&mut self, bytes: io::Result<&[u8]>) {
-        let Source::Stream { stream, .. } = &mut self.source else { return };
+    fn on_input(&mut self, _net: &mut Net, bytes: io::Result<&[u8]>) {
+        let Messages::Stream { stream, .. } = &mut self.plan.messages else { return };
         match bytes {
             Ok([]) => stream.end(),
             Ok(bytes) => stream.feed(bytes),
@@ -306,201 +515,75 @@ impl Script for Sender<'_> {
             }
         }
     }
-}
 
-/// What is said.
-impl Sender<'_> {
-    /// Sends the message of the arguments as often as there is room, or once when its time has come.
-    fn send_one(&mut self, now: Instant, outbox: &mut Outbox) -> Step {
-        if let Some(due) = self.pace.wait(now) {
-            return Step::WaitUntil(due);
-        }
-        let connection = self.connection;
-        let Sender { source, conversation, console, traffic, recorder, pace, ledger, .. } = self;
-        let Source::One { message, times, gone } = source else { return Step::Done };
-        while *gone < *times && outbox.has_room(message.whole.len()) {
-            *gone += 1;
-            // The message may be a goodbye, behind which nothing goes.
-            if conversation.send(&line_command(message.line())).is_err() {
-                *gone = *times;
-                break;
+    fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
+        if self.end.is_none() {
+            if let Some(end) = self.time_is_up(now) {
+                self.stop(net, end);
+                return None;
             }
-            traffic.sent(message.line(), message.payload().map(<[u8]>::len));
-            record(recorder, console, |recorder| {
-                recorder.message(Instant::now(), connection, RecordKind::Client, message.line(), message.payload())
-            });
-            ledger.push(*gone);
-            outbox.push(&message.whole);
-            pace.gone(now);
-            if pace.is_set() {
-                break;
-            }
+            let due = self.advance(net, now);
+            let deadline = self.plan.limits.deadline();
+            return due.into_iter().chain(self.ready_by).chain(deadline).min();
         }
-        self.complete = *gone == *times;
-        Step::Write
+        // `-W` bounds leaving too, which else waits for a peer or a reader that does not read.
+        let timeout = self.plan.limits.timeout_at().filter(|_| matches!(self.end, Some(End::Done)))?;
+        if now < timeout {
+            return Some(timeout);
+        }
+        if let Some(limit) = self.plan.limits.timeout.filter(|_| net.pending(self.id) > 0) {
+            self.end = Some(End::TimeUp { limit, option: "--timeout" });
+        }
+        self.plan.limits.timeout = None;
+        net.hurry();
+        None
     }
 
-    /// Sends what has arrived, as far as there is room, or one message when its time has come.
-    fn send_stream(&mut self, now: Instant, outbox: &mut Outbox) -> Step {
-        if let Some(due) = self.pace.wait(now) {
-            return Step::WaitUntil(due);
+    fn on_stop(&mut self, net: &mut Net, stop: Stop) {
+        match (stop, &self.end) {
+            (Stop::Signal(signal), _) => self.stop(net, End::Signal(signal)),
+            (Stop::OutputGone(error), None | Some(End::Done)) => self.stop(net, End::Output(error)),
+            // What ended the run before decides.
+            (Stop::OutputGone(_) | Stop::Asked, _) => net.hurry(),
         }
-        let connection = self.connection;
-        let Sender { source, conversation, console, traffic, recorder, pace, guarded, ledger, .. } = self;
-        let Source::Stream { stream, dry } = source else { return Step::Done };
-        *dry = false;
-        while outbox.has_room(1) {
-            match stream.next_item() {
-                Item::Dry => {
-                    *dry = true;
-                    pace.idle(now);
-                    break;
+    }
+
+    fn on_notice(&mut self, _net: &mut Net, notice: Notice<'_>) {
+        match notice {
+            Notice::Retrying(_, error) => {
+                if self.unreached.is_none() && self.id == ConnId(1) {
+                    let address = &self.plan.target.address;
+                    self.console.note(format_args!("{address}: {}; retrying until it accepts", plain_words(error)));
                 }
-                Item::Over => {
-                    self.complete = true;
-                    break;
-                }
-                Item::Wrong { number, why } => console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
-                Item::Message { number, line, whole } => {
-                    let payload = whole.get(line.len() + 1..).filter(|payload| !payload.is_empty());
-                    if let Some(why) = guarded.then(|| guard(line, payload)).and_then(Result::err) {
-                        console.complain(Exit::No, format_args!("<stdin>:{number}"), format_args!("not sent: {why}"));
-                        continue;
-                    }
-                    if let Err(misuse) = conversation.send(&line_command(line)) {
-                        let why = format!("not sent: {misuse}");
-                        console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
-                        self.complete = true;
-                        break;
-                    }
-                    traffic.sent(line, payload.map(<[u8]>::len));
-                    record(recorder, console, |recorder| {
-                        recorder.message(Instant::now(), connection, RecordKind::Client, line, payload)
-                    });
-                    ledger.push(number);
-                    outbox.push(whole);
-                    pace.gone(now);
-                    if pace.is_set() {
-                        break;
-                    }
-                }
+                self.unreached = Some(io::Error::new(error.kind(), plain_words(error)));
             }
-        }
-        if outbox.is_empty() { Step::ReadOn } else { Step::Write }
-    }
-
-    /// Whether the run goes on over another connection when it loses this one.
-    fn goes_on_without(&self) -> bool {
-        let is_over = self.complete && (self.goals.are_met() || !(self.goals.are_set() || self.stays));
-        self.reconnects && self.failure.is_none() && !is_over
-    }
-
-    /// Sends what the connection before did not take, in front of everything; whether there was any. It was shown and
-    /// recorded when it was on its way for the first time.
-    fn send_waiting(&mut self, outbox: &mut Outbox) -> bool {
-        let was_empty = outbox.is_empty();
-        while let Some((number, message)) = self.ledger.next_waiting() {
-            // A goodbye is the last word over this connection too.
-            let line = message.split(|&b| b == b'\n').next().unwrap_or_default();
-            if self.conversation.send(&line_command(line)).is_ok() {
-                self.ledger.push(number);
-                outbox.push(&message);
-            }
-        }
-        was_empty && !outbox.is_empty()
-    }
-
-    /// Sends what the conversation had to say.
-    fn push_said(&mut self, outbox: &mut Outbox) {
-        if self.said.is_empty() {
-            return;
-        }
-        self.traffic.sent_lines(&self.said);
-        self.ledger.push(0);
-        let (said, connection) = (&self.said, self.connection);
-        record(&mut self.recorder, self.console, |recorder| {
-            recorder.lines(Instant::now(), connection, RecordKind::Client, said)
-        });
-        outbox.push(said);
-    }
-
-    fn record(&mut self, write: impl FnOnce(&mut Recorder) -> Result<(), Failure>) {
-        record(&mut self.recorder, self.console, write);
-    }
-}
-
-/// What is heard.
-impl Sender<'_> {
-    fn message(&mut self, message: &RawMessage<'_>, outbox: &mut Outbox, printed: &mut Vec<u8>) {
-        self.traffic.came(message);
-        self.said.clear();
-        let payload_bytes = message.payload.map(<[u8]>::len);
-        let mut matched = false;
-        let (effect, readable) = match self.parts.parse_line(message.text(), &ParseOptions::default()) {
-            Ok(()) => {
-                let verdict = self.goals.hear(&self.parts, payload_bytes, self.complete);
-                matched = verdict.expected;
-                if verdict.failed {
-                    self.answer_failed(message.line);
-                }
-                (self.conversation.receive(&self.parts, &mut self.said), true)
-            }
-            Err(why) => {
-                self.console.complain(Exit::No, format_args!("{}: line {}", self.peer, message.number), why);
-                (self.conversation.receive_malformed(message.line, &mut self.said), false)
-            }
-        };
-        self.push_said(outbox);
-        self.follow(&effect);
-        let is_ours = !matches!(effect, ReceiveOutcome::Deliver | ReceiveOutcome::PeerError(_));
-        let wanted = if self.goals.select() { matched } else { !is_ours };
-        if (wanted || self.all)
-            && self.goals.admit_more()
-            && self.show.show(message, readable.then_some(&self.parts), None, printed)
-        {
-            self.goals.printed();
-        }
-    }
-
-    /// Draws the conclusions of what the conversation has heard.
-    fn follow(&mut self, effect: &ReceiveOutcome) {
-        match effect {
-            ReceiveOutcome::Ready => {
-                self.handshake = Handshake::Done;
-                self.goals.ready();
-            }
-            ReceiveOutcome::PeerError(
-                fault @ (conversation::PeerError::VersionRefused(_) | conversation::PeerError::Version(_)),
-            ) => {
-                self.failure = Some(Failure::Peer(format!("{}: {fault}", self.peer)));
-            }
-            ReceiveOutcome::UnusualVersion(version) => {
-                let version = shown(version.as_bytes());
-                self.console.note(format_args!("{}: accepted protocol version {version}", self.peer));
+            Notice::RecordingFailed(error) => {
+                let failure = self.plan.recorder.failure(error);
+                self.console.survive(&failure);
             }
             _ => {}
         }
     }
-
-    /// A failed answer ends the run when something is waited for, whatever comes behind it; else it is what the run
-    /// ends with.
-    fn answer_failed(&mut self, line: &[u8]) {
-        let text = format!("the answer failed: {}", shown(line));
-        match (self.goals.are_set(), &self.failure) {
-            (true, None) => self.failure = Some(Failure::Peer(format!("{}: {text}", self.peer))),
-            (true, Some(_)) => {}
-            (false, _) => self.console.complain(Exit::Peer, self.peer, text),
-        }
-    }
 }
 
-/// Records something, if anything is recorded; a recording that fails is said, and the run goes on.
-fn record(
-    recorder: &mut Option<Recorder>,
-    console: &mut Console,
-    write: impl FnOnce(&mut Recorder) -> Result<(), Failure>,
-) {
-    if let Some(Err(failure)) = recorder.as_mut().map(write) {
-        console.survive(&failure);
+impl Sender<'_> {
+    /// Connects again after a loss. Nothing is sent twice: what had begun to be sent may be lost.
+    fn reconnect(&mut self, net: &mut Net, closed: &Closed) {
+        self.in_flight.lose(&closed.waiting);
+        let address = &self.plan.target.address;
+        if !closed.unfinished.is_empty() {
+            let half = shown(&closed.unfinished);
+            self.console.complain(Exit::No, address, format_args!("the connection ended inside a line: {half}"));
+        }
+        let unit = if matches!(self.plan.messages, Messages::Stream { .. }) { "line" } else { "message" };
+        let text = match self.in_flight.last {
+            0 => "connection lost before anything was sent; reconnecting".to_owned(),
+            last => {
+                format!("connection lost after {unit} {last}, which may be lost too with some before it; reconnecting")
+            }
+        };
+        // Messages may be lost, so this is reported with -q too; the run may still succeed.
+        self.console.complain(Exit::Done, address, text);
+        self.id = net.connect(self.plan.target.dial_for(self.plan.retry).again());
     }
 }

@@ -1,0 +1,318 @@
+//! What `send` sends and when: the message of the arguments or those of standard input, and the pace of `--every`.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::bcp::payload_marker;
+use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
+use crate::catalogue;
+use crate::commands::arguments::{mistyped, read_message, unknown_choice};
+use crate::commands::source::Source;
+use crate::commands::stream::{Item, Stream};
+use crate::exit::Failure;
+use crate::framing::{FramingError, FramingOptions};
+use crate::output::Console;
+use crate::text::{is_white, shown};
+
+/// Where the messages come from.
+#[derive(Debug)]
+pub(crate) enum Messages {
+    /// Nowhere: the handshake is all.
+    None,
+    /// The arguments, `times` times, of which `sent` are on their way.
+    One { message: Outgoing, times: u64, sent: u64 },
+    /// Standard input, each message sent when it arrives. It is dry while nothing read so far is left to be sent.
+    Stream { stream: Box<Stream>, is_dry: bool },
+}
+
+impl Messages {
+    /// Standard input, of which nothing has arrived.
+    pub(crate) fn stream(limits: &FramingOptions) -> Messages {
+        Messages::Stream { stream: Box::new(Stream::new(limits)), is_dry: true }
+    }
+
+    /// What was not sent, as a clause, as far as it is known.
+    pub(crate) fn left_out(&mut self) -> Option<String> {
+        match self {
+            Messages::None => None,
+            Messages::One { times, sent, .. } => {
+                let left = *times - *sent;
+                (left > 0).then(|| format!("{left} of {times} messages were not sent"))
+            }
+            Messages::Stream { stream, .. } => {
+                let is_empty = matches!(stream.next_item(), Item::Dry | Item::Over);
+                (!is_empty).then(|| "the rest of standard input was not sent".to_owned())
+            }
+        }
+    }
+}
+
+/// The message of the arguments, as it is sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outgoing {
+    /// Line, LF and payload.
+    pub whole: Vec<u8>,
+    line_length: usize,
+}
+
+impl Outgoing {
+    /// The line without LF and payload.
+    pub(crate) fn line(&self) -> &[u8] {
+        &self.whole[..self.line_length]
+    }
+
+    /// The payload, if there is one.
+    pub(crate) fn payload(&self) -> Option<&[u8]> {
+        Some(&self.whole[self.line_length + 1..]).filter(|payload| !payload.is_empty())
+    }
+
+    /// Reads the arguments: a command and its parameters, or one BCP line with a `?`, sent verbatim.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for what is not a message, [`Failure::Io`] and [`Failure::Refused`] for a payload that cannot
+    /// be read or is too large.
+    pub(crate) fn read(
+        words: &[String],
+        payload: Option<&Path>,
+        limits: &FramingOptions,
+        console: &Console,
+    ) -> Result<Outgoing, Failure> {
+        let line_bytes_max = limits.line_bytes_max;
+        let payload = payload.map(|path| Source::payload(path, limits.payload_bytes_max)).transpose()?;
+        let mut whole = Vec::new();
+        match words {
+            [line] if line.contains('?') => {
+                whole.extend_from_slice(checked_line(line, line_bytes_max)?.as_bytes());
+                if let Some(payload) = &payload {
+                    whole.extend_from_slice(format!("&bytes={}", payload.len()).as_bytes());
+                }
+            }
+            words => {
+                let mut message = Message::new();
+                let notes = read_message(words, &ParseOptions::default(), &mut message)?;
+                notes.into_iter().chain(mistyped(&message.command())).for_each(|note| console.note(note));
+                let form = WriteOptions { line_bytes_max, ..WriteOptions::default() };
+                write_line(&message, payload.as_ref().map(Vec::len), &form, &mut whole)
+                    .map_err(|why| Failure::Usage(why.to_string()))?;
+            }
+        }
+        let line_length = whole.len();
+        whole.push(b'\n');
+        whole.extend_from_slice(&payload.unwrap_or_default());
+        Ok(Outgoing { whole, line_length })
+    }
+
+    /// The command that is the reply to this message.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when there is none.
+    pub(crate) fn reply(&self) -> Result<&'static str, Failure> {
+        let mut message = Message::new();
+        let end = payload_marker(self.line()).map_or(self.line_length, |marker| marker.at);
+        let parsed = message.parse_line(&self.whole[..end], &ParseOptions::default());
+        parsed.map_err(|why| Failure::Usage(format!("-w: {why}")))?;
+        catalogue::reply(&message).ok_or_else(|| {
+            let command = shown(message.command().as_bytes());
+            let advice = unknown_choice(&message);
+            let advice = advice.unwrap_or_else(|| "-e PATTERN waits for a message of your choice".to_owned());
+            Failure::Usage(format!("-w: {command} has no reply; {advice}"))
+        })
+    }
+}
+
+/// Refuses what would stop MPF, be lost on it, or be misread by it.
+///
+/// # Errors
+/// What would happen, what to write instead, and which option sends it all the same.
+pub(crate) fn guard(line: &[u8], payload: Option<&[u8]>) -> Result<(), String> {
+    catalogue::check_line(line, payload).map_err(|refusal| format!("{refusal}; --force sends it all the same"))
+}
+
+/// A BCP line that was typed, which is sent verbatim.
+fn checked_line(line: &str, line_bytes_max: usize) -> Result<&str, Failure> {
+    let wrong = |why: &str| Failure::Usage(format!("{}: {why}", shown(line.as_bytes())));
+    if line.contains(['\n', '\r']) {
+        return Err(wrong("a line break ends a message; write several messages to standard input, one a line"));
+    }
+    if line.bytes().find(|&b| !is_white(b)).is_none_or(|first| first == b'#') {
+        return Err(wrong("a comment is not sent: to some peers it is a command; write COMMAND?NAME=VALUE"));
+    }
+    if line.len() > line_bytes_max {
+        return Err(wrong(&FramingError::LineTooLong { limit: line_bytes_max }.to_string()));
+    }
+    match payload_marker(line.as_bytes()).map(|marker| marker.length) {
+        None | Some(Some(0)) => Ok(line),
+        // The peer would read what follows, our goodbye first, as the payload.
+        Some(_) => Err(wrong("it announces a payload; leave out &bytes and give the payload with -b FILE")),
+    }
+}
+
+/// When the next message is due: one clock, anchored at the first message, so that lateness never adds up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    every: Option<Duration>,
+    due: Option<Instant>,
+}
+
+impl Pace {
+    /// One message in each `every`; without it, or if it is zero, as they arrive.
+    pub(crate) fn new(every: Option<Duration>) -> Pace {
+        Pace { every: every.filter(|every| !every.is_zero()), due: None }
+    }
+
+    /// Whether there is a pace to keep.
+    pub(crate) fn is_set(&self) -> bool {
+        self.every.is_some()
+    }
+
+    /// When to ask again, if it is too early for the next message.
+    pub(crate) fn wait(&self, now: Instant) -> Option<Instant> {
+        self.due.filter(|&due| now < due)
+    }
+
+    /// A message was sent at `now`.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        if let Some(every) = self.every {
+            let due = self.due.unwrap_or(now);
+            // A time beyond the clock's end is a year away, which is never for this run.
+            let year = Duration::from_secs(365 * 24 * 3600);
+            self.due = Some(due.checked_add(every).unwrap_or(due + year));
+        }
+    }
+
+    /// There is nothing to send at `now`: the messages due before are not made up for in a burst.
+    pub(crate) fn idle(&mut self, now: Instant) {
+        let Some((every, due)) = self.every.zip(self.due) else { return };
+        let late = now.saturating_duration_since(due).as_nanos();
+        let passed = late - late % every.as_nanos();
+        self.due = due.checked_add(Duration::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX)));
+    }
+}
+
+/// Which messages were given to the connection, and which are to be sent again after it was lost. A message counts as
+/// sent as soon as its first byte was given to the system.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight {
+    /// The numbers of those given to the connection since nothing was pending; 0 for our own.
+    numbers: VecDeque<u64>,
+    /// The number of the last one that was sent, at least in part; 0 for none.
+    pub last: u64,
+    /// How many messages of the user were given to a connection.
+    pub count: u64,
+    /// What is sent first on the next connection.
+    pub waiting: VecDeque<(u64, Vec<u8>)>,
+}
+
+impl InFlight {
+    pub(crate) fn push(&mut self, number: u64) {
+        self.count += u64::from(number > 0);
+        self.numbers.push_back(number);
+    }
+
+    pub(crate) fn push_again(&mut self, number: u64) {
+        self.numbers.push_back(number);
+    }
+
+    pub(crate) fn all_sent(&mut self) {
+        self.last = self.numbers.iter().copied().max().unwrap_or(0).max(self.last);
+        self.numbers.clear();
+    }
+
+    /// The connection was lost before it had begun to send these, the last ones given to it.
+    pub(crate) fn lose(&mut self, unsent: &[Vec<u8>]) {
+        let begun = self.numbers.len() - unsent.len();
+        let numbers = self.numbers.split_off(begun);
+        self.all_sent();
+        let again = numbers.into_iter().zip(unsent.iter().cloned()).filter(|(number, _)| *number > 0);
+        self.waiting = again.chain(std::mem::take(&mut self.waiting)).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Color;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn outgoing(words: &[&str]) -> Outgoing {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        Outgoing::read(&words, None, &FramingOptions::default(), &Console::new("send", true, Color::Never)).unwrap()
+    }
+
+    #[test]
+    fn message_knows_its_reply() {
+        for (words, expected) in [
+            (&["service", "subcommand=coil_pulse", "coil=c_knocker"][..], "coil_pulse"),
+            (&["service?subcommand=list_switches"], "list_switches"),
+            (&["RESET"], "reset_complete"),
+            (&["monitor_start", "category=modes"], "mode_list"),
+        ] {
+            assert_eq!(outgoing(words).reply().unwrap(), expected, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn message_without_a_reply_says_what_to_do() {
+        for (words, text) in [
+            (&["trigger", "name=x"][..], "-w: trigger has no reply; -e PATTERN waits for a message of your choice"),
+            (&["service", "subcomand=stop"], "-w: service has no reply; -e PATTERN"),
+            (&["service", "subcommand=list"], "-w: service has no reply; unknown subcommand list: "),
+            (&["service", "subcommand=start"], "-w: service has no reply; -e PATTERN"),
+            (&["monitor_start", "category=events"], "-w: monitor_start has no reply; -e PATTERN"),
+            (&["a?n=int:x"], "-w: n: "),
+        ] {
+            let failure = outgoing(words).reply().unwrap_err();
+            assert!(failure.message().unwrap().starts_with(text), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn line_and_payload_are_separate() {
+        let message = outgoing(&["dmd_frame?a=1&bytes=0"]);
+        assert_eq!((message.line(), message.payload()), (&b"dmd_frame?a=1&bytes=0"[..], None));
+        let message = Outgoing { whole: b"f&bytes=2\nhi".to_vec(), line_length: 9 };
+        assert_eq!((message.line(), message.payload()), (&b"f&bytes=2"[..], Some(&b"hi"[..])));
+    }
+
+    #[test]
+    fn lateness_is_made_up_for_and_idleness_is_not() {
+        let start = Instant::now();
+        let mut pace = Pace::new(Some(10 * MS));
+        assert_eq!(pace.wait(start), None);
+        pace.sent(start);
+        assert_eq!(pace.wait(start), Some(start + 10 * MS));
+        pace.sent(start + 13 * MS);
+        assert_eq!(pace.wait(start + 13 * MS), Some(start + 20 * MS));
+        pace.idle(start + 57 * MS);
+        assert_eq!(pace.wait(start + 57 * MS), None);
+        pace.sent(start + 58 * MS);
+        assert_eq!(pace.wait(start + 58 * MS), Some(start + 60 * MS));
+    }
+
+    #[test]
+    fn no_pace_never_waits() {
+        for every in [None, Some(Duration::ZERO)] {
+            let mut pace = Pace::new(every);
+            pace.sent(Instant::now());
+            pace.idle(Instant::now());
+            assert!(!pace.is_set() && pace.wait(Instant::now()).is_none());
+        }
+    }
+
+    #[test]
+    fn messages_that_have_begun_are_not_sent_again() {
+        let mut in_flight = InFlight::default();
+        in_flight.push(1);
+        in_flight.all_sent();
+        [2, 0, 4, 0, 5].into_iter().for_each(|number| in_flight.push(number));
+        in_flight.lose(&[b"r\n".to_vec(), b"d\n".to_vec()]);
+        assert_eq!((in_flight.last, in_flight.count), (4, 4));
+        assert_eq!(in_flight.waiting, [(5, b"d\n".to_vec())]);
+        in_flight = InFlight::default();
+        in_flight.push(7);
+        in_flight.lose(&[b"a\n".to_vec()]);
+        assert_eq!((in_flight.last, in_flight.waiting.len()), (0, 1));
+    }
+}
