@@ -161,9 +161,10 @@ pub const COMMAND: Command<Options> = Command {
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7), ("obe-socket", 7)],
     },
     flags: &[
-        Flag::ADDR
-            .default("`BACKBOX_ADDR`, else `localhost:5051`, where MPF listens")
-            .more("*ADDRESS* is `HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`."),
+        Flag::ADDR.default("`localhost:5051`").more(
+            "*ADDRESS* is `HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. The variable `BACKBOX_ADDR` changes \
+             the default, which is where MPF listens.",
+        ),
         Flag::WIRE,
         Flag::RETRY,
         Flag::value("ready", "DURATION", "Wait up to *DURATION* until MPF is ready", |o: &mut Options, value| {
@@ -220,16 +221,14 @@ pub const COMMAND: Command<Options> = Command {
         })
         .more("Once all goals are met, the remaining repetitions are dropped.")
         .group("Messages")
-        .needs(&["COMMAND"], "it repeats the message of the arguments")
-        .common(),
+        .needs(&["COMMAND"], "it repeats the message of the arguments"),
         Flag::value("every", "DURATION", "Send one message every *DURATION*", |o: &mut Options, value| {
             o.every = Some(time::parse_duration(&text(value)?)?);
             Ok(())
         })
         .more("The clock starts with the first message, so lateness never adds up.")
         .group("Messages")
-        .needs(&["repeat", "-"], "one message has no pace")
-        .common(),
+        .needs(&["repeat", "-"], "one message has no pace"),
         Flag::EXPECT,
         Flag::COUNT.conflicts(OBE, "each message has one reply"),
         Flag::switch("wait", "Wait for the reply to the message", |o: &mut Options| o.wait = true)
