@@ -88,8 +88,7 @@ pub const COMMAND: Command<Options> = Command {
         summary: "send messages to MPF and print the replies",
         synopsis: &[
             "[*OPTION*]... *COMMAND* [*NAME*`=`*STRING* | *NAME*`:=`*JSON*]...",
-            "[*OPTION*]... *LINE*",
-            "[*OPTION*]... [`-`]",
+            "[*OPTION*]... [*LINE* | `-`]",
         ],
         description: &[
             "Connects, sends, sends `goodbye`, and prints what arrives until the peer closes, except the `hello`, \
@@ -394,8 +393,8 @@ impl Plan {
     }
 }
 
-/// The server to connect to: the one of `-a`, else of the variable, else `host` (default: localhost). Its port is `port`
-/// unless the address names another.
+/// The server to connect to: the one of `-a`, else of the variable, else `host` (default: localhost). Its port is
+/// `port` unless the address names another.
 ///
 /// # Errors
 /// As for [`Target::resolve`]; the variable is named, because nobody typed it with this command.
