@@ -44,7 +44,7 @@ pub fn day_number(year: u32, month: u32, day: u32) -> Option<i64> {
         return None;
     }
     let leap_days = year.div_ceil(4) - year.div_ceil(100) + year.div_ceil(400);
-    Some(i64::from(year * 365 + leap_days + before.iter().sum::<u32>() + day) - 719_529)
+    Some(i64::from(year) * 365 + i64::from(leap_days + before.iter().sum::<u32>() + day) - 719_529)
 }
 
 /// A time since 1970 in UTC, as `2026-11-21T13:34:30`. Nothing lies beyond the year 9999.

@@ -239,12 +239,34 @@ impl Log {
             let phrase = program.phrases.iter().find(|phrase| text.starts_with(phrase.0.as_bytes()))?;
             Some((program, phrase, &text[phrase.0.len()..]))
         });
-        let Some((program, &Phrase(_, after, side, is_literal), text)) = found else {
+        let Some((program, phrase, text)) = found else {
             if self.program.is_none() && self.evidence.is_none() {
                 self.evidence = ask(number, line);
             }
             return Ok(None);
         };
+        self.evidence.get_or_insert_with(|| "damaged ones, which were left out".to_owned());
+        let line = phrase.undo(text, bytes_max)?;
+        let seen = seen.flatten().ok_or("garbled: not a date and time")?;
+        self.program = Some(program);
+        Ok(Some(Message { time: seen.map(|seen| self.clock.message(seen)), side: phrase.2, line, program }))
+    }
+
+    /// Why an input of this kind that has ended held no message.
+    pub(super) fn nothing(&self, kind: Kind) -> String {
+        let program = PROGRAMS.iter().find(|program| program.kinds.contains(&kind));
+        match (&self.evidence, program) {
+            (Some(evidence), _) => format!("no BCP line in it that can be read, but {evidence}"),
+            (None, Some(program)) => format!("no BCP line in it: {}", program.advice),
+            (None, None) => "no BCP line in it".to_owned(),
+        }
+    }
+}
+
+impl Phrase {
+    /// The line of BCP in a text whose beginning has been taken off.
+    fn undo(&self, text: &[u8], bytes_max: usize) -> Result<Vec<u8>, Error> {
+        let &Phrase(_, after, _, is_literal) = self;
         let text = text.strip_suffix(after.as_bytes()).ok_or("garbled: no closing quote")?;
         let undone = is_literal.then(|| literal::undo(text).ok_or("garbled: no bytes literal as Python writes it"));
         let undone = undone.transpose()?;
@@ -259,22 +281,9 @@ impl Log {
         }
         // What follows would be swallowed as its payload.
         match payload_marker(&line).filter(|_| !is_ignored(&line)).map(|marker| marker.length) {
-            None | Some(Some(0)) => {}
-            Some(Some(bytes)) => return Err(format!("its payload of {bytes} bytes is not in the log").into()),
-            Some(None) => return Err("its payload is not in the log".into()),
-        }
-        let seen = seen.flatten().ok_or("garbled: not a date and time")?;
-        self.program = Some(program);
-        Ok(Some(Message { time: seen.map(|seen| self.clock.message(seen)), side, line, program }))
-    }
-
-    /// Why an input of this kind that has ended held no message.
-    pub(super) fn nothing(&self, kind: Kind) -> String {
-        let program = PROGRAMS.iter().find(|program| program.kinds.contains(&kind));
-        match (&self.evidence, program) {
-            (Some(evidence), _) => format!("no BCP line of a known form in it, but {evidence}"),
-            (None, Some(program)) => format!("no BCP line in it: {}", program.advice),
-            (None, None) => "no BCP line in it".to_owned(),
+            None | Some(Some(0)) => Ok(line),
+            Some(Some(bytes)) => Err(format!("its payload of {bytes} bytes is not in the log").into()),
+            Some(None) => Err("its payload is not in the log".into()),
         }
     }
 }
@@ -288,8 +297,14 @@ struct Parsed<'a> {
 
 /// A line in one of the forms of this kind, best in one with the logger of a known program.
 fn parse_text(kind: Kind, line: &[u8]) -> Result<Option<Parsed<'_>>, Error> {
-    let parsed = || forms(kind).filter_map(|pieces| take_apart(pieces, line));
-    match parsed().find(|parsed| program(kind, &parsed.logger).is_some()).or_else(|| parsed().next()) {
+    let mut found = None;
+    for parsed in forms(kind).filter_map(|pieces| take_apart(pieces, line)) {
+        if program(kind, &parsed.logger).is_some() {
+            return Ok(Some(parsed));
+        }
+        found = found.or(Some(parsed));
+    }
+    match found {
         None if kind == Kind::MonitorCache && !trim(line).is_empty() => Err("garbled: not MILLISECONDS,COMMAND".into()),
         found => Ok(found),
     }

@@ -18,11 +18,13 @@ use super::input::{Headed, push_without_cr, without_mark};
 /// ```
 ///
 /// # Errors
-/// What reading and writing fail with.
+/// What reading and writing fail with; spans that are not in order.
 pub fn apply(mut file: impl Read, edits: &[(Range<u64>, Vec<u8>)], mut copy: impl Write) -> io::Result<()> {
     let mut at = 0;
     for (span, text) in edits {
-        io::copy(&mut file.by_ref().take(span.start - at), &mut copy)?;
+        let before = span.start.checked_sub(at).filter(|_| span.start <= span.end);
+        let before = before.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "edits out of order"))?;
+        io::copy(&mut file.by_ref().take(before), &mut copy)?;
         copy.write_all(text)?;
         io::copy(&mut file.by_ref().take(span.end - span.start), &mut io::sink())?;
         at = span.end;
@@ -56,7 +58,7 @@ impl<R: BufRead> Verbatim<R> {
     pub fn record(&mut self, record: &Record, is_copied: bool, copy: &mut impl Write) -> io::Result<()> {
         self.up_to(record.span.start, copy)?;
         let mut bytes = Vec::new();
-        self.file.by_ref().take(record.span.end - self.at).read_to_end(&mut bytes)?;
+        self.file.by_ref().take(record.span.end.saturating_sub(self.at)).read_to_end(&mut bytes)?;
         self.at = record.span.end;
         if !is_copied {
             return Ok(());

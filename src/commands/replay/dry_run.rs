@@ -47,7 +47,7 @@ pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, F
         } else if is_chosen {
             let writer = writer.get_or_insert_with(|| Writer::new(reader.settings().port));
             writer.record(&record, session.output.buffer());
-            session.output.flush()?;
+            session.flush_much()?;
         }
         if is_chosen && !console.is_quiet() && !record.is_pattern && !is_ignored(&record.line) {
             for finding in lint(&record.line, record.payload.as_deref(), &ParseOptions::default()) {
@@ -58,6 +58,7 @@ pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, F
     if reader.kind() == Kind::Session {
         session.up_to(reader.position(), reader.has_header())?;
     }
+    session.output.flush()?;
     ended?;
     match choice.connection {
         Some(connection) if !is_printed => {
@@ -82,7 +83,12 @@ impl<R: BufRead> Copy<'_, R> {
         let copied = self.file.record(record, is_copied, self.output.buffer());
         self.at = record.span.end;
         copied.map_err(|error| Failure::io(format_args!("cannot read {}", self.name), &error))?;
-        self.output.flush()
+        self.flush_much()
+    }
+
+    /// Writes what has been gathered once it is a block, so that not every message is a write of its own.
+    fn flush_much(&mut self) -> Result<(), Failure> {
+        if self.output.buffer().len() < READ_BYTES { Ok(()) } else { self.output.flush() }
     }
 
     /// Copies what stands between two messages, however much that is. A session that has lost its header gets one.
@@ -94,7 +100,7 @@ impl<R: BufRead> Copy<'_, R> {
             self.at = end.min(self.at + READ_BYTES as u64);
             let copied = self.file.up_to(self.at, self.output.buffer());
             copied.map_err(|error| Failure::io(format_args!("cannot read {}", self.name), &error))?;
-            self.output.flush()?;
+            self.flush_much()?;
         }
         Ok(())
     }
