@@ -149,7 +149,11 @@ impl Printer {
 
     /// Why it cannot be written, once.
     pub(super) fn take_error(&mut self) -> Option<io::Error> {
-        let error = self.lock().error.take()?;
+        let mut queue = self.lock();
+        let error = queue.error.take()?;
+        // The thread has ended; what was handed over since then is not written either.
+        (queue.bytes, queue.waiting) = (0, Vec::new());
+        drop(queue);
         self.fail();
         Some(sys::output_error(error))
     }
