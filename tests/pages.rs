@@ -36,9 +36,11 @@ fn mandoc_finds_nothing_wrong() {
     }
 }
 
-/// The options that a help text lists, as they are spelled: words at the beginning of an indented line.
+/// The options that a help text lists, as they are spelled: words at the beginning of a line that is indented less than
+/// a description, which may mention one there too.
 fn listed(help: &str) -> Vec<String> {
-    let lines = help.lines().filter(|line| line.trim_start().starts_with('-'));
+    let is_item = |line: &&str| line.trim_start().starts_with('-') && !line.starts_with("        ");
+    let lines = help.lines().filter(is_item);
     let words = lines.flat_map(|line| line.trim_start().split(' ').take_while(|word| word.starts_with('-')));
     words.map(|word| word.trim_end_matches(',').to_owned()).collect()
 }

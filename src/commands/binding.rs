@@ -12,7 +12,6 @@ use crate::framing::Wire;
 use crate::net::SocketAddr;
 use crate::net::address::Address;
 use crate::net::server::Server;
-use crate::output::Console;
 use crate::text::shown;
 
 /// Where to listen, as the options say it.
@@ -48,7 +47,6 @@ impl Place<'_> {
     ///
     /// # Errors
     /// [`Failure::Usage`] for an invalid address, [`Failure::Io`] for one that is in use and the like.
-    #[allow(dead_code)] // Until the subcommands are ported to the loop.
     pub(crate) fn listen(&self, net: &mut Net) -> Result<SocketAddr, Failure> {
         if let Some(file) = self.announce {
             withdraw(file)?;
@@ -111,16 +109,6 @@ impl Place<'_> {
             Some(file) => write_whole(file, format!("{address}\n").as_bytes())
                 .map_err(|error| Failure::io(format_args!("cannot write {}", name(file)), &error)),
         }
-    }
-
-    /// The same, with a note.
-    ///
-    /// # Errors
-    /// As for [`Place::announce`].
-    pub fn welcome(&self, address: SocketAddr, console: &Console) -> Result<(), Failure> {
-        self.announce(address)?;
-        console.note(format_args!("listening on {address}"));
-        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Dial;
 use crate::exit::{Failure, plain_words};
-use crate::net::address::{Address, Unreached, dial, dial_until};
+use crate::net::address::{Address, Unreached, dial_until};
 use crate::net::wait::Stop;
 use crate::net::{SocketAddr, TcpStream};
 use crate::output::Console;
@@ -78,18 +78,6 @@ impl Target {
             Ok(socket) => Ok(Some(socket)),
             Err(Unreached::Stopped) => Ok(None),
             Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, left))),
-        }
-    }
-
-    /// Dials each address once; `tried` is for how long that has been going on.
-    ///
-    /// # Errors
-    /// As for [`Target::dial_until`].
-    pub fn dial_once(&self, tried: Duration, stop: &Stop) -> Result<Option<TcpStream>, Failure> {
-        match dial(&self.sockets, Duration::ZERO, stop, |_| ()) {
-            Ok(socket) => Ok(Some(socket)),
-            Err(Unreached::Stopped) => Ok(None),
-            Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, tried))),
         }
     }
 

@@ -294,10 +294,6 @@ pub const OBE_KEEPS_CASE: &str = "--keep-case is about BCP's names, and OBE_Sock
 pub const OBE_LIMITS: &str =
     "--max-line and --max-payload limit BCP's lines, and a body of OBE_Socket may have 64 MiB and no more";
 
-/// The sentence about recordings.
-pub const OBE_IS_NOT_RECORDED: &str =
-    "--record writes a session file, and a session is BCP's; the replies on standard output can be kept in a file";
-
 /// The sentence about templates that ask for the JSON form.
 pub const OBE_IS_JSON: &str =
     "{@json} is the JSON form of BCP's messages, and OBE_Socket's are JSON: {@line} is the text";

@@ -102,7 +102,7 @@ fn a_bad_frame_costs_its_own_connection_and_no_other() {
     let finished = listening.running.finish();
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(4), "[]\n\"go\"\n{\"command\": \"done\"}\n"));
     assert!(finished.stderr.contains("offset 12: body cut short: 2 of 4 bytes came"), "{}", finished.stderr);
-    assert_eq!(finished.stderr.lines().count(), 8, "{}", finished.stderr);
+    assert_eq!(finished.stderr.lines().count(), 9, "{}", finished.stderr);
 }
 
 #[test]
@@ -123,14 +123,14 @@ fn what_is_printed_and_waited_for_can_be_chosen() {
 #[test]
 fn what_makes_no_sense_for_a_server_is_refused_with_a_sentence() {
     for (flags, why) in [
-        (&["--as", "pin"][..], "--as says which part"),
-        (&["-c", ":1"], "-c joins a game"),
+        (&["--as", "pin"][..], "only replies"),
+        (&["-c", ":1"], "backbox send --wire obe is the client"),
         (&["--forward", ":1"], "--forward"),
         (&["--monitor", "modes"], "--monitor"),
-        (&["--stdin"], "--stdin speaks unasked"),
+        (&["--stdin"], "only replies"),
         (&["--no-auto"], "--no-auto"),
         (&["--accept-version", "1"], "--accept-version"),
-        (&["--record", "x"], "--record writes a session file"),
+        (&["--record", "x"], "a session file holds BCP"),
         (&["--json"], "--json"),
         (&["-F", "{@json}"], "{@json}"),
         (&["--max-line", "9"], "64 MiB"),

@@ -17,18 +17,18 @@ fn refused(arguments: &[&str], why: &str) {
 
 #[test]
 fn what_makes_no_sense_together_is_refused_with_a_sentence() {
-    refused(&["-c", ":1", "-a", ":2"], "use one of them");
-    refused(&["-c", ":1", "--announce", "x"], "nobody does");
-    refused(&["-c", ":1", "--once"], "leave out --once");
-    refused(&["--retry", "1s"], "goes with -c");
-    refused(&["--as", "pin", "--monitor", "modes"], "leave out --monitor");
-    refused(&["--as", "pin", "--accept-version", "2"], "--accept-version judges");
-    refused(&["--no-auto", "--monitor", "modes"], "--no-auto does not answer");
-    refused(&["--register", ""], "an event has a name");
-    refused(&["--reconnect"], "it goes with -c");
-    refused(&["--reconnect", "--forward", ":1"], "it goes with -c");
-    refused(&["--meta"], "add --json");
-    refused(&["--json", "-F", "{a}"], "use one of them");
+    refused(&["-c", ":1", "-a", ":2"], "-c connects instead");
+    refused(&["-c", ":1", "--announce", "x"], "nothing connects to this command");
+    refused(&["-c", ":1", "--once"], "has one connection and ends with it");
+    refused(&["--retry", "1s"], "--retry needs --connect or --forward");
+    refused(&["--as", "pin", "--monitor", "modes"], "clients subscribe to a pin controller");
+    refused(&["--as", "pin", "--accept-version", "2"], "only a media controller accepts or refuses a version");
+    refused(&["--no-auto", "--monitor", "modes"], "the reply to reset subscribes");
+    refused(&["--register", ""], "empty event name");
+    refused(&["--reconnect"], "a client connects again");
+    refused(&["--reconnect", "--forward", ":1"], "a client connects again");
+    refused(&["--meta"], "--meta needs --json");
+    refused(&["--json", "-F", "{a}"], "each is a form of the same message");
     refused(&["-n", "0"], "-n 0 waits for nothing");
     refused(&["--reply", "a"], "write 'PATTERN => LINE'");
     refused(&["-F", "{@nope}"], "{@nope} is unknown");
@@ -233,7 +233,7 @@ fn attached_what_would_end_mpf_is_not_sent() {
     let ended = listening.finish();
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("<stdin>:1: not sent: would end MPF"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("line 1: the --reply to it was not sent: would end MPF"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("&state={name}: not sent: would end MPF"), "{}", ended.stderr);
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_lost_connection_is_dialled_again_and_subscribed_to_again() {
     drop(peer);
     let ended = listening.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "1 a\n2 b\n3 c\n"), "{}", ended.stderr);
-    assert_eq!(ended.stderr.matches("; dialling again\n").count(), 2, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("; connecting again\n").count(), 2, "{}", ended.stderr);
     let recorded = fs::read_to_string(&file).unwrap();
     assert!(recorded.contains("# connection 1: lost: ") && recorded.contains("# connection 3: "), "{recorded}");
 }
@@ -292,8 +292,8 @@ fn dialling_again_ends_with_retry_with_time_with_a_signal_and_with_stdouts_reade
     assert_eq!(timed.code, Some(124), "{}", timed.stderr);
     let stopped = lose(&[]);
     let waiting = Instant::now();
-    while !stopped.has_said("dialling again") {
-        assert!(waiting.elapsed() < PATIENCE, "it does not dial again");
+    while !stopped.has_said("connecting again") {
+        assert!(waiting.elapsed() < PATIENCE, "it does not connect again");
         std::thread::sleep(Duration::from_millis(2));
     }
     stopped.signal(Signal::INT);
@@ -323,7 +323,9 @@ fn two_that_answer_each_other_are_stopped_and_that_is_said() {
         "reset_complete => ping",
     ]);
     let waiting = Instant::now();
-    while !second.has_said("stopped: two programs") && !first.running.has_said("stopped: two programs") {
+    while !second.has_said("two programs reply to each other")
+        && !first.running.has_said("two programs reply to each other")
+    {
         assert!(waiting.elapsed() < PATIENCE, "nobody stops");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -375,6 +377,6 @@ fn a_recording_on_a_full_disk_is_said_at_once_and_3_at_the_end() {
     drop(peer);
     let ended = listening.running.finish();
     assert_eq!(ended.code, Some(3));
-    assert_eq!(ended.stderr.matches("cannot go on recording").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("cannot continue the recording").count(), 1, "{}", ended.stderr);
     assert_eq!(ended.stdout, "hello\ntrigger?name=x\n");
 }

@@ -1,74 +1,56 @@
-//! `--canonical`: what a dialler says, each line in the form that every known decoder reads alike (design.md,
-//! sections 5 and 10).
+//! `listen --forward --canonical`: what a client sends, each line in the form that every known decoder reads alike.
 //!
-//! A line that does not parse, a comment, and a line that is too long stay as they were; payloads are never touched.
+//! A line that does not parse, a comment, and a line that is too long are not changed; payloads never are.
 
-use crate::bcp::payload_marker;
-use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
+use crate::bcp::{Message, ParseOptions, WriteOptions, payload_marker, write_line};
+use crate::engine::Rewrite;
 use crate::framing::{is_ignored, without_cr};
-use crate::net::pump::Rewrite;
 
 /// The longest line that MPF reads, in bytes without LF; others were written against it.
 const SAFE_LINE_BYTES_MAX: usize = 65_536;
 
 /// What comes next.
 #[derive(Clone, Copy, Debug)]
-enum State {
-    /// A line.
+enum Inside {
     Line,
     /// The rest of a line that is too long.
     LongLine,
     /// So many bytes of a payload.
     Payload(usize),
-    /// Something that cannot be framed any more: a payload's length that is no number.
-    Lost,
+    /// Nothing that can be understood: the length of a payload was not a number.
+    Unknown,
 }
 
 /// Rewrites a stream of BCP, given in any pieces.
 #[derive(Debug)]
-pub struct Canonical {
-    state: State,
-    /// The line that is not whole yet.
+pub(super) struct Canonical {
+    inside: Inside,
+    /// The beginning of a line that is not whole.
     line: Vec<u8>,
-    parts: Message,
+    message: Message,
     clean: Vec<u8>,
     /// The longest line that is rewritten, in bytes without LF.
     line_bytes_max: usize,
 }
 
-impl Canonical {
-    /// At the start of a stream; a line over `line_bytes_max` stays as it was.
-    pub fn new(line_bytes_max: usize) -> Canonical {
-        Canonical { state: State::Line, line: Vec::new(), parts: Message::new(), clean: Vec::new(), line_bytes_max }
-    }
-}
-
 impl Rewrite for Canonical {
     fn rewrite(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
         while !bytes.is_empty() {
-            let taken = match self.state {
-                State::Lost => {
-                    out.extend_from_slice(bytes);
-                    bytes.len()
+            let (taken, next) = match self.inside {
+                Inside::Line => {
+                    bytes = self.read_line(bytes, out);
+                    continue;
                 }
-                State::Payload(left) => {
-                    let taken = left.min(bytes.len());
-                    out.extend_from_slice(bytes.get(..taken).unwrap_or_default());
-                    self.state = if taken < left { State::Payload(left - taken) } else { State::Line };
-                    taken
-                }
-                State::LongLine => {
-                    let end = memchr::memchr(b'\n', bytes);
-                    let taken = end.map_or(bytes.len(), |end| end + 1);
-                    out.extend_from_slice(bytes.get(..taken).unwrap_or_default());
-                    if end.is_some() {
-                        self.state = State::Line;
-                    }
-                    taken
-                }
-                State::Line => self.take_line(bytes, out),
+                Inside::Unknown => (bytes.len(), Inside::Unknown),
+                Inside::Payload(left) if left > bytes.len() => (bytes.len(), Inside::Payload(left - bytes.len())),
+                Inside::Payload(left) => (left, Inside::Line),
+                Inside::LongLine => match memchr::memchr(b'\n', bytes) {
+                    None => (bytes.len(), Inside::LongLine),
+                    Some(end) => (end + 1, Inside::Line),
+                },
             };
-            bytes = bytes.get(taken..).unwrap_or_default();
+            out.extend_from_slice(&bytes[..taken]);
+            (bytes, self.inside) = (&bytes[taken..], next);
         }
     }
 
@@ -77,56 +59,62 @@ impl Rewrite for Canonical {
     }
 
     fn is_inside_message(&self) -> bool {
-        matches!(self.state, State::LongLine | State::Payload(_))
+        matches!(self.inside, Inside::LongLine | Inside::Payload(_))
     }
 }
 
 impl Canonical {
-    /// Takes what belongs to the line that has begun; how many bytes that are.
-    fn take_line(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
+    /// At the start of a stream; a line over `line_bytes_max` is not changed.
+    pub(super) fn new(line_bytes_max: usize) -> Canonical {
+        let (line, clean) = (Vec::new(), Vec::new());
+        Canonical { inside: Inside::Line, line, message: Message::new(), clean, line_bytes_max }
+    }
+
+    /// Reads up to the end of the line that has begun; returns what comes after it.
+    fn read_line<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
         let Some(end) = memchr::memchr(b'\n', bytes) else {
             self.line.extend_from_slice(bytes);
             if self.line.len() > self.line_bytes_max {
                 out.append(&mut self.line);
-                self.state = State::LongLine;
+                self.inside = Inside::LongLine;
             }
-            return bytes.len();
+            return &[];
         };
-        self.line.extend_from_slice(bytes.get(..end).unwrap_or_default());
+        self.line.extend_from_slice(&bytes[..end]);
         let line = std::mem::take(&mut self.line);
-        self.state = self.write(&line, out);
+        self.inside = self.write(&line, out);
         self.line = line;
         self.line.clear();
         self.line.shrink_to(SAFE_LINE_BYTES_MAX);
-        end + 1
+        &bytes[end + 1..]
     }
 
-    /// Appends a whole line, rewritten where that can be; what follows it.
-    fn write(&mut self, line: &[u8], out: &mut Vec<u8>) -> State {
+    /// Appends a whole line, rewritten where possible; returns what follows it.
+    fn write(&mut self, line: &[u8], out: &mut Vec<u8>) -> Inside {
         let mark = "\u{feff}".as_bytes();
-        let (mark, text) = if line.starts_with(mark) { line.split_at(mark.len()) } else { line.split_at(0) };
+        let (mark, text) = line.split_at(if line.starts_with(mark) { mark.len() } else { 0 });
         let text = without_cr(&mut self.clean, text);
-        let marker = if is_ignored(text) { None } else { payload_marker(text) };
+        let marker = payload_marker(text).filter(|_| !is_ignored(text));
         let payload = marker.map(|marker| marker.length);
-        let meant = marker.map_or(text, |marker| text.get(..marker.at).unwrap_or_default());
+        let query = marker.map_or(text, |marker| &text[..marker.at]);
         let start = out.len();
         out.extend_from_slice(mark);
         let limit = if text.len() <= SAFE_LINE_BYTES_MAX { SAFE_LINE_BYTES_MAX } else { self.line_bytes_max };
         let form = WriteOptions { line_bytes_max: limit, ..WriteOptions::default() };
-        let rewritten = text.len() <= self.line_bytes_max
+        let is_rewritten = text.len() <= self.line_bytes_max
             && !is_ignored(text)
             && payload != Some(None)
-            && self.parts.parse_line(meant, &ParseOptions::default()).is_ok()
-            && write_line(&self.parts, payload.flatten(), &form, out).is_ok();
-        if !rewritten {
+            && self.message.parse_line(query, &ParseOptions::default()).is_ok()
+            && write_line(&self.message, payload.flatten(), &form, out).is_ok();
+        if !is_rewritten {
             out.truncate(start);
             out.extend_from_slice(line);
         }
         out.push(b'\n');
         match payload {
-            None | Some(Some(0)) => State::Line,
-            Some(Some(bytes)) => State::Payload(bytes),
-            Some(None) => State::Lost,
+            None | Some(Some(0)) => Inside::Line,
+            Some(Some(bytes)) => Inside::Payload(bytes),
+            Some(None) => Inside::Unknown,
         }
     }
 }

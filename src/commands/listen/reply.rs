@@ -3,11 +3,18 @@
 //! An answer is a message whose texts are filled in from the one that it answers, and then encoded like any other: no
 //! value can end its line. What is sent when, and how often, is the listener's business.
 
+use std::time::{Duration, Instant};
+
 use crate::bcp::Value;
 use crate::bcp::pattern::Pattern;
 use crate::bcp::payload_marker;
 use crate::bcp::{DuplicatePolicy, Malformed, Message, ParseOptions, WriteOptions, push_spaced_json, write_line};
 use crate::text::{shown, trim};
+
+/// How often a reply may fire on one connection in [`FIRINGS_TIME`].
+const FIRINGS_MAX: u32 = 1000;
+
+const FIRINGS_TIME: Duration = Duration::from_secs(1);
 
 /// One answer, and what it answers.
 #[derive(Clone, Debug)]
@@ -118,11 +125,53 @@ impl Reply {
         Ok(())
     }
 
+    /// As it was typed, for messages.
+    pub(crate) fn shown(&self) -> String {
+        shown(self.text.as_bytes())
+    }
+
     /// The command of the line that it answers with.
     pub fn command(&self) -> Option<&str> {
         match &self.answer {
             Answer::Line(line) => Some(&line.command),
             Answer::Nothing | Answer::Value(_) => None,
+        }
+    }
+}
+
+/// How often each reply has fired on one connection. Two programs that reply to each other could go on for ever.
+#[derive(Debug)]
+pub(crate) struct Firings(Vec<Firing>);
+
+#[derive(Clone, Copy, Debug)]
+enum Firing {
+    /// So often since this time.
+    Counted(Instant, u32),
+    Stopped,
+}
+
+impl Firings {
+    /// None of so many replies has fired.
+    pub(crate) fn new(replies: usize, now: Instant) -> Firings {
+        Firings(vec![Firing::Counted(now, 0); replies])
+    }
+
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// It must not fire any more: the first time with the reason.
+    pub(crate) fn fire(&mut self, reply: usize, now: Instant) -> Result<(), Option<String>> {
+        let Firing::Counted(since, count) = self.0[reply] else { return Err(None) };
+        self.0[reply] = match count {
+            _ if now.saturating_duration_since(since) >= FIRINGS_TIME => Firing::Counted(now, 1),
+            FIRINGS_MAX => Firing::Stopped,
+            _ => Firing::Counted(since, count + 1),
+        };
+        match self.0[reply] {
+            Firing::Counted(..) => Ok(()),
+            Firing::Stopped => Err(Some(format!(
+                "stopped because it fired {FIRINGS_MAX} times in a second: two programs reply to each other"
+            ))),
         }
     }
 }

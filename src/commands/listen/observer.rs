@@ -1,0 +1,375 @@
+//! What all forms of `listen` have in common: they print and record what is received, know when the run ends, and
+//! what its exit status is.
+
+use std::io;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::bcp::template::{Origin, Side};
+use crate::bcp::{Malformed, Message, ParseOptions};
+use crate::commands::goals::Goals;
+use crate::commands::recording::Recorder;
+use crate::commands::run::{End, TimeLimits, seconds};
+use crate::commands::traffic::Traffic;
+use crate::engine::{CloseReason, Closed, DRAIN_TIME, FLUSH_TIME, Net, Notice, Outcome, Stop};
+use crate::exit::{Exit, Failure, plain_words};
+use crate::framing::{FramingError, RawMessage};
+use crate::limits::READ_BYTES;
+use crate::output::show::Show;
+use crate::output::{Console, say};
+use crate::text::shown;
+
+/// What is reported of output that nobody read.
+const UNREAD: &str = "nobody reads the output; what came last is lost";
+
+/// The connection on which a message was received, and who sent it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sender<'a> {
+    /// The number of the connection or the forwarded pair.
+    pub conn: u64,
+    /// The address of the peer, of a pair that of the client.
+    pub peer: &'a str,
+    /// Which end of the connection it is.
+    pub from: Side,
+}
+
+/// How a run is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Leaving {
+    /// Not at all.
+    #[default]
+    Stays,
+    /// In order: what waits is written, and the output has all the time that it needs.
+    InOrder,
+    /// In a bounded time, after a signal or `-W`.
+    InHurry,
+}
+
+/// Prints and records what is received until the run ends.
+pub(crate) struct Observer {
+    pub console: Console,
+    pub recorder: Recorder,
+    pub traffic: Traffic,
+    /// The message received last.
+    pub message: Message,
+    /// `None` for a peer inside this process, which prints nothing.
+    show: Option<Show>,
+    goals: Goals,
+    limits: TimeLimits,
+    /// One moment on both clocks: messages are stamped with the one that never jumps.
+    clock: (Instant, Duration),
+    /// What is printed once the present read is handled.
+    printed: Vec<u8>,
+    end: Option<End>,
+    leaving: Leaving,
+    /// Whether standard output is still written.
+    prints: bool,
+    connections: u64,
+    received: u64,
+    sent: u64,
+}
+
+impl Observer {
+    pub(crate) fn new(console: Console, show: Option<Show>, goals: Goals, limits: TimeLimits) -> Observer {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Observer {
+            console,
+            recorder: Recorder::default(),
+            traffic: Traffic::default(),
+            message: Message::new(),
+            show,
+            goals,
+            limits,
+            clock: (Instant::now(), unix),
+            printed: Vec::new(),
+            end: None,
+            leaving: Leaving::Stays,
+            prints: true,
+            connections: 0,
+            received: 0,
+            sent: 0,
+        }
+    }
+
+    /// `-W` and `--idle` count from here.
+    pub(crate) fn begin(&mut self) {
+        let now = Instant::now();
+        self.limits.begin(now);
+        self.limits.be_active(now);
+    }
+
+    /// Counts a connection, or a forwarded pair.
+    pub(crate) fn connected(&mut self, now: Instant) {
+        self.connections += 1;
+        self.limits.be_active(now);
+    }
+
+    /// Counts a message that was sent. Its payload has so many bytes.
+    pub(crate) fn sent(&mut self, now: Instant, line: &[u8], payload_bytes: Option<usize>) {
+        self.sent += 1;
+        self.limits.be_active(now);
+        self.traffic.sent(line, payload_bytes);
+    }
+
+    /// Parses a BCP message into [`Observer::message`] and prints it. One that is malformed is printed too, as it is.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        message: &RawMessage<'_>,
+        sender: Sender<'_>,
+    ) -> Result<(), Malformed> {
+        let read = self.message.parse_line(message.text(), &ParseOptions::default());
+        self.print(now, message, read.is_ok(), sender);
+        read
+    }
+
+    /// Prints a message, which is in [`Observer::message`] unless it is malformed, and tells the goals.
+    pub(crate) fn print(&mut self, now: Instant, message: &RawMessage<'_>, is_read: bool, sender: Sender<'_>) {
+        self.received += 1;
+        self.limits.be_active(now);
+        // What comes after the goals are met is not printed.
+        let Some(show) = self.show.as_mut().filter(|_| !matches!(self.end, Some(End::Done))) else { return };
+        let Sender { conn, peer, from } = sender;
+        let time = self.clock.1.saturating_add(now.saturating_duration_since(self.clock.0));
+        let origin = Origin { time, connection: conn, peer, from };
+        let parts = is_read.then_some(&self.message);
+        if show.show(message, parts, Some(&origin), &mut self.printed) {
+            self.goals.printed();
+        }
+        if self.goals.are_set() && self.end.is_none() {
+            if let Some(parts) = parts {
+                self.goals.hear(parts, message.payload.map(<[u8]>::len), false);
+            }
+            if self.goals.are_met() {
+                self.end(End::Done);
+            }
+        }
+    }
+
+    /// Hands over what was printed: at the end of a turn, and before it grows.
+    pub(crate) fn flush(&mut self, net: &mut Net, at_least: usize) {
+        if self.printed.len() < at_least.max(1) {
+            return;
+        }
+        if self.prints {
+            net.print(&self.printed);
+        }
+        self.printed.clear();
+        // One huge message must not keep its memory.
+        self.printed.shrink_to(2 * READ_BYTES);
+    }
+
+    /// What is done in each turn of the loop: when to come again.
+    pub(crate) fn turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
+        self.flush(net, 1);
+        if self.leaving == Leaving::InHurry {
+            return None;
+        }
+        if let Some(end) = self.limits.passed(now) {
+            match self.end {
+                // It met its goal, and its output is not read.
+                Some(_) => self.hurry(net),
+                None => self.end(end),
+            }
+            return None;
+        }
+        self.limits.deadline()
+    }
+
+    /// Ends the run, if nothing ended it before. A signal and a failure count more than what came before.
+    pub(crate) fn end(&mut self, end: End) {
+        let counts_more = match (&self.end, &end) {
+            (None, _) | (_, End::Signal(_)) => true,
+            (Some(End::Signal(_)), _) => false,
+            (Some(_), end) => matches!(end, End::Output(error) if error.kind() != io::ErrorKind::BrokenPipe),
+        };
+        if counts_more {
+            self.end = Some(end);
+        }
+    }
+
+    /// Whether the run ends.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// How to leave now, the first time that it is asked after the run has ended.
+    pub(crate) fn leave(&mut self) -> Leaving {
+        let wanted = match &self.end {
+            None => Leaving::Stays,
+            Some(End::Signal(_) | End::TimeUp { .. }) => Leaving::InHurry,
+            Some(_) => Leaving::InOrder,
+        };
+        if wanted <= self.leaving {
+            return Leaving::Stays;
+        }
+        self.leaving = wanted;
+        wanted
+    }
+
+    fn hurry(&mut self, net: &mut Net) {
+        self.leaving = Leaving::InHurry;
+        net.hurry();
+    }
+
+    /// What `on_stop` is told. Forwarding outlives its output, everything else ends with it.
+    pub(crate) fn stop(&mut self, stop: Stop) {
+        self.end(match stop {
+            Stop::Signal(signal) => End::Signal(signal),
+            Stop::Asked => End::Done,
+            Stop::OutputGone(error) => End::Output(error),
+        });
+    }
+
+    /// Standard output cannot be written, and the run goes on. That is reported at once, since it may do so for hours.
+    pub(crate) fn stop_printing(&mut self, error: &io::Error) {
+        self.prints = false;
+        self.console.survive(&Failure::output(error));
+    }
+
+    /// Reports what `on_notice` is told, but for what only some forms have.
+    pub(crate) fn notice(&mut self, net: &mut Net, notice: Notice<'_>) {
+        match notice {
+            Notice::TurnedAway(peer) => say(&format!("{peer}: rejected: too many connections\n")),
+            Notice::OutOfDescriptors(error) => say(&format!(
+                "no descriptor is left for another connection ({}); waiting until one closes\n",
+                plain_words(error)
+            )),
+            Notice::AcceptFailed(error) => say(&format!("cannot accept a connection: {}\n", plain_words(error))),
+            Notice::RecordingFailed(error) => self.console.survive(&self.recorder.failure(error)),
+            Notice::RecordingDropped(bytes) => {
+                let why = format!("{bytes} bytes were forwarded and not recorded: the disk is too slow");
+                self.console.complain(Exit::No, "--record", why);
+                self.recorder.comment(net, &format!("{bytes} bytes are missing above"));
+            }
+            Notice::OutputDropped(bytes) => {
+                let why = format!("{bytes} bytes were forwarded and not printed: the reader is too slow");
+                self.console.complain(Exit::No, "<stdout>", why);
+            }
+            Notice::Retrying(..) | Notice::Unobserved(..) => {}
+        }
+    }
+
+    /// Whether there is a goal that is not met.
+    pub(crate) fn is_unmet(&self) -> bool {
+        self.goals.are_set() && !self.goals.are_met()
+    }
+
+    /// If `-W` passed before the server was reached, that is why: `failure` says so, given how long it was tried.
+    pub(crate) fn was_not_connected(&mut self, failure: impl FnOnce(Duration) -> Failure) {
+        let Some(End::TimeUp { limit, .. }) = self.end else { return };
+        let failure = failure(limit);
+        self.end = Some(End::Failed(match failure.message().filter(|_| self.is_unmet()) {
+            Some(why) => {
+                let (limit, missing) = (seconds(limit), self.goals.missing());
+                Failure::Time(format!("timed out after {limit} waiting for {missing} (see --timeout): {why}"))
+            }
+            None => failure,
+        }));
+    }
+
+    /// The exit status of the run, after its totals. A signal decides, else what ended it, else the worst thing
+    /// reported before.
+    ///
+    /// # Errors
+    /// What ended it, when that is an error.
+    pub(crate) fn settle(mut self, outcome: Outcome) -> Result<Exit, Failure> {
+        self.report_totals();
+        if outcome.unrecorded > 0 {
+            let why = format!("{} bytes at the end are not recorded: the disk is too slow", outcome.unrecorded);
+            self.console.complain(Exit::Io, "--record", why);
+        }
+        let (unread, missing) = (outcome.unprinted > 0, self.goals.missing());
+        let unmet = self.is_unmet();
+        let end = self.end.take().unwrap_or(End::Done);
+        match end {
+            End::Signal(signal) => {
+                if unread {
+                    self.console.complain(Exit::Done, "<stdout>", UNREAD);
+                }
+                Ok(Exit::Signal(signal))
+            }
+            End::Output(error) => match Failure::output(&error) {
+                Failure::ReaderGone => Ok(self.console.worst()),
+                failure => Err(failure),
+            },
+            End::Failed(failure) => Err(failure),
+            _ if unread && self.goals.are_set() => Err(Failure::Time(format!("timed out: {UNREAD}"))),
+            _ if unread => Err(Failure::Io(UNREAD.to_owned())),
+            End::TimeUp { limit, option } if unmet => {
+                let limit = seconds(limit);
+                Err(Failure::Time(format!("timed out after {limit} waiting for {missing} (see {option})")))
+            }
+            End::Idle(limit) if unmet => {
+                let limit = seconds(limit);
+                Err(Failure::Time(format!("nothing arrived for {limit}, waiting for {missing} (see --idle)")))
+            }
+            End::Closed(_) if unmet => {
+                Err(Failure::Refused(format!("the connection ended; still waiting for {missing}")))
+            }
+            _ => Ok(self.console.worst()),
+        }
+    }
+
+    fn report_totals(&self) {
+        let messages = |count: u64| format!("{count} message{}", if count == 1 { "" } else { "s" });
+        let (received, connections) = (messages(self.received), self.connections);
+        let plural = if connections == 1 { "" } else { "s" };
+        let sent = if self.sent == 0 { String::new() } else { format!(", sent {}", self.sent) };
+        self.console.note(format_args!("received {received} on {connections} connection{plural}{sent}"));
+    }
+}
+
+/// How bad a frame is that is no message: a peer that breaks the framing is to blame.
+pub(crate) fn exit_of(error: FramingError) -> Exit {
+    match error {
+        FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::No,
+        FramingError::PayloadTooLarge { .. } | FramingError::Obe(_) => Exit::Peer,
+    }
+}
+
+/// Ends a connection in order.
+pub(crate) fn finish(net: &mut Net, id: crate::engine::ConnId) {
+    net.finish(id, FLUSH_TIME, DRAIN_TIME);
+}
+
+/// Reports an end that was not in order; `frame` and `protocol` name what should have come.
+pub(crate) fn report_close(console: &mut Console, peer: &str, closed: &Closed, (frame, protocol): (&str, &str)) {
+    match &closed.reason {
+        CloseReason::Lost(error) => console.note(format_args!("{peer}: {}", plain_words(error))),
+        CloseReason::NoRoom(limit) => {
+            let why = format!("reset: its {frame} needs more than is left of {limit} bytes for all long ones");
+            console.complain(Exit::No, peer, why);
+        }
+        CloseReason::Http => {
+            console.complain(Exit::No, peer, format_args!("closed: it sends HTTP, not {protocol}"));
+        }
+        // What broke it was reported as a frame.
+        _ => {}
+    }
+    if closed.unfinished.is_empty() || matches!(closed.reason, CloseReason::Broken(_) | CloseReason::Http) {
+        return;
+    }
+    // Half a message is nobody's fault where we ended the connection.
+    if matches!(closed.reason, CloseReason::ByPeer) {
+        let half = shown(&closed.unfinished);
+        console.complain(Exit::No, peer, format_args!("closed the connection inside a {frame}: {half}"));
+    }
+}
+
+/// How a connection ended, for its recording; `them` is the peer's side.
+pub(crate) fn describe_close(closed: &Closed, them: Side, said_goodbye: bool) -> String {
+    let (theirs, ours) = (them.name(), them.other().name());
+    match &closed.reason {
+        CloseReason::ByPeer => format!("closed by the {theirs}"),
+        CloseReason::ByUs if said_goodbye => format!("closed by the {theirs}"),
+        CloseReason::ByUs => format!("closed by the {ours}"),
+        CloseReason::Lost(error) | CloseReason::Unreached(error) => format!("lost: {}", plain_words(error)),
+        CloseReason::Broken(_) => format!("closed by the {ours}, because the {theirs} broke the framing"),
+        CloseReason::NoRoom(_) => format!("reset by the {ours}, because there was no room for a long message"),
+        CloseReason::Http => format!("closed by the {ours}, because the {theirs} sent HTTP"),
+        CloseReason::Reset | CloseReason::LinkLost => format!("reset by the {ours}"),
+    }
+}

@@ -1,0 +1,532 @@
+//! `backbox listen`: its options, and what they mean together.
+
+use std::path::PathBuf;
+
+use super::forward::Route;
+use super::observer::Observer;
+use super::reply::Reply;
+use super::roles::{Behavior, Server};
+use crate::bcp::conversation::{Role, write_message};
+use crate::bcp::pattern::Pattern;
+use crate::bcp::template::Template;
+use crate::catalogue::{self, CATEGORIES};
+use crate::cli::{Command, Complete, Example, Flag, Help, Section, suggest, text};
+use crate::commands::arguments::note_mistyped_patterns;
+use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
+use crate::commands::goal_flags::GoalOptions;
+use crate::commands::recorder::RecordOptions;
+use crate::commands::result_file::{refuse_one_file_twice, to_write};
+use crate::commands::run::TimeLimits;
+use crate::commands::shared::{
+    ConnectOptions, Display, Input, OBE_IS_JSON, OutputOptions, Selection, Verbose, address, flatten,
+};
+use crate::commands::traffic::Traffic;
+use crate::engine::{Settings, WhenBehind};
+use crate::exit::{Exit, Failure};
+use crate::framing::{FramingOptions, Wire};
+use crate::limits::LONG_FRAMES_BYTES_MAX;
+use crate::text::shown;
+
+/// What a media controller subscribes to by default: without subscriptions a whole game is two lines.
+pub(crate) const CATEGORIES_OF_MEDIA: [&str; 5] =
+    ["core_events", "service_events", "modes", "player_vars", "machine_vars"];
+
+/// What a client subscribes to by default that joins a running MPF.
+const CATEGORIES_OF_CLIENT: [&str; 5] = ["devices", "events", "modes", "machine_vars", "player_vars"];
+
+/// How much of a client's bytes is read at a time: a thousand clients must not need much memory.
+const CLIENT_READ_BYTES: usize = 8 << 10;
+
+/// How much standard input is read at a time.
+pub(super) const INPUT_BYTES: usize = 16 << 10;
+
+/// What was typed.
+#[derive(Debug, Default)]
+pub struct Options {
+    output: OutputOptions,
+    verbose: Verbose,
+    input: Input,
+    display: Display,
+    goals: GoalOptions,
+    record: RecordOptions,
+    connect: ConnectOptions,
+    wire: Wire,
+    address: Option<String>,
+    announce: Option<PathBuf>,
+    monitor: Vec<String>,
+    register: Vec<String>,
+    replies: Vec<String>,
+    accepts: Option<Pattern>,
+    forward: Option<String>,
+    as_pin: bool,
+    canonical: bool,
+    no_auto: bool,
+    stdin: bool,
+    once: bool,
+    reconnect: bool,
+}
+
+flatten!(Options {
+    output: OutputOptions,
+    verbose: Verbose,
+    input: Input,
+    display: Display,
+    display.selection: Selection,
+    goals: GoalOptions,
+    record: RecordOptions,
+    connect: ConnectOptions,
+    wire: Wire,
+});
+
+const FORWARD_ADDS_NOTHING: &str = "forwarding adds nothing of its own";
+const OBE_ONLY_REPLIES: &str = "an OBE_Socket server only replies";
+
+/// The table of `backbox listen`.
+pub const COMMAND: Command<Options> = Command {
+    help: Help {
+        name: "listen",
+        summary: "act as a media controller and print the messages received",
+        synopsis: &["[*OPTION*]..."],
+        description: &[
+            "Accepts connections, many at once, and prints each message as it was received, payloads too. It replies to \
+             `hello`, and to unknown commands with an `error`. To the first `reset` of a connection it subscribes \
+             and sends `reset_complete`, in one write: without subscriptions a whole game is two lines.",
+            "With `--as pin` it acts as a pin controller, as MPF's port 5051 does. With `-c` it connects: to a running \
+             MPF, where it subscribes, or as a pin controller to a media controller.",
+            "With `--forward` it stands between two programs and prints what both send.",
+            "With `--wire obe` it is an OBE_Socket server at `127.0.0.1:61981`: it prints each message and replies \
+             with `\"OK\"`, or with what `--reply` says. A *PATTERN* may be JSON there, which must equal a whole \
+             message.",
+            "It ends with a signal, when the reader of its output has gone, and with `--once`, `-n`, `-e`, `-W` and \
+             `--idle`. It then sends `goodbye`, which ends an MPF whose `exit_on_close` is true (its default).",
+            "A malformed line is reported on standard error, printed, and answered with an `error`. A peer that does \
+             not read is reset. A connection that begins with an HTTP request is closed.",
+        ],
+        arguments: &[],
+        sections: &[Section {
+            title: "Replies",
+            paragraphs: &[
+                "`--reply '`*PATTERN*` => `*LINE*`'` sends *LINE* for each message that matches, instead of the \
+                 built-in reply. The first reply that matches is used. `backbox-decode`(1) describes patterns.",
+                "*LINE* is a message. A string value that is exactly `{`*NAME*`}` becomes that parameter of the \
+                 received message, with its type. Inside a longer string it becomes the parameter's text, or nothing \
+                 if there is none. Other braces are literal. The reply is encoded as by `backbox encode`, so no value \
+                 can end its line. An empty *LINE* means that the command is known and gets no reply.",
+                "An `error` never gets a reply. A reply that was sent 1000 times in a second on one connection is \
+                 stopped, which is reported: two programs that reply to each other would never end.",
+            ],
+        }],
+        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
+        examples: &[
+            Example {
+                line: "backbox listen --record game.bcp -q > /dev/null",
+                text: "Records both directions of a game, with times.",
+            },
+            Example {
+                line: "backbox listen -c localhost:5051 -m device -F '{name} {state}'",
+                text: "Joins a running MPF and shows its devices.",
+            },
+            Example {
+                line: "backbox listen --as pin --reply 'trigger?name=* => switch?name={name}&state=int:1'",
+                text: "Stands in for MPF, and replies to each trigger with a switch.",
+            },
+            Example {
+                line: "backbox listen --forward :5052 --canonical --json",
+                text: "Stands between MPF and a media controller on port 5052, shows what both send, and rewrites \
+                       what MPF sends so that the media controller understands it.",
+            },
+            Example { line: "backbox listen > game.bcp", text: "Captures what MPF sends to its media controller." },
+            Example {
+                line: "backbox listen --monitor switches | backbox decode",
+                text: "Prints the switches, as JSON.",
+            },
+            Example {
+                line: "backbox listen -a 127.0.0.1:0 --announce addr --once",
+                text: "Picks a free port, writes it to a file, and ends when the first client closes.",
+            },
+        ],
+        see_also: &[("backbox", 1), ("backbox-send", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
+    },
+    flags: &[
+        Flag::value("addr", "ADDRESS", "Listen on *ADDRESS*", |o: &mut Options, value| {
+            o.address = Some(address(value)?);
+            Ok(())
+        })
+        .short('a')
+        .default("127.0.0.1:5050")
+        .more(
+            "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. MPF connects to the default. Port 0 picks a free \
+             port. BCP has no authentication: an address that other computers can reach is reported.",
+        )
+        .conflicts(&["connect"], "-a is where to listen, and -c connects instead")
+        .group("Connection")
+        .common(),
+        Flag::value("announce", "FILE", "Write the address to *FILE* when it listens", |o: &mut Options, value| {
+            o.announce = Some(to_write(value)?);
+            Ok(())
+        })
+        .more("An old file is removed at the start, so a script can wait for the file and then connect.")
+        .complete(Complete::File)
+        .conflicts(&["connect"], "with -c nothing connects to this command")
+        .group("Connection"),
+        Flag::choice("as", "ROLE", &["media", "pin"], "Act as *ROLE*", |o: &mut Options, role| o.as_pin = role == "pin")
+            .default("media")
+            .more(
+                "`media` is a media controller. `pin` is a pin controller: it sends `hello` to each client, or with \
+                 `-c` connects, sends `hello` and `reset`, and stays. It sends nothing else on its own; use `--stdin` \
+                 and `--reply`.",
+            )
+            .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+            .conflicts(&["wire=obe"], OBE_ONLY_REPLIES)
+            .group("Connection"),
+        Flag::value("connect", "ADDRESS", "Connect to *ADDRESS* instead of listening", |o: &mut Options, value| {
+            o.connect.address = Some(address(value)?);
+            Ok(())
+        })
+        .short('c')
+        .more(
+            "The default host is `localhost`, the default port 5051 (MPF), with `--as pin` 5050. It subscribes to \
+             `devices`, `events`, `modes`, `machine_vars` and `player_vars`, unless `--monitor` replaces them. A \
+             server that closes without `goodbye` is exit status 3.",
+        )
+        .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+        .conflicts(&["wire=obe"], "backbox send --wire obe is the client")
+        .group("Connection")
+        .common(),
+        Flag::value("forward", "ADDRESS", "Pass both directions on to *ADDRESS*", |o: &mut Options, value| {
+            o.forward = Some(address(value)?);
+            Ok(())
+        })
+        .more(
+            "Prints what both sides send and adds nothing of its own. Its output never slows or ends the connections: \
+             what standard output or a recording cannot take in time is dropped and counted. A client is reset when \
+             *ADDRESS* does not accept the connection; with `--retry` it waits.",
+        )
+        .conflicts(&["wire=obe"], "--forward passes BCP on")
+        .group("Connection")
+        .common(),
+        Flag::switch("canonical", "Rewrite what the client sends", |o: &mut Options| o.canonical = true)
+            .more(
+                "Each line that parses is passed on in the form that `encode` writes, which every known decoder reads \
+                 alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would become longer \
+                 than 65536 bytes is not changed, and payloads never are.",
+            )
+            .needs(&["forward"], "it changes what is passed on")
+            .group("Connection"),
+        Flag::WIRE,
+        Flag::RETRY.needs(&["connect", "forward"], "only these connect"),
+        Flag::switch("reconnect", "Connect again when the connection is lost", |o: &mut Options| o.reconnect = true)
+            .more(
+                "It subscribes again, also after a `goodbye`: an MPF that is started again is watched again. It tries \
+                 once a second until `--retry` has passed (by default for ever). Goals and `-W` keep counting, and \
+                 standard input is not read meanwhile.",
+            )
+            .needs(&["connect"], "a client connects again")
+            .group("Connection"),
+        Flag::switch("once", "End when the first connection closes", |o: &mut Options| o.once = true)
+            .conflicts(&["connect"], "-c has one connection and ends with it")
+            .group("Connection"),
+        Flag::value("accept-version", "PATTERN", "Accept these protocol versions", |o: &mut Options, value| {
+            let pattern = text(value)?;
+            let accepted = Pattern::parse(&format!("hello?version={pattern}"), false);
+            o.accepts = Some(accepted.map_err(|error| error.to_string())?);
+            Ok(())
+        })
+        .default("1 and 1.*")
+        .more("`*` is any text. The reply names `1.1` all the same.")
+        .conflicts(&["as=pin", "connect"], "only a media controller accepts or refuses a version")
+        .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+        .conflicts(&["wire=obe"], "OBE_Socket has no hello")
+        .group("Connection"),
+        Flag::value("monitor", "CATEGORY", "Subscribe to *CATEGORY*", |o: &mut Options, value| {
+            o.monitor.push(text(value)?);
+            Ok(())
+        })
+        .more(
+            "Replaces the default list, which for a media controller is `core_events`, `service_events`, `modes`, \
+             `player_vars` and `machine_vars`. `all` and `none` work too.",
+        )
+        .repeats()
+        .complete(Complete::List(category_words))
+        .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+        .conflicts(&["as=pin"], "clients subscribe to a pin controller")
+        .conflicts(&["wire=obe"], OBE_ONLY_REPLIES)
+        .group("Subscriptions"),
+        Flag::value("register", "EVENT", "Register a trigger for *EVENT*", |o: &mut Options, value| {
+            let event = text(value)?;
+            if event.is_empty() {
+                return Err("empty event name; write one, such as ball_started".to_owned());
+            }
+            o.register.push(event);
+            Ok(())
+        })
+        .repeats()
+        .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+        .conflicts(&["as=pin"], "clients register with a pin controller")
+        .conflicts(&["wire=obe"], OBE_ONLY_REPLIES)
+        .group("Subscriptions"),
+        Flag::value("reply", "RULE", "Reply to messages that match a pattern", |o: &mut Options, value| {
+            o.replies.push(text(value)?);
+            Ok(())
+        })
+        .more("*RULE* is *PATTERN*` => `*LINE*. With `--wire obe` it is *PATTERN*` => `*JSON*, or one JSON value for all.")
+        .repeats()
+        .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+        .group("Replies"),
+        Flag::switch("stdin", "Send the lines of standard input to every peer", |o: &mut Options| o.stdin = true)
+            .more("BCP or JSON, as for `send`; read once a peer is connected. The end of the input ends nothing.")
+            .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+            .conflicts(&["wire=obe"], OBE_ONLY_REPLIES)
+            .group("Replies"),
+        Flag::switch("no-auto", "Turn the built-in replies off", |o: &mut Options| o.no_auto = true)
+            .more("`--reply` still replies.")
+            .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+            .conflicts(&["wire=obe"], "--reply '* =>' turns replies off")
+            .group("Replies"),
+        Flag::JSON.conflicts(&["wire=obe"], "it is a form of BCP messages"),
+        Flag::META.conflicts(&["wire=obe"], "it is a form of BCP messages"),
+        Flag::LIVE_FORMAT,
+        Flag::MATCH,
+        Flag::EXCLUDE,
+        Flag::COUNT,
+        Flag::value("expect", "PATTERN", "End when a message matches *PATTERN*", |o: &mut Options, value| {
+            o.goals.expected.push(text(value)?);
+            Ok(())
+        })
+        .short('e')
+        .more("Several must all be matched, each by some message. `-m` selects what is printed.")
+        .repeats()
+        .group("Goals")
+        .common(),
+        Flag::TIMEOUT,
+        Flag::IDLE,
+        Flag::RECORD.conflicts(&["wire=obe"], "a session file holds BCP; keep standard output in a file"),
+        Flag::OVERWRITE.needs(&["record"], "it replaces the old recording"),
+        Flag::MAX_LINE.conflicts(&["wire=obe"], "an OBE_Socket message may always have 64 MiB"),
+        Flag::MAX_PAYLOAD.conflicts(&["wire=obe"], "an OBE_Socket message may always have 64 MiB"),
+        Flag::VERBOSE,
+        Flag::QUIET,
+        Flag::COLOR,
+    ],
+    positionals: None,
+    run: super::run,
+};
+
+/// Where to listen.
+pub(super) struct Listening {
+    pub address: Option<String>,
+    pub announce: Option<PathBuf>,
+    pub wire: Wire,
+}
+
+/// What is done with the connections.
+pub(super) enum Form {
+    Roles(Box<Behavior>),
+    Forward(Box<Route>),
+    Obe { replies: Vec<Reply>, once: bool },
+}
+
+/// What the options mean, resolved and checked.
+pub(super) struct Plan {
+    pub form: Form,
+    /// Unless it connects.
+    pub listening: Option<Listening>,
+    pub settings: Settings,
+    pub observer: Observer,
+}
+
+impl Options {
+    /// Resolves and checks everything. Nothing is bound, connected or changed yet.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for options that are wrong or make no sense together, [`Failure::Io`] for a file that cannot
+    /// be opened and a name that has no address.
+    pub(super) fn plan(self) -> Result<Plan, Failure> {
+        refuse_one_file_twice(&[("--announce", self.announce.as_deref()), ("--record", self.record.file.as_deref())])?;
+        let observer = self.observer()?;
+        let form = match (&self.forward, self.wire) {
+            (_, Wire::Obe) => Form::Obe { replies: self.replies()?, once: self.once },
+            (Some(target), Wire::Bcp) => Form::Forward(Box::new(self.route(target)?)),
+            (None, Wire::Bcp) => Form::Roles(Box::new(self.behavior()?)),
+        };
+        let settings = self.settings();
+        let Options { connect, address, announce, wire, .. } = self;
+        let listening = connect.address.is_none().then_some(Listening { address, announce, wire });
+        Ok(Plan { form, listening, settings, observer })
+    }
+
+    fn observer(&self) -> Result<Observer, Failure> {
+        let console = self.output.console(COMMAND.help.name);
+        let show = match self.wire {
+            Wire::Bcp => {
+                let typed = self.goals.expected.iter().chain(self.display.selection.typed());
+                note_mistyped_patterns(typed, &console);
+                self.display.show(self.output.color, self.forward.is_some())?
+            }
+            Wire::Obe => {
+                if self.display.selection.template.as_ref().is_some_and(Template::shows_json) {
+                    return Err(Failure::Usage(format!("-F and --wire obe cannot be used together so: {OBE_IS_JSON}")));
+                }
+                self.display.selection.show_obe()?.for_stdout(self.output.color, false)
+            }
+        };
+        let goals = self.goals.goals(self.wire)?;
+        let limits = TimeLimits::new(self.goals.time(None), self.goals.idle);
+        let mut observer = Observer::new(console, Some(show), goals, limits);
+        observer.traffic = Traffic::new(self.verbose.0);
+        observer.recorder = self.record.open_file()?;
+        Ok(observer)
+    }
+
+    fn replies(&self) -> Result<Vec<Reply>, Failure> {
+        let parse = |text: &String| match self.wire {
+            Wire::Bcp => Reply::parse(text, self.input.line_bytes_max),
+            Wire::Obe => Reply::parse_value(text),
+        };
+        let complaint = |why| Failure::Usage(format!("--reply: {why}"));
+        self.replies.iter().map(|text| parse(text).map_err(complaint)).collect()
+    }
+
+    fn behavior(&self) -> Result<Behavior, Failure> {
+        let connects = self.connect.address.is_some();
+        let role = match (self.as_pin, connects) {
+            (false, false) => Role::MediaController,
+            (true, true) => Role::PinController,
+            (true, false) | (false, true) => Role::Client,
+        };
+        let subscribes = !self.monitor.is_empty() || !self.register.is_empty();
+        if self.no_auto && subscribes && role == Role::MediaController {
+            let why = "--no-auto and --monitor or --register cannot be used together: the reply to reset subscribes";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        let (port, defaults) = match role {
+            Role::Client => (PIN_PORT, &CATEGORIES_OF_CLIENT),
+            Role::MediaController | Role::PinController => (MEDIA_PORT, &CATEGORIES_OF_MEDIA),
+        };
+        let server = match &self.connect.address {
+            None => None,
+            Some(address) => {
+                let target = Target::resolve(Some(address), port)?;
+                let dial = target.dial_for(self.connect.retry);
+                Some(Server { target, dial, reconnects: self.reconnect })
+            }
+        };
+        Ok(Behavior {
+            role,
+            subscriptions: subscriptions(&self.monitor, &self.register, defaults)?,
+            accepts: self.accepts.clone(),
+            replies: self.replies()?,
+            auto: !self.no_auto,
+            once: self.once,
+            reads_input: self.stdin,
+            framing: self.input.framing(),
+            server,
+        })
+    }
+
+    fn route(&self, target: &str) -> Result<Route, Failure> {
+        let target = Target::resolve(Some(target), MEDIA_PORT)?;
+        let dial = target.dial_for(self.connect.retry);
+        let canonical = self.canonical.then_some(self.input.line_bytes_max);
+        Ok(Route { target, dial, canonical, once: self.once })
+    }
+
+    fn settings(&self) -> Settings {
+        let framing = match self.wire {
+            Wire::Bcp => self.input.framing(),
+            Wire::Obe => FramingOptions::obe(),
+        };
+        // With larger limits at least one message of the largest size must fit.
+        let longest = framing.line_bytes_max.saturating_add(framing.payload_bytes_max);
+        let long_frames_bytes_max = match self.wire {
+            Wire::Bcp => LONG_FRAMES_BYTES_MAX.max(longest.saturating_mul(2)),
+            Wire::Obe => LONG_FRAMES_BYTES_MAX,
+        };
+        let read_bytes = if self.connect.address.is_some() { framing.read_bytes } else { CLIENT_READ_BYTES };
+        Settings {
+            framing: FramingOptions { read_bytes, ..framing },
+            long_frames_bytes_max,
+            full: if self.wire == Wire::Bcp { b"error?message=too%20many%20connections\n" } else { b"" },
+            when_behind: if self.forward.is_some() { WhenBehind::Drop } else { WhenBehind::Wait },
+            ..Settings::default()
+        }
+    }
+}
+
+/// The lines that subscribe to these categories (by default to `defaults`) and these events.
+///
+/// # Errors
+/// [`Failure::Usage`] for an unknown category, and for an event whose registration would end MPF.
+pub(crate) fn subscriptions(monitor: &[String], register: &[String], defaults: &[&str]) -> Result<Vec<u8>, Failure> {
+    let named: Vec<&str> = monitor.iter().map(String::as_str).collect();
+    let categories = match named.as_slice() {
+        [] => defaults.to_vec(),
+        ["none"] => Vec::new(),
+        names if names.contains(&"none") => {
+            return Err(Failure::Usage("--monitor none cannot be used with another category".to_owned()));
+        }
+        names if names.contains(&"all") => CATEGORIES.to_vec(),
+        names => names.to_vec(),
+    };
+    if let Some(unknown) = categories.iter().find(|name| !CATEGORIES.contains(name)) {
+        let words = category_words();
+        let advice = match suggest(unknown, words.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("use one of {}", words.join(", ")),
+        };
+        return Err(Failure::Usage(format!("--monitor: unknown category {}; {advice}", shown(unknown.as_bytes()))));
+    }
+    let mut lines = Vec::new();
+    for category in categories {
+        write_message("monitor_start", &[("category", category)], &mut lines);
+    }
+    for event in register {
+        let start = lines.len();
+        write_message("register_trigger", &[("event", event)], &mut lines);
+        let line = &lines[start..];
+        catalogue::check_line(line.strip_suffix(b"\n").unwrap_or(line), None)
+            .map_err(|refusal| Failure::Usage(format!("--register: {refusal}")))?;
+    }
+    Ok(lines)
+}
+
+/// Every word that `--monitor` accepts.
+fn category_words() -> Vec<String> {
+    CATEGORIES.iter().chain(&["all", "none"]).map(|word| (*word).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(monitor: &[&str], register: &[&str]) -> Result<String, Failure> {
+        let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        subscriptions(&owned(monitor), &owned(register), &CATEGORIES_OF_MEDIA)
+            .map(|lines| String::from_utf8(lines).unwrap())
+    }
+
+    #[test]
+    fn subscriptions_are_lines_in_order() {
+        assert_eq!(lines(&[], &[]).unwrap().matches("monitor_start?category=").count(), 5);
+        assert!(lines(&[], &[]).unwrap().starts_with("monitor_start?category=core_events\n"));
+        assert_eq!(lines(&["none"], &["a&b"]).unwrap(), "register_trigger?json={\"event\": \"a\\u0026b\"}\n");
+        assert_eq!(lines(&["modes", "devices"], &[]).unwrap().lines().last(), Some("monitor_start?category=devices"));
+        assert_eq!(lines(&["all"], &[]).unwrap().lines().count(), CATEGORIES.len());
+    }
+
+    #[test]
+    fn unknown_category_is_a_usage_error_with_the_nearest_one_or_all() {
+        let why = |word| lines(&[word], &[]).unwrap_err().message().unwrap_or_default().to_owned();
+        assert_eq!(why("mode"), "--monitor: unknown category mode; did you mean modes?");
+        assert!(why("xyz").starts_with("--monitor: unknown category xyz; use one of events, devices"));
+        assert!(matches!(lines(&["none", "modes"], &[]), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn event_that_would_end_mpf_is_a_usage_error() {
+        let failure = lines(&["none"], &["ball_started", "a b"]).unwrap_err();
+        let start = "--register: would end MPF 0.81: register_trigger needs event as an event name without spaces";
+        assert!(failure.message().is_some_and(|text| text.starts_with(start)), "{failure:?}");
+        assert!(matches!(failure, Failure::Usage(_)));
+    }
+}

@@ -1,0 +1,115 @@
+//! `listen --wire obe`: an OBE_Socket server, which prints each message and replies to it.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use crate::bcp::template::Side;
+use crate::commands::listen::observer::{Leaving, Observer, Sender, exit_of, finish, report_close};
+use crate::commands::listen::reply::Reply;
+use crate::commands::run::End;
+use crate::engine::{CloseReason, Closed, ConnId, Handler, Net, Notice, OUTBOX_BYTES_MAX, Stop};
+use crate::exit::Exit;
+use crate::framing::{Frame, RawMessage, body, push_frame};
+use crate::limits::READ_BYTES;
+
+/// The reply to what matches no `--reply`.
+const DEFAULT_REPLY: &[u8] = b"\"OK\"";
+
+/// A connection carries a message and its reply; the client closes it.
+pub(crate) struct ObeServer {
+    replies: Vec<Reply>,
+    once: bool,
+    pub observer: Observer,
+    /// The addresses of the clients.
+    clients: HashMap<ConnId, String>,
+}
+
+impl ObeServer {
+    pub(crate) fn new(replies: Vec<Reply>, once: bool, observer: Observer) -> ObeServer {
+        ObeServer { replies, once, observer, clients: HashMap::new() }
+    }
+
+    fn receive(&mut self, net: &mut Net, id: ConnId, client: &str, message: &RawMessage<'_>) {
+        self.observer.traffic.came(message);
+        if let Err(why) = self.observer.message.parse_value(body(message.raw), true) {
+            let place = format!("{client}: offset {}", message.number);
+            self.observer.console.complain(Exit::Peer, place, why);
+            return finish(net, id);
+        }
+        self.observer.message.take_command();
+        let sender = Sender { conn: id.0, peer: client, from: Side::Client };
+        self.observer.print(net.now(), message, true, sender);
+        let (mut text, mut frame) = (Vec::new(), Vec::new());
+        let received = &self.observer.message;
+        match self.replies.iter().find(|reply| reply.matches(received, None)) {
+            None => text.extend_from_slice(DEFAULT_REPLY),
+            // JSON has no limit that a reply could exceed.
+            Some(reply) => drop(reply.answer(received, None, &mut text)),
+        }
+        if text.is_empty() || !net.is_open(id) {
+            return;
+        }
+        push_frame(&text, &mut frame);
+        if net.has_room(id, frame.len()) {
+            net.send(id, &frame);
+            self.observer.sent(net.now(), &text, None);
+        } else {
+            let why = format!("reset: it does not read, and {OUTBOX_BYTES_MAX} bytes wait for it");
+            self.observer.console.complain(Exit::No, client, why);
+            net.reset(id);
+        }
+    }
+}
+
+impl Handler for ObeServer {
+    fn on_connect(&mut self, net: &mut Net, id: ConnId) {
+        self.observer.connected(net.now());
+        self.clients.insert(id, net.peer(id).map(|peer| peer.to_string()).unwrap_or_default());
+    }
+
+    fn on_message(&mut self, net: &mut Net, id: ConnId, frame: &Frame<'_>) {
+        let Some(client) = self.clients.get(&id).cloned() else { return };
+        match frame {
+            Frame::Message(message) => self.receive(net, id, &client, message),
+            Frame::Ignored { .. } => {}
+            Frame::Bad { number, fault } => {
+                let exit = if net.is_open(id) { exit_of(*fault) } else { Exit::Done };
+                self.observer.console.complain(exit, format_args!("{client}: offset {number}"), fault);
+            }
+        }
+        self.observer.flush(net, READ_BYTES);
+    }
+
+    fn on_eof(&mut self, net: &mut Net, id: ConnId) {
+        finish(net, id);
+    }
+
+    fn on_close(&mut self, _net: &mut Net, id: ConnId, closed: Closed) {
+        let Some(client) = self.clients.remove(&id) else { return };
+        report_close(&mut self.observer.console, &client, &closed, ("message", "OBE_Socket's protocol"));
+        if self.once {
+            self.observer.end(End::Closed(CloseReason::ByPeer));
+        }
+    }
+
+    fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
+        let next = self.observer.turn(net, now);
+        match self.observer.leave() {
+            Leaving::Stays => {}
+            Leaving::InHurry => net.hurry(),
+            Leaving::InOrder => {
+                self.clients.keys().for_each(|&id| finish(net, id));
+                net.leave();
+            }
+        }
+        next
+    }
+
+    fn on_stop(&mut self, _net: &mut Net, stop: Stop) {
+        self.observer.stop(stop);
+    }
+
+    fn on_notice(&mut self, net: &mut Net, notice: Notice<'_>) {
+        self.observer.notice(net, notice);
+    }
+}
