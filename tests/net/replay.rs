@@ -100,7 +100,7 @@ fn what_is_wrong_with_a_file_is_known_before_anybody_is_dialled() {
         (&*format!("{good}#@soon\nb\n"), 1, ":4: bad time"),
         ("#backbox-session 2\na\n", 1, ":1: format 2 is newer"),
         (&*format!("{good}#@1 2\nb\n"), 1, "it holds several connections, and one is played: --conn picks one of 1, 2"),
-        ("#backbox-session 1\n#@0\n#<a\n", 1, "no line in it is the dialler's"),
+        ("#backbox-session 1\n#@0\n#<a\n", 1, "the client sent no line"),
         ("", 1, "no BCP line in it"),
         ("{\"json\": 1}\n", 1, ":1: neither a session, nor a log"),
     ] {

@@ -105,7 +105,7 @@ fn a_session_without_a_line_of_the_acceptor_and_a_taken_port_are_said() {
     fs::write(&file, "#backbox-session 1\n#@0\na\n").unwrap();
     let ended = run(&["replay", "--serve", file.to_str().unwrap()]);
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains("nothing for --serve to play: no line in it is the acceptor's"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("nothing for --serve to play: the server sent no line"), "{}", ended.stderr);
     fs::write(&file, TALK).unwrap();
     let taken = port();
     let ended = run(&["replay", "--serve", "-a", &taken.address, file.to_str().unwrap()]);

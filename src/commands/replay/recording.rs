@@ -278,8 +278,8 @@ impl Recording {
     fn check_ours(&self, ours: u64) -> Result<(), Failure> {
         let why = match (ours, self.choice.side) {
             (1.., _) => return Ok(()),
-            (0, Side::Client) => "nothing to play: no line in it is the dialler's; --serve plays the acceptor",
-            (0, _) => "nothing for --serve to play: no line in it is the acceptor's",
+            (0, Side::Client) => "nothing to play: the client sent no line; --serve plays the server",
+            (0, _) => "nothing for --serve to play: the server sent no line",
         };
         Err(Failure::Refused(format!("{}: {why}", self.name)))
     }

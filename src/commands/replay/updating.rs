@@ -1,5 +1,5 @@
 //! The session file that `--update` changes: looked at before anybody is dialled, written anew at the end, whatever its
-//! size, or left as it stands (design.md, section 11).
+//! size, or left as it stands.
 
 use std::fs::{self, File, Metadata};
 use std::io;
