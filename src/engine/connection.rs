@@ -280,7 +280,9 @@ impl Connection {
     }
 
     pub(super) fn drop_http(&mut self) {
-        self.reason.get_or_insert(CloseReason::Http);
+        if matches!(self.reason, None | Some(CloseReason::ByUs)) {
+            self.reason = Some(CloseReason::Http);
+        }
         let is_inside = self.outbox.is_inside_message();
         self.close(is_inside);
     }

@@ -301,9 +301,13 @@ impl Port {
         }
     }
 
-    /// An address where a call is neither taken nor refused; for as long as what comes back is held.
+    /// An address where a connection is neither accepted nor refused, as long as what is returned is held.
     pub fn engaged() -> (Port, Vec<TcpStream>) {
-        let port = Port::at("127.0.0.1:0");
+        Port::fill(Port::at("127.0.0.1:0"))
+    }
+
+    /// Lets this one neither accept nor refuse any more.
+    pub fn fill(port: Port) -> (Port, Vec<TcpStream>) {
         rustix::net::listen(&port.listener, 0).unwrap();
         let address = port.address.parse().unwrap();
         let mut calls = Vec::new();

@@ -16,5 +16,6 @@ mod replay_ways;
 mod roles;
 mod send;
 mod send_goals;
+mod send_waits;
 mod send_ways;
 mod terminal;
