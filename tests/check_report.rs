@@ -5,8 +5,9 @@ mod common;
 use std::time::Duration;
 
 use backbox::bcp::Side;
-use backbox::check::{CloseKind, Entry, EntryWriter, Junit, JunitSuite, summary};
+use backbox::check::{CloseKind, Entry, EntryWriter, JunitSuite, junit, summary};
 use backbox::session::Record;
+use backbox::text::shown;
 use common::checking::{Settings, What, When, play, record};
 
 /// A question, these answers, and what comes instead, ten milliseconds apart; the differences as text.
@@ -144,9 +145,9 @@ fn the_summary_counts_replies_and_messages() {
     assert_eq!(summary(&[], 1), "PASS: 1 reply as recorded");
     assert_eq!(summary(&[], 0), "FAIL: no replies to compare");
     let entries = report(&[("a", b""), ("b", b"")], &[("new", b""), ("b", b"")], true, None);
-    assert_eq!(summary(&entries, 2), "FAIL: 1 of 2 replies differ, 1 message not recorded");
+    assert_eq!(summary(&entries, 2), "FAIL: 1 of 2 replies differ, and 1 not recorded");
     let entries = report(&[("a", b"")], &[("new", b""), ("new", b""), ("a", b"")], true, None);
-    assert_eq!(summary(&entries, 1), "FAIL: 2 messages not recorded");
+    assert_eq!(summary(&entries, 1), "FAIL: 0 of 1 replies differ, and 2 not recorded");
     let entries = report(&[("a", b""), ("b", b""), ("c", b"")], &[("a", b"")], false, Some(CloseKind::Closed));
     assert_eq!(summary(&entries, 3), "FAIL: 2 of 3 replies differ");
 }
@@ -224,16 +225,15 @@ fn a_report_for_ci_is_valid_whatever_a_peer_sends() {
     let file = "dir/a&b\"<.bcp";
     let extra = report(&[("a", b"")], &[("new\x07", b""), ("a", b"")], true, None);
     let entries = [entries, extra].concat();
-    let mut junit = Junit::default();
-    for file in [file, "second.bcp"] {
-        let mut suite = JunitSuite::new(file, &entries, 8);
-        suite.reply(3, b"hello?version=1.1");
-        suite.reply(6, &entries[0].recorded.as_ref().unwrap().content.line);
-        suite.reply(9, b"\xff<");
-        suite.extra();
-        junit.add(suite, Duration::from_secs(951_782_400), Duration::from_millis(1500));
-    }
-    let xml = junit.finish();
+    let entries = &entries[..];
+    let recorded = |number: u64, line: &[u8]| (number, shown(line));
+    let (began, took) = (Duration::from_secs(951_782_400), Duration::from_millis(1500));
+    let suites = [file, "second.bcp"].map(|file| {
+        let failed = recorded(6, &entries[0].recorded.as_ref().unwrap().content.line);
+        let replies = vec![recorded(3, b"hello?version=1.1"), failed, recorded(9, b"\xff<")];
+        JunitSuite { file, began, took, replies, entries, reached: 8 }
+    });
+    let xml = junit(&suites);
     let root = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").unwrap();
     assert_eq!(element(root, "testsuites"), "\n");
     for text in [

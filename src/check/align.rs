@@ -1,9 +1,11 @@
 //! Which received message is which reply, in a block that did not arrive as recorded.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 
-use super::compare::{Content, Expected, Identity, Likeness};
+use super::compare::{CheckedMessage, Identity, RecordedReply};
 
 /// The largest product of replies and messages whose longest common subsequence is computed: a table of 4 MB, a few
 /// milliseconds.
@@ -35,11 +37,12 @@ impl Pairing {
 }
 
 /// Pairs the replies of a block with the messages received. All that are equal are found before any that differ.
-pub(super) fn pair(replies: &[Expected], messages: &[&Content]) -> Vec<Pairing> {
+pub(super) fn pair(replies: &[RecordedReply], messages: &[&CheckedMessage]) -> Vec<Pairing> {
     let mut pairs = Pairs {
         replies,
         messages,
-        equality: Equality::new(replies, messages),
+        patterns: match_patterns(replies, messages),
+        identities: messages.iter().map(|message| &message.identity).collect(),
         is_free: vec![true; messages.len()],
         found: vec![Pairing::Missing; replies.len()],
     };
@@ -53,14 +56,30 @@ pub(super) fn pair(replies: &[Expected], messages: &[&Content]) -> Vec<Pairing> 
 }
 
 struct Pairs<'a> {
-    replies: &'a [Expected],
-    messages: &'a [&'a Content],
-    equality: Equality,
+    replies: &'a [RecordedReply],
+    messages: &'a [&'a CheckedMessage],
+    patterns: Vec<Option<Rc<[u64]>>>,
+    identities: HashSet<&'a Identity>,
     is_free: Vec<bool>,
     found: Vec<Pairing>,
 }
 
 impl Pairs<'_> {
+    fn equal(&self, reply: usize, message: usize) -> bool {
+        match &self.patterns[reply] {
+            Some(bits) => bits[message / 64] >> (message % 64) & 1 == 1,
+            None => self.replies[reply].content.identity == self.messages[message].identity,
+        }
+    }
+
+    /// Whether any message equals the reply.
+    fn has_equal(&self, reply: usize) -> bool {
+        match &self.patterns[reply] {
+            Some(bits) => bits.iter().any(|&bits| bits != 0),
+            None => self.identities.contains(&self.replies[reply].content.identity),
+        }
+    }
+
     fn take(&mut self, reply: usize, pairing: Pairing) {
         self.found[reply] = pairing;
         if let Some(message) = pairing.message() {
@@ -70,9 +89,9 @@ impl Pairs<'_> {
 
     /// Pairs a missing reply with the first unused message that equals it, if there is one.
     fn take_first(&mut self, reply: usize, pairing: fn(usize) -> Pairing) {
-        if self.found[reply] == Pairing::Missing && self.equality.has_any(reply) {
+        if self.found[reply] == Pairing::Missing && self.has_equal(reply) {
             let mut free = (0..self.messages.len()).filter(|&message| self.is_free[message]);
-            if let Some(first) = free.find(|&message| self.equality.is(reply, message)) {
+            if let Some(first) = free.find(|&message| self.equal(reply, message)) {
                 self.take(reply, pairing(first));
             }
         }
@@ -81,8 +100,8 @@ impl Pairs<'_> {
     /// Aligns the replies that arrive in order with the messages that are left.
     fn align(&mut self, ordered: &[usize]) {
         let messages: Vec<usize> = (0..self.messages.len()).filter(|&message| self.is_free[message]).collect();
-        let is = |reply: usize, message: usize| self.equality.is(ordered[reply], messages[message]);
-        let has_any = |reply: usize| self.equality.has_any(ordered[reply]);
+        let is = |reply: usize, message: usize| self.equal(ordered[reply], messages[message]);
+        let has_any = |reply: usize| self.has_equal(ordered[reply]);
         let aligned = align(ordered.len(), messages.len(), is, has_any);
         for (&reply, message) in ordered.iter().zip(aligned) {
             if let Some(message) = message {
@@ -114,14 +133,9 @@ impl Pairs<'_> {
         for reply in missing {
             let expected = &self.replies[reply];
             let free = places[reply].clone().filter(|&message| self.is_free[message]);
-            let candidates = free.filter(|&message| expected.resembles(self.messages[message])).take(candidates_max);
-            let mut best: Option<(Likeness, usize)> = None;
-            for message in candidates {
-                let likeness = expected.likeness(self.messages[message]);
-                if best.is_none_or(|(best, _)| best < likeness) {
-                    best = Some((likeness, message));
-                }
-            }
+            let candidates = free.filter_map(|message| Some((expected.likeness(self.messages[message])?, message)));
+            // Of equal keys the first is the least.
+            let best = candidates.take(candidates_max).min_by_key(|(likeness, _)| Reverse(*likeness));
             if let Some((_, message)) = best {
                 self.take(reply, Pairing::Differs(message));
             }
@@ -129,67 +143,22 @@ impl Pairs<'_> {
     }
 }
 
-/// Which replies equal which messages. Each pattern is matched against each message once.
-struct Equality {
-    replies: Vec<Class>,
-    /// For each message the number of its identity, if a reply has the same.
-    identities: Vec<Option<usize>>,
-    /// For each pattern a bit for each message.
-    patterns: Vec<Vec<u64>>,
-}
-
-/// The messages that a reply equals.
-#[derive(Clone, Copy)]
-enum Class {
-    None,
-    Identity(usize),
-    Pattern(usize),
-}
-
-impl Equality {
-    fn new(replies: &[Expected], messages: &[&Content]) -> Equality {
-        let mut numbers: HashMap<&Identity, usize> = HashMap::new();
-        for reply in replies.iter().filter(|reply| !reply.is_pattern()) {
-            let next = numbers.len();
-            numbers.entry(&reply.content.identity).or_insert(next);
-        }
-        let identities: Vec<_> = messages.iter().map(|message| numbers.get(&message.identity).copied()).collect();
-        let mut has_message = vec![false; numbers.len()];
-        identities.iter().flatten().for_each(|&number| has_message[number] = true);
-        // Equal patterns share their bits.
-        let (mut patterns, mut rows) = (Vec::new(), HashMap::new());
-        let classes = replies.iter().map(|reply| {
-            if !reply.is_pattern() {
-                let number = numbers[&reply.content.identity];
-                return if has_message[number] { Class::Identity(number) } else { Class::None };
+/// For each reply that is a pattern a bit for each message that it matches. Equal patterns share their bits, so that
+/// each is matched against each message once.
+fn match_patterns(replies: &[RecordedReply], messages: &[&CheckedMessage]) -> Vec<Option<Rc<[u64]>>> {
+    let mut known: HashMap<&[u8], Rc<[u64]>> = HashMap::new();
+    let mut patterns = vec![None; replies.len()];
+    for (reply, bits) in replies.iter().zip(&mut patterns).filter(|(reply, _)| reply.is_pattern()) {
+        let matching = known.entry(&reply.content.line).or_insert_with(|| {
+            let mut bits = vec![0; messages.len().div_ceil(64)];
+            for at in (0..messages.len()).filter(|&at| reply.equals(messages[at])) {
+                bits[at / 64] |= 1 << (at % 64);
             }
-            *rows.entry(&reply.content.line).or_insert_with(|| {
-                let mut row = vec![0u64; messages.len().div_ceil(64)];
-                for (at, _) in messages.iter().enumerate().filter(|(_, message)| reply.equals(message)) {
-                    row[at / 64] |= 1 << (at % 64);
-                }
-                patterns.push(row);
-                Class::Pattern(patterns.len() - 1)
-            })
+            bits.into()
         });
-        Equality { replies: classes.collect(), identities, patterns }
+        *bits = Some(Rc::clone(matching));
     }
-
-    fn is(&self, reply: usize, message: usize) -> bool {
-        match self.replies[reply] {
-            Class::None => false,
-            Class::Identity(number) => self.identities[message] == Some(number),
-            Class::Pattern(row) => self.patterns[row][message / 64] >> (message % 64) & 1 == 1,
-        }
-    }
-
-    fn has_any(&self, reply: usize) -> bool {
-        match self.replies[reply] {
-            Class::None => false,
-            Class::Identity(_) => true,
-            Class::Pattern(row) => self.patterns[row].iter().any(|&bits| bits != 0),
-        }
-    }
+    patterns
 }
 
 /// Finds for each of `replies` its message, so that both stand in the same order: equal ends trimmed, then the longest

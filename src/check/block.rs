@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::compare::{Content, Expected, Identity};
+use super::compare::{CheckedMessage, Identity, RecordedReply};
 use super::engine::Received;
-use super::report::FilePlace;
 
 /// How much longer than the longest recorded wait a block that has its last reply waits for more.
 pub(super) const QUIET: Duration = Duration::from_millis(100);
@@ -13,11 +12,9 @@ pub(super) const QUIET: Duration = Duration::from_millis(100);
 /// The recorded replies after a request, and the messages that are these replies while they arrive in order.
 #[derive(Debug, Default)]
 pub(super) struct Block {
-    pub(super) replies: Vec<Expected>,
+    pub(super) replies: Vec<RecordedReply>,
     /// For each reply its message.
     pub(super) found: Vec<Option<Received>>,
-    /// Where the request stands in the file; the start before the first.
-    pub(super) request: FilePlace,
     /// When the request was sent.
     pub(super) sent: Duration,
     /// How many messages had been received by then.
@@ -53,8 +50,8 @@ struct LastReply {
 
 impl Block {
     /// The block after a request, which was recorded and sent at these times.
-    pub(super) fn new(request: FilePlace, recorded: Duration, sent: Duration, received_before: u64) -> Block {
-        Block { request, recorded, sent, received_before, ..Block::default() }
+    pub(super) fn new(recorded: Duration, sent: Duration, received_before: u64) -> Block {
+        Block { recorded, sent, received_before, ..Block::default() }
     }
 
     /// All of its replies are known.
@@ -107,7 +104,7 @@ impl Block {
     }
 
     /// With patterns, several replies may be the same as the last one; then it must arrive as often as there are such.
-    fn count_last_reply(&mut self, content: &Content) {
+    fn count_last_reply(&mut self, content: &CheckedMessage) {
         let LastReply { at, count, needed, others, latest } = &mut self.last_reply;
         if !at.is_some_and(|at| self.replies[at].equals(content)) {
             return;

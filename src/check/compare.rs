@@ -1,7 +1,6 @@
 //! What is compared of a message, and how a received one differs from a recorded reply.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -13,21 +12,15 @@ use crate::text::trim;
 /// Which parameters and messages are left out of the comparison, and which replies may arrive in any order.
 #[derive(Debug, Default)]
 pub struct Rules {
-    ignored: Vec<Ignored>,
+    /// Parameters, each with the command of its messages, if not of all.
+    ignored: Vec<(Option<String>, String)>,
     excluded: Vec<Pattern>,
     any_order: Vec<Pattern>,
 }
 
-/// A parameter that is not compared: of messages with this command, or of all.
-#[derive(Debug)]
-struct Ignored {
-    command: Option<String>,
-    name: String,
-}
-
 /// A message, parsed once.
 #[derive(Clone, Debug)]
-pub struct Content {
+pub struct CheckedMessage {
     /// The line without LF and CR, with its payload marker.
     pub line: Vec<u8>,
     /// `None` if the line is malformed.
@@ -36,10 +29,8 @@ pub struct Content {
 }
 
 /// What is compared of a message. Two messages with equal identities are the same to the check.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
-    /// Of all that follows: it is compared first, and looked up.
-    hash: u64,
     command: String,
     /// The canonical JSON of each parameter.
     params: BTreeMap<String, String>,
@@ -49,10 +40,10 @@ pub(super) struct Identity {
 }
 
 /// A recorded reply, or a pattern (`#~`) in the place of one.
-#[derive(Debug)]
-pub struct Expected {
+#[derive(Clone, Debug)]
+pub struct RecordedReply {
     /// The number of its line in the file.
-    pub(super) number: u64,
+    pub number: u64,
     /// Where it stands in the file, in bytes.
     pub(super) span: Range<u64>,
     /// When it was recorded, since the first record.
@@ -60,7 +51,7 @@ pub struct Expected {
     /// Whether it may arrive anywhere in its block.
     pub(super) any_order: bool,
     /// The recorded message; its line is the text of the pattern, if it is one.
-    pub(super) content: Content,
+    pub content: CheckedMessage,
     pattern: Option<Pattern>,
 }
 
@@ -73,15 +64,6 @@ pub struct Difference {
     pub expected: Option<String>,
     /// What was received, as JSON; `None` if nothing was.
     pub actual: Option<String>,
-}
-
-/// How well a message could stand for a reply that it does not equal; the greatest is best.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Likeness {
-    /// An `error` instead of the reply.
-    Error,
-    /// The same command, with so many equal parameters.
-    SameCommand(usize),
 }
 
 impl Rules {
@@ -98,7 +80,7 @@ impl Rules {
         if name.is_empty() || command.as_deref() == Some("") {
             return Err("the name of a parameter is missing; write NAME or COMMAND.NAME".to_owned());
         }
-        self.ignored.push(Ignored { command, name });
+        self.ignored.push((command, name));
         Ok(())
     }
 
@@ -120,69 +102,58 @@ impl Rules {
         Ok(())
     }
 
+    /// Finds the last reply of a recording if it is a `goodbye`, which is neither waited for nor compared: given the
+    /// number so far, the number after this reply. It must be asked about every reply before the check.
+    ///
+    /// # Errors
+    /// A `#~` line that is not a pattern.
+    pub fn last_goodbye(&self, so_far: Option<u64>, reply: &Record) -> Result<Option<u64>, Malformed> {
+        let is_goodbye = !reply.is_pattern && line_command(&reply.line).eq_ignore_ascii_case("goodbye");
+        // Most replies need not be parsed here: only what follows a goodbye may be excluded.
+        let must_parse = reply.is_pattern || is_goodbye || so_far.is_some();
+        let is_compared = must_parse && self.recorded(reply, Duration::ZERO)?.is_some();
+        Ok(if is_compared { is_goodbye.then_some(reply.number) } else { so_far })
+    }
+
     /// Reads a recorded reply, which was recorded `at` this time since the first record; `None` if it is excluded. No
     /// rule applies to a pattern (`#~`).
     ///
     /// # Errors
     /// A `#~` line that is not a pattern.
-    pub fn expected(&self, record: &Record, at: Duration) -> Result<Option<Expected>, Malformed> {
+    pub fn recorded(&self, record: &Record, at: Duration) -> Result<Option<RecordedReply>, Malformed> {
         let (number, span) = (record.number, record.span.clone());
         if record.is_pattern {
             let pattern = Some(Pattern::parse(&String::from_utf8_lossy(&record.line), false)?);
-            let content = Content { line: record.line.clone(), message: None, identity: Identity::default() };
-            return Ok(Some(Expected { number, span, at, any_order: false, content, pattern }));
+            let content = CheckedMessage { line: record.line.clone(), message: None, identity: Identity::default() };
+            return Ok(Some(RecordedReply { number, span, at, any_order: false, content, pattern }));
         }
         let payload = record.payload.as_deref().unwrap_or_default();
         let Some(content) = self.content(&record.line, payload) else { return Ok(None) };
         let any_order = content.matches(&self.any_order);
-        Ok(Some(Expected { number, span, at, any_order, content, pattern: None }))
+        Ok(Some(RecordedReply { number, span, at, any_order, content, pattern: None }))
     }
 
     /// Reads a message; `None` if it is excluded.
-    pub(super) fn content(&self, line: &[u8], payload: &[u8]) -> Option<Content> {
+    pub(super) fn content(&self, line: &[u8], payload: &[u8]) -> Option<CheckedMessage> {
         let mut message = Message::new();
         let text = payload_marker(line).map_or(line, |marker| &line[..marker.at]);
         let message = message.parse_line(text, &ParseOptions::default()).is_ok().then_some(message);
-        let mut identity = Identity {
-            command: line_command(line).to_ascii_lowercase(),
-            payload: payload.to_vec(),
-            ..Identity::default()
-        };
-        match &message {
-            None => identity.malformed = line.to_vec(),
-            Some(message) => {
-                let params = message.params().map(|param| (param.name().into_owned(), param.value));
-                let compared = params.filter(|(name, _)| !self.is_ignored(&identity.command, name));
-                let canonical = compared.map(|(name, value)| (name, value.to_value().canonical().to_json()));
-                identity.params = canonical.collect();
-            }
-        }
-        identity.set_hash();
-        let content = Content { line: line.to_vec(), message, identity };
+        let (command, payload) = (line_command(line).to_ascii_lowercase(), payload.to_vec());
+        let malformed = if message.is_none() { line.to_vec() } else { Vec::new() };
+        let params = message.iter().flat_map(Message::params).map(|param| (param.name().into_owned(), param.value));
+        let compared = params.filter(|(name, _)| !self.is_ignored(&command, name));
+        let params = compared.map(|(name, value)| (name, value.to_value().canonical().to_json())).collect();
+        let identity = Identity { command, params, malformed, payload };
+        let content = CheckedMessage { line: line.to_vec(), message, identity };
         (!content.matches(&self.excluded)).then_some(content)
     }
 
     fn is_ignored(&self, command: &str, name: &str) -> bool {
-        let mut ignored = self.ignored.iter();
-        ignored.any(|ignored| ignored.name == name && ignored.command.as_ref().is_none_or(|of| of == command))
+        self.ignored.iter().any(|(of, ignored)| ignored == name && of.as_ref().is_none_or(|of| of == command))
     }
 }
 
-impl Identity {
-    fn set_hash(&mut self) {
-        let mut hasher = DefaultHasher::new();
-        (&self.command, &self.params, &self.malformed, &self.payload).hash(&mut hasher);
-        self.hash = hasher.finish();
-    }
-}
-
-impl Hash for Identity {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-impl Content {
+impl CheckedMessage {
     /// The payload; one of no bytes is none.
     pub fn payload(&self) -> &[u8] {
         &self.identity.payload
@@ -210,14 +181,14 @@ impl Content {
     }
 }
 
-impl Expected {
+impl RecordedReply {
     /// Whether it is a pattern of the file (`#~`).
     pub(super) fn is_pattern(&self) -> bool {
         self.pattern.is_some()
     }
 
     /// Whether a received message is this reply.
-    pub(super) fn equals(&self, received: &Content) -> bool {
+    pub(super) fn equals(&self, received: &CheckedMessage) -> bool {
         match (&self.pattern, &received.message) {
             (None, _) => self.content.identity == received.identity,
             (Some(pattern), Some(message)) => pattern.matches(message, received.payload_bytes()),
@@ -225,24 +196,20 @@ impl Expected {
         }
     }
 
-    fn has_command_of(&self, received: &Content) -> bool {
+    fn has_command_of(&self, received: &CheckedMessage) -> bool {
         match &self.pattern {
             None => self.content.command() == received.command(),
             Some(pattern) => pattern.takes_command(received.command()),
         }
     }
 
-    /// Whether a received message could stand for this reply: it has the same command, or is an `error`.
-    pub(super) fn resembles(&self, received: &Content) -> bool {
-        received.command() == "error" || self.has_command_of(received)
-    }
-
-    /// How well a message that [resembles](Self::resembles) this reply could stand for it.
-    pub(super) fn likeness(&self, received: &Content) -> Likeness {
+    /// How well a message could stand for this reply that does not equal it, if it could: an `error`, or better, one
+    /// with the same command, and the better the more parameters are equal.
+    pub(super) fn likeness(&self, received: &CheckedMessage) -> Option<usize> {
         if !self.has_command_of(received) {
-            return Likeness::Error;
+            return (received.command() == "error").then_some(0);
         }
-        Likeness::SameCommand(match (&self.pattern, &received.message) {
+        let equal = match (&self.pattern, &received.message) {
             (None, _) => {
                 let (old, new) = (&self.content.identity.params, &received.identity.params);
                 old.iter().filter(|(name, value)| new.get(*name) == Some(value)).count()
@@ -251,31 +218,28 @@ impl Expected {
                 pattern.asked().count() - pattern.lacks(message, received.payload_bytes()).len()
             }
             (Some(_), None) => 0,
-        })
+        };
+        Some(1 + equal)
     }
 
     /// How a message differs that stands for this reply: what was recorded in its order, then what is new.
-    pub(super) fn differences(&self, received: &Content) -> Vec<Difference> {
+    pub(super) fn differences(&self, received: &CheckedMessage) -> Vec<Difference> {
         let new: HashMap<String, String> = received.params().collect();
         let difference = |name: String, expected| Difference { actual: new.get(&name).cloned(), name, expected };
-        let command = |expected| Difference {
-            name: "@command".to_owned(),
-            expected,
-            actual: Some(received.command().to_owned()),
-        };
         let message = match (&received.message, &self.pattern, &self.content.message) {
             (Some(message), Some(_), _) | (Some(message), _, Some(_)) => message,
             _ => return vec![Difference { name: "@line".to_owned(), expected: None, actual: None }],
         };
         let mut found = Vec::new();
+        if !self.has_command_of(received) {
+            let expected = (!self.is_pattern()).then(|| self.content.command().to_owned());
+            let actual = Some(received.command().to_owned());
+            found.push(Difference { name: "@command".to_owned(), expected, actual });
+        }
         if let Some(pattern) = &self.pattern {
-            found.extend((!self.has_command_of(received)).then(|| command(None)));
             let lacking = pattern.lacks(message, received.payload_bytes());
             found.extend(lacking.into_iter().map(|name| difference(name, None)));
             return found;
-        }
-        if !self.has_command_of(received) {
-            found.push(command(Some(self.content.command().to_owned())));
         }
         let (old, compared) = (&self.content.identity.params, &received.identity.params);
         let changed = self.content.params().filter(|(name, _)| old.get(name) != compared.get(name));

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use super::align::{Pairing, pair};
 use super::block::{Block, QUIET};
-use super::compare::{Content, Expected, Rules};
+use super::compare::{CheckedMessage, RecordedReply, Rules};
 use super::report::{CloseKind, Entry, EntryKind, FilePlace};
-use crate::bcp::{Malformed, line_command};
+use crate::bcp::Malformed;
 use crate::session::Record;
 
-/// How many messages are kept that are no reply so far. Beyond that the oldest is forgotten, so that a chatty peer
-/// costs bounded memory and time.
+/// How many messages are kept that are no reply so far, besides as many as the block has replies. Beyond that the oldest
+/// is forgotten, so that a chatty peer costs bounded memory and time.
 const UNMATCHED_MAX: usize = 10_000;
 
 /// How a recording is checked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct CheckConfig {
     /// What is compared.
     pub rules: Rules,
@@ -25,35 +25,8 @@ pub struct CheckConfig {
     pub reply_timeout: Duration,
     /// Whether the check ends with the first difference.
     pub fail_fast: bool,
-    /// The number of the recording's last reply if it is a `goodbye`; see [`LastGoodbye`].
+    /// The number of the recording's last reply if it is a `goodbye`; see [`Rules::last_goodbye`].
     pub last_goodbye: Option<u64>,
-}
-
-/// Finds out whether the last reply of a recording is a `goodbye`, which is neither waited for nor compared. It must
-/// be shown every reply before the check.
-#[derive(Debug, Default)]
-pub struct LastGoodbye(Option<u64>);
-
-impl LastGoodbye {
-    /// Looks at the next reply.
-    ///
-    /// # Errors
-    /// A `#~` line that is not a pattern.
-    pub fn see(&mut self, reply: &Record, rules: &Rules) -> Result<(), Malformed> {
-        let is_pattern = reply.is_pattern;
-        let is_goodbye = !is_pattern && line_command(&reply.line).eq_ignore_ascii_case("goodbye");
-        // Most replies need not be parsed here: only what follows a goodbye may be excluded.
-        let must_parse = is_pattern || is_goodbye || self.0.is_some();
-        if must_parse && rules.expected(reply, Duration::ZERO)?.is_some() {
-            self.0 = is_goodbye.then_some(reply.number);
-        }
-        Ok(())
-    }
-
-    /// The number of its line in the file, for [`CheckConfig::last_goodbye`].
-    pub fn number(&self) -> Option<u64> {
-        self.0
-    }
 }
 
 /// What the caller has to do next.
@@ -77,12 +50,13 @@ pub struct Received {
     /// When it was received.
     pub at: Duration,
     /// The message.
-    pub content: Content,
+    pub content: CheckedMessage,
 }
 
 /// What follows a block in the recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Following {
+    #[default]
     Unread,
     Request {
         place: FilePlace,
@@ -95,10 +69,9 @@ enum Following {
 }
 
 /// A running check. All times are counted from when the connection was made.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Check {
     config: CheckConfig,
-    has_records: bool,
     /// When the first record was recorded.
     first: Option<Duration>,
     /// The latest time of a record: one that goes backwards counts as that.
@@ -113,10 +86,9 @@ pub struct Check {
     unmatched: VecDeque<Received>,
     received: u64,
     last_received: Duration,
-    /// For each message that the block took in order: its number, and the place in the file of its reply.
+    /// Where in the file a message belongs that was received from a number on: after the record before the block, its
+    /// request, and each reply that arrived in order.
     places: Vec<(u64, FilePlace)>,
-    /// Where in the file a message belongs that arrived before the request.
-    place_before: FilePlace,
     entries: Vec<Entry>,
     /// What was not recorded in the block so far.
     extra: Vec<Entry>,
@@ -131,28 +103,7 @@ pub struct Check {
 impl Check {
     /// A check at its start.
     pub fn new(config: CheckConfig) -> Check {
-        Check {
-            config,
-            has_records: false,
-            first: None,
-            latest: Duration::ZERO,
-            block: Block::default(),
-            following: Following::Unread,
-            settled: None,
-            delay: Duration::ZERO,
-            unmatched: VecDeque::new(),
-            received: 0,
-            last_received: Duration::ZERO,
-            places: Vec::new(),
-            place_before: FilePlace::default(),
-            entries: Vec::new(),
-            extra: Vec::new(),
-            closed: None,
-            gone: None,
-            compared: 0,
-            reached: 0,
-            is_over: false,
-        }
+        Check { config, ..Check::default() }
     }
 
     /// What to do at `now`.
@@ -198,8 +149,8 @@ impl Check {
 
     /// When a record was recorded, since the first.
     fn since_first(&mut self, record: &Record) -> Duration {
-        if !std::mem::replace(&mut self.has_records, true) {
-            self.block.request.offset = record.span.start;
+        if self.places.is_empty() {
+            self.places.push((0, FilePlace { line: 0, offset: record.span.start }));
         }
         self.first = self.first.or(record.time);
         self.latest = self.latest.max(record.time.unwrap_or_default());
@@ -210,8 +161,8 @@ impl Check {
     /// write with the request before it.
     pub fn request(&mut self, record: &Record, due: Duration, joins: bool) {
         let recorded = self.since_first(record);
-        self.following =
-            Following::Request { place: FilePlace::after(record.number, &record.span), recorded, due, joins };
+        let place = FilePlace { line: record.number, offset: record.span.end };
+        self.following = Following::Request { place, recorded, due, joins };
         self.close_block();
     }
 
@@ -224,7 +175,7 @@ impl Check {
         if self.config.last_goodbye == Some(record.number) {
             return Ok(());
         }
-        let Some(reply) = self.config.rules.expected(record, at)? else { return Ok(()) };
+        let Some(reply) = self.config.rules.recorded(record, at)? else { return Ok(()) };
         self.compared += 1;
         match self.closed {
             Some(kind) if self.settled.is_some() => self.count_gone(&reply, kind),
@@ -258,11 +209,11 @@ impl Check {
     /// The request that was read last was sent.
     pub fn sent(&mut self, now: Duration) {
         let Following::Request { place, recorded, .. } = self.following else { return };
-        self.place_before = self.places.last().map_or(self.block.request, |(_, place)| *place);
-        self.block = Block::new(place, recorded, now, self.received);
+        self.block = Block::new(recorded, now, self.received);
+        let before = self.places.last().map_or(FilePlace::default(), |(_, place)| *place);
+        self.places = vec![(0, before), (self.received, place)];
         self.following = Following::Unread;
         self.settled = None;
-        self.places.clear();
     }
 
     /// A message was received. Blank lines and comments are not messages.
@@ -284,7 +235,7 @@ impl Check {
 
     fn keep(&mut self, received: Received) {
         self.unmatched.push_back(received);
-        if self.unmatched.len() > UNMATCHED_MAX {
+        if self.unmatched.len() > UNMATCHED_MAX + self.block.replies.len() {
             self.unmatched.pop_front().into_iter().for_each(|oldest| self.pass_over(oldest));
         }
     }
@@ -337,13 +288,13 @@ impl Check {
     }
 
     /// Notes where in the file the messages stand that arrived in order, for those that belong between them.
-    fn note_places(&mut self, replies: &[Expected], pairs: &[Pairing], messages: &[Received]) {
+    fn note_places(&mut self, replies: &[RecordedReply], pairs: &[Pairing], messages: &[Received]) {
         for (reply, pairing) in replies.iter().zip(pairs).filter(|(reply, _)| !reply.any_order) {
             if let Pairing::Equal(message) | Pairing::Differs(message) = *pairing {
-                let number = messages[message].number;
                 // Of two messages that differ in one place, the later may stand for the earlier reply.
-                if self.places.last().is_none_or(|(last, _)| *last < number) {
-                    self.places.push((number, FilePlace::after(reply.number, &reply.span)));
+                let place = place_after(&messages[message], reply);
+                if self.places.last().is_none_or(|(from, _)| *from < place.0) {
+                    self.places.push(place);
                 }
             }
         }
@@ -351,16 +302,12 @@ impl Check {
 
     /// Where in the file a message belongs that does not take the place of a reply.
     fn place(&self, received: &Received) -> FilePlace {
-        let after = self.places.partition_point(|(number, _)| *number < received.number);
-        match after.checked_sub(1) {
-            Some(before) => self.places[before].1,
-            None if received.number < self.block.received_before => self.place_before,
-            None => self.block.request,
-        }
+        let after = self.places.partition_point(|(from, _)| *from <= received.number);
+        after.checked_sub(1).map_or(FilePlace::default(), |before| self.places[before].1)
     }
 
     /// Reports the replies of a block that did not arrive as recorded.
-    fn report(&mut self, replies: &[Expected], pairs: &[Pairing], messages: &[Received], now: Duration) {
+    fn report(&mut self, replies: &[RecordedReply], pairs: &[Pairing], messages: &[Received], now: Duration) {
         // What a peer replied before it went away is compared up to its last reply; the rest is counted.
         let compared = match self.closed {
             Some(_) => pairs.iter().rposition(|pair| *pair != Pairing::Missing).map_or(0, |last| last + 1),
@@ -372,15 +319,14 @@ impl Check {
             let (kind, place) = match (pairing, received) {
                 (Pairing::Equal(_), _) => continue,
                 (Pairing::Differs(_), Some(received)) => {
-                    let taken = (received.number, FilePlace::after(reply.number, &reply.span));
-                    let is_in_place = self.places.binary_search(&taken).is_ok();
+                    let is_in_place = self.places.binary_search(&place_after(received, reply)).is_ok();
                     let differences = reply.differences(&received.content);
                     (EntryKind::Differs(differences), (!is_in_place).then(|| self.place(received)))
                 }
                 (_, Some(received)) => (EntryKind::OutOfOrder, Some(self.place(received))),
                 (_, None) => (EntryKind::NoReply { waited: now.saturating_sub(self.block.sent) }, None),
             };
-            self.entries.push(Entry { kind, recorded: Some(reply.into()), received: received.cloned(), place });
+            self.entries.push(Entry { kind, recorded: Some(reply.clone()), received: received.cloned(), place });
         }
         if let Some(kind) = self.closed {
             replies[compared..].iter().for_each(|reply| self.count_gone(reply, kind));
@@ -388,13 +334,9 @@ impl Check {
     }
 
     /// A reply cannot be compared because the peer is gone.
-    fn count_gone(&mut self, reply: &Expected, close: CloseKind) {
-        let gone = self.gone.get_or_insert_with(|| Entry {
-            kind: EntryKind::Gone { close, count: 0 },
-            recorded: Some(reply.into()),
-            received: None,
-            place: None,
-        });
+    fn count_gone(&mut self, reply: &RecordedReply, close: CloseKind) {
+        let (kind, recorded) = (EntryKind::Gone { close, count: 0 }, Some(reply.clone()));
+        let gone = self.gone.get_or_insert(Entry { kind, recorded, received: None, place: None });
         if let EntryKind::Gone { count, .. } = &mut gone.kind {
             *count += 1;
         }
@@ -444,4 +386,9 @@ impl Check {
     pub fn rules(&self) -> &Rules {
         &self.config.rules
     }
+}
+
+/// The place after a reply, for what is received after its message.
+fn place_after(received: &Received, reply: &RecordedReply) -> (u64, FilePlace) {
+    (received.number + 1, FilePlace { line: reply.number, offset: reply.span.end })
 }

@@ -10,10 +10,8 @@ mod compare;
 mod engine;
 mod junit;
 mod report;
-mod update;
 
-pub use compare::{Content, Difference, Rules};
-pub use engine::{Check, CheckConfig, LastGoodbye, NextStep, Received};
-pub use junit::{Junit, JunitSuite};
-pub use report::{CloseKind, Entry, EntryKind, EntryWriter, FilePlace, Recorded, summary};
-pub use update::edits;
+pub use compare::{CheckedMessage, Difference, RecordedReply, Rules};
+pub use engine::{Check, CheckConfig, NextStep, Received};
+pub use junit::{JunitSuite, junit};
+pub use report::{CloseKind, Entry, EntryKind, EntryWriter, FilePlace, edits, summary};

@@ -7,8 +7,10 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::compare::{Content, Difference, Expected};
+use super::compare::{CheckedMessage, Difference, RecordedReply};
 use super::engine::Received;
+use crate::bcp::Side;
+use crate::session::push_message;
 use crate::text::safe;
 
 const RED: &str = "\x1b[31m";
@@ -22,7 +24,7 @@ pub struct Entry {
     /// What it is.
     pub kind: EntryKind,
     /// The reply that it is about; of several the first.
-    pub recorded: Option<Recorded>,
+    pub recorded: Option<RecordedReply>,
     /// The message that was received.
     pub received: Option<Received>,
     /// Where in the file the message belongs, if that is not the place of the reply.
@@ -36,12 +38,6 @@ pub struct FilePlace {
     pub line: u64,
     /// Where the record ends, in bytes.
     pub offset: u64,
-}
-
-impl FilePlace {
-    pub(super) fn after(line: u64, span: &Range<u64>) -> FilePlace {
-        FilePlace { line, offset: span.end }
-    }
 }
 
 /// What a difference is.
@@ -78,26 +74,6 @@ pub enum CloseKind {
     Broken,
 }
 
-/// A recorded reply.
-#[derive(Clone, Debug)]
-pub struct Recorded {
-    /// The number of its line in the file.
-    pub number: u64,
-    /// Where it stands in the file, in bytes.
-    pub span: Range<u64>,
-    /// The message; its line is the text of the pattern, if it is one.
-    pub content: Content,
-    /// Whether it is a pattern (`#~`).
-    pub is_pattern: bool,
-}
-
-impl From<&Expected> for Recorded {
-    fn from(reply: &Expected) -> Recorded {
-        let (number, span, content) = (reply.number, reply.span.clone(), reply.content.clone());
-        Recorded { number, span, content, is_pattern: reply.is_pattern() }
-    }
-}
-
 impl Entry {
     /// What the difference is, in a few words.
     pub fn headline(&self) -> String {
@@ -107,9 +83,8 @@ impl Entry {
         };
         match &self.kind {
             EntryKind::Differs(differences) => {
-                let is_error = |content: &Content| content.command() == "error";
-                let is_expected = self.recorded.as_ref().is_some_and(|recorded| is_error(&recorded.content));
-                if !is_expected && self.received.as_ref().is_some_and(|received| is_error(&received.content)) {
+                let received = self.received.as_ref().map(|received| received.content.command());
+                if received == Some("error") && differences.first().is_some_and(|first| first.name == "@command") {
                     return "the peer replied with an error".to_owned();
                 }
                 let names: Vec<String> = differences.iter().map(|it| safe(it.name.as_bytes())).collect();
@@ -132,16 +107,7 @@ impl Entry {
 
     /// Whether it is about a pattern, which `--update` never changes.
     pub fn is_pattern(&self) -> bool {
-        self.recorded.as_ref().is_some_and(|recorded| recorded.is_pattern)
-    }
-
-    /// How many recorded replies it is about.
-    fn replies(&self) -> u64 {
-        match self.kind {
-            EntryKind::Extra => 0,
-            EntryKind::Gone { count, .. } => count,
-            _ => 1,
-        }
+        self.recorded.as_ref().is_some_and(RecordedReply::is_pattern)
     }
 
     /// Its kind in one word.
@@ -172,7 +138,7 @@ impl EntryWriter<'_> {
         let number = entry.recorded.as_ref().map_or(String::new(), |recorded| format!(":{}", recorded.number));
         let place = self.colored(BOLD, &format!("{}{number}", self.file));
         let _ = writeln!(out, "{place}: {}", entry.headline());
-        if let Some(Recorded { content, .. }) = &entry.recorded {
+        if let Some(RecordedReply { content, .. }) = &entry.recorded {
             self.line("- expected", content, RED, out);
         }
         if let Some(Received { content, .. }) = &entry.received {
@@ -193,7 +159,7 @@ impl EntryWriter<'_> {
         }
     }
 
-    fn line(self, what: &str, content: &Content, color: &str, out: &mut String) {
+    fn line(self, what: &str, content: &CheckedMessage, color: &str, out: &mut String) {
         let mut text = format!("{what} {}", safe(&content.line));
         if !content.payload().is_empty() {
             let _ = write!(text, " (payload {})", STANDARD.encode(content.payload()));
@@ -208,19 +174,40 @@ impl EntryWriter<'_> {
 
 /// The result of a check in one line: `PASS: 14 replies as recorded` or `FAIL: 3 of 14 replies differ`.
 pub fn summary(entries: &[Entry], compared: u64) -> String {
-    let extra = entries.iter().filter(|entry| entry.kind == EntryKind::Extra).count();
-    let differing: u64 = entries.iter().map(Entry::replies).sum();
-    let mut failures = Vec::new();
-    if differing > 0 {
-        failures.push(format!("{differing} of {compared} replies differ"));
+    let (mut differing, mut extra) = (0, 0);
+    for entry in entries {
+        match entry.kind {
+            EntryKind::Extra => extra += 1,
+            EntryKind::Gone { count, .. } => differing += count,
+            _ => differing += 1,
+        }
     }
-    if extra > 0 {
-        failures.push(format!("{extra} message{} not recorded", if extra == 1 { "" } else { "s" }));
+    match (differing, extra, compared) {
+        (0, 0, 0) => "FAIL: no replies to compare".to_owned(),
+        (0, 0, 1) => "PASS: 1 reply as recorded".to_owned(),
+        (0, 0, _) => format!("PASS: {compared} replies as recorded"),
+        (_, 0, _) => format!("FAIL: {differing} of {compared} replies differ"),
+        _ => format!("FAIL: {differing} of {compared} replies differ, and {extra} not recorded"),
     }
-    match compared {
-        _ if !failures.is_empty() => format!("FAIL: {}", failures.join(", ")),
-        0 => "FAIL: no replies to compare".to_owned(),
-        1 => "PASS: 1 reply as recorded".to_owned(),
-        _ => format!("PASS: {compared} replies as recorded"),
+}
+
+/// The changes that make the session file agree with what was received (`--update`), in the order of the file, as
+/// [`crate::session::apply`] takes them; `side` sent the replies. A pattern that failed is never changed.
+pub fn edits(entries: &[Entry], side: Side) -> Vec<(Range<u64>, Vec<u8>)> {
+    let mut edits: Vec<(Range<u64>, u64, Vec<u8>)> = Vec::new();
+    for entry in entries.iter().filter(|entry| !entry.is_pattern() && !matches!(entry.kind, EntryKind::Gone { .. })) {
+        let (mut text, mut number) = (Vec::new(), 0);
+        if let Some(received) = &entry.received {
+            push_message(side, &received.content.line, received.content.payload(), &mut text);
+            number = received.number;
+        }
+        let span = entry.recorded.as_ref().map(|recorded| recorded.span.clone());
+        if let Some(FilePlace { offset, .. }) = entry.place {
+            edits.push((offset..offset, number, std::mem::take(&mut text)));
+        }
+        edits.extend(span.map(|span| (span, 0, text)));
     }
+    // What is inserted at one place stands there in the order in which it was received.
+    edits.sort_by_key(|(span, number, _)| (span.start, span.end, *number));
+    edits.into_iter().map(|(span, _, text)| (span, text)).collect()
 }

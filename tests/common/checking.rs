@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backbox::bcp::Side;
-use backbox::check::{Check, CheckConfig, CloseKind, LastGoodbye, NextStep, Rules};
+use backbox::check::{Check, CheckConfig, CloseKind, NextStep, Rules};
 use backbox::framing::{BcpFramer, Frame, FramingOptions};
 use backbox::session::Record;
 
@@ -101,12 +101,12 @@ pub fn check(script: &[Record], settings: &Settings) -> Check {
     settings.ignore.iter().for_each(|text| rules.ignore(text).unwrap());
     settings.exclude.iter().for_each(|text| rules.exclude(text).unwrap());
     settings.any_order.iter().for_each(|text| rules.any_order(text).unwrap());
-    let mut last_goodbye = LastGoodbye::default();
+    let mut last_goodbye = None;
     for reply in script.iter().filter(|record| record.side != Side::Client) {
-        last_goodbye.see(reply, &rules).unwrap();
+        last_goodbye = rules.last_goodbye(last_goodbye, reply).unwrap();
     }
     let &Settings { exact, fail_fast, reply_timeout, .. } = settings;
-    Check::new(CheckConfig { rules, exact, reply_timeout, fail_fast, last_goodbye: last_goodbye.number() })
+    Check::new(CheckConfig { rules, exact, reply_timeout, fail_fast, last_goodbye })
 }
 
 /// When requests are due, and which leave in one write.

@@ -8,12 +8,12 @@ use super::check_flags::CheckOptions;
 use super::recording::{Line, Recording};
 use super::updating::{Outdated, no_session};
 use crate::bcp::Side;
-use crate::check::{Check, CheckConfig, EntryWriter, Junit, JunitSuite, LastGoodbye, summary};
+use crate::check::{Check, CheckConfig, EntryWriter, JunitSuite, junit, summary};
 use crate::commands::result_file::ResultFile;
 use crate::exit::{Exit, Failure};
 use crate::output::{Color, Console, Output, stdout_is_terminal};
 use crate::session::{Kind, Record, Settings};
-use crate::text::safe;
+use crate::text::{safe, shown};
 
 /// What a check needs besides its script.
 #[derive(Debug)]
@@ -54,16 +54,17 @@ impl Checking {
     ) -> Result<(Checking, Check), Failure> {
         let name = safe(path.as_os_str().as_encoded_bytes());
         let rules = wish.rules(settings, &name)?;
-        let mut last_goodbye = LastGoodbye::default();
+        let mut last_goodbye = None;
         each_answer(recording, ours, |line| {
             let wrong = |why| Failure::Refused(format!("{name}:{}: {why}", line.number));
-            last_goodbye.see(line.record(), &rules).map_err(wrong)
+            last_goodbye = rules.last_goodbye(last_goodbye, line.record()).map_err(wrong)?;
+            Ok(())
         })?;
         if wish.update && recording.kind() != Kind::Session {
             return Err(no_session(&name));
         }
         recording.rewind()?;
-        let (exact, last_goodbye) = (wish.is_exact(settings), last_goodbye.number());
+        let (exact, last_goodbye) = (wish.is_exact(settings), last_goodbye);
         let answering = if ours == Side::Client { Side::Server } else { Side::Client };
         let outdated = || Outdated::new(path, &name, answering);
         let outdated = wish.update.then(outdated).transpose()?;
@@ -125,22 +126,20 @@ impl Checking {
 
     /// The report for CI systems: the recording is gone through again, so that only differences had to be kept.
     fn junit(&self, check: &Check, recording: &mut Recording) -> Result<String, Failure> {
-        let mut suite = JunitSuite::new(&self.name, check.entries(), check.reached());
+        let mut replies = Vec::new();
         recording.rewind()?;
         each_answer(recording, self.ours, |line| {
             let counts = Some(line.number) != self.last_goodbye;
             // A pattern that is none would have ended the check before it began.
-            if counts && !matches!(check.rules().expected(line.record(), Duration::ZERO), Ok(None)) {
-                suite.reply(line.number, line.line());
+            if counts && !matches!(check.rules().recorded(line.record(), Duration::ZERO), Ok(None)) {
+                replies.push((line.number, shown(line.line())));
             }
             Ok(())
         })?;
-        suite.extra();
         let (began, since) = self.began;
-        let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut junit = Junit::default();
-        junit.add(suite, began, since.elapsed());
-        Ok(junit.finish())
+        let (began, took) = (began.duration_since(UNIX_EPOCH).unwrap_or_default(), since.elapsed());
+        let (entries, reached) = (check.entries(), check.reached());
+        Ok(junit(&[JunitSuite { file: &self.name, began, took, replies, entries, reached }]))
     }
 }
 
