@@ -170,7 +170,6 @@ impl Connection {
         let Some(socket) = self.socket.as_ref().filter(|_| !self.is_blocked && !self.outbox.is_empty()) else {
             return Ok(false);
         };
-        let mut result = Ok(true);
         while !self.outbox.is_empty() {
             if self.outbox.unsent().len() > LONG_WRITE_BYTES {
                 arm(socket, &mut self.is_armed, true);
@@ -183,14 +182,13 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.is_blocked = true;
-                    result = Ok(false);
                     break;
                 }
                 Err(error) => return Err(error),
             }
         }
         arm(socket, &mut self.is_armed, self.outbox.is_inside_message());
-        result
+        Ok(self.outbox.is_empty())
     }
 
     /// Begins to end in order, or shortens the times of an end that has begun.
@@ -214,13 +212,12 @@ impl Connection {
     /// Moves towards the end; when to look again. `is_held` is whether our own output keeps us from reading.
     pub(super) fn advance(&mut self, now: Instant, is_held: bool) -> Option<Instant> {
         if let Phase::Closing { until, drain } = self.phase {
-            let is_inside = self.outbox.is_inside_message();
-            if !self.outbox.is_empty() || (is_inside && self.link.is_some()) {
-                if until.is_none_or(|until| now < until) {
-                    return until;
+            // A forwarded message in flight may have its end still to come.
+            if !self.outbox.is_empty() || self.outbox.is_inside_message() {
+                if until.is_some_and(|until| now >= until) {
+                    self.close(self.outbox.is_inside_message());
                 }
-                self.close(is_inside);
-                return None;
+                return until;
             }
             self.shut_writing();
             self.phase = Phase::Draining { until: now.checked_add(drain), held: None };
@@ -265,8 +262,7 @@ impl Connection {
             self.reason = Some(CloseReason::Lost(error));
         }
         self.noticed = true;
-        let is_inside = self.outbox.is_inside_message();
-        self.close(is_inside);
+        self.close(self.outbox.is_inside_message());
     }
 
     /// Its framing cannot be followed any further.
@@ -283,8 +279,7 @@ impl Connection {
         if matches!(self.reason, None | Some(CloseReason::ByUs)) {
             self.reason = Some(CloseReason::Http);
         }
-        let is_inside = self.outbox.is_inside_message();
-        self.close(is_inside);
+        self.close(self.outbox.is_inside_message());
     }
 
     /// Whether it ended otherwise than in order.
@@ -300,15 +295,13 @@ impl Connection {
     }
 
     pub(super) fn into_closed(self) -> Closed {
-        // A half that our own end cut short is not the peer's.
-        let framer = self.framer.filter(|_| self.at_end);
-        let unfinished = framer.map(|framer| framer.unread().to_vec()).unwrap_or_default();
         Closed {
             reason: self.reason.unwrap_or(CloseReason::ByPeer),
-            unsent: self.cut + if self.link.is_some() { 0 } else { self.outbox.messages() },
-            waiting: if self.link.is_some() { Vec::new() } else { self.outbox.waiting() },
+            unsent: self.cut + self.outbox.messages(),
+            waiting: self.outbox.waiting(),
             noticed: self.noticed,
-            unfinished,
+            // A half that our own end cut short is not the peer's.
+            unfinished: self.framer.filter(|_| self.at_end).map_or(Vec::new(), |framer| framer.unread().to_vec()),
         }
     }
 }

@@ -54,84 +54,71 @@ pub(super) struct Attempt {
     dial: Dial,
     /// When the first round began, or will.
     start: Instant,
+    /// When the next round begins, or this one began.
+    round: Instant,
     /// Which address is next.
     next: usize,
-    step: Step,
+    /// What the system connects, until this time.
+    pending: Option<(TcpStream, Instant)>,
     /// What the last address failed with.
     error: io::Error,
-}
-
-#[derive(Debug)]
-enum Step {
-    /// The next round, or address, is due at this time.
-    Rest(Instant),
-    /// The system connects, until this time.
-    Pending(TcpStream, Instant),
 }
 
 /// What became of an attempt so far.
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// Look again at this time, or when the socket can be written.
-    Wait(Instant),
+    /// Look again at this time, or when the socket can be written. With an error, a round failed.
+    Wait(Instant, Option<io::Error>),
     Connected(TcpStream, SocketAddr),
-    /// A round failed with this; the next one follows at this time.
-    Retrying(Instant, io::Error),
     Failed(io::Error),
 }
 
 impl Attempt {
     pub(super) fn new(dial: Dial, now: Instant) -> Attempt {
         let start = now + dial.delay;
-        Attempt { dial, start, next: 0, step: Step::Rest(start), error: io::ErrorKind::AddrNotAvailable.into() }
+        let error = io::ErrorKind::AddrNotAvailable.into();
+        Attempt { dial, start, round: start, next: 0, pending: None, error }
     }
 
     /// The socket that poll has to watch until it can be written.
     pub(super) fn pending(&self) -> Option<&TcpStream> {
-        match &self.step {
-            Step::Pending(socket, _) => Some(socket),
-            Step::Rest(_) => None,
-        }
+        self.pending.as_ref().map(|(socket, _)| socket)
     }
 
     /// Moves on as far as it goes without waiting.
     pub(super) fn advance(&mut self, now: Instant) -> Progress {
+        if now < self.round {
+            return Progress::Wait(self.round, None);
+        }
         loop {
-            match &self.step {
-                Step::Rest(until) if now < *until => return Progress::Wait(*until),
-                Step::Rest(_) => {}
-                Step::Pending(socket, until) => match decided(socket) {
-                    None if now < *until => return Progress::Wait((*until).min(now + sys::CONNECT_LOOK_TIME)),
-                    None => self.fail(io::ErrorKind::TimedOut.into(), now),
-                    Some(Err(error)) => self.fail(error, now),
-                    Some(Ok(peer)) => match std::mem::replace(&mut self.step, Step::Rest(now)) {
-                        Step::Pending(socket, _) => return Progress::Connected(socket, peer),
-                        Step::Rest(_) => {}
-                    },
-                },
+            if let Some((socket, until)) = self.pending.take() {
+                self.error = match decided(&socket) {
+                    Some(Ok(peer)) => return Progress::Connected(socket, peer),
+                    Some(Err(error)) => error,
+                    None if now >= until => io::ErrorKind::TimedOut.into(),
+                    None => {
+                        self.pending = Some((socket, until));
+                        return Progress::Wait(until.min(now + sys::CONNECT_LOOK_TIME), None);
+                    }
+                };
             }
             let Some(&address) = self.dial.addresses.get(self.next) else { return self.end_round(now) };
             self.next += 1;
             match sys::connect(address) {
-                Ok(socket) => self.step = Step::Pending(socket, now + CONNECT_TIME),
-                Err(error) => self.fail(error, now),
+                Ok(socket) => self.pending = Some((socket, now + CONNECT_TIME)),
+                Err(error) => self.error = error,
             }
         }
     }
 
-    fn fail(&mut self, error: io::Error, now: Instant) {
-        (self.error, self.step) = (error, Step::Rest(now));
-    }
-
     fn end_round(&mut self, now: Instant) -> Progress {
-        let again = now + self.dial.pause;
+        (self.round, self.next) = (now + self.dial.pause, 0);
         let error = std::mem::replace(&mut self.error, io::ErrorKind::AddrNotAvailable.into());
         // A time beyond the clock's end is for ever.
-        if self.start.checked_add(self.dial.retry).is_some_and(|end| again > end) {
-            return Progress::Failed(error);
+        match self.start.checked_add(self.dial.retry) {
+            Some(end) if self.round > end => Progress::Failed(error),
+            _ => Progress::Wait(self.round, Some(error)),
         }
-        (self.next, self.step) = (0, Step::Rest(again));
-        Progress::Retrying(again, error)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::connection::{CloseReason, ConnId, Connection, Link, Phase, earlier};
 use super::dial::{Attempt, Dial};
 use super::handler::{DRAIN_TIME, FLUSH_TIME, Rewrite, Settings};
-use super::printer::{Printer, WhenBehind};
+use super::printer::{Output, Printer, WhenBehind};
 use super::signals::Signals;
 use super::sys::{self, Waker};
 use crate::framing::{Framer, FramingOptions};
@@ -55,8 +55,9 @@ impl Net {
     pub(crate) fn new(mut settings: Settings) -> io::Result<Net> {
         let waker = Waker::new()?;
         let when_behind = settings.when_behind;
-        let output = settings.output.take().map(|output| Printer::of_output(output, when_behind, &waker));
-        let recording = settings.recording.take().map(|file| Printer::new(file, when_behind, &waker));
+        let output = settings.output.take().map(|output| Printer::new(output, when_behind, &waker));
+        let recording = settings.recording.take().map(Output::from_writer);
+        let recording = recording.map(|recording| Printer::new(recording, when_behind, &waker));
         settings.framing.read_bytes = FRAMER_BYTES;
         Ok(Net {
             settings,

@@ -87,7 +87,7 @@ fn all_that_is_printed_and_recorded_is_written_though_its_reader_is_slow() {
 fn a_little_output_needs_no_thread_and_more_starts_one() {
     let (_reader, output) = output();
     let waker = sys::Waker::new().unwrap();
-    let mut printer = printer::Printer::of_output(output, WhenBehind::Wait, &waker);
+    let mut printer = printer::Printer::new(output, WhenBehind::Wait, &waker);
     for (bytes, is_direct) in [(4096, true), (4097, false), (1, false)] {
         printer.push(&vec![b'x'; bytes]);
         printer.hand_over();

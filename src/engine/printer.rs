@@ -31,7 +31,7 @@ pub(crate) enum WhenBehind {
     Drop,
 }
 
-/// Standard output.
+/// Standard output, or another place to write to.
 pub(crate) struct Output {
     writer: Box<dyn Write + Send>,
     watched: Option<Watched>,
@@ -52,6 +52,11 @@ impl Output {
         let (writer, watched) = sys::watched(file);
         Output { writer, watched }
     }
+
+    /// A writer that gets whole blocks.
+    pub(super) fn from_writer(writer: Box<dyn Write + Send>) -> Output {
+        Output { writer, watched: None }
+    }
 }
 
 /// Writes without ever blocking its owner.
@@ -63,8 +68,6 @@ pub(super) struct Printer {
     queue: Arc<(Mutex<Queue>, Condvar)>,
     /// What was not handed over yet.
     pending: Vec<u8>,
-    /// Whether whole blocks are written, not pieces.
-    whole: bool,
     pub(super) when_behind: WhenBehind,
     dropped: u64,
     has_failed: bool,
@@ -84,20 +87,12 @@ struct Queue {
 }
 
 impl Printer {
-    pub(super) fn of_output(output: Output, when_behind: WhenBehind, waker: &Waker) -> Printer {
-        let mut printer = Printer::new(output.writer, when_behind, waker);
-        printer.watched = output.watched;
-        printer.whole = false;
-        printer
-    }
-
-    pub(super) fn new(writer: Box<dyn Write + Send>, when_behind: WhenBehind, waker: &Waker) -> Printer {
+    pub(super) fn new(output: Output, when_behind: WhenBehind, waker: &Waker) -> Printer {
         Printer {
-            writer: Some(writer),
-            watched: None,
+            writer: Some(output.writer),
+            watched: output.watched,
             queue: Arc::default(),
             pending: Vec::new(),
-            whole: true,
             when_behind,
             dropped: 0,
             has_failed: false,
@@ -152,8 +147,11 @@ impl Printer {
         let mut queue = self.lock();
         let error = queue.error.take()?;
         // The thread has ended; what was handed over since then is not written either.
-        (queue.bytes, queue.waiting) = (0, Vec::new());
+        *queue = Queue::default();
         drop(queue);
+        if self.has_failed {
+            return None;
+        }
         self.fail();
         Some(sys::output_error(error))
     }
@@ -174,14 +172,10 @@ impl Printer {
             return;
         }
         if let Some(writer) = self.writer.take() {
-            let (queue, waker, whole) = (Arc::clone(&self.queue), self.waker.clone(), self.whole);
-            let spawned = thread::Builder::new().name("printer".to_owned()).spawn(move || {
-                write_queue(writer, &queue, &waker, whole);
-            });
-            if let Err(error) = spawned {
-                self.pending.clear();
-                self.lock().error = Some(error);
-                return self.waker.wake();
+            let (queue, waker, whole) = (Arc::clone(&self.queue), self.waker.clone(), self.watched.is_none());
+            let write = move || write_queue(writer, &queue, &waker, whole);
+            if let Err(error) = thread::Builder::new().name("printer".to_owned()).spawn(write) {
+                return self.fail_with(error);
             }
         }
         let mut queue = lock(&self.queue.0);
@@ -205,13 +199,15 @@ impl Printer {
         match writer.write(&self.pending) {
             Ok(count) => drop(self.pending.drain(..count)),
             Err(error) if sys::is_passing(&error) => {}
-            Err(error) => {
-                self.pending.clear();
-                self.lock().error = Some(error);
-                self.waker.wake();
-            }
+            Err(error) => self.fail_with(error),
         }
         self.pending.is_empty()
+    }
+
+    fn fail_with(&mut self, error: io::Error) {
+        self.pending.clear();
+        self.lock().error = Some(error);
+        self.waker.wake();
     }
 
     /// Whether no thread was needed yet.

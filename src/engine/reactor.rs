@@ -197,13 +197,9 @@ impl Net {
                     _ => {
                         self.resting = Some(self.now + ACCEPT_PAUSE);
                         if !std::mem::replace(&mut self.said_accept_failed, true) {
-                            handler.on_notice(
-                                self,
-                                match sys::is_out_of_descriptors(&error) {
-                                    true => Notice::OutOfDescriptors(&error),
-                                    false => Notice::AcceptFailed(&error),
-                                },
-                            );
+                            let is_passing = sys::is_out_of_descriptors(&error);
+                            let notice = if is_passing { Notice::OutOfDescriptors } else { Notice::AcceptFailed };
+                            handler.on_notice(self, notice(&error));
                         }
                         return;
                     }
@@ -253,7 +249,8 @@ impl Net {
         let has_emptied = match connection.flush() {
             Ok(has_emptied) => has_emptied,
             Err(error) => {
-                self.read_the_rest(at, handler);
+                // What the peer sent before it went is here already.
+                while matches!(self.read_once(at, handler), ReadResult::Some) {}
                 self.connections[at].lose(error);
                 return true;
             }
@@ -268,11 +265,6 @@ impl Net {
         let wake = self.connections[at].advance(now, is_held);
         self.look_at(wake);
         has_emptied
-    }
-
-    /// What the peer sent before it went is here already.
-    fn read_the_rest<H: Handler>(&mut self, at: usize, handler: &mut H) {
-        while matches!(self.read_once(at, handler), ReadResult::Some) {}
     }
 
     fn pass_on_half_close(&mut self, at: usize) {
@@ -293,13 +285,11 @@ impl Net {
         let id = connection.id;
         let Phase::Connecting(attempt) = &mut connection.phase else { return false };
         match attempt.advance(self.now) {
-            Progress::Wait(until) => {
+            Progress::Wait(until, failure) => {
                 self.look_at(Some(until));
-                false
-            }
-            Progress::Retrying(until, error) => {
-                self.look_at(Some(until));
-                handler.on_notice(self, Notice::Retrying(id, &error));
+                if let Some(error) = failure {
+                    handler.on_notice(self, Notice::Retrying(id, &error));
+                }
                 false
             }
             Progress::Connected(socket, peer) => {
