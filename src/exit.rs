@@ -1,107 +1,110 @@
-//! How a run ends: the exit statuses, their order of gravity, and the errors that lead to them.
+//! How a run ends: the exit statuses, which of two is worse, and the errors that lead to them.
 //!
-//! Everything that can go wrong is turned into an exit status here and nowhere else (design.md, section 8).
+//! Everything that can go wrong is turned into an exit status here and nowhere else.
 
 use std::fmt;
 use std::io;
 
-/// The exit status of a run (design.md, section 8). The man pages and the tests read this list.
+/// The exit status of a run. The man pages and the tests read [`Exit::MEANINGS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done: the goal was met, or there was none and the stream ended.
-    Done,
-    /// No: a line was malformed or refused, or the peer left before a goal was met.
-    No,
-    /// Wrong flags or arguments; nothing was sent.
+    /// The goal was met, or there was none.
+    Success,
+    /// Input was malformed, refused or differed, or the peer left before a goal was met.
+    Failed,
+    /// The command line is wrong; nothing was sent.
     Usage,
     /// Input or output: cannot open, bind or connect, or the output cannot be written.
     Io,
-    /// The peer's answer failed, its framing broke, or it refused the protocol version.
+    /// A reply failed, the peer broke the framing, or it refused the protocol version.
     Peer,
-    /// The time given with `-W` passed with a goal unmet.
-    Time,
+    /// The time of `-W` passed with a goal unmet.
+    Timeout,
     /// Ended by this signal.
     Signal(u8),
 }
 
 impl Exit {
-    /// Every status but the signals, with the meaning that the man pages print.
+    /// Every status but the signals, with the meaning that help and man pages print.
     pub const MEANINGS: [(Exit, &'static str); 6] = [
-        (Exit::Done, "done: the goal was met, or no goal was set and the stream ended"),
-        (Exit::No, "a line was malformed or refused, a check differed, or the peer left before a goal was met"),
-        (Exit::Usage, "wrong flags or arguments; nothing was sent"),
+        (Exit::Success, "the goal was met, or no goal was set and the stream ended"),
+        (
+            Exit::Failed,
+            "input was malformed, was refused or differed, or the peer closed the connection before a goal was met",
+        ),
+        (Exit::Usage, "the command line is wrong; nothing was sent"),
         (
             Exit::Io,
-            "cannot open, bind or connect; the peer left before our last message was written; output not writable",
+            "cannot open, bind or connect, the connection was lost before the last message was written, or the output \
+             cannot be written",
         ),
-        (Exit::Peer, "an answer failed, the peer broke the framing, or it refused the protocol version"),
-        (Exit::Time, "the time given with -W passed with a goal unmet"),
+        (Exit::Peer, "a reply failed, the peer broke the framing, or it refused the protocol version"),
+        (Exit::Timeout, "the time of -W passed with a goal unmet"),
     ];
 
     /// The number that the process ends with; a signal is 128 and its number.
     pub fn code(self) -> u8 {
         match self {
-            Exit::Done => 0,
-            Exit::No => 1,
+            Exit::Success => 0,
+            Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Io => 3,
             Exit::Peer => 4,
-            Exit::Time => 124,
+            Exit::Timeout => 124,
             Exit::Signal(number) => 128u8.saturating_add(number),
         }
     }
 
-    /// The graver of two statuses: a signal, the time, usage, then 3, 4, 1, 0 (design.md, section 8: "one rule
-    /// decides").
+    /// The worse of two statuses: a signal, 124, 2, then 3, 4, 1, 0.
     #[must_use]
     pub fn worse(self, other: Exit) -> Exit {
-        if self.gravity() >= other.gravity() { self } else { other }
+        if self.severity() >= other.severity() { self } else { other }
     }
 
-    fn gravity(self) -> u8 {
+    fn severity(self) -> u8 {
         match self {
-            Exit::Done => 0,
-            Exit::No => 1,
+            Exit::Success => 0,
+            Exit::Failed => 1,
             Exit::Peer => 2,
             Exit::Io => 3,
             Exit::Usage => 4,
-            Exit::Time => 5,
+            Exit::Timeout => 5,
             Exit::Signal(_) => 6,
         }
     }
 }
 
-/// An error that ends a run. Its text says what was being done, to what, and what to do next.
+/// An error that ends a run. Its text says what was being done, to what, why it failed, and what to do next.
 #[derive(Debug)]
 pub enum Failure {
-    /// The command line makes no sense.
+    /// The command line is wrong.
     Usage(String),
-    /// Something was refused before anything went out: an input over a limit, a guard's refusal of an argument.
+    /// Something was refused before anything was sent: an input over a limit, an argument by the guard.
     Refused(String),
-    /// An input cannot be read on: its place, `FILE:LINE`, which begins the message, and the reason.
+    /// An input cannot be read any further: its place, `FILE:LINE`, which begins the message, and the reason.
     Malformed(String, String),
-    /// A file, stream or socket failed; the text names it, what was done and why it failed.
+    /// A file, stream or socket failed.
     Io(String),
-    /// Whoever reads our standard output has gone; nobody is left to tell.
-    ReaderGone,
+    /// The reader of our standard output has closed it; nothing is printed about it.
+    OutputClosed,
     /// The peer broke the protocol or refused us.
     Peer(String),
     /// A time limit passed.
-    Time(String),
-    /// A signal ended the run before there was anybody to take leave of.
-    Stopped(u8),
+    Timeout(String),
+    /// A signal ended the run before there was a connection to close.
+    Signal(u8),
 }
 
 impl Failure {
-    /// What `doing` (such as `cannot read game.bcp`) met, as an I/O failure.
+    /// What `doing` (such as `cannot read game.bcp`) failed with, as an I/O failure.
     pub fn io(doing: impl fmt::Display, error: &io::Error) -> Failure {
         Failure::Io(format!("{doing}: {}", plain_words(error)))
     }
 
-    /// A failure to write our standard output; a closed reader is no error of ours (design.md, section 8).
+    /// A failure to write our standard output; a closed reader is no error.
     pub fn output(error: &io::Error) -> Failure {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+            io::ErrorKind::BrokenPipe => Failure::OutputClosed,
             _ => Failure::io("cannot write to standard output", error),
         }
     }
@@ -110,16 +113,16 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Failure::Usage(_) => Exit::Usage,
-            Failure::Refused(_) | Failure::Malformed(..) => Exit::No,
+            Failure::Refused(_) | Failure::Malformed(..) => Exit::Failed,
             Failure::Io(_) => Exit::Io,
-            Failure::ReaderGone => Exit::Done,
+            Failure::OutputClosed => Exit::Success,
             Failure::Peer(_) => Exit::Peer,
-            Failure::Time(_) => Exit::Time,
-            Failure::Stopped(signal) => Exit::Signal(*signal),
+            Failure::Timeout(_) => Exit::Timeout,
+            Failure::Signal(signal) => Exit::Signal(*signal),
         }
     }
 
-    /// What to tell the user; nothing for [`Failure::ReaderGone`] and [`Failure::Stopped`].
+    /// What to print; nothing for [`Failure::OutputClosed`] and [`Failure::Signal`].
     pub fn message(&self) -> Option<&str> {
         match self {
             Failure::Usage(text)
@@ -127,21 +130,21 @@ impl Failure {
             | Failure::Malformed(_, text)
             | Failure::Io(text)
             | Failure::Peer(text)
-            | Failure::Time(text) => Some(text),
-            Failure::ReaderGone | Failure::Stopped(_) => None,
+            | Failure::Timeout(text) => Some(text),
+            Failure::OutputClosed | Failure::Signal(_) => None,
         }
     }
 
-    /// What the message begins with: the place that is wrong, where an editor looks for it, else `who` says so.
-    pub fn place<'a>(&'a self, who: &'a str) -> &'a str {
+    /// What the message begins with: the place of the error, which editors recognize, else `name`.
+    pub fn place<'a>(&'a self, name: &'a str) -> &'a str {
         match self {
             Failure::Malformed(place, _) => place,
-            _ => who,
+            _ => name,
         }
     }
 }
 
-/// An I/O error as a person would say it, without `(os error 13)`.
+/// An I/O error in lower case, without `(os error 13)`.
 pub fn plain_words(error: &io::Error) -> String {
     let text = error.to_string();
     let plain = text.split(" (os error").next().unwrap_or(&text);
@@ -157,16 +160,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_graver_status_wins_in_the_order_3_4_1() {
-        assert_eq!(Exit::No.worse(Exit::Peer), Exit::Peer);
+    fn worse_status_wins_in_the_order_3_4_1() {
+        assert_eq!(Exit::Failed.worse(Exit::Peer), Exit::Peer);
         assert_eq!(Exit::Io.worse(Exit::Peer), Exit::Io);
-        assert_eq!(Exit::Done.worse(Exit::No), Exit::No);
+        assert_eq!(Exit::Success.worse(Exit::Failed), Exit::Failed);
         assert_eq!(Exit::Io.worse(Exit::Signal(2)).code(), 130);
     }
 
     #[test]
-    fn a_closed_reader_is_no_failure_and_a_full_disk_is() {
-        assert_eq!(Failure::output(&io::ErrorKind::BrokenPipe.into()).exit(), Exit::Done);
+    fn closed_reader_is_no_failure_and_a_full_disk_is() {
+        assert_eq!(Failure::output(&io::ErrorKind::BrokenPipe.into()).exit(), Exit::Success);
         let full = Failure::output(&io::ErrorKind::StorageFull.into());
         assert_eq!(full.exit(), Exit::Io);
         assert!(full.message().unwrap().starts_with("cannot write to standard output: "));

@@ -49,7 +49,7 @@ fn each_exit_status_of_the_filters() {
         assert_eq!(outcome.stderr.is_empty(), says.is_empty(), "{args:?}: {}", outcome.stderr);
     }
     let provoked = |code: u8| TABLE.iter().any(|(provoked, ..)| *provoked == i32::from(code));
-    let statuses = [backbox::exit::Exit::Done, backbox::exit::Exit::No, backbox::exit::Exit::Usage];
+    let statuses = [backbox::exit::Exit::Success, backbox::exit::Exit::Failed, backbox::exit::Exit::Usage];
     assert!(statuses.iter().chain([&backbox::exit::Exit::Io]).all(|exit| provoked(exit.code())));
 }
 

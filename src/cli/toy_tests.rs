@@ -14,7 +14,7 @@ pub const PROGRAM: Program = Program {
         summary: "count and press things",
         synopsis: &["*SUBCOMMAND* [*OPTION*]... [*WORD*]..."],
         description: &["A toy. Its options are read by `toy count -h` and by *you*."],
-        exits: &[Exit::Done, Exit::Usage],
+        exits: &[Exit::Success, Exit::Usage],
         ..EMPTY
     },
     version: "1.2.3",
@@ -32,7 +32,7 @@ const EMPTY: Help = Help {
     description: &[],
     arguments: &[],
     sections: &[],
-    exits: &[Exit::Done, Exit::No, Exit::Usage],
+    exits: &[Exit::Success, Exit::Failed, Exit::Usage],
     examples: &[],
     see_also: &[],
 };
@@ -137,7 +137,7 @@ pub const COUNT: Command<Count> = Command {
         Flag::TOY_QUIET,
         Flag::TOY_COLOR,
     ],
-    run: |_| Ok(Exit::Done),
+    run: |_| Ok(Exit::Success),
     positionals: Some(Positionals {
         complete: Complete::File,
         set: |o, word| {
@@ -174,7 +174,7 @@ pub const PRESS: Command<Press> = Command {
         ..EMPTY
     },
     flags: &[Flag::TOY_QUIET, Flag::TOY_COLOR],
-    run: |_| Ok(Exit::Done),
+    run: |_| Ok(Exit::Success),
     positionals: Some(Positionals {
         complete: Complete::Keyed(buttons),
         set: |o, word| {
@@ -191,4 +191,4 @@ fn buttons() -> Vec<(String, Vec<String>)> {
 
 /// `toy wait`, which takes nothing at all.
 pub const WAIT: Command<Press> =
-    Command { help: Help { name: "wait", ..EMPTY }, flags: &[], positionals: None, run: |_| Ok(Exit::Done) };
+    Command { help: Help { name: "wait", ..EMPTY }, flags: &[], positionals: None, run: |_| Ok(Exit::Success) };

@@ -10,7 +10,7 @@ use crate::exit::{Exit, Failure};
 use crate::framing::{BcpFramer, Frame, FramingError, FramingOptions, RawMessage, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
 use crate::output::show::{Show, Style};
-use crate::output::{Console, Output, push_for_terminal, stdout_is_terminal};
+use crate::output::{Console, Stdout, push_for_terminal, stdout_is_terminal};
 use crate::text::shown;
 
 use super::arguments::note_mistyped_patterns;
@@ -68,7 +68,7 @@ pub const COMMAND: Command<Options> = Command {
                  value, without stars; `bytes=`*N* also the length of the payload.",
             ],
         }],
-        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io],
+        exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io],
         examples: &[
             Example { line: "backbox decode game.bcp", text: "Prints what the dialler of a recorded session sent." },
             Example {
@@ -145,7 +145,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
         decoder.run(&options, &mut console)
     };
     match outcome {
-        Err(Failure::ReaderGone) => Ok(console.worst()),
+        Err(Failure::OutputClosed) => Ok(console.worst()),
         outcome => outcome,
     }
 }
@@ -258,7 +258,7 @@ struct Decoder {
     show: Show,
     parts: Message,
     line: Vec<u8>,
-    output: Output,
+    output: Stdout,
 }
 
 /// Whether a run goes on.
@@ -283,7 +283,7 @@ impl Decoder {
             show: show.for_stdout(options.output.color, false),
             parts: Message::new(),
             line: Vec::new(),
-            output: Output::new(),
+            output: Stdout::new(),
         })
     }
 
@@ -296,7 +296,7 @@ impl Decoder {
                 Ok(Next::GoOn) => {}
                 Ok(Next::Stop) => break,
                 Err(failure @ Failure::Io(_)) if !self.output.has_failed() => {
-                    console.survive(&failure);
+                    console.report_failure(&failure);
                     if file.as_encoded_bytes().contains(&b'?') {
                         console.note("decode reads files; a line itself comes from echo 'LINE' | backbox decode");
                     }
@@ -335,7 +335,7 @@ impl Decoder {
                     continue;
                 };
                 self.output.flush()?;
-                console.complain(Exit::No, format_args!("{}:{number}", source.name), reason);
+                console.report(Exit::Failed, format_args!("{}:{number}", source.name), reason);
                 if options.input.fail_fast {
                     return Ok(Next::Stop);
                 }

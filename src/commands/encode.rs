@@ -9,7 +9,7 @@ use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, p
 use crate::exit::{Exit, Failure};
 use crate::framing::{LineFramer, TextLine, Wire};
 use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
-use crate::output::{Console, Output};
+use crate::output::{Console, Stdout};
 use crate::text::trim;
 
 use super::arguments::{mistyped, read_message};
@@ -73,7 +73,7 @@ pub const COMMAND: Command<Options> = Command {
                  written as it comes.",
             ],
         }],
-        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io],
+        exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io],
         examples: &[
             Example {
                 line: "backbox encode trigger name=multiball count:=5",
@@ -151,7 +151,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
         words => run_message(&options, words, &console),
     };
     match outcome {
-        Err(Failure::ReaderGone) => Ok(console.worst()),
+        Err(Failure::OutputClosed) => Ok(console.worst()),
         outcome => outcome,
     }
 }
@@ -267,14 +267,14 @@ fn run_message(options: &Options, words: &[String], console: &Console) -> Result
         Some(path) => Some(Source::payload(path, options.input.payload_bytes_max)?),
         None => None,
     };
-    let mut output = Output::new();
+    let mut output = Stdout::new();
     push_message(&mut parts, payload.as_deref(), options, output.buffer())
         .map_err(|error| Failure::Refused(error.to_string()))?;
     for note in notes.into_iter().chain(mistyped(&parts.command())) {
         console.note(note);
     }
     output.flush()?;
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }
 
 /// Messages from JSON Lines, one line of BCP for each.

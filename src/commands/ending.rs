@@ -47,7 +47,7 @@ pub struct Wanted {
 /// What ended the run, when that is graver than what was complained about.
 pub fn verdict(ended: Ended, wanted: Wanted, peer: &Address, console: &mut Console) -> Result<Exit, Failure> {
     if !ended.unfinished.is_empty() {
-        console.complain(Exit::No, peer, format_args!("left in the middle of a line: {}", shown(&ended.unfinished)));
+        console.report(Exit::Failed, peer, format_args!("left in the middle of a line: {}", shown(&ended.unfinished)));
     }
     match ended.reason {
         Reason::Stopped(signal) => return Ok(signal.map_or(console.worst(), Exit::Signal)),
@@ -55,7 +55,7 @@ pub fn verdict(ended: Ended, wanted: Wanted, peer: &Address, console: &mut Conso
         Reason::Output(error) => {
             return match Failure::output(&error) {
                 // Nobody reads any more, but what was wrong before still counts.
-                Failure::ReaderGone => Ok(console.worst()),
+                Failure::OutputClosed => Ok(console.worst()),
                 failure => Err(failure),
             };
         }
@@ -72,7 +72,7 @@ pub fn verdict(ended: Ended, wanted: Wanted, peer: &Address, console: &mut Conso
     let all_sent = wanted.complete && ended.unsent == 0;
     if let (Reason::TimeUp, Some(left_out)) = (&ended.reason, &wanted.left_out) {
         // To leave then was the wish, but nothing is lost without a word, where notes are not wanted either.
-        console.complain(Exit::Done, peer, format_args!("the time was up: {left_out}"));
+        console.report(Exit::Success, peer, format_args!("the time was up: {left_out}"));
     }
     match wanted.missing.as_deref().filter(|missing| !missing.is_empty()) {
         Some(missing) => unmet(ended, all_sent, (missing, silence), wanted.time, peer, console),
@@ -100,14 +100,14 @@ fn unmet(
             };
             let text =
                 format!("{peer}: timed out after {seconds} s waiting for {missing} (see --timeout){asking}{silence}");
-            return Err(Failure::Time(text));
+            return Err(Failure::Timeout(text));
         }
         Reason::Lost(error) if all_sent => plain_words(&error),
         Reason::Done | Reason::Closed if all_sent => "it closed the connection".to_owned(),
         _ => return nothing_missing(ended, all_sent, silence, peer, console),
     };
-    console.complain(Exit::No, peer, format_args!("{why}; still waiting for {missing}"));
-    Ok(Exit::No)
+    console.report(Exit::Failed, peer, format_args!("{why}; still waiting for {missing}"));
+    Ok(Exit::Failed)
 }
 
 /// The end of a run that waited for nothing.
@@ -159,6 +159,6 @@ pub fn closing(ended: &Ended, us: Side) -> String {
 /// Reports a frame of the peer's that is none. One that ends the dialogue is left to [`verdict`].
 pub fn complain_of_frame(console: &mut Console, peer: &Address, number: u64, fault: FramingError) {
     if let FramingError::LineTooLong { .. } = fault {
-        console.complain(Exit::No, format_args!("{peer}: line {number}"), fault);
+        console.report(Exit::Failed, format_args!("{peer}: line {number}"), fault);
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::catalogue::lint;
 use crate::exit::{Exit, Failure};
 use crate::framing::{BcpFramer, Frame, FramingOptions, RawMessage};
-use crate::output::{Console, Output};
+use crate::output::{Console, Stdout};
 
 use super::shared::Input;
 use super::source::Source;
@@ -18,13 +18,13 @@ use super::source::Source;
 /// # Errors
 /// What ends the run at once; a file that cannot be read does not.
 pub fn run(words: &[OsString], input: &Input, payloads: bool, console: &mut Console) -> Result<Exit, Failure> {
-    let mut run = Run { framing: FramingOptions { payloads, ..input.framing() }, output: Output::new(), findings: 0 };
+    let mut run = Run { framing: FramingOptions { payloads, ..input.framing() }, output: Stdout::new(), findings: 0 };
     let stdin = [OsString::from("-")];
     let files = if words.is_empty() { &stdin[..] } else { words };
     for file in files {
         match Source::open(&PathBuf::from(file)).and_then(|source| run.source(source, input)) {
             Ok(()) => {}
-            Err(failure @ Failure::Io(_)) if !run.output.has_failed() => console.survive(&failure),
+            Err(failure @ Failure::Io(_)) if !run.output.has_failed() => console.report_failure(&failure),
             Err(failure) => return Err(failure),
         }
         if input.fail_fast && run.findings > 0 {
@@ -35,13 +35,13 @@ pub fn run(words: &[OsString], input: &Input, payloads: bool, console: &mut Cons
         return Ok(console.worst());
     }
     console.note(format_args!("findings: {}", run.findings));
-    Ok(console.worst().worse(Exit::No))
+    Ok(console.worst().worse(Exit::Failed))
 }
 
 /// The work on one run's inputs.
 struct Run {
     framing: FramingOptions,
-    output: Output,
+    output: Stdout,
     findings: u64,
 }
 

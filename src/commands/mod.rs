@@ -1,7 +1,6 @@
-//! The subcommands: a file or a folder each, with its options, its table of flags, its checks of what makes no sense,
-//! and its run. What several of them share stands beside them; what the second wire does, in `obe`.
+//! The subcommands, a file or a folder each: options, their table, and the run. Shared parts stand beside them.
 //!
-//! This is where what was typed becomes what is done; how a line is read and how bytes travel is known below.
+//! Here, what was typed becomes what is done. Lines are parsed in `bcp`, and bytes travel in the network's module.
 
 mod arguments;
 mod binding;
@@ -37,26 +36,29 @@ use std::process::ExitCode;
 use crate::catalogue;
 use crate::cli::{BOLD, Example, Help, Invocation, PLAIN, Program};
 use crate::exit::{Exit, Failure};
-use crate::output::{Color, Output, say, stdout_is_terminal};
+use crate::output::{Color, Stdout, color_errors, print_error, stdout_is_terminal};
 
 /// The program as its help, man pages and completions see it.
 pub(crate) const PROGRAM: Program = Program {
     help: Help {
         name: "backbox",
-        summary: "talk to pinball machines in the Backbox Control Protocol",
+        summary: "talk to pinball machines in the Backbox Control Protocol (BCP)",
         synopsis: &["*SUBCOMMAND* [*OPTION*]... [*ARGUMENT*]..."],
         description: &[
-            "BCP is the line protocol between a pinball machine's controller, such as the Mission Pinball Framework, \
-             and its media controller. `backbox` turns strings and JSON into BCP and back, sends messages to a running \
-             machine, stands in for a media controller, and replays captured sessions.",
-            "`backbox` *SUBCOMMAND* `-h` is a short help, `--help` the whole page.",
+            "BCP is the line protocol between the pin controller of a pinball machine, usually the Mission Pinball \
+             Framework (MPF), and its media controller. `backbox` turns strings and JSON into BCP and back, sends \
+             messages to a running machine, acts as a media controller, and replays recorded sessions.",
+            "`backbox` *SUBCOMMAND* `-h` lists the common options of a subcommand, `--help` prints all of its manual.",
         ],
         arguments: &[],
         sections: &[],
-        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
+        exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
             Example { line: "backbox encode trigger name='HIGH SCORE #2'", text: "Prints one line of BCP." },
-            Example { line: "backbox decode game.bcp", text: "Prints each message of a capture as a line of JSON." },
+            Example {
+                line: "backbox decode game.bcp",
+                text: "Prints each message of a recorded game as a line of JSON.",
+            },
         ],
         see_also: &[("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
@@ -65,7 +67,7 @@ pub(crate) const PROGRAM: Program = Program {
     alias_hint,
 };
 
-/// What somebody wants who takes a command of BCP, or what a flag does, for a subcommand.
+/// What to type for a word that names the job of an option, or a command of BCP.
 fn alias_hint(word: &str) -> Option<String> {
     let subcommand = match word {
         "record" => "listen --record",
@@ -83,19 +85,21 @@ fn alias_hint(word: &str) -> Option<String> {
 
 /// Runs the program with the arguments after its name, and gives the status to leave with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let (who, parsed) = PROGRAM.parse(arguments);
+    // A wrong command line is reported before its --color is known.
+    color_errors(Color::Auto);
+    let (name, parsed) = PROGRAM.parse(arguments);
     let outcome = parsed.and_then(|parsed| match parsed {
         Invocation::Print(text) => print(&text),
         Invocation::Run(job) => job(),
     });
-    ExitCode::from(settle(&who, outcome).code())
+    ExitCode::from(report(&name, outcome).code())
 }
 
-/// The one place that says a run's last words.
-fn settle(who: &str, outcome: Result<Exit, Failure>) -> Exit {
+/// The one place that reports how a run failed.
+fn report(name: &str, outcome: Result<Exit, Failure>) -> Exit {
     outcome.unwrap_or_else(|failure| {
         if let Some(text) = failure.message() {
-            say(&format!("{}: {text}\n", failure.place(who)));
+            print_error(failure.place(name), text);
         }
         failure.exit()
     })
@@ -103,12 +107,12 @@ fn settle(who: &str, outcome: Result<Exit, Failure>) -> Exit {
 
 /// Prints help and the like; headings are bold on a terminal.
 fn print(text: &str) -> Result<Exit, Failure> {
-    let mut output = Output::new();
+    let mut output = Stdout::new();
     let text = match Color::Auto.is_on(stdout_is_terminal()) {
         true => text.to_owned(),
         false => text.replace(BOLD, "").replace(PLAIN, ""),
     };
     output.buffer().extend_from_slice(text.as_bytes());
     output.flush()?;
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }

@@ -174,14 +174,14 @@ impl ClientRun<'_> {
         let address = &self.target.address;
         if !self.closed.unfinished.is_empty() {
             let half = shown(&self.closed.unfinished);
-            console.complain(Exit::No, address, format_args!("the connection ended inside a line: {half}"));
+            console.report(Exit::Failed, address, format_args!("the connection ended inside a line: {half}"));
         }
         match std::mem::replace(&mut self.end, End::Done) {
             End::Signal(signal) => return Ok(Exit::Signal(signal)),
             End::Output(error) => {
                 return match Failure::output(&error) {
                     // What was wrong before still counts.
-                    Failure::ReaderGone => Ok(console.worst()),
+                    Failure::OutputClosed => Ok(console.worst()),
                     failure => Err(failure),
                 };
             }
@@ -193,7 +193,7 @@ impl ClientRun<'_> {
         }
         if let (End::TimeUp { .. }, Some(left_out)) = (&self.end, &self.left_out) {
             // To stop then was the wish, but nothing is lost without a report.
-            console.complain(Exit::Done, address, format_args!("the time is up: {left_out}"));
+            console.report(Exit::Success, address, format_args!("the time is up: {left_out}"));
         }
         match self.missing.take().filter(|missing| !missing.is_empty()) {
             Some(missing) => self.unmet(&missing, console),
@@ -214,11 +214,11 @@ impl ClientRun<'_> {
                 let silence = if self.closed.noticed { String::new() } else { format!("; {address} {SILENCE}") };
                 let limit = seconds(*limit);
                 let text = format!("timed out after {limit} waiting for {missing} (see {option}){hint}{silence}");
-                return Err(Failure::Time(text));
+                return Err(Failure::Timeout(text));
             }
             End::Idle(limit) => {
                 let text = format!("nothing arrived for {}, waiting for {missing} (see --idle){hint}", seconds(*limit));
-                return Err(Failure::Time(text));
+                return Err(Failure::Timeout(text));
             }
             End::Closed(CloseReason::Lost(error)) if self.all_sent() => plain_words(error),
             End::Closed(CloseReason::ByPeer) | End::Done if self.all_sent() => {
@@ -226,8 +226,8 @@ impl ClientRun<'_> {
             }
             _ => return self.met(console),
         };
-        console.complain(Exit::No, address, format_args!("{why}; still waiting for {missing}{hint}"));
-        Ok(Exit::No)
+        console.report(Exit::Failed, address, format_args!("{why}; still waiting for {missing}{hint}"));
+        Ok(Exit::Failed)
     }
 
     /// The end of a run that was waiting for nothing, or lost its connection before it could.
@@ -296,7 +296,7 @@ pub(crate) fn closing(end: &End, unsent: usize, us: Side) -> String {
 /// Reports a frame of the peer that is no message. One that ends the connection is left to [`ClientRun::settle`].
 pub(crate) fn report_bad_frame(console: &mut Console, target: &Target, number: u64, fault: FramingError) {
     if let FramingError::LineTooLong { .. } = fault {
-        console.complain(Exit::No, format_args!("{}: line {number}", target.address), fault);
+        console.report(Exit::Failed, format_args!("{}: line {number}", target.address), fault);
     }
 }
 

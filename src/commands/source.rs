@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::exit::{Exit, Failure};
 use crate::framing::{LineFramer, TextLine};
 use crate::net::wait::widen_pipes;
-use crate::output::{Console, Output};
+use crate::output::{Console, Stdout};
 use crate::text::safe;
 
 /// An open input.
@@ -86,7 +86,7 @@ impl Source {
         console: &mut Console,
         mut convert: impl FnMut(TextLine<'_>, &mut Vec<u8>) -> Result<(), (u64, String)>,
     ) -> Result<Exit, Failure> {
-        let mut output = Output::new();
+        let mut output = Stdout::new();
         loop {
             let count = self.read(lines.space())?;
             lines.filled(count);
@@ -95,7 +95,7 @@ impl Source {
                 let Some(line) = line else { break };
                 let Err((number, reason)) = convert(line, output.buffer()) else { continue };
                 output.flush()?;
-                console.complain(Exit::No, format_args!("{}:{number}", self.name), reason);
+                console.report(Exit::Failed, format_args!("{}:{number}", self.name), reason);
                 if fail_fast {
                     return Ok(console.worst());
                 }

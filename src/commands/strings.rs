@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use crate::bcp::{Malformed, MalformedReason};
 use crate::exit::{Exit, Failure};
 use crate::framing::{LineFramer, TextLine};
-use crate::output::{Console, Output};
+use crate::output::{Console, Stdout};
 
 use super::source::Source;
 
@@ -59,7 +59,7 @@ impl Strings {
     /// # Errors
     /// An argument that cannot be converted is [`Failure::Usage`], one that is too long [`Failure::Refused`].
     pub fn run_arguments(&self, words: &[String]) -> Result<Exit, Failure> {
-        let mut output = Output::new();
+        let mut output = Stdout::new();
         for word in words {
             let out = output.buffer();
             let start = out.len();
@@ -68,7 +68,7 @@ impl Strings {
             out.push(self.end_out);
         }
         output.flush()?;
-        Ok(Exit::Done)
+        Ok(Exit::Success)
     }
 
     /// Converts each string of an input, after each read what came whole.

@@ -1,33 +1,38 @@
-//! What a person or a pipe gets to see: results on standard output, everything else on standard error.
+//! What you see: results on standard output, everything else on standard error.
 //!
-//! The worst thing that was said decides the exit status (design.md, section 8), so the console keeps it.
+//! The worst thing that was reported decides the exit status, so [`Console`] keeps it.
 
 pub mod progress;
 pub mod show;
 #[allow(dead_code)] // Until listen, replay and decode print it.
 pub(crate) mod table;
 
-use std::fmt;
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use progress::Progress;
 
 use crate::exit::{Exit, Failure};
+use crate::limits::READ_BYTES;
 
-/// When to colour (`--color`).
+const RED: &str = "\x1b[31m";
+const YELLOW: &str = "\x1b[33m";
+const RESET: &str = "\x1b[0m";
+
+/// When to color (`--color`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
     #[default]
     Auto,
-    /// Always, and written for a person, as on a terminal.
+    /// Always; messages are printed as on a terminal.
     Always,
-    /// Never.
     Never,
 }
 
 impl Color {
-    /// Whether to colour what goes to a stream that is or is not a terminal.
+    /// Whether to color what goes to a stream that is or is not a terminal.
     pub fn is_on(self, terminal: bool) -> bool {
         match self {
             Color::Always => true,
@@ -36,58 +41,63 @@ impl Color {
         }
     }
 
-    /// Whether what goes to a stream that is or is not a terminal is written for a person, colours or not.
+    /// Whether what goes to a stream that is or is not a terminal is made for a person, with colors or not.
     pub fn is_for_a_person(self, terminal: bool) -> bool {
         terminal || self == Color::Always
     }
 }
+
+/// Whether standard error is colored, once a [`Console`] knows what `--color` says: there is one standard error.
+static COLORED: AtomicBool = AtomicBool::new(false);
 
 /// Standard error, and the worst status that it had to report.
 #[derive(Debug)]
 pub struct Console {
     subcommand: &'static str,
     quiet: bool,
-    colored: bool,
     worst: Exit,
 }
 
 impl Console {
-    /// The console of a subcommand; `quiet` silences notes and summaries, never complaints.
+    /// The console of a subcommand; `quiet` silences notes and warnings, never errors.
     pub fn new(subcommand: &'static str, quiet: bool, color: Color) -> Console {
-        Console { subcommand, quiet, colored: color.is_on(io::stderr().is_terminal()), worst: Exit::Done }
+        color_errors(color);
+        Console { subcommand, quiet, worst: Exit::Success }
     }
 
-    /// Says something that is no fault.
-    pub fn note(&self, text: impl fmt::Display) {
+    /// Prints something that is no error.
+    pub fn note(&self, text: impl Display) {
         if !self.quiet {
             say(&format!("{text}\n"));
         }
     }
 
-    /// Whether notes are heard at all.
+    /// Prints something that is no error and may be one; yellow on a terminal.
+    pub fn warn(&self, text: impl Display) {
+        if !self.quiet {
+            say(&colored(YELLOW, &text.to_string()));
+        }
+    }
+
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Reports a fault with its place, `FILE:LINE`; the run ends with `exit` at best.
-    pub fn complain(&mut self, exit: Exit, place: impl fmt::Display, reason: impl fmt::Display) {
+    /// Reports an error with its place, `FILE:LINE`; the exit status is at least `exit`.
+    pub fn report(&mut self, exit: Exit, place: impl Display, reason: impl Display) {
         self.worst = self.worst.worse(exit);
-        if self.colored {
-            say(&format!("\x1b[1m{place}:\x1b[0m {reason}\n"));
-        } else {
-            say(&format!("{place}: {reason}\n"));
-        }
+        print_error(place, reason);
     }
 
-    /// Reports a failure that the run survives; it ends with the failure's status at best.
-    pub fn survive(&mut self, failure: &Failure) {
+    /// Reports a failure that does not end the run; the exit status is at least that of the failure.
+    pub fn report_failure(&mut self, failure: &Failure) {
         if let Some(text) = failure.message() {
-            let who = format!("backbox {}", self.subcommand);
-            self.complain(failure.exit(), failure.place(&who), text);
+            let name = format!("backbox {}", self.subcommand);
+            self.report(failure.exit(), failure.place(&name), text);
         }
     }
 
-    /// A line about how far the run has come, which is redrawn; nobody sees it who is quiet or no terminal.
+    /// A status line that is redrawn; not if notes are silenced, or without a terminal.
     pub fn progress(&self) -> Progress {
         Progress::new(!self.quiet)
     }
@@ -98,27 +108,42 @@ impl Console {
     }
 }
 
-/// Writes to standard error in one piece, in the place of a line of progress. Where even that fails nobody is left to
-/// tell.
+/// Colors errors and warnings as `--color` says.
+pub fn color_errors(color: Color) {
+    COLORED.store(color.is_on(io::stderr().is_terminal()), Ordering::Relaxed);
+}
+
+/// Prints an error, red on a terminal. Every error is printed here.
+pub fn print_error(place: impl Display, reason: impl Display) {
+    say(&colored(RED, &format!("{place}: {reason}")));
+}
+
+/// The text as lines, the first of them colored.
+fn colored(color: &str, text: &str) -> String {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let line = if COLORED.load(Ordering::Relaxed) { format!("{color}{first}{RESET}\n") } else { format!("{first}\n") };
+    if rest.is_empty() { line } else { format!("{line}{}\n", rest.trim_end_matches('\n')) }
+}
+
+/// Writes to standard error in one piece, in the place of the status line. If that fails, there is no way to tell.
 pub fn say(text: &str) {
     progress::erase();
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Standard output for a filter: what was appended since the last read is written at once, in one piece.
+/// Standard output of a filter: what was appended since the last read is written at once, in one piece.
 #[derive(Debug, Default)]
-pub struct Output {
+pub struct Stdout {
     bytes: Vec<u8>,
     failed: bool,
 }
 
-impl Output {
-    /// Nothing to write yet.
-    pub fn new() -> Output {
-        Output::default()
+impl Stdout {
+    pub fn new() -> Stdout {
+        Stdout::default()
     }
 
-    /// Whether writing failed; then nothing more can be shown.
+    /// Whether writing failed; then nothing more can be printed.
     pub fn has_failed(&self) -> bool {
         self.failed
     }
@@ -128,10 +153,10 @@ impl Output {
         &mut self.bytes
     }
 
-    /// Writes everything appended so far; called after each read, so that a filter serves as a coprocess.
+    /// Writes everything appended so far. It is called after each read: one line in, one line out.
     ///
     /// # Errors
-    /// [`Failure::ReaderGone`] when the reader has closed, [`Failure::Io`] for a full disk and the like.
+    /// [`Failure::OutputClosed`] if the reader has closed its end, [`Failure::Io`] for a full disk and the like.
     pub fn flush(&mut self) -> Result<(), Failure> {
         if self.bytes.is_empty() {
             return Ok(());
@@ -139,8 +164,8 @@ impl Output {
         let mut stdout = io::stdout().lock();
         let written = stdout.write_all(&self.bytes).and_then(|()| stdout.flush());
         self.bytes.clear();
-        // One huge message must not keep its memory for ever.
-        self.bytes.shrink_to(8 * crate::limits::READ_BYTES);
+        // One huge message must not keep its memory.
+        self.bytes.shrink_to(8 * READ_BYTES);
         self.failed = written.is_err();
         written.map_err(|error| Failure::output(&error))
     }
@@ -168,15 +193,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_complaint_is_kept() {
+    fn worst_reported_status_is_kept() {
         let mut console = Console::new("test", true, Color::Never);
-        console.complain(Exit::Io, "test", "expected by this test");
-        console.complain(Exit::No, "test", "expected by this test");
+        console.report(Exit::Io, "test", "expected by this test");
+        console.report(Exit::Failed, "test", "expected by this test");
         assert_eq!(console.worst(), Exit::Io);
     }
 
     #[test]
-    fn a_terminal_is_never_at_risk() {
+    fn first_line_of_an_error_is_colored() {
+        COLORED.store(true, Ordering::Relaxed);
+        assert_eq!(colored(RED, "a: b\n\nusage\n"), "\x1b[31ma: b\x1b[0m\n\nusage\n");
+        COLORED.store(false, Ordering::Relaxed);
+        assert_eq!(colored(RED, "a: b\nc"), "a: b\nc\n");
+    }
+
+    #[test]
+    fn control_characters_never_reach_a_terminal() {
         let mut out = Vec::new();
         push_for_terminal("a\x1b[2J\u{9b}é\n".as_bytes(), &mut out);
         push_for_terminal(b"\xff", &mut out);

@@ -89,7 +89,7 @@ impl Forwarder {
         let sender = Sender { conn: *pair, peer: client, from: *side };
         if let Err(why) = self.observer.receive(now, message, sender) {
             let place = format!("{client} {}: line {}", side.name(), message.number);
-            self.observer.console.complain(Exit::No, place, why);
+            self.observer.console.report(Exit::Failed, place, why);
         }
     }
 
@@ -99,7 +99,7 @@ impl Forwarder {
         if !closed.unfinished.is_empty() && !self.observer.has_ended() {
             let half = shown(&closed.unfinished);
             let why = format!("the {side} closed the connection inside a line: {half}");
-            self.observer.console.complain(Exit::No, client, why);
+            self.observer.console.report(Exit::Failed, client, why);
         }
         match &closed.reason {
             CloseReason::Unreached(error) => {
@@ -138,7 +138,7 @@ impl Forwarder {
     /// What ended it, when that is an error.
     pub(crate) fn settle(self, outcome: Outcome) -> Result<Exit, Failure> {
         // With --once there was no other client; without, others may connect again.
-        let reached = if self.was_unreached && self.route.once { Exit::Io } else { Exit::Done };
+        let reached = if self.was_unreached && self.route.once { Exit::Io } else { Exit::Success };
         self.observer.settle(outcome).map(|exit| exit.worse(reached))
     }
 }
@@ -168,7 +168,7 @@ impl Handler for Forwarder {
             Frame::Ignored { .. } => {}
             Frame::Bad { number, fault } => {
                 let place = format!("{} {}: line {number}", of.client, of.side.name());
-                self.observer.console.complain(exit_of(*fault), place, fault);
+                self.observer.console.report(exit_of(*fault), place, fault);
             }
         }
         self.observer.flush(net, READ_BYTES);
@@ -221,7 +221,7 @@ impl Handler for Forwarder {
                      what it sends is forwarded but no longer printed or recorded",
                     of.side.name()
                 );
-                self.observer.console.complain(Exit::No, &of.client, &why);
+                self.observer.console.report(Exit::Failed, &of.client, &why);
                 self.observer.recorder.comment(net, &format!("connection {}: {why}", of.pair));
             }
             notice => self.observer.notice(net, notice),

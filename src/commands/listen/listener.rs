@@ -195,7 +195,7 @@ impl Listener {
         let effect = match read {
             Ok(()) => talk.conversation.receive(parts, said),
             Err(why) => {
-                complain(console, Exit::No, place, why);
+                report(console, Exit::Failed, place, why);
                 talk.conversation.receive_malformed(message.line, said);
                 // What is no message matches no pattern, so that no reply is for it.
                 if setup.silent {
@@ -214,7 +214,7 @@ impl Listener {
         let line = said.strip_suffix(b"\n").unwrap_or_default();
         if answered && setup.part == Part::Attached && !said.is_empty() {
             if let Err(refusal) = catalogue::check_line(line, None) {
-                complain(console, Exit::No, place, format_args!("the --reply to it was not sent: {refusal}"));
+                report(console, Exit::Failed, place, format_args!("the --reply to it was not sent: {refusal}"));
                 said.clear();
             }
         }
@@ -222,7 +222,7 @@ impl Listener {
             ReceiveOutcome::PeerError(
                 conversation::PeerError::UnknownCommand(_) | conversation::PeerError::Malformed,
             ) => {}
-            ReceiveOutcome::PeerError(fault) if !answered => complain(console, Exit::Peer, place, fault),
+            ReceiveOutcome::PeerError(fault) if !answered => report(console, Exit::Peer, place, fault),
             ReceiveOutcome::UnusualVersion(version) => {
                 console.note(format_args!("{peer}: accepted protocol version {}", shown(version.as_bytes())));
             }
@@ -260,12 +260,12 @@ impl Listener {
     fn say_to_all(&mut self, place: &str, line: &[u8], whole: &[u8]) {
         let payload = whole.get(line.len() + 1..).filter(|payload| !payload.is_empty());
         if let Some(refusal) = self.refusal(line, payload) {
-            return self.console.complain(Exit::No, place, format_args!("not sent: {refusal}"));
+            return self.console.report(Exit::Failed, place, format_args!("not sent: {refusal}"));
         }
         let command = line_command(line);
         let numbers: Vec<u64> = self.talks.keys().copied().collect();
         if numbers.is_empty() {
-            self.console.complain(Exit::No, place, "not sent: nobody is connected");
+            self.console.report(Exit::Failed, place, "not sent: nobody is connected");
         }
         for number in numbers {
             let Some(talk) = self.talks.get_mut(&number) else { continue };
@@ -276,7 +276,7 @@ impl Listener {
                     continue;
                 }
                 Err(misuse) => {
-                    self.console.complain(Exit::No, &talk.peer, format_args!("{command} was not sent: {misuse}"));
+                    self.console.report(Exit::Failed, &talk.peer, format_args!("{command} was not sent: {misuse}"));
                     continue;
                 }
             }
@@ -327,7 +327,7 @@ fn is_said(talk: &Talk, messages: &[u8], console: &mut Console) -> bool {
     let said = talk.connection.say(messages);
     if said == Said::Overrun {
         let why = format!("it does not read: reset with {QUEUE_BYTES_MAX} bytes waiting for it");
-        console.complain(Exit::No, &talk.peer, why);
+        console.report(Exit::Failed, &talk.peer, why);
     }
     said == Said::Queued
 }
@@ -355,7 +355,7 @@ fn our_side(part: Part) -> RecordKind {
 /// What a frame that is none costs: where it breaks the framing, what the peer is to blame for.
 pub fn exit_of(fault: FramingError) -> Exit {
     match fault {
-        FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::No,
+        FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::Failed,
         FramingError::PayloadTooLarge { .. } | FramingError::Obe(_) => Exit::Peer,
     }
 }
@@ -368,7 +368,7 @@ pub fn narrow(number: u64) -> u32 {
 /// Says that a recording has failed, which the run survives.
 pub fn survive(console: &mut Console, recorded: Result<(), Failure>) {
     if let Err(failure) = recorded {
-        console.survive(&failure);
+        console.report_failure(&failure);
     }
 }
 
@@ -395,7 +395,7 @@ fn reply(
         let why = format!(
             "--reply {text}: given {REPLIES_MAX} times in a second and stopped: two programs answer each other"
         );
-        console.complain(Exit::No, &talk.peer, why);
+        console.report(Exit::Failed, &talk.peer, why);
         if let Some(stopped) = talk.replied.get_mut(index) {
             *stopped = None;
         }
@@ -404,7 +404,7 @@ fn reply(
     let answered: Result<(), Malformed> = reply.answer(message, bytes, said);
     if let Err(why) = answered {
         let text = shown(reply.text.as_bytes());
-        console.complain(Exit::No, &talk.peer, format_args!("--reply {text}: not sent: {why}"));
+        console.report(Exit::Failed, &talk.peer, format_args!("--reply {text}: not sent: {why}"));
     }
     match reply.command().map(|command| talk.conversation.send(command)) {
         // The handshake goes before: a media controller subscribes within it, and is answered behind it.
@@ -457,7 +457,7 @@ impl Host for Listener {
             Frame::Bad { number, fault } => {
                 let place = (connection.peer.to_string(), *number);
                 let exit = parting::cost(connection, exit_of(*fault));
-                complain(&mut self.console, exit, (&place.0, place.1), fault);
+                report(&mut self.console, exit, (&place.0, place.1), fault);
                 self.said.clear();
                 if let Some(talk) = self.talks.get_mut(&connection.number).filter(|_| !self.setup.silent) {
                     talk.conversation.receive_malformed(b"", &mut self.said);
@@ -488,7 +488,7 @@ impl Host for Listener {
         loop {
             match stream.next_item() {
                 Item::Dry | Item::Over => break,
-                Item::Wrong { number, why } => self.console.complain(Exit::No, format_args!("<stdin>:{number}"), why),
+                Item::Wrong { number, why } => self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why),
                 Item::Message { number, line, whole } => {
                     self.say_to_all(&format!("<stdin>:{number}"), line, whole);
                 }
@@ -505,6 +505,6 @@ impl Host for Listener {
     }
 }
 
-fn complain(console: &mut Console, exit: Exit, place: (&str, u64), why: impl std::fmt::Display) {
-    console.complain(exit, format_args!("{}: line {}", place.0, place.1), why);
+fn report(console: &mut Console, exit: Exit, place: (&str, u64), why: impl std::fmt::Display) {
+    console.report(exit, format_args!("{}: line {}", place.0, place.1), why);
 }

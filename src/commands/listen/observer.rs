@@ -226,7 +226,7 @@ impl Observer {
     /// Standard output cannot be written, and the run goes on. That is reported at once, since it may do so for hours.
     pub(crate) fn stop_printing(&mut self, error: &io::Error) {
         self.prints = false;
-        self.console.survive(&Failure::output(error));
+        self.console.report_failure(&Failure::output(error));
     }
 
     /// Reports what `on_notice` is told, but for what only some forms have.
@@ -238,15 +238,15 @@ impl Observer {
                 plain_words(error)
             )),
             Notice::AcceptFailed(error) => say(&format!("cannot accept a connection: {}\n", plain_words(error))),
-            Notice::RecordingFailed(error) => self.console.survive(&self.recorder.failure(error)),
+            Notice::RecordingFailed(error) => self.console.report_failure(&self.recorder.failure(error)),
             Notice::RecordingDropped(bytes) => {
                 let why = format!("{bytes} bytes were forwarded and not recorded: the disk is too slow");
-                self.console.complain(Exit::No, "--record", why);
+                self.console.report(Exit::Failed, "--record", why);
                 self.recorder.comment(net, &format!("{bytes} bytes are missing above"));
             }
             Notice::OutputDropped(bytes) => {
                 let why = format!("{bytes} bytes were forwarded and not printed: the reader is too slow");
-                self.console.complain(Exit::No, "<stdout>", why);
+                self.console.report(Exit::Failed, "<stdout>", why);
             }
             Notice::Retrying(..) | Notice::Unobserved(..) => {}
         }
@@ -264,7 +264,7 @@ impl Observer {
         self.end = Some(End::Failed(match failure.message().filter(|_| self.is_unmet()) {
             Some(why) => {
                 let (limit, missing) = (seconds(limit), self.goals.missing());
-                Failure::Time(format!("timed out after {limit} waiting for {missing} (see --timeout): {why}"))
+                Failure::Timeout(format!("timed out after {limit} waiting for {missing} (see --timeout): {why}"))
             }
             None => failure,
         }));
@@ -279,7 +279,7 @@ impl Observer {
         self.report_totals();
         if outcome.unrecorded > 0 {
             let why = format!("{} bytes at the end are not recorded: the disk is too slow", outcome.unrecorded);
-            self.console.complain(Exit::Io, "--record", why);
+            self.console.report(Exit::Io, "--record", why);
         }
         let (unread, missing) = (outcome.unprinted > 0, self.goals.missing());
         let unmet = self.is_unmet();
@@ -287,24 +287,24 @@ impl Observer {
         match end {
             End::Signal(signal) => {
                 if unread {
-                    self.console.complain(Exit::Done, "<stdout>", UNREAD);
+                    self.console.report(Exit::Success, "<stdout>", UNREAD);
                 }
                 Ok(Exit::Signal(signal))
             }
             End::Output(error) => match Failure::output(&error) {
-                Failure::ReaderGone => Ok(self.console.worst()),
+                Failure::OutputClosed => Ok(self.console.worst()),
                 failure => Err(failure),
             },
             End::Failed(failure) => Err(failure),
-            _ if unread && self.goals.are_set() => Err(Failure::Time(format!("timed out: {UNREAD}"))),
+            _ if unread && self.goals.are_set() => Err(Failure::Timeout(format!("timed out: {UNREAD}"))),
             _ if unread => Err(Failure::Io(UNREAD.to_owned())),
             End::TimeUp { limit, option } if unmet => {
                 let limit = seconds(limit);
-                Err(Failure::Time(format!("timed out after {limit} waiting for {missing} (see {option})")))
+                Err(Failure::Timeout(format!("timed out after {limit} waiting for {missing} (see {option})")))
             }
             End::Idle(limit) if unmet => {
                 let limit = seconds(limit);
-                Err(Failure::Time(format!("nothing arrived for {limit}, waiting for {missing} (see --idle)")))
+                Err(Failure::Timeout(format!("nothing arrived for {limit}, waiting for {missing} (see --idle)")))
             }
             End::Closed(_) if unmet => {
                 Err(Failure::Refused(format!("the connection ended; still waiting for {missing}")))
@@ -325,7 +325,7 @@ impl Observer {
 /// How bad a frame is that is no message: a peer that breaks the framing is to blame.
 pub(crate) fn exit_of(error: FramingError) -> Exit {
     match error {
-        FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::No,
+        FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::Failed,
         FramingError::PayloadTooLarge { .. } | FramingError::Obe(_) => Exit::Peer,
     }
 }
@@ -341,10 +341,10 @@ pub(crate) fn report_close(console: &mut Console, peer: &str, closed: &Closed, (
         CloseReason::Lost(error) => console.note(format_args!("{peer}: {}", plain_words(error))),
         CloseReason::NoRoom(limit) => {
             let why = format!("reset: its {frame} needs more than is left of {limit} bytes for all long ones");
-            console.complain(Exit::No, peer, why);
+            console.report(Exit::Failed, peer, why);
         }
         CloseReason::Http => {
-            console.complain(Exit::No, peer, format_args!("closed: it sends HTTP, not {protocol}"));
+            console.report(Exit::Failed, peer, format_args!("closed: it sends HTTP, not {protocol}"));
         }
         // What broke it was reported as a frame.
         _ => {}
@@ -355,7 +355,7 @@ pub(crate) fn report_close(console: &mut Console, peer: &str, closed: &Closed, (
     // Half a message is nobody's fault where we ended the connection.
     if matches!(closed.reason, CloseReason::ByPeer) {
         let half = shown(&closed.unfinished);
-        console.complain(Exit::No, peer, format_args!("closed the connection inside a {frame}: {half}"));
+        console.report(Exit::Failed, peer, format_args!("closed the connection inside a {frame}: {half}"));
     }
 }
 

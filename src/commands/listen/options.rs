@@ -116,7 +116,7 @@ pub const COMMAND: Command<Options> = Command {
                  stopped, which is reported: two programs that reply to each other would never end.",
             ],
         }],
-        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
+        exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
             Example {
                 line: "backbox listen --record game.bcp -q > /dev/null",

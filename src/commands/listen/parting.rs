@@ -33,7 +33,7 @@ pub fn given_up(error: &io::Error) -> String {
 
 /// What something costs that a connection says: nothing where we have taken leave of it, which is what cut it short.
 pub fn cost(connection: &Connection, exit: Exit) -> Exit {
-    if connection.is_open() { exit } else { Exit::Done }
+    if connection.is_open() { exit } else { Exit::Success }
 }
 
 /// Tells of an end that was not in order; a message is called a `frame` of that `protocol`.
@@ -42,15 +42,15 @@ pub fn tell(console: &mut Console, connection: &Connection, left: &Left, (frame,
     match left {
         Left::Closed(unfinished) if !unfinished.is_empty() => {
             let why = format!("it left in the middle of a {frame}: {}", shown(unfinished));
-            console.complain(cost(connection, Exit::No), peer, why);
+            console.report(cost(connection, Exit::Failed), peer, why);
         }
         // What broke it has been told of as a frame.
         Left::Closed(_) | Left::Broken(_) => {}
         Left::Lost(error) => console.note(format_args!("{peer}: {}", plain_words(error))),
         Left::NoRoom(limit) => {
             let why = format!("its frame needs more than is left of {limit} bytes for all peers' long ones: reset");
-            console.complain(Exit::No, peer, why);
+            console.report(Exit::Failed, peer, why);
         }
-        Left::Http => console.complain(Exit::No, peer, format_args!("it speaks HTTP, not {protocol}: dropped")),
+        Left::Http => console.report(Exit::Failed, peer, format_args!("it speaks HTTP, not {protocol}: dropped")),
     }
 }

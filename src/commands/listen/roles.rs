@@ -157,7 +157,7 @@ impl Peers {
             Ok(()) => peer.conversation.receive(&self.observer.message, &mut self.outgoing),
             Err(why) => {
                 let place = format!("{}: line {}", peer.address, message.number);
-                self.observer.console.complain(Exit::No, place, why);
+                self.observer.console.report(Exit::Failed, place, why);
                 peer.conversation.receive_malformed(message.line, &mut self.outgoing)
             }
         };
@@ -197,7 +197,7 @@ impl Peers {
             }
             PeerError::Version(_) if has_reply => {}
             PeerError::Version(_) => {
-                self.observer.console.complain(Exit::Peer, format_args!("{}: line {line}", peer.address), fault);
+                self.observer.console.report(Exit::Peer, format_args!("{}: line {line}", peer.address), fault);
             }
         }
     }
@@ -224,7 +224,7 @@ impl Peers {
         });
         if let Some(problem) = problem {
             let place = format!("{}: line {}", peer.address, message.number);
-            self.observer.console.complain(Exit::No, place, format_args!("--reply {}: {problem}", reply.shown()));
+            self.observer.console.report(Exit::Failed, place, format_args!("--reply {}: {problem}", reply.shown()));
             self.outgoing.clear();
         }
         if self.outgoing.is_empty() {
@@ -246,11 +246,11 @@ impl Peers {
     fn send_to_all(&mut self, net: &mut Net, place: &str, line: &[u8], whole: &[u8]) {
         let payload = whole.get(line.len() + 1..).filter(|payload| !payload.is_empty());
         if let Some(refusal) = catalogue::check_line(line, payload).err().filter(|_| self.is_joined()) {
-            return self.observer.console.complain(Exit::No, place, format_args!("not sent: {refusal}"));
+            return self.observer.console.report(Exit::Failed, place, format_args!("not sent: {refusal}"));
         }
         let (command, from) = (line_command(line), self.their_side().other());
         if self.peers.is_empty() {
-            self.observer.console.complain(Exit::No, place, "not sent: no peer is connected");
+            self.observer.console.report(Exit::Failed, place, "not sent: no peer is connected");
         }
         for (&id, peer) in &mut self.peers {
             match peer.conversation.send(&command) {
@@ -261,7 +261,7 @@ impl Peers {
                 }
                 Err(why) => {
                     let why = format!("not sent to {}: {why}", peer.address);
-                    self.observer.console.complain(Exit::No, place, why);
+                    self.observer.console.report(Exit::Failed, place, why);
                     continue;
                 }
             }
@@ -361,8 +361,8 @@ impl Handler for Peers {
             Frame::Ignored { .. } => {}
             Frame::Bad { number, fault } => {
                 let Some(peer) = self.peers.get_mut(&id) else { return };
-                let exit = if net.is_open(id) { exit_of(*fault) } else { Exit::Done };
-                self.observer.console.complain(exit, format_args!("{}: line {number}", peer.address), fault);
+                let exit = if net.is_open(id) { exit_of(*fault) } else { Exit::Success };
+                self.observer.console.report(exit, format_args!("{}: line {number}", peer.address), fault);
                 if self.behavior.auto {
                     peer.conversation.receive_malformed(b"", &mut self.outgoing);
                 }
@@ -402,7 +402,7 @@ impl Handler for Peers {
             Ok([]) => input.end(),
             Ok(bytes) => input.feed(bytes),
             Err(error) => {
-                self.observer.console.survive(&Failure::io("cannot read <stdin>", &error));
+                self.observer.console.report_failure(&Failure::io("cannot read <stdin>", &error));
                 input.end();
             }
         }
@@ -411,7 +411,7 @@ impl Handler for Peers {
                 Item::Dry => break self.input = Some(input),
                 Item::Over => break,
                 Item::Wrong { number, why } => {
-                    self.observer.console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
+                    self.observer.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
                 }
                 Item::Message { number, line, whole } => {
                     self.send_to_all(net, &format!("<stdin>:{number}"), line, whole);
@@ -451,7 +451,7 @@ fn send(net: &mut Net, id: ConnId, messages: &[u8], address: &str, observer: &mu
     }
     if !net.has_room(id, messages.len()) {
         let why = format!("reset: it does not read, and {OUTBOX_BYTES_MAX} bytes wait for it");
-        observer.console.complain(Exit::No, address, why);
+        observer.console.report(Exit::Failed, address, why);
         net.reset(id);
         return false;
     }

@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, LineFramer, ObeFramer, RawMessage, TextLine, body, push_frame};
 use crate::limits::{OBE_BODY_BYTES_MAX, READ_BYTES, WRITE_BYTES};
 use crate::output::show::Show;
-use crate::output::{Console, Output};
+use crate::output::{Console, Stdout};
 use crate::text::trim;
 
 /// One frame from the arguments.
@@ -20,10 +20,10 @@ use crate::text::trim;
 /// [`Failure::Usage`] for arguments that make no message, and what writing meets.
 pub fn encode_words(words: &[String], input: &Input) -> Result<Exit, Failure> {
     let text = read_value(words, input.reading.allow_nan)?;
-    let mut output = Output::new();
+    let mut output = Stdout::new();
     push_frame(&text, output.buffer());
     output.flush()?;
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }
 
 /// A frame for each line of JSON Lines: its text without white space at its ends.
@@ -59,7 +59,7 @@ pub struct ObeDecoder<'a> {
     /// Where they are read.
     pub parts: &'a mut Message,
     /// Where they are printed.
-    pub output: &'a mut Output,
+    pub output: &'a mut Stdout,
     /// `--no-nan` and `--fail-fast`.
     pub input: &'a Input,
     /// `--ascii`.
@@ -92,7 +92,7 @@ impl ObeDecoder<'_> {
                     },
                 };
                 self.output.flush()?;
-                console.complain(Exit::No, format_args!("{}: offset {number}", source.name), why);
+                console.report(Exit::Failed, format_args!("{}: offset {number}", source.name), why);
                 if self.input.fail_fast {
                     return Ok(Next::Stop);
                 }

@@ -120,7 +120,7 @@ impl Client {
         }
         if self.goals.are_set() && !self.goals.are_met() {
             let why = format!("the last reply has arrived; still waiting for {}", self.goals.missing());
-            self.console.complain(Exit::No, &self.target.address, why);
+            self.console.report(Exit::Failed, &self.target.address, why);
         }
         Ok(self.console.worst())
     }
@@ -146,14 +146,14 @@ impl Client {
                     Err(why) => (number, why.to_string()),
                 },
             };
-            self.console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
+            self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
         }
     }
 
     fn receive(&mut self, net: &mut Net, raw: &RawMessage<'_>) {
         self.traffic.came(raw);
         if let Err(why) = self.message.parse_value(body(raw.raw), true) {
-            return self.complain(raw.number, why);
+            return self.report(raw.number, why);
         }
         self.message.take_command();
         let verdict = self.goals.hear(&self.message, None, true);
@@ -168,13 +168,13 @@ impl Client {
             let text = format!("the reply failed: {}", shown(raw.line));
             match self.goals.are_set() {
                 true => self.end = Some(End::Failed(Failure::Peer(format!("{}: {text}", self.target.address)))),
-                false => self.console.complain(Exit::Peer, &self.target.address, text),
+                false => self.console.report(Exit::Peer, &self.target.address, text),
             }
         }
     }
 
-    fn complain(&mut self, offset: u64, why: impl std::fmt::Display) {
-        self.console.complain(Exit::Peer, format_args!("{}: offset {offset}", self.target.address), why);
+    fn report(&mut self, offset: u64, why: impl std::fmt::Display) {
+        self.console.report(Exit::Peer, format_args!("{}: offset {offset}", self.target.address), why);
     }
 
     /// Ends the run with the connection, or at once if there is none.
@@ -230,9 +230,9 @@ impl Handler for Client {
         let Some(request) = self.request.as_mut().filter(|_| self.waits) else { return };
         let has_reply = std::mem::replace(&mut request.is_settled, true);
         match frame {
-            Frame::Message(message) if has_reply => self.complain(message.number, "more than one reply"),
+            Frame::Message(message) if has_reply => self.report(message.number, "more than one reply"),
             Frame::Message(message) => self.receive(net, message),
-            Frame::Bad { number, fault } => self.complain(*number, fault),
+            Frame::Bad { number, fault } => self.report(*number, fault),
             Frame::Ignored { .. } => {}
         }
         net.finish(id, FLUSH_TIME, Duration::ZERO);
@@ -276,7 +276,7 @@ impl Handler for Client {
             }
             Err(error) => {
                 *has_ended = true;
-                self.console.survive(&Failure::io("cannot read <stdin>", &error));
+                self.console.report_failure(&Failure::io("cannot read <stdin>", &error));
             }
         }
     }

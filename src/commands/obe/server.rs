@@ -33,7 +33,7 @@ impl ObeServer {
         self.observer.traffic.came(message);
         if let Err(why) = self.observer.message.parse_value(body(message.raw), true) {
             let place = format!("{client}: offset {}", message.number);
-            self.observer.console.complain(Exit::Peer, place, why);
+            self.observer.console.report(Exit::Peer, place, why);
             return finish(net, id);
         }
         self.observer.message.take_command();
@@ -55,7 +55,7 @@ impl ObeServer {
             self.observer.sent(net.now(), &text, None);
         } else {
             let why = format!("reset: it does not read, and {OUTBOX_BYTES_MAX} bytes wait for it");
-            self.observer.console.complain(Exit::No, client, why);
+            self.observer.console.report(Exit::Failed, client, why);
             net.reset(id);
         }
     }
@@ -73,8 +73,8 @@ impl Handler for ObeServer {
             Frame::Message(message) => self.receive(net, id, &client, message),
             Frame::Ignored { .. } => {}
             Frame::Bad { number, fault } => {
-                let exit = if net.is_open(id) { exit_of(*fault) } else { Exit::Done };
-                self.observer.console.complain(exit, format_args!("{client}: offset {number}"), fault);
+                let exit = if net.is_open(id) { exit_of(*fault) } else { Exit::Success };
+                self.observer.console.report(exit, format_args!("{client}: offset {number}"), fault);
             }
         }
         self.observer.flush(net, READ_BYTES);

@@ -11,7 +11,7 @@ use crate::bcp::Side;
 use crate::check::{Check, CheckConfig, EntryWriter, JunitSuite, junit, summary};
 use crate::commands::result_file::ResultFile;
 use crate::exit::{Exit, Failure};
-use crate::output::{Color, Console, Output, stdout_is_terminal};
+use crate::output::{Color, Console, Stdout, stdout_is_terminal};
 use crate::session::{Kind, Record, Settings};
 use crate::text::{safe, shown};
 
@@ -88,9 +88,9 @@ impl Checking {
         let (is_over, compared) = (check.is_over(), check.compared());
         let printed = self.print(&check, color);
         if is_over && compared == 0 {
-            console.complain(Exit::No, &self.name, "no replies to compare");
+            console.report(Exit::Failed, &self.name, "no replies to compare");
         }
-        let differs = if check.entries().is_empty() { Exit::Done } else { Exit::No };
+        let differs = if check.entries().is_empty() { Exit::Success } else { Exit::Failed };
         let exit = match &self.outdated {
             Some(outdated) => outdated.update(check.entries(), is_over, console),
             None => Ok(differs),
@@ -102,14 +102,14 @@ impl Checking {
         let exit = exit?;
         match printed {
             // Whoever reads no further has seen enough; the status tells the rest.
-            Err(Failure::ReaderGone) | Ok(()) => Ok(exit),
+            Err(Failure::OutputClosed) | Ok(()) => Ok(exit),
             Err(failure) => Err(failure),
         }
     }
 
     fn print(&self, check: &Check, color: Color) -> Result<(), Failure> {
         let writer = EntryWriter { file: &self.name, is_colored: color.is_on(stdout_is_terminal()) };
-        let mut output = Output::new();
+        let mut output = Stdout::new();
         for entry in check.entries() {
             let mut shown = String::new();
             writer.write(entry, &mut shown);

@@ -12,7 +12,7 @@ use crate::catalogue::lint;
 use crate::exit::{Exit, Failure};
 use crate::framing::is_ignored;
 use crate::limits::READ_BYTES;
-use crate::output::{Console, Output};
+use crate::output::{Console, Stdout};
 use crate::session::{HEADER, Kind, Reader, Record, VERSION, Verbatim, Writer};
 
 /// Prints `file`. What the lint finds is noted and changes no exit status.
@@ -26,7 +26,7 @@ pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, F
     let reader = content.bytes().and_then(|bytes| Reader::new(bytes, choice.from, &choice.framing));
     let mut reader = reader.map_err(cannot_read)?;
     let file = content.bytes().and_then(Verbatim::new).map_err(cannot_read)?;
-    let mut session = Copy { file, name: &name, at: 0, output: Output::new() };
+    let mut session = Copy { file, name: &name, at: 0, output: Stdout::new() };
     let mut writer = None;
     let mut is_printed = false;
     let ended = loop {
@@ -74,7 +74,7 @@ struct Copy<'a, R> {
     name: &'a str,
     /// How far it has been copied, in bytes.
     at: u64,
-    output: Output,
+    output: Stdout,
 }
 
 impl<R: BufRead> Copy<'_, R> {

@@ -127,7 +127,7 @@ pub const COMMAND: Command<Options> = Command {
                  come, unless `--from bcp` says what they are.",
             ],
         }],
-        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
+        exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
             Example {
                 line: "backbox replay --loopback --speed max game.bcp",

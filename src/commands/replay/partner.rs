@@ -143,8 +143,8 @@ impl Partner {
     /// Says farewell; what a media controller of our own complained of counts for the exit status.
     pub fn end(self) -> Exit {
         match self {
-            Partner::BuiltIn(_, server) => server.stop().map_or(Exit::Done, |listener| listener.console.worst()),
-            Partner::Dialled(_) | Partner::Client(..) => Exit::Done,
+            Partner::BuiltIn(_, server) => server.stop().map_or(Exit::Success, |listener| listener.console.worst()),
+            Partner::Dialled(_) | Partner::Client(..) => Exit::Success,
         }
     }
 }

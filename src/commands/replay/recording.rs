@@ -315,7 +315,7 @@ pub fn report(name: &str, error: Error, console: Option<&mut Console>) -> Result
     }
     match (error.number.map(|number| format!("{name}:{number}")), error.is_skipped()) {
         (Some(place), true) => {
-            console.into_iter().for_each(|console| console.complain(Exit::No, &place, &error));
+            console.into_iter().for_each(|console| console.report(Exit::Failed, &place, &error));
             Ok(())
         }
         (Some(place), false) => Err(Failure::Malformed(place, error.to_string())),

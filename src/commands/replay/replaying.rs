@@ -229,7 +229,7 @@ impl Run<'_> {
         let left = matches!(ended.reason, Reason::Done | Reason::Closed | Reason::Lost(_));
         let wanted = match checked {
             // That the peer has gone is a difference, and told.
-            Some((Exit::No, _)) if left => {
+            Some((Exit::Failed, _)) if left => {
                 Wanted { complete: true, missing: Some(String::new()), time, ..Wanted::default() }
             }
             _ => Wanted { complete, missing, time, ..Wanted::default() },

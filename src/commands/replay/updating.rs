@@ -62,8 +62,8 @@ impl Outdated {
     pub fn update(&self, entries: &[Entry], is_over: bool, console: &mut Console) -> Result<Exit, Failure> {
         let name = &self.name;
         if !is_over || entries.iter().any(|entry| matches!(entry.kind, EntryKind::Gone { .. })) {
-            console.complain(Exit::No, name, "left as it is, since the check did not come to its end");
-            return Ok(Exit::No);
+            console.report(Exit::Failed, name, "left as it is, since the check did not come to its end");
+            return Ok(Exit::Failed);
         }
         let edits = edits(entries, self.answering);
         let untouched = entries.iter().filter(|entry| entry.is_pattern()).count() as u64;
@@ -73,11 +73,11 @@ impl Outdated {
         let updated = count(entries.len() as u64 - untouched, "difference");
         console.note(format_args!("{name}: {updated} updated"));
         if untouched == 0 {
-            return Ok(Exit::Done);
+            return Ok(Exit::Success);
         }
         let patterns = count(untouched, "pattern");
-        console.complain(Exit::No, name, format_args!("{patterns} not met, which --update never changes"));
-        Ok(Exit::No)
+        console.report(Exit::Failed, name, format_args!("{patterns} not met, which --update never changes"));
+        Ok(Exit::Failed)
     }
 
     /// Writes the file anew with these changes, whatever its size.

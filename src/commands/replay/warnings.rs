@@ -34,8 +34,8 @@ impl Warnings {
                 1 => String::new(),
                 count => format!(", and {} more of this kind", count - 1),
             };
-            console.complain(
-                Exit::Done,
+            console.report(
+                Exit::Success,
                 format_args!("{file}:{number}"),
                 format_args!("{refusal} (sent all the same{more})"),
             );

@@ -125,7 +125,7 @@ pub const COMMAND: Command<Options> = Command {
                 paragraphs: &["`BACKBOX_ADDR` is the address to connect to when there is no `-a`."],
             },
         ],
-        exits: &[Exit::Done, Exit::No, Exit::Usage, Exit::Io, Exit::Peer, Exit::Time],
+        exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
             Example {
                 line: "backbox send trigger name=multiball",

@@ -118,7 +118,7 @@ impl<'a> Sender<'a> {
             left_out: plan.messages.left_out(),
         };
         let exit = run.settle(console)?;
-        if exit == Exit::Done && self.printed == 0 {
+        if exit == Exit::Success && self.printed == 0 {
             let count = self.in_flight.count;
             let s = if count == 1 { "" } else { "s" };
             note_on_terminal(console, format_args!("sent {count} message{s} to {}", plan.target.address));
@@ -243,7 +243,7 @@ impl Sender<'_> {
                             Err(why) => (number, format!("not sent: {why}")),
                         },
                     };
-                    self.console.complain(Exit::No, format_args!("<stdin>:{number}"), why);
+                    self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
                     if self.is_complete {
                         break;
                     }
@@ -341,7 +341,7 @@ impl Sender<'_> {
             Ok(()) => self.receive_message(net, raw, &message),
             Err(why) => {
                 let place = format!("{}: line {}", self.plan.target.address, raw.number);
-                self.console.complain(Exit::No, place, why);
+                self.console.report(Exit::Failed, place, why);
                 self.lines.clear();
                 self.conversation.receive_malformed(raw.line, &mut self.lines);
                 self.print(net, raw, None, !self.plan.goals.select());
@@ -410,7 +410,7 @@ impl Sender<'_> {
             }
             // One that ended the run is reported once.
             Some(End::Failed(_)) => {}
-            _ => self.console.complain(Exit::Peer, &self.plan.target.address, text),
+            _ => self.console.report(Exit::Peer, &self.plan.target.address, text),
         }
     }
 }
@@ -442,7 +442,7 @@ impl Handler for Sender<'_> {
             Frame::Message(message) => self.receive(net, message),
             Frame::Ignored { .. } => {}
             Frame::Bad { number, fault: fault @ FramingError::LineTooLong { .. } } => {
-                self.console.complain(Exit::No, format_args!("{}: line {number}", self.plan.target.address), fault);
+                self.console.report(Exit::Failed, format_args!("{}: line {number}", self.plan.target.address), fault);
             }
             // It may be that this connection was left already.
             Frame::Bad { fault, .. } => {
@@ -511,7 +511,7 @@ impl Handler for Sender<'_> {
             Ok(bytes) => stream.feed(bytes),
             Err(error) => {
                 stream.end();
-                self.console.survive(&Failure::io("cannot read <stdin>", &error));
+                self.console.report_failure(&Failure::io("cannot read <stdin>", &error));
             }
         }
     }
@@ -559,7 +559,7 @@ impl Handler for Sender<'_> {
             }
             Notice::RecordingFailed(error) => {
                 let failure = self.plan.recorder.failure(error);
-                self.console.survive(&failure);
+                self.console.report_failure(&failure);
             }
             _ => {}
         }
@@ -573,7 +573,7 @@ impl Sender<'_> {
         let address = &self.plan.target.address;
         if !closed.unfinished.is_empty() {
             let half = shown(&closed.unfinished);
-            self.console.complain(Exit::No, address, format_args!("the connection ended inside a line: {half}"));
+            self.console.report(Exit::Failed, address, format_args!("the connection ended inside a line: {half}"));
         }
         let unit = if matches!(self.plan.messages, Messages::Stream { .. }) { "line" } else { "message" };
         let text = match self.in_flight.last {
@@ -583,7 +583,7 @@ impl Sender<'_> {
             }
         };
         // Messages may be lost, so this is reported with -q too; the run may still succeed.
-        self.console.complain(Exit::Done, address, text);
+        self.console.report(Exit::Success, address, text);
         self.id = net.connect(self.plan.target.dial_for(self.plan.retry).again());
     }
 }
