@@ -1,4 +1,4 @@
-//! What the benches of `send` and `replay` have in common: who they talk to, and a long input.
+//! What the benches of `send` and `replay` have in common: their peer, and a long input.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};

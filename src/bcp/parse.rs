@@ -311,6 +311,14 @@ pub(crate) fn object_members(text: &[u8]) -> Result<Option<Members>, JsonError> 
     Ok((!message.is_scalar).then_some(members))
 }
 
+/// Checks that a text is one JSON value, as [`object_members`] does.
+pub(crate) fn check_json(text: &[u8]) -> Result<(), JsonError> {
+    let mut canonical = Vec::with_capacity(text.len());
+    let mut json = Canonicalizer::new(text, &mut canonical, true);
+    json.value()?;
+    json.end()
+}
+
 /// Splits a text at the first such byte, which is dropped.
 fn split_at_byte(byte: u8, text: &[u8]) -> (&[u8], &[u8]) {
     match memchr(byte, text) {

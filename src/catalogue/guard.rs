@@ -12,7 +12,7 @@ use memchr::{memchr_iter, memchr2};
 use super::find;
 use super::params::{MpfParams, MpfValue, NumberFault, check_params, decode};
 use super::table::{Acceptance, COMMANDS, CommandEntry};
-use crate::bcp::{JsonFault, object_members};
+use crate::bcp::{JsonError, JsonFault, check_json, object_members};
 use crate::text::{shown, trim};
 
 /// The longest line, in bytes without its LF, that MPF reads; its payload may be longer.
@@ -108,6 +108,10 @@ pub(crate) fn check_line(line: &[u8], payload: Option<&[u8]>) -> Result<(), Refu
     let entry = accepted_command(command)?;
     check_query_marker(query)?;
     let params = match query.strip_prefix("json=") {
+        // Of what MPF ignores, only that it can be read counts. Most lines of a recorded game are such.
+        Some(json) if entry.is_none() && payload_bytes == 0 && json.len() <= INTEGER_DIGITS_MAX => {
+            return check_json(json.as_bytes()).map_err(|error| unreadable(&error));
+        }
         Some(json) => read_json(command, json, entry.is_some() || payload_bytes > 0)?,
         None => read_query(query)?,
     };
@@ -183,10 +187,7 @@ fn check_query_marker(query: &str) -> Result<(), Refusal> {
 
 /// The parameters of `json=`, in reverse order: of equal names the last wins.
 fn read_json(command: &str, json: &str, must_be_object: bool) -> Result<MpfParams<'static>, Refusal> {
-    let members = object_members(json.as_bytes()).map_err(|error| {
-        let harm = if error.fault == JsonFault::Surrogate { Harm::Malformed } else { Harm::EndsMpf };
-        Refusal { harm, rule: GuardRule::Json, reason: format!("json= is {error}") }
-    })?;
+    let members = object_members(json.as_bytes()).map_err(|error| unreadable(&error))?;
     let Some(members) = members else {
         if !must_be_object {
             return Ok(Vec::new());
@@ -202,6 +203,11 @@ fn read_json(command: &str, json: &str, must_be_object: bool) -> Result<MpfParam
         return Err(Refusal::ends_mpf(GuardRule::Number, reason));
     }
     Ok(members.into_iter().rev().map(|(name, value)| (Cow::Owned(name), MpfValue::from_json(&value))).collect())
+}
+
+fn unreadable(error: &JsonError) -> Refusal {
+    let harm = if error.fault == JsonFault::Surrogate { Harm::Malformed } else { Harm::EndsMpf };
+    Refusal { harm, rule: GuardRule::Json, reason: format!("json= is {error}") }
 }
 
 /// Whether JSON text has an integer that Python does not read.

@@ -178,6 +178,9 @@ pub fn unknown_choice(message: &Message) -> Option<String> {
 /// The same for a line.
 pub(crate) fn unknown_word(line: &[u8]) -> Option<String> {
     // Few lines can have one, and the others need not be parsed.
+    if !matches!(line.first(), Some(b's' | b'S' | b'm' | b'M')) {
+        return None;
+    }
     let command = line_command(line);
     let mut candidates = ["service", "monitor_start", "monitor_stop"].into_iter();
     candidates.find(|candidate| command.eq_ignore_ascii_case(candidate))?;
