@@ -1,8 +1,9 @@
-//! `cargo bench`: how fast the filters are, and how much memory they take (design.md, section 14).
+//! `cargo bench --bench filters`: how fast `decode` and `encode` are, and how much memory they use.
 //!
-//! Times differ from machine to machine and from minute to minute, so each row is a ratio: two things that do the same
-//! work on the same input, measured in turn, A B A B, and compared pair by pair. The input is a captured game. What is
-//! not installed is said and left out. A goal that was missed is printed and fails nothing, since a busy machine misses
+//! Times differ from machine to machine and from minute to minute, so each row is a ratio: two programs that do the same
+//! work on the same input are measured in turn, A B A B, and compared pair by pair. The input is a recorded game. A
+//! program that is not installed is named, and its rows are left out. Each row prints its floor, the least ratio (or the
+//! most memory) that a release must keep. A row below its floor does not fail the run, because a busy machine misses
 //! some; the exit status is 1 only when something did not run.
 //!
 //! Settings, as environment variables:
@@ -25,19 +26,19 @@ use input::{Input, Kind, Scratch};
 use pairs::interleave;
 use peer::{Mpf, python_frames_per_second};
 use run::{Work, peak_kib, time_filter, time_pipe};
-use table::{Goal, Table, rate};
+use table::{Floor, Table, rate};
 
-/// What the filters have to reach, as ratios and in MiB (section 14).
-const DECODE_GOAL: Goal = Goal::AtLeast(50.0);
-const ENCODE_GOAL: Goal = Goal::AtLeast(40.0);
-const FRAMES_GOAL: Goal = Goal::AtLeast(20.0);
-const PIPE_GOAL: Goal = Goal::AtLeast(0.33);
-const MEMORY_GOAL: Goal = Goal::AtMost(4.0);
+/// The floors, as ratios and in MiB.
+const DECODE_FLOOR: Floor = Floor::AtLeast(22.0);
+const ENCODE_FLOOR: Floor = Floor::AtLeast(18.0);
+const FRAMES_FLOOR: Floor = Floor::AtLeast(12.0);
+const PIPE_FLOOR: Floor = Floor::AtLeast(0.42);
+const MEMORY_FLOOR: Floor = Floor::AtMost(4.0);
 
 /// How many names the longest lines have.
 const NAMES: usize = 60_000;
 
-/// What a run was told by its environment.
+/// The settings of a run, from the environment.
 struct Settings {
     input_bytes: u64,
     stream_bytes: u64,
@@ -45,7 +46,7 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    // `cargo bench` says `--bench`; `cargo test --benches` does not, and wants to know no more than that this builds.
+    // `cargo bench` passes `--bench`; `cargo test --benches` does not, and only checks that this builds.
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let asked = |flag: &str| arguments.iter().any(|argument| argument == flag);
     if !asked("--bench") || asked("--test") || asked("--list") {
@@ -61,12 +62,12 @@ fn main() -> ExitCode {
 }
 
 fn settings() -> Result<Settings, String> {
-    let number = |name: &str, usual: u64| match std::env::var(name) {
+    let number = |name: &str, default: u64| match std::env::var(name) {
         Ok(text) => match text.parse() {
             Ok(number) if number > 0 => Ok(number),
-            _ => Err(format!("{name}={text} is no size; write a whole number from 1, as in {name}={usual}")),
+            _ => Err(format!("invalid {name}={text}: write a whole number from 1, as in {name}={default}")),
         },
-        Err(_) => Ok(usual),
+        Err(_) => Ok(default),
     };
     Ok(Settings {
         input_bytes: number("BACKBOX_BENCH_MB", 200)?.saturating_mul(1_000_000),
@@ -103,9 +104,9 @@ fn run(settings: &Settings) -> Result<(), String> {
     many_names(&scratch, settings, &mut table)?;
     if mpf.is_none() {
         println!(
-            "\nMPF is not installed, so nothing was compared with it; tests/peers/venv.sh installs it into .venv,"
+            "\nMPF is not installed, so nothing was compared with it. tests/peers/venv.sh installs it into .venv;"
         );
-        println!("and BACKBOX_MPF_PYTHON names another Python that has it");
+        println!("BACKBOX_MPF_PYTHON names another Python that has it.");
     }
     Ok(())
 }
@@ -125,9 +126,9 @@ fn against_mpf(
         || Ok(lines / time_filter(work, &input.path, true)?),
         || mpf.lines_per_second(work, &input.path),
     )?;
-    let goal = if work == Work::Decode { DECODE_GOAL } else { ENCODE_GOAL };
+    let floor = if work == Work::Decode { DECODE_FLOOR } else { ENCODE_FLOOR };
     let beside = format!("{} : {} lines/s", rate(pairs.median_a()), rate(pairs.median_b()));
-    table.ratio(&format!("{} {}, x MPF's codec", work.name(), input.name), &pairs, Some(goal), &beside);
+    table.ratio(&format!("{} {}, times MPF's codec", work.name(), input.name), &pairs, Some(floor), &beside);
     Ok(())
 }
 
@@ -140,10 +141,10 @@ fn against_python(input: &Input, settings: &Settings, table: &mut Table) -> Resu
     let pairs = interleave(
         settings.rounds,
         || Ok(input.lines as f64 / time_filter(Work::DecodeObe, &input.path, true)?),
-        || python_frames_per_second(&input.path)?.ok_or_else(|| "python3 has gone".to_owned()),
+        || python_frames_per_second(&input.path)?.ok_or_else(|| "python3 is no longer found".to_owned()),
     )?;
     let beside = format!("{} : {} frames/s", rate(pairs.median_a()), rate(pairs.median_b()));
-    table.ratio(&format!("decode {}, x Python's json", input.name), &pairs, Some(FRAMES_GOAL), &beside);
+    table.ratio(&format!("decode {}, times Python's json", input.name), &pairs, Some(FRAMES_FLOOR), &beside);
     Ok(())
 }
 
@@ -160,15 +161,20 @@ fn against_cat(input: &Input, settings: &Settings, table: &mut Table) -> Result<
         || Ok(bytes / time_pipe(&input.path, &["cat"])?),
     )?;
     let beside = format!("{} : {} B/s", rate(pairs.median_a()), rate(pairs.median_b()));
-    table.ratio(&format!("cat | decode | cat, {}, x cat | cat | cat", input.name), &pairs, Some(PIPE_GOAL), &beside);
+    table.ratio(
+        &format!("cat | decode | cat, {}, times cat | cat | cat", input.name),
+        &pairs,
+        Some(PIPE_FLOOR),
+        &beside,
+    );
     Ok(())
 }
 
-/// The most memory that a filter held while a long stream went through it.
+/// The peak memory of a filter while it reads a long stream.
 fn memory(work: Work, input: &Input, settings: &Settings, table: &mut Table) -> Result<(), String> {
     let what = format!("{} {}, {} MB: peak MiB", work.name(), input.name, settings.stream_bytes / 1_000_000);
     match peak_kib(work, input, settings.stream_bytes)? {
-        Some(kib) => table.single(&what, kib as f64 / 1024.0, Some(MEMORY_GOAL)),
+        Some(kib) => table.single(&what, kib as f64 / 1024.0, Some(MEMORY_FLOOR)),
         None => println!("(no /proc on this system: memory is not measured)"),
     }
     Ok(())
@@ -176,7 +182,7 @@ fn memory(work: Work, input: &Input, settings: &Settings, table: &mut Table) -> 
 
 /// Lines with so many names that comparing them pairwise would take seconds, against one long value of the same size.
 fn many_names(scratch: &Scratch, settings: &Settings, table: &mut Table) -> Result<(), String> {
-    // So many copies that the start of the process does not count.
+    // Enough copies that the start of the process does not count.
     const COPIES: usize = 20;
     let json = |names: String| format!("{{\"command\":\"t\",\"params\":{{{names}}}}}");
     let rows = [
@@ -198,7 +204,7 @@ fn many_names(scratch: &Scratch, settings: &Settings, table: &mut Table) -> Resu
             || time_filter(work, &plain, true).map(milliseconds),
         )?;
         let beside = format!("{:.2} : {:.2} ms a line", pairs.median_a(), pairs.median_b());
-        table.ratio(&format!("{what}, x the time of one value"), &pairs, None, &beside);
+        table.ratio(&format!("{what}, times the time of one value"), &pairs, None, &beside);
     }
     Ok(())
 }

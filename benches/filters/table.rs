@@ -1,56 +1,56 @@
-//! The table that is printed, row by row, as the rows are measured.
+//! The table, printed row by row while the rows are measured.
 
 use crate::pairs::{Pairs, median};
 
-/// What a row has to reach.
+/// What a row must reach.
 #[derive(Clone, Copy)]
-pub enum Goal {
+pub enum Floor {
     /// This much or more.
     AtLeast(f64),
     /// This much or less.
     AtMost(f64),
 }
 
-impl Goal {
+impl Floor {
     fn text(self) -> String {
         match self {
-            Goal::AtLeast(bound) => format!(">= {bound}"),
-            Goal::AtMost(bound) => format!("<= {bound}"),
+            Floor::AtLeast(bound) => format!(">= {bound}"),
+            Floor::AtMost(bound) => format!("<= {bound}"),
         }
     }
 
     fn verdict(self, reached: f64) -> &'static str {
         let met = match self {
-            Goal::AtLeast(bound) => reached >= bound,
-            Goal::AtMost(bound) => reached <= bound,
+            Floor::AtLeast(bound) => reached >= bound,
+            Floor::AtMost(bound) => reached <= bound,
         };
-        if met { "ok" } else { "short" }
+        if met { "ok" } else { "below" }
     }
 }
 
-/// A table whose head has been printed.
+/// A table whose header has been printed.
 pub struct Table(());
 
 impl Table {
-    /// Prints the head.
+    /// Prints the header.
     pub fn new() -> Table {
-        print_row("work", "median", "min - max", "goal", "", "beside");
+        print_row("measurement", "median", "min - max", "floor", "", "absolute (A : B)");
         Table(())
     }
 
-    /// A row of ratios; what stands `beside` them is there for scale only.
-    pub fn ratio(&mut self, what: &str, pairs: &Pairs, goal: Option<Goal>, beside: &str) {
+    /// A row of ratios. `beside` has the absolute values, for scale only.
+    pub fn ratio(&mut self, what: &str, pairs: &Pairs, floor: Option<Floor>, beside: &str) {
         let ratios = pairs.ratios();
         let middle = median(&ratios);
         let (least, most) = (ratios.first().copied(), ratios.last().copied());
         let spread = format!("{} - {}", short(least.unwrap_or(f64::NAN)), short(most.unwrap_or(f64::NAN)));
-        let (bound, verdict) = goal.map_or((String::new(), ""), |goal| (goal.text(), goal.verdict(middle)));
+        let (bound, verdict) = floor.map_or((String::new(), ""), |floor| (floor.text(), floor.verdict(middle)));
         print_row(what, &short(middle), &spread, &bound, verdict, beside);
     }
 
     /// A row with one number.
-    pub fn single(&mut self, what: &str, reached: f64, goal: Option<Goal>) {
-        let (bound, verdict) = goal.map_or((String::new(), ""), |goal| (goal.text(), goal.verdict(reached)));
+    pub fn single(&mut self, what: &str, reached: f64, floor: Option<Floor>) {
+        let (bound, verdict) = floor.map_or((String::new(), ""), |floor| (floor.text(), floor.verdict(reached)));
         print_row(what, &short(reached), "", &bound, verdict, "");
     }
 }
@@ -60,7 +60,7 @@ fn print_row(what: &str, middle: &str, spread: &str, bound: &str, verdict: &str,
     println!("{}", row.trim_end());
 }
 
-/// A number with three digits that count.
+/// A number with three significant digits.
 fn short(number: f64) -> String {
     match number.abs() {
         100.0.. => format!("{number:.0}"),
@@ -69,7 +69,7 @@ fn short(number: f64) -> String {
     }
 }
 
-/// A rate with its unit's prefix: `4.93 M`.
+/// A rate with a unit prefix: `4.93 M`.
 pub fn rate(number: f64) -> String {
     match number {
         1e9.. => format!("{} G", short(number / 1e9)),

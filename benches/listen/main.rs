@@ -28,15 +28,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use frame::{bench, setting};
 use pairs::{interleave, median};
-use table::{Goal, Table, rate};
+use table::{Floor, Table, rate};
 
 const BACKBOX: &str = env!("CARGO_BIN_EXE_backbox");
 
 /// The floors: lines a second, seconds, MB, and milliseconds.
-const SHORT_LINES_FLOOR: Goal = Goal::AtLeast(4e6);
-const CROWD_FLOOR: Goal = Goal::AtMost(0.5);
-const MEMORY_FLOOR: Goal = Goal::AtMost(30.0);
-const FORWARD_FLOOR: Goal = Goal::AtMost(0.05);
+const SHORT_LINES_FLOOR: Floor = Floor::AtLeast(4e6);
+const CROWD_FLOOR: Floor = Floor::AtMost(0.5);
+const MEMORY_FLOOR: Floor = Floor::AtMost(30.0);
+const FORWARD_FLOOR: Floor = Floor::AtMost(0.05);
 
 /// How many peers there are in a crowd, and how many lines each of them sends.
 const CROWD: usize = 1000;

@@ -4,10 +4,10 @@
 usage: mpf_filter.py decode|encode FILE [--seconds 2]
 
 decode reads a BCP stream as MPF does (a line's payload is skipped) and does decode_command_string and json.dumps for
-each line; encode does json.loads and encode_command_string for each line of JSON Lines. FILE is gone through, again and
-again when it is short, until the seconds have passed. Start, imports and reading FILE are not counted; writing is, into
+each line; encode does json.loads and encode_command_string for each line of JSON Lines. FILE is read again and
+again, if it is short, until the seconds have passed. Start, imports and reading FILE are not counted; writing is, into
 memory. Prints one line: {"lines": ..., "bytes": ..., "seconds": ..., "lines_per_second": ..., "bytes_per_second": ...}.
-Exit status: 0 measured, 1 FILE cannot be read or holds nothing that MPF takes, 2 MPF is not installed or usage.
+Exit status: 0 measured, 1 FILE cannot be read or holds nothing that MPF decodes, 2 MPF is not installed or usage.
 """
 import argparse
 import base64
@@ -24,10 +24,10 @@ except ImportError:
 
 MARKER = b"&bytes="
 
-# The clock is asked once in so many lines, so that asking costs nothing to speak of.
+# The clock is read once in this many lines, so that reading it does not count.
 LINES_A_LOOK = 64
 
-# Of a file larger than this only the beginning is measured: two seconds never reach the rest.
+# Only this much of a large file is measured; two seconds never reach the rest.
 FILE_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -38,7 +38,7 @@ def decode_pass(data, writer, deadline):
     for line in iter(reader.readline, b""):
         message = line.rstrip(b"\n")
         if not message.strip() or message.lstrip().startswith(b"#"):
-            continue  # MPF takes these for commands; backbox does not, and the work has to be the same.
+            continue  # To MPF these are commands, to backbox not; the work must be the same.
         payload = None
         if MARKER in message:
             message, size = message.split(MARKER)
@@ -76,7 +76,7 @@ def encode_pass(data, writer, deadline):
 
 
 def measure(one_pass, data, seconds):
-    """Repeats the pass until the seconds are over and adds up what was done."""
+    """Repeats the pass until the seconds have passed and adds up the lines and bytes."""
     lines = size = 0
     start = time.perf_counter()
     while time.perf_counter() - start < seconds:
@@ -89,9 +89,9 @@ def measure(one_pass, data, seconds):
 
 
 def whole_lines(path, limit):
-    """The beginning of a file, cut behind its last line end when there is more.
+    """The beginning of a file, cut after its last line end if there is more.
 
-    A payload may be cut as well, or hold that line end; MPF's reader is given what there is, as at an end of input.
+    A payload may be cut as well, or hold that line end; MPF's reader gets what there is, as at the end of an input.
     """
     with open(path, "rb") as file:
         data = file.read(limit)
@@ -113,7 +113,7 @@ def main():
     try:
         lines, size, seconds = measure(one_pass, data, options.seconds)
     except (ValueError, KeyError, TypeError) as error:
-        # Some of Python's errors carry the whole line with them; only their text is wanted.
+        # Some of Python's errors carry the whole line; print only the beginning of their text.
         sys.exit(f"mpf_filter.py: MPF cannot {options.work} a line of {options.file}: {str(error)[:200]}")
     print(json.dumps({"lines": lines, "bytes": size, "seconds": round(seconds, 3),
                       "lines_per_second": round(lines / seconds), "bytes_per_second": round(size / seconds)}))

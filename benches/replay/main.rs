@@ -28,13 +28,13 @@ use std::time::{Duration, Instant};
 use common::{BACKBOX, game, sink};
 use frame::{bench, setting};
 use pairs::{interleave, median};
-use table::{Goal, Table, rate};
+use table::{Floor, Table, rate};
 
 /// What section 14 asks for, in milliseconds and messages a second; a tenth of a millisecond is no drift.
-const P50_GOAL: Goal = Goal::AtMost(0.15);
-const P90_GOAL: Goal = Goal::AtMost(0.1);
-const DRIFT_GOAL: Goal = Goal::AtMost(0.1);
-const MAX_SPEED_GOAL: Goal = Goal::AtLeast(2e6);
+const P50_FLOOR: Floor = Floor::AtMost(0.15);
+const P90_FLOOR: Floor = Floor::AtMost(0.1);
+const DRIFT_FLOOR: Floor = Floor::AtMost(0.1);
+const MAX_SPEED_FLOOR: Floor = Floor::AtLeast(2e6);
 
 /// How many messages are paced, and how far apart.
 const MESSAGES: u32 = 600;
@@ -110,10 +110,10 @@ fn lateness(address: &str, session: &str, speed: u32, rounds: usize, table: &mut
     table.ratio(&format!("lateness p50 at {speed}x, x that of a bare sleep loop"), &pairs, None, &beside);
     for ((level, ours), bare) in LEVELS.iter().zip(&mut ours).zip(&mut bare) {
         let (ours, bare) = (middle(ours), middle(bare));
-        let goal = if *level == "p50" { Some(P50_GOAL) } else { None };
+        let goal = if *level == "p50" { Some(P50_FLOOR) } else { None };
         table.single(&format!("lateness {level} at {speed}x, ms (a bare sleep loop: {bare:.3})"), ours, goal);
         if *level == "p90" {
-            table.single("  above the bare loop's, ms", ours - bare, Some(P90_GOAL));
+            table.single("  above the bare loop's, ms", ours - bare, Some(P90_FLOOR));
         }
     }
     Ok(())
@@ -142,7 +142,7 @@ fn bare_loop(gap: Duration) -> Vec<f64> {
 fn drift(address: &str, session: &str, table: &mut Table) -> Result<(), String> {
     let one = measured(address, session, &[])?[0];
     let ten = measured(address, session, &["--repeat", "10"])?[0];
-    table.single("drift, ms of p50 from one pass to ten", ten - one, Some(DRIFT_GOAL));
+    table.single("drift, ms of p50 from one pass to ten", ten - one, Some(DRIFT_FLOOR));
     Ok(())
 }
 
@@ -169,7 +169,7 @@ fn highest_speed(scratch: &Path, megabytes: usize, address: &str, table: &mut Ta
     table.single(
         &format!("--speed max into a draining peer, {}messages/s", rate(played)),
         played,
-        Some(MAX_SPEED_GOAL),
+        Some(MAX_SPEED_FLOOR),
     );
     table.single(&format!("  with the look through the file before, {}messages/s", rate(whole)), whole, None);
     Ok(())

@@ -25,13 +25,13 @@ use std::time::{Duration, Instant};
 use common::{BACKBOX, game, sink};
 use frame::{bench, setting};
 use pairs::{interleave, median};
-use table::{Goal, Table, rate};
+use table::{Floor, Table, rate};
 
 /// The floors: a share of `nc`'s time, lines a second, and milliseconds.
-const ONE_SHOT_GOAL: Goal = Goal::AtMost(1.0);
-const OBE_GOAL: Goal = Goal::AtMost(1.0);
-const BULK_GOAL: Goal = Goal::AtLeast(1.8e6);
-const PACED_GOAL: Goal = Goal::AtMost(0.1);
+const ONE_SHOT_FLOOR: Floor = Floor::AtMost(1.0);
+const OBE_FLOOR: Floor = Floor::AtMost(1.0);
+const BULK_FLOOR: Floor = Floor::AtLeast(1.8e6);
+const PACED_FLOOR: Floor = Floor::AtMost(0.1);
 
 /// How far apart the paced lines are: far enough for both programs to sleep.
 const PACE: Duration = Duration::from_millis(2);
@@ -56,14 +56,14 @@ fn input(path: &Path) -> Result<Stdio, String> {
 fn one_shot(scratch: &Path, sends: usize, table: &mut Table) -> Result<(), String> {
     let address = sink()?;
     let words = ["-a", &address, "trigger", "name=x"];
-    against_nc((scratch, "trigger?name=x\ngoodbye\n"), &words, sends, ("", ONE_SHOT_GOAL), table)
+    against_nc((scratch, "trigger?name=x\ngoodbye\n"), &words, sends, ("", ONE_SHOT_FLOOR), table)
 }
 
 /// One message and its reply with `--wire obe`, against `nc -N` with the same.
 fn one_shot_obe(scratch: &Path, sends: usize, table: &mut Table) -> Result<(), String> {
     let address = replier()?;
     let words = ["-a", &address, "--wire", "obe", "done"];
-    against_nc((scratch, "0000000019{\"command\": \"done\"}"), &words, sends, (" --wire obe", OBE_GOAL), table)
+    against_nc((scratch, "0000000019{\"command\": \"done\"}"), &words, sends, (" --wire obe", OBE_FLOOR), table)
 }
 
 /// `send` with these words, of which the second is the address, against `nc -N` with the same message.
@@ -71,7 +71,7 @@ fn against_nc(
     (scratch, text): (&Path, &str),
     words: &[&str],
     sends: usize,
-    (name, goal): (&str, Goal),
+    (name, goal): (&str, Floor),
     table: &mut Table,
 ) -> Result<(), String> {
     let (host, port) = words.get(1).and_then(|address| address.split_once(':')).unwrap_or_default();
@@ -120,7 +120,7 @@ fn bulk(scratch: &Path, megabytes: usize, table: &mut Table) -> Result<(), Strin
     }
     rates.sort_by(f64::total_cmp);
     let middle = median(&rates);
-    table.single(&format!("send < FILE to a peer that only reads, {}lines/s", rate(middle)), middle, Some(BULK_GOAL));
+    table.single(&format!("send < FILE to a peer that only reads, {}lines/s", rate(middle)), middle, Some(BULK_FLOOR));
     Ok(())
 }
 
@@ -151,7 +151,7 @@ fn paced(lines: usize, table: &mut Table) -> Result<(), String> {
     drop(socket);
     child.wait().map_err(failed)?;
     times.sort_by(f64::total_cmp);
-    table.single("a paced line from stdin to the peer, ms", median(&times), Some(PACED_GOAL));
+    table.single("a paced line from stdin to the peer, ms", median(&times), Some(PACED_FLOOR));
     Ok(())
 }
 

@@ -13,6 +13,9 @@ use super::number::{push_float, push_integer};
 use super::value::{JsonValue, ValueKind, meaning};
 use crate::text::trim;
 
+/// The keys of a message in JSON Lines. `meta` is ignored.
+const KEYS: [&str; 4] = ["command", "params", "bytes", "meta"];
+
 /// What to do with the names of parameters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Names {
@@ -164,12 +167,17 @@ impl Message {
         let mut json = Canonicalizer::new(line, text, options.allow_nan);
         json.skip_space();
         json.skip();
-        let mut keys = Vec::new();
+        let mut seen = [false; KEYS.len()];
         let mut payload = None;
         json.sequence(b'}', |json| {
-            let key = json.name_text()?;
+            let quoted = json.span(Canonicalizer::quoted_name)?;
+            json.colon()?;
             json.skip_space();
-            match &*key {
+            let quoted = json.written(quoted);
+            let Some(key) = KEYS.iter().position(|key| key.as_bytes() == &quoted[1..quoted.len() - 1]) else {
+                return Err(Malformed::message(quoted, MalformedReason::UnknownKey));
+            };
+            match KEYS[key] {
                 "command" => {
                     let value = json.string_value("command")?;
                     push_name(trim(meaning(json.written(value)).as_bytes()), options.keep_case, command);
@@ -183,16 +191,11 @@ impl Message {
                     let value = json.string_value("bytes")?;
                     payload = Some(decode_base64(json.written(value), payload_bytes_max)?);
                 }
-                "meta" => json.value()?,
-                _ => {
-                    let quoted = format!("\"{key}\"");
-                    return Err(Malformed::message(quoted.as_bytes(), MalformedReason::UnknownKey));
-                }
+                _ => json.value()?,
             }
-            if keys.contains(&key) {
-                return Err(Malformed::parameter(key.as_bytes(), b"", MalformedReason::Twice));
+            if std::mem::replace(&mut seen[key], true) {
+                return Err(Malformed::parameter(KEYS[key].as_bytes(), b"", MalformedReason::Twice));
             }
-            keys.push(key);
             Ok(())
         })?;
         json.end()?;
@@ -259,14 +262,6 @@ impl Message {
 }
 
 impl Canonicalizer<'_, '_> {
-    /// Reads a name and the colon after it. Returns the name as text.
-    fn name_text(&mut self) -> Result<String, JsonError> {
-        let name = self.span(Canonicalizer::name)?;
-        let name = self.written(name);
-        let end = name.iter().rposition(|&byte| byte == b'"').unwrap_or(0);
-        Ok(meaning(&name[1..end]).into_owned())
-    }
-
     /// Reads the value of a key, which must be a string. Returns where the inside of the string is.
     fn string_value(&mut self, key: &str) -> Result<Range<usize>, Malformed> {
         let value = self.span(Canonicalizer::value)?;
