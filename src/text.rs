@@ -2,6 +2,8 @@
 //!
 //! It knows nothing of BCP's lines; that is the business of `codec` and `framing`.
 
+use std::ffi::OsStr;
+
 use crate::limits::SHOWN_CHARS_MAX;
 
 /// Whether a byte is white space to BCP: ASCII's six, VT included (design.md, section 1).
@@ -41,6 +43,11 @@ pub fn safe(bytes: &[u8]) -> String {
         chunk.invalid().iter().for_each(|byte| push_byte(&mut text, *byte));
     }
     text
+}
+
+/// The name of a file as messages show it: safe for a terminal, and never cut, so that it can be copied.
+pub fn file_name(path: impl AsRef<OsStr>) -> String {
+    safe(path.as_ref().as_encoded_bytes())
 }
 
 /// Foreign text as an error message shows it: bytes that are not UTF-8 as `\xFF`, control characters escaped,

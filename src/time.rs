@@ -1,13 +1,13 @@
-//! Durations as they are typed (`250ms`, `1.5s`, `2m`; a bare number is seconds), and the one calendar.
+//! Durations as you type them (`250ms`, `1.5s`, `2m`; a bare number is seconds), and the one calendar.
 
 use std::time::Duration;
 
 use crate::text::shown;
 
-/// Reads a duration. Digits, optionally a point and more digits, and a unit: `ms`, `s` (or none) or `m`.
+/// Parses a duration: digits, optionally a point and more digits, and a unit (`ms`, `s` or none, `m`).
 ///
 /// # Errors
-/// A sentence that shows the forms.
+/// A phrase that quotes the text and lists the forms.
 ///
 /// ```
 /// use backbox::time::parse_duration;
@@ -17,22 +17,21 @@ use crate::text::shown;
 /// assert!(parse_duration("soon").is_err());
 /// ```
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong =
-        || format!("{} is no duration; write 250ms, 1.5s, 2m, or a bare number of seconds", shown(text.as_bytes()));
+    let invalid = || format!("invalid duration \"{}\"; write 250ms, 1.5s, 2m, or seconds", shown(text.as_bytes()));
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(unit_at).ok_or_else(wrong)?;
-    let seconds_each = match unit {
+    let (number, unit) = text.split_at(unit_at);
+    let unit_seconds = match unit {
         "ms" => 0.001,
         "" | "s" => 1.0,
         "m" => 60.0,
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
     if !number.starts_with(|c: char| c.is_ascii_digit()) || number.ends_with('.') {
-        return Err(wrong());
+        return Err(invalid());
     }
-    // Two points are no number, and a number too long for a duration is none of ours.
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(number * seconds_each).map_err(|_| wrong())
+    // Two points are not a number, and a number may be too large for a duration.
+    let number: f64 = number.parse().map_err(|_| invalid())?;
+    Duration::try_from_secs_f64(number * unit_seconds).map_err(|_| invalid())
 }
 
 /// The number of a day of the Gregorian calendar, 1970-01-01 being 0; `None` when there is no such day.
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_shows_the_forms() {
+    fn anything_else_is_invalid_and_shows_the_forms() {
         let long = "9".repeat(400);
         for text in ["", "s", "-1", "+1", "1h", "1 s", ".5", "1.", "1..2", "1.2.3s", "1e3", "inf", "é", "1é", &long] {
             let why = parse_duration(text).unwrap_err();

@@ -165,3 +165,28 @@ fn error_messages_are_short_and_safe_for_a_terminal() {
         assert!(outcome.code != Some(0) && !controls(&outcome.stderr), "{:?}", outcome.stderr);
     }
 }
+
+#[test]
+fn file_names_are_never_cut_and_offending_text_is() {
+    let folder = Workdir::new();
+    let name = format!("{}.bcp", "long-name-".repeat(15));
+    let path = folder.write(&name, format!("trigger?count=int:{}\n", "x".repeat(200)));
+    let path = path.to_str().unwrap();
+    let missing = format!("{path}.missing");
+    let malformed = backbox(["decode", path], "");
+    malformed.exits(1).says(&[&format!("{path}:1: "), "…"]);
+    assert!(!malformed.stderr.contains(&"x".repeat(100)), "{}", malformed.stderr);
+    for (args, named, code) in [
+        (&["decode", &missing][..], &missing[..], 3),
+        (&["decode", "--lint", &missing], &missing, 3),
+        (&["encode", "-i", &missing], &missing, 3),
+        (&["encode", "-b", &missing, "trigger"], &missing, 3),
+        (&["send", "-a", "127.0.0.1:1", "--record", path, "trigger", "name=x"], path, 3),
+        (&["listen", "-a", "127.0.0.1:0", "--record", path], path, 3),
+        (&["replay", &missing], &missing, 3),
+        (&["replay", "--loopback", "--record", path, path], path, 2),
+    ] {
+        let outcome = backbox(args, "");
+        outcome.exits(code).says(&[named]);
+    }
+}

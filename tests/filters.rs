@@ -393,12 +393,18 @@ fn on_a_terminal(folder: &Workdir, line: &str) -> Option<String> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_terminal_gets_colour_and_no_control_characters() {
+fn terminal_gets_colors_and_no_control_characters() {
     let folder = Workdir::new();
     folder.write("bad.bcp", BAD_LINE);
     folder.write("evil.bcp", "t?a=%1B[2J%C2%9B5n\n");
     let Some(coloured) = on_a_terminal(&folder, "backbox decode bad.bcp") else { return };
-    assert!(coloured.contains("\x1b[1mbad.bcp:1:\x1b[0m "), "{coloured:?}");
+    assert!(coloured.contains("\x1b[31mbad.bcp:1: ") && coloured.contains("\x1b[0m\r\n"), "{coloured:?}");
+    let usage = on_a_terminal(&folder, "backbox decode --nope").unwrap();
+    assert!(usage.contains("\x1b[31mbackbox decode: unknown option --nope"), "{usage:?}");
+    let warning = on_a_terminal(&folder, "backbox decode -m mode_strat").unwrap();
+    assert!(warning.contains("\x1b[33munknown command mode_strat;"), "{warning:?}");
+    let help = on_a_terminal(&folder, "backbox decode -h").unwrap();
+    assert!(help.contains("\x1b[1mUsage:\x1b[0m backbox decode"), "{help:?}");
     for quiet in ["NO_COLOR=1 backbox decode bad.bcp", "backbox decode --color=never bad.bcp"] {
         let plain = on_a_terminal(&folder, quiet).unwrap();
         assert!(plain.contains("bad.bcp:1: ") && !plain.contains('\x1b'), "{quiet}: {plain:?}");

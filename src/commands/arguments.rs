@@ -193,7 +193,7 @@ pub(crate) fn unknown_word(line: &[u8]) -> Option<String> {
 pub fn note_mistyped_patterns<'a>(patterns: impl IntoIterator<Item = &'a String>, console: &Console) {
     let commands = patterns.into_iter().map(|pattern| line_command(pattern.as_bytes()).to_ascii_lowercase());
     let commands = commands.filter(|command| !command.contains('*'));
-    commands.filter_map(|command| near(&command)).for_each(|note| console.note(note));
+    commands.filter_map(|command| near(&command)).for_each(|note| console.warn(note));
 }
 
 /// The known command that one which is not known is near to, in a note.

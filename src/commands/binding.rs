@@ -12,7 +12,7 @@ use crate::framing::Wire;
 use crate::net::SocketAddr;
 use crate::net::address::Address;
 use crate::net::server::Server;
-use crate::text::shown;
+use crate::text::file_name;
 
 /// Where to listen, as the options say it.
 #[derive(Clone, Copy, Debug)]
@@ -122,5 +122,5 @@ fn withdraw(file: &Path) -> Result<(), Failure> {
 }
 
 fn name(file: &Path) -> String {
-    shown(file.as_os_str().as_encoded_bytes())
+    file_name(file)
 }

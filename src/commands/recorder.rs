@@ -13,7 +13,7 @@ use crate::cli::{Complete, Flag};
 use crate::exit::Failure;
 use crate::framing::Frame;
 use crate::session::{RecordKind, Writer};
-use crate::text::shown;
+use crate::text::{file_name, shown};
 use crate::time::timestamp;
 
 /// The port that a session file need not name: the usual one of a media controller.
@@ -62,7 +62,7 @@ impl RecordOptions {
             }
             None => Ok(None),
             Some(path) => {
-                let name = shown(path.as_os_str().as_encoded_bytes());
+                let name = file_name(path);
                 let failure = |error| Failure::io(format_args!("cannot record to {name}"), &error);
                 let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failure)?;
                 let found = file.metadata().map_err(failure)?;

@@ -13,7 +13,7 @@ use crate::engine::Net;
 use crate::exit::Failure;
 use crate::framing::{BcpFramer, Frame, FramingOptions};
 use crate::session::{CONNECTION_MAX, Writer};
-use crate::text::{safe, shown};
+use crate::text::{file_name, shown};
 
 /// The port that a session file need not name: the usual one of a media controller.
 const USUAL_PORT: u16 = 5050;
@@ -30,7 +30,7 @@ impl RecordOptions {
                 false => Ok(Recorder::default()),
             };
         };
-        let name = safe(path.as_os_str().as_encoded_bytes());
+        let name = file_name(path);
         let failure = |error| Failure::io(format_args!("cannot record to {name}"), &error);
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failure)?;
         let found = file.metadata().map_err(failure)?;

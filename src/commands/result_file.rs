@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::exit::Failure;
-use crate::text::shown;
+use crate::text::file_name;
 
 /// A file that will be written.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl ResultFile {
     /// [`Failure::Io`] for a file that holds something, unless it may be `overwrite`n, and for a place where none can
     /// be made.
     pub fn new(path: &Path, what: &str, overwrite: bool) -> Result<ResultFile, Failure> {
-        let doing = format!("cannot write {what} to {}", shown(path.as_os_str().as_encoded_bytes()));
+        let doing = format!("cannot write {what} to {}", file_name(path));
         match fs::metadata(path) {
             Ok(found) if found.is_file() && found.len() > 0 && !overwrite => {
                 return Err(Failure::Io(format!("{doing}: it holds something already; --overwrite replaces it")));
@@ -69,7 +69,7 @@ pub fn refuse_one_file_twice(flags: &[(&str, Option<&Path>)]) -> Result<(), Fail
         }
         let place = place(path);
         if let Some((other, _)) = seen.iter().find(|(_, taken)| *taken == place) {
-            let name = shown(path.as_os_str().as_encoded_bytes());
+            let name = file_name(path);
             return Err(Failure::Usage(format!(
                 "{other} and {flag} would both write {name}: give each a file of its own"
             )));

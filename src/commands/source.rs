@@ -8,7 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::framing::{LineFramer, TextLine};
 use crate::net::wait::widen_pipes;
 use crate::output::{Console, Stdout};
-use crate::text::safe;
+use crate::text::file_name;
 
 /// An open input.
 pub struct Source {
@@ -28,7 +28,7 @@ impl Source {
             return Ok(Source::stdin());
         }
         // The name stands before every complaint, where an editor looks for the file: it is never cut.
-        let name = safe(path.as_os_str().as_encoded_bytes());
+        let name = file_name(path);
         let file = File::open(path).map_err(|error| Failure::io(format_args!("cannot open {name}"), &error))?;
         Ok(Source::new(Box::new(file), name))
     }

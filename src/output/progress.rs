@@ -1,37 +1,36 @@
-//! One line on a terminal's standard error that says how far a long run has come, redrawn in its place and gone at the
-//! end (design.md, section 8).
+//! The status line: one line on a terminal's standard error that is redrawn in place during a long run.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a run takes before it is called long.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a run has taken when its status line appears: a short run needs none.
+const DELAY: Duration = Duration::from_secs(1);
 
 /// How often the line is redrawn.
-const EVERY: Duration = Duration::from_millis(200);
+const INTERVAL: Duration = Duration::from_millis(200);
 
-/// To the line's begin, and empty it.
+/// Moves to the beginning of the line and clears it.
 pub const ERASE: &str = "\r\x1b[K";
 
-/// Whether a line stands on the terminal. There is one standard error, so there is one of this.
-static STANDS: AtomicBool = AtomicBool::new(false);
+/// Whether the line is on the terminal now. There is one standard error, so there is one flag.
+static IS_DRAWN: AtomicBool = AtomicBool::new(false);
 
-/// Draws the line, or does not.
+/// Draws the status line, if it is wanted and there is a terminal that can.
 #[derive(Debug)]
 pub struct Progress {
     shown: bool,
-    /// When to draw it again, once it is known when the run began.
+    /// When to draw it again; `None` before the first call of [`Progress::draw`].
     next: Option<Instant>,
 }
 
 impl Progress {
     pub(super) fn new(wanted: bool) -> Progress {
-        let knows_how = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
-        Progress { shown: wanted && knows_how && io::stderr().is_terminal(), next: None }
+        let is_able = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+        Progress { shown: wanted && is_able && io::stderr().is_terminal(), next: None }
     }
 
-    /// Whether there is such a line, which what is printed on the same terminal has to erase with [`ERASE`].
+    /// Whether there is a status line; what is printed on the same terminal has to begin with [`ERASE`] then.
     pub fn is_shown(&self) -> bool {
         self.shown
     }
@@ -41,31 +40,31 @@ impl Progress {
         self.next
     }
 
-    /// Draws the text when its time has come.
+    /// Draws the text if it is due.
     pub fn draw(&mut self, now: Instant, text: impl FnOnce() -> String) {
         if !self.shown {
             return;
         }
         match self.next {
-            None => self.next = Some(now + PATIENCE),
+            None => self.next = Some(now + DELAY),
             Some(next) if now < next => {}
             Some(_) => {
-                self.next = Some(now + EVERY);
-                STANDS.store(true, Ordering::Relaxed);
+                self.next = Some(now + INTERVAL);
+                IS_DRAWN.store(true, Ordering::Relaxed);
                 let _ = io::stderr().write_all(line(&text()).as_bytes());
             }
         }
     }
 }
 
-/// The line as a terminal gets it: it ends at the right margin instead of going on in the next row.
+/// The line for a terminal: it is cut at the right margin instead of wrapped.
 fn line(text: &str) -> String {
     format!("\r\x1b[?7l{text}\x1b[?7h\x1b[K")
 }
 
-/// Empties the line, if one stands.
+/// Clears the status line, if there is one.
 pub fn erase() {
-    if STANDS.swap(false, Ordering::Relaxed) {
+    if IS_DRAWN.swap(false, Ordering::Relaxed) {
         let _ = io::stderr().write_all(ERASE.as_bytes());
     }
 }
@@ -75,20 +74,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_stays_one_row_and_nothing_of_a_longer_one_is_left() {
+    fn line_stays_one_row_and_clears_the_rest_of_a_longer_one() {
         assert_eq!(line("played 1 of 2"), "\r\x1b[?7lplayed 1 of 2\x1b[?7h\x1b[K");
     }
 
     #[test]
-    fn a_short_run_has_none_and_a_pipe_never() {
+    fn short_run_or_pipe_has_no_status_line() {
         let mut progress = Progress { shown: true, next: None };
         let start = Instant::now();
         progress.draw(start, || panic!("too early"));
-        assert_eq!(progress.next(), Some(start + PATIENCE));
-        progress.draw(start + PATIENCE / 2, || panic!("too early"));
+        assert_eq!(progress.next(), Some(start + DELAY));
+        progress.draw(start + DELAY / 2, || panic!("too early"));
         let mut progress = Progress { shown: false, next: None };
         progress.draw(start, String::new);
-        progress.draw(start + PATIENCE, || panic!("nobody sees it"));
+        progress.draw(start + DELAY, || panic!("there is no line"));
         assert_eq!(progress.next(), None);
     }
 }

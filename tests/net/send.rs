@@ -37,7 +37,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_dialled() {
         (&["dmd_frame?name=x&bytes=4"], "it announces a payload"),
         (&["trigger", "multiball"], "multiball: write name=multiball"),
         (&["-a", "a:b", "trigger"], "a:b is no address (a port is a number); write HOST:PORT"),
-        (&["--retry", "soon", "trigger"], "soon is no duration; write 250ms, 1.5s, 2m"),
+        (&["--retry", "soon", "trigger"], "invalid duration \"soon\"; write 250ms, 1.5s, 2m"),
     ] {
         let mut arguments = vec!["send", "-a", "127.0.0.1:1"];
         arguments.extend(words);

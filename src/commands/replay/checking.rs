@@ -13,7 +13,7 @@ use crate::commands::result_file::ResultFile;
 use crate::exit::{Exit, Failure};
 use crate::output::{Color, Console, Stdout, stdout_is_terminal};
 use crate::session::{Kind, Record, Settings};
-use crate::text::{safe, shown};
+use crate::text::{file_name, shown};
 
 /// What a check needs besides its script.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Checking {
         ours: Side,
         junit: Option<ResultFile>,
     ) -> Result<(Checking, Check), Failure> {
-        let name = safe(path.as_os_str().as_encoded_bytes());
+        let name = file_name(path);
         let rules = wish.rules(settings, &name)?;
         let mut last_goodbye = None;
         each_answer(recording, ours, |line| {

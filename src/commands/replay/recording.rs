@@ -16,7 +16,7 @@ use crate::framing::FramingOptions;
 use crate::limits::READ_BYTES;
 use crate::output::Console;
 use crate::session::{Error, ErrorKind, Kind, Note, Reader, Record, Settings};
-use crate::text::{safe, shown};
+use crate::text::file_name;
 
 /// How many connection numbers an error lists: enough to choose from, and no file makes it long.
 const CONNECTIONS_LISTED_MAX: usize = 16;
@@ -62,7 +62,7 @@ impl Content {
     pub fn open(path: &Path) -> Result<(Content, String), Failure> {
         if path.as_os_str() != "-" && fs::metadata(path).is_ok_and(|found| found.is_file()) {
             // The name stands before messages, where an editor looks for the file: it is never cut.
-            return Ok((Content::File(path.to_owned()), safe(path.as_os_str().as_encoded_bytes())));
+            return Ok((Content::File(path.to_owned()), file_name(path)));
         }
         let Source { mut reader, name } = Source::open(path)?;
         let mut bytes = Vec::new();
@@ -207,7 +207,7 @@ impl Recording {
         let reader = start(&content, &name, &choice)?;
         let mut recording = Recording { content, name, reader, connection: choice.connection, choice };
         let mut survey = recording.survey(console, see)?;
-        let base = path.file_name().filter(|base| *base != "-").map(|base| shown(base.as_encoded_bytes()));
+        let base = path.file_name().filter(|base| *base != "-").map(file_name);
         survey.name = base.unwrap_or_else(|| recording.name.clone());
         Ok((recording, survey))
     }

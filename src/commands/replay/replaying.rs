@@ -25,7 +25,7 @@ use crate::exit::{Exit, Failure};
 use crate::net::dialogue::{self, Ended, Reason, Script};
 use crate::net::wait::{Output, Stop, wake_precisely};
 use crate::session::Record;
-use crate::text::shown;
+use crate::text::file_name;
 
 /// Plays `file` as the options say.
 ///
@@ -109,7 +109,7 @@ fn spare(written: &Path, played: &Path, flag: &str) -> Result<(), Failure> {
     let same = fs::canonicalize(written).ok().zip(fs::canonicalize(played).ok()).is_some_and(|(a, b)| a == b);
     match same {
         true => {
-            let name = shown(written.as_os_str().as_encoded_bytes());
+            let name = file_name(written);
             Err(Failure::Usage(format!("{flag} {name} would write over the session that is played")))
         }
         false => Ok(()),

@@ -7,7 +7,7 @@ use crate::catalogue::{self, Refusal};
 use crate::exit::Exit;
 use crate::output::Console;
 use crate::session::Record;
-use crate::text::shown;
+use crate::text::file_name;
 
 /// The first line of each kind that MPF would not survive, or not see, and how many there are.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl Warnings {
 
     /// Says what was found; it changes no exit status.
     pub fn tell(self, file: &Path, console: &mut Console) {
-        let file = shown(file.as_os_str().as_encoded_bytes());
+        let file = file_name(file);
         for (refusal, number, count) in self.kinds {
             let more = match count {
                 1 => String::new(),
