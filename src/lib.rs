@@ -1,73 +1,64 @@
 //! backbox: a command-line toolkit for the Backbox Control Protocol (BCP), the line protocol between a pinball
 //! machine's controller and its media controller.
 //!
-//! This page is the architecture. The program's behaviour is in the man pages (`man/`), the protocol in `man/bcp.7`,
-//! and the second one, `--wire obe`, in `man/obe-socket.7`.
+//! The program is in the manual (`man/`), the protocol in `bcp(7)`. As a library, three modules are public:
 //!
-//! # The layers
+//! - [`bcp`]: a line to a [`bcp::Message`] and back, JSON Lines, patterns, templates, the handshake.
+//! - [`framing`]: bytes to lines and payloads, from a stream in any pieces.
+//! - [`session`]: recorded conversations, read and written, and the logs that hold them.
 //!
-//! Dependencies run one way; `tests/layers.rs` reads the `use` lines and fails when one runs the other way.
+//! They do no I/O of their own, but for `session`, which reads from a `BufRead`. They depend on nothing else here.
+//!
+//! # Architecture
+//!
+//! Dependencies run one way; `tests/layers.rs` reads the paths in `src` and fails when one runs the other way.
 //!
 //! ```text
-//! main → commands → net → conversation → codec → message
-//!          │        └──→ framing
-//!          ├→ goals, check → session → framing        catalogue, pattern, template → codec
-//!          ├→ output
-//!          └→ cli (knows no subcommand and no protocol)
-//!            everybody → failure, limits, text
+//! main → commands ─┬→ net ───────────────→ framing → bcp
+//!                  ├→ check → session ───→ framing → bcp
+//!                  ├→ catalogue ──────────────────→ bcp
+//!                  ├→ output ────────────→ framing → bcp
+//!                  └→ cli
+//! every module may use exit, limits, text, time
 //! ```
 //!
-//! | module | what it does | what it must never do |
+//! | module | does | must never |
 //! | --- | --- | --- |
-//! | [`message`] | a value as plain data, where one is kept, sorted or compared | be built for a stream |
-//! | [`codec`] | a line into its parts and back, JSON respelled on the way | open a file, read a clock, keep a line |
-//! | [`framing`] | bytes into bounded frames: lines and payloads, or lengths and bodies | read a meaning into a line |
-//! | [`pattern`], [`template`] | what a message has to look like; how `-F` shows it | know where one came from |
-//! | `catalogue` | the commands that are known, in one table | refuse a command that is not in it |
-//! | [`session`] | the session file format, read and written | open a file, sleep |
-//! | [`check`] | a recording against what came: blocks, alignment, report | do I/O, read a clock, keep all of it |
-//! | [`conversation`] | handshake, reset, goodbye, unknown commands: one table of transitions | do I/O, read a clock |
-//! | [`net`] | sockets, threads, poll, timeouts, signals | know an output format; block without a way out |
-//! | [`output`] | standard output and error, colours, what is safe for a terminal | decide what is printed |
-//! | [`cli`] | flag tables: parser, help, man pages, completions from one list | know a subcommand or BCP |
-//! | [`commands`] | a file or folder each: options, flags, senseless combinations, run | parse a line by itself |
-//! | [`failure`] | the exit statuses, and the one place where errors become one | be bypassed by `exit` elsewhere |
-//! | [`limits`], [`text`], [`duration`] | named limits; white space and safe text; `250ms` | depend on anything above |
+//! | `commands` | a subcommand each: its options, its plan, its run | parse a line by itself, touch a socket |
+//! | `net` | one loop over sockets, its threads, signals; all that differs between systems | know a message or an output format; block |
+//! | `check` | compares a recording with what arrived | do I/O, read a clock, keep everything |
+//! | [`session`] | the session format and logs | open a file, sleep |
+//! | `catalogue` | the known commands in one table; guard and lint | refuse an unknown command as such |
+//! | `output` | the terminal: colours, the table view, notes and errors | decide what is printed |
+//! | `cli` | option tables: parser, help, man pages, completions | know a subcommand or BCP |
+//! | [`framing`] | bytes to bounded frames | read a meaning into a line |
+//! | [`bcp`] | the protocol: parse, write, match, and the conversation | do I/O, read a clock, know where a line came from |
+//! | `exit` | the exit statuses, and the one place where errors become one | be bypassed |
+//! | `limits`, `text`, `time` | named limits; safe text; durations and dates | depend on anything above |
 //!
-//! # The way of a line
+//! # Data flow
 //!
-//! **From a peer or a file to standard output.** `net` or a filter reads into [`framing::BcpFramer`], which finds the
-//! line's end, its payload marker and its payload, and gives a [`framing::RawMessage`]. [`bcp::Message::parse_line`]
-//! respells it: afterwards the parts hold the JSON text of the message, one spelling for each message, and walking
-//! along that text finds its parameters. A [`pattern::Pattern`] looks at the parts, [`bcp::Message::write_json`] or a
-//! [`template::Template`] appends text to a buffer, and the buffer is written when no further message is at hand. On
-//! the fast path a line is gone through once and copied twice; nothing is allocated.
+//! **A line to standard output.** `net` or a filter reads bytes into a [`framing::BcpFramer`], which finds the end of
+//! the line, its payload marker and its payload. [`bcp::Message::parse_line`] turns the line into the canonical JSON of
+//! the message with an index of its parameters. A [`bcp::pattern::Pattern`] and a [`bcp::template::Template`] read
+//! that index. What is printed is collected in one buffer and written when no further message is at hand.
 //!
-//! **From arguments or JSON Lines to the wire.** `state:=1` and a line of JSON both become [`bcp::Message`] through
-//! the same scanner ([`bcp::Message::push_json`], [`bcp::Message::parse_json`]); [`bcp::write_line`] looks at names
-//! and values once and writes the plain form where every known peer reads it alike, else `json=` with every risky
+//! **Arguments or JSON Lines to the wire.** Both become a [`bcp::Message`] through the same scanner.
+//! [`bcp::write_line`] writes the plain form if every known peer reads it alike, else `json=` with every risky
 //! character escaped. `net` sends the line, its LF and its payload in one write.
 //!
-//! **The second wire.** `--wire obe` is the same way with other ends: a [`framing::Framer`] is either of two framers,
-//! and [`bcp::Message::parse_value`] reads any JSON, whose member `command` and the others are the command and the
-//! parameters of [`bcp::Message::take_command`]. Its text goes through unchanged. Its conversation is one message and
-//! one reply, which `send`, `listen` and `replay` hold themselves.
+//! **A conversation.** [`bcp::conversation::Conversation`] gets what was received and appends what to send. It has no
+//! socket, so that `send`, `listen` and the tests share it.
 //!
-//! **Between two programs.** [`conversation::Conversation`] is told what was heard and appends what is to be said; it
-//! serves `listen`, `send` and the built-in media controller of `replay --loopback`, and is tested without a socket.
+//! **A run.** What was typed (`Options`) becomes a plan once, at the top of each subcommand's `run`: addresses are
+//! resolved, patterns parsed, files opened. A live subcommand is a `net` handler that follows the plan. What ended the
+//! run is mapped to an exit status in one place.
 //!
 //! # Threads
 //!
-//! The filters, `send` and `replay` are one thread; the latter two are one loop around `poll` in [`net`]. `listen`
-//! has a supervisor that polls, a reader for each connection, and one printer that owns standard output; what passes
-//! between them are chunks of whole frames through bounded channels. Whatever can block has a way out: a signal, a
-//! deadline, a reader of standard output that has gone.
-//!
-//! # Words
-//!
-//! A *command* has *parameters*, and may be followed by a *payload* of raw bytes. The *pin controller* runs the game,
-//! the *media controller* shows it. The *dialler* opened a TCP connection and the *acceptor* took it, whatever their
-//! roles. A *session* is a recorded conversation.
+//! The filters are one thread. `send`, `listen` and `replay` are one loop that polls all sockets. Standard input, slow
+//! output and recordings have a thread each, which starts only when it is needed: a one-shot `send` starts none.
+//! `replay --loopback` runs a second loop in a thread.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

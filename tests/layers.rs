@@ -27,7 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("main", &["commands"]),
 ];
 
-/// Message of the standard library that only these modules may name.
+/// Parts of the standard library that only these modules may name.
 const STANDARD: &[(&str, &[&str])] = &[
     ("std::net", &["net", "engine"]),
     ("std::thread", &["net", "engine"]),
@@ -36,7 +36,7 @@ const STANDARD: &[(&str, &[&str])] = &[
     ("signal_hook", &["net", "engine"]),
 ];
 
-/// Message of the standard library that a pure layer never names: it opens nothing, reads no clock.
+/// Parts of the standard library that a pure layer never names: it opens nothing, reads no clock.
 const IMPURE: &[&str] =
     &["std::fs", "std::io", "std::time::Instant", "std::time::SystemTime", "std::env", "std::process"];
 const PURE: &[&str] = &["bcp", "framing", "catalogue", "check"];

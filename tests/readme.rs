@@ -5,7 +5,7 @@
 //! carry over, and its commands' standard error is shown when something differs. A block marked `sh` is only checked
 //! for its syntax; one marked `sh run` has to run to its end with exit status 0.
 //!
-//! Every block runs in a folder of its own that holds the sessions of `tests/data/sessions` under their names, the
+//! The blocks run in their order, in one folder that holds the sessions of `tests/data/sessions` under their names, the
 //! first of them as `game.bcp` too, and all of them once more under `tests/data/sessions`; a log of MPF is `mpf.log`;
 //! `backbox` is on the path.
 
@@ -109,23 +109,22 @@ fn folder_with_sessions() -> Workdir {
 }
 
 /// What is wrong with a block, if anything.
-fn wrong(block: &Block) -> Option<String> {
-    let folder = folder_with_sessions();
+fn wrong(folder: &Workdir, block: &Block) -> Option<String> {
     let missing = OPTIONAL_TOOLS.iter().find(|tool| {
         let words = block.text.split(|c: char| !c.is_alphanumeric());
-        words.clone().any(|word| word == **tool) && shell_in(&folder, &format!("command -v {tool}")).code != Some(0)
+        words.clone().any(|word| word == **tool) && shell_in(folder, &format!("command -v {tool}")).code != Some(0)
     });
     match (block.kind.as_str(), missing) {
         ("console", Some(tool)) => println!("skipped: line {} needs {tool}, which is not here", block.line),
-        ("console", None) => return wrong_console(&folder, &commands(&block.text)),
+        ("console", None) => return wrong_console(folder, &commands(&block.text)),
         ("sh" | "sh run", _) => {
             folder.write("example.sh", &block.text);
-            let checked = shell_in(&folder, "sh -n example.sh");
+            let checked = shell_in(folder, "sh -n example.sh");
             if checked.code != Some(0) {
                 return Some(checked.stderr);
             }
             if block.kind == "sh run" {
-                let ran = shell_in(&folder, "sh -e example.sh");
+                let ran = shell_in(folder, "sh -e example.sh");
                 return (ran.code != Some(0)).then_some(ran.stderr);
             }
         }
@@ -154,14 +153,16 @@ fn every_example_of_the_readme_is_true() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let blocks = blocks(&readme);
     assert!(blocks.iter().any(|block| block.kind == "console"), "the README has no example");
-    let told = |block: &Block| wrong(block).map(|wrong| format!("README.md:{}: {wrong}", block.line));
+    let folder = folder_with_sessions();
+    let told = |block: &Block| wrong(&folder, block).map(|wrong| format!("README.md:{}: {wrong}", block.line));
     let wrong: Vec<String> = blocks.iter().filter_map(told).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn a_wrong_example_is_found() {
-    let check = |text: &str| wrong(&Block { line: 1, kind: "console".to_owned(), text: text.to_owned() });
+    let folder = folder_with_sessions();
+    let check = |text: &str| wrong(&folder, &Block { line: 1, kind: "console".to_owned(), text: text.to_owned() });
     assert_eq!(check("$ backbox encode t a=1\nt?a=1\n$ false\n$ echo $?\n1\n"), None);
     assert_eq!(check("$ printf a\na\n$ printf '%s\\n' a \\\n> b\na\nb\n"), None);
     assert!(check("$ backbox decode game.bcp\n{\"command\":\"hello\"...\n").is_some());
@@ -170,7 +171,7 @@ fn a_wrong_example_is_found() {
     assert!(check("$ seq 2\n1\n").is_some());
     assert!(check("$ seq 2\n1\n2\n3\n").is_some());
     assert!(check("$ exit 1\n$ echo\n\n").is_some());
-    let syntax = |kind: &str, text: &str| wrong(&Block { line: 1, kind: kind.to_owned(), text: text.to_owned() });
+    let syntax = |kind: &str, text: &str| wrong(&folder, &Block { line: 1, kind: kind.to_owned(), text: text.to_owned() });
     assert_eq!(syntax("sh", "backbox send trigger name=x\n"), None);
     assert!(syntax("sh", "if then\n").is_some());
     assert!(syntax("sh run", "false\n").is_some());
