@@ -171,7 +171,8 @@ fn a_wrong_example_is_found() {
     assert!(check("$ seq 2\n1\n").is_some());
     assert!(check("$ seq 2\n1\n2\n3\n").is_some());
     assert!(check("$ exit 1\n$ echo\n\n").is_some());
-    let syntax = |kind: &str, text: &str| wrong(&folder, &Block { line: 1, kind: kind.to_owned(), text: text.to_owned() });
+    let syntax =
+        |kind: &str, text: &str| wrong(&folder, &Block { line: 1, kind: kind.to_owned(), text: text.to_owned() });
     assert_eq!(syntax("sh", "backbox send trigger name=x\n"), None);
     assert!(syntax("sh", "if then\n").is_some());
     assert!(syntax("sh run", "false\n").is_some());
