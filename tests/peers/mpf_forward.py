@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Checks `backbox listen --forward` in between a running MPF 0.81 and its media controller.
+"""Checks `backbox listen --forward` between a running MPF 0.81 and its media controller.
 
 usage: mpf_forward.py BACKBOX [--keep]
 
-MPF dials a first tap, whose output only one line is read of, and which records; behind it stands a second one, which
-rewrites what MPF sends, and whose recording meets a full disk; behind that `listen`, the media controller. Start-up has to
-go through, events have to be acted on, and everything has to leave as if there were no taps. A third tap, whose reader
-has stopped, stands in front of MPF's own port, whose answers have to come as if it were not there. The recorded session
-has to hold what was said, to decode, and to play. Then 20,000 exchanges through one tap: no answer may be recorded before
-its question; and what `--canonical` makes of MPF's own troublemakers is read by MPF's own decoder.
+MPF connects to a first forwarder, which records, and whose output is read for one line only. It forwards to a second
+one, which rewrites what MPF sends, and whose recording meets a full disk. That one forwards to `listen`, the media
+controller. MPF must start, act on events and leave as if there were no forwarders. A third forwarder, whose output is
+not read, stands before MPF's own port; its replies must arrive as if it were not there. The recorded session must hold
+what was sent, decode, and play. Then 20,000 requests and replies pass through one forwarder: no reply may be recorded
+before its request. What `--canonical` writes for strings that break other decoders is read by MPF's own decoder.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_forward.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+Exit status: 0 all checks passed, 1 one failed (everything that was printed is shown), 2 they could not run.
 """
 import json
 import os
@@ -29,8 +29,8 @@ from processes import Failed, port_of
 SENDS = 30
 EXCHANGES = 20000
 SECONDS_MAX = 60
-ASKED = 1000
-QUESTION = "service?subcommand=list_coils"
+REQUESTS = 1000
+REQUEST = "service?subcommand=list_coils"
 # Nearly as long as a line may be, and so many of them are more than a pipe holds.
 LONG_LINE = 'trigger?json={"name": "backbox_count_up", "text": "' + "x" * 60_000 + '"}'
 UNREAD_LINES = 40
@@ -45,7 +45,7 @@ def announce(this, name, *arguments, shell=None):
 
 
 def start_up(this):
-    """MPF starts up through two taps: one whose reader has gone, one whose disk is full"""
+    """MPF starts through two forwarders: the reader of one has gone, the disk of the other is full"""
     this.listen, port = announce(this, "listen")
     this.second, port = announce(this, "second", "--forward", str(port), "--canonical", "--json", "--record", "/dev/full")
     this.session = os.path.join(this.folder, "game.bcp")
@@ -59,8 +59,8 @@ def start_up(this):
         raise Failed(f"after its reset MPF received {this.received()[1:]}, not {wanted}")
     if this.first.out().count("\n") != 1:
         raise Failed(f"head printed {this.first.out()!r}")
-    if this.second.err().count("cannot go on recording") != 1:
-        raise Failed(f"the tap with a full disk said {this.second.err()!r}")
+    if this.second.err().count("cannot continue the recording") != 1:
+        raise Failed(f"the forwarder with a full disk reported {this.second.err()!r}")
 
 
 def play_on(this):
@@ -70,105 +70,105 @@ def play_on(this):
         this.must_send("trigger", "name=backbox_count_up")
     this.wait(f"the count of {SENDS}", lambda: counted(this)[-1:] == [SENDS])
     if counted(this) != list(range(SENDS + 1)):
-        raise Failed(f"the counts that came through the taps are not 0 to {SENDS}, each once: {counted(this)}")
+        raise Failed(f"the counts that came through the forwarders are not 0 to {SENDS}, each once: {counted(this)}")
 
 
 def unread(this):
-    """while the reader of a tap has stopped and its pipe is full, MPF's answers through the tap keep their pace"""
+    """while a forwarder's output is not read and its pipe is full, MPF's replies through it are as fast as before"""
     go = os.path.join(this.folder, "go")
     reader = f'{{ while ! [ -e "{go}" ]; do sleep 0.1; done; cat; }}'
-    tap, port = announce(this, "unread", "--forward", str(this.own_port), "--once", shell=reader)
-    direct, before = asked(this.own_port, ASKED, 0), counted(this)[-1]
-    tapped = asked(port, ASKED, UNREAD_LINES)
+    forwarder, port = announce(this, "unread", "--forward", str(this.own_port), "--once", shell=reader)
+    direct, before = measure(this.own_port, REQUESTS, 0), counted(this)[-1]
+    forwarded = measure(port, REQUESTS, UNREAD_LINES)
     this.wait(f"{UNREAD_LINES} more counts", lambda: counted(this)[-1] == before + UNREAD_LINES)
-    if tap.out():
-        raise Failed(f"the reader has read: {tap.out()[:200]!r}")
+    if forwarder.out():
+        raise Failed(f"the reader has read: {forwarder.out()[:200]!r}")
     with open(go, "w", encoding="ascii"):
         pass
-    tap.wait()
-    printed = tap.out().splitlines()
-    found = [printed.count(line) for line in (QUESTION, LONG_LINE)]
-    if found != [ASKED, UNREAD_LINES] or "not printed" in tap.err():
-        raise Failed(f"once read, the tap printed {found} questions and long lines, and said {tap.err()!r}")
-    print(f"    median of {ASKED} answers: {direct * 1000:.2f} ms from MPF itself, {tapped * 1000:.2f} ms through the tap")
+    forwarder.wait()
+    printed = forwarder.out().splitlines()
+    found = [printed.count(line) for line in (REQUEST, LONG_LINE)]
+    if found != [REQUESTS, UNREAD_LINES] or "not printed" in forwarder.err():
+        raise Failed(f"once read, the forwarder printed {found} requests and long lines, and reported {forwarder.err()!r}")
+    print(f"    median of {REQUESTS} replies: {direct * 1000:.2f} ms from MPF itself, {forwarded * 1000:.2f} ms through the forwarder")
 
 
-def asked(port, questions, long_lines):
-    """Asks MPF so often, behind so many long lines; the median of the seconds until an answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS_MAX) as asker:
-        asker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        lines, seconds = asker.makefile("r", encoding="utf-8", newline="\n"), []
+def measure(port, requests, long_lines):
+    """Sends MPF so many requests after so many long lines; the median of the seconds until a reply."""
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS_MAX) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        lines, seconds = client.makefile("r", encoding="utf-8", newline="\n"), []
         for _ in range(long_lines):
-            asker.sendall(f"{LONG_LINE}\n".encode())
-        for _ in range(questions):
+            client.sendall(f"{LONG_LINE}\n".encode())
+        for _ in range(requests):
             start = time.monotonic()
-            asker.sendall(f"{QUESTION}\n".encode())
+            client.sendall(f"{REQUEST}\n".encode())
             while not (line := lines.readline()).startswith("list_coils?"):
                 if not line:
-                    raise Failed(f"MPF closed instead of answering {QUESTION}")
+                    raise Failed(f"MPF closed instead of replying to {REQUEST}")
             seconds.append(time.monotonic() - start)
-        asker.sendall(b"goodbye\n")
-        asker.shutdown(socket.SHUT_WR)
+        client.sendall(b"goodbye\n")
+        client.shutdown(socket.SHUT_WR)
         lines.read()
     return statistics.median(seconds)
 
 
 def leaving(this):
-    """the media controller's goodbye passes both taps and ends MPF; the taps stay until they are told"""
+    """the media controller's goodbye passes both forwarders and ends MPF; the forwarders stay until a signal"""
     this.listen.signal(signal.SIGINT)
     this.listen.wait()
     this.mpf.wait()
     if this.mpf.status != 0 or this.received()[-1:] != ["goodbye"]:
         raise Failed(f"MPF left with {this.mpf.status}; the last that it received was {this.received()[-1:]}")
     if this.second.status is not None:
-        raise Failed(f"the tap with a full disk left with {this.second.status}")
-    for tap in (this.first, this.second):
-        tap.signal(signal.SIGTERM)
-        tap.wait()
+        raise Failed(f"the forwarder with a full disk ended with {this.second.status}")
+    for forwarder in (this.first, this.second):
+        forwarder.signal(signal.SIGTERM)
+        forwarder.wait()
     if this.second.status != 143:
-        raise Failed(f"the tap with a full disk left with {this.second.status}, not 143: {this.second.err()}")
+        raise Failed(f"the forwarder with a full disk ended with {this.second.status}, not 143: {this.second.err()}")
 
 
 def recorded(this):
-    """the recorded session holds what was said, decodes, and plays"""
-    said = decode(this, this.session)
-    heard = os.path.join(this.folder, "listen.out")
-    if said != decode(this, heard):
-        raise Failed("what was recorded in front of --canonical is not what came out behind it")
+    """the recorded session holds what was sent, decodes, and plays"""
+    sent = decode(this, this.session)
+    listened = os.path.join(this.folder, "listen.out")
+    if sent != decode(this, listened):
+        raise Failed("what was recorded before --canonical is not what was received after it")
     with open(this.session, encoding="utf-8") as file:
-        answers = [line[2:-1] for line in file if line.startswith("#<")]
+        replies = [line[2:-1] for line in file if line.startswith("#<")]
     wanted = [this.received()[0]] + [f"monitor_start?category={name}" for name in SUBSCRIPTIONS]
-    if answers != [*wanted, "reset_complete", "goodbye"]:
-        raise Failed(f"the recorded answers are {answers}")
-    tapped = [json.loads(line) for line in this.second.out().splitlines()]
-    if len(tapped) != len(said) + len(answers):
-        raise Failed(f"the second tap printed {len(tapped)} messages, not {len(said)} and {len(answers)}")
+    if replies != [*wanted, "reset_complete", "goodbye"]:
+        raise Failed(f"the recorded replies are {replies}")
+    forwarded = [json.loads(line) for line in this.second.out().splitlines()]
+    if len(forwarded) != len(sent) + len(replies):
+        raise Failed(f"the second forwarder printed {len(forwarded)} messages, not {len(sent)} and {len(replies)}")
     run(this, "replay", "--loopback", "--speed", "max", this.session)
-    print(f"    {len(said)} messages of MPF, {len(answers)} of its media controller")
+    print(f"    {len(sent)} messages of MPF, {len(replies)} of its media controller")
 
 
 def exchanges(this):
-    """20,000 questions and answers through one tap: none is recorded before what it answers"""
+    """20,000 requests and replies through one forwarder: no reply is recorded before its request"""
     with socket.create_server(("127.0.0.1", 0)) as server:
         session = os.path.join(this.folder, "exchanges.bcp")
         arguments = ["--forward", str(server.getsockname()[1]), "--record", session, "--once", "-q"]
         this.listen = this.mpf = None
-        tap, port = announce(this, "tap", *arguments)
-        answerer = threading.Thread(target=answer, args=[server], daemon=True)
-        answerer.start()
-        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS_MAX) as asker:
-            asker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            lines = asker.makefile("rb")
+        forwarder, port = announce(this, "forwarder", *arguments)
+        replier = threading.Thread(target=reply, args=[server], daemon=True)
+        replier.start()
+        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS_MAX) as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            lines = client.makefile("rb")
             for number in range(EXCHANGES):
-                asker.sendall(b"q?n=%d\n" % number)
+                client.sendall(b"q?n=%d\n" % number)
                 if lines.readline() != b"a?n=%d\n" % number:
-                    raise Failed(f"the answer to question {number} did not come")
+                    raise Failed(f"no reply to request {number}")
             # A file made of a socket keeps it open, so closing it would not be enough.
-            asker.shutdown(socket.SHUT_RDWR)
-        answerer.join(SECONDS_MAX)
-        tap.wait()
-    if tap.status != 0:
-        raise Failed(f"the tap left with {tap.status}: {tap.err()}")
+            client.shutdown(socket.SHUT_RDWR)
+        replier.join(SECONDS_MAX)
+        forwarder.wait()
+    if forwarder.status != 0:
+        raise Failed(f"the forwarder ended with {forwarder.status}: {forwarder.err()}")
     with open(session, encoding="ascii") as file:
         found = [line.rstrip("\n") for line in file if line.startswith(("q?", "#<"))]
     wanted = [line for number in range(EXCHANGES) for line in (f"q?n={number}", f"#<a?n={number}")]
@@ -176,8 +176,8 @@ def exchanges(this):
         raise Failed(f"{sum(map(str.__ne__, found, wanted))} of {len(found)} lines are not in their place")
 
 
-def answer(server):
-    """Answers each question of one connection."""
+def reply(server):
+    """Replies to each request of one connection."""
     socket_, _ = server.accept()
     with socket_:
         socket_.settimeout(SECONDS_MAX)
@@ -187,25 +187,25 @@ def answer(server):
         socket_.shutdown(socket.SHUT_RDWR)
 
 
-def troublemakers(this):
-    """what --canonical makes of marks in names is what MPF's own decoder reads"""
+def risky_strings(this):
+    """MPF's own decoder reads what --canonical writes for strings with & ? # %"""
     from mpf.core.bcp.bcp_socket_client import decode_command_string, encode_command_string
     values = ["HIGH SCORE #2", "Brooks & Dunn", ["Ball search enabled?"]]
     with socket.create_server(("127.0.0.1", 0)) as server:
-        tap, port = announce(this, "cure", "--forward", str(server.getsockname()[1]), "--canonical", "--once", "-q")
-        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS_MAX) as asker:
+        forwarder, port = announce(this, "cure", "--forward", str(server.getsockname()[1]), "--canonical", "--once", "-q")
+        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS_MAX) as client:
             target, _ = server.accept()
             with target:
                 target.settimeout(SECONDS_MAX)
                 lines = target.makefile("r", encoding="utf-8", newline="\n")
                 for value in values:
                     line = encode_command_string("trigger", name=value)
-                    asker.sendall(line.encode() + b"\n")
+                    client.sendall(line.encode() + b"\n")
                     cured = lines.readline().rstrip("\n")
                     if decode_command_string(cured) != ("trigger", {"name": value}):
                         raise Failed(f"{line} became {cured}, which MPF reads as {decode_command_string(cured)}")
                 target.shutdown(socket.SHUT_RDWR)
-        tap.wait()
+        forwarder.wait()
 
 
 def decode(this, path):
@@ -223,4 +223,4 @@ def run(this, *arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(main([start_up, play_on, unread, leaving, recorded, exchanges, troublemakers], __doc__))
+    sys.exit(main([start_up, play_on, unread, leaving, recorded, exchanges, risky_strings], __doc__))
