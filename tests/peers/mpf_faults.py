@@ -53,14 +53,16 @@ def stuck(this, name, *arguments, port=None):
     return process
 
 
-def goes_on(this, process, *statuses):
-    """The ended process left with one of these, and MPF, which goes on, lives and answers."""
+def goes_on(this, process, *statuses, may_leak=False):
+    """The ended process left with one of these, and MPF, which goes on, lives and answers. An orderly end without a
+    goodbye, which forwarding does not add, costs MPF a descriptor until its garbage is collected."""
     process.wait()
     this.mpf.signal(signal.SIGCONT)
     if process.status not in statuses:
         raise Failed(f"{process.name} left with {process.status}, not one of {statuses}: {process.err()}")
     # Until it has read all that had come, and seen the end.
-    this.wait(f"MPF to be rid of {process.name}", lambda: descriptors(this) == this.before)
+    most = this.before + (1 if may_leak else 0)
+    this.wait(f"MPF to be rid of {process.name}", lambda: this.before <= descriptors(this) <= most)
     answered = this.send("-W", "60s", "-w", "service", "subcommand=list_coils")
     if answered.status != 0 or this.mpf.status is not None:
         raise Failed(f"MPF left with {this.mpf.status}; asked for its coils, send left with {answered.status}")
@@ -101,7 +103,7 @@ def lost(this):
         for number in numbers:
             tap.signal(number)
         tap.wait()
-        goes_on(this, process, 3)
+        goes_on(this, process, 3, may_leak=True)
 
 
 def unread(this):
@@ -121,7 +123,7 @@ def unread(this):
     with open(go, "w", encoding="ascii"):
         pass
     tap.wait()
-    missed = [int(number) for number in re.findall(r"(\d+) bytes were passed on and not printed", tap.err())]
+    missed = [int(number) for number in re.findall(r"(\d+) bytes were forwarded and not printed", tap.err())]
     printed = int(tap.out())
     said = UNREAD_LINES * len(LINE)
     if not missed or not said <= sum(missed) + printed <= said + 100_000:

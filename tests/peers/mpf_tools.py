@@ -99,7 +99,7 @@ def monitor_pin(this):
         raise Failed(f"the monitor took {taken(client)}")
     if stand_in.out().splitlines() != [f"monitor_start?category={name}" for name in CATEGORIES]:
         raise Failed(f"the stand-in printed {stand_in.out()}")
-    quiet(stand_in, 0, "listening on ")
+    quiet(stand_in, 0, "listening on ", "received ")
 
 
 def leaving(this):
@@ -115,7 +115,7 @@ def leaving(this):
         raise Failed(f"MPF complained: {complaints}")
     this.tap.signal(signal.SIGINT)
     this.tap.wait()
-    quiet(this.tap, 130, "listening on ", "forwarding to ")
+    quiet(this.tap, 130, "listening on ", "forwarding to ", "received ")
 
 
 def recorded(this):
