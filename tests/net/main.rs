@@ -6,6 +6,7 @@ mod faults;
 mod forward;
 mod harness;
 mod listen;
+mod listen_ends;
 mod listen_ways;
 mod obe;
 mod replay;
