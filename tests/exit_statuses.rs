@@ -20,7 +20,7 @@ const TABLE: &[(i32, &[&str], &str, &str)] = &[
     (1, &["decode", "-s"], "%FF\n", "<stdin>:1: "),
     (1, &["encode"], "{}\n", "<stdin>:1: "),
     (1, &["encode", "t", "a=xxxxxxxxxx", "--max-line=9"], "", "longer than 9 bytes"),
-    (1, &["encode", "t", "-b", "good.bcp", "--max-payload=1"], "", "more than 1 bytes"),
+    (1, &["encode", "t", "-b", "good.bcp", "--max-payload=1"], "", "over 1 bytes"),
     (2, &[], "", "subcommand missing"),
     (2, &["nope"], "", "unknown subcommand"),
     (2, &["decode", "--nope"], "", "unknown option"),

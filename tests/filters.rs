@@ -1,4 +1,4 @@
-//! `encode` and `decode` as filters (design.md, sections 6, 8 and 14): as coprocesses, with readers that leave, on full
+//! `encode` and `decode` as filters: as coprocesses, with readers that leave, on full
 //! disks, with flags that make no sense, on a terminal. `bad_input.rs` and `memory.rs` have the rest.
 
 mod common;
@@ -87,23 +87,156 @@ fn leave_after(args: &[&str], begin: &str, lines: usize) -> Option<i32> {
     status.code()
 }
 
+/// The head of a log, and what `--from` calls it.
+const LOGS: &[(&str, &str)] = &[
+    ("21:02:29.935 : DEBUG [BCPClientSocket] Sending \"hello?version=1.1\"\n", "mpf-console"),
+    ("08:04:31.505 : VERBOSE : BCP : Received BCP command: mode_start?name=base\n", "gmc"),
+];
+
 #[test]
-fn what_is_no_bcp_is_decoded_and_its_kind_is_said_once() {
-    let kinds = [
-        ("{\"command\":\"reset\"}\n{}\n", "<stdin>:1: this is JSON and no BCP; backbox encode makes BCP of it\n"),
-        (
-            "0000000016{\"command\": \"x\"}",
-            "<stdin>:1: this is a frame of OBE_Socket and no BCP; --wire obe reads it\n",
-        ),
-        ("# log\n2026 : INFO : x\n2026 : y\n", "<stdin>:2: no command of BCP looks like this; if it is a log, "),
-    ];
-    for (text, note) in kinds {
-        let outcome = backbox(["decode"], text.as_bytes());
-        outcome.exits(0).says(&[note]);
-        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
-        assert_eq!(backbox(["decode", "-q"], text.as_bytes()).stderr, "");
+fn json_and_logs_are_refused_as_a_whole_with_what_reads_them() {
+    let folder = Workdir::new();
+    for (log, kind) in LOGS {
+        folder.write("game.log", format!("\n# head\n{log}trigger?name=x\n"));
+        folder.write("good.bcp", "good\n");
+        for options in [&["-F", "{@command}"][..], &["--lint"], &["--view", "raw"]] {
+            let args = ["decode", "game.log", "good.bcp"].iter().chain(options);
+            let outcome = backbox_in(&folder, args, "");
+            let expected = if options[0] == "--lint" { "" } else { "good\n" };
+            outcome.exits(1).prints(expected).says(&[
+                &format!("game.log:3: this is a log ({kind}), not a BCP stream; "),
+                "decode --meta game.log, decode --view table game.log or replay --dry-run game.log",
+            ]);
+            assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+        }
     }
-    assert_eq!(backbox(["decode"], b"\n?a=1\nreset\n{}\n").stderr.lines().count(), 1, "that of ?a=1");
+    for json in ["{\"command\":\"reset\"}\nreset\n", "\u{feff} {\n}\n", "{", "\n\n{\"a&bytes=5"] {
+        for options in [&[][..], &["--lint"], &["--meta"], &["--view=table"]] {
+            let outcome = backbox(["decode"].iter().chain(options), json);
+            outcome.exits(1).prints("").says(&[": this is JSON, not BCP; read it with encode\n"]);
+            assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+        }
+    }
+    let fast = backbox_in(&folder, ["decode", "--fail-fast", "game.log", "good.bcp"], "");
+    fast.exits(1).prints("");
+}
+
+#[test]
+fn a_first_line_that_is_hardly_bcp_is_noted_and_decoded() {
+    for (text, place) in
+        [("0000000016{\"command\": \"x\"}", "<stdin>:1"), ("# x\n2026 : INFO : x\n2026 : y\n", "<stdin>:2")]
+    {
+        let note = format!("{place}: this does not look like a BCP command; --wire obe reads frames of OBE_Socket\n");
+        let outcome = backbox(["decode"], text);
+        assert_eq!(outcome.exits(0).stderr, note);
+        backbox(["decode", "-q"], text).exits(0).says_nothing();
+    }
+    assert_eq!(backbox(["decode"], "\n?a=1\nreset\n{}\n").exits(1).stderr.lines().count(), 1, "that of ?a=1");
+    backbox(["decode"], "re\rset\r\n").exits(0).says_nothing();
+}
+
+const SESSION: &str = "#backbox-session 1\n#!port 5051\n# comment\n#@0.000000\nhello?version=1.1\n#@0.001204\n\
+    #<hello?version=1.1&n=int:1\n#@2.500000 2\nf&bytes=2\nhi#<coil_pulse?error=no\n#=\n";
+
+#[test]
+fn a_session_has_both_sides_with_meta_and_the_client_without() {
+    let folder = Workdir::new();
+    folder.write("game.bcp", SESSION.replace("#=\n", "#@3.0 2\n#<bad?n=int:x\nlast\n#<#~no\n#~pattern\n"));
+    let line = |params: &str, meta: &str| format!("{{\"command\":{params},\"meta\":{{{meta}}}}}\n");
+    let expected = [
+        line("\"hello\",\"params\":{\"version\":\"1.1\"}", "\"time\":0.000000,\"conn\":1,\"from\":\"client\""),
+        line("\"hello\",\"params\":{\"version\":\"1.1\",\"n\":1}", "\"time\":0.001204,\"conn\":1,\"from\":\"server\""),
+        line("\"f\",\"params\":{},\"bytes\":\"aGk=\"", "\"time\":2.500000,\"conn\":2,\"from\":\"client\""),
+        line("\"coil_pulse\",\"params\":{\"error\":\"no\"}", "\"time\":2.500000,\"conn\":2,\"from\":\"server\""),
+        line("\"last\",\"params\":{}", "\"time\":3.000000,\"conn\":2,\"from\":\"client\""),
+    ];
+    for stdin in [false, true] {
+        let name = if stdin { "<stdin>" } else { "game.bcp" };
+        let text = std::fs::read_to_string(folder.path().join("game.bcp")).unwrap();
+        let outcome = match stdin {
+            true => backbox(["decode", "--meta"], text),
+            false => backbox_in(&folder, ["decode", "--meta", "game.bcp"], ""),
+        };
+        outcome.exits(1).prints(&expected.concat()).says(&[&format!("{name}:12: n: ")]);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+    }
+    let template = ["decode", "--meta", "-F", "{@time} {@conn} {@from} {@command}", "-x", "hello", "game.bcp"];
+    let expected = "2.500000 2 client f\n2.500000 2 server coil_pulse\n3.000000 2 client last\n";
+    backbox_in(&folder, template, "").exits(1).prints(expected);
+    backbox_in(&folder, ["decode", "-F", "{@command}", "game.bcp"], "").exits(0).prints("hello\nf\nlast\n");
+}
+
+#[test]
+fn a_plain_stream_has_only_its_sender_as_meta() {
+    let outcome = backbox(["decode", "--meta"], "a?x=int:1\nb?y=int:z\nc&bytes=1\nx");
+    outcome.exits(1).says(&["<stdin>:2: y: "]).prints(
+        "{\"command\":\"a\",\"params\":{\"x\":1},\"meta\":{\"from\":\"client\"}}\n\
+         {\"command\":\"c\",\"params\":{},\"bytes\":\"eA==\",\"meta\":{\"from\":\"client\"}}\n",
+    );
+    backbox(["decode", "--meta", "-F", "[{@time}{@conn}] {@from}"], "a\n").exits(0).prints("[] client\n");
+    let refused = backbox(["decode", "-F", "{@time}"], "");
+    refused.exits(2).says(&["-F: {@time} is unknown", "; --meta adds {@time}, {@conn} and {@from}\n"]);
+}
+
+#[test]
+fn a_log_is_read_with_meta_also_when_its_first_line_is_cut() {
+    let log =
+        format!("half a line\n{}{}", LOGS[0].0, LOGS[0].0.replace("Sending", "Received").replace("29.935", "30.0"));
+    let outcome = backbox(["decode", "--meta", "-F", "{@time} {@from} {@command}"], &log);
+    assert!(outcome.text().starts_with("0.000000 client hello\n"), "{} {}", outcome.text(), outcome.stderr);
+    let empty = backbox(["decode", "--view=table"], "21:02:29.935 : DEBUG [Other] Sending\n");
+    empty.exits(1).prints("").says(&["<stdin>: "]);
+}
+
+#[test]
+fn a_truncated_session_is_decoded_to_its_last_whole_message() {
+    let outcome = backbox(["decode", "--meta", "-F", "{@from}"], "#backbox-session 1\na\n#<b?x=1\n#<c?y");
+    outcome.exits(0).prints("client\nserver\n").says(&["<stdin>:4: the file ends inside"]);
+    let broken = backbox(["decode", "--meta", "-F", "{@from}"], "#backbox-session 1\na\n#@x\nb\n");
+    broken.exits(1).prints("client\n").says(&["<stdin>:3: "]);
+    backbox(["decode", "--meta"], "#backbox-session 9\na\n").exits(1).prints("").says(&["<stdin>:1: "]);
+    backbox(["decode", "--meta"], "#backbox-session 1\n").exits(0).prints("").says_nothing();
+    backbox(["decode", "--meta"], "").exits(0).prints("").says_nothing();
+}
+
+#[test]
+fn the_table_shows_both_sides_of_a_session_uncut_in_a_pipe() {
+    let long = "x".repeat(300);
+    let session = SESSION.replace("error=no", &format!("error={long}")).replace("#=\n", "#<bad?n=int:x\n");
+    let outcome = backbox(["decode", "--view", "table"], session);
+    let rows: Vec<&str> = outcome.exits(1).says(&["<stdin>:11: n: "]).text().lines().collect();
+    assert_eq!(
+        rows[..2],
+        ["   0.000  MC→MPF  hello             version 1.1", "   0.001  MPF→MC  hello             version 1.1  n 1"]
+    );
+    assert_eq!(rows[2], "   2.500  #2    MC→MPF  f                 <2 bytes>");
+    assert_eq!(rows[3], format!("   2.500  #2    MPF→MC  coil_pulse        error {long}"));
+    assert!(rows[4].starts_with("   2.500  #2    MPF→MC  ! bad?n=int:x  n: ") && rows.len() == 5, "{rows:?}");
+    let red = backbox(["decode", "--view=table", "--color=always", "-m", "coil_pulse"], SESSION.replace("#=\n", ""));
+    assert!(red.exits(0).text().contains("\x1b[31mcoil_pulse"), "{:?}", red.text());
+    let plain = backbox(["decode", "--view", "table", "-x", "b"], "a?x=1\nb\n");
+    plain.exits(0).prints("          client→server  a                 x 1\n").says_nothing();
+    let other = SESSION.replace("5051", "7000").replace("#=\n", "");
+    assert!(backbox(["decode", "--view=table"], other).text().contains(" server→client  hello "));
+}
+
+#[test]
+fn raw_messages_are_printed_verbatim_if_they_match() {
+    let stream = b"A?x=%41\r\n#c\nf&bytes=3\n\x00\n\xff\na?x=2\n";
+    let outcome = backbox(["decode", "--view", "raw", "-m", "f", "-m", "a?x=A"], stream);
+    assert_eq!(outcome.exits(0).stdout, b"A?x=%41\r\nf&bytes=3\n\x00\n\xff\n", "{}", outcome.stderr);
+}
+
+#[test]
+fn a_name_that_no_message_had_is_noted() {
+    let note = "-F: no message had a parameter with this name: settings.attract\n";
+    let outcome = backbox(["decode", "-F", "{settings.attract}"], "settings?x=1\n");
+    assert_eq!((outcome.exits(0).text(), outcome.stderr.as_str()), ("\n", note));
+    let outcome = backbox(["decode", "-F", "{x}{settings.attract}{bytes}"], "a?x=1\nb?X=2\nf&bytes=0\n");
+    assert_eq!((outcome.exits(0).text(), outcome.stderr.as_str()), ("1\n2\n0\n", note));
+    backbox(["decode", "-q", "-F", "{y}"], "a?x=1\n").exits(0).says_nothing();
+    backbox(["decode", "-F", "{y}"], "").exits(0).says_nothing();
+    backbox(["decode", "-F", "{y}"], "a\nb?y\n").exits(0).says_nothing();
 }
 
 #[test]
@@ -119,11 +252,11 @@ fn a_pattern_without_its_question_mark_is_refused() {
 }
 
 #[test]
-fn an_input_of_encode_that_is_no_json_lines_is_told_so_once() {
+fn input_of_encode_that_is_not_json_lines_is_reported_with_advice_once() {
     for (stdin, advice) in [
-        ("reset\nreset\n", "; messages are JSON here, one a line; decode reads BCP\n"),
-        ("{\n\"command\": \"reset\"\n}\n", "; a message has to be one line, which jq -c . makes of it\n"),
-        ("[{\"command\":\"reset\"}]\n", "of which jq -c '.[]' makes lines\n"),
+        ("reset\nreset\n", "; encode reads messages as JSON, one a line; decode reads BCP\n"),
+        ("{\n\"command\": \"reset\"\n}\n", "; a message has to be one line: jq -c . makes it one\n"),
+        ("[{\"command\":\"reset\"}]\n", "jq -c '.[]' makes lines of a list\n"),
     ] {
         let encoded = backbox(["encode"], stdin);
         encoded.exits(1).prints("").says(&[advice]);

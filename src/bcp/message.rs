@@ -105,7 +105,7 @@ impl Message {
     }
 
     /// Finds parameters by name when `names` of them are looked up: 60,000 fit in one line.
-    pub(super) fn finder<'m>(&'m self, names: usize) -> impl Fn(&str) -> Option<JsonValue<'m>> {
+    pub(crate) fn finder<'m>(&'m self, names: usize) -> impl Fn(&str) -> Option<JsonValue<'m>> {
         let index = (names > NAMES_COMPARED_MAX).then(|| {
             let mut index = HashMap::new();
             for param in self.params() {

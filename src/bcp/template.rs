@@ -51,19 +51,19 @@ impl Side {
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'m> {
     /// The time: since the start of 1970, or of a recording since its first message.
-    pub time: Duration,
+    pub time: Option<Duration>,
     /// The number of the connection, from 1.
-    pub connection: u64,
-    /// The address of the peer; of a forwarded pair that of the client. Empty for recorded messages.
-    pub peer: &'m str,
+    pub connection: Option<u64>,
+    /// The address of the peer; of a forwarded pair that of the client. Recorded messages have none.
+    pub peer: Option<&'m str>,
     /// Who sent it.
     pub from: Side,
 }
 
 impl Origin<'_> {
     /// The time in seconds, with microseconds.
-    pub fn seconds(&self) -> String {
-        format!("{}.{:06}", self.time.as_secs(), self.time.subsec_micros())
+    pub fn seconds(&self) -> Option<String> {
+        self.time.map(|time| format!("{}.{:06}", time.as_secs(), time.subsec_micros()))
     }
 }
 
@@ -203,6 +203,14 @@ impl Template {
         self.parts.iter().any(|part| matches!(part, TemplatePart::Word(Word::Json)))
     }
 
+    /// The names of the parameters that it shows.
+    pub fn params(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            TemplatePart::Param(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// Appends the text of a message, without LF. What a message does not have is empty.
     pub fn write(&self, context: &TemplateContext<'_>, out: &mut Vec<u8>) {
         let find = context.message.finder(self.parts.len() / 2);
@@ -228,9 +236,11 @@ impl TemplateContext<'_> {
             (Word::Json, _) => return self.message.write_json(self.payload, out),
             (Word::Line, _) => return out.extend_from_slice(self.line),
             (Word::Command, _) => self.message.command(),
-            (Word::Time, Some(origin)) => origin.seconds().into(),
-            (Word::Connection, Some(origin)) => origin.connection.to_string().into(),
-            (Word::Peer, Some(origin)) => origin.peer.into(),
+            (Word::Time, Some(origin)) => origin.seconds().unwrap_or_default().into(),
+            (Word::Connection, Some(origin)) => {
+                origin.connection.map(|number| number.to_string()).unwrap_or_default().into()
+            }
+            (Word::Peer, Some(origin)) => origin.peer.unwrap_or_default().into(),
             (Word::From, Some(origin)) => origin.from.name().into(),
             (Word::Time | Word::Connection | Word::Peer | Word::From, None) => return,
         };
@@ -279,7 +289,7 @@ mod tests {
         let mut message = Message::new();
         message.parse_line(b"t", &ParseOptions::default()).unwrap();
         let time = Duration::new(1_700_000_000, 1_234_567);
-        let origin = Origin { time, connection: 3, peer: "127.0.0.1:9", from: Side::Server };
+        let origin = Origin { time: Some(time), connection: Some(3), peer: Some("127.0.0.1:9"), from: Side::Server };
         let mut out = Vec::new();
         let context = TemplateContext { message: &message, line: b"t", payload: None, origin: Some(&origin) };
         template.write(&context, &mut out);

@@ -1,29 +1,28 @@
-//! `backbox decode`: a BCP stream into JSON Lines or lines of a template (design.md, section 6).
+//! `backbox decode`: BCP streams, recorded sessions and logs into JSON Lines, lines of a template or a table.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io::BufReader;
+use std::path::Path;
 
-use crate::bcp::template::Template;
-use crate::bcp::{Malformed, Message, is_command, push_ascii_json, unescape};
-use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section};
+use crate::bcp::template::{Origin, Template};
+use crate::bcp::{Malformed, MalformedReason, Message, ParseOptions, Side, payload_marker, push_ascii_json, unescape};
+use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, set, text};
 use crate::exit::{Exit, Failure};
-use crate::framing::{BcpFramer, Frame, FramingError, FramingOptions, RawMessage, Wire};
-use crate::limits::{PAYLOAD_BYTES_MAX, WRITE_BYTES};
+use crate::framing::{BcpFramer, Frame, FramingError, FramingOptions, ObeFramer, RawMessage, Wire, body, is_ignored};
+use crate::limits::{OBE_BODY_BYTES_MAX, READ_BYTES, WRITE_BYTES};
 use crate::output::show::{Show, Style};
-use crate::output::{Console, Stdout, push_for_terminal, stdout_is_terminal};
-use crate::text::shown;
+use crate::output::table::{Emphasis, EndNames, Seen, Table};
+use crate::output::{push_for_terminal, stdout_columns, stdout_is_terminal};
+use crate::session::{ErrorKind, Kind, Reader, Record, detect};
+use crate::text::trim;
 
 use super::arguments::note_mistyped_patterns;
-use super::lint;
-use super::obe::filter::ObeDecoder;
-use super::shared::{
-    Input, OBE_IS_JSON, OBE_KEEPS_CASE, OBE_LIMITS, OutputOptions, Selection, flatten, refuse_with_obe,
-};
-use super::source::Source;
-use super::strings::{self, Strings, not_utf8};
-use crate::bcp::line_command;
+use super::goals::is_error;
+use super::input::{Filter, Source};
+use super::lint::Linter;
+use super::shared::{Input, OBE_IS_JSON, OutputOptions, Selection, flatten};
+use super::strings::Strings;
 
-/// What `backbox decode` was told.
 #[derive(Debug, Default)]
 pub struct Options {
     output: OutputOptions,
@@ -31,6 +30,10 @@ pub struct Options {
     selection: Selection,
     wire: Wire,
     words: Vec<OsString>,
+    /// `-F`, as typed: what it may contain is known when all options are read.
+    template: Option<String>,
+    view: Option<View>,
+    meta: bool,
     strings: bool,
     null: bool,
     no_payload: bool,
@@ -40,7 +43,16 @@ pub struct Options {
 
 flatten!(Options { output: OutputOptions, input: Input, selection: Selection, wire: Wire });
 
-/// The table of `backbox decode`.
+/// `--view`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum View {
+    Table,
+    Raw,
+}
+
+const OBE_HAS_NO_ESCAPES: &str = "OBE_Socket has no escapes";
+const OBE_IS_NOT_RECORDED: &str = "sessions and logs are of BCP";
+
 pub const COMMAND: Command<Options> = Command {
     help: Help {
         name: "decode",
@@ -49,28 +61,35 @@ pub const COMMAND: Command<Options> = Command {
         description: &[
             "Prints one line of JSON for each message of a BCP stream, read from the *FILE*s or from standard input: \
              `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A payload becomes `\"bytes\"`, in \
-             base64. Blank lines and lines that begin with `#` are ignored, so a recorded session reads as what its \
-             dialler sent, which is the side that opened the connection: MPF, when its media controller recorded.",
-            "With `--wire obe` the stream is of OBE_Socket's frames, and the text of each is printed as it stands, on \
-             one line. What is wrong is reported with the offset of its frame.",
-            "A malformed line is reported on standard error as *FILE*`:`*LINE*`: `*REASON*, the rest is still decoded, \
+             base64. Blank lines and lines that begin with `#` are ignored.",
+            "A recorded session is a BCP stream of what its client sent, usually MPF; everything else in it is a \
+             comment. With `--meta` or `--view table`, sessions and logs are read as such: the messages of both sides, \
+             with their times. Without these options a log is refused, and so is JSON.",
+            "With `--wire obe`, the stream consists of OBE_Socket's frames. The text of each is printed on one line, \
+             otherwise unchanged. Errors are reported with the offset of their frame.",
+            "A malformed line is reported on standard error as *FILE*`:`*LINE*`: `*REASON*. The rest is still decoded, \
              and the exit status is 1.",
         ],
         arguments: &[("*FILE*", "a stream of its own, with line numbers from 1; `-` is standard input")],
         sections: &[Section {
             title: "Patterns",
             paragraphs: &[
-                "A *PATTERN* is a line of BCP whose command, names and plain values may hold `*`, any run of \
-                 characters; `%2A` is a literal star. The command has to match, and each parameter that it names has \
-                 to be there and match; others do not matter.",
-                "`name` is any value; `name=text` a value whose text matches (`state=1` matches the number 1, `x=null` \
-                 null); `name=int:5` that type and value; `name=int:*` that type; `json={...}` each member by type and \
-                 value, without stars; `bytes=`*N* also the length of the payload.",
+                "A *PATTERN* is a BCP line whose command, names and plain values may contain `*`, which matches any \
+                 run of characters; `%2A` is a literal star. The command has to match, and each parameter named in the \
+                 pattern has to be there and match. Other parameters are ignored.",
+                "`name` matches any value. `name=text` matches a value whose text matches: `state=1` the number 1, \
+                 `x=null` null. `name=int:5` matches that type and value, `name=int:*` that type. `json={...}` \
+                 compares each member by type and value, without stars. `bytes=`*N* also matches the length of the \
+                 payload.",
             ],
         }],
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io],
         examples: &[
-            Example { line: "backbox decode game.bcp", text: "Prints what the dialler of a recorded session sent." },
+            Example { line: "backbox decode game.bcp", text: "Prints what the client of a recorded session sent." },
+            Example {
+                line: "backbox decode --view table game.bcp",
+                text: "Prints a recorded session as a table of both sides.",
+            },
             Example {
                 line: "backbox decode -m 'switch?state=1' -F '{name}' game.bcp",
                 text: "Prints the name of each switch that closed.",
@@ -86,33 +105,94 @@ pub const COMMAND: Command<Options> = Command {
     flags: &[
         Flag::MATCH,
         Flag::EXCLUDE,
-        Flag::FORMAT,
+        Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*", |o: &mut Options, value| {
+            set(&mut o.template, text(value))
+        })
+        .short('F')
+        .more(
+            "`{NAME}` is the text of a parameter, or nothing if there is none. `{@command}` is the command, `{@line}` \
+             the line without its payload, `{@json}` the JSON form. With `--meta` there are also `{@time}`, `{@conn}` \
+             and `{@from}`. `{{` and `}}` are braces. A backslash is literal; shells write a tab as `$'\\t'`. A name \
+             that no message had is noted at the end.",
+        )
+        .group("Output")
+        .common(),
+        Flag::choice("view", "VIEW", &["table", "raw"], "Print *VIEW* instead of JSON", |o: &mut Options, view| {
+            o.view = Some(if view == "table" { View::Table } else { View::Raw });
+        })
+        .more(
+            "`table` is one row a message, cut to the width of the terminal: time, direction, command and decoded \
+             values. `raw` prints the lines verbatim.",
+        )
+        .group("Output")
+        .common()
+        .conflicts(&["format", "meta", "ascii"], "each is a form of the same message")
+        .conflicts(&["wire=obe"], OBE_IS_NOT_RECORDED),
+        Flag::switch("meta", "Add time, connection and sender to the JSON", |o: &mut Options| o.meta = true)
+            .more(
+                "A member `meta` with `time` (seconds from the first message), `conn` (the connection's number) and \
+                 `from` (`client` or `server`). A plain stream has only `from`.",
+            )
+            .group("Output")
+            .common()
+            .conflicts(&["wire=obe"], OBE_IS_NOT_RECORDED),
         Flag::switch("ascii", "Write everything beyond ASCII as `\\uXXXX`", |o: &mut Options| o.ascii = true)
-            .group("Output"),
+            .group("Output")
+            .conflicts(&["format"], "it is about JSON, and a template prints text"),
+        Flag::switch("lint", "Print what peers misread, not messages", |o: &mut Options| o.lint = true)
+            .more(
+                "One finding a line: *FILE*`:`*LINE*`: stop: `... for a line that would end a peer, \
+                 *FILE*`:`*LINE*`: trap: `... for one that some peer misreads, with what it reads. A malformed line is \
+                 a finding too. The exit status is 1 if there is a finding.",
+            )
+            .group("Output")
+            .common()
+            .conflicts(
+                &["format", "match", "exclude", "view", "meta", "ascii", "null"],
+                "--lint prints findings and no messages",
+            )
+            .conflicts(&["keep-case"], "--lint reads a line as each peer does")
+            .conflicts(&["wire=obe"], "--lint knows the peers of BCP"),
         Flag::switch("string", "Decode bare strings instead of messages", |o: &mut Options| o.strings = true)
             .short('s')
             .more("The arguments, or each line of standard input. Escapes are decoded once.")
-            .group("Output"),
-        Flag::switch("null", "Strings on output end in NUL", |o: &mut Options| o.null = true)
-            .short('0')
-            .more("With `-s`; otherwise they end in LF.")
-            .group("Output"),
-        Flag::switch("lint", "Print what peers trip over, not messages", |o: &mut Options| o.lint = true)
-            .more(
-                "One finding a line: *FILE*`:`*LINE*`: stop: `... where it would end a peer, *FILE*`:`*LINE*`: \
-                     trap: `... where some peer misreads it, with which one and what it would read. A line that does \
-                     not parse is a finding like any other, comments are none. The exit status is 1 if there is one.",
+            .group("Strings")
+            .common()
+            .conflicts(
+                &[
+                    "format",
+                    "match",
+                    "exclude",
+                    "view",
+                    "meta",
+                    "ascii",
+                    "lint",
+                    "no-payload",
+                    "max-payload",
+                    "keep-case",
+                    "no-nan",
+                ],
+                "-s decodes bare strings, and the other option is about messages",
             )
-            .group("Lint"),
+            .conflicts(&["wire=obe"], OBE_HAS_NO_ESCAPES),
+        Flag::switch("null", "End each string with NUL instead of LF", |o: &mut Options| o.null = true)
+            .short('0')
+            .group("Strings")
+            .conflicts(&["wire=obe"], OBE_HAS_NO_ESCAPES)
+            .needs(&["string"], "it says how bare strings end on output"),
         Flag::WIRE.group("Input"),
-        Flag::switch("no-payload", "No payload follows its line", |o: &mut Options| o.no_payload = true)
-            .more("For a log that lost its payloads: their length becomes the parameter `bytes`, a string.")
-            .group("Input"),
-        Flag::KEEP_CASE,
+        Flag::switch("no-payload", "Read a log without its payloads", |o: &mut Options| o.no_payload = true)
+            .more("No bytes follow a line with `&bytes=`*N*. *N* becomes the parameter `bytes`, a string.")
+            .group("Input")
+            .conflicts(&["max-payload"], "without payloads there is nothing to limit")
+            .conflicts(&["wire=obe"], "an OBE_Socket message has no payload"),
+        Flag::KEEP_CASE.conflicts(&["wire=obe"], "the names of OBE_Socket always keep their case"),
         Flag::NO_NAN,
         Flag::FAIL_FAST,
-        Flag::MAX_LINE.group("Input"),
-        Flag::MAX_PAYLOAD.group("Input"),
+        Flag::MAX_LINE.group("Input").conflicts(&["wire=obe"], "a message of OBE_Socket has a limit of 64 MiB"),
+        Flag::MAX_PAYLOAD
+            .group("Input")
+            .conflicts(&["wire=obe"], "a message of OBE_Socket has no payload, and a limit of 64 MiB"),
         Flag::QUIET,
         Flag::COLOR,
     ],
@@ -131,248 +211,327 @@ pub const COMMAND: Command<Options> = Command {
 /// # Errors
 /// What ends the run at once; neither a malformed line nor a file that cannot be read does.
 pub fn run(options: Options) -> Result<Exit, Failure> {
-    check(&options)?;
-    let mut console = options.output.console(COMMAND.help.name);
+    let mut filter = Filter::new(options.output.console(COMMAND.help.name), options.input.fail_fast);
+    let framing = FramingOptions { payloads: !options.no_payload, ..options.input.framing() };
     let outcome = if options.strings {
-        run_strings(&options, &mut console)
+        let strings = Strings {
+            convert: if stdout_is_terminal() && !options.null { decode_for_terminal } else { decode_string },
+            end_in: b'\n',
+            end_out: if options.null { 0 } else { b'\n' },
+            bytes_max: options.input.line_bytes_max,
+        };
+        strings.run(&options.words, Path::new("-"), &mut filter)
     } else if options.lint {
-        lint::run(&options.words, &options.input, !options.no_payload, &mut console)
+        Linter::new(framing, options.input.reading).run(&options.words, &mut filter)
     } else {
-        let mut decoder = Decoder::new(&options)?;
         if options.wire == Wire::Bcp {
-            note_mistyped_patterns(options.selection.typed(), &console);
+            note_mistyped_patterns(options.selection.typed(), &filter.console);
         }
-        decoder.run(&options, &mut console)
+        let mut decoder = Decoder::new(&options, framing)?;
+        let outcome = filter.each_file(&options.words, |source, filter| decoder.source(source, filter));
+        if outcome.is_ok() {
+            decoder.note_unseen_names(&filter);
+        }
+        outcome
     };
-    match outcome {
-        Err(Failure::OutputClosed) => Ok(console.worst()),
-        outcome => outcome,
-    }
+    filter.finish(outcome)
 }
 
-/// Refuses what makes no sense together, with a sentence that says why (section 8).
-fn check(options: &Options) -> Result<(), Failure> {
-    let refuse = |text: &str| Err(Failure::Usage(text.to_string()));
-    let selection = &options.selection;
-    let selects = !selection.matching.is_empty() || !selection.excluded.is_empty();
-    let limits_payloads = options.input.payload_bytes_max != PAYLOAD_BYTES_MAX;
-    if options.wire == Wire::Obe {
-        check_obe(options)?;
-    }
-    if options.lint {
-        if selection.template.is_some() || selects || options.ascii || options.strings || options.null {
-            return refuse(
-                "--lint prints findings and no messages: -F, -m, -x, --ascii, -s and -0 have nothing to act on",
-            );
-        }
-        if options.input.reading.keep_case {
-            return refuse("--lint reads a line as each peer does, so --keep-case has nothing to act on");
-        }
-    }
-    if options.strings {
-        if selection.template.is_some() || selects {
-            return refuse("-s decodes bare strings: -F, -m and -x are about messages");
-        }
-        let reads = options.no_payload || limits_payloads || options.input.reading != Default::default();
-        if options.ascii || reads {
-            return refuse(
-                "-s decodes bare strings: --ascii, --no-payload, --max-payload, --keep-case and --no-nan are about \
-                 messages",
-            );
-        }
-        return strings::check(&options.words, options.input.fail_fast);
-    }
-    if options.null {
-        return refuse("-0 says how bare strings end: it goes with -s");
-    }
-    if options.no_payload && limits_payloads {
-        return refuse("--no-payload reads a log without payloads, so --max-payload has nothing to limit");
-    }
-    if options.ascii && selection.template.is_some() {
-        return refuse("--ascii is about JSON, and -F prints text: use one of them");
-    }
-    Ok(())
-}
-
-/// Refuses what is BCP's alone.
-fn check_obe(options: &Options) -> Result<(), Failure> {
-    let shows_json = options.selection.template.as_ref().is_some_and(Template::shows_json);
-    refuse_with_obe(&[
-        (options.strings || options.null, "-s and -0 are about BCP's escapes, and OBE_Socket has none"),
-        (options.lint, "--lint knows what BCP's peers trip over"),
-        (options.no_payload, "--no-payload is about BCP's payloads, and OBE_Socket has none"),
-        (options.input.reading.keep_case, OBE_KEEPS_CASE),
-        (options.input.limits_lines(), OBE_LIMITS),
-        (shows_json, OBE_IS_JSON),
-    ])
-}
-
-/// What a first line says that is BCP in name only, since BCP takes any text for a command.
-fn mistaken(line: &[u8]) -> Option<&'static str> {
-    let command = line_command(line);
-    let command = command.as_bytes();
-    let digits = command.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    match command.get(digits..) {
-        _ if command.is_empty() || is_command(command) => None,
-        Some([b'{', ..]) if digits > 0 => Some("this is a frame of OBE_Socket and no BCP; --wire obe reads it"),
-        Some([b'{', ..]) => Some("this is JSON and no BCP; backbox encode makes BCP of it"),
-        _ => Some("no command of BCP looks like this; if it is a log, backbox replay --dry-run makes a session of it"),
-    }
-}
-
-fn run_strings(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
-    let plain = |text: &[u8], out: &mut Vec<u8>| decode_string(text, out, |text, out| out.extend_from_slice(text));
-    let safe = |text: &[u8], out: &mut Vec<u8>| decode_string(text, out, push_for_terminal);
-    let strings = Strings {
-        convert: if stdout_is_terminal() && !options.null { safe } else { plain },
-        end_in: b'\n',
-        end_out: if options.null { 0 } else { b'\n' },
-        fail_fast: options.input.fail_fast,
-        bytes_max: options.input.line_bytes_max,
-    };
-    if strings::from_input(&options.words) {
-        return strings.run_source(Source::stdin(), console);
-    }
-    let mut words = Vec::with_capacity(options.words.len());
-    for word in &options.words {
-        let text = word
-            .to_str()
-            .ok_or_else(|| Failure::Usage(format!("the string {} is not UTF-8", shown(word.as_encoded_bytes()))))?;
-        words.push(text.to_string());
-    }
-    strings.run_arguments(&words)
-}
-
-fn decode_string(text: &[u8], out: &mut Vec<u8>, push: fn(&[u8], &mut Vec<u8>)) -> Result<(), Malformed> {
+fn decode_string(text: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
     let decoded = unescape(text);
-    if std::str::from_utf8(&decoded).is_err() {
-        return Err(not_utf8(text));
-    }
-    push(&decoded, out);
+    std::str::from_utf8(&decoded).map_err(|_| Malformed::message(text, MalformedReason::NotUtf8))?;
+    out.extend_from_slice(&decoded);
     Ok(())
 }
 
-/// The work on one run's messages.
-struct Decoder {
-    framing: FramingOptions,
-    show: Show,
-    parts: Message,
-    line: Vec<u8>,
-    output: Stdout,
+fn decode_for_terminal(text: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let mut decoded = Vec::new();
+    decode_string(text, &mut decoded)?;
+    push_for_terminal(&decoded, out);
+    Ok(())
 }
 
-/// Whether a run goes on.
-#[derive(PartialEq, Eq)]
-pub(super) enum Next {
-    GoOn,
-    Stop,
+/// Whether an input is BCP by its first line, as far as that is known. If it is something else it is reported.
+///
+/// # Errors
+/// The input cannot be read, or the output not written.
+pub(super) fn is_bcp(source: &mut Source, filter: &mut Filter) -> Result<bool, Failure> {
+    let head = source.peek(1)?;
+    let head = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&head);
+    let mut lines = head.split(|&byte| byte == b'\n').zip(1..);
+    let Some((line, number)) = lines.find(|(line, _)| !is_ignored(line)) else { return Ok(true) };
+    let line: Vec<u8> = line.iter().copied().filter(|&byte| byte != b'\r').collect();
+    let place = format!("{}:{number}", source.name);
+    let file = if source.is_stdin() { String::new() } else { format!(" {}", source.name) };
+    match (detect(&line), trim(&line)) {
+        (Some(kind), _) if kind.is_log() => {
+            let kind = kind.name();
+            let advice = format!("decode --meta{file}, decode --view table{file} or replay --dry-run{file}");
+            filter.report(&place, format_args!("this is a log ({kind}), not a BCP stream; read it with {advice}"))?;
+            Ok(false)
+        }
+        (None, [b'{', ..]) => {
+            filter.report(&place, "this is JSON, not BCP; read it with encode")?;
+            Ok(false)
+        }
+        (None, [first, ..]) if *first != b'?' => {
+            let advice = "--wire obe reads frames of OBE_Socket";
+            filter.console.note(format_args!("{place}: this does not look like a BCP command; {advice}"));
+            Ok(true)
+        }
+        _ => Ok(true),
+    }
+}
+
+/// The kind of a session or log.
+fn recorded_kind(source: &mut Source) -> Result<Option<Kind>, Failure> {
+    /// A rotated log begins with half a line.
+    const LINES_LOOKED_AT: usize = 10;
+    let found = match detect(&source.peek(1)?) {
+        None => detect(&source.peek(LINES_LOOKED_AT)?),
+        found => found,
+    };
+    Ok(found.filter(|kind| *kind != Kind::Lines))
+}
+
+/// Decodes one input after the other.
+struct Decoder {
+    wire: Wire,
+    framing: FramingOptions,
+    reading: ParseOptions,
+    /// Whether sessions and logs are read as such.
+    reads_recordings: bool,
+    ascii: bool,
+    show: Show,
+    /// The width and colours of `--view table`.
+    table_style: Option<(Option<usize>, bool)>,
+    /// The table of the current input.
+    table: Option<Table>,
+    /// The names in `-F` that no message has had.
+    unseen: Vec<String>,
+    printed: u64,
+    has_empty_line: bool,
+    message: Message,
+    line: Vec<u8>,
 }
 
 impl Decoder {
-    fn new(options: &Options) -> Result<Decoder, Failure> {
-        let show = match options.wire {
-            Wire::Obe => options.selection.show_obe()?,
-            Wire::Bcp => {
-                let (matching, excluded) = options.selection.patterns(options.input.reading.keep_case)?;
-                let style = options.selection.template.clone().map_or(Style::Json { meta: false }, Style::Template);
-                Show::new(style, matching, excluded)
-            }
+    fn new(options: &Options, framing: FramingOptions) -> Result<Decoder, Failure> {
+        let template = options.template.as_deref().map(|text| read_template(text, options.meta)).transpose()?;
+        let unseen = template.iter().flat_map(Template::params).map(str::to_owned).collect();
+        let is_obe = options.wire == Wire::Obe;
+        if is_obe && template.as_ref().is_some_and(Template::shows_json) {
+            return Err(Failure::Usage(format!("-F with --wire obe: {OBE_IS_JSON}")));
+        }
+        let show = if is_obe {
+            Selection { template, ..options.selection.clone() }.show_obe()?
+        } else {
+            let style = match (template, options.view) {
+                (Some(template), _) => Style::Template(template),
+                (None, Some(View::Raw)) => Style::Raw,
+                (None, _) => Style::Json { meta: options.meta },
+            };
+            let (matching, excluded) = options.selection.patterns(options.input.reading.keep_case)?;
+            Show::new(style, matching, excluded)
         };
+        let color = options.output.color;
+        let is_table = options.view == Some(View::Table);
         Ok(Decoder {
-            framing: FramingOptions { payloads: !options.no_payload, ..options.input.framing() },
-            show: show.for_stdout(options.output.color, false),
-            parts: Message::new(),
+            wire: options.wire,
+            framing,
+            reading: options.input.reading,
+            reads_recordings: options.meta || is_table,
+            ascii: options.ascii,
+            show: show.for_stdout(color, false),
+            table_style: is_table.then(|| (stdout_columns(), color.is_on(stdout_is_terminal()))),
+            table: None,
+            unseen,
+            printed: 0,
+            has_empty_line: false,
+            message: Message::new(),
             line: Vec::new(),
-            output: Stdout::new(),
         })
     }
 
-    fn run(&mut self, options: &Options, console: &mut Console) -> Result<Exit, Failure> {
-        let stdin = [OsString::from("-")];
-        let files = if options.words.is_empty() { &stdin[..] } else { &options.words };
-        for file in files {
-            let done = Source::open(&PathBuf::from(file)).and_then(|source| self.source(source, options, console));
-            match done {
-                Ok(Next::GoOn) => {}
-                Ok(Next::Stop) => break,
-                Err(failure @ Failure::Io(_)) if !self.output.has_failed() => {
-                    console.report_failure(&failure);
-                    if file.as_encoded_bytes().contains(&b'?') {
-                        console.note("decode reads files; a line itself comes from echo 'LINE' | backbox decode");
-                    }
-                }
-                Err(failure) => return Err(failure),
+    /// Decodes an input to its end. Whether the run goes on.
+    fn source(&mut self, mut source: Source, filter: &mut Filter) -> Result<bool, Failure> {
+        if self.wire == Wire::Obe {
+            return self.obe_frames(source, filter);
+        }
+        if self.reads_recordings {
+            if let Some(kind) = recorded_kind(&mut source)? {
+                return self.recording(source, kind, filter);
             }
         }
-        Ok(console.worst())
-    }
-
-    /// Decodes one input to its end; what came whole is written after each read.
-    fn source(&mut self, mut source: Source, options: &Options, console: &mut Console) -> Result<Next, Failure> {
-        if options.wire == Wire::Obe {
-            let Decoder { show, parts, output, .. } = self;
-            let mut work = ObeDecoder { show, parts, output, input: &options.input, ascii: options.ascii };
-            return work.source(source, console);
-        }
-        let mut framer = BcpFramer::new(self.framing.clone());
-        let mut is_first = true;
-        loop {
-            let count = source.read(framer.space())?;
-            framer.filled(count);
-            loop {
-                let frame = if count == 0 { framer.end() } else { framer.next_frame() };
-                let Some(frame) = &frame else { break };
-                if let (true, Frame::Message(message)) = (is_first, frame) {
-                    is_first = false;
-                    if let Some(what) = mistaken(message.text()) {
-                        console.note(format_args!("{}:{}: {what}", source.name, message.number));
-                    }
-                }
-                let Err((number, reason)) = self.frame(frame, options) else {
-                    if self.output.buffer().len() >= WRITE_BYTES {
-                        self.output.flush()?;
-                    }
-                    continue;
-                };
-                self.output.flush()?;
-                console.report(Exit::Failed, format_args!("{}:{number}", source.name), reason);
-                if options.input.fail_fast {
-                    return Ok(Next::Stop);
-                }
-            }
-            self.output.flush()?;
-            if count == 0 || framer.has_ended() {
-                return Ok(Next::GoOn);
-            }
+        match is_bcp(&mut source, filter)? {
+            true => self.lines(source, filter),
+            false => Ok(!filter.fail_fast),
         }
     }
 
-    fn frame(&mut self, frame: &Frame<'_>, options: &Options) -> Result<(), (u64, String)> {
-        match frame {
-            Frame::Message(message) => {
-                self.message(message, options).map_err(|error| (message.number, error.to_string()))
-            }
-            Frame::Ignored { .. } => Ok(()),
-            Frame::Bad { number, fault: fault @ FramingError::LineTooLong { .. } } => Err((*number, fault.to_string())),
-            // Most streams that end like this never held a payload.
+    fn lines(&mut self, source: Source, filter: &mut Filter) -> Result<bool, Failure> {
+        self.begin_table(EndNames::UNKNOWN);
+        let origin = Origin { time: None, connection: None, peer: None, from: Side::Client };
+        filter.feed(source, &mut BcpFramer::new(self.framing.clone()), |frame, out| match frame {
+            Frame::Ignored { .. } => Ok(true),
+            Frame::Message(raw) => match self.message(&raw, &origin, out) {
+                Ok(()) => Ok(true),
+                Err(error) => Err((raw.number, error.to_string())),
+            },
+            Frame::Bad { number, fault: fault @ FramingError::LineTooLong { .. } } => Err((number, fault.to_string())),
+            // Most streams that end like this are logs without payloads.
             Frame::Bad { number, fault } => {
-                Err((*number, format!("{fault}; --no-payload reads a log without payloads")))
+                Err((number, format!("{fault}; --no-payload reads a log without payloads")))
+            }
+        })
+    }
+
+    /// Decodes a session or a log.
+    fn recording(&mut self, source: Source, kind: Kind, filter: &mut Filter) -> Result<bool, Failure> {
+        // What can be read as it is written is printed at once.
+        let keeps_up = source.is_stdin();
+        let Source { reader, name } = source;
+        let failure = |error: &std::io::Error| Failure::io(format_args!("cannot read {name}"), error);
+        let place = |number: Option<u64>| number.map_or(name.clone(), |number| format!("{name}:{number}"));
+        let input = BufReader::with_capacity(READ_BYTES, reader);
+        let mut records = Reader::new(input, Some(kind), &self.framing).map_err(|error| failure(&error))?;
+        self.table = None;
+        loop {
+            let next = records.next();
+            if let Some(note) = records.take_note() {
+                filter.console.note(format_args!("{}: {}", place(note.number), note.text));
+            }
+            let (number, reason) = match next {
+                None => {
+                    filter.output.flush()?;
+                    return Ok(true);
+                }
+                Some(Ok(record)) => {
+                    if self.table.is_none() {
+                        self.begin_table(end_names(records.settings().port));
+                    }
+                    let decoded = self.record(&record, filter.output.buffer());
+                    if keeps_up || filter.output.buffer().len() >= WRITE_BYTES {
+                        filter.output.flush()?;
+                    }
+                    let Err(error) = decoded else { continue };
+                    (Some(record.number), error.to_string())
+                }
+                Some(Err(error)) => match &error.kind {
+                    ErrorKind::Io(error) => return Err(failure(error)),
+                    ErrorKind::Empty if !kind.is_log() => continue,
+                    _ => (error.number, error.to_string()),
+                },
+            };
+            if !filter.report(&place(number), reason)? {
+                return Ok(false);
             }
         }
     }
 
-    fn message(&mut self, message: &RawMessage<'_>, options: &Options) -> Result<(), Malformed> {
-        self.parts.parse_line(message.text(), &options.input.reading)?;
-        if let Some(digits) = message.marker_as_parameter() {
-            self.parts.push_text_if_absent("bytes", digits);
+    fn record(&mut self, record: &Record, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        if record.is_pattern || is_ignored(&record.line) {
+            return Ok(());
         }
-        if options.ascii {
+        let marker = payload_marker(&record.line);
+        // Logs have lost their payloads.
+        let is_whole = |payload: &&[u8]| marker.is_some_and(|marker| marker.length == Some(payload.len()));
+        let payload = record.payload.as_deref().filter(is_whole);
+        let raw = RawMessage { number: record.number, raw: &record.line, line: &record.line, marker, payload };
+        let connection = Some(record.connection.into());
+        self.message(&raw, &Origin { time: record.time, connection, peer: None, from: record.side }, out)
+    }
+
+    fn begin_table(&mut self, ends: EndNames) {
+        self.table = self.table_style.map(|(columns, is_colored)| Table::new(ends, columns, is_colored));
+    }
+
+    fn message(&mut self, raw: &RawMessage<'_>, origin: &Origin<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let parsed = self.message.parse_line(raw.text(), &self.reading);
+        if let (Ok(()), Some(digits)) = (&parsed, raw.marker_as_parameter()) {
+            self.message.push_text_if_absent("bytes", digits);
+        }
+        let Some(table) = &mut self.table else {
+            parsed?;
+            self.print(raw, origin, out);
+            return Ok(());
+        };
+        let message = parsed.as_ref().map(|()| &self.message);
+        if self.show.selects(message.ok(), raw.payload.map(<[u8]>::len)) {
+            let seen = Seen { time: origin.time, connection: origin.connection.unwrap_or(1), from: origin.from };
+            let is_failed = message.is_ok_and(is_error);
+            let emphasis = if is_failed { Emphasis::Failed } else { Emphasis::Normal };
+            table.message(seen, raw.line, raw.payload, message, emphasis, out);
+        }
+        parsed
+    }
+
+    /// Prints the message that has been parsed, if it is selected.
+    fn print(&mut self, raw: &RawMessage<'_>, origin: &Origin<'_>, out: &mut Vec<u8>) {
+        let start = out.len();
+        let is_printed = if self.ascii {
             self.line.clear();
-            self.show.show(message, Some(&self.parts), None, &mut self.line);
-            push_ascii_json(&self.line, self.output.buffer());
+            let is_printed = self.show.show(raw, Some(&self.message), Some(origin), &mut self.line);
+            push_ascii_json(&self.line, out);
+            is_printed
         } else {
-            self.show.show(message, Some(&self.parts), None, self.output.buffer());
+            self.show.show(raw, Some(&self.message), Some(origin), out)
+        };
+        self.printed += u64::from(is_printed);
+        self.has_empty_line |= is_printed && out.len() == start + 1;
+        if is_printed && !self.unseen.is_empty() {
+            let find = self.message.finder(self.unseen.len());
+            let is_seen = |name: &str| find(name).is_some() || (name == "bytes" && raw.payload.is_some());
+            self.unseen.retain(|name| !is_seen(name));
         }
+    }
+
+    /// Notes the names in `-F` that no message had. A single line that is not empty shows it itself.
+    fn note_unseen_names(&self, filter: &Filter) {
+        if !self.unseen.is_empty() && (self.printed > 1 || self.has_empty_line) {
+            let names = self.unseen.join(", ");
+            filter.console.note(format_args!("-F: no message had a parameter with this name: {names}"));
+        }
+    }
+
+    fn obe_frames(&mut self, source: Source, filter: &mut Filter) -> Result<bool, Failure> {
+        let mut framer = ObeFramer::new(OBE_BODY_BYTES_MAX, READ_BYTES);
+        filter.feed(source, &mut framer, |frame, out| match frame {
+            Frame::Ignored { .. } => Ok(true),
+            Frame::Bad { number, fault } => Err((number, fault.to_string())),
+            Frame::Message(raw) => match self.obe_message(&raw, out) {
+                Ok(()) => Ok(true),
+                Err(error) => Err((raw.number, error.to_string())),
+            },
+        })
+    }
+
+    fn obe_message(&mut self, raw: &RawMessage<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        self.message.parse_value(body(raw.raw), self.reading.allow_nan)?;
+        match self.show.looks_inside() {
+            true => self.message.take_command(),
+            false => self.message.release_large_buffers(),
+        }
+        self.print(raw, &Origin { time: None, connection: None, peer: None, from: Side::Client }, out);
         Ok(())
     }
+}
+
+/// The names of both ends of a recorded connection to this port; a session names only another port than 5050.
+fn end_names(port: Option<u16>) -> EndNames {
+    match port {
+        None | Some(5050) => EndNames::MPF_CONNECTED,
+        Some(5051) => EndNames::MPF_LISTENED,
+        Some(_) => EndNames::UNKNOWN,
+    }
+}
+
+/// Reads the template of `-F`.
+fn read_template(text: &str, has_meta: bool) -> Result<Template, Failure> {
+    let recorded = Template::parse_recorded(text);
+    if has_meta {
+        return recorded.map_err(|error| Failure::Usage(format!("-F: {error}")));
+    }
+    let advice = if recorded.is_ok() { "; --meta adds {@time}, {@conn} and {@from}" } else { "" };
+    Template::parse(text).map_err(|error| Failure::Usage(format!("-F: {error}{advice}")))
 }

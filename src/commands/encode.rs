@@ -1,24 +1,20 @@
-//! `backbox encode`: arguments or JSON Lines into BCP (design.md, section 5).
+//! `backbox encode`: arguments or JSON Lines into BCP, or into OBE_Socket's frames.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::bcp::{Message, WriteOptions, escape, write_line};
+use crate::bcp::{Malformed, MalformedReason, Message, ParseOptions, WriteOptions, escape, write_line};
 use crate::catalogue;
-use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, path, set, text};
+use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, path, push, set, text};
 use crate::exit::{Exit, Failure};
-use crate::framing::{LineFramer, TextLine, Wire};
-use crate::limits::{PAYLOAD_BYTES_MAX, json_line_bytes_max};
-use crate::output::{Console, Stdout};
+use crate::framing::{LineFramer, TextLine, Wire, push_frame};
+use crate::limits::{OBE_BODY_BYTES_MAX, json_line_bytes_max};
 use crate::text::trim;
 
-use super::arguments::{mistyped, read_message};
-use super::obe;
-use super::shared::{Input, OBE_KEEPS_CASE, OBE_LIMITS, OutputOptions, flatten, refuse_with_obe};
-use super::source::Source;
-use super::strings::{self, Strings, not_utf8};
+use super::arguments::{mistyped, read_message, read_value};
+use super::input::{Filter, Source};
+use super::shared::{Input, OutputOptions, flatten};
+use super::strings::Strings;
 
-/// What `backbox encode` was told.
 #[derive(Debug, Default)]
 pub struct Options {
     output: OutputOptions,
@@ -36,41 +32,44 @@ pub struct Options {
 
 flatten!(Options { output: OutputOptions, input: Input, wire: Wire });
 
-/// The table of `backbox encode`.
+const ABOUT_MESSAGES: &str = "-s escapes bare strings, and the other option is about messages";
+const OBE_IS_UNCHANGED: &str = "the JSON of an OBE_Socket message is not changed";
+const OBE_HAS_NO_ESCAPES: &str = "OBE_Socket has no escapes";
+
 pub const COMMAND: Command<Options> = Command {
     help: Help {
         name: "encode",
         summary: "turn arguments or JSON Lines into BCP",
         synopsis: &[
-            "[*OPTION*]... *COMMAND* [*NAME*=*TEXT* | *NAME*:=*JSON*]...",
+            "[*OPTION*]... *COMMAND* [*NAME*=*STRING* | *NAME*:=*JSON*]...",
             "[*OPTION*]... [`-i` *FILE*]",
             "[*OPTION*]... `-s` [*STRING*]...",
         ],
         description: &[
-            "Prints one line of BCP for each message, in the one form that every known peer reads alike: plain \
-             (`name=value`) where that is safe, else `json={...}` with every character escaped that some decoder trips \
-             over. The output is printable ASCII.",
-            "With a *COMMAND* it writes that one message. Without, or with `-`, it reads messages as JSON Lines from \
-             standard input: `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A malformed line is \
-             reported with its number and passed over.",
-            "With `--wire obe` it writes frames of OBE_Socket: each line of JSON Lines as it stands, or one object of \
-             the arguments, with command and names as given. One argument that is JSON is the whole message.",
-            "Command and names are trimmed and become lower case. A command holds letters, digits, `_`, `-` and `.`; \
-             anything else ends some peer.",
+            "Prints one line of BCP for each message, in a form that every known peer reads alike: the plain form \
+             (`name=value`) where that is safe, otherwise `json={...}` with the characters escaped that some decoders \
+             misread. The output is printable ASCII.",
+            "With a *COMMAND*, the arguments are one message. Without one, or with `-`, the messages are read as JSON \
+             Lines from standard input: `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A malformed \
+             line is reported with its number and skipped.",
+            "With `--wire obe`, it prints frames of OBE_Socket: each line of JSON Lines unchanged, or one object made \
+             of the arguments, with command and names as given. A single argument that is JSON is the whole message.",
+            "Command and names are trimmed and become lower case. A command consists of letters, digits, `_`, `-` and \
+             `.`; anything else ends some peers.",
         ],
         arguments: &[
             ("*COMMAND*", "the command, such as `trigger`"),
-            ("*NAME*=*TEXT*", "a parameter that is a text, whatever it looks like"),
+            ("*NAME*=*STRING*", "a parameter that is a string, whatever it looks like"),
             ("*NAME*:=*JSON*", "a parameter that is any JSON value: `count:=5`, `on:=true`, `list:='[1,2]'`"),
         ],
         sections: &[Section {
             title: "Options of the reference encoder",
             paragraphs: &[
-                "`--sort-keys`, `--no-ensure-ascii`, `--no-nan` and `--compact` are those of Python's JSON encoder, \
-                 which the protocol's reference implementation uses. Its `skipkeys` and `check_circular` have no \
-                 counterpart, since JSON text has only strings for keys and no cycles; nor has `indent`, since a line \
-                 holds no line break, nor `default` and `iterencode`, since everything here is JSON already and is \
-                 written as it comes.",
+                "`--sort-keys`, `--no-ensure-ascii`, `--no-nan` and `--compact` are options of Python's JSON encoder, \
+                 which the protocol's reference implementation uses. Its other options have no counterpart. \
+                 `skipkeys` and `check_circular` are not needed, because JSON text has only strings as keys and no \
+                 cycles. `indent` is not possible, because a line contains no line break. `default` and `iterencode` \
+                 are not needed, because the input is JSON already and is written as it is read.",
             ],
         }],
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io],
@@ -88,253 +87,216 @@ pub const COMMAND: Command<Options> = Command {
             set(&mut o.file, path(file))
         })
         .short('i')
-        .more("`-` is standard input.")
+        .default("standard input")
         .complete(Complete::File)
-        .group("Input"),
+        .group("Input")
+        .common()
+        .conflicts(&["COMMAND"], "the input is *FILE* or the arguments, not both"),
         Flag::value("bytes", "FILE", "Append the bytes of *FILE* as the payload", |o: &mut Options, file| {
             set(&mut o.payload, path(file))
         })
         .short('b')
-        .more("`-` is standard input. Only with a *COMMAND*; in JSON Lines a payload is `\"bytes\"`, in base64.")
+        .more("`-` is standard input.")
         .complete(Complete::File)
-        .group("Input"),
+        .group("Input")
+        .common()
+        .conflicts(&["string"], ABOUT_MESSAGES)
+        .conflicts(&["wire=obe"], "an OBE_Socket message has no payload")
+        .needs(&["COMMAND"], "in JSON Lines a payload is \"bytes\", in base64"),
         Flag::switch("string", "Escape bare strings instead of messages", |o: &mut Options| o.strings = true)
             .short('s')
-            .more("The arguments, or each line of the input, also an empty one and one that begins with `#`.")
-            .group("Input"),
-        Flag::switch("null", "Strings on input end in NUL", |o: &mut Options| o.null = true)
+            .more("The arguments, or each line of the input, also an empty line and one that begins with `#`.")
+            .group("Input")
+            .common()
+            .conflicts(&["wire=obe"], OBE_HAS_NO_ESCAPES),
+        Flag::switch("null", "Read strings that end in NUL instead of LF or CR LF", |o: &mut Options| o.null = true)
             .short('0')
-            .more("With `-s`; otherwise they end in LF or CR LF.")
-            .group("Input"),
+            .group("Input")
+            .conflicts(&["wire=obe"], OBE_HAS_NO_ESCAPES)
+            .needs(&["string"], "it says how bare strings end on input"),
         Flag::WIRE.group("Input"),
-        Flag::FAIL_FAST,
-        Flag::MAX_LINE.group("Input"),
-        Flag::MAX_PAYLOAD.group("Input"),
-        Flag::KEEP_CASE.group("Form"),
+        Flag::FAIL_FAST.conflicts(&["COMMAND"], "it stops reading an input, and the arguments are not read from one"),
+        Flag::MAX_LINE.group("Input").conflicts(&["wire=obe"], "a message of OBE_Socket has a limit of 64 MiB"),
+        Flag::MAX_PAYLOAD
+            .group("Input")
+            .conflicts(&["string"], ABOUT_MESSAGES)
+            .conflicts(&["wire=obe"], "a message of OBE_Socket has no payload, and a limit of 64 MiB")
+            .needs(&["bytes", "input", "-"], "without a payload there is nothing to limit"),
+        Flag::KEEP_CASE
+            .group("Form")
+            .conflicts(&["string"], ABOUT_MESSAGES)
+            .conflicts(&["wire=obe"], "the names of OBE_Socket always keep their case"),
         Flag::switch("sort-keys", "Sort parameters by name, nested ones too", |o: &mut Options| o.sort_keys = true)
-            .more("By code point.")
-            .group("Form"),
-        Flag::switch("compact", "No blanks behind `,` and `:` in the JSON form", |o: &mut Options| o.compact = true)
-            .group("Form"),
+            .more("They are sorted by code point.")
+            .group("Form")
+            .conflicts(&["string"], ABOUT_MESSAGES)
+            .conflicts(&["wire=obe"], OBE_IS_UNCHANGED),
+        Flag::switch("compact", "Omit the spaces after `,` and `:` in the JSON form", |o: &mut Options| {
+            o.compact = true;
+        })
+        .group("Form")
+        .conflicts(&["string"], ABOUT_MESSAGES)
+        .conflicts(&["wire=obe"], OBE_IS_UNCHANGED),
         Flag::switch("no-ensure-ascii", "Leave text beyond ASCII unescaped in the JSON form", |o: &mut Options| {
             o.no_ensure_ascii = true;
         })
-        .more("Some peers cannot read it then.")
-        .group("Form"),
-        Flag::NO_NAN.group("Form"),
+        .more("Some peers cannot read it.")
+        .group("Form")
+        .conflicts(&["string"], ABOUT_MESSAGES)
+        .conflicts(&["wire=obe"], OBE_IS_UNCHANGED),
+        Flag::NO_NAN.group("Form").conflicts(&["string"], ABOUT_MESSAGES),
         Flag::QUIET,
         Flag::COLOR,
     ],
-    positionals: Some(Positionals { complete: Complete::Keyed(catalogue::completions), set: take_word }),
+    positionals: Some(Positionals {
+        complete: Complete::Keyed(catalogue::completions),
+        set: |o, word| push(&mut o.words, text(word)),
+    }),
     run,
 };
-
-fn take_word(options: &mut Options, word: OsString) -> Result<(), String> {
-    options.words.push(text(word)?);
-    Ok(())
-}
 
 /// Runs `backbox encode`.
 ///
 /// # Errors
 /// What ends the run at once; a malformed line does not.
 pub fn run(options: Options) -> Result<Exit, Failure> {
-    check(&options)?;
-    let mut console = options.output.console(COMMAND.help.name);
-    let outcome = match options.words.as_slice() {
-        words if options.wire == Wire::Obe => match reads_lines(words) {
-            true => obe::filter::encode_lines(options.source()?, &options.input, &mut console),
-            false => obe::filter::encode_words(words, &options.input),
-        },
-        _ if options.strings => run_strings(&options, &mut console),
-        words if reads_lines(words) => run_lines(&options, &mut console),
-        words => run_message(&options, words, &console),
-    };
-    match outcome {
-        Err(Failure::OutputClosed) => Ok(console.worst()),
-        outcome => outcome,
+    let Options { output, input, words, file, .. } = &options;
+    let mut filter = Filter::new(output.console(COMMAND.help.name), input.fail_fast);
+    if file.is_some() && !words.is_empty() {
+        return Err(Failure::Usage("-i FILE is the input, and - would be standard input: leave out one".to_owned()));
     }
-}
-
-/// Whether messages come from the input instead of the arguments.
-fn reads_lines(words: &[String]) -> bool {
-    words.first().is_none_or(|word| word == "-")
-}
-
-/// Refuses what makes no sense together, with a sentence that says why (section 8).
-fn check(options: &Options) -> Result<(), Failure> {
-    let refuse = |text: &str| Err(Failure::Usage(text.to_string()));
-    let from_stdin = reads_lines(&options.words);
-    if options.wire == Wire::Obe {
-        check_obe(options)?;
-    }
-    let form = options.sort_keys || options.compact || options.no_ensure_ascii;
-    let limits_payloads = options.input.payload_bytes_max != PAYLOAD_BYTES_MAX;
+    let (words, source) = (words.clone(), file.clone().unwrap_or_else(|| "-".into()));
     if options.strings {
-        if options.payload.is_some() {
-            return refuse("-b is the payload of a message, and -s writes bare strings");
+        let end_in = if options.null { 0 } else { b'\n' };
+        let strings = Strings { convert: escape_string, end_in, end_out: b'\n', bytes_max: input.line_bytes_max };
+        let outcome = strings.run(&words, &source, &mut filter);
+        return filter.finish(outcome);
+    }
+    let mut encoder = Encoder::new(&options);
+    let outcome = match words.split_first() {
+        Some((dash, rest)) if dash == "-" && !rest.is_empty() => {
+            Err(Failure::Usage("- reads messages from standard input, so there can be no NAME=STRING".to_owned()))
         }
-        if form || limits_payloads || options.input.reading != Default::default() {
-            return refuse(
-                "-s writes bare strings: --keep-case, --no-nan, --sort-keys, --compact, --no-ensure-ascii and \
-                 --max-payload are about messages",
-            );
-        }
-        if options.file.is_some() && !options.words.is_empty() {
-            return refuse("-i reads the strings from a file, so none can be arguments");
-        }
-        return strings::check(&options.words, options.input.fail_fast);
-    }
-    if options.null {
-        return refuse("-0 says how bare strings end: it goes with -s");
-    }
-    if from_stdin && options.words.len() > 1 {
-        return refuse("- reads messages from standard input, so no NAME=TEXT can follow it");
-    }
-    if options.file.is_some() && !options.words.is_empty() {
-        return refuse("-i reads messages from a file, so there can be no COMMAND");
-    }
-    if options.payload.is_some() && from_stdin {
-        return refuse("-b is the payload of one message: write a COMMAND; in JSON Lines write \"bytes\" in base64");
-    }
-    if options.input.fail_fast && !from_stdin {
-        return refuse("--fail-fast is about the lines of an input, and a COMMAND is one message");
-    }
-    if limits_payloads && !from_stdin && options.payload.is_none() {
-        return refuse("--max-payload limits the payload that -b appends, and there is no -b");
-    }
+        Some((word, _)) if word != "-" => encoder.arguments(&words, &mut filter),
+        _ => encoder.lines(&source, &mut filter),
+    };
+    filter.finish(outcome)
+}
+
+fn escape_string(text: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    std::str::from_utf8(text).map_err(|_| Malformed::message(text, MalformedReason::NotUtf8))?;
+    escape(text, out);
     Ok(())
 }
 
-/// Refuses what is BCP's alone.
-fn check_obe(options: &Options) -> Result<(), Failure> {
-    let form = options.sort_keys || options.compact || options.no_ensure_ascii;
-    refuse_with_obe(&[
-        (options.strings || options.null, "-s and -0 are about BCP's escapes, and OBE_Socket has none"),
-        (options.payload.is_some(), "-b is the payload of a message, and OBE_Socket has none"),
-        (
-            form,
-            "--sort-keys, --compact and --no-ensure-ascii choose among BCP's forms, and JSON goes through unchanged",
-        ),
-        (options.input.reading.keep_case, OBE_KEEPS_CASE),
-        (options.input.limits_lines(), OBE_LIMITS),
-    ])
+/// Encodes messages one after the other.
+struct Encoder {
+    wire: Wire,
+    reading: ParseOptions,
+    writing: WriteOptions,
+    is_sorted: bool,
+    payload: Option<PathBuf>,
+    payload_bytes_max: usize,
+    message: Message,
 }
 
-impl Options {
-    fn form(&self) -> WriteOptions {
-        WriteOptions {
-            compact: self.compact,
-            ensure_ascii: !self.no_ensure_ascii,
-            line_bytes_max: self.input.line_bytes_max,
+impl Encoder {
+    fn new(options: &Options) -> Encoder {
+        let Input { line_bytes_max, payload_bytes_max, .. } = options.input;
+        Encoder {
+            wire: options.wire,
+            reading: options.input.reading,
+            writing: WriteOptions { compact: options.compact, ensure_ascii: !options.no_ensure_ascii, line_bytes_max },
+            is_sorted: options.sort_keys,
+            payload: options.payload.clone(),
+            payload_bytes_max,
+            message: Message::new(),
         }
     }
 
-    fn source(&self) -> Result<Source, Failure> {
-        match &self.file {
-            Some(path) => Source::open(path),
-            None => Ok(Source::stdin()),
+    /// Encodes the arguments as one message.
+    fn arguments(&mut self, words: &[String], filter: &mut Filter) -> Result<(), Failure> {
+        if self.wire == Wire::Obe {
+            push_frame(&read_value(words, self.reading.allow_nan)?, filter.output.buffer());
+            return filter.output.flush();
+        }
+        let notes = read_message(words, &self.reading, &mut self.message)?;
+        let payload = self.payload.as_deref().map(|path| Source::payload(path, self.payload_bytes_max)).transpose()?;
+        self.push_message(payload.as_deref(), filter.output.buffer())
+            .map_err(|error| Failure::Refused(error.to_string()))?;
+        for note in notes.into_iter().chain(mistyped(&self.message.command())) {
+            filter.console.note(note);
+        }
+        filter.output.flush()
+    }
+
+    /// Encodes each line of an input.
+    fn lines(&mut self, source: &Path, filter: &mut Filter) -> Result<(), Failure> {
+        let mut framer = LineFramer::new(b'\n', self.line_bytes_max());
+        let source = filter.open(source)?;
+        filter.feed(source, &mut framer, |line, out| self.line(line, out).map(|()| true)).map(|_| ())
+    }
+
+    fn line(&mut self, line: TextLine<'_>, out: &mut Vec<u8>) -> Result<(), (u64, String)> {
+        let (number, text) = match line {
+            TextLine::Whole { text, .. } if text.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r')) => return Ok(()),
+            TextLine::Whole { number, text } => (number, text),
+            TextLine::TooLong { number } => return Err((number, self.too_long())),
+        };
+        let encoded = match self.wire {
+            Wire::Bcp => self
+                .message
+                .parse_json(text, &self.reading, self.payload_bytes_max)
+                .and_then(|payload| self.push_message(payload.as_deref(), out))
+                .map_err(|error| format!("{error}{}", advice(number, text))),
+            Wire::Obe => self.push_obe(trim(text), out).map_err(|error| error.to_string()),
+        };
+        encoded.map_err(|reason| (number, reason))
+    }
+
+    /// Appends a message's line, its LF and its payload.
+    fn push_message(&mut self, payload: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        if self.is_sorted {
+            self.message.sort_names();
+        }
+        write_line(&self.message, payload.map(<[u8]>::len), &self.writing, out)?;
+        out.push(b'\n');
+        out.extend_from_slice(payload.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Appends the frame of a JSON text, which is only read to see that it is one.
+    fn push_obe(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        self.message.parse_value(text, self.reading.allow_nan)?;
+        self.message.release_large_buffers();
+        push_frame(text, out);
+        Ok(())
+    }
+
+    /// The longest line of input, in bytes.
+    fn line_bytes_max(&self) -> usize {
+        match self.wire {
+            Wire::Bcp => json_line_bytes_max(self.writing.line_bytes_max, self.payload_bytes_max),
+            Wire::Obe => OBE_BODY_BYTES_MAX,
         }
     }
-}
 
-fn run_strings(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
-    let strings = Strings {
-        convert: |text, out| match std::str::from_utf8(text) {
-            Ok(_) => {
-                escape(text, out);
-                Ok(())
-            }
-            Err(_) => Err(not_utf8(text)),
-        },
-        end_in: if options.null { 0 } else { b'\n' },
-        end_out: b'\n',
-        fail_fast: options.input.fail_fast,
-        bytes_max: options.input.line_bytes_max,
-    };
-    if strings::from_input(&options.words) {
-        strings.run_source(options.source()?, console)
-    } else {
-        strings.run_arguments(&options.words)
+    fn too_long(&self) -> String {
+        let advice = match self.wire {
+            Wire::Bcp => "--max-line and --max-payload allow more",
+            Wire::Obe => "decode refuses a longer one",
+        };
+        format!("the line is longer than {} bytes; {advice}", self.line_bytes_max())
     }
 }
 
-/// One message from the arguments.
-fn run_message(options: &Options, words: &[String], console: &Console) -> Result<Exit, Failure> {
-    let mut parts = Message::new();
-    let notes = read_message(words, &options.input.reading, &mut parts)?;
-    let payload = match &options.payload {
-        Some(path) => Some(Source::payload(path, options.input.payload_bytes_max)?),
-        None => None,
-    };
-    let mut output = Stdout::new();
-    push_message(&mut parts, payload.as_deref(), options, output.buffer())
-        .map_err(|error| Failure::Refused(error.to_string()))?;
-    for note in notes.into_iter().chain(mistyped(&parts.command())) {
-        console.note(note);
-    }
-    output.flush()?;
-    Ok(Exit::Success)
-}
-
-/// Messages from JSON Lines, one line of BCP for each.
-fn run_lines(options: &Options, console: &mut Console) -> Result<Exit, Failure> {
-    let limit = json_line_bytes_max(options.input.line_bytes_max, options.input.payload_bytes_max);
-    let lines = LineFramer::new(b'\n', limit);
-    let mut parts = Message::new();
-    options.source()?.convert_lines(lines, options.input.fail_fast, console, |line, out| {
-        encode_line(line, limit, options, &mut parts, out)
-    })
-}
-
-fn encode_line(
-    line: TextLine<'_>,
-    limit: usize,
-    options: &Options,
-    parts: &mut Message,
-    out: &mut Vec<u8>,
-) -> Result<(), (u64, String)> {
-    let (number, text) = match line {
-        TextLine::Whole { number, text } => (number, text),
-        TextLine::TooLong { number } => {
-            return Err((
-                number,
-                format!("the line is longer than {limit} bytes; --max-line and --max-payload allow more"),
-            ));
-        }
-    };
-    if text.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r')) {
-        return Ok(());
-    }
-    parts
-        .parse_json(text, &options.input.reading, options.input.payload_bytes_max)
-        .and_then(|payload| push_message(parts, payload.as_deref(), options, out))
-        .map_err(|error| (number, format!("{error}{}", advice(number, text))))
-}
-
-/// What to do about an input that begins with something else than a message in JSON; it is said once.
+/// What to do about an input whose first line is not a message in JSON.
 fn advice(number: u64, text: &[u8]) -> &'static str {
     match trim(text) {
         _ if number != 1 => "",
-        b"{" | b"[" => "; a message has to be one line, which jq -c . makes of it",
+        b"{" | b"[" => "; a message has to be one line: jq -c . makes it one",
         [b'{', ..] => "",
-        [b'[', ..] => "; messages come one a line and not as a list, of which jq -c '.[]' makes lines",
-        _ => "; messages are JSON here, one a line; decode reads BCP",
+        [b'[', ..] => "; each message has to be a line of its own: jq -c '.[]' makes lines of a list",
+        _ => "; encode reads messages as JSON, one a line; decode reads BCP",
     }
-}
-
-/// Appends a message's line, its LF and its payload.
-fn push_message(
-    parts: &mut Message,
-    payload: Option<&[u8]>,
-    options: &Options,
-    out: &mut Vec<u8>,
-) -> Result<(), crate::bcp::Malformed> {
-    if options.sort_keys {
-        parts.sort_names();
-    }
-    write_line(parts, payload.map(<[u8]>::len), &options.form(), out)?;
-    out.push(b'\n');
-    out.extend_from_slice(payload.unwrap_or_default());
-    Ok(())
 }

@@ -144,7 +144,7 @@ impl Goals {
 
 /// Whether a message reports a failure: it is an `error`, or its parameter `error` is set. The strings `[]` and `{}`
 /// are set; the list and the object are not.
-fn is_error(message: &Message) -> bool {
+pub(crate) fn is_error(message: &Message) -> bool {
     if message.command() == "error" {
         return true;
     }

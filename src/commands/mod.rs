@@ -10,6 +10,7 @@ mod encode;
 mod ending;
 mod goal_flags;
 mod goals;
+mod input;
 mod lint;
 mod listen;
 #[cfg(test)]
@@ -23,7 +24,6 @@ mod result_file;
 mod run;
 mod send;
 mod shared;
-mod source;
 mod stream;
 mod strings;
 #[cfg(test)]

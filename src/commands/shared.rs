@@ -69,11 +69,6 @@ impl Default for Input {
 }
 
 impl Input {
-    /// Whether a limit of BCP's lines was given.
-    pub fn limits_lines(&self) -> bool {
-        self.line_bytes_max != LINE_BYTES_MAX || self.payload_bytes_max != PAYLOAD_BYTES_MAX
-    }
-
     /// The framing with these limits.
     pub fn framing(&self) -> FramingOptions {
         FramingOptions {
@@ -275,24 +270,6 @@ impl<T: AsMut<Wire> + 'static> Flag<T> {
         .more("`obe` is the protocol of `optbayesexpt`'s OBE_Socket; see `obe-socket`(7).")
         .group("Connection");
 }
-
-/// Refuses the first option that was given although it has no meaning with `--wire obe`; each comes with the reason.
-///
-/// # Errors
-/// [`Failure::Usage`].
-pub fn refuse_with_obe(given: &[(bool, &str)]) -> Result<(), Failure> {
-    match given.iter().find(|(is_given, _)| *is_given) {
-        Some((_, why)) => Err(Failure::Usage(format!("{why}; leave it out with --wire obe"))),
-        None => Ok(()),
-    }
-}
-
-/// The sentence about options that only BCP's names need.
-pub const OBE_KEEPS_CASE: &str = "--keep-case is about BCP's names, and OBE_Socket's keep their case anyway";
-
-/// The sentence about the limits of BCP's lines.
-pub const OBE_LIMITS: &str =
-    "--max-line and --max-payload limit BCP's lines, and a body of OBE_Socket may have 64 MiB and no more";
 
 /// The sentence about templates that ask for the JSON form.
 pub const OBE_IS_JSON: &str =

@@ -1,106 +1,72 @@
-//! `-s`: bare strings instead of messages, for both filters.
+//! `-s`: bare strings instead of messages, in both filters.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
-use crate::bcp::{Malformed, MalformedReason};
-use crate::exit::{Exit, Failure};
+use crate::bcp::Malformed;
+use crate::exit::Failure;
 use crate::framing::{LineFramer, TextLine};
-use crate::output::{Console, Stdout};
 
-use super::source::Source;
+use super::input::Filter;
 
-/// What is done with one string: its result is appended, without an end.
-pub type Convert = fn(&[u8], &mut Vec<u8>) -> Result<(), Malformed>;
-
-/// Whether the strings come from an input: no argument is one, or `-` says so.
-pub fn from_input(words: &[impl AsRef<OsStr>]) -> bool {
-    match words {
-        [] => true,
-        [word] => word.as_ref() == "-",
-        _ => false,
-    }
-}
-
-/// Refuses what makes no sense with the strings as arguments, with a sentence that says why (section 8).
-///
-/// # Errors
-/// [`Failure::Usage`].
-pub fn check(words: &[impl AsRef<OsStr>], fail_fast: bool) -> Result<(), Failure> {
-    let refuse = |text: &str| Err(Failure::Usage(text.to_string()));
-    if from_input(words) {
-        return Ok(());
-    }
-    if words.iter().any(|word| word.as_ref() == "-") {
-        return refuse("- reads the strings from standard input, so none can be an argument beside it");
-    }
-    if fail_fast {
-        return refuse("--fail-fast is about the strings of an input, and here they are arguments");
-    }
-    Ok(())
-}
-
-/// How strings are read and written.
-pub struct Strings {
-    /// What becomes of each.
-    pub convert: Convert,
+/// How strings are read, converted and written.
+pub(crate) struct Strings {
+    /// Appends the result for one string.
+    pub convert: fn(&[u8], &mut Vec<u8>) -> Result<(), Malformed>,
     /// What ends a string on input: LF, or NUL.
     pub end_in: u8,
     /// What ends a result.
     pub end_out: u8,
-    /// The first string that cannot be converted ends the run.
-    pub fail_fast: bool,
-    /// The longest string in bytes.
+    /// The longest string, and the longest result: nothing is written that the other filter refuses.
     pub bytes_max: usize,
 }
 
 impl Strings {
-    /// Converts the arguments, in their order.
+    /// Converts the arguments, or the strings of an input if there are none, or one that is `-`.
     ///
     /// # Errors
-    /// An argument that cannot be converted is [`Failure::Usage`], one that is too long [`Failure::Refused`].
-    pub fn run_arguments(&self, words: &[String]) -> Result<Exit, Failure> {
-        let mut output = Stdout::new();
+    /// An argument that cannot be converted is [`Failure::Usage`], one that is too long [`Failure::Refused`]. An input
+    /// that cannot be read, and so on.
+    pub(crate) fn run(&self, words: &[impl AsRef<OsStr>], input: &Path, filter: &mut Filter) -> Result<(), Failure> {
+        let is_dash = |word: &dyn AsRef<OsStr>| word.as_ref() == "-";
+        if words.is_empty() || (words.len() == 1 && is_dash(&words[0])) {
+            let mut framer = LineFramer::new(self.end_in, self.bytes_max);
+            let source = filter.open(input)?;
+            return filter.feed(source, &mut framer, |line, out| self.line(line, out)).map(|_| ());
+        }
+        if words.iter().any(|word| is_dash(word)) {
+            let why = "- reads the strings from standard input, so there can be no other arguments";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        if filter.fail_fast {
+            let why = "--fail-fast stops reading an input, but the strings are arguments: leave out one of them";
+            return Err(Failure::Usage(why.to_owned()));
+        }
         for word in words {
-            let out = output.buffer();
+            let (text, out) = (word.as_ref().as_encoded_bytes(), filter.output.buffer());
             let start = out.len();
-            (self.convert)(word.as_bytes(), out).map_err(|error| Failure::Usage(error.to_string()))?;
-            self.check_length(word.len(), out.len() - start).map_err(Failure::Refused)?;
+            (self.convert)(text, out).map_err(|error| Failure::Usage(error.to_string()))?;
+            self.check_length(text.len(), out.len() - start).map_err(Failure::Refused)?;
             out.push(self.end_out);
         }
-        output.flush()?;
-        Ok(Exit::Success)
+        filter.output.flush()
     }
 
-    /// Converts each string of an input, after each read what came whole.
-    ///
-    /// # Errors
-    /// What ends the run: the input cannot be read, the output cannot be written.
-    pub fn run_source(&self, source: Source, console: &mut Console) -> Result<Exit, Failure> {
-        let lines = LineFramer::new(self.end_in, self.bytes_max);
-        source.convert_lines(lines, self.fail_fast, console, |line, out| self.line(line, out))
-    }
-
-    fn line(&self, line: TextLine<'_>, out: &mut Vec<u8>) -> Result<(), (u64, String)> {
+    fn line(&self, line: TextLine<'_>, out: &mut Vec<u8>) -> Result<bool, (u64, String)> {
         let (number, text) = match line {
             TextLine::Whole { number, text } => (number, text),
             TextLine::TooLong { number } => return Err((number, self.too_long("the string is"))),
         };
         let start = out.len();
         let converted = (self.convert)(text, out).map_err(|error| error.to_string());
-        match converted.and_then(|()| self.check_length(text.len(), out.len() - start)) {
-            Ok(()) => {
-                out.push(self.end_out);
-                Ok(())
-            }
-            Err(reason) => {
-                out.truncate(start);
-                Err((number, reason))
-            }
-        }
+        converted.and_then(|()| self.check_length(text.len(), out.len() - start)).map_err(|reason| {
+            out.truncate(start);
+            (number, reason)
+        })?;
+        out.push(self.end_out);
+        Ok(true)
     }
 
-    /// Neither a string nor what becomes of it is over the limit: nothing is written that the other filter would
-    /// refuse (section 5).
     fn check_length(&self, bytes: usize, result_bytes: usize) -> Result<(), String> {
         match bytes.max(result_bytes) <= self.bytes_max {
             true => Ok(()),
@@ -112,9 +78,4 @@ impl Strings {
     fn too_long(&self, what: &str) -> String {
         format!("{what} longer than {} bytes; --max-line allows more", self.bytes_max)
     }
-}
-
-/// The complaint about a string that is not UTF-8.
-pub fn not_utf8(text: &[u8]) -> Malformed {
-    Malformed::message(text, MalformedReason::NotUtf8)
 }

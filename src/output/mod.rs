@@ -4,7 +4,6 @@
 
 pub mod progress;
 pub mod show;
-#[allow(dead_code)] // Until listen, replay and decode print it.
 pub(crate) mod table;
 
 use std::fmt::Display;
@@ -87,6 +86,11 @@ impl Console {
     pub fn report(&mut self, exit: Exit, place: impl Display, reason: impl Display) {
         self.worst = self.worst.worse(exit);
         print_error(place, reason);
+    }
+
+    /// The exit status is at least `exit`, for a reason that has been reported.
+    pub fn worsen(&mut self, exit: Exit) {
+        self.worst = self.worst.worse(exit);
     }
 
     /// Reports a failure that does not end the run; the exit status is at least that of the failure.
@@ -174,6 +178,11 @@ impl Stdout {
 /// Whether standard output is a terminal: then text from elsewhere is shown with its control characters escaped.
 pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
+}
+
+/// How many columns the terminal at standard output has, if it is one.
+pub(crate) fn stdout_columns() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into())
 }
 
 /// Appends foreign text for a terminal: control characters (C1 too) escaped, bytes that are not UTF-8 as `\xFF`.

@@ -126,14 +126,20 @@ impl Show {
     }
 }
 
-/// Puts the member `meta` behind the others.
+/// Adds the member `meta` to the object at the end of `out`. Its values need no escapes.
 fn push_meta(origin: &Origin<'_>, out: &mut Vec<u8>) {
-    if out.last() == Some(&b'}') {
-        out.pop();
+    out.pop();
+    let mut meta = ",\"meta\":{".to_owned();
+    if let Some(seconds) = origin.seconds() {
+        meta += &format!("\"time\":{seconds},");
     }
-    // Neither an address nor a word of ours needs an escape.
-    let (time, conn, peer, from) = (origin.seconds(), origin.connection, origin.peer, origin.from.name());
-    let meta = format!(r#","meta":{{"time":{time},"conn":{conn},"peer":"{peer}","from":"{from}"}}}}"#);
+    if let Some(number) = origin.connection {
+        meta += &format!("\"conn\":{number},");
+    }
+    if let Some(peer) = origin.peer {
+        meta += &format!("\"peer\":\"{peer}\",");
+    }
+    meta += &format!("\"from\":\"{}\"}}}}", origin.from.name());
     out.extend_from_slice(meta.as_bytes());
 }
 
@@ -194,7 +200,7 @@ mod tests {
         let mut parts = Message::new();
         let read = parts.parse_line(message.text(), &ParseOptions::default());
         let time = Duration::from_micros(1_500_000);
-        let origin = Origin { time, connection: 2, peer: "[::1]:7", from: Side::Client };
+        let origin = Origin { time: Some(time), connection: Some(2), peer: Some("[::1]:7"), from: Side::Client };
         let mut out = Vec::new();
         show.show(&message, read.is_ok().then_some(&parts), Some(&origin), &mut out);
         String::from_utf8_lossy(&out).into_owned()

@@ -56,8 +56,8 @@ impl EndNames {
 /// Where and when the message of a row was seen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    /// Since any fixed moment: the table counts from the first row.
-    pub time: Duration,
+    /// Since any fixed moment: the table counts from the first row that has a time. `None` if it is not known.
+    pub time: Option<Duration>,
     /// The connection, from 1.
     pub connection: u64,
     /// Who sent it.
@@ -124,18 +124,20 @@ impl Table {
     }
 
     /// Appends a row about a connection, such as `connected from 127.0.0.1:34928`.
-    pub(crate) fn event(&mut self, time: Duration, connection: u64, text: &str, out: &mut Vec<u8>) {
+    #[allow(dead_code)] // Until listen prints it.
+    pub(crate) fn event(&mut self, time: Option<Duration>, connection: u64, text: &str, out: &mut Vec<u8>) {
         let mut row = Row::new(self.columns);
         self.open_row(time, connection, &mut row);
         row.push(&safe_text(text), DIM);
         self.close_row(row, false, out);
     }
 
-    fn open_row(&mut self, time: Duration, connection: u64, row: &mut Row) {
-        let start = *self.start.get_or_insert(time);
+    fn open_row(&mut self, time: Option<Duration>, connection: u64, row: &mut Row) {
+        self.start = self.start.or(time);
         self.has_connections |= connection > 1;
-        let seconds = time.saturating_sub(start).as_secs_f64();
-        row.push(&format!("{seconds:8.3}"), DIM);
+        let elapsed = time.zip(self.start).map(|(time, start)| time.saturating_sub(start).as_secs_f64());
+        let text = elapsed.map_or(String::new(), |seconds| format!("{seconds:.3}"));
+        row.push(&format!("{text:>8}"), DIM);
         row.push("  ", "");
         if self.has_connections {
             row.push(&pad(&format!("#{connection}"), CONNECTION_COLUMNS), DIM);
@@ -304,7 +306,7 @@ mod tests {
         let mut table = Table::new(EndNames::MPF_CONNECTED, columns, is_colored);
         let mut out = Vec::new();
         for (time, from, line) in lines {
-            let seen = Seen { time: Duration::from_secs_f64(*time), connection: 1, from: *from };
+            let seen = Seen { time: Some(Duration::from_secs_f64(*time)), connection: 1, from: *from };
             let mut message = Message::new();
             let parsed = message.parse_line(line.as_bytes(), &ParseOptions::default());
             let parsed = parsed.as_ref().map(|()| &message);
@@ -372,8 +374,8 @@ mod tests {
     fn connections_are_numbered_once_there_are_two() {
         let mut table = Table::new(EndNames::UNKNOWN, None, false);
         let mut out = Vec::new();
-        table.event(Duration::ZERO, 1, "connected from 127.0.0.1:1", &mut out);
-        table.event(Duration::from_millis(1500), 2, "connected from 127.0.0.1:2", &mut out);
+        table.event(Some(Duration::ZERO), 1, "connected from 127.0.0.1:1", &mut out);
+        table.event(Some(Duration::from_millis(1500)), 2, "connected from 127.0.0.1:2", &mut out);
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text, "   0.000  connected from 127.0.0.1:1\n   1.500  #2    connected from 127.0.0.1:2\n");
     }

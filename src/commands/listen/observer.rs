@@ -133,7 +133,7 @@ impl Observer {
         let Some(show) = self.show.as_mut().filter(|_| !matches!(self.end, Some(End::Done))) else { return };
         let Sender { conn, peer, from } = sender;
         let time = self.clock.1.saturating_add(now.saturating_duration_since(self.clock.0));
-        let origin = Origin { time, connection: conn, peer, from };
+        let origin = Origin { time: Some(time), connection: Some(conn), peer: Some(peer), from };
         let parts = is_read.then_some(&self.message);
         if show.show(message, parts, Some(&origin), &mut self.printed) {
             self.goals.printed();

@@ -60,7 +60,7 @@ impl Printing {
         }
         let Speaker { connection, peer, from } = speaker;
         let time = self.moment.1.saturating_add(seen.saturating_duration_since(self.moment.0));
-        let origin = Origin { time, connection, peer, from };
+        let origin = Origin { time: Some(time), connection: Some(connection), peer: Some(peer), from };
         if self.show.show(message, parts, Some(&origin), &mut self.printed) {
             self.goals.printed();
         }

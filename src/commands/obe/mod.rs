@@ -1,5 +1,4 @@
-//! The second wire, OBE_Socket: what each subcommand does with `--wire obe` (design.md, section 3).
+//! OBE_Socket, the other wire: what `send` and `listen` do with `--wire obe` (`obe-socket`(7)).
 
-pub(super) mod filter;
 pub(super) mod send;
 pub(super) mod server;

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::bcp::Side;
-use crate::commands::source::Source;
+use crate::commands::input::Source;
 use crate::exit::{Exit, Failure};
 use crate::framing::FramingOptions;
 use crate::limits::READ_BYTES;

@@ -8,7 +8,7 @@ use crate::bcp::payload_marker;
 use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
 use crate::catalogue;
 use crate::commands::arguments::{mistyped, read_message, unknown_choice};
-use crate::commands::source::Source;
+use crate::commands::input::Source;
 use crate::commands::stream::{Item, Stream};
 use crate::exit::Failure;
 use crate::framing::{FramingError, FramingOptions};

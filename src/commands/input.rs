@@ -1,0 +1,250 @@
+//! The inputs of `encode` and `decode`, and the one loop that reads them.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::path::Path;
+
+use crate::engine::widen_pipes;
+use crate::exit::{Exit, Failure};
+use crate::framing::{BcpFramer, Frame, LineFramer, ObeFramer, TextLine, is_ignored};
+use crate::limits::{READ_BYTES, WRITE_BYTES};
+use crate::output::{Console, Stdout};
+use crate::text::file_name;
+
+use super::run::note_terminal_input;
+
+/// What messages call standard input.
+const STDIN: &str = "<stdin>";
+
+/// An open input.
+pub(crate) struct Source {
+    pub reader: Box<dyn Read>,
+    /// What messages call it: the name of the file, never cut, or `<stdin>`.
+    pub name: String,
+}
+
+impl Source {
+    /// Opens a file, or standard input for `-`.
+    ///
+    /// # Errors
+    /// [`Failure::Io`] that names the file.
+    pub(crate) fn open(path: &Path) -> Result<Source, Failure> {
+        widen_pipes();
+        if path.as_os_str() == "-" {
+            // Its buffer is bypassed, because every read is larger.
+            return Ok(Source { reader: Box::new(io::stdin().lock()), name: STDIN.to_owned() });
+        }
+        let name = file_name(path);
+        let file = File::open(path).map_err(|error| Failure::io(format_args!("cannot open {name}"), &error))?;
+        Ok(Source { reader: Box::new(file), name })
+    }
+
+    pub(crate) fn is_stdin(&self) -> bool {
+        self.name == STDIN
+    }
+
+    /// Reads what is there into `space`; 0 at the end.
+    ///
+    /// # Errors
+    /// [`Failure::Io`] that names the input; a directory fails here.
+    pub(crate) fn read(&mut self, space: &mut [u8]) -> Result<usize, Failure> {
+        loop {
+            match self.reader.read(space) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failure(&error)),
+                Ok(count) => return Ok(count),
+            }
+        }
+    }
+
+    /// What a read that failed with `error` ends with.
+    pub(crate) fn failure(&self, error: &io::Error) -> Failure {
+        Failure::io(format_args!("cannot read {}", self.name), error)
+    }
+
+    /// The beginning of the input, which is still to be read: `lines` lines that are neither blank nor comments, if it
+    /// has as many in its first 64 KiB. No more is read than that takes, so that an interactive input goes on.
+    ///
+    /// # Errors
+    /// As for [`Source::read`].
+    pub(crate) fn peek(&mut self, lines: usize) -> Result<Vec<u8>, Failure> {
+        let (mut head, mut has_ended) = (Vec::new(), false);
+        while !has_ended && head.len() < READ_BYTES && whole_lines(&head) < lines {
+            let start = head.len();
+            head.resize(start + READ_BYTES, 0);
+            let count = self.read(&mut head[start..])?;
+            head.truncate(start + count);
+            has_ended = count == 0;
+        }
+        let rest: Box<dyn Read> = match has_ended {
+            // A terminal would have to be told twice.
+            true => Box::new(io::empty()),
+            false => std::mem::replace(&mut self.reader, Box::new(io::empty())),
+        };
+        self.reader = Box::new(Cursor::new(head.clone()).chain(rest));
+        Ok(head)
+    }
+
+    /// The whole of a file, or of standard input for `-`, as a payload of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As for [`Source::open`] and [`Source::read`]; [`Failure::Refused`] if there are more bytes.
+    pub(crate) fn payload(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
+        let mut source = Source::open(path)?;
+        let mut bytes = Vec::new();
+        let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        match source.reader.by_ref().take(one_more).read_to_end(&mut bytes) {
+            Err(error) => Err(source.failure(&error)),
+            Ok(count) if count > limit => {
+                Err(Failure::Refused(format!("{}: over {limit} bytes; --max-payload allows more", source.name)))
+            }
+            Ok(_) => Ok(bytes),
+        }
+    }
+}
+
+fn whole_lines(head: &[u8]) -> usize {
+    head.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n") && !is_ignored(line)).count()
+}
+
+/// A framer, as the loop of the filters uses it.
+pub(crate) trait Framing {
+    /// What it cuts an input into.
+    type Piece<'a>
+    where
+        Self: 'a;
+    /// What stands between the name of the input and the number of a piece.
+    const PLACE: &'static str;
+    fn space(&mut self) -> &mut [u8];
+    fn filled(&mut self, count: usize);
+    /// The next piece; `at_end`, what is left counts as the last one.
+    fn piece(&mut self, at_end: bool) -> Option<Self::Piece<'_>>;
+    /// Whether nothing more can be read, though the input goes on.
+    fn is_over(&self) -> bool;
+}
+
+macro_rules! framing {
+    ($framer:ident, $piece:ident, $next:ident, $place:literal, $is_over:expr) => {
+        impl Framing for $framer {
+            type Piece<'a> = $piece<'a>;
+            const PLACE: &'static str = $place;
+            fn space(&mut self) -> &mut [u8] {
+                $framer::space(self)
+            }
+            fn filled(&mut self, count: usize) {
+                $framer::filled(self, count);
+            }
+            fn piece(&mut self, at_end: bool) -> Option<$piece<'_>> {
+                if at_end { self.end() } else { self.$next() }
+            }
+            fn is_over(&self) -> bool {
+                $is_over(self)
+            }
+        }
+    };
+}
+
+framing!(BcpFramer, Frame, next_frame, ":", BcpFramer::has_ended);
+framing!(ObeFramer, Frame, next_frame, ": offset ", ObeFramer::has_ended);
+framing!(LineFramer, TextLine, next_line, ":", |_| false);
+
+/// The outputs of a filter.
+pub(crate) struct Filter {
+    pub output: Stdout,
+    pub console: Console,
+    /// Whether the run ends with the first thing that is reported.
+    pub fail_fast: bool,
+}
+
+impl Filter {
+    pub(crate) fn new(console: Console, fail_fast: bool) -> Filter {
+        Filter { output: Stdout::new(), console, fail_fast }
+    }
+
+    /// The exit status of a run that ended like this.
+    pub(crate) fn finish(&self, outcome: Result<(), Failure>) -> Result<Exit, Failure> {
+        match outcome {
+            Ok(()) | Err(Failure::OutputClosed) => Ok(self.console.worst()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Reports what is wrong with the input at a place, after all that was right before it. Whether the run goes on.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub(crate) fn report(&mut self, place: &str, reason: impl std::fmt::Display) -> Result<bool, Failure> {
+        self.output.flush()?;
+        self.console.report(Exit::Failed, place, reason);
+        Ok(!self.fail_fast)
+    }
+
+    /// Opens an input. A person who has given none learns that it is the terminal.
+    ///
+    /// # Errors
+    /// As for [`Source::open`].
+    pub(crate) fn open(&self, path: &Path) -> Result<Source, Failure> {
+        if path.as_os_str() == "-" {
+            note_terminal_input(&self.console);
+        }
+        Source::open(path)
+    }
+
+    /// Opens each file, or standard input if there is none, and calls `read`, until that returns `false`. A file that
+    /// cannot be read does not affect the others.
+    ///
+    /// # Errors
+    /// What ends the run.
+    pub(crate) fn each_file(
+        &mut self,
+        files: &[OsString],
+        mut read: impl FnMut(Source, &mut Filter) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        let stdin = [OsString::from("-")];
+        for file in if files.is_empty() { &stdin } else { files } {
+            match self.open(Path::new(file)).and_then(|source| read(source, self)) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(failure @ Failure::Io(_)) if !self.output.has_failed() => self.console.report_failure(&failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads an input to its end, piece by piece. After each read, what `convert` has appended is written. Its errors
+    /// are the number of the piece and the reason; they are reported. The input is left when it returns `false`.
+    ///
+    /// Whether the run goes on.
+    ///
+    /// # Errors
+    /// The input cannot be read, or the output not written.
+    pub(crate) fn feed<F: Framing>(
+        &mut self,
+        mut source: Source,
+        framer: &mut F,
+        mut convert: impl FnMut(F::Piece<'_>, &mut Vec<u8>) -> Result<bool, (u64, String)>,
+    ) -> Result<bool, Failure> {
+        loop {
+            let count = source.read(framer.space())?;
+            framer.filled(count);
+            while let Some(piece) = framer.piece(count == 0) {
+                let goes_on = match convert(piece, self.output.buffer()) {
+                    Ok(goes_on) => goes_on,
+                    Err((number, reason)) => self.report(&format!("{}{}{number}", source.name, F::PLACE), reason)?,
+                };
+                if !goes_on || self.output.buffer().len() >= WRITE_BYTES {
+                    self.output.flush()?;
+                }
+                if !goes_on {
+                    return Ok(false);
+                }
+            }
+            self.output.flush()?;
+            if count == 0 || framer.is_over() {
+                return Ok(true);
+            }
+        }
+    }
+}
