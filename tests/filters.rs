@@ -224,7 +224,7 @@ fn the_table_shows_both_sides_of_a_session_uncut_in_a_pipe() {
 fn raw_messages_are_printed_verbatim_if_they_match() {
     let stream = b"A?x=%41\r\n#c\nf&bytes=3\n\x00\n\xff\na?x=2\n";
     let outcome = backbox(["decode", "--view", "raw", "-m", "f", "-m", "a?x=A"], stream);
-    assert_eq!(outcome.exits(0).stdout, b"A?x=%41\r\nf&bytes=3\n\x00\n\xff\n", "{}", outcome.stderr);
+    assert_eq!(outcome.exits(0).stdout, b"A?x=%41\r\nf&bytes=3\n\x00\n\xff", "{}", outcome.stderr);
 }
 
 #[test]
