@@ -19,8 +19,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("check", &["session", "framing", "bcp"]),
     ("output", &["framing", "bcp"]),
     // The new loop; it takes the place of `net`.
-    ("engine", &["net", "framing"]),
-    ("net", &["framing", "bcp"]),
+    ("engine", &["framing"]),
+    ("net", &["engine", "framing", "bcp"]),
     ("cli", &[]),
     ("commands", &["bcp", "framing", "catalogue", "session", "check", "output", "engine", "net", "cli"]),
     ("lib", &[]),

@@ -13,6 +13,7 @@
 //! All that differs between systems is in `sys` and `signals`.
 #![allow(dead_code, unused_imports)] // Until the commands are ported.
 
+mod address;
 mod connection;
 mod dial;
 mod handler;
@@ -33,7 +34,7 @@ mod sys;
 
 pub(crate) use std::net::SocketAddr;
 
-pub(crate) use crate::net::address::{Address, is_of_this_machine};
+pub(crate) use address::{Address, is_of_this_machine};
 
 pub(crate) use connection::{CloseReason, Closed, ConnId};
 pub(crate) use dial::{CONNECT_TIME, Dial, RECONNECT_PAUSE, RETRY_PAUSE};

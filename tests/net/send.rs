@@ -36,7 +36,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_dialled() {
         (&["  ?"], ""),
         (&["dmd_frame?name=x&bytes=4"], "it announces a payload"),
         (&["trigger", "multiball"], "multiball: write name=multiball"),
-        (&["-a", "a:b", "trigger"], "a:b is no address (a port is a number); write HOST:PORT"),
+        (&["-a", "a:b", "trigger"], "invalid address a:b: a port is a number; write HOST:PORT"),
         (&["--retry", "soon", "trigger"], "invalid duration \"soon\"; write 250ms, 1.5s, 2m"),
     ] {
         let mut arguments = vec!["send", "-a", "127.0.0.1:1"];
@@ -71,7 +71,7 @@ fn the_variable_says_where_to_dial_unless_a_flag_does() {
 #[test]
 fn a_variable_that_holds_no_address_is_named_and_nobody_else_is_dialled() {
     use std::os::unix::ffi::OsStrExt;
-    for (value, why) in [(&b"a:b:c"[..], "a:b:c is no address"), (b"pin\xff", "\"pin\\xFF\" is not UTF-8")] {
+    for (value, why) in [(&b"a:b:c"[..], "invalid address a:b:c"), (b"pin\xff", "\"pin\\xFF\" is not UTF-8")] {
         let value = std::ffi::OsStr::from_bytes(value);
         for wire in ["bcp", "obe"] {
             let mut command = command(&["send", "--wire", wire, "a"]);
