@@ -60,6 +60,17 @@ impl LineFramer {
         self.buffer.filled(count);
     }
 
+    /// Adds bytes that were read elsewhere.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let space = self.space();
+            let (now, later) = bytes.split_at(bytes.len().min(space.len()));
+            space[..now.len()].copy_from_slice(now);
+            self.filled(now.len());
+            bytes = later;
+        }
+    }
+
     /// The next whole line, or `None` when more bytes are needed.
     pub fn next_line(&mut self) -> Option<TextLine<'_>> {
         loop {

@@ -1,19 +1,20 @@
 //! What `send` sends and when: the message of the arguments or those of standard input, and the pace of `--every`.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::bcp::payload_marker;
-use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
+use crate::bcp::{Message, ParseOptions, WriteOptions, check_json, payload_marker, write_line};
 use crate::catalogue;
 use crate::commands::arguments::{mistyped, read_message, unknown_choice};
 use crate::commands::input::Source;
 use crate::commands::stream::{Item, Stream};
 use crate::exit::Failure;
-use crate::framing::{FramingError, FramingOptions};
+use crate::framing::{FramingError, FramingOptions, LineFramer, TextLine};
+use crate::limits::OBE_BODY_BYTES_MAX;
 use crate::output::Console;
-use crate::text::{is_white, shown};
+use crate::text::{is_white, shown, trim};
 
 /// Where the messages come from.
 #[derive(Debug)]
@@ -24,28 +25,90 @@ pub(crate) enum Messages {
     One { message: Outgoing, times: u64, sent: u64 },
     /// Standard input, each message sent when it arrives. It is dry while nothing read so far is left to be sent.
     Stream { stream: Box<Stream>, is_dry: bool },
+    /// The same for OBE_Socket: JSON Lines.
+    Lines { lines: Box<LineFramer>, has_ended: bool, text: Vec<u8> },
 }
 
 impl Messages {
-    /// Standard input, of which nothing has arrived.
-    pub(crate) fn stream(limits: &FramingOptions) -> Messages {
-        Messages::Stream { stream: Box::new(Stream::new(limits)), is_dry: true }
+    /// The next message: that of the arguments numbered from 1, those of standard input by their line.
+    pub(crate) fn next(&mut self) -> Item<'_> {
+        match self {
+            Messages::None => Item::Over,
+            Messages::One { times, sent, .. } if sent == times => Item::Over,
+            Messages::One { message, sent, .. } => {
+                *sent += 1;
+                Item::Message { number: *sent, line: message.line(), whole: &message.whole }
+            }
+            Messages::Stream { stream, is_dry } => {
+                let item = stream.next_item();
+                *is_dry = item == Item::Dry;
+                item
+            }
+            Messages::Lines { lines, has_ended, text } => next_line(lines, *has_ended, text),
+        }
+    }
+
+    /// Whether it is known that there are no more.
+    pub(crate) fn are_over(&self) -> bool {
+        matches!(self, Messages::None) || matches!(self, Messages::One { times, sent, .. } if sent == times)
+    }
+
+    /// Whether more input is needed.
+    pub(crate) fn want_input(&self) -> bool {
+        match self {
+            Messages::None | Messages::One { .. } => false,
+            Messages::Stream { stream, is_dry } => *is_dry && !stream.has_ended(),
+            Messages::Lines { has_ended, .. } => !has_ended,
+        }
+    }
+
+    /// Adds a block of input; an empty one is its end.
+    ///
+    /// # Errors
+    /// The input cannot be read; it has ended.
+    pub(crate) fn feed(&mut self, bytes: io::Result<&[u8]>) -> Result<(), Failure> {
+        let block = bytes.as_ref().map_or(&[][..], |bytes| bytes);
+        match self {
+            Messages::None | Messages::One { .. } => {}
+            Messages::Stream { stream, .. } if block.is_empty() => stream.end(),
+            Messages::Stream { stream, .. } => stream.feed(block),
+            Messages::Lines { has_ended, .. } if block.is_empty() => *has_ended = true,
+            Messages::Lines { lines, .. } => lines.feed(block),
+        }
+        bytes.map(|_| ()).map_err(|error| Failure::io("cannot read <stdin>", &error))
     }
 
     /// What was not sent, as a clause, as far as it is known.
     pub(crate) fn left_out(&mut self) -> Option<String> {
-        match self {
-            Messages::None => None,
-            Messages::One { times, sent, .. } => {
-                let left = *times - *sent;
-                (left > 0).then(|| format!("{left} of {times} messages were not sent"))
+        if let Messages::One { times, sent, .. } = self {
+            let left = *times - *sent;
+            return (left > 0).then(|| format!("{left} of {times} messages were not sent"));
+        }
+        let is_empty = matches!(self.next(), Item::Dry | Item::Over);
+        (!is_empty).then(|| "the rest of standard input was not sent".to_owned())
+    }
+}
+
+/// The next message of JSON Lines, which is put into `text`. Blank lines and those that begin with `#` are ignored.
+fn next_line<'a>(lines: &mut LineFramer, has_ended: bool, text: &'a mut Vec<u8>) -> Item<'a> {
+    // All whole lines are read before more input is, so that at the end only the last can be left.
+    while let Some(line) = if has_ended { lines.end() } else { lines.next_line() } {
+        let (number, line) = match line {
+            TextLine::Whole { number, text } => (number, trim(text)),
+            TextLine::TooLong { number } => {
+                return Item::Wrong { number, why: format!("line over {OBE_BODY_BYTES_MAX} bytes") };
             }
-            Messages::Stream { stream, .. } => {
-                let is_empty = matches!(stream.next_item(), Item::Dry | Item::Over);
-                (!is_empty).then(|| "the rest of standard input was not sent".to_owned())
+        };
+        match check_json(line) {
+            _ if matches!(line.first(), None | Some(b'#')) => {}
+            Ok(()) => {
+                line.clone_into(text);
+                return Item::Message { number, line: text, whole: text };
             }
+            Err(why) => return Item::Wrong { number, why: why.to_string() },
         }
     }
+    if has_ended { Item::Over } else { Item::Dry }
 }
 
 /// The message of the arguments, as it is sent.
@@ -64,7 +127,12 @@ impl Outgoing {
 
     /// The payload, if there is one.
     pub(crate) fn payload(&self) -> Option<&[u8]> {
-        Some(&self.whole[self.line_length + 1..]).filter(|payload| !payload.is_empty())
+        payload(self.line(), &self.whole)
+    }
+
+    /// A message that is nothing but its line.
+    pub(crate) fn of_line(whole: Vec<u8>) -> Outgoing {
+        Outgoing { line_length: whole.len(), whole }
     }
 
     /// Reads the arguments: a command and its parameters, or one BCP line with a `?`, sent verbatim.
@@ -121,6 +189,11 @@ impl Outgoing {
     }
 }
 
+/// What follows a line and its LF.
+pub(crate) fn payload<'a>(line: &[u8], whole: &'a [u8]) -> Option<&'a [u8]> {
+    whole.get(line.len() + 1..).filter(|payload| !payload.is_empty())
+}
+
 /// Refuses what would stop MPF, be lost on it, or be misread by it.
 ///
 /// # Errors
@@ -159,11 +232,6 @@ impl Pace {
     /// One message in each `every`; without it, or if it is zero, as they arrive.
     pub(crate) fn new(every: Option<Duration>) -> Pace {
         Pace { every: every.filter(|every| !every.is_zero()), due: None }
-    }
-
-    /// Whether there is a pace to keep.
-    pub(crate) fn is_set(&self) -> bool {
-        self.every.is_some()
     }
 
     /// When to ask again, if it is too early for the next message.
@@ -297,7 +365,7 @@ mod tests {
             let mut pace = Pace::new(every);
             pace.sent(Instant::now());
             pace.idle(Instant::now());
-            assert!(!pace.is_set() && pace.wait(Instant::now()).is_none());
+            assert!(pace.wait(Instant::now()).is_none());
         }
     }
 

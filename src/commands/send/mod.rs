@@ -7,34 +7,39 @@ mod sender;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::bcp::template::Template;
 use crate::catalogue;
 use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, number, text};
-use crate::commands::arguments::{note_mistyped_patterns, unknown_word};
-use crate::commands::dial::{PIN_PORT, Target};
+use crate::commands::arguments::{note_mistyped_patterns, read_value};
+use crate::commands::dial::{OBE_PORT, PIN_PORT, Target};
 use crate::commands::goal_flags::GoalOptions;
 use crate::commands::goals::Goals;
-use crate::commands::obe;
+use crate::commands::obe::send::ObeSender;
 use crate::commands::recorder::RecordOptions;
 use crate::commands::recording::Recorder;
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net, stdin};
-use crate::commands::shared::{self, ConnectOptions, Display, OutputOptions, Selection, Verbose, flatten, patterns};
+use crate::commands::shared::{
+    self, ConnectOptions, Display, OBE_IS_JSON, OutputOptions, Selection, Verbose, flatten, patterns_on,
+};
+use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
 use crate::engine::Settings;
 use crate::exit::{Exit, Failure};
-use crate::framing::{FramingOptions, Wire};
+use crate::framing::{FramingOptions, LineFramer, Wire};
+use crate::limits::OBE_BODY_BYTES_MAX;
 use crate::output::Console;
 use crate::output::show::Show;
 use crate::time;
-use messages::{Messages, Outgoing, guard};
+use messages::{Outgoing, guard};
 use sender::Sender;
 
-pub(crate) use messages::Pace;
+pub(super) use messages::{Messages, Pace};
 
 /// How long a reply is waited for unless `-W` says so: MPF replies at once, and a script should not hang.
-pub(crate) const REPLY_TIME: Duration = Duration::from_secs(10);
+const REPLY_TIME: Duration = Duration::from_secs(10);
 
 /// How much is read at a time when one message is sent: memory that is never used counts in a run of a millisecond.
-pub(crate) const ONE_SHOT_READ_BYTES: usize = 8 << 10;
+const ONE_SHOT_READ_BYTES: usize = 8 << 10;
 
 /// The variable with the address to connect to when there is no `-a`.
 const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
@@ -42,28 +47,28 @@ const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
 /// What was typed.
 #[derive(Debug, Default)]
 pub struct Options {
-    pub(super) output: OutputOptions,
-    pub(super) connect: ConnectOptions,
-    pub(super) goals: GoalOptions,
-    pub(super) display: Display,
+    output: OutputOptions,
+    connect: ConnectOptions,
+    goals: GoalOptions,
+    display: Display,
     record: RecordOptions,
-    pub(super) verbose: Verbose,
+    verbose: Verbose,
     limits: shared::Input,
     wait: bool,
-    pub(super) fail_on: Vec<String>,
-    pub(super) all: bool,
+    fail_on: Vec<String>,
+    all: bool,
     hello: bool,
     ready: Option<Duration>,
     force: bool,
     no_goodbye: bool,
     reconnect: bool,
     payload: Option<PathBuf>,
-    pub(super) repeat: Option<u64>,
-    pub(super) every: Option<Duration>,
+    repeat: Option<u64>,
+    every: Option<Duration>,
     wire: Wire,
-    pub(super) no_reply: bool,
+    no_reply: bool,
     /// A command and its parameters, or one BCP line with a `?`; nothing, or `-`, is standard input.
-    pub(super) words: Vec<String>,
+    words: Vec<String>,
 }
 
 flatten!(Options {
@@ -285,86 +290,91 @@ fn not_zero(number: u64) -> Result<u64, String> {
 /// A message that makes no sense, an address that cannot be reached, a connection that is lost, and so on.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let mut console = options.output.console(COMMAND.help.name);
-    if options.wire == Wire::Obe {
-        return obe::send::run(options, console);
-    }
+    let wire = options.wire;
     let mut plan = Plan::new(options, &console)?;
     let mut net = open_net(plan.settings()?)?;
+    if wire == Wire::Obe {
+        let mut sender = ObeSender::new(plan, &mut console);
+        drive(&mut net, &mut sender)?;
+        return sender.finish();
+    }
     let mut sender = Sender::new(plan, &mut net, &mut console);
     drive(&mut net, &mut sender)?;
     sender.finish()
 }
 
 /// A run of `send`, everything resolved and checked.
-struct Plan {
-    target: Target,
-    retry: Duration,
-    messages: Messages,
-    every: Option<Duration>,
+pub(super) struct Plan {
+    pub(super) target: Target,
+    pub(super) retry: Duration,
+    pub(super) messages: Messages,
+    /// Whether they come from standard input.
+    reads_input: bool,
+    pub(super) every: Option<Duration>,
     is_guarded: bool,
     says_hello: bool,
     says_goodbye: bool,
+    /// Whether replies are waited for; always, except with `--no-reply`.
+    pub(super) waits: bool,
     /// `--ready`.
     ready: Option<Duration>,
     reconnects: bool,
-    goals: Goals,
-    limits: TimeLimits,
+    pub(super) goals: Goals,
+    pub(super) limits: TimeLimits,
     /// Whether it stays, though it waits for nothing, until a limit passes.
     stays: bool,
     framing: FramingOptions,
-    show: Show,
-    prints_all: bool,
-    traffic: Traffic,
+    pub(super) show: Show,
+    pub(super) prints_all: bool,
+    pub(super) traffic: Traffic,
     recorder: Recorder,
 }
 
 impl Plan {
     fn new(options: Options, console: &Console) -> Result<Plan, Failure> {
-        let show = options.display.show(options.output.color, false)?;
-        let mut goals = options.goals.goals(Wire::Bcp)?;
-        patterns("--fail-on", &options.fail_on, false)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
-        note_mistyped_patterns(options.goals.expected.iter().chain(options.display.selection.typed()), console);
+        let wire = options.wire;
+        let mut goals = options.goals.goals(wire)?;
+        patterns_on(wire, "--fail-on", &options.fail_on)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
         if options.hello {
             goals.handshake();
         }
-        let mut framing = options.limits.framing();
-        let messages = match options.words.as_slice() {
-            [] if options.hello && options.every.is_some() => {
-                return Err(Failure::Usage("--every needs messages: - reads them from standard input".to_owned()));
+        let (show, mut framing, host, port) = match wire {
+            Wire::Bcp => {
+                note_mistyped_patterns(options.goals.expected.iter().chain(options.display.selection.typed()), console);
+                (options.display.show(options.output.color, false)?, options.limits.framing(), None, PIN_PORT)
             }
-            [] if options.hello => Messages::None,
-            [] => Messages::stream(&framing),
-            [dash] if dash == "-" => Messages::stream(&framing),
-            words => {
-                let message = Outgoing::read(words, options.payload.as_deref(), &framing, console)?;
-                if options.wait {
-                    goals.answer(message.reply()?);
+            Wire::Obe => {
+                if options.display.selection.template.as_ref().is_some_and(Template::shows_json) {
+                    return Err(Failure::Usage(OBE_IS_JSON.to_owned()));
                 }
-                Messages::One { message, times: options.repeat.unwrap_or(1), sent: 0 }
+                let show = options.display.selection.show_obe()?.for_stdout(options.output.color, false);
+                (show, FramingOptions::obe(), Some("127.0.0.1"), OBE_PORT)
             }
         };
-        let target = target(options.connect.address.as_deref(), None, PIN_PORT)?;
-        if let Messages::One { message, .. } = &messages {
-            if !options.force {
-                guard(message.line(), message.payload()).map_err(Failure::Refused)?;
-            }
-            unknown_word(message.line()).into_iter().for_each(|warning| console.note(warning));
+        let messages = options.messages(&framing, &mut goals, console)?;
+        let target = target(options.connect.address.as_deref(), host, port)?;
+        if let (Messages::One { message, .. }, false, Wire::Bcp) = (&messages, options.force, wire) {
+            guard(message.line(), message.payload()).map_err(Failure::Refused)?;
         }
         let mut recorder = options.record.open_file()?;
         recorder.begin(&format!("connecting to {}", target.address), target.address.port)?;
-        match messages {
-            Messages::Stream { .. } => note_terminal_input(console),
-            _ => framing.read_bytes = ONE_SHOT_READ_BYTES,
+        let reads_input = matches!(messages, Messages::Stream { .. } | Messages::Lines { .. });
+        match reads_input {
+            true => note_terminal_input(console),
+            false => framing.read_bytes = ONE_SHOT_READ_BYTES,
         }
-        let timeout = options.goals.time(goals.are_set().then_some(REPLY_TIME));
+        let has_reply_time = goals.are_set() || (wire == Wire::Obe && !options.no_reply);
+        let timeout = options.goals.time(has_reply_time.then_some(REPLY_TIME));
         Ok(Plan {
             target,
             retry: options.connect.retry,
             messages,
+            reads_input,
             every: options.every,
             is_guarded: !options.force,
             says_hello: options.hello,
             says_goodbye: !options.no_goodbye,
+            waits: !options.no_reply,
             ready: options.ready,
             reconnects: options.reconnect,
             goals,
@@ -379,13 +389,9 @@ impl Plan {
     }
 
     fn settings(&mut self) -> Result<Settings, Failure> {
-        let input = match self.messages {
-            Messages::Stream { .. } => Some(stdin()?),
-            Messages::None | Messages::One { .. } => None,
-        };
         Ok(Settings {
             framing: self.framing.clone(),
-            input,
+            input: if self.reads_input { Some(stdin()?) } else { None },
             recording: self.recorder.take_file(),
             precise: self.every.is_some(),
             ..Settings::default()
@@ -393,18 +399,46 @@ impl Plan {
     }
 }
 
+impl Options {
+    /// Where the messages come from, and the goal that `-w` makes of it.
+    fn messages(&self, framing: &FramingOptions, goals: &mut Goals, console: &Console) -> Result<Messages, Failure> {
+        let times = self.repeat.unwrap_or(1);
+        Ok(match (self.words.as_slice(), self.wire) {
+            ([], _) if self.hello && self.every.is_some() => {
+                return Err(Failure::Usage("--every needs messages: - reads them from standard input".to_owned()));
+            }
+            ([], _) if self.hello => Messages::None,
+            (words, wire) if words.is_empty() || words == ["-"] => match wire {
+                Wire::Bcp => Messages::Stream { stream: Box::new(Stream::new(framing)), is_dry: true },
+                Wire::Obe => {
+                    let lines = Box::new(LineFramer::new(b'\n', OBE_BODY_BYTES_MAX));
+                    Messages::Lines { lines, has_ended: false, text: Vec::new() }
+                }
+            },
+            (words, Wire::Bcp) => {
+                let message = Outgoing::read(words, self.payload.as_deref(), framing, console)?;
+                if self.wait {
+                    goals.answer(message.reply()?);
+                }
+                Messages::One { message, times, sent: 0 }
+            }
+            (words, Wire::Obe) => {
+                Messages::One { message: Outgoing::of_line(read_value(words, true)?), times, sent: 0 }
+            }
+        })
+    }
+}
+
 /// The server to connect to: the one of `-a`, else of the variable, else `host` (default: localhost). Its port is
 /// `port` unless the address names another.
-///
-/// # Errors
-/// As for [`Target::resolve`]; the variable is named, because nobody typed it with this command.
-pub(crate) fn target(address: Option<&str>, host: Option<&str>, port: u16) -> Result<Target, Failure> {
+fn target(address: Option<&str>, host: Option<&str>, port: u16) -> Result<Target, Failure> {
     if address.is_some() {
         return Target::resolve(address, port);
     }
     let Some(named) = std::env::var_os(ADDRESS_VARIABLE).filter(|named| !named.is_empty()) else {
         return Target::resolve(host, port);
     };
+    // It is named, because nobody typed it with this command.
     let wrong = |why| Failure::Usage(format!("{ADDRESS_VARIABLE}: {why}"));
     match Target::resolve(Some(&text(named).map_err(wrong)?), port) {
         Err(Failure::Usage(why)) => Err(wrong(why)),

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::Plan;
-use super::messages::{InFlight, Messages, Pace, guard};
+use super::messages::{InFlight, Messages, Pace, guard, payload};
 use crate::bcp::conversation::{Conversation, ConversationConfig, PeerError, ReceiveOutcome, Role, write_message};
 use crate::bcp::{Message, ParseOptions, Side, ValueKind, line_command};
 use crate::commands::arguments::unknown_word;
@@ -195,92 +195,53 @@ impl<'a> Sender<'a> {
 /// Sending.
 impl Sender<'_> {
     fn send_messages(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
-        if let Some(due) = self.pace.wait(now) {
-            let is_one = matches!(self.plan.messages, Messages::One { .. });
-            if !(is_one && self.plan.goals.are_met()) {
-                return Some(due);
-            }
-        }
         let mut messages = std::mem::replace(&mut self.plan.messages, Messages::None);
-        match &mut messages {
-            Messages::None => self.is_complete = true,
-            Messages::One { message, times, sent } => {
-                // Repetition is how to ask until the goals are met: the rest is dropped.
-                while *sent < *times && net.has_room(self.id, message.whole.len()) {
-                    if *sent > 0 && self.plan.goals.are_met() {
-                        *times = *sent;
-                        break;
-                    }
-                    *sent += 1;
-                    let is_sent = self.send(net, now, *sent, message.line(), message.payload(), &message.whole);
-                    if is_sent.is_err() {
-                        // It was a goodbye, after which nothing is sent.
-                        *sent = *times;
-                    }
-                    if self.pace.is_set() {
-                        break;
-                    }
-                }
-                self.is_complete = *sent == *times;
+        let mut sent = matches!(messages, Messages::One { sent: 1.., .. });
+        loop {
+            // Repetition is how to ask until the goals are met: the rest is dropped.
+            let is_answered = sent && matches!(messages, Messages::One { .. }) && self.plan.goals.are_met();
+            self.is_complete |= messages.are_over() || is_answered;
+            if self.is_complete || self.pace.wait(now).is_some() || !net.has_room(self.id, 1) {
+                break;
             }
-            Messages::Stream { stream, is_dry } => {
-                *is_dry = false;
-                while net.has_room(self.id, 1) {
-                    let (number, why) = match stream.next_item() {
-                        Item::Dry => {
-                            *is_dry = true;
-                            self.pace.idle(now);
-                            break;
-                        }
-                        Item::Over => {
-                            self.is_complete = true;
-                            break;
-                        }
-                        Item::Wrong { number, why } => (number, why),
-                        Item::Message { number, line, whole } => match self.send_line(net, now, number, line, whole) {
-                            Ok(()) if self.pace.is_set() => break,
-                            Ok(()) => continue,
-                            Err(why) => (number, format!("not sent: {why}")),
-                        },
-                    };
-                    self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
-                    if self.is_complete {
-                        break;
-                    }
+            let (number, why) = match messages.next() {
+                Item::Dry => {
+                    self.pace.idle(now);
+                    break;
                 }
-            }
+                Item::Over => {
+                    self.is_complete = true;
+                    break;
+                }
+                Item::Wrong { number, why } => (number, why),
+                Item::Message { number, line, whole } => match self.send(net, now, number, line, whole) {
+                    Ok(()) => {
+                        sent = true;
+                        continue;
+                    }
+                    Err(why) => (number, format!("not sent: {why}")),
+                },
+            };
+            self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
         }
         self.plan.messages = messages;
         self.pace.wait(now).filter(|_| !self.is_complete)
     }
 
-    /// Sends a message of standard input if it may be sent.
-    fn send_line(&mut self, net: &mut Net, now: Instant, number: u64, line: &[u8], whole: &[u8]) -> Result<(), String> {
-        let payload = Some(&whole[line.len() + 1..]).filter(|payload| !payload.is_empty());
+    /// Sends a message of the user, if it may be sent; its number is its line or repetition.
+    fn send(&mut self, net: &mut Net, now: Instant, number: u64, line: &[u8], whole: &[u8]) -> Result<(), String> {
+        let payload = payload(line, whole);
         if self.plan.is_guarded {
             guard(line, payload)?;
         }
-        if let Some(warning) = unknown_word(line) {
-            self.console.note(format_args!("<stdin>:{number}: {warning}"));
-        }
-        self.send(net, now, number, line, payload, whole)
-    }
-
-    /// Sends a message of the user, whose number is the line or the repetition.
-    fn send(
-        &mut self,
-        net: &mut Net,
-        now: Instant,
-        number: u64,
-        line: &[u8],
-        payload: Option<&[u8]>,
-        whole: &[u8],
-    ) -> Result<(), String> {
         let command = line_command(line);
         if let Err(why) = self.conversation.send(&command) {
             // After a goodbye nothing is sent.
             self.is_complete = true;
             return Err(why.to_string());
+        }
+        if let Some(warning) = unknown_word(line).filter(|_| number == 1 || self.plan.reads_input) {
+            self.console.note(warning);
         }
         self.hides_modes &= command != "monitor_start";
         self.plan.traffic.sent(line, payload.map(<[u8]>::len));
@@ -495,8 +456,7 @@ impl Handler for Sender<'_> {
     }
 
     fn wants_input(&mut self, net: &Net) -> bool {
-        let is_open = matches!(&self.plan.messages, Messages::Stream { stream, is_dry: true } if !stream.has_ended());
-        is_open
+        self.plan.messages.want_input()
             && self.opening == Opening::Done
             && !self.is_complete
             && !self.conversation.peer_has_left()
@@ -505,14 +465,8 @@ impl Handler for Sender<'_> {
     }
 
     fn on_input(&mut self, _net: &mut Net, bytes: io::Result<&[u8]>) {
-        let Messages::Stream { stream, .. } = &mut self.plan.messages else { return };
-        match bytes {
-            Ok([]) => stream.end(),
-            Ok(bytes) => stream.feed(bytes),
-            Err(error) => {
-                stream.end();
-                self.console.report_failure(&Failure::io("cannot read <stdin>", &error));
-            }
+        if let Err(failure) = self.plan.messages.feed(bytes) {
+            self.console.report_failure(&failure);
         }
     }
 
@@ -575,7 +529,7 @@ impl Sender<'_> {
             let half = shown(&closed.unfinished);
             self.console.report(Exit::Failed, address, format_args!("the connection ended inside a line: {half}"));
         }
-        let unit = if matches!(self.plan.messages, Messages::Stream { .. }) { "line" } else { "message" };
+        let unit = if self.plan.reads_input { "line" } else { "message" };
         let text = match self.in_flight.last {
             0 => "connection lost before anything was sent; reconnecting".to_owned(),
             last => {
