@@ -4,8 +4,9 @@ use std::ffi::{OsStr, OsString};
 
 use super::complete::{self, SHELLS};
 use super::flags::{Complete, Flag};
+use super::help::{self, BOLD, PLAIN};
 use super::parse::{Invocation, not_among, parse, shown};
-use super::{help, suggest};
+use super::suggest;
 use crate::exit::{Exit, Failure};
 
 /// The prose about a subcommand. Texts may hold markup: `` `literal` `` and `*ARGUMENT*`.
@@ -142,7 +143,7 @@ impl Program {
         let mut arguments = arguments.into_iter();
         let name = self.help.name;
         let Some(first) = arguments.next() else {
-            let usage = help::program_short(self);
+            let usage = help::program_short(self).replace(BOLD, "").replace(PLAIN, "");
             return (name.to_owned(), Err(Failure::Usage(format!("subcommand missing\n\n{usage}"))));
         };
         let rest: Vec<OsString> = arguments.collect();

@@ -68,5 +68,5 @@ fn mistyped_word_gets_the_near_one_or_the_way_to_the_list() {
 fn missing_subcommand_is_reported_with_the_usage() {
     let text = top(&[]).unwrap_err();
     assert!(text.starts_with("subcommand missing\n"), "{text}");
-    assert!(text.contains("count") && text.contains("press"), "{text}");
+    assert!(text.contains("count") && text.contains("press") && !text.contains(BOLD), "{text}");
 }

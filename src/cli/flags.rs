@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use super::parse::constraint_name;
+use super::parse::{any_of, constraint_name};
 
 /// What a value or an argument is completed to.
 #[derive(Clone, Copy, Debug)]
@@ -254,10 +254,16 @@ impl<T> Flag<T> {
         if !self.more.is_empty() {
             text += &format!(" {}", self.more);
         }
+        let mut excluded = Vec::new();
         for constraint in self.constraints() {
-            let others: Vec<String> = constraint.others.iter().map(|other| constraint_name(other)).collect();
-            let opening = if constraint.kind == ConstraintKind::Needs { "Only with" } else { "Not with" };
-            text += &format!(" {opening} {}.", others.join(" or "));
+            let others = constraint.others.iter().map(|other| constraint_name(other));
+            match constraint.kind {
+                ConstraintKind::Needs => text += &format!(" Only with {}.", any_of(&others.collect::<Vec<_>>())),
+                ConstraintKind::Conflicts => excluded.extend(others),
+            }
+        }
+        if !excluded.is_empty() {
+            text += &format!(" Not with {}.", any_of(&excluded));
         }
         text + if self.repeats { " May be repeated." } else { "" }
     }

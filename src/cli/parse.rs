@@ -168,7 +168,7 @@ impl<T: Default + 'static> ArgumentReader<'_, T> {
                     (ConstraintKind::Needs, None) => {
                         let others: Vec<String> =
                             constraint.others.iter().map(|other| constraint_name(other)).collect();
-                        return Err(format!("{this} needs {}: {why}", others.join(" or ")));
+                        return Err(format!("{this} needs {}: {why}", any_of(&others)));
                     }
                     _ => {}
                 }
@@ -231,6 +231,14 @@ pub(super) fn constraint_name(other: &str) -> String {
         "-" => "standard input".to_owned(),
         _ if is_positional(other) => other.to_owned(),
         _ => format!("--{}", other.replace('=', " ")),
+    }
+}
+
+/// `a, b or c`.
+pub(super) fn any_of(names: &[String]) -> String {
+    match names.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        _ => names.concat(),
     }
 }
 
