@@ -303,9 +303,6 @@ struct Decoder {
     reads_recordings: bool,
     ascii: bool,
     show: Show,
-    /// The width and colours of `--view table`.
-    table_style: Option<(Option<usize>, bool)>,
-    /// The table of the current input.
     table: Option<Table>,
     /// The names in `-F` that no message has had.
     unseen: Vec<String>,
@@ -343,8 +340,7 @@ impl Decoder {
             reads_recordings: options.meta || is_table,
             ascii: options.ascii,
             show: show.for_stdout(color, false),
-            table_style: is_table.then(|| (stdout_columns(), color.is_on(stdout_is_terminal()))),
-            table: None,
+            table: is_table.then(|| Table::new(EndNames::UNKNOWN, stdout_columns(), color.is_on(stdout_is_terminal()))),
             unseen,
             printed: 0,
             has_empty_line: false,
@@ -356,34 +352,40 @@ impl Decoder {
     /// Decodes an input to its end. Whether the run goes on.
     fn source(&mut self, mut source: Source, filter: &mut Filter) -> Result<bool, Failure> {
         if self.wire == Wire::Obe {
-            return self.obe_frames(source, filter);
+            let mut framer = ObeFramer::new(OBE_BODY_BYTES_MAX, READ_BYTES);
+            return filter.feed(source, &mut framer, |frame, out| self.frame(&frame, out).map(|()| true));
         }
         if self.reads_recordings {
             if let Some(kind) = recorded_kind(&mut source)? {
                 return self.recording(source, kind, filter);
             }
         }
-        match is_bcp(&mut source, filter)? {
-            true => self.lines(source, filter),
-            false => Ok(!filter.fail_fast),
+        if !is_bcp(&mut source, filter)? {
+            return Ok(!filter.fail_fast);
         }
+        self.restart_table(EndNames::UNKNOWN);
+        let mut framer = BcpFramer::new(self.framing.clone());
+        filter.feed(source, &mut framer, |frame, out| self.frame(&frame, out).map(|()| true))
     }
 
-    fn lines(&mut self, source: Source, filter: &mut Filter) -> Result<bool, Failure> {
-        self.begin_table(EndNames::UNKNOWN);
-        let origin = Origin { time: None, connection: None, peer: None, from: Side::Client };
-        filter.feed(source, &mut BcpFramer::new(self.framing.clone()), |frame, out| match frame {
-            Frame::Ignored { .. } => Ok(true),
-            Frame::Message(raw) => match self.message(&raw, &origin, out) {
-                Ok(()) => Ok(true),
-                Err(error) => Err((raw.number, error.to_string())),
-            },
-            Frame::Bad { number, fault: fault @ FramingError::LineTooLong { .. } } => Err((number, fault.to_string())),
-            // Most streams that end like this are logs without payloads.
-            Frame::Bad { number, fault } => {
-                Err((number, format!("{fault}; --no-payload reads a log without payloads")))
+    fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) -> Result<(), (u64, String)> {
+        const ORIGIN: Origin<'_> = Origin { time: None, connection: None, peer: None, from: Side::Client };
+        match frame {
+            Frame::Ignored { .. } => Ok(()),
+            Frame::Message(raw) => match self.wire {
+                Wire::Bcp => self.message(raw, &ORIGIN, out),
+                Wire::Obe => self.obe_message(raw, &ORIGIN, out),
             }
-        })
+            .map_err(|error| (raw.number, error.to_string())),
+            Frame::Bad {
+                number,
+                fault: fault @ (FramingError::PayloadCut { .. } | FramingError::PayloadTooLarge { .. }),
+            } => {
+                // Most streams that end like this are logs without payloads.
+                Err((*number, format!("{fault}; --no-payload reads a log without payloads")))
+            }
+            Frame::Bad { number, fault } => Err((*number, fault.to_string())),
+        }
     }
 
     /// Decodes a session or a log.
@@ -395,7 +397,7 @@ impl Decoder {
         let place = |number: Option<u64>| number.map_or(name.clone(), |number| format!("{name}:{number}"));
         let input = BufReader::with_capacity(READ_BYTES, reader);
         let mut records = Reader::new(input, Some(kind), &self.framing).map_err(|error| failure(&error))?;
-        self.table = None;
+        let mut is_first = true;
         loop {
             let next = records.next();
             if let Some(note) = records.take_note() {
@@ -407,8 +409,8 @@ impl Decoder {
                     return Ok(true);
                 }
                 Some(Ok(record)) => {
-                    if self.table.is_none() {
-                        self.begin_table(end_names(records.settings().port));
+                    if std::mem::take(&mut is_first) {
+                        self.restart_table(end_names(records.settings().port));
                     }
                     let decoded = self.record(&record, filter.output.buffer());
                     if keeps_up || filter.output.buffer().len() >= WRITE_BYTES {
@@ -442,8 +444,10 @@ impl Decoder {
         self.message(&raw, &Origin { time: record.time, connection, peer: None, from: record.side }, out)
     }
 
-    fn begin_table(&mut self, ends: EndNames) {
-        self.table = self.table_style.map(|(columns, is_colored)| Table::new(ends, columns, is_colored));
+    fn restart_table(&mut self, ends: EndNames) {
+        if let Some(table) = &mut self.table {
+            table.restart(ends);
+        }
     }
 
     fn message(&mut self, raw: &RawMessage<'_>, origin: &Origin<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
@@ -494,25 +498,13 @@ impl Decoder {
         }
     }
 
-    fn obe_frames(&mut self, source: Source, filter: &mut Filter) -> Result<bool, Failure> {
-        let mut framer = ObeFramer::new(OBE_BODY_BYTES_MAX, READ_BYTES);
-        filter.feed(source, &mut framer, |frame, out| match frame {
-            Frame::Ignored { .. } => Ok(true),
-            Frame::Bad { number, fault } => Err((number, fault.to_string())),
-            Frame::Message(raw) => match self.obe_message(&raw, out) {
-                Ok(()) => Ok(true),
-                Err(error) => Err((raw.number, error.to_string())),
-            },
-        })
-    }
-
-    fn obe_message(&mut self, raw: &RawMessage<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    fn obe_message(&mut self, raw: &RawMessage<'_>, origin: &Origin<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
         self.message.parse_value(body(raw.raw), self.reading.allow_nan)?;
         match self.show.looks_inside() {
             true => self.message.take_command(),
             false => self.message.release_large_buffers(),
         }
-        self.print(raw, &Origin { time: None, connection: None, peer: None, from: Side::Client }, out);
+        self.print(raw, origin, out);
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! Files that are written once, at the end of a run, such as that of `--junit`: refused before anything is sent, then
-//! written beside and renamed, so that nobody reads half of one (design.md, section 8).
+//! Files that are written once, at the end of a run, such as the report of `--junit`: refused before anything is sent,
+//! then written beside and renamed, so that no reader sees half of one.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -18,16 +18,15 @@ pub struct ResultFile {
 }
 
 impl ResultFile {
-    /// Makes sure that the file may be written at the end; `what` goes there, such as `the statistics`.
+    /// Checks that the file can be written at the end; `what` is written there, such as `the report`.
     ///
     /// # Errors
-    /// [`Failure::Io`] for a file that holds something, unless it may be `overwrite`n, and for a place where none can
-    /// be made.
+    /// [`Failure::Io`] for a file that is not empty, unless it may be `overwrite`n, and where no file can be created.
     pub fn new(path: &Path, what: &str, overwrite: bool) -> Result<ResultFile, Failure> {
         let doing = format!("cannot write {what} to {}", file_name(path));
         match fs::metadata(path) {
             Ok(found) if found.is_file() && found.len() > 0 && !overwrite => {
-                return Err(Failure::Io(format!("{doing}: it holds something already; --overwrite replaces it")));
+                return Err(Failure::Io(format!("{doing}: file is not empty; use --overwrite to replace it")));
             }
             Ok(found) if found.is_dir() => return Err(Failure::Io(format!("{doing}: it is a directory"))),
             Ok(found) if !found.is_file() => {}
@@ -48,16 +47,16 @@ impl ResultFile {
 /// The file that a flag names to be written.
 ///
 /// # Errors
-/// A sentence about `-`, which means standard output everywhere else, and that has its own use in every run.
+/// `-`, which is standard output in other options; it has another use in these runs.
 pub fn to_write(name: OsString) -> Result<PathBuf, String> {
     match name == "-" {
-        true => Err("- is standard output, which shows what comes; write ./- for a file of that name".to_owned()),
+        true => Err("- is standard output, which has the messages; write ./- for a file of that name".to_owned()),
         false => Ok(name.into()),
     }
 }
 
-/// Refuses two flags that would write to one file, where one of them would be lost; what is no regular file, such as
-/// `/dev/null`, takes any number (design.md, section 8: what makes no sense together).
+/// Refuses two options that would write the same file, because one of them would be lost. What is not a regular file,
+/// such as `/dev/null`, can be written any number of times.
 ///
 /// # Errors
 /// [`Failure::Usage`].
@@ -79,17 +78,17 @@ pub fn refuse_one_file_twice(flags: &[(&str, Option<&Path>)]) -> Result<(), Fail
     Ok(())
 }
 
-/// A path without links and detours, also of a file that does not exist yet.
+/// A path without links and `..`, also of a file that does not exist yet.
 fn place(path: &Path) -> PathBuf {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let beside = || Some(fs::canonicalize(folder).ok()?.join(path.file_name()?));
     fs::canonicalize(path).ok().or_else(beside).unwrap_or_else(|| path.to_owned())
 }
 
-/// Writes a file beside itself and renames that; what is no regular file, such as `/dev/null`, directly.
+/// Replaces a file by another with this content; what is not a regular file, such as `/dev/null`, is written directly.
 ///
 /// # Errors
-/// What the system says.
+/// What the system reports.
 pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(found) if !found.is_file() => fs::write(path, content),
@@ -97,22 +96,24 @@ pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Whether [`replace`] will find a place for the new file, which shows only in the making of one.
+/// Whether [`replace`] can create its file, which shows only when one is created.
 ///
 /// # Errors
-/// What the system says.
+/// What the system reports.
 pub fn try_beside(path: &Path) -> io::Result<()> {
-    let probe = beside(path);
-    fs::write(&probe, "").and_then(|()| fs::remove_file(&probe))
+    let (_, probe) = create_beside(path)?;
+    fs::remove_file(probe)
 }
 
-/// Writes a regular file beside itself and renames that.
+/// Writes a new file beside a regular one and renames it, so that a reader never sees half of it.
 ///
 /// # Errors
-/// What the system says; the old file then stands as it was.
+/// What the system reports; then the old file is unchanged.
 pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let beside = beside(path);
-    let written = File::create(&beside).and_then(|mut file| write(&mut file));
+    let (mut file, beside) = create_beside(path)?;
+    let written = write(&mut file);
+    // Windows does not rename an open file.
+    drop(file);
     let renamed = written.and_then(|()| fs::rename(&beside, path));
     if renamed.is_err() {
         let _ = fs::remove_file(&beside);
@@ -120,10 +121,20 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> 
     renamed
 }
 
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    PathBuf::from(name)
+/// Creates a file beside another one, with a name that no other file has.
+fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    const NAMES_TRIED: u32 = 100;
+    let mut created = Err(io::ErrorKind::AlreadyExists.into());
+    for number in 0..NAMES_TRIED {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{}-{number}", std::process::id()));
+        let name = PathBuf::from(name);
+        created = File::create_new(&name).map(|file| (file, name));
+        if !created.as_ref().is_err_and(|error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists) {
+            break;
+        }
+    }
+    created
 }
 
 #[cfg(test)]
@@ -145,20 +156,35 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_holds_something_is_safe_and_the_rest_is_written_whole() {
+    fn file_that_is_not_empty_is_refused_and_others_are_written_whole() {
         let path = std::env::temp_dir().join(format!("backbox-result-{}", std::process::id()));
         fs::write(&path, "").unwrap();
         ResultFile::new(&path, "it", false).unwrap().write(b"one").unwrap();
         let refused = ResultFile::new(&path, "it", false).unwrap_err();
-        assert!(refused.message().unwrap().ends_with("it holds something already; --overwrite replaces it"));
+        assert!(refused.message().unwrap().ends_with("file is not empty; use --overwrite to replace it"));
         ResultFile::new(&path, "it", true).unwrap().write(b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert!(!beside(&path).exists());
         fs::remove_file(&path).unwrap();
         for nowhere in [Path::new("/no/such/folder/file"), Path::new("/")] {
             assert_eq!(ResultFile::new(nowhere, "it", true).unwrap_err().exit().code(), 3, "{nowhere:?}");
         }
         ResultFile::new(Path::new("/dev/null"), "it", false).unwrap().write(b"gone").unwrap();
         assert!(!Path::new("/dev/null").is_file());
+    }
+
+    #[test]
+    fn files_beside_are_neither_changed_nor_removed() {
+        let folder = std::env::temp_dir().join(format!("backbox-beside-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("report");
+        let names = ["", "-0", "-1"].map(|end| folder.join(format!("report.{}{end}", std::process::id())));
+        names.iter().for_each(|name| fs::write(name, "keep").unwrap());
+        try_beside(&path).unwrap();
+        write_whole(&path, b"new").unwrap();
+        write_whole(&path, b"newer").unwrap();
+        assert!(names.iter().all(|name| fs::read(name).unwrap() == b"keep"));
+        assert_eq!(fs::read(&path).unwrap(), b"newer");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 4);
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

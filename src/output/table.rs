@@ -94,6 +94,11 @@ impl Table {
         Table { ends, columns, is_colored, start: None, has_connections: false }
     }
 
+    /// Starts a new table between ends of these names.
+    pub(crate) fn restart(&mut self, ends: EndNames) {
+        *self = Table::new(ends, self.columns, self.is_colored);
+    }
+
     /// Appends the row of a message, or of a line that is none.
     pub(crate) fn message(
         &mut self,

@@ -242,7 +242,7 @@ fn a_report_for_ci_has_a_case_for_each_answer() {
     let file = session(TALK);
     let refused = run(&["replay", "--check", "-a", "127.0.0.1:1", "--junit", report, file.to_str().unwrap()]);
     assert_eq!(refused.code, Some(3));
-    assert!(refused.stderr.contains("it holds something already; --overwrite replaces it"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("file is not empty; use --overwrite to replace it"), "{}", refused.stderr);
     let xml = fs::read_to_string(report).unwrap();
     assert!(xml.contains(" tests=\"7\" failures=\"1\" "), "{xml}");
     assert_eq!(xml.matches("<testcase classname=\"").count(), 7);

@@ -487,8 +487,10 @@ impl Host for Listener {
         }
         loop {
             match stream.next_item() {
-                Item::Dry | Item::Over => break,
-                Item::Wrong { number, why } => self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why),
+                Item::Pending | Item::End => break,
+                Item::Malformed { number, reason: why } => {
+                    self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why)
+                }
                 Item::Message { number, line, whole } => {
                     self.say_to_all(&format!("<stdin>:{number}"), line, whole);
                 }

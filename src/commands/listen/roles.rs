@@ -408,9 +408,9 @@ impl Handler for Peers {
         }
         loop {
             match input.next_item() {
-                Item::Dry => break self.input = Some(input),
-                Item::Over => break,
-                Item::Wrong { number, why } => {
+                Item::Pending => break self.input = Some(input),
+                Item::End => break,
+                Item::Malformed { number, reason: why } => {
                     self.observer.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
                 }
                 Item::Message { number, line, whole } => {

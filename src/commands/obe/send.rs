@@ -65,8 +65,8 @@ impl<'a> ObeSender<'a> {
     fn begin(&mut self, net: &mut Net, now: Instant) {
         loop {
             match self.plan.messages.next() {
-                Item::Dry | Item::Over => return,
-                Item::Wrong { number, why } => {
+                Item::Pending | Item::End => return,
+                Item::Malformed { number, reason: why } => {
                     self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
                 }
                 Item::Message { line, .. } => {

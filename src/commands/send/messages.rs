@@ -33,15 +33,15 @@ impl Messages {
     /// The next message: that of the arguments numbered from 1, those of standard input by their line.
     pub(crate) fn next(&mut self) -> Item<'_> {
         match self {
-            Messages::None => Item::Over,
-            Messages::One { times, sent, .. } if sent == times => Item::Over,
+            Messages::None => Item::End,
+            Messages::One { times, sent, .. } if sent == times => Item::End,
             Messages::One { message, sent, .. } => {
                 *sent += 1;
                 Item::Message { number: *sent, line: message.line(), whole: &message.whole }
             }
             Messages::Stream { stream, is_dry } => {
                 let item = stream.next_item();
-                *is_dry = item == Item::Dry;
+                *is_dry = item == Item::Pending;
                 item
             }
             Messages::Lines { lines, has_ended, text } => next_line(lines, *has_ended, text),
@@ -84,7 +84,7 @@ impl Messages {
             let left = *times - *sent;
             return (left > 0).then(|| format!("{left} of {times} messages were not sent"));
         }
-        let is_empty = matches!(self.next(), Item::Dry | Item::Over);
+        let is_empty = matches!(self.next(), Item::Pending | Item::End);
         (!is_empty).then(|| "the rest of standard input was not sent".to_owned())
     }
 }
@@ -96,7 +96,7 @@ fn next_line<'a>(lines: &mut LineFramer, has_ended: bool, text: &'a mut Vec<u8>)
         let (number, line) = match line {
             TextLine::Whole { number, text } => (number, trim(text)),
             TextLine::TooLong { number } => {
-                return Item::Wrong { number, why: format!("line over {OBE_BODY_BYTES_MAX} bytes") };
+                return Item::Malformed { number, reason: format!("line over {OBE_BODY_BYTES_MAX} bytes") };
             }
         };
         match check_json(line) {
@@ -105,10 +105,10 @@ fn next_line<'a>(lines: &mut LineFramer, has_ended: bool, text: &'a mut Vec<u8>)
                 line.clone_into(text);
                 return Item::Message { number, line: text, whole: text };
             }
-            Err(why) => return Item::Wrong { number, why: why.to_string() },
+            Err(why) => return Item::Malformed { number, reason: why.to_string() },
         }
     }
-    if has_ended { Item::Over } else { Item::Dry }
+    if has_ended { Item::End } else { Item::Pending }
 }
 
 /// The message of the arguments, as it is sent.

@@ -205,15 +205,15 @@ impl Sender<'_> {
                 break;
             }
             let (number, why) = match messages.next() {
-                Item::Dry => {
+                Item::Pending => {
                     self.pace.idle(now);
                     break;
                 }
-                Item::Over => {
+                Item::End => {
                     self.is_complete = true;
                     break;
                 }
-                Item::Wrong { number, why } => (number, why),
+                Item::Malformed { number, reason: why } => (number, why),
                 Item::Message { number, line, whole } => match self.send(net, now, number, line, whole) {
                     Ok(()) => {
                         sent = true;
