@@ -1,4 +1,4 @@
-//! Each exit status that the filters can end with, provoked once (design.md, section 8).
+//! Each exit status that the filters can end with, provoked once.
 
 mod common;
 

@@ -93,7 +93,7 @@ fn command_complaint(command: &str, trimmed: &[u8]) -> String {
     error.to_string()
 }
 
-/// A value as it was written.
+/// A value as typed.
 enum Written<'a> {
     Text(&'a str),
     Json(&'a str),
@@ -153,8 +153,8 @@ fn typed_note(name: &str, text: &str, json: &str) -> String {
     format!("{name}={text} is the string \"{text}\"; for {kind} write {name}:={json}")
 }
 
-/// What is said of a command that nobody knows and that is near one that is known, or the name of a file; it is taken
-/// all the same, for BCP is open (design.md, sections 8 and 13).
+/// A note about a command that is not in the catalogue but is near one that is, or is the name of a file. It is sent all
+/// the same, because BCP is open.
 pub fn mistyped(command: &str) -> Option<String> {
     near(command).or_else(|| {
         let is_file = !catalogue::knows(command) && Path::new(command).is_file();
@@ -189,14 +189,14 @@ pub(crate) fn unknown_word(line: &[u8]) -> Option<String> {
     unknown_choice(&message)
 }
 
-/// Says of each pattern whose command is not known that it is near one that is, before nothing matches it.
+/// Notes each pattern whose unknown command is near a known one, before nothing matches it.
 pub fn note_mistyped_patterns<'a>(patterns: impl IntoIterator<Item = &'a String>, console: &Console) {
     let commands = patterns.into_iter().map(|pattern| line_command(pattern.as_bytes()).to_ascii_lowercase());
     let commands = commands.filter(|command| !command.contains('*'));
     commands.filter_map(|command| near(&command)).for_each(|note| console.warn(note));
 }
 
-/// The known command that one which is not known is near to, in a note.
+/// A note with the known command that an unknown one is near to.
 fn near(command: &str) -> Option<String> {
     if catalogue::knows(command) {
         return None;

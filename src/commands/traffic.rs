@@ -1,4 +1,4 @@
-//! What `-v` shows on standard error: `> ` a line that went out, `< ` one that came, and nothing that moves a terminal.
+//! What `-v` shows on standard error: `> ` before a line that was sent, `< ` before one that was received.
 
 use crate::framing::RawMessage;
 use crate::output::{push_for_terminal, say};
@@ -10,22 +10,21 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Shows it when `verbose`.
     pub fn new(verbose: bool) -> Traffic {
         Traffic { shown: verbose }
     }
 
-    /// One line went out, with a payload of so many bytes.
+    /// One line was sent, with a payload of so many bytes.
     pub fn sent(&self, line: &[u8], payload: Option<usize>) {
         self.show('>', line, payload);
     }
 
-    /// Lines without payloads went out.
+    /// Lines without payloads were sent.
     pub fn sent_lines(&self, lines: &[u8]) {
         lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()).for_each(|line| self.show('>', line, None));
     }
 
-    /// A message came.
+    /// A message was received.
     pub fn came(&self, message: &RawMessage<'_>) {
         self.show('<', message.line, message.payload.map(<[u8]>::len));
     }

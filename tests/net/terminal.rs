@@ -119,3 +119,22 @@ fn a_tap_marks_the_directions_by_colour() {
         "\x1b[36m> \x1b[0m\x1b[1mhello\x1b[0m?version=1.1\r\n\x1b[33m< \x1b[0m\x1b[1mgoodbye\x1b[0m\r\n"
     );
 }
+
+#[test]
+fn send_with_nothing_to_print_says_what_it_sent() {
+    for (arguments, expected) in [
+        (&["a?"][..], "sent 1 message to ADDRESS\r\n"),
+        (&["--repeat", "3", "a?"], "sent 3 messages to ADDRESS\r\n"),
+        (&["-q", "a?"], ""),
+    ] {
+        let (near, seen) = terminal();
+        let port = port();
+        let mut command = command(&[&["send", "-a", &port.address], arguments].concat());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(near).spawn().unwrap();
+        drop(command);
+        port.accept().rest().unwrap();
+        assert_eq!(exit_code(&mut child), Some(0));
+        let seen = seen.recv_timeout(PATIENCE).expect("the terminal does not end");
+        assert_eq!(seen, expected.replace("ADDRESS", &port.address));
+    }
+}

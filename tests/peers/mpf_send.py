@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Checks what a script trusts `backbox send` with, against a running MPF 0.81 on virtual hardware.
+"""Checks what scripts rely on in `backbox send`, against a running MPF 0.81 on virtual hardware.
 
 usage: mpf_send.py BACKBOX [--keep]
 
-The media controller of this MPF is here, and takes 3 s over `reset_complete`: the readiness probe has to wait for it.
-Then answers, failed answers, goals, time, handshakes, and 1,000 sends of which MPF acts on each and loses nothing.
+The media controller of this MPF is in this script, and takes 3 s for `reset_complete`: `--ready` has to wait for it.
+Then replies, failed replies, goals, time, handshakes, and 1,000 sends of which MPF executes each and loses nothing.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_send.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+Exit status: 0 all checks passed, 1 one failed (the output of all programs is printed), 2 they could not be run.
 """
 import json
 import re
@@ -23,11 +23,11 @@ from processes import Failed, port_of
 
 SENDS = 1000
 SLOW_SECONDS = 3
-PROBE = ["--retry", "60s", "-W", "60s", "monitor_start", "category=modes", "-e", "mode_list?running_modes=[[*"]
+PROBE = ["--ready", "60s", "monitor_start", "category=modes", "-e", "mode_list"]
 
 
 class Media(threading.Thread):
-    """A media controller for one MPF that is slow to be ready, and keeps what it hears."""
+    """A media controller for one MPF that is slow to be ready, and keeps what it receives."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -39,7 +39,7 @@ class Media(threading.Thread):
         self.ready_at = None
 
     def run(self):
-        """Answers hello at once and the first reset late."""
+        """Replies to hello at once and to the first reset late."""
         self._socket, _ = self._listener.accept()
         with self._socket.makefile("rb") as stream:
             for raw in stream:
@@ -55,7 +55,7 @@ class Media(threading.Thread):
                     self._socket.sendall(b"reset_complete\n")
 
     def leave(self):
-        """Says goodbye, which ends this MPF."""
+        """Sends goodbye, which ends this MPF."""
         self._socket.sendall(b"goodbye\n")
         self._socket.shutdown(socket.SHUT_WR)
 
@@ -67,15 +67,15 @@ def main():
 
 
 def must(process, status, out=None, err=""):
-    """A send that has to leave with this status, print something that matches, and say something that holds `err`."""
+    """Checks the exit status of a send, that its output matches, and that its standard error contains `err`."""
     if process.status != status or err not in process.err():
-        raise Failed(f"{process.name} left with {process.status}, not {status}, and said {process.err()!r}")
+        raise Failed(f"{process.name} exited with {process.status}, not {status}, and reported {process.err()!r}")
     if out is not None and not re.fullmatch(out, process.out()):
         raise Failed(f"{process.name} printed {process.out()!r}, which does not match {out!r}")
 
 
 def readiness(this):
-    """the readiness probe waits for the attract mode of an MPF whose media controller is slow"""
+    """send --ready waits for the attract mode of an MPF whose media controller is slow"""
     this.media = Media()
     this.media.start()
     this.start_mpf(this.media.port)
@@ -87,14 +87,14 @@ def readiness(this):
 
 
 def answers(this):
-    """send -w service is 0 for a coil that there is"""
+    """send -w service is 0 for a coil that exists"""
     must(this.send("-w", "service", "subcommand=coil_pulse", "coil=c_knocker"), 0, r"coil_pulse[^\n]*\n")
 
 
 def failed_answers(this):
-    """... and 4 for one that there is not, printed and said"""
+    """... and 4 for one that does not, printed and reported"""
     process = this.send("-w", "service", "subcommand=coil_pulse", "coil=c_nothing")
-    must(process, 4, r"coil_pulse\?[^\n]*error=[^\n]*\n", "the answer failed: coil_pulse?")
+    must(process, 4, r"coil_pulse\?[^\n]*error=[^\n]*\n", "the reply failed: coil_pulse?")
 
 
 def json_lines(this):
@@ -107,20 +107,20 @@ def json_lines(this):
 
 
 def time_up(this):
-    """what does not come by -W is 124, and MPF goes on"""
+    """a message that does not arrive by -W is 124, and MPF goes on"""
     began = time.monotonic()
-    must(this.send("-W", "300ms", "-e", "nothing_such", "trigger", "name=x"), 124, None, "0.3 s passed before")
+    must(this.send("-W", "300ms", "-e", "nothing_such", "trigger", "name=x"), 124, None, "timed out after 0.3 s")
     if time.monotonic() - began < 0.3:
-        raise Failed("it left too early")
+        raise Failed("it exited too early")
 
 
 def peer_leaves(this):
     """MPF closing before the goal, as it does on goodbye, is 1"""
-    must(this.send("-e", "nothing_such", "goodbye"), 1, None, "before a message matched nothing_such")
+    must(this.send("-e", "nothing_such", "goodbye"), 1, None, "still waiting for nothing_such")
 
 
 def hello(this):
-    """--hello gets on with MPF, whose greeting is its answer, and with listen"""
+    """--hello works with MPF, whose greeting is the reply, and with listen"""
     must(this.send("--hello", "trigger", "name=x"), 0)
     announced = f"{this.folder}/announced"
     this.listen = this.start("listen", [this.backbox, "listen", "-a", "127.0.0.1:0", "--announce", announced, "--once"])
@@ -140,14 +140,14 @@ def counted(this):
 
 
 def many_sends(this):
-    """1,000 sends: each leaves with 0, each event is acted on, MPF's descriptors stay flat"""
+    """1,000 sends: each exits with 0, each event is executed, MPF's descriptors do not grow"""
     before = settled_descriptors(this)
     most = before
     command = [this.backbox, "send", "-a", f"127.0.0.1:{this.own_port}", "trigger", "name=backbox_count_up"]
     for _ in range(SENDS):
         ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
         if ended.returncode != 0 or ended.stderr:
-            raise Failed(f"one left with {ended.returncode} and said {ended.stderr!r}")
+            raise Failed(f"one exited with {ended.returncode} and reported {ended.stderr!r}")
         most = max(most, descriptors(this))
     this.wait(f"the count of {SENDS}", lambda: counted(this) >= SENDS)
     if counted(this) != SENDS:
