@@ -19,7 +19,7 @@ def main(steps, documentation, make):
     """
     parser = argparse.ArgumentParser(description=documentation.split("\n", 1)[0])
     parser.add_argument("backbox", help="the program to check")
-    parser.add_argument("--keep", action="store_true", help="keep the folder with MPF's log and everyone's output")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with MPF's log and the output of all processes")
     options = parser.parse_args()
     if importlib.util.find_spec("mpf") is None:
         return give_up('mpf is not installed in this Python; run it with "$(tests/peers/venv.sh)"')
@@ -45,7 +45,7 @@ def give_up(reason):
 
 
 def run(this, steps):
-    """All steps; what everyone said is shown when one fails."""
+    """All steps; the output of all processes is shown when one fails."""
     for step in steps:
         try:
             step(this)
@@ -54,12 +54,12 @@ def run(this, steps):
             this.show()
             return 1
         print(f"ok: {step.__doc__.split(chr(10), 1)[0]}", flush=True)
-    print("passed: backbox and a running MPF 0.81 get on")
+    print("passed: all checks with a running MPF 0.81")
     return 0
 
 
 def free_port():
-    """A port that was free a moment ago; MPF cannot be told to pick one itself."""
+    """A port that was free a moment ago; MPF cannot pick one itself."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -102,7 +102,7 @@ def typed(value, found):
     for prefix, number in (("int:", int), ("float:", float)):
         if value.startswith(prefix):
             try:
-                # Python reads other scripts' digits too; backbox reads ASCII (design.md, section 1).
+                # Python reads other scripts' digits too; backbox reads ASCII.
                 result = number(value[len(prefix):].encode("ascii").decode())
             except ValueError:
                 found.add("typed text, unreadable")

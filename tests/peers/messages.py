@@ -9,7 +9,7 @@ import random
 
 WHITE_SPACE = " \t\n\v\f\r"
 
-# design.md, section 1: 128 levels, the parameters' object being the first.
+# bcp(7), Lists and objects: 128 levels, the parameters' object being the first.
 LEVELS_MAX = 128
 
 COMMANDS = ["trigger", "device", "machine_variable", "player_variable", "x", "a.b-c_d", "0", "-", "settings", "goodbye_x"]
@@ -127,7 +127,7 @@ class Generator:
 
 
 def fold(name):
-    """A name or command in normal form: trimmed and lower-cased, ASCII only (design.md, section 1)."""
+    """A name or command in normal form: trimmed and lower-cased, ASCII only."""
     return "".join(c.lower() if c.isascii() else c for c in name.strip(WHITE_SPACE))
 
 

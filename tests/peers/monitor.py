@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The BCP client of mpf-monitor 1.0.1 without its windows: monitor.py PORT
 
-It dials PORT as the monitor does and prints each message that it took, a JSON list of command and parameters a line,
+It connects to PORT as the monitor does and prints each message that it received, a JSON list of command and parameters a line,
 until SIGTERM. Exit status: 0 without a complaint, 1 when one of its threads failed or it was disconnected.
 """
 import json
@@ -49,11 +49,11 @@ def main():
     logging.basicConfig(level=logging.WARNING)
     monitor = Monitor()
     threading.excepthook = lambda failed: monitor.complaints.append(f"{failed.exc_type.__name__}: {failed.exc_value}")
-    told = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     received = queue.Queue()
     client = BCPClient(monitor, received, queue.Queue(), "127.0.0.1", int(sys.argv[1]))
-    while not told.is_set() and not monitor.complaints:
+    while not stopping.is_set() and not monitor.complaints:
         try:
             print(json.dumps(received.get(timeout=0.05)), flush=True)
         except queue.Empty:

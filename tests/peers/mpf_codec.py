@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks backbox's codec against MPF's own, over random messages (design.md, section 4: the laws).
+"""Checks backbox's codec against MPF's own, over random messages.
 
 usage: mpf_codec.py BACKBOX [--messages 20000] [--seed N]
 
@@ -30,7 +30,7 @@ except ImportError:
 
 FILTER_SECONDS_MAX = 300
 
-# MPF takes more than this, other peers do not (design.md, section 2): printable ASCII, and inside JSON none of % & = ? + # ;
+# MPF takes more than this, other peers do not: printable ASCII, and inside JSON none of % & = ? + # ;
 SAFE_LINE = re.compile(r"[a-z0-9_.-]+(\?json=\{[ !\"$'-*,-:<>@-~]*\}|\?[!-~]*)?")
 SHOWN_MAX = 5
 
@@ -54,7 +54,7 @@ class Differences:
 
 
 def run_filter(program, command, data):
-    """What one `backbox COMMAND` makes of `data`: its output, what it said, its exit status."""
+    """One `backbox COMMAND` with `data` as input: its output, its reports, its exit status."""
     try:
         done = subprocess.run([program, command], input=data, capture_output=True, timeout=FILTER_SECONDS_MAX)
     except OSError as error:
@@ -62,7 +62,7 @@ def run_filter(program, command, data):
     except subprocess.TimeoutExpired:
         give_up(f"{program} {command} was not done with {len(data)} bytes after {FILTER_SECONDS_MAX} s")
     if done.returncode not in (0, 1):
-        give_up(f"{program} {command} left with {done.returncode}: {done.stderr.decode(errors='replace')[:2000]}")
+        give_up(f"{program} {command} exited with {done.returncode}: {done.stderr.decode(errors='replace')[:2000]}")
     return done.stdout, done.stderr.decode(errors="replace"), done.returncode
 
 
@@ -74,10 +74,10 @@ def give_up(reason):
 
 def encode_all(program, texts):
     """The output of `backbox encode` for JSON Lines that are all right; a refusal ends the run."""
-    output, said, status = run_filter(program, "encode", "".join(text + "\n" for text in texts).encode())
-    if status != 0 or said:
-        print(f"FAILED: backbox encode refused messages that it has to accept (exit {status}):\n{said[:2000]}")
-        for number in list(dict.fromkeys(re.findall(r"^<stdin>:(\d+):", said, re.M)))[:SHOWN_MAX]:
+    output, reports, status = run_filter(program, "encode", "".join(text + "\n" for text in texts).encode())
+    if status != 0 or reports:
+        print(f"FAILED: backbox encode refused messages that it must accept (exit {status}):\n{reports[:2000]}")
+        for number in list(dict.fromkeys(re.findall(r"^<stdin>:(\d+):", reports, re.M)))[:SHOWN_MAX]:
             print(f"  message {number}: {texts[int(number) - 1]}")
         sys.exit(1)
     return output
@@ -146,7 +146,7 @@ async def read_stream(stream, count):
         while len(messages) < count:
             messages.append(await connection.read_message())
         if await reader.read():
-            messages[-1] = "bytes were left over behind this message"
+            messages[-1] = "bytes were left over after this message"
     except Exception as error:
         messages += [error] * (count - len(messages))
     return messages
@@ -165,9 +165,9 @@ def from_mpf(program, generator, count, differences):
         # A payload that was not meant gets its bytes all the same, or it would swallow the next message.
         stream += line.encode() + b"\n" + b"x" * (payload or 0)
         place += 1
-    output, said, status = run_filter(program, "decode", bytes(stream))
+    output, reports, status = run_filter(program, "decode", bytes(stream))
     results = iter(output.decode().split("\n")[:-1])
-    refused = {int(number) for number in re.findall(r"^<stdin>:(\d+):", said, re.M)}
+    refused = {int(number) for number in re.findall(r"^<stdin>:(\d+):", reports, re.M)}
     counts = Counter()
     for place, (command, params, line, want, classes, payload) in cases.items():
         counts.update(classes or ["none"])

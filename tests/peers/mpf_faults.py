@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Checks that no way to end `backbox` in the middle of a message harms a running MPF 0.81, nor a tap that is not read.
+"""Checks that no way to end `backbox` in the middle of a message harms a running MPF 0.81, nor a `listen --forward` whose output is not read.
 
 usage: mpf_faults.py BACKBOX [--keep]
 
 The lines that are sent end MPF wherever they are cut, as the last step shows. MPF is stopped (SIGSTOP) until `send`, or
-a tap in front of it, can write no more and stands in the middle of such a line; then it is ended by a signal, by two, by
--W, by the loss of its connection, by SIGKILL. MPF goes on, and has to live. Then more than a tap's queue holds passes a
-tap whose reader has stopped reading: MPF plays on, and what the reader missed is counted.
+`listen --forward` before it, can write no more and stands in the middle of such a line; then it is ended by a signal, by two, by
+-W, by the loss of its connection, by SIGKILL. MPF must go on. Then more than the queue of listen --forward holds passes a
+forward whose reader has stopped reading: MPF plays on, and the output that was dropped is counted.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_faults.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+Exit status: 0 all is as it should be, 1 something is not (the output of all processes is printed), 2 it could not be tried.
 """
 import os
 import re
@@ -24,7 +24,7 @@ from processes import LOOK_SECONDS, Failed
 
 # Nearly as long as a line may be, and no JSON any more when the last byte is missing.
 LINE = b'trigger?json={"name": "backbox_count_up", "text": "' + b"x" * 60_000 + b'"}\n'
-# More than the 64 MiB of a tap's queue.
+# More than the 64 MiB of the queue of listen --forward.
 UNREAD_LINES = 1_200
 # Who has taken nothing at so many looks, 20 ms apart, takes nothing more.
 LOOKS = 25
@@ -40,7 +40,7 @@ def stuck(this, name, *arguments, port=None):
     stdin = this.stack.enter_context(open(path, "wb", buffering=0))
     os.set_blocking(stdin.fileno(), False)
     stdin.write(b"trigger?name=backbox_count_up\n")
-    # Stopped earlier, MPF would greet a peer that has gone, and hear of that before it hears the half message.
+    # Stopped earlier, MPF would greet a peer that has gone, and learn that before it reads the half message.
     this.wait(f"MPF to act on what {name} sends", lambda: counted(this)[-1] > before)
     this.mpf.signal(signal.SIGSTOP)
     rest, looks = LINE, 0
@@ -54,18 +54,18 @@ def stuck(this, name, *arguments, port=None):
 
 
 def goes_on(this, process, *statuses, may_leak=False):
-    """The ended process left with one of these, and MPF, which goes on, lives and answers. An orderly end without a
+    """The ended process exited with one of these, and MPF, which goes on, lives and replies. An orderly end without a
     goodbye, which forwarding does not add, costs MPF a descriptor until its garbage is collected."""
     process.wait()
     this.mpf.signal(signal.SIGCONT)
     if process.status not in statuses:
-        raise Failed(f"{process.name} left with {process.status}, not one of {statuses}: {process.err()}")
+        raise Failed(f"{process.name} exited with {process.status}, not one of {statuses}: {process.err()}")
     # Until it has read all that had come, and seen the end.
     most = this.before + (1 if may_leak else 0)
     this.wait(f"MPF to be rid of {process.name}", lambda: this.before <= descriptors(this) <= most)
-    answered = this.send("-W", "60s", "-w", "service", "subcommand=list_coils")
-    if answered.status != 0 or this.mpf.status is not None:
-        raise Failed(f"MPF left with {this.mpf.status}; asked for its coils, send left with {answered.status}")
+    reply = this.send("-W", "60s", "-w", "service", "subcommand=list_coils")
+    if reply.status != 0 or this.mpf.status is not None:
+        raise Failed(f"MPF exited with {this.mpf.status}; asked for its coils, send exited with {reply.status}")
 
 
 def one_signal(this):
@@ -96,39 +96,39 @@ def killed(this):
 
 
 def lost(this):
-    """a connection that is lost in the middle of a message, since a tap leaves: 3, and MPF lives"""
+    """a connection that is lost in the middle of a message, because listen --forward ends: 3, and MPF goes on"""
     for name, numbers in (("once", [signal.SIGTERM]), ("killed", [signal.SIGKILL])):
-        tap, port = announce(this, f"tap-{name}", "--forward", str(this.own_port), "-q")
+        forward, port = announce(this, f"forward-{name}", "--forward", str(this.own_port), "-q")
         process = stuck(this, f"lost-{name}", port=port)
         for number in numbers:
-            tap.signal(number)
-        tap.wait()
+            forward.signal(number)
+        forward.wait()
         goes_on(this, process, 3, may_leak=True)
 
 
 def unread(this):
-    """more than a tap's queue holds, while its reader does not read: MPF acts on each line, what was missed is counted"""
+    """more than the queue of listen --forward holds, while its reader does not read: MPF acts on each line, what was missed is counted"""
     before, go = counted(this)[-1], os.path.join(this.folder, "go")
     path = os.path.join(this.folder, "unread")
     with open(path, "wb") as file:
         for _ in range(UNREAD_LINES):
             file.write(LINE)
     reader = f'{{ while ! [ -e "{go}" ]; do sleep 0.1; done; wc -c; }}'
-    tap, port = announce(this, "tap-unread", "--forward", str(this.own_port), "--once", shell=reader)
+    forward, port = announce(this, "forward-unread", "--forward", str(this.own_port), "--once", shell=reader)
     process = this.start("unread", ["sh", "-c", 'exec "$@" < "$0"', path, this.backbox, "send", "-a", f"127.0.0.1:{port}"])
     this.wait(f"the count of {UNREAD_LINES} more", lambda: counted(this)[-1] >= before + UNREAD_LINES)
     process.wait()
     if process.status != 0 or counted(this)[-1] != before + UNREAD_LINES:
-        raise Failed(f"send left with {process.status}; MPF counted {counted(this)[-1] - before} of {UNREAD_LINES}")
+        raise Failed(f"send exited with {process.status}; MPF counted {counted(this)[-1] - before} of {UNREAD_LINES}")
     with open(go, "w", encoding="ascii"):
         pass
-    tap.wait()
-    missed = [int(number) for number in re.findall(r"(\d+) bytes were forwarded and not printed", tap.err())]
-    printed = int(tap.out())
-    said = UNREAD_LINES * len(LINE)
-    if not missed or not said <= sum(missed) + printed <= said + 100_000:
-        raise Failed(f"{said} bytes were sent; {printed} printed; missed, as the tap said: {missed}")
-    print(f"    {said} bytes, of which {printed} were printed and {sum(missed)} missed")
+    forward.wait()
+    missed = [int(number) for number in re.findall(r"(\d+) bytes were forwarded and not printed", forward.err())]
+    printed = int(forward.out())
+    sent = UNREAD_LINES * len(LINE)
+    if not missed or not sent <= sum(missed) + printed <= sent + 100_000:
+        raise Failed(f"{sent} bytes were sent; {printed} printed; dropped, as reported: {missed}")
+    print(f"    {sent} bytes, of which {printed} were printed and {sum(missed)} dropped")
 
 
 def not_blind(this):

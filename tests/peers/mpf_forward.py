@@ -52,7 +52,7 @@ def start_up(this):
     this.first, port = announce(this, "first", "--forward", str(port), "--record", this.session, shell="head -n 1")
     this.start_mpf(port)
     this.wait("the attract mode in what listen prints", lambda: any(
-        line.startswith("mode_list?") and "attract" in line for line in this.heard()))
+        line.startswith("mode_list?") and "attract" in line for line in this.printed()))
     this.wait("reset_complete in MPF's log", lambda: "reset_complete" in this.received())
     wanted = [f"monitor_start?category={name}" for name in SUBSCRIPTIONS] + ["reset_complete"]
     if this.received()[1:] != wanted:

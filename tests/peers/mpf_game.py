@@ -112,7 +112,7 @@ def play(this, name, *flags):
     heard(this, "ball_end")
     # The attract mode alone, for the second time, is the last that MPF says.
     this.wait("the attract mode alone after the game", lambda: sum(
-        line.startswith("mode_list?") and "attract" in line and "game" not in line for line in this.heard()) == 2)
+        line.startswith("mode_list?") and "attract" in line and "game" not in line for line in this.printed()) == 2)
     end(this, tap)
     return decode(this, record)
 
@@ -120,7 +120,7 @@ def play(this, name, *flags):
 def heard(this, beginning, part=""):
     """Waits until `listen` has printed such a line."""
     this.wait(f"{beginning}...{part}", lambda: any(
-        line.startswith(beginning) and part in line for line in this.heard()))
+        line.startswith(beginning) and part in line for line in this.printed()))
 
 
 def end(this, tap):

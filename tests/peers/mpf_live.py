@@ -3,12 +3,12 @@
 
 usage: mpf_live.py BACKBOX [--keep]
 
-MPF is started with the machine beside this file and dials `listen`, its media controller, which has to bring it through
+MPF is started with the machine beside this file and connects to `listen`, its media controller, which has to bring it through
 start-up; `send` fires events that MPF acts on; after 100 sends MPF has the descriptors that it had before; both leave as
-they should. Every port is a free one of the loopback interface, every wait has a deadline, and nothing is left behind.
+they should. Every port is a free one of the loopback interface, every wait has a deadline, and no process is left.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_live.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+Exit status: 0 all is as it should be, 1 something is not (the output of all processes is printed), 2 it could not be tried.
 """
 import os
 import re
@@ -24,8 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SENDS = 100
 SUBSCRIPTIONS = ["core_events", "service_events", "modes", "player_vars", "machine_vars"]
 
-# A client that leaves without goodbye costs MPF a descriptor until Python's garbage collector comes by (design.md,
-# section 2). It never comes here, so that a descriptor lost once is still lost when they are counted.
+# A client that leaves without goodbye costs MPF a descriptor until Python's garbage collector comes by. It never comes here, so that a descriptor lost once is still lost when they are counted.
 START_MPF = "import gc, runpy; gc.disable(); runpy.run_module('mpf', run_name='__main__', alter_sys=True)"
 
 PORTS = """#config_version=6
@@ -48,7 +47,7 @@ def main(steps, documentation):
 
 
 class Run:
-    """The processes of one run, and what they have said so far."""
+    """The processes of one run and their output so far."""
 
     def __init__(self, backbox, folder, stack):
         self.backbox, self.folder, self.stack = backbox, folder, stack
@@ -83,20 +82,20 @@ class Run:
         """A send that has to leave with 0."""
         process = self.send(*arguments)
         if process.status != 0:
-            raise Failed(f"send {' '.join(arguments)} left with {process.status}: {process.err()}")
+            raise Failed(f"send {' '.join(arguments)} exited with {process.status}: {process.err()}")
 
     def bcp_log(self):
-        """What MPF's log holds of BCP so far: pairs of `Sending` or `Received`, and the line."""
+        """The BCP lines of MPF's log so far: pairs of `Sending` or `Received`, and the line."""
         if self._log is None or not os.path.exists(self._log):
             return []
         with open(self._log, encoding="utf-8", errors="replace") as file:
             return re.findall(r"""BCPClientSocket\S* : (Sending|Received) "(?:b['"])?(.*?)['"]?"$""", file.read(), re.M)
 
     def received(self):
-        """What MPF's log says that it received so far, from all clients."""
+        """The lines that MPF's log says it received so far, from all clients."""
         return [line for direction, line in self.bcp_log() if direction == "Received"]
 
-    def heard(self):
+    def printed(self):
         """The lines that `listen` has printed so far, whole ones only."""
         return self.listen.out().split("\n")[:-1]
 
@@ -105,7 +104,7 @@ class Run:
         return wait_for(what, condition, [process for process in (self.listen, self.mpf) if process])
 
     def show(self):
-        """What everyone said, for the person who looks into a failure."""
+        """Shows the output of all processes after a failure."""
         for process in (self.listen, self.mpf):
             if process:
                 process.show()
@@ -124,34 +123,34 @@ def start_up(this):
     media_port = this.wait("listen to announce its address", lambda: port_of(announced))
     this.start_mpf(media_port)
     this.wait("the attract mode in what listen prints", lambda: any(
-        line.startswith("mode_list?") and "attract" in line for line in this.heard()))
+        line.startswith("mode_list?") and "attract" in line for line in this.printed()))
     # MPF writes its log from another thread, so it may lag behind what it sent.
     this.wait("reset_complete in MPF's log", lambda: "reset_complete" in this.received())
     received = this.received()
     wanted = [f"monitor_start?category={name}" for name in SUBSCRIPTIONS] + ["reset_complete"]
     if not received or not re.fullmatch(r"hello\?version=1\.1(&.*)?", received[0]):
-        raise Failed(f"MPF's hello was answered with {received[:1]}, not with hello?version=1.1")
+        raise Failed(f"the reply to MPF's hello was {received[:1]}, not with hello?version=1.1")
     if received[1:] != wanted:
         raise Failed(f"after its reset MPF received {received[1:]}, not {wanted}")
     for line in ("hello?", "reset", "machine_variable?name=backbox_count&value=int:0", "mode_start?name=attract"):
-        if not any(heard.startswith(line) for heard in this.heard()):
+        if not any(printed.startswith(line) for printed in this.printed()):
             raise Failed(f"listen did not print a line that begins with {line}")
     for line in ("< reset", "> reset_complete"):
-        this.wait(f"{line!r} in what listen -v says", lambda: f"{line}\n" in this.listen.err())
+        this.wait(f"{line!r} in the output of listen -v", lambda: f"{line}\n" in this.listen.err())
 
 
 def trigger(this):
     """send fires events, as arguments and as a line, and MPF acts on them"""
     this.must_send("--retry", "30s", "trigger", "name=backbox_knock")
     this.wait("the machine variable that backbox_knock sets", lambda: any(
-        line.startswith("machine_variable?name=backbox_last&value=knocked") for line in this.heard()))
+        line.startswith("machine_variable?name=backbox_last&value=knocked") for line in this.printed()))
     this.must_send("trigger?name=backbox_count_up")
     this.wait("the count of 1", lambda: counted(this) == [0, 1])
 
 
 def counted(this):
     """Each value of the machine variable backbox_count that listen has printed, in order."""
-    text = "\n".join(this.heard())
+    text = "\n".join(this.printed())
     return [int(digits) for digits in re.findall(r"^machine_variable\?name=backbox_count&value=int:(\d+)", text, re.M)]
 
 
@@ -179,13 +178,13 @@ def watch_is_not_blind(this):
 
 
 def refused(this):
-    """send to a closed port leaves with 3 and says how to wait for it"""
+    """send to a closed port exits with 3 and says how to wait for it"""
     with socket.socket() as taken:
-        # Bound, but not listening: nobody else can have the port, and it refuses.
+        # Bound, but not listening: no other program can have the port, and it refuses.
         taken.bind(("127.0.0.1", 0))
         process = this.send("trigger", "name=x", port=taken.getsockname()[1])
     if process.status != 3 or "--retry" not in process.err() or process.out():
-        raise Failed(f"left with {process.status}, printed {process.out()!r} and said {process.err()!r}")
+        raise Failed(f"exited with {process.status}, printed {process.out()!r} and printed {process.err()!r}")
 
 
 def leaving(this):
@@ -193,10 +192,10 @@ def leaving(this):
     this.listen.signal(signal.SIGINT)
     this.listen.wait()
     if this.listen.status != 130:
-        raise Failed(f"listen left with {this.listen.status}, not 130: {this.listen.err()[-500:]}")
+        raise Failed(f"listen exited with {this.listen.status}, not 130: {this.listen.err()[-500:]}")
     this.mpf.wait()
     if this.mpf.status != 0:
-        raise Failed(f"MPF left with {this.mpf.status}")
+        raise Failed(f"MPF exited with {this.mpf.status}")
     if this.received()[-1:] != ["goodbye"]:
         raise Failed(f"the last thing that MPF received was {this.received()[-1:]}, not goodbye")
 
@@ -206,7 +205,7 @@ def descriptors(this):
     try:
         return len(os.listdir(f"/proc/{this.mpf.pid}/fd"))
     except OSError:
-        raise Failed(f"MPF left with {this.mpf.status}") from None
+        raise Failed(f"MPF exited with {this.mpf.status}") from None
 
 
 def settled_descriptors(this):

@@ -3,13 +3,13 @@
 
 usage: mpf_tools.py BACKBOX [--keep]
 
-A tap, `listen --forward`, stands in front of MPF's own port. The commands of MPF's service shell go through it and are
-answered; then mpf-monitor's BCP client, without its windows, watches MPF through it; then the same client meets `listen
---as pin`, a stand-in for MPF. Nobody may complain, and what the tap recorded is what was said. Every port is a free one
-of the loopback interface, every wait has a deadline, and nothing is left behind.
+`listen --forward` stands before MPF's own port. The commands of MPF's service shell pass through it and get
+replies; then mpf-monitor's BCP client, without its windows, watches MPF through it; then the same client meets `listen
+--as pin`, a stand-in for MPF. No program may report an error, and the recording must be what was sent. Every port is a free one
+of the loopback interface, every wait has a deadline, and no process is left.
 
 Run it with a Python that has both: "$(tests/peers/venv.sh)" tests/peers/mpf_tools.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+Exit status: 0 all is as it should be, 1 something is not (the output of all processes is printed), 2 it could not be tried.
 """
 import json
 import os
@@ -22,11 +22,11 @@ from mpf_live import HERE, main
 from mpf_send import PROBE
 from processes import Failed, wait_for
 
-# `mpf service` dials localhost:5051 and nothing else, so its dialling is led to another port; all else is MPF's own.
+# `mpf service` connects to localhost:5051 only, so its connection is led to another port; all else is MPF's own.
 SERVICE = """
 import asyncio, runpy, sys
-dial, port = asyncio.open_connection, int(sys.argv.pop(1))
-asyncio.open_connection = lambda _host, _port: dial("127.0.0.1", port)
+connect, port = asyncio.open_connection, int(sys.argv.pop(1))
+asyncio.open_connection = lambda _host, _port: connect("127.0.0.1", port)
 sys.stdin = open(sys.argv.pop(1))
 runpy.run_module("mpf", run_name="__main__", alter_sys=True)
 """
@@ -42,36 +42,36 @@ COUNTS = 20
 
 
 def start_up(this):
-    """MPF starts up with listen as its media controller, and a tap in front of its own port"""
+    """MPF starts up with listen as its media controller, and `listen --forward` before its own port"""
     this.listen, port = announce(this, "listen")
     this.start_mpf(port)
     this.must_send(*PROBE)
     this.session = os.path.join(this.folder, "tools.bcp")
-    this.tap, this.tap_port = announce(this, "tap", "--forward", str(this.own_port), "--record", this.session)
+    this.forward, this.forward_port = announce(this, "forward", "--forward", str(this.own_port), "--record", this.session)
 
 
 def service(this):
-    """the commands of `mpf service` are answered through the tap"""
+    """the commands of `mpf service` get replies through listen --forward"""
     typed = os.path.join(this.folder, "typed")
     with open(typed, "w", encoding="ascii") as file:
         file.writelines(f"{line}\n" for line, _ in TYPED)
     machine = os.path.join(this.folder, "mpf-machine")
-    shell = this.start("service", [sys.executable, "-c", SERVICE, str(this.tap_port), typed, "service", machine])
+    shell = this.start("service", [sys.executable, "-c", SERVICE, str(this.forward_port), typed, "service", machine])
     shell.wait()
     if shell.status != 0 or shell.err():
-        raise Failed(f"the service shell left with {shell.status} and said {shell.out()} {shell.err()}")
+        raise Failed(f"the service shell exited with {shell.status} and printed {shell.out()} {shell.err()}")
     # Each part has to stand in what follows the prompt of its command.
-    answers = shell.out().split("(service) ")[1:]
-    if len(answers) != len(TYPED):
-        raise Failed(f"{len(TYPED)} commands, but {len(answers)} prompts: {shell.out()}")
-    for (line, part), answer in zip(TYPED, answers):
-        if part not in answer:
-            raise Failed(f"{line} was answered with {answer!r}, without {part!r}")
+    replies = shell.out().split("(service) ")[1:]
+    if len(replies) != len(TYPED):
+        raise Failed(f"{len(TYPED)} commands, but {len(replies)} prompts: {shell.out()}")
+    for (line, part), reply in zip(TYPED, replies):
+        if part not in reply:
+            raise Failed(f"{line} got the reply {reply!r}, without {part!r}")
 
 
 def monitor(this):
-    """mpf-monitor's client watches MPF through the tap"""
-    client = watch(this, "monitor", this.tap_port)
+    """mpf-monitor's client watches MPF through listen --forward"""
+    client = watch(this, "monitor", this.forward_port)
     wait(this, client, "the attract mode", lambda: any(command == "mode_list" for command, _ in taken(client)))
     for _ in range(COUNTS):
         this.must_send("trigger", "name=backbox_count_up")
@@ -88,7 +88,7 @@ def monitor_pin(this):
     reply = 'monitor_start?category=modes => mode_list?json={"running_modes": [["attract", 10]]}'
     stand_in, port = announce(this, "pin", "--as", "pin", "--reply", reply, "--once")
     client = watch(this, "monitor-pin", port)
-    wait(this, client, "the stand-in's answer", lambda: len(taken(client)) >= 2)
+    wait(this, client, "the stand-in's reply", lambda: len(taken(client)) >= 2)
     # Its thread sends the categories one after the other, and closing would drop those that wait.
     wait(this, client, "all that it asks for", lambda: stand_in.out().count("\n") == len(CATEGORIES))
     ended(client)
@@ -96,44 +96,44 @@ def monitor_pin(this):
     (first, greeting), second = taken(client)
     attract = ["mode_list", {"running_modes": [["attract", 10]]}]
     if first != "hello" or greeting.get("version") != "1.1" or second != attract:
-        raise Failed(f"the monitor took {taken(client)}")
+        raise Failed(f"the monitor received {taken(client)}")
     if stand_in.out().splitlines() != [f"monitor_start?category={name}" for name in CATEGORIES]:
         raise Failed(f"the stand-in printed {stand_in.out()}")
     quiet(stand_in, 0, "listening on ", "received ")
 
 
 def leaving(this):
-    """MPF ends with its media controller, and neither it nor the tap has complained"""
+    """MPF ends with its media controller, and neither it nor listen has reported an error"""
     this.listen.signal(signal.SIGINT)
     this.listen.wait()
     this.mpf.wait()
     if this.mpf.status != 0:
-        raise Failed(f"MPF left with {this.mpf.status}")
+        raise Failed(f"MPF exited with {this.mpf.status}")
     with open(os.path.join(this.folder, "mpf-machine", "mpf.log"), encoding="utf-8") as file:
         complaints = [line for line in file if re.search(r" : (WARNING|ERROR|CRITICAL) : .*BCP|Traceback", line, re.I)]
     if complaints:
         raise Failed(f"MPF complained: {complaints}")
-    this.tap.signal(signal.SIGINT)
-    this.tap.wait()
-    quiet(this.tap, 130, "listening on ", "forwarding to ", "received ")
+    this.forward.signal(signal.SIGINT)
+    this.forward.wait()
+    quiet(this.forward, 130, "listening on ", "forwarding to ", "received ")
 
 
 def recorded(this):
-    """what the tap recorded is what the service shell and the monitor said and took"""
-    said, answers = exchange(this.session, 1)
+    """the recording holds what the service shell and the monitor sent and received"""
+    sent, replies = exchange(this.session, 1)
     words = [line.split()[0] for line, _ in TYPED if line != "exit"]
-    asked = [re.sub(r'.*?subcommand(?:=|": ")(\w+).*', r"\1", line) for line in said if line.startswith("service?")]
+    asked = [re.sub(r'.*?subcommand(?:=|": ")(\w+).*', r"\1", line) for line in sent if line.startswith("service?")]
     wanted = ["start", *[word for word in words if word != "placeholder_evaluate"], "stop"]
     if asked != wanted:
         raise Failed(f"the recorded service shell asked for {asked}, not {wanted}")
-    took = [line.partition("?")[0] for line in answers]
-    if took.count("coil_pulse") != words.count("coil_pulse") or "service_stop" not in took:
-        raise Failed(f"the service shell was answered with {took}")
-    said, answers = exchange(this.session, 2)
-    if said != [f"monitor_start?category={name}" for name in CATEGORIES]:
-        raise Failed(f"the recorded monitor said {said}")
-    if [line.partition("?")[0] for line in answers[:len(this.commands)]] != this.commands:
-        raise Failed("what the monitor took is not what was recorded")
+    received = [line.partition("?")[0] for line in replies]
+    if received.count("coil_pulse") != words.count("coil_pulse") or "service_stop" not in received:
+        raise Failed(f"the service shell received {received}")
+    sent, replies = exchange(this.session, 2)
+    if sent != [f"monitor_start?category={name}" for name in CATEGORIES]:
+        raise Failed(f"the recorded monitor sent {sent}")
+    if [line.partition("?")[0] for line in replies[:len(this.commands)]] != this.commands:
+        raise Failed("what the monitor received is not what was recorded")
 
 
 def watch(this, name, port):
@@ -154,10 +154,10 @@ def ended(client):
 
 
 def quiet(process, status, *beginnings):
-    """A process that has to have left with this status, and to have said lines with these beginnings and no other."""
+    """A process must have ended with this status, and printed lines with these beginnings and no other."""
     lines = process.err().splitlines()
     if process.status != status or len(lines) != len(beginnings) or not all(map(str.startswith, lines, beginnings)):
-        raise Failed(f"{process.name} left with {process.status}, not {status}, and said {process.err()!r}")
+        raise Failed(f"{process.name} exited with {process.status}, not {status}, and printed {process.err()!r}")
 
 
 def taken(client):
@@ -172,17 +172,17 @@ def counts(client):
 
 
 def exchange(session, connection):
-    """What the dialler and the acceptor of one connection said in a recorded session."""
-    said, answers, current = [], [], 1
+    """The lines of the client and of the server on one connection of a recorded session."""
+    sent, replies, current = [], [], 1
     with open(session, encoding="utf-8") as file:
         for line in file.read().splitlines():
             if line.startswith("#@"):
                 current = int((line.split() + ["1"])[1])
             elif current == connection and line.startswith("#<"):
-                answers.append(line[2:])
+                replies.append(line[2:])
             elif current == connection and not line.startswith("#"):
-                said.append(line)
-    return said, answers
+                sent.append(line)
+    return sent, replies
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks `encode` and `decode --wire obe` against Python's json, over random values (design.md, section 3).
+"""Checks `encode` and `decode --wire obe` against Python's json, over random values.
 
 usage: obe_codec.py BACKBOX [--values 300] [--seed N]
 
@@ -19,7 +19,7 @@ SECONDS_MAX = 60
 
 
 def run(program, *arguments, data=b""):
-    """What one run prints; a run that says anything or fails ends this script."""
+    """The output of one run; a run that reports an error ends this script."""
     try:
         done = subprocess.run([program, *arguments], input=data, capture_output=True, timeout=SECONDS_MAX)
     except OSError as error:
@@ -38,7 +38,7 @@ def check(what, got, want):
 
 
 def arguments(command):
-    """A command as the words of a command line, or nothing where a word cannot say it."""
+    """A command as the words of a command line, or nothing where a word cannot express it."""
     words = [command["command"]]
     for name, value in command.items():
         if name == "command":

@@ -4,7 +4,7 @@
 usage: obe_live.py BACKBOX [--values 300] [--seed N]
 
 The client asks `backbox listen` 300 things, and several clients ask at once; the server is sent 300 things by `backbox
-send`, from arguments and as JSON Lines, and leaves one command without an answer.
+send`, from arguments and as JSON Lines, and leaves one command without a reply.
 Exit status: 0 all is as it should be, 1 a difference, 2 it could not be tried.
 """
 import json
@@ -79,7 +79,7 @@ class Replier:
     """A server in a thread, which replies to everything but one command, and remembers what came."""
 
     def __init__(self, count):
-        self.server, self.heard, self.failed = Server(), [], None
+        self.server, self.received, self.failed = Server(), [], None
         self.thread = threading.Thread(target=self.run, args=(count,))
         self.thread.start()
 
@@ -88,7 +88,7 @@ class Replier:
         try:
             for _ in range(count):
                 message = self.server.receive()
-                self.heard.append(message)
+                self.received.append(message)
                 if not (isinstance(message, dict) and message.get("command") == "unknown"):
                     self.server.reply({"reply": message})
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a failure of the check.
@@ -99,7 +99,7 @@ class Replier:
         self.thread.join(SECONDS_MAX)
         check("whether the server lives", self.failed, None)
         self.server.close()
-        return self.heard
+        return self.received
 
 
 def as_client(program, values):
@@ -108,8 +108,8 @@ def as_client(program, values):
     sending = start(program, "send", "--wire", "obe", "-a", replier.server.address, "-")
     lines = "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
     out, err = sending.communicate(lines.encode(), SECONDS_MAX * 3)
-    check("what is said of a stream", (sending.returncode, err.decode()), (0, ""))
-    check("what the server heard", replier.join(), values)
+    check("the report about a stream", (sending.returncode, err.decode()), (0, ""))
+    check("what the server received", replier.join(), values)
     check("the replies that were printed", [json.loads(line) for line in out.splitlines()], [{"reply": v} for v in values])
 
     cases = [
@@ -125,7 +125,7 @@ def as_client(program, values):
         sending = start(program, "send", "--wire", "obe", "-a", replier.server.address, *words)
         sending.communicate(b"", SECONDS_MAX)
         check(f"the exit status of send {words}", sending.returncode, status)
-    check("what the server heard", replier.join(), [message for _, message, _ in cases])
+    check("what the server received", replier.join(), [message for _, message, _ in cases])
 
 
 def main():

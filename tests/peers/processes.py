@@ -46,12 +46,12 @@ class Process:
         return self._process.poll()
 
     def signal(self, number):
-        """Sends a signal to it and its children, unless it has left."""
+        """Sends a signal to it and its children, unless it has ended."""
         if self.status is None:
             os.killpg(self.pid, number)
 
     def wait(self):
-        """Waits until it has left."""
+        """Waits until it has ended."""
         try:
             self._process.wait(SECONDS_MAX)
         except subprocess.TimeoutExpired:
@@ -70,8 +70,8 @@ class Process:
             return file.read()
 
     def show(self):
-        """Prints how it is and the last lines of what it said."""
-        state = "still runs" if self.status is None else f"left with {self.status}"
+        """Prints how it is and the last lines of its output."""
+        state = "still runs" if self.status is None else f"exited with {self.status}"
         for kind, text in (("output", self.out()), ("errors", self.err())):
             print(f"--- {self.name} {state}; the last lines of its {kind}:")
             print("\n".join(line[:300] for line in text.split("\n")[-SHOWN_LINES:]))
@@ -80,7 +80,7 @@ class Process:
 def wait_for(what, condition, processes):
     """Waits until `condition()` is true and returns its value.
 
-    Fails after SECONDS_MAX, and as soon as one of `processes` has left, since nothing more can come of it then.
+    Fails after SECONDS_MAX, and as soon as one of `processes` has ended, since nothing more can come of it then.
     """
     deadline = time.monotonic() + SECONDS_MAX
     while True:
@@ -90,7 +90,7 @@ def wait_for(what, condition, processes):
         if value:
             return value
         if left:
-            raise Failed(f"{left[0].name} left with {left[0].status} before: {what}")
+            raise Failed(f"{left[0].name} exited with {left[0].status} before: {what}")
         if time.monotonic() > deadline:
             raise Failed(f"not seen within {SECONDS_MAX} s: {what}")
         time.sleep(LOOK_SECONDS)
