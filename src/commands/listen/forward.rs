@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::canonical::Canonical;
-use super::observer::{Leaving, Observer, Sender, exit_of, finish};
-use crate::bcp::template::Side;
+use super::observer::{Observer, exit_of, finish};
+use crate::bcp::template::{Origin, Side};
 use crate::commands::dial::Target;
 use crate::commands::run::End;
 use crate::engine::{
@@ -86,8 +86,8 @@ impl Forwarder {
             Side::Client => self.observer.traffic.sent(message.line, message.payload.map(<[u8]>::len)),
             Side::Server => self.observer.traffic.came(message),
         }
-        let sender = Sender { conn: *pair, peer: client, from: *side };
-        if let Err(why) = self.observer.receive(now, message, sender) {
+        let origin = Origin { time: None, connection: Some(*pair), peer: Some(client), from: *side };
+        if let Err(why) = self.observer.receive(now, message, origin) {
             let place = format!("{client} {}: line {}", side.name(), message.number);
             self.observer.console.report(Exit::Failed, place, why);
         }
@@ -115,7 +115,7 @@ impl Forwarder {
         }
     }
 
-    fn leave(&mut self, net: &mut Net, leaving: Leaving) {
+    fn leave(&mut self, net: &mut Net, in_hurry: bool) {
         for (&id, of) in &self.sides {
             // What a client sent to a target that was not reached is lost, so it must not see an orderly end.
             if net.peer(id).is_none() {
@@ -123,13 +123,11 @@ impl Forwarder {
                 net.reset(of.other);
             }
         }
-        match leaving {
-            Leaving::InHurry => net.hurry(),
-            Leaving::InOrder | Leaving::Stays => {
-                self.sides.keys().for_each(|&id| finish(net, id));
-                net.leave();
-            }
+        if in_hurry {
+            return net.hurry();
         }
+        self.sides.keys().for_each(|&id| finish(net, id));
+        net.leave();
     }
 
     /// The exit status of the run.
@@ -197,9 +195,8 @@ impl Handler for Forwarder {
 
     fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
         let next = self.observer.turn(net, now);
-        match self.observer.leave() {
-            Leaving::Stays => {}
-            leaving => self.leave(net, leaving),
+        if let Some(in_hurry) = self.observer.leave() {
+            self.leave(net, in_hurry);
         }
         next
     }

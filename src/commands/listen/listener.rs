@@ -391,7 +391,7 @@ fn reply(
     }
     *count = count.saturating_add(1);
     if *count > REPLIES_MAX {
-        let text = shown(reply.text.as_bytes());
+        let text = reply.shown();
         let why = format!(
             "--reply {text}: given {REPLIES_MAX} times in a second and stopped: two programs answer each other"
         );
@@ -401,9 +401,9 @@ fn reply(
         }
         return true;
     }
-    let answered: Result<(), Malformed> = reply.answer(message, bytes, said);
+    let answered: Result<(), Malformed> = reply.write(message, bytes, said);
     if let Err(why) = answered {
-        let text = shown(reply.text.as_bytes());
+        let text = reply.shown();
         console.report(Exit::Failed, &talk.peer, format_args!("--reply {text}: not sent: {why}"));
     }
     match reply.command().map(|command| talk.conversation.send(command)) {

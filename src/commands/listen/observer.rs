@@ -21,29 +21,6 @@ use crate::text::shown;
 /// What is reported of output that nobody read.
 const UNREAD: &str = "nobody reads the output; what came last is lost";
 
-/// The connection on which a message was received, and who sent it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sender<'a> {
-    /// The number of the connection or the forwarded pair.
-    pub conn: u64,
-    /// The address of the peer, of a pair that of the client.
-    pub peer: &'a str,
-    /// Which end of the connection it is.
-    pub from: Side,
-}
-
-/// How a run is left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Leaving {
-    /// Not at all.
-    #[default]
-    Stays,
-    /// In order: what waits is written, and the output has all the time that it needs.
-    InOrder,
-    /// In a bounded time, after a signal or `-W`.
-    InHurry,
-}
-
 /// Prints and records what is received until the run ends.
 pub(crate) struct Observer {
     pub console: Console,
@@ -60,7 +37,8 @@ pub(crate) struct Observer {
     /// What is printed once the present read is handled.
     printed: Vec<u8>,
     end: Option<End>,
-    leaving: Leaving,
+    /// Whether the connections are being closed, and if so, whether in a hurry.
+    left: Option<bool>,
     /// Whether standard output is still written.
     prints: bool,
     connections: u64,
@@ -82,7 +60,7 @@ impl Observer {
             clock: (Instant::now(), unix),
             printed: Vec::new(),
             end: None,
-            leaving: Leaving::Stays,
+            left: None,
             prints: true,
             connections: 0,
             received: 0,
@@ -111,6 +89,7 @@ impl Observer {
     }
 
     /// Parses a BCP message into [`Observer::message`] and prints it. One that is malformed is printed too, as it is.
+    /// `origin` needs no time.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -118,22 +97,21 @@ impl Observer {
         &mut self,
         now: Instant,
         message: &RawMessage<'_>,
-        sender: Sender<'_>,
+        origin: Origin<'_>,
     ) -> Result<(), Malformed> {
         let read = self.message.parse_line(message.text(), &ParseOptions::default());
-        self.print(now, message, read.is_ok(), sender);
+        self.print(now, message, read.is_ok(), origin);
         read
     }
 
     /// Prints a message, which is in [`Observer::message`] unless it is malformed, and tells the goals.
-    pub(crate) fn print(&mut self, now: Instant, message: &RawMessage<'_>, is_read: bool, sender: Sender<'_>) {
+    pub(crate) fn print(&mut self, now: Instant, message: &RawMessage<'_>, is_read: bool, origin: Origin<'_>) {
         self.received += 1;
         self.limits.be_active(now);
         // What comes after the goals are met is not printed.
         let Some(show) = self.show.as_mut().filter(|_| !matches!(self.end, Some(End::Done))) else { return };
-        let Sender { conn, peer, from } = sender;
         let time = self.clock.1.saturating_add(now.saturating_duration_since(self.clock.0));
-        let origin = Origin { time: Some(time), connection: Some(conn), peer: Some(peer), from };
+        let origin = Origin { time: Some(time), ..origin };
         let parts = is_read.then_some(&self.message);
         if show.show(message, parts, Some(&origin), &mut self.printed) {
             self.goals.printed();
@@ -164,18 +142,15 @@ impl Observer {
     /// What is done in each turn of the loop: when to come again.
     pub(crate) fn turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
         self.flush(net, 1);
-        if self.leaving == Leaving::InHurry {
-            return None;
+        let end = self.limits.passed(now).filter(|_| self.left != Some(true));
+        if self.end.is_some() && end.is_some() {
+            // It met its goal, and its output is not read.
+            self.left = Some(true);
+            net.hurry();
+        } else if let Some(end) = end {
+            self.end(end);
         }
-        if let Some(end) = self.limits.passed(now) {
-            match self.end {
-                // It met its goal, and its output is not read.
-                Some(_) => self.hurry(net),
-                None => self.end(end),
-            }
-            return None;
-        }
-        self.limits.deadline()
+        self.limits.deadline().filter(|_| self.left != Some(true))
     }
 
     /// Ends the run, if nothing ended it before. A signal and a failure count more than what came before.
@@ -195,23 +170,15 @@ impl Observer {
         self.end.is_some()
     }
 
-    /// How to leave now, the first time that it is asked after the run has ended.
-    pub(crate) fn leave(&mut self) -> Leaving {
-        let wanted = match &self.end {
-            None => Leaving::Stays,
-            Some(End::Signal(_) | End::TimeUp { .. }) => Leaving::InHurry,
-            Some(_) => Leaving::InOrder,
-        };
-        if wanted <= self.leaving {
-            return Leaving::Stays;
+    /// Whether the connections are to be closed in a hurry, after a signal or `-W`, or in order, when output has all the
+    /// time that it needs. `None` while the run goes on, and once they are being closed so.
+    pub(crate) fn leave(&mut self) -> Option<bool> {
+        let in_hurry = self.end.as_ref().map(|end| matches!(end, End::Signal(_) | End::TimeUp { .. }));
+        if in_hurry <= self.left {
+            return None;
         }
-        self.leaving = wanted;
-        wanted
-    }
-
-    fn hurry(&mut self, net: &mut Net) {
-        self.leaving = Leaving::InHurry;
-        net.hurry();
+        self.left = in_hurry;
+        in_hurry
     }
 
     /// What `on_stop` is told. Forwarding outlives its output, everything else ends with it.

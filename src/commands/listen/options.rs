@@ -78,8 +78,7 @@ flatten!(Options {
     wire: Wire,
 });
 
-const FORWARD_ADDS_NOTHING: &str = "forwarding adds nothing of its own";
-const OBE_ONLY_REPLIES: &str = "an OBE_Socket server only replies";
+const NO_ROLE: &str = "forwarding adds nothing of its own, and an OBE_Socket server only replies";
 
 /// The table of `backbox listen`.
 pub const COMMAND: Command<Options> = Command {
@@ -149,8 +148,7 @@ pub const COMMAND: Command<Options> = Command {
     },
     flags: &[
         Flag::value("addr", "ADDRESS", "Listen on *ADDRESS*", |o: &mut Options, value| {
-            o.address = Some(address(value)?);
-            Ok(())
+            address(value).map(|address| o.address = Some(address))
         })
         .short('a')
         .default("127.0.0.1:5050")
@@ -162,8 +160,7 @@ pub const COMMAND: Command<Options> = Command {
         .group("Connection")
         .common(),
         Flag::value("announce", "FILE", "Write the address to *FILE* when it listens", |o: &mut Options, value| {
-            o.announce = Some(to_write(value)?);
-            Ok(())
+            to_write(value).map(|file| o.announce = Some(file))
         })
         .more("An old file is removed at the start, so a script can wait for the file and then connect.")
         .complete(Complete::File)
@@ -176,12 +173,10 @@ pub const COMMAND: Command<Options> = Command {
                  `-c` connects, sends `hello` and `reset`, and stays. It sends nothing else on its own; use `--stdin` \
                  and `--reply`.",
             )
-            .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
-            .conflicts(&["wire=obe"], OBE_ONLY_REPLIES)
+            .conflicts(&["forward", "wire=obe"], NO_ROLE)
             .group("Connection"),
         Flag::value("connect", "ADDRESS", "Connect to *ADDRESS* instead of listening", |o: &mut Options, value| {
-            o.connect.address = Some(address(value)?);
-            Ok(())
+            address(value).map(|address| o.connect.address = Some(address))
         })
         .short('c')
         .more(
@@ -189,13 +184,12 @@ pub const COMMAND: Command<Options> = Command {
              `devices`, `events`, `modes`, `machine_vars` and `player_vars`, unless `--monitor` replaces them. A \
              server that closes without `goodbye` is exit status 3.",
         )
-        .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+        .conflicts(&["forward"], NO_ROLE)
         .conflicts(&["wire=obe"], "backbox send --wire obe is the client")
         .group("Connection")
         .common(),
         Flag::value("forward", "ADDRESS", "Pass both directions on to *ADDRESS*", |o: &mut Options, value| {
-            o.forward = Some(address(value)?);
-            Ok(())
+            address(value).map(|address| o.forward = Some(address))
         })
         .more(
             "Prints what both sides send and adds nothing of its own. Its output never slows or ends the connections: \
@@ -235,12 +229,10 @@ pub const COMMAND: Command<Options> = Command {
         .default("1 and 1.*")
         .more("`*` is any text. The reply names `1.1` all the same.")
         .conflicts(&["as=pin", "connect"], "only a media controller accepts or refuses a version")
-        .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
-        .conflicts(&["wire=obe"], "OBE_Socket has no hello")
+        .conflicts(&["forward", "wire=obe"], NO_ROLE)
         .group("Connection"),
         Flag::value("monitor", "CATEGORY", "Subscribe to *CATEGORY*", |o: &mut Options, value| {
-            o.monitor.push(text(value)?);
-            Ok(())
+            text(value).map(|category| o.monitor.push(category))
         })
         .more(
             "Replaces the default list, which for a media controller is `core_events`, `service_events`, `modes`, \
@@ -248,9 +240,8 @@ pub const COMMAND: Command<Options> = Command {
         )
         .repeats()
         .complete(Complete::List(category_words))
-        .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+        .conflicts(&["forward", "wire=obe"], NO_ROLE)
         .conflicts(&["as=pin"], "clients subscribe to a pin controller")
-        .conflicts(&["wire=obe"], OBE_ONLY_REPLIES)
         .group("Subscriptions"),
         Flag::value("register", "EVENT", "Register a trigger for *EVENT*", |o: &mut Options, value| {
             let event = text(value)?;
@@ -261,27 +252,23 @@ pub const COMMAND: Command<Options> = Command {
             Ok(())
         })
         .repeats()
-        .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+        .conflicts(&["forward", "wire=obe"], NO_ROLE)
         .conflicts(&["as=pin"], "clients register with a pin controller")
-        .conflicts(&["wire=obe"], OBE_ONLY_REPLIES)
         .group("Subscriptions"),
         Flag::value("reply", "RULE", "Reply to messages that match a pattern", |o: &mut Options, value| {
-            o.replies.push(text(value)?);
-            Ok(())
+            text(value).map(|rule| o.replies.push(rule))
         })
         .more("*RULE* is *PATTERN*` => `*LINE*. With `--wire obe` it is *PATTERN*` => `*JSON*, or one JSON value for all.")
         .repeats()
-        .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
+        .conflicts(&["forward"], NO_ROLE)
         .group("Replies"),
         Flag::switch("stdin", "Send the lines of standard input to every peer", |o: &mut Options| o.stdin = true)
             .more("BCP or JSON, as for `send`; read once a peer is connected. The end of the input ends nothing.")
-            .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
-            .conflicts(&["wire=obe"], OBE_ONLY_REPLIES)
+            .conflicts(&["forward", "wire=obe"], NO_ROLE)
             .group("Replies"),
         Flag::switch("no-auto", "Turn the built-in replies off", |o: &mut Options| o.no_auto = true)
             .more("`--reply` still replies.")
-            .conflicts(&["forward"], FORWARD_ADDS_NOTHING)
-            .conflicts(&["wire=obe"], "--reply '* =>' turns replies off")
+            .conflicts(&["forward", "wire=obe"], NO_ROLE)
             .group("Replies"),
         Flag::JSON.conflicts(&["wire=obe"], "it is a form of BCP messages"),
         Flag::META.conflicts(&["wire=obe"], "it is a form of BCP messages"),
@@ -290,8 +277,7 @@ pub const COMMAND: Command<Options> = Command {
         Flag::EXCLUDE,
         Flag::COUNT,
         Flag::value("expect", "PATTERN", "End when a message matches *PATTERN*", |o: &mut Options, value| {
-            o.goals.expected.push(text(value)?);
-            Ok(())
+            text(value).map(|pattern| o.goals.expected.push(pattern))
         })
         .short('e')
         .more("Several must all be matched, each by some message. `-m` selects what is printed.")

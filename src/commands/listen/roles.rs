@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
-use super::observer::{Leaving, Observer, Sender, describe_close, exit_of, finish, report_close};
+use super::observer::{Observer, describe_close, exit_of, finish, report_close};
 use super::options::{CATEGORIES_OF_MEDIA, subscriptions};
 use super::reply::{Firings, Reply};
 use crate::bcp::conversation::{
@@ -13,7 +13,7 @@ use crate::bcp::conversation::{
 };
 use crate::bcp::line_command;
 use crate::bcp::pattern::Pattern;
-use crate::bcp::template::Side;
+use crate::bcp::template::{Origin, Side};
 use crate::catalogue;
 use crate::commands::dial::Target;
 use crate::commands::goals::Goals;
@@ -151,9 +151,9 @@ impl Peers {
     fn receive(&mut self, net: &mut Net, id: ConnId, message: &RawMessage<'_>) {
         let from = self.their_side();
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let sender = Sender { conn: id.0, peer: &peer.address, from };
+        let origin = Origin { time: None, connection: Some(id.0), peer: Some(&peer.address), from };
         self.observer.traffic.came(message);
-        let outcome = match self.observer.receive(net.now(), message, sender) {
+        let outcome = match self.observer.receive(net.now(), message, origin) {
             Ok(()) => peer.conversation.receive(&self.observer.message, &mut self.outgoing),
             Err(why) => {
                 let place = format!("{}: line {}", peer.address, message.number);
@@ -187,7 +187,6 @@ impl Peers {
 
     /// Reports what the peer did wrong, unless that was reported or a reply is prepared for it.
     fn report_fault(&mut self, id: ConnId, line: u64, fault: &PeerError, has_reply: bool) {
-        use PeerError;
         let Some(peer) = self.peers.get(&id) else { return };
         match fault {
             PeerError::UnknownCommand(_) | PeerError::Malformed => {}
@@ -215,14 +214,11 @@ impl Peers {
         self.outgoing.clear();
         let problem = match peer.firings.fire(index, now) {
             Err(stopped) => stopped,
-            Ok(()) => reply.answer(received, bytes, &mut self.outgoing).err().map(|why| format!("not sent: {why}")),
+            Ok(()) => reply.write(received, bytes, &mut self.outgoing).err().map(|why| format!("not sent: {why}")),
         };
         let line = self.outgoing.strip_suffix(b"\n").unwrap_or_default();
-        let problem = problem.or_else(|| {
-            let refusal = catalogue::check_line(line, None).err().filter(|_| is_joined && !line.is_empty())?;
-            Some(format!("not sent: {refusal}"))
-        });
-        if let Some(problem) = problem {
+        let refusal = if is_joined && !line.is_empty() { catalogue::check_line(line, None).err() } else { None };
+        if let Some(problem) = problem.or_else(|| refusal.map(|refusal| format!("not sent: {refusal}"))) {
             let place = format!("{}: line {}", peer.address, message.number);
             self.observer.console.report(Exit::Failed, place, format_args!("--reply {}: {problem}", reply.shown()));
             self.outgoing.clear();
@@ -276,10 +272,10 @@ impl Peers {
     }
 
     /// Sends the last words and ends all connections.
-    fn leave(&mut self, net: &mut Net, leaving: Leaving) {
+    fn leave(&mut self, net: &mut Net, in_hurry: bool) {
         let ids: Vec<ConnId> = self.peers.keys().copied().collect();
         for id in ids {
-            if leaving == Leaving::InHurry {
+            if in_hurry {
                 net.cut(id);
             }
             if let Some(peer) = self.peers.get_mut(&id).filter(|_| net.is_open(id)) {
@@ -288,10 +284,7 @@ impl Peers {
             }
             finish(net, id);
         }
-        match leaving {
-            Leaving::InHurry => net.hurry(),
-            Leaving::InOrder | Leaving::Stays => net.leave(),
-        }
+        if in_hurry { net.hurry() } else { net.leave() }
     }
 
     /// What follows from the end of the connection to our server.
@@ -422,9 +415,8 @@ impl Handler for Peers {
 
     fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
         let next = self.observer.turn(net, now);
-        match self.observer.leave() {
-            Leaving::Stays => {}
-            leaving => self.leave(net, leaving),
+        if let Some(in_hurry) = self.observer.leave() {
+            self.leave(net, in_hurry);
         }
         next
     }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use crate::bcp::template::Side;
-use crate::commands::listen::observer::{Leaving, Observer, Sender, exit_of, finish, report_close};
+use crate::bcp::template::{Origin, Side};
+use crate::commands::listen::observer::{Observer, exit_of, finish, report_close};
 use crate::commands::listen::reply::Reply;
 use crate::commands::run::End;
 use crate::engine::{CloseReason, Closed, ConnId, Handler, Net, Notice, OUTBOX_BYTES_MAX, Stop};
@@ -37,14 +37,14 @@ impl ObeServer {
             return finish(net, id);
         }
         self.observer.message.take_command();
-        let sender = Sender { conn: id.0, peer: client, from: Side::Client };
-        self.observer.print(net.now(), message, true, sender);
+        let origin = Origin { time: None, connection: Some(id.0), peer: Some(client), from: Side::Client };
+        self.observer.print(net.now(), message, true, origin);
         let (mut text, mut frame) = (Vec::new(), Vec::new());
         let received = &self.observer.message;
         match self.replies.iter().find(|reply| reply.matches(received, None)) {
             None => text.extend_from_slice(DEFAULT_REPLY),
             // JSON has no limit that a reply could exceed.
-            Some(reply) => drop(reply.answer(received, None, &mut text)),
+            Some(reply) => drop(reply.write(received, None, &mut text)),
         }
         if text.is_empty() || !net.is_open(id) {
             return;
@@ -95,9 +95,9 @@ impl Handler for ObeServer {
     fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
         let next = self.observer.turn(net, now);
         match self.observer.leave() {
-            Leaving::Stays => {}
-            Leaving::InHurry => net.hurry(),
-            Leaving::InOrder => {
+            None => {}
+            Some(true) => net.hurry(),
+            Some(false) => {
                 self.clients.keys().for_each(|&id| finish(net, id));
                 net.leave();
             }
