@@ -38,7 +38,7 @@
 //!
 //! # Data flow
 //!
-//! **A line to standard output.** `net` or a filter reads bytes into a [`framing::BcpFramer`], which finds the end of
+//! **A line to standard output.** `net` or a filter reads bytes into a [`framing::Framer`], which finds the end of
 //! the line, its payload marker and its payload. [`bcp::Message::parse_line`] turns the line into the canonical JSON of
 //! the message with an index of its parameters. A [`bcp::pattern::Pattern`] and a [`bcp::template::Template`] read
 //! that index. What is printed is collected in one buffer and written when no further message is at hand.

@@ -6,7 +6,7 @@ mod common;
 
 use backbox::bcp::pattern::Pattern;
 use backbox::bcp::{Malformed, MalformedReason, Message, ParseOptions, WriteOptions, is_command, unescape, write_line};
-use backbox::framing::{BcpFramer, Frame, FramingOptions, LineFramer, TextLine};
+use backbox::framing::{Frame, Framer, FramingOptions, LineFramer, TextLine};
 use backbox::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use common::random::{Random, RandomMessage, for_each_case, text};
 
@@ -34,7 +34,7 @@ fn encoded(parts: &Message, payload: Option<&[u8]>) -> Result<Vec<u8>, Malformed
 
 /// The messages of a stream, as `decode` sees them.
 fn decoded(stream: &[u8]) -> Vec<Read> {
-    let mut framer = BcpFramer::new(FramingOptions { read_bytes: stream.len(), ..FramingOptions::default() });
+    let mut framer = Framer::new(FramingOptions { read_bytes: stream.len(), ..FramingOptions::default() });
     framer.space()[..stream.len()].copy_from_slice(stream);
     framer.filled(stream.len());
     let mut messages = Vec::new();
@@ -289,7 +289,7 @@ fn plain_text(param: &backbox::bcp::Param<'_>) -> String {
 
 /// The frames of a stream that comes in pieces of these sizes, as text; what is ignored is left out.
 fn frames(framing: &FramingOptions, stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
-    let mut framer = BcpFramer::new(framing.clone());
+    let mut framer = Framer::new(framing.clone());
     let mut seen = Vec::new();
     let mut rest = stream;
     while !rest.is_empty() {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use backbox::framing::ObeFramer;
+use backbox::framing::{Framer, FramingOptions};
 use common::random::for_each_case;
 use common::{Coprocess, Workdir, backbox, backbox_in};
 
@@ -42,12 +42,12 @@ fn a_length_counts_bytes() {
 
 /// Frames that end the rest of their input, and what is said of them.
 const BROKEN: &[(&[u8], &str)] = &[
-    (b"+000000004\"OK\"", "a length of ten digits has to stand here, not \"+000000004\"; the reference class"),
-    (b"         4\"OK\"", "not \"         4\""),
-    (b"00000000a4\"OK\"", "not \"00000000a4\""),
-    ("00000000\u{664}\"OK\"".as_bytes(), "not \"00000000\u{664}\""),
-    (b"00004\"OK\"", "not \"00004\"OK\"\""),
-    (b"000000000", "not \"000000000\", with which the input ends"),
+    (b"+000000004\"OK\"", "invalid length: \"+000000004\"; write ten digits (the reference class"),
+    (b"         4\"OK\"", "invalid length: \"         4\""),
+    (b"00000000a4\"OK\"", "invalid length: \"00000000a4\""),
+    ("00000000\u{664}\"OK\"".as_bytes(), "invalid length: \"00000000\u{664}\""),
+    (b"00004\"OK\"", "invalid length: \"00004\"OK\"\""),
+    (b"000000000", "invalid length: \"000000000\" at the end of the input"),
     (b"0067108865\"OK\"", "a body of 67108865 bytes is announced, and 67108864 are allowed"),
     (b"9999999999", "a body of 9999999999 bytes is announced"),
     (b"0000000004\"O", "body cut short: 2 of 4 bytes came"),
@@ -152,7 +152,7 @@ fn what_only_bcp_has_is_refused_with_a_sentence() {
 
 /// The frames of a stream that comes in pieces of these sizes, as text.
 fn frames(stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
-    let mut framer = ObeFramer::new(12, 7);
+    let mut framer = Framer::new(FramingOptions { payload_bytes_max: 12, read_bytes: 7, ..FramingOptions::obe() });
     let mut seen = Vec::new();
     let mut rest = stream;
     while !rest.is_empty() {

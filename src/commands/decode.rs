@@ -8,8 +8,8 @@ use crate::bcp::template::{Origin, Template};
 use crate::bcp::{Malformed, MalformedReason, Message, ParseOptions, Side, payload_marker, push_ascii_json, unescape};
 use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, set, text};
 use crate::exit::{Exit, Failure};
-use crate::framing::{BcpFramer, Frame, FramingError, FramingOptions, ObeFramer, RawMessage, Wire, body, is_ignored};
-use crate::limits::{OBE_BODY_BYTES_MAX, READ_BYTES, WRITE_BYTES};
+use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire, body, is_ignored};
+use crate::limits::{READ_BYTES, WRITE_BYTES};
 use crate::output::show::{Show, Style};
 use crate::output::table::{Emphasis, EndNames, Seen, Table};
 use crate::output::{push_for_terminal, stdout_columns, stdout_is_terminal};
@@ -352,7 +352,7 @@ impl Decoder {
     /// Decodes an input to its end. Whether the run goes on.
     fn source(&mut self, mut source: Source, filter: &mut Filter) -> Result<bool, Failure> {
         if self.wire == Wire::Obe {
-            let mut framer = ObeFramer::new(OBE_BODY_BYTES_MAX, READ_BYTES);
+            let mut framer = Framer::new(FramingOptions::obe());
             return filter.feed(source, &mut framer, |frame, out| self.frame(&frame, out).map(|()| true));
         }
         if self.reads_recordings {
@@ -364,7 +364,7 @@ impl Decoder {
             return Ok(!filter.fail_fast);
         }
         self.restart_table(EndNames::UNKNOWN);
-        let mut framer = BcpFramer::new(self.framing.clone());
+        let mut framer = Framer::new(self.framing.clone());
         filter.feed(source, &mut framer, |frame, out| self.frame(&frame, out).map(|()| true))
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::engine::widen_pipes;
 use crate::exit::{Exit, Failure};
-use crate::framing::{BcpFramer, Frame, LineFramer, ObeFramer, TextLine, is_ignored};
+use crate::framing::{Frame, Framer, LineFramer, TextLine, Wire, is_ignored};
 use crate::limits::{READ_BYTES, WRITE_BYTES};
 use crate::output::{Console, Stdout};
 use crate::text::file_name;
@@ -115,7 +115,7 @@ pub(crate) trait Framing {
     where
         Self: 'a;
     /// What stands between the name of the input and the number of a piece.
-    const PLACE: &'static str;
+    fn place(&self) -> &'static str;
     fn space(&mut self) -> &mut [u8];
     fn filled(&mut self, count: usize);
     /// The next piece; `at_end`, what is left counts as the last one.
@@ -125,10 +125,9 @@ pub(crate) trait Framing {
 }
 
 macro_rules! framing {
-    ($framer:ident, $piece:ident, $next:ident, $place:literal, $is_over:expr) => {
+    ($framer:ident, $piece:ident, $next:ident, $place:expr, $is_over:expr) => {
         impl Framing for $framer {
             type Piece<'a> = $piece<'a>;
-            const PLACE: &'static str = $place;
             fn space(&mut self) -> &mut [u8] {
                 $framer::space(self)
             }
@@ -138,6 +137,9 @@ macro_rules! framing {
             fn piece(&mut self, at_end: bool) -> Option<$piece<'_>> {
                 if at_end { self.end() } else { self.$next() }
             }
+            fn place(&self) -> &'static str {
+                $place(self)
+            }
             fn is_over(&self) -> bool {
                 $is_over(self)
             }
@@ -145,9 +147,13 @@ macro_rules! framing {
     };
 }
 
-framing!(BcpFramer, Frame, next_frame, ":", BcpFramer::has_ended);
-framing!(ObeFramer, Frame, next_frame, ": offset ", ObeFramer::has_ended);
-framing!(LineFramer, TextLine, next_line, ":", |_| false);
+framing!(Framer, Frame, next_frame, place_of, Framer::has_ended);
+framing!(LineFramer, TextLine, next_line, |_| ":", |_| false);
+
+/// A message of OBE_Socket has no line number.
+fn place_of(framer: &Framer) -> &'static str {
+    if framer.wire() == Wire::Obe { ": offset " } else { ":" }
+}
 
 /// The outputs of a filter.
 pub(crate) struct Filter {
@@ -226,13 +232,14 @@ impl Filter {
         framer: &mut F,
         mut convert: impl FnMut(F::Piece<'_>, &mut Vec<u8>) -> Result<bool, (u64, String)>,
     ) -> Result<bool, Failure> {
+        let place = framer.place();
         loop {
             let count = source.read(framer.space())?;
             framer.filled(count);
             while let Some(piece) = framer.piece(count == 0) {
                 let goes_on = match convert(piece, self.output.buffer()) {
                     Ok(goes_on) => goes_on,
-                    Err((number, reason)) => self.report(&format!("{}{}{number}", source.name, F::PLACE), reason)?,
+                    Err((number, reason)) => self.report(&format!("{}{}{number}", source.name, place), reason)?,
                 };
                 if !goes_on || self.output.buffer().len() >= WRITE_BYTES {
                     self.output.flush()?;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::bcp::ParseOptions;
 use crate::catalogue::lint;
 use crate::exit::{Exit, Failure};
-use crate::framing::{BcpFramer, Frame, FramingOptions, RawMessage};
+use crate::framing::{Frame, Framer, FramingOptions, RawMessage};
 
 use super::decode::is_bcp;
 use super::input::{Filter, Source};
@@ -43,7 +43,7 @@ impl Linter {
             return Ok(!filter.fail_fast);
         }
         let (name, fail_fast) = (source.name.clone(), filter.fail_fast);
-        filter.feed(source, &mut BcpFramer::new(self.framing.clone()), |frame, out| {
+        filter.feed(source, &mut Framer::new(self.framing.clone()), |frame, out| {
             let (number, findings) = match frame {
                 Frame::Ignored { .. } => return Ok(true),
                 Frame::Message(message) => (message.number, self.findings(&message)),

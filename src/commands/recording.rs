@@ -11,7 +11,7 @@ use crate::bcp::template::Side;
 use crate::commands::recorder::{RecordOptions, clock_time};
 use crate::engine::Net;
 use crate::exit::Failure;
-use crate::framing::{BcpFramer, Frame, FramingOptions};
+use crate::framing::{Frame, Framer, FramingOptions};
 use crate::session::{CONNECTION_MAX, Writer};
 use crate::text::{file_name, shown};
 
@@ -195,7 +195,7 @@ impl Write for RecordFile {
 /// How many of these bytes of a recording are whole messages and comments.
 fn whole_messages(bytes: &[u8]) -> u64 {
     let framing = FramingOptions { line_bytes_max: usize::MAX, payload_bytes_max: usize::MAX, ..Default::default() };
-    let (mut framer, mut rest) = (BcpFramer::new(framing), bytes);
+    let (mut framer, mut rest) = (Framer::new(framing), bytes);
     while !rest.is_empty() {
         let space = framer.space();
         let count = space.len().min(rest.len());

@@ -1,13 +1,13 @@
 //! Messages on standard input that are sent as they arrive: BCP lines verbatim, and JSON Lines.
 
 use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
-use crate::framing::{BcpFramer, Frame, FramingError, FramingOptions, RawMessage};
+use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage};
 use crate::limits::json_line_bytes_max;
 
 /// Reads messages in pieces, in the form in which they are sent.
 #[derive(Debug)]
 pub struct Stream {
-    framer: BcpFramer,
+    framer: Framer,
     /// The limits of what is sent, in bytes.
     line_bytes_max: usize,
     payload_bytes_max: usize,
@@ -43,7 +43,7 @@ impl Stream {
         let FramingOptions { line_bytes_max, payload_bytes_max, .. } = *framing;
         // A line of JSON may be longer than the line that it becomes.
         let json_bytes_max = json_line_bytes_max(line_bytes_max, payload_bytes_max);
-        let framer = BcpFramer::new(FramingOptions { line_bytes_max: json_bytes_max, ..framing.clone() });
+        let framer = Framer::new(FramingOptions { line_bytes_max: json_bytes_max, ..framing.clone() });
         let (message, out) = (Message::new(), Vec::new());
         Stream { framer, line_bytes_max, payload_bytes_max, has_ended: false, is_at_last: false, message, out }
     }

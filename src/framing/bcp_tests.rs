@@ -1,13 +1,11 @@
 //! The framer, fed whole, byte by byte and with trailing data: the frames are the same.
 
 use super::*;
+use crate::framing::FramingOptions;
 
 /// Frames as text: `1 line|payload`, `2 -ignored`, `3 !fault`.
 fn frames(framing: &FramingOptions, input: &[u8], piece: usize) -> Vec<String> {
-    frames_of(&mut BcpFramer::new(framing.clone()), input, piece)
-}
-
-fn frames_of(framer: &mut BcpFramer, input: &[u8], piece: usize) -> Vec<String> {
+    let mut framer = Framer::new(framing.clone());
     let mut seen = Vec::new();
     for bytes in input.chunks(piece) {
         let mut left = bytes;
@@ -105,7 +103,7 @@ fn a_payload_over_the_limit_ends_the_input() {
 }
 
 #[test]
-fn a_line_over_the_limit_costs_itself_alone() {
+fn a_line_over_the_limit_is_reported_and_the_next_one_read() {
     let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
     let fault = |n| format!("{n} !{}", FramingError::LineTooLong { limit: 4 });
     check_with(&framing, b"abcd\nabcde\nf\n", &["1 abcd", &fault(2), "3 f"]);
@@ -126,50 +124,23 @@ fn comments_and_blank_lines_may_have_any_length() {
 }
 
 #[test]
-fn marked_lines_have_limits_of_their_own() {
-    let limit: MarkedLimit = |line, framing| match line {
-        b"#<" => Some(framing.line_bytes_max),
-        b"#=" => Some(8),
-        _ => None,
-    };
-    let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
-    let fault = |n, limit| format!("{n} !{}", FramingError::LineTooLong { limit });
-    let input = b"#<abcd\n#<abcde\n#=12345678\n#=123456789\n#-abcdefghijk\nabcd\nabcde\n#";
-    let expected: &[&str] =
-        &["1 -#<abcd", &fault(2, 4), "3 -#=12345678", &fault(4, 8), "5 -...", "6 abcd", &fault(7, 4), "8 -#"];
-    for piece in [input.len(), 1, 2, 3, 7] {
-        let mut framer = BcpFramer::new(framing.clone());
-        framer.keep_marked(limit);
-        assert_eq!(frames_of(&mut framer, input, piece), expected, "in pieces of {piece} bytes");
-    }
-}
-
-#[test]
-fn an_unfinished_line_is_known_by_its_number() {
-    let unfinished = |input: &[u8]| {
-        let mut framer = BcpFramer::new(FramingOptions { line_bytes_max: 4, ..FramingOptions::default() });
+fn a_framer_knows_whether_it_is_inside_a_frame() {
+    let is_inside = |input: &[u8]| {
+        let mut framer =
+            Framer::new(FramingOptions { line_bytes_max: 9, payload_bytes_max: 4, ..FramingOptions::default() });
         framer.space()[..input.len()].copy_from_slice(input);
         framer.filled(input.len());
         while framer.next_frame().is_some() {}
-        framer.unfinished()
+        framer.is_inside_frame()
     };
-    assert_eq!(unfinished(b""), None);
-    assert_eq!(unfinished(b"a\n# a comment\n"), None);
-    assert_eq!(unfinished(b"a\nb"), Some(2));
-    assert_eq!(unfinished(b"a\n# a comment"), Some(2));
-    assert_eq!(unfinished(b"a\n           "), Some(2));
-    assert_eq!(unfinished(b"a\n\xef\xbb"), Some(2));
-    assert_eq!(unfinished(b"\xef\xbb\xbf"), None);
-}
-
-#[test]
-fn payloads_can_be_switched_on_the_way() {
-    let mut framer = BcpFramer::new(FramingOptions::default());
-    framer.look_for_payloads(false);
-    assert_eq!(frames_of(&mut framer, b"f&bytes=4\nAB\n", 3), ["1 f", "2 AB"]);
-    let mut framer = BcpFramer::new(FramingOptions { payloads: false, ..FramingOptions::default() });
-    framer.look_for_payloads(true);
-    assert_eq!(frames_of(&mut framer, b"f&bytes=2\nAB\n", 3), ["1 f|AB", "2 -"]);
+    for outside in [&b""[..], b"a\n# a comment\n", b"\xef\xbb\xbf", b"f&bytes=5\n"] {
+        assert!(!is_inside(outside), "{}", outside.escape_ascii());
+    }
+    for inside in
+        [&b"a\nb"[..], b"a\n# a comment", b"a\n           ", b"a\n\xef\xbb", b"f\nabcdefghijk", b"f\nf&bytes=1\n"]
+    {
+        assert!(is_inside(inside), "{}", inside.escape_ascii());
+    }
 }
 
 #[test]
@@ -197,7 +168,7 @@ fn a_payload_longer_than_any_address_is_waited_for() {
 #[test]
 fn without_payloads_the_marker_is_a_parameter() {
     let framing = FramingOptions { payloads: false, ..FramingOptions::default() };
-    let mut framer = BcpFramer::new(framing);
+    let mut framer = Framer::new(framing);
     let input = b"f?a=1&bytes=004\nABCD\n";
     framer.space()[..input.len()].copy_from_slice(input);
     framer.filled(input.len());
@@ -208,8 +179,8 @@ fn without_payloads_the_marker_is_a_parameter() {
 }
 
 #[test]
-fn raw_is_what_came_and_line_has_no_cr() {
-    let mut framer = BcpFramer::new(FramingOptions::default());
+fn raw_is_verbatim_and_line_has_no_cr() {
+    let mut framer = Framer::new(FramingOptions::default());
     let input = b"f\r&bytes=2\r\nhi";
     framer.space()[..input.len()].copy_from_slice(input);
     framer.filled(input.len());
@@ -221,7 +192,7 @@ fn raw_is_what_came_and_line_has_no_cr() {
 fn a_payload_in_single_bytes_does_not_have_its_line_read_again() {
     // Read again for each byte, the line would be 64 GiB, which takes minutes.
     let line = [&b"f?a=\r"[..], &vec![b'x'; 1_000_000], b"&bytes=65536\n"].concat();
-    let mut framer = BcpFramer::new(FramingOptions::default());
+    let mut framer = Framer::new(FramingOptions::default());
     let began = std::time::Instant::now();
     for piece in [&line[..]].into_iter().chain([0; 65_535].chunks(1)) {
         let mut left = piece;

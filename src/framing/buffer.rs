@@ -1,10 +1,10 @@
-//! The bytes that were read and not yet given out, in one buffer that is filled at its end and emptied at its front.
+//! The bytes that were read and not yet taken, in one buffer that is filled at its end and emptied at its front.
 
 use crate::limits::READ_BYTES;
 
-/// A buffer between a reader and a framer. It grows with what arrives, never with what a length claims.
+/// A buffer between a reader and a framer. It grows with what is read, never with what a length claims.
 #[derive(Debug)]
-pub struct Buffer {
+pub(super) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
@@ -12,68 +12,56 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// An empty buffer whose [`Buffer::space`] has room for at least `read_bytes`; nothing is allocated yet.
-    pub fn new(read_bytes: usize) -> Buffer {
+    /// An empty buffer whose [`Buffer::space`] has at least `read_bytes`. Nothing is allocated yet.
+    pub(super) fn new(read_bytes: usize) -> Buffer {
         Buffer { bytes: Vec::new(), start: 0, end: 0, read_bytes: read_bytes.max(1) }
     }
 
-    /// What was read and not yet consumed.
-    pub fn unread(&self) -> &[u8] {
-        self.bytes.get(self.start..self.end).unwrap_or_default()
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
     }
 
-    /// Takes `count` bytes away from the front.
-    pub fn consume(&mut self, count: usize) {
-        self.start = self.start.saturating_add(count).min(self.end);
+    /// Takes `count` bytes from the front. Until the next [`Buffer::space`], [`Buffer::taken`] finds them at the place
+    /// that this returns.
+    pub(super) fn take(&mut self, count: usize) -> usize {
+        debug_assert!(count <= self.end - self.start);
+        self.start += count;
+        self.start - count
     }
 
-    /// Like [`Buffer::consume`]; gives the place where [`Buffer::taken`] finds them until the next [`Buffer::space`].
-    pub fn take(&mut self, count: usize) -> usize {
-        let at = self.start;
-        self.consume(count);
-        at
+    pub(super) fn taken(&self, at: usize, count: usize) -> &[u8] {
+        &self.bytes[at..at + count]
     }
 
-    /// The first `count` bytes of what [`Buffer::take`] took away.
-    pub fn taken(&self, at: usize, count: usize) -> &[u8] {
-        self.bytes.get(at..at.saturating_add(count)).unwrap_or_default()
-    }
-
-    /// Room to read into; call [`Buffer::filled`] with what came.
-    pub fn space(&mut self) -> &mut [u8] {
+    /// Where to read into.
+    pub(super) fn space(&mut self) -> &mut [u8] {
         let unread = self.end - self.start;
         if unread == 0 && self.bytes.len() > 8 * READ_BYTES {
-            // One huge message must not keep its memory for ever.
-            self.bytes = Vec::new();
-            (self.start, self.end) = (0, 0);
+            // One huge message must not keep its memory.
+            *self = Buffer::new(self.read_bytes);
         }
-        let wanted = unread.saturating_add(self.read_bytes);
-        if self.bytes.len().saturating_sub(self.end) < self.read_bytes {
+        if self.bytes.len() - self.end < self.read_bytes {
             self.bytes.copy_within(self.start..self.end, 0);
-            self.start = 0;
-            self.end = unread;
+            (self.start, self.end) = (0, unread);
+            let wanted = unread + self.read_bytes;
             if self.bytes.len() < wanted {
-                // By half, not to the double: the largest message may take three times its size, copies included
-                // (section 14).
-                let half_more = self.bytes.len().saturating_add(self.bytes.len() / 2);
-                let grown = if unread == 0 { wanted } else { wanted.max(half_more) };
-                self.bytes.resize(grown, 0);
+                // By half, not to the double: the largest message may take three times its size, copies included.
+                let half_more = self.bytes.len() + self.bytes.len() / 2;
+                self.bytes.resize(if unread == 0 { wanted } else { wanted.max(half_more) }, 0);
             }
         }
-        self.bytes.get_mut(self.end..).unwrap_or_default()
+        &mut self.bytes[self.end..]
     }
 
-    /// Gives back the memory of what has been consumed; the places of [`Buffer::take`] are no more.
-    pub fn give_back(&mut self) {
+    /// Adds the first `count` bytes of [`Buffer::space`].
+    pub(super) fn filled(&mut self, count: usize) {
+        self.end = self.bytes.len().min(self.end + count);
+    }
+
+    /// Frees the memory of what has been taken. The places of [`Buffer::take`] are no longer valid.
+    pub(super) fn give_back(&mut self) {
         self.bytes = self.unread().to_vec();
         (self.start, self.end) = (0, self.bytes.len());
-    }
-
-    /// Says how many bytes of [`Buffer::space`] were filled, and gives them.
-    pub fn filled(&mut self, count: usize) -> &[u8] {
-        let start = self.end;
-        self.end = self.end.saturating_add(count).min(self.bytes.len());
-        self.bytes.get(start..self.end).unwrap_or_default()
     }
 }
 
@@ -94,7 +82,7 @@ mod tests {
             if round % 3 == 0 {
                 let take = buffer.unread().len().saturating_sub(1);
                 seen.extend_from_slice(&buffer.unread()[..take]);
-                buffer.consume(take);
+                buffer.take(take);
             }
         }
         seen.extend_from_slice(buffer.unread());
@@ -109,7 +97,7 @@ mod tests {
             let count = buffer.space().len();
             buffer.filled(count);
         }
-        buffer.consume(usize::MAX);
+        buffer.take(buffer.unread().len());
         assert_eq!(buffer.unread(), b"");
         assert_eq!(buffer.space().len(), 16);
     }
@@ -123,7 +111,7 @@ mod tests {
             let count = space.len();
             buffer.filled(count);
         }
-        buffer.consume(buffer.unread().len() - 3);
+        buffer.take(buffer.unread().len() - 3);
         buffer.give_back();
         assert_eq!((buffer.unread(), buffer.bytes.capacity()), (&b"xxx"[..], 3));
         assert_eq!(buffer.space().len(), 16);

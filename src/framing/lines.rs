@@ -22,10 +22,10 @@ pub enum TextLine<'a> {
     },
 }
 
-/// Cuts a stream of bytes into lines; used like [`super::BcpFramer`].
+/// Cuts a stream of bytes into lines; used like [`Framer`](super::Framer).
 ///
 /// ```
-/// use backbox::framing::{TextLine, LineFramer};
+/// use backbox::framing::{LineFramer, TextLine};
 /// let mut lines = LineFramer::new(b'\n', 100);
 /// lines.space()[..4].copy_from_slice(b"a\r\nb");
 /// lines.filled(4);
@@ -39,23 +39,24 @@ pub struct LineFramer {
     end: u8,
     line_bytes_max: usize,
     number: u64,
+    /// How many bytes at the front of the buffer have been searched for the end.
     searched: usize,
-    skipping: bool,
+    is_skipping: bool,
 }
 
 impl LineFramer {
-    /// A framer for lines that end in `end`: LF, where a CR before it belongs to the end and a byte order mark at the
-    /// start of the input is skipped, or NUL, where every other byte counts.
+    /// A framer for lines that end in `end`. Before LF a CR belongs to the end, and a byte order mark at the start of
+    /// the input is skipped; before NUL every byte counts.
     pub fn new(end: u8, line_bytes_max: usize) -> LineFramer {
-        LineFramer { buffer: Buffer::new(READ_BYTES), end, line_bytes_max, number: 0, searched: 0, skipping: false }
+        LineFramer { buffer: Buffer::new(READ_BYTES), end, line_bytes_max, number: 0, searched: 0, is_skipping: false }
     }
 
-    /// Room to read into.
+    /// Where to read into.
     pub fn space(&mut self) -> &mut [u8] {
         self.buffer.space()
     }
 
-    /// Says how many bytes of [`LineFramer::space`] were filled.
+    /// Adds the first `count` bytes of [`LineFramer::space`].
     pub fn filled(&mut self, count: usize) {
         self.buffer.filled(count);
     }
@@ -71,65 +72,50 @@ impl LineFramer {
         }
     }
 
-    /// The next whole line, or `None` when more bytes are needed.
+    /// The next whole line, or `None` if more bytes are needed.
     pub fn next_line(&mut self) -> Option<TextLine<'_>> {
         loop {
             let unread = self.buffer.unread();
-            let Some(found) = memchr(self.end, unread.get(self.searched..)?) else {
-                return self.unfinished();
-            };
-            let length = self.searched + found;
-            self.searched = 0;
-            if !std::mem::take(&mut self.skipping) {
-                return Some(self.line(length, 1));
+            let found = memchr(self.end, &unread[self.searched..]);
+            let length = found.map_or(unread.len(), |found| self.searched + found);
+            if self.is_skipping {
+                self.buffer.take(length + usize::from(found.is_some()));
+                self.is_skipping = found.is_none();
+                found?;
+                continue;
             }
-            self.buffer.consume(length + 1);
+            self.searched = length;
+            if length > self.line_bytes_max {
+                self.searched = 0;
+                self.number += 1;
+                self.is_skipping = true;
+                return Some(TextLine::TooLong { number: self.number });
+            }
+            found?;
+            self.searched = 0;
+            return Some(self.line(length, 1));
         }
     }
 
     /// The last line of an input that has ended without a line end.
     pub fn end(&mut self) -> Option<TextLine<'_>> {
         let length = self.buffer.unread().len();
-        if length == 0 || self.skipping {
-            return None;
-        }
-        Some(self.line(length, 0))
+        (length > 0 && !self.is_skipping).then(|| self.line(length, 0))
     }
 
     fn line(&mut self, length: usize, end_bytes: usize) -> TextLine<'_> {
         self.number += 1;
-        let number = self.number;
         let at = self.buffer.take(length + end_bytes);
-        if length > self.line_bytes_max {
-            return TextLine::TooLong { number };
-        }
         let mut text = self.buffer.taken(at, length);
         if self.end == b'\n' {
-            if number == 1 {
+            if self.number == 1 {
                 text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
             }
             if end_bytes > 0 {
                 text = text.strip_suffix(b"\r").unwrap_or(text);
             }
         }
-        TextLine::Whole { number, text }
-    }
-
-    fn unfinished(&mut self) -> Option<TextLine<'_>> {
-        let unread = self.buffer.unread().len();
-        if self.skipping {
-            self.buffer.consume(unread);
-            return None;
-        }
-        self.searched = unread;
-        if unread <= self.line_bytes_max {
-            return None;
-        }
-        self.skipping = true;
-        self.searched = 0;
-        self.buffer.consume(unread);
-        self.number += 1;
-        Some(TextLine::TooLong { number: self.number })
+        TextLine::Whole { number: self.number, text }
     }
 }
 

@@ -1,201 +1,137 @@
-//! OBE_Socket's frames: ten decimal digits that say how many bytes of JSON text follow (design.md, section 3).
-//!
-//! In: lengths, the limit of section 14, offsets, the one line that a body becomes. Out: whether a body is JSON.
+//! Frames of OBE_Socket: ten digits give the length of the JSON text that follows, in bytes.
 
 use std::fmt;
 
-use memchr::memchr2;
-
-use super::bcp::{Frame, FramingError, RawMessage};
-use super::buffer::Buffer;
+use super::{Frame, Framer, FramingError, RawMessage};
 
 /// How many digits a length has, leading zeros included.
-pub const LENGTH_DIGITS: usize = 10;
+const LENGTH_DIGITS: usize = 10;
 
-/// What can be wrong with the framing of OBE_Socket's messages. Each ends the input: where the next frame begins is
-/// told by the one before it.
+/// What can be wrong with the framing of OBE_Socket. Each error ends the input, because only a length tells where the
+/// next frame begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ObeFault {
-    /// Where a length has to stand is something else; the first ten bytes of it, or fewer at the end of the input.
-    NoLength {
-        /// What stands there; behind the first `count` bytes nothing.
+pub enum ObeError {
+    /// The length is not ten digits.
+    InvalidLength {
+        /// The first ten bytes, of which `count` are there.
         found: [u8; LENGTH_DIGITS],
-        /// How many bytes of it there are.
+        /// How many bytes are there. Fewer than ten end the input.
         count: usize,
     },
-    /// A body over the limit.
+    /// The body is over the limit.
     TooLong {
-        /// What the length says, in bytes.
+        /// Its length, in bytes.
         announced: u64,
         /// The limit, in bytes.
         limit: usize,
     },
     /// The input ended inside a body.
     CutShort {
-        /// How many bytes came.
+        /// How many bytes were there.
         got: usize,
         /// How many the length announced.
-        announced: usize,
+        announced: u64,
     },
 }
 
-impl fmt::Display for ObeFault {
+impl fmt::Display for ObeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ObeFault::NoLength { found, count } => {
-                let found = crate::text::shown(found.get(..*count).unwrap_or_default());
-                write!(f, "a length of ten digits has to stand here, not \"{found}\"")?;
+            ObeError::InvalidLength { found, count } => {
+                write!(f, "invalid length: \"{}\"", crate::text::shown(&found[..*count]))?;
                 match *count {
-                    LENGTH_DIGITS => write!(f, "; the reference class would take a sign or spaces"),
-                    _ => write!(f, ", with which the input ends"),
+                    LENGTH_DIGITS => write!(f, "; write ten digits (the reference class accepts a sign or spaces too)"),
+                    _ => write!(f, " at the end of the input; a length has ten digits"),
                 }
             }
-            ObeFault::TooLong { announced, limit } => {
+            ObeError::TooLong { announced, limit } => {
                 write!(f, "a body of {announced} bytes is announced, and {limit} are allowed")
             }
-            ObeFault::CutShort { got, announced } => {
+            ObeError::CutShort { got, announced } => {
                 write!(f, "body cut short: {got} of {announced} bytes came before the input ended")
             }
         }
     }
 }
 
-/// Cuts a stream of bytes into OBE_Socket's frames; used like [`super::BcpFramer`]. A message's number is the offset of
-/// its first byte in the input, its line the body without line breaks.
-///
-/// ```
-/// use backbox::framing::{Frame, ObeFramer};
-/// let mut framer = ObeFramer::new(1 << 20, 1 << 16);
-/// let input = b"0000000004\"OK\"";
-/// framer.space()[..input.len()].copy_from_slice(input);
-/// framer.filled(input.len());
-/// let Some(Frame::Message(message)) = framer.next_frame() else { panic!() };
-/// assert_eq!((message.number, message.line), (0, &b"\"OK\""[..]));
-/// ```
-#[derive(Debug)]
-pub struct ObeFramer {
-    body_bytes_max: usize,
-    buffer: Buffer,
-    /// The offset of what is at the front of the buffer.
-    offset: u64,
-    /// The body at the front in one line, when it holds line breaks.
-    one_line: Vec<u8>,
-    ended: bool,
-}
-
-impl ObeFramer {
-    /// A framer at the start of an input, for bodies up to so many bytes, which is given room for `read_bytes` at a
-    /// time.
-    pub fn new(body_bytes_max: usize, read_bytes: usize) -> ObeFramer {
-        ObeFramer { body_bytes_max, buffer: Buffer::new(read_bytes), offset: 0, one_line: Vec::new(), ended: false }
-    }
-
-    /// Room to read into.
-    pub fn space(&mut self) -> &mut [u8] {
-        self.buffer.space()
-    }
-
-    /// Says how many bytes of [`ObeFramer::space`] were filled.
-    pub fn filled(&mut self, count: usize) {
-        self.buffer.filled(count);
-    }
-
-    /// Gives back the memory of long frames that have been taken.
-    pub fn give_back(&mut self) {
-        self.buffer.give_back();
-        self.one_line = Vec::new();
-    }
-
-    /// Whether nothing more can be read: a length was none or over the limit, or the input has ended.
-    pub fn has_ended(&self) -> bool {
-        self.ended
-    }
-
-    /// The bytes that wait for the rest of their frame; none once [`ObeFramer::end`] has told of them.
-    pub fn unread(&self) -> &[u8] {
-        if self.ended { &[] } else { self.buffer.unread() }
-    }
-
-    /// The next whole frame, or `None` when more bytes are needed.
-    pub fn next_frame(&mut self) -> Option<Frame<'_>> {
-        if self.ended {
-            return None;
-        }
-        let body_bytes = match announced(self.buffer.unread()) {
-            Ok(None) => return None,
-            Ok(Some(bytes)) => match usize::try_from(bytes).ok().filter(|&bytes| bytes <= self.body_bytes_max) {
-                Some(bytes) => bytes,
-                None => return self.bad(ObeFault::TooLong { announced: bytes, limit: self.body_bytes_max }),
-            },
-            Err(fault) => return self.bad(fault),
-        };
-        let whole = LENGTH_DIGITS + body_bytes;
-        if self.buffer.unread().len() < whole {
-            return None;
-        }
-        let number = self.offset;
-        self.offset += whole as u64;
-        let at = self.buffer.take(whole);
-        Some(Frame::Message(obe_message(number, self.buffer.taken(at, whole), &mut self.one_line)))
-    }
-
-    /// What is wrong with the end of an input that has ended, if it ended inside a frame.
-    pub fn end(&mut self) -> Option<Frame<'_>> {
+impl Framer {
+    pub(super) fn next_obe(&mut self) -> Option<Frame<'_>> {
         let unread = self.buffer.unread();
-        let fault = match announced(unread) {
-            _ if self.ended || unread.is_empty() => None,
-            Ok(None) => Some(no_length(unread)),
-            // One over the limit has been told of already.
-            Ok(Some(bytes)) => Some(ObeFault::CutShort {
-                got: unread.len() - LENGTH_DIGITS,
-                announced: usize::try_from(bytes).unwrap_or(usize::MAX),
-            }),
-            Err(fault) => Some(fault),
+        let limit = self.options.payload_bytes_max;
+        let announced = match announced(unread)? {
+            Ok(announced) if announced > limit as u64 => return self.fail(ObeError::TooLong { announced, limit }),
+            Ok(announced) => announced,
+            Err(error) => return self.fail(error),
         };
-        self.ended = true;
-        fault.and_then(|fault| self.bad(fault))
+        let whole = LENGTH_DIGITS + announced as usize;
+        if unread.len() < whole {
+            return None;
+        }
+        let number = self.number;
+        self.number += whole as u64;
+        let at = self.buffer.take(whole);
+        Some(Frame::Message(obe_message(number, self.buffer.taken(at, whole), &mut self.clean)))
     }
 
-    fn bad(&mut self, fault: ObeFault) -> Option<Frame<'static>> {
-        self.ended = true;
-        Some(Frame::Bad { number: self.offset, fault: FramingError::Obe(fault) })
+    pub(super) fn last_obe(&mut self) -> Option<Frame<'_>> {
+        let unread = self.buffer.unread();
+        if unread.is_empty() {
+            self.has_ended = true;
+            return None;
+        }
+        let error = match announced(unread) {
+            Some(Ok(announced)) => ObeError::CutShort { got: unread.len() - LENGTH_DIGITS, announced },
+            Some(Err(error)) => error,
+            None => invalid_length(unread),
+        };
+        self.fail(error)
+    }
+
+    fn fail(&mut self, error: ObeError) -> Option<Frame<'static>> {
+        self.has_ended = true;
+        Some(Frame::Bad { number: self.number, fault: FramingError::Obe(error) })
     }
 }
 
-/// The length with which `unread` begins, once it is all there.
-fn announced(unread: &[u8]) -> Result<Option<u64>, ObeFault> {
-    let Some(digits) = unread.get(..LENGTH_DIGITS) else { return Ok(None) };
+/// The length at the front, once all of it is there.
+fn announced(unread: &[u8]) -> Option<Result<u64, ObeError>> {
+    let digits = unread.get(..LENGTH_DIGITS)?;
     if !digits.iter().all(u8::is_ascii_digit) {
-        return Err(no_length(unread));
+        return Some(Err(invalid_length(unread)));
     }
-    // Ten digits fit in 64 bits.
-    Ok(Some(digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))))
+    Some(Ok(digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))))
 }
 
-fn no_length(unread: &[u8]) -> ObeFault {
+fn invalid_length(unread: &[u8]) -> ObeError {
     let mut found = [0; LENGTH_DIGITS];
-    let count = found.iter_mut().zip(unread).map(|(to, from)| *to = *from).count();
-    ObeFault::NoLength { found, count }
+    let count = unread.len().min(LENGTH_DIGITS);
+    found[..count].copy_from_slice(&unread[..count]);
+    ObeError::InvalidLength { found, count }
 }
 
-/// The message of a whole frame at this offset; `one_line` is used when its body holds line breaks.
-pub fn obe_message<'a>(number: u64, raw: &'a [u8], one_line: &'a mut Vec<u8>) -> RawMessage<'a> {
-    let body = body(raw);
-    let mut line = body;
-    if memchr2(b'\n', b'\r', body).is_some() {
+/// The message of a whole frame. `one_line` is used if there are line breaks in its body.
+pub(crate) fn obe_message<'a>(number: u64, raw: &'a [u8], one_line: &'a mut Vec<u8>) -> RawMessage<'a> {
+    let mut line = body(raw);
+    if memchr::memchr2(b'\n', b'\r', line).is_some() {
         one_line.clear();
-        one_line.extend(body.iter().filter(|&&b| b != b'\n' && b != b'\r'));
+        one_line.extend(line.iter().filter(|&&byte| byte != b'\n' && byte != b'\r'));
         line = one_line;
     }
     RawMessage { number, raw, line, marker: None, payload: None }
 }
 
-/// The body of a whole frame, as it came: what is JSON or not. (A line break in it may part two values.)
+/// The body of a whole frame, with its line breaks.
 pub fn body(raw: &[u8]) -> &[u8] {
     raw.get(LENGTH_DIGITS..).unwrap_or_default()
 }
 
 /// Appends the frame of a body.
+///
+/// ```
+/// let mut out = Vec::new();
+/// backbox::framing::push_frame(br#""OK""#, &mut out);
+/// assert_eq!(out, br#"0000000004"OK""#);
+/// ```
 pub fn push_frame(body: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{:010}", body.len()).as_bytes());
     out.extend_from_slice(body);
@@ -204,9 +140,11 @@ pub fn push_frame(body: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::framing::FramingOptions;
 
     fn frames(limit: usize, input: &[u8], piece: usize) -> Vec<String> {
-        let mut framer = ObeFramer::new(limit, 64);
+        let mut framer =
+            Framer::new(FramingOptions { payload_bytes_max: limit, read_bytes: 64, ..FramingOptions::obe() });
         let mut seen = Vec::new();
         let show = |frame: Frame<'_>| match frame {
             Frame::Message(message) => format!("{} {}", message.number, String::from_utf8_lossy(message.line)),
@@ -257,23 +195,23 @@ mod tests {
             ("0x00000004\"OK\"", "0x00000004"),
         ] {
             let input = [b"0000000002[]", bad.as_bytes(), b"0000000002[]"].concat();
-            let fault = format!("12 !a length of ten digits has to stand here, not \"{shown}\"");
-            let fault = fault + "; the reference class would take a sign or spaces";
+            let fault = format!("12 !invalid length: \"{shown}\"");
+            let fault = fault + "; write ten digits (the reference class accepts a sign or spaces too)";
             check(&input, &["0 []", &fault]);
         }
         for (bad, shown) in [(&b"000000002"[..], "000000002"), (b"0", "0"), (b"\"OK\"", "\"OK\"")] {
             let input = [b"0000000002[]", bad].concat();
-            let fault = format!("12 !a length of ten digits has to stand here, not \"{shown}\"");
-            check(&input, &["0 []", &(fault + ", with which the input ends")]);
+            let fault = format!("12 !invalid length: \"{shown}\" at the end of the input; a length has ten digits");
+            check(&input, &["0 []", &fault]);
         }
     }
 
     #[test]
     fn a_length_over_the_limit_ends_the_input_and_takes_no_memory() {
-        let fault = |announced| format!("0 !{}", ObeFault::TooLong { announced, limit: 40 });
+        let fault = |announced| format!("0 !{}", ObeError::TooLong { announced, limit: 40 });
         check(b"0000000041xx", &[&fault(41)]);
         check(b"9999999999xx", &[&fault(9_999_999_999)]);
-        let mut framer = ObeFramer::new(64 << 20, 64);
+        let mut framer = Framer::new(FramingOptions { read_bytes: 64, ..FramingOptions::obe() });
         framer.space()[..12].copy_from_slice(b"0067108864[1");
         framer.filled(12);
         assert!(framer.next_frame().is_none());

@@ -14,7 +14,7 @@ use super::chunk::Chunk;
 use super::connection::Left;
 use super::tap::Tap;
 use super::wait::{self, Armed, Poll, Stop, Want};
-use crate::framing::{BcpFramer, FramingOptions};
+use crate::framing::{Framer, FramingOptions};
 
 /// How much is read at a time, in bytes.
 const PUMP_READ_BYTES: usize = 16 << 10;
@@ -94,8 +94,8 @@ pub struct Pair {
 }
 
 impl Pair {
-    fn framer(&self) -> BcpFramer {
-        BcpFramer::new(FramingOptions { read_bytes: PUMP_READ_BYTES, ..self.framing.clone() })
+    fn framer(&self) -> Framer {
+        Framer::new(FramingOptions { read_bytes: PUMP_READ_BYTES, ..self.framing.clone() })
     }
 }
 
@@ -105,7 +105,7 @@ pub struct Pump<'a> {
     by_dialler: bool,
     from: &'a TcpStream,
     to: &'a TcpStream,
-    framer: BcpFramer,
+    framer: Framer,
     /// What it holds of the pairs' budget; nothing once there was not enough, and the taps hear no more.
     share: Option<Share>,
     rewrite: Option<Box<dyn Rewrite>>,
@@ -225,7 +225,7 @@ impl<'a> Pump<'a> {
     fn is_inside_message(&self) -> bool {
         match &self.rewrite {
             Some(rewrite) => rewrite.is_inside_message(),
-            None => self.share.is_none() || self.framer.unfinished().is_some(),
+            None => self.share.is_none() || self.framer.is_inside_frame(),
         }
     }
 

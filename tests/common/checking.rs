@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backbox::bcp::Side;
 use backbox::check::{Check, CheckConfig, CloseKind, NextStep, Rules};
-use backbox::framing::{BcpFramer, Frame, FramingOptions};
+use backbox::framing::{Frame, Framer, FramingOptions};
 use backbox::session::Record;
 
 /// How far apart requests may have been recorded that leave in one write.
@@ -196,7 +196,7 @@ pub fn play(script: &[Record], events: &[(When, What)], settings: &Settings) -> 
 /// What is received goes through the framing, as it does from a socket.
 fn receive(check: &mut Check, line: &[u8], payload: &[u8], now: Duration, mut count: impl FnMut()) {
     let bytes = [line, b"\n", payload].concat();
-    let mut framer = BcpFramer::new(FramingOptions { read_bytes: bytes.len(), ..FramingOptions::default() });
+    let mut framer = Framer::new(FramingOptions { read_bytes: bytes.len(), ..FramingOptions::default() });
     framer.space()[..bytes.len()].copy_from_slice(&bytes);
     framer.filled(bytes.len());
     while let Some(frame) = framer.next_frame() {
