@@ -8,6 +8,7 @@ use std::fmt;
 use memchr::memchr;
 
 use super::parse::push_typed;
+use super::value::meaning_bytes;
 use super::{JsonValue, Malformed, MalformedReason, Message, ParseOptions, Value, ValueKind, payload_marker, unescape};
 use crate::text::{is_white, trim};
 
@@ -109,12 +110,30 @@ impl Pattern {
         if let Some((command, rest)) = &self.whole {
             return *command == message.command() && *rest == message.value().canonical_untyped();
         }
-        self.takes_command(&message.command()) && self.lacking(message, payload_bytes).next().is_none()
+        self.command.matches(&meaning_bytes(message.command_json()))
+            && self.lacking(message, payload_bytes).next().is_none()
     }
 
     /// Whether a message with this command could match.
     pub fn takes_command(&self, command: &str) -> bool {
         self.command.matches(command.as_bytes())
+    }
+
+    /// The name and text of a parameter that a message must have to match, if the pattern tells: those that have it can
+    /// be looked up.
+    pub fn literal(&self) -> Option<(&[u8], &[u8])> {
+        self.params.iter().find_map(|(name, value)| {
+            // It may mean the length of the payload instead.
+            let name = name.literal().filter(|name| *name != b"bytes")?;
+            match value {
+                ValuePattern::Text(glob) => Some((name, glob.literal()?)),
+                // The text of a float may be another, and that of 0 too.
+                ValuePattern::Equal(Value::Number(digits)) if digits.parse().is_ok_and(|it: i64| it != 0) => {
+                    Some((name, digits.as_bytes()))
+                }
+                _ => None,
+            }
+        })
     }
 
     /// The names of the parameters that it asks for, with their stars.
@@ -218,11 +237,16 @@ impl ValuePattern {
     fn matches(&self, value: JsonValue<'_>) -> bool {
         match self {
             ValuePattern::Any => true,
-            ValuePattern::Text(glob) => glob.matches(value.text().as_bytes()),
+            ValuePattern::Text(glob) => glob.matches(&value.text_bytes()),
             // Nothing follows the prefix of null.
             ValuePattern::Typed(ValueKind::Null, glob) => value.kind() == ValueKind::Null && glob.matches(b""),
-            ValuePattern::Typed(kind, glob) => value.kind() == *kind && glob.matches(value.text().as_bytes()),
-            ValuePattern::Equal(wanted) => *wanted == value.to_value().canonical(),
+            ValuePattern::Typed(kind, glob) => value.kind() == *kind && glob.matches(&value.text_bytes()),
+            ValuePattern::Equal(wanted) => match (wanted, value.kind()) {
+                // Thousands of patterns may be matched with thousands of messages.
+                (Value::Number(_), ValueKind::Text) => false,
+                (Value::Number(digits), ValueKind::Integer) if value.0 != b"-0" => value.0 == digits.as_bytes(),
+                _ => *wanted == value.to_value().canonical(),
+            },
         }
     }
 
@@ -378,6 +402,23 @@ mod tests {
             ("f?json={\"bytes\": \"\"}&bytes=4", "f?bytes=&x", Some(5), false),
         ] {
             check(pattern, line, payload, matches);
+        }
+    }
+
+    #[test]
+    fn a_pattern_tells_a_name_and_text_that_a_message_must_have() {
+        for (pattern, expected) in [
+            ("t", None),
+            ("t?a=x*&b*=x&c=int:*&d", None),
+            ("t?a=*&B=x%2A", Some(("b", "x*"))),
+            ("t?a=int:05", Some(("a", "5"))),
+            ("t?json={\"a\": [1], \"b\": 7}", Some(("b", "7"))),
+            // Another text may be equal, and bytes may mean the length of the payload.
+            ("t?a=float:1.50&b=int:0&bytes=4", None),
+        ] {
+            let literal = Pattern::parse(pattern, false).unwrap();
+            let expected = expected.map(|(name, text): (&str, &str)| (name.as_bytes(), text.as_bytes()));
+            assert_eq!(literal.literal(), expected, "{pattern}");
         }
     }
 

@@ -52,6 +52,14 @@ impl<'m> JsonValue<'m> {
         }
     }
 
+    /// The text of the value, as bytes.
+    pub(super) fn text_bytes(self) -> Cow<'m, [u8]> {
+        match self.0 {
+            [b'"', inside @ .., b'"'] => meaning_bytes(inside),
+            json => Cow::Borrowed(json),
+        }
+    }
+
     /// The canonical JSON text of the value.
     pub fn json(self) -> &'m [u8] {
         self.0
@@ -81,6 +89,14 @@ impl<'m> Param<'m> {
     /// Its name as the inside of a JSON string.
     pub fn name_json(self) -> &'m [u8] {
         self.name_json
+    }
+}
+
+/// What the inside of a canonical string means, as bytes.
+pub(super) fn meaning_bytes(canonical: &[u8]) -> Cow<'_, [u8]> {
+    match canonical.contains(&b'\\') {
+        true => Cow::Owned(meaning(canonical).into_owned().into_bytes()),
+        false => Cow::Borrowed(canonical),
     }
 }
 

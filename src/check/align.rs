@@ -15,42 +15,36 @@ const PRODUCT_MAX: usize = 4_000_000;
 /// that, each is compared with the first messages between its neighbours only.
 const LIKENESSES_MAX: usize = 1_000_000;
 
-/// What a reply is paired with: a message, by its index. No message is paired twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pairing {
-    /// The message equals it.
-    Equal(usize),
-    /// The message equals it, but stands elsewhere in the block.
-    OutOfOrder(usize),
-    /// The message stands in its place and differs.
-    Differs(usize),
-    Missing,
-}
+/// What a reply is paired with: a message, by its index, or nothing. No message is paired twice.
+pub(super) type Pairing = Option<(PairKind, usize)>;
 
-impl Pairing {
-    pub(super) fn message(self) -> Option<usize> {
-        match self {
-            Pairing::Equal(message) | Pairing::OutOfOrder(message) | Pairing::Differs(message) => Some(message),
-            Pairing::Missing => None,
-        }
-    }
+/// How a message is paired with a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PairKind {
+    /// It equals it.
+    Equal,
+    /// It equals it, but stands elsewhere in the block.
+    OutOfOrder,
+    /// It stands in its place and differs.
+    Differs,
 }
 
 /// Pairs the replies of a block with the messages received. All that are equal are found before any that differ.
 pub(super) fn pair(replies: &[RecordedReply], messages: &[&CheckedMessage]) -> Vec<Pairing> {
+    let is_large = replies.len().saturating_mul(messages.len()) > PRODUCT_MAX;
     let mut pairs = Pairs {
         replies,
         messages,
         patterns: match_patterns(replies, messages),
-        identities: messages.iter().map(|message| &message.identity).collect(),
+        identities: is_large.then(|| messages.iter().map(|message| &message.identity).collect()),
         is_free: vec![true; messages.len()],
-        found: vec![Pairing::Missing; replies.len()],
+        found: vec![None; replies.len()],
     };
     let (any_order, ordered): (Vec<usize>, Vec<usize>) = (0..replies.len()).partition(|&at| replies[at].any_order);
-    any_order.iter().for_each(|&reply| pairs.take_first(reply, Pairing::Equal));
+    any_order.iter().for_each(|&reply| pairs.take_first(reply, PairKind::Equal));
     pairs.align(&ordered);
     let places = pairs.places(&ordered);
-    ordered.iter().for_each(|&reply| pairs.take_first(reply, Pairing::OutOfOrder));
+    ordered.iter().for_each(|&reply| pairs.take_first(reply, PairKind::OutOfOrder));
     pairs.pair_differing(&places);
     pairs.found
 }
@@ -59,7 +53,8 @@ struct Pairs<'a> {
     replies: &'a [RecordedReply],
     messages: &'a [&'a CheckedMessage],
     patterns: Vec<Option<Rc<[u64]>>>,
-    identities: HashSet<&'a Identity>,
+    /// All identities of messages, if there are so many that not each reply should look at each message.
+    identities: Option<HashSet<&'a Identity>>,
     is_free: Vec<bool>,
     found: Vec<Pairing>,
 }
@@ -72,28 +67,25 @@ impl Pairs<'_> {
         }
     }
 
-    /// Whether any message equals the reply.
+    /// Whether a message may equal the reply.
     fn has_equal(&self, reply: usize) -> bool {
         match &self.patterns[reply] {
             Some(bits) => bits.iter().any(|&bits| bits != 0),
-            None => self.identities.contains(&self.replies[reply].content.identity),
+            None => self.identities.as_ref().is_none_or(|all| all.contains(&self.replies[reply].content.identity)),
         }
     }
 
-    fn take(&mut self, reply: usize, pairing: Pairing) {
-        self.found[reply] = pairing;
-        if let Some(message) = pairing.message() {
-            self.is_free[message] = false;
-        }
+    fn take(&mut self, reply: usize, kind: PairKind, message: usize) {
+        self.found[reply] = Some((kind, message));
+        self.is_free[message] = false;
     }
 
     /// Pairs a missing reply with the first unused message that equals it, if there is one.
-    fn take_first(&mut self, reply: usize, pairing: fn(usize) -> Pairing) {
-        if self.found[reply] == Pairing::Missing && self.has_equal(reply) {
+    fn take_first(&mut self, reply: usize, kind: PairKind) {
+        if self.found[reply].is_none() && self.has_equal(reply) {
             let mut free = (0..self.messages.len()).filter(|&message| self.is_free[message]);
-            if let Some(first) = free.find(|&message| self.equal(reply, message)) {
-                self.take(reply, pairing(first));
-            }
+            let first = free.find(|&message| self.equal(reply, message));
+            first.into_iter().for_each(|message| self.take(reply, kind, message));
         }
     }
 
@@ -104,9 +96,7 @@ impl Pairs<'_> {
         let has_any = |reply: usize| self.has_equal(ordered[reply]);
         let aligned = align(ordered.len(), messages.len(), is, has_any);
         for (&reply, message) in ordered.iter().zip(aligned) {
-            if let Some(message) = message {
-                self.take(reply, Pairing::Equal(messages[message]));
-            }
+            message.into_iter().for_each(|message| self.take(reply, PairKind::Equal, messages[message]));
         }
     }
 
@@ -117,18 +107,18 @@ impl Pairs<'_> {
         let mut places = vec![start..end; self.replies.len()];
         for &reply in ordered {
             places[reply].start = start;
-            start = self.found[reply].message().map_or(start, |message| message + 1);
+            start = self.found[reply].map_or(start, |(_, message)| message + 1);
         }
         for &reply in ordered.iter().rev() {
             places[reply].end = end;
-            end = self.found[reply].message().unwrap_or(end);
+            end = self.found[reply].map_or(end, |(_, message)| message);
         }
         places
     }
 
     /// Pairs each missing reply with the unused message in its place that is most like it; of several, the first.
     fn pair_differing(&mut self, places: &[Range<usize>]) {
-        let missing: Vec<usize> = (0..self.found.len()).filter(|&at| self.found[at] == Pairing::Missing).collect();
+        let missing: Vec<usize> = (0..self.found.len()).filter(|&at| self.found[at].is_none()).collect();
         let candidates_max = LIKENESSES_MAX / missing.len().max(1);
         for reply in missing {
             let expected = &self.replies[reply];
@@ -136,9 +126,7 @@ impl Pairs<'_> {
             let candidates = free.filter_map(|message| Some((expected.likeness(self.messages[message])?, message)));
             // Of equal keys the first is the least.
             let best = candidates.take(candidates_max).min_by_key(|(likeness, _)| Reverse(*likeness));
-            if let Some((_, message)) = best {
-                self.take(reply, Pairing::Differs(message));
-            }
+            best.into_iter().for_each(|(_, message)| self.take(reply, PairKind::Differs, message));
         }
     }
 }
@@ -146,12 +134,20 @@ impl Pairs<'_> {
 /// For each reply that is a pattern a bit for each message that it matches. Equal patterns share their bits, so that
 /// each is matched against each message once.
 fn match_patterns(replies: &[RecordedReply], messages: &[&CheckedMessage]) -> Vec<Option<Rc<[u64]>>> {
-    let mut known: HashMap<&[u8], Rc<[u64]>> = HashMap::new();
     let mut patterns = vec![None; replies.len()];
-    for (reply, bits) in replies.iter().zip(&mut patterns).filter(|(reply, _)| reply.is_pattern()) {
-        let matching = known.entry(&reply.content.line).or_insert_with(|| {
+    let (mut known, mut index) = (HashMap::new(), HashMap::<_, Vec<usize>>::new());
+    if replies.iter().any(|reply| reply.pattern.is_some()) {
+        let texts = messages.iter().enumerate().flat_map(|(at, message)| message.texts().map(move |text| (text, at)));
+        texts.for_each(|(text, at)| index.entry(text).or_default().push(at));
+    }
+    let all: Vec<usize> = (0..messages.len()).collect();
+    for (reply, bits) in replies.iter().zip(&mut patterns) {
+        let Some(pattern) = &reply.pattern else { continue };
+        let matching: &Rc<[u64]> = known.entry(&reply.content.line).or_insert_with(|| {
             let mut bits = vec![0; messages.len().div_ceil(64)];
-            for at in (0..messages.len()).filter(|&at| reply.equals(messages[at])) {
+            let having = |(name, text): (&[u8], &[u8])| index.get(&(name.to_vec(), text.to_vec()));
+            let candidates = pattern.literal().map_or(&all[..], |literal| having(literal).map_or(&[], Vec::as_slice));
+            for &at in candidates.iter().filter(|&&at| reply.equals(messages[at])) {
                 bits[at / 64] |= 1 << (at % 64);
             }
             bits.into()
@@ -166,7 +162,7 @@ fn match_patterns(replies: &[RecordedReply], messages: &[&CheckedMessage]) -> Ve
 /// equal message after the last one taken. Of equally long subsequences it is the one that leaves out the earlier
 /// replies, so that of two swapped ones the first recorded is out of order.
 ///
-/// `has_any` is whether any message equals the reply.
+/// `has_any` is whether any message may equal the reply.
 fn align(
     replies: usize,
     messages: usize,

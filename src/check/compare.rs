@@ -1,5 +1,6 @@
 //! What is compared of a message, and how a received one differs from a recorded reply.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::time::Duration;
@@ -31,12 +32,13 @@ pub struct CheckedMessage {
 /// What is compared of a message. Two messages with equal identities are the same to the check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
-    command: String,
+    pub(super) command: String,
     /// The canonical JSON of each parameter.
     params: BTreeMap<String, String>,
     /// The line, if it is malformed: it is compared as bytes.
     malformed: Vec<u8>,
-    payload: Vec<u8>,
+    /// One of no bytes is none.
+    pub(super) payload: Vec<u8>,
 }
 
 /// A recorded reply, or a pattern (`#~`) in the place of one.
@@ -52,7 +54,8 @@ pub struct RecordedReply {
     pub(super) any_order: bool,
     /// The recorded message; its line is the text of the pattern, if it is one.
     pub content: CheckedMessage,
-    pattern: Option<Pattern>,
+    /// If it is a pattern.
+    pub(super) pattern: Option<Pattern>,
 }
 
 /// One thing in which a reply and a message differ.
@@ -154,22 +157,19 @@ impl Rules {
 }
 
 impl CheckedMessage {
-    /// The payload; one of no bytes is none.
-    pub fn payload(&self) -> &[u8] {
-        &self.identity.payload
-    }
-
-    pub(super) fn command(&self) -> &str {
-        &self.identity.command
-    }
-
     fn payload_bytes(&self) -> Option<usize> {
-        (!self.payload().is_empty()).then_some(self.payload().len())
+        Some(self.identity.payload.len()).filter(|bytes| *bytes > 0)
     }
 
     fn matches(&self, patterns: &[Pattern]) -> bool {
         let Some(message) = &self.message else { return false };
         patterns.iter().any(|pattern| pattern.matches(message, self.payload_bytes()))
+    }
+
+    /// The names and texts of all parameters.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        let bytes = |text: Cow<'_, str>| text.into_owned().into_bytes();
+        self.message.iter().flat_map(Message::params).map(move |param| (bytes(param.name()), bytes(param.value.text())))
     }
 
     /// The compared parameters in the order of the line, each with its JSON.
@@ -182,11 +182,6 @@ impl CheckedMessage {
 }
 
 impl RecordedReply {
-    /// Whether it is a pattern of the file (`#~`).
-    pub(super) fn is_pattern(&self) -> bool {
-        self.pattern.is_some()
-    }
-
     /// Whether a received message is this reply.
     pub(super) fn equals(&self, received: &CheckedMessage) -> bool {
         match (&self.pattern, &received.message) {
@@ -198,8 +193,8 @@ impl RecordedReply {
 
     fn has_command_of(&self, received: &CheckedMessage) -> bool {
         match &self.pattern {
-            None => self.content.command() == received.command(),
-            Some(pattern) => pattern.takes_command(received.command()),
+            None => self.content.identity.command == received.identity.command,
+            Some(pattern) => pattern.takes_command(&received.identity.command),
         }
     }
 
@@ -207,7 +202,7 @@ impl RecordedReply {
     /// with the same command, and the better the more parameters are equal.
     pub(super) fn likeness(&self, received: &CheckedMessage) -> Option<usize> {
         if !self.has_command_of(received) {
-            return (received.command() == "error").then_some(0);
+            return (received.identity.command == "error").then_some(0);
         }
         let equal = match (&self.pattern, &received.message) {
             (None, _) => {
@@ -232,8 +227,8 @@ impl RecordedReply {
         };
         let mut found = Vec::new();
         if !self.has_command_of(received) {
-            let expected = (!self.is_pattern()).then(|| self.content.command().to_owned());
-            let actual = Some(received.command().to_owned());
+            let expected = self.pattern.is_none().then(|| self.content.identity.command.clone());
+            let actual = Some(received.identity.command.clone());
             found.push(Difference { name: "@command".to_owned(), expected, actual });
         }
         if let Some(pattern) = &self.pattern {
@@ -246,7 +241,7 @@ impl RecordedReply {
         found.extend(changed.map(|(name, json)| difference(name, Some(json))));
         let added = received.params().filter(|(name, _)| !old.contains_key(name));
         found.extend(added.map(|(name, _)| difference(name, None)));
-        let (expected, actual) = (self.content.payload(), received.payload());
+        let (expected, actual) = (&self.content.identity.payload, &received.identity.payload);
         if expected != actual {
             let (expected, actual) = (describe_payload(expected, actual), describe_payload(actual, expected));
             found.push(Difference { name: "@payload".to_owned(), expected, actual });

@@ -1,9 +1,9 @@
 //! The check itself: when each request is due, when each block is settled, and what is reported.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::align::{Pairing, pair};
+use super::align::{PairKind, Pairing, pair};
 use super::block::{Block, QUIET};
 use super::compare::{CheckedMessage, RecordedReply, Rules};
 use super::report::{CloseKind, Entry, EntryKind, FilePlace};
@@ -50,7 +50,7 @@ pub struct Received {
     /// When it was received.
     pub at: Duration,
     /// The message.
-    pub content: CheckedMessage,
+    pub content: Box<CheckedMessage>,
 }
 
 /// What follows a block in the recording.
@@ -108,34 +108,28 @@ impl Check {
 
     /// What to do at `now`.
     pub fn next(&mut self, now: Duration) -> NextStep {
-        if self.is_over {
-            return NextStep::Over;
-        }
-        if self.following == Following::Unread {
-            return NextStep::Read;
-        }
-        let Some(settled) = self.settled else {
-            let deadline = self.block.deadline(self.config.reply_timeout);
-            if now < deadline {
-                return NextStep::WaitUntil(deadline);
-            }
-            self.settle(deadline);
-            return self.next(now);
-        };
-        match self.following {
-            Following::Unread => NextStep::Read,
+        match (self.following, self.settled) {
+            _ if self.is_over => NextStep::Over,
+            (Following::Unread, _) => NextStep::Read,
+            (_, None) => match self.block.deadline(self.config.reply_timeout) {
+                deadline if now < deadline => NextStep::WaitUntil(deadline),
+                deadline => {
+                    self.settle(deadline);
+                    self.next(now)
+                }
+            },
             // Nothing more is sent to a peer that is gone, but the replies that are left are counted.
-            Following::Request { .. } if self.closed.is_some() => {
+            (Following::Request { .. }, _) if self.closed.is_some() => {
                 self.following = Following::Unread;
                 NextStep::Read
             }
-            Following::Request { joins: true, .. } => NextStep::Send,
-            Following::Request { due, .. } => {
+            (Following::Request { joins: true, .. }, _) => NextStep::Send,
+            (Following::Request { due, .. }, Some(settled)) => {
                 self.delay = self.delay.max(settled.saturating_sub(due));
                 let due = due.saturating_add(self.delay);
                 if now < due { NextStep::WaitUntil(due) } else { NextStep::Send }
             }
-            Following::End => {
+            (Following::End, Some(settled)) => {
                 let due = if self.config.exact { self.block.due } else { Duration::ZERO };
                 let end = settled.saturating_add(QUIET).max(due);
                 if now < end && self.closed.is_none() {
@@ -222,7 +216,7 @@ impl Check {
         self.received += 1;
         let Some(content) = self.config.rules.content(line, payload).filter(|_| !self.is_over) else { return };
         self.last_received = now;
-        let received = Received { number, at: now, content };
+        let received = Received { number, at: now, content: Box::new(content) };
         if self.settled.is_some() || self.following == Following::Unread {
             return self.keep(received);
         }
@@ -265,18 +259,16 @@ impl Check {
         messages.sort_by_key(|received| received.number);
         let pairs: Vec<Pairing> = if is_complete {
             let place = |number| messages.partition_point(|received| received.number < number);
-            numbers.into_iter().map(|number| Pairing::Equal(place(number))).collect()
+            numbers.into_iter().map(|number| Some((PairKind::Equal, place(number)))).collect()
         } else {
-            pair(&replies, &messages.iter().map(|received| &received.content).collect::<Vec<_>>())
+            pair(&replies, &messages.iter().map(|received| &*received.content).collect::<Vec<_>>())
         };
         self.note_places(&replies, &pairs, &messages);
         let entries = self.entries.len();
         self.report(&replies, &pairs, &messages, now);
-        let taken = pairs.iter().filter_map(|pair| pair.message()).max().map_or(0, |last| last + 1);
-        let mut is_used = vec![false; messages.len()];
-        pairs.iter().filter_map(|pair| pair.message()).for_each(|message| is_used[message] = true);
-        let later = messages.split_off(taken);
-        for (received, _) in messages.into_iter().zip(is_used).filter(|(_, is_used)| !is_used) {
+        let used: BTreeSet<usize> = pairs.iter().flatten().map(|(_, message)| *message).collect();
+        let later = messages.split_off(used.last().map_or(0, |last| last + 1));
+        for (_, received) in messages.into_iter().enumerate().filter(|(at, _)| !used.contains(at)) {
             self.pass_over(received);
         }
         self.entries.append(&mut self.extra);
@@ -290,7 +282,7 @@ impl Check {
     /// Notes where in the file the messages stand that arrived in order, for those that belong between them.
     fn note_places(&mut self, replies: &[RecordedReply], pairs: &[Pairing], messages: &[Received]) {
         for (reply, pairing) in replies.iter().zip(pairs).filter(|(reply, _)| !reply.any_order) {
-            if let Pairing::Equal(message) | Pairing::Differs(message) = *pairing {
+            if let Some((PairKind::Equal | PairKind::Differs, message)) = *pairing {
                 // Of two messages that differ in one place, the later may stand for the earlier reply.
                 let place = place_after(&messages[message], reply);
                 if self.places.last().is_none_or(|(from, _)| *from < place.0) {
@@ -310,21 +302,21 @@ impl Check {
     fn report(&mut self, replies: &[RecordedReply], pairs: &[Pairing], messages: &[Received], now: Duration) {
         // What a peer replied before it went away is compared up to its last reply; the rest is counted.
         let compared = match self.closed {
-            Some(_) => pairs.iter().rposition(|pair| *pair != Pairing::Missing).map_or(0, |last| last + 1),
+            Some(_) => pairs.iter().rposition(Option::is_some).map_or(0, |last| last + 1),
             None => replies.len(),
         };
         for (reply, pairing) in replies[..compared].iter().zip(pairs) {
             self.reached = reply.number;
-            let received = pairing.message().map(|message| &messages[message]);
-            let (kind, place) = match (pairing, received) {
-                (Pairing::Equal(_), _) => continue,
-                (Pairing::Differs(_), Some(received)) => {
+            let received = pairing.map(|(_, message)| &messages[message]);
+            let (kind, place) = match pairing.zip(received) {
+                Some(((PairKind::Equal, _), _)) => continue,
+                Some(((PairKind::OutOfOrder, _), received)) => (EntryKind::OutOfOrder, Some(self.place(received))),
+                Some(((PairKind::Differs, _), received)) => {
                     let is_in_place = self.places.binary_search(&place_after(received, reply)).is_ok();
                     let differences = reply.differences(&received.content);
                     (EntryKind::Differs(differences), (!is_in_place).then(|| self.place(received)))
                 }
-                (_, Some(received)) => (EntryKind::OutOfOrder, Some(self.place(received))),
-                (_, None) => (EntryKind::NoReply { waited: now.saturating_sub(self.block.sent) }, None),
+                None => (EntryKind::NoReply(now.saturating_sub(self.block.sent)), None),
             };
             self.entries.push(Entry { kind, recorded: Some(reply.clone()), received: received.cloned(), place });
         }
@@ -335,16 +327,16 @@ impl Check {
 
     /// A reply cannot be compared because the peer is gone.
     fn count_gone(&mut self, reply: &RecordedReply, close: CloseKind) {
-        let (kind, recorded) = (EntryKind::Gone { close, count: 0 }, Some(reply.clone()));
+        let (kind, recorded) = (EntryKind::Gone(close, 0), Some(reply.clone()));
         let gone = self.gone.get_or_insert(Entry { kind, recorded, received: None, place: None });
-        if let EntryKind::Gone { count, .. } = &mut gone.kind {
+        if let EntryKind::Gone(_, count) = &mut gone.kind {
             *count += 1;
         }
     }
 
     /// A message is not a reply of the block in which it arrived.
     fn pass_over(&mut self, received: Received) {
-        let is_goodbye = || self.config.last_goodbye.is_some() && received.content.command() == "goodbye";
+        let is_goodbye = || self.config.last_goodbye.is_some() && received.content.identity.command == "goodbye";
         if self.config.exact && !is_goodbye() {
             let place = Some(self.place(&received));
             self.extra.push(Entry { kind: EntryKind::Extra, recorded: None, received: Some(received), place });

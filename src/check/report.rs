@@ -47,20 +47,12 @@ pub enum EntryKind {
     OutOfOrder,
     /// Another message arrived in its place.
     Differs(Vec<Difference>),
-    /// It did not arrive.
-    NoReply {
-        /// How long it was waited for, since the request was sent.
-        waited: Duration,
-    },
+    /// It did not arrive within this time since the request was sent.
+    NoReply(Duration),
     /// The message was not recorded.
     Extra,
-    /// The peer was gone.
-    Gone {
-        /// How it went away.
-        close: CloseKind,
-        /// How many replies could not be compared.
-        count: u64,
-    },
+    /// The peer was gone, and so many replies could not be compared.
+    Gone(CloseKind, u64),
 }
 
 /// How a peer went away.
@@ -77,23 +69,21 @@ pub enum CloseKind {
 impl Entry {
     /// What the difference is, in a few words.
     pub fn headline(&self) -> String {
-        let after = |what: &str| match self.place {
-            Some(FilePlace { line: line @ 1.., .. }) => format!("{what} after line {line}"),
-            _ => format!("{what} first"),
-        };
+        let line = self.place.map_or(0, |place| place.line);
+        let place = if line > 0 { format!("after line {line}") } else { "first".to_owned() };
         match &self.kind {
             EntryKind::Differs(differences) => {
-                let received = self.received.as_ref().map(|received| received.content.command());
+                let received = self.received.as_ref().map(|received| received.content.identity.command.as_str());
                 if received == Some("error") && differences.first().is_some_and(|first| first.name == "@command") {
                     return "the peer replied with an error".to_owned();
                 }
                 let names: Vec<String> = differences.iter().map(|it| safe(it.name.as_bytes())).collect();
                 format!("differs in {}", names.join(", "))
             }
-            EntryKind::OutOfOrder => after("out of order: received"),
-            EntryKind::NoReply { waited } => format!("no reply within {:.3} s", waited.as_secs_f64()),
-            EntryKind::Extra => after("not recorded: received"),
-            EntryKind::Gone { close, count } => {
+            EntryKind::OutOfOrder => format!("out of order: received {place}"),
+            EntryKind::NoReply(waited) => format!("no reply within {:.3} s", waited.as_secs_f64()),
+            EntryKind::Extra => format!("not recorded: received {place}"),
+            EntryKind::Gone(close, count) => {
                 let how = match close {
                     CloseKind::Closed => "the peer closed the connection",
                     CloseKind::Reset => "the connection was lost",
@@ -107,7 +97,7 @@ impl Entry {
 
     /// Whether it is about a pattern, which `--update` never changes.
     pub fn is_pattern(&self) -> bool {
-        self.recorded.as_ref().is_some_and(RecordedReply::is_pattern)
+        self.recorded.as_ref().is_some_and(|recorded| recorded.pattern.is_some())
     }
 
     /// Its kind in one word.
@@ -115,9 +105,9 @@ impl Entry {
         match self.kind {
             EntryKind::OutOfOrder => "out-of-order",
             EntryKind::Differs(_) => "differs",
-            EntryKind::NoReply { .. } => "no-reply",
+            EntryKind::NoReply(_) => "no-reply",
             EntryKind::Extra => "extra",
-            EntryKind::Gone { .. } => "gone",
+            EntryKind::Gone(..) => "gone",
         }
     }
 }
@@ -161,8 +151,8 @@ impl EntryWriter<'_> {
 
     fn line(self, what: &str, content: &CheckedMessage, color: &str, out: &mut String) {
         let mut text = format!("{what} {}", safe(&content.line));
-        if !content.payload().is_empty() {
-            let _ = write!(text, " (payload {})", STANDARD.encode(content.payload()));
+        if !content.identity.payload.is_empty() {
+            let _ = write!(text, " (payload {})", STANDARD.encode(&content.identity.payload));
         }
         let _ = writeln!(out, "  {}", self.colored(color, &text));
     }
@@ -178,7 +168,7 @@ pub fn summary(entries: &[Entry], compared: u64) -> String {
     for entry in entries {
         match entry.kind {
             EntryKind::Extra => extra += 1,
-            EntryKind::Gone { count, .. } => differing += count,
+            EntryKind::Gone(_, count) => differing += count,
             _ => differing += 1,
         }
     }
@@ -195,10 +185,10 @@ pub fn summary(entries: &[Entry], compared: u64) -> String {
 /// [`crate::session::apply`] takes them; `side` sent the replies. A pattern that failed is never changed.
 pub fn edits(entries: &[Entry], side: Side) -> Vec<(Range<u64>, Vec<u8>)> {
     let mut edits: Vec<(Range<u64>, u64, Vec<u8>)> = Vec::new();
-    for entry in entries.iter().filter(|entry| !entry.is_pattern() && !matches!(entry.kind, EntryKind::Gone { .. })) {
+    for entry in entries.iter().filter(|entry| !entry.is_pattern() && !matches!(entry.kind, EntryKind::Gone(..))) {
         let (mut text, mut number) = (Vec::new(), 0);
         if let Some(received) = &entry.received {
-            push_message(side, &received.content.line, received.content.payload(), &mut text);
+            push_message(side, &received.content.line, &received.content.identity.payload, &mut text);
             number = received.number;
         }
         let span = entry.recorded.as_ref().map(|recorded| recorded.span.clone());

@@ -61,7 +61,7 @@ impl Outdated {
     /// A file that cannot be read or written, or is not the one that was checked any more; it is left as it is.
     pub fn update(&self, entries: &[Entry], is_over: bool, console: &mut Console) -> Result<Exit, Failure> {
         let name = &self.name;
-        if !is_over || entries.iter().any(|entry| matches!(entry.kind, EntryKind::Gone { .. })) {
+        if !is_over || entries.iter().any(|entry| matches!(entry.kind, EntryKind::Gone(..))) {
             console.report(Exit::Failed, name, "left as it is, since the check did not come to its end");
             return Ok(Exit::Failed);
         }
