@@ -1,4 +1,4 @@
-//! `backbox listen` among a thousand peers at once, and among them those that make trouble.
+//! `backbox listen` with a thousand peers at once, some of them misbehaving.
 
 use std::io::Write;
 use std::sync::{Arc, Barrier};
@@ -12,13 +12,13 @@ use crate::harness::*;
 const PEERS: usize = 1000;
 const LINES: usize = 1000;
 const THREADS: usize = 8;
-/// How many lines a peer says before the next one has its turn.
+/// How many lines a peer sends before the next one has its turn.
 const TURN: usize = 50;
-/// How many peers there are of each kind that makes trouble.
+/// How many misbehaving peers there are of each kind.
 const RUDE: usize = 10;
 const BYTES_MAX: usize = 30_000_000;
 
-/// Peers that say their lines in turns, and wait until all of them have been dealt with.
+/// Peers that send their lines in turns, and wait until all of them are handled.
 fn speak(address: std::net::SocketAddr, numbers: std::ops::Range<usize>, all_here: &Barrier) {
     let mut peers: Vec<(usize, Peer)> = numbers.map(|number| (number, dial(address))).collect();
     all_here.wait();
@@ -38,7 +38,7 @@ fn speak(address: std::net::SocketAddr, numbers: std::ops::Range<usize>, all_her
     }
 }
 
-/// What the peers of each kind say that stay, read nothing and make trouble.
+/// What the misbehaving peers of each kind send that stay and read nothing.
 fn rude() -> Vec<Vec<u8>> {
     let garbage = b"\xff\xfe\0?=&\x1b[2J%\n".repeat(50);
     let http = b"POST / HTTP/1.1\r\nHost: x\r\n\r\ntrigger?name=stolen\n".to_vec();
@@ -47,14 +47,14 @@ fn rude() -> Vec<Vec<u8>> {
     vec![Vec::new(), garbage, http, long, huge, b"hal".to_vec()]
 }
 
-/// A peer that asks for answers and reads none, until it is reset.
+/// A peer that causes replies and reads none, until it is reset.
 fn never_reads(address: std::net::SocketAddr) {
     let mut peer = dial(address);
     let questions = b"nosuch\n".repeat(1000);
     while peer.socket.write_all(&questions).is_ok() {}
 }
 
-/// Those that make trouble while the others speak; the peers that stay come back.
+/// Misbehaving peers while the others send; returns those that stay.
 fn trouble(address: std::net::SocketAddr) -> JoinHandle<Vec<Peer>> {
     thread::spawn(move || {
         let deaf = thread::spawn(move || (0..RUDE / 2).for_each(|_| never_reads(address)));
@@ -90,7 +90,7 @@ fn check(printed: &str) {
 
 #[test]
 #[ignore = "a million lines: run it with --release"]
-fn a_thousand_peers_with_a_thousand_lines_among_those_that_make_trouble() {
+fn thousand_peers_with_a_thousand_lines_among_misbehaving_ones() {
     let listening = listen(&["-q"]);
     let address = listening.address;
     let all_here = Arc::new(Barrier::new(THREADS));
@@ -111,7 +111,7 @@ fn a_thousand_peers_with_a_thousand_lines_among_those_that_make_trouble() {
     let took = stopping.elapsed();
     drop(staying);
     assert_eq!(ended.code, Some(130));
-    // The peers that do not close are given half a second.
+    // Peers that do not close have half a second.
     assert!(took < Duration::from_secs(3), "it took {took:?} to end");
     assert!(most < BYTES_MAX, "{most} bytes");
     assert!(!ended.stdout.contains("stolen"), "a web browser has played");

@@ -4,56 +4,56 @@
 //! What can go wrong, and the test that shows what then happens; those without a file are in this one.
 //!
 //! - refused, then accepted: `send::a_retry_meets_who_comes_later`,
-//!   `forward::retry_holds_the_dialler_until_the_target_is_there`,
-//!   [`a_listener_that_dials_meets_who_comes_later`]
+//!   `forward::retry_makes_the_client_wait_for_the_target`,
+//!   [`client_waits_for_a_server_that_starts_later`]
 //! - reset in the handshake: `send_ways::a_handshake_that_is_not_answered_is_124_and_one_broken_off_is_told`,
-//!   [`a_reset_in_the_handshake_ends_who_dialled_and_not_who_listens`]
-//! - half-open peer: [`a_peer_that_only_reads_any_more_is_told_goodbye`], `listen::rude_peers_disturb_nobody`,
-//!   `forward::every_byte_passes_and_each_half_close_too`
+//!   [`reset_in_the_handshake_ends_a_client_and_not_a_server`]
+//! - half-open peer: [`a_peer_that_only_reads_any_more_is_told_goodbye`], `listen::misbehaving_peers_disturb_no_other`,
+//!   `forward::every_byte_and_each_half_close_is_passed_on`
 //! - FIN never answered: `send::a_peer_that_never_closes_is_left_and_noted`,
-//!   `listen::a_peer_that_does_not_close_is_left_after_a_signal`
-//! - partial line, then close: `send::a_line_cut_short_is_reported`, `listen::rude_peers_disturb_nobody`
+//!   `listen::peer_that_does_not_close_is_left_after_a_signal`
+//! - partial line, then close: `send::a_line_cut_short_is_reported`, `listen::misbehaving_peers_disturb_no_other`
 //! - single bytes, payload in pieces: `send::single_bytes_make_lines`,
-//!   `listen::lines_and_payloads_in_single_bytes`
+//!   `listen::lines_and_payloads_may_arrive_in_single_bytes`
 //! - peer that does not read: [`a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting`],
-//!   `listen::a_peer_that_does_not_read_is_reset_and_that_is_said`
+//!   `listen::peer_that_does_not_read_is_reset_and_reported`
 //! - peer that writes before it reads: [`a_peer_that_writes_it_all_before_it_reads_is_heard`],
 //!   `send::two_who_write_before_they_read_do_not_block_each_other`
-//! - no descriptor left: `listen::want_of_descriptors_is_said_once_and_passes`,
-//!   [`want_of_descriptors_in_between_is_said_once_and_passes`]
+//! - no descriptor left: `listen::lack_of_descriptors_is_reported_once_and_passes`,
+//!   [`lack_of_descriptors_while_forwarding_is_reported_once_and_passes`]
 //! - full disk under a recording: [`a_recording_that_finds_no_room_is_whole_as_far_as_it_goes`],
-//!   `roles::a_recording_on_a_full_disk_is_said_at_once_and_3_at_the_end`,
-//!   `forward::a_full_disk_ends_the_recording_and_not_the_game`
+//!   `roles::full_disk_under_a_recording_is_reported_at_once_and_3_at_the_end`,
+//!   `forward::full_disk_ends_the_recording_and_not_the_game`
 //! - signal in a message: [`a_signal_in_a_flood_finishes_the_line_and_says_goodbye`],
-//!   `send::half_a_message_never_ends_in_order`, [`a_listener_leaves_no_half_line_behind`],
-//!   `forward::a_message_that_is_never_finished_is_reset_and_not_ended`
+//!   `send::half_a_message_never_ends_in_order`, [`listen_leaves_no_half_line`],
+//!   `forward::unfinished_message_ends_in_a_reset`
 //! - `-W` in a message: `send_goals::time_in_the_middle_of_a_message_breaks_the_connection_off`
 //! - connection lost in a message: [`a_connection_lost_in_a_message_is_3_and_no_orderly_end`]
-//! - two that answer each other: `roles::two_that_answer_each_other_are_stopped_and_that_is_said`
+//! - two that answer each other: `roles::two_programs_that_reply_to_each_other_are_stopped_and_reported`
 //! - two addresses, the first refuses: [`a_name_with_two_addresses_is_dialled_until_one_answers`]
-//! - IPv6: `send_goals::ipv6_works_as_ipv4_does`, [`listening_and_forwarding_work_over_ipv6`]
+//! - IPv6: `send_goals::ipv6_works_as_ipv4_does`, [`listen_and_forward_work_over_ipv6`]
 //! - second signal: [`a_second_signal_leaves_at_once`], [`a_second_signal_in_a_message_is_a_reset`],
-//!   [`a_second_signal_in_a_listeners_message_is_a_reset`], [`a_tap_leaves_no_half_line_behind`]
+//!   [`second_signal_inside_a_message_of_listen_is_a_reset`], [`forward_leaves_no_half_line`]
 //! - payload of no bytes behind a goodbye: [`a_goodbye_with_an_empty_payload_is_the_last_word`]
 //!
 //! Where a run may be blocked, and the test that shows its way out.
 //!
-//! - accept: [`nobody_dials`]
-//! - read of a peer: `listen::a_signal_says_goodbye_to_all`
-//! - `-W`, `-n`: `roles::time_ends_it_with_124_when_a_goal_is_unmet_and_else_with_0`,
-//!   `roles::a_goal_ends_it_whatever_is_printed`
+//! - accept: [`run_without_a_client_can_be_ended`]
+//! - read of a peer: `listen::signal_sends_goodbye_to_all_peers`
+//! - `-W`, `-n`: `roles::timeout_is_124_with_a_goal_unmet_else_0`,
+//!   `roles::goal_ends_the_run_whatever_is_printed`
 //! - connect that hangs: [`a_call_that_nobody_takes_is_ended_by_a_signal`],
 //!   [`a_call_that_nobody_takes_is_given_up`]
 //! - write to a peer that never reads: [`a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting`]
 //! - the same in a large message: `send::half_a_message_never_ends_in_order`
-//! - stdout that nobody reads: `listen::a_stdout_that_nobody_reads_stops_the_peers_and_not_the_signals`,
+//! - stdout that nobody reads: `listen::unread_stdout_stops_the_peers_and_not_the_signals`,
 //!   [`a_signal_ends_a_run_whose_output_nobody_reads`], `send_goals::time_ends_a_run_whose_output_nobody_reads`,
-//!   `listen_ways::the_time_ends_a_run_whose_output_nobody_reads`
-//! - a recording into a pipe: `listen_ways::a_recording_into_a_pipe_that_nobody_opens_can_be_ended`,
-//!   `listen_ways::a_recording_that_nobody_reads_does_not_harm_a_forwarded_game`
-//! - stdout's reader gone: `send::stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye`, and of the
+//!   `listen_ways::timeout_ends_a_run_whose_output_is_not_read`
+//! - a recording into a pipe: `listen_ways::signal_ends_a_recording_into_an_unopened_pipe`,
+//!   `listen_ways::unread_recording_does_not_harm_a_forwarded_game`
+//! - stdout's reader gone: `send::closed_stdout_ends_an_idle_run_with_goodbye`, and of the
 //!   same name in `listen` and `replay`
-//! - the same in a write: `listen::stdouts_reader_gone_is_noticed_in_a_write_too`,
+//! - the same in a write: `listen::closed_stdout_is_noticed_in_a_write`,
 //!   [`stdouts_reader_goes_while_a_write_waits_for_it`]
 //! - a pause: [`a_signal_ends_a_pause`], `send::a_signal_ends_dialling_too`,
 //!   `replay::a_signal_says_goodbye_and_sums_up`
@@ -90,7 +90,7 @@ fn whole_or_reset(peer: &mut Peer, line: &str) {
 }
 
 #[test]
-fn a_listener_that_dials_meets_who_comes_later() {
+fn client_waits_for_a_server_that_starts_later() {
     let closed = port().close();
     let listening = start(&["listen", "-c", &closed, "--monitor", "modes", "--retry", "60s"]);
     let mut peer = Port::at(&closed).accept();
@@ -102,7 +102,7 @@ fn a_listener_that_dials_meets_who_comes_later() {
 }
 
 #[test]
-fn a_reset_in_the_handshake_ends_who_dialled_and_not_who_listens() {
+fn reset_in_the_handshake_ends_a_client_and_not_a_server() {
     let listening = listen(&[]);
     let mut first = dial(listening.address);
     first.say(b"hello?version=1.1\n");
@@ -170,7 +170,7 @@ fn a_peer_that_writes_it_all_before_it_reads_is_heard() {
 }
 
 #[test]
-fn want_of_descriptors_in_between_is_said_once_and_passes() {
+fn lack_of_descriptors_while_forwarding_is_reported_once_and_passes() {
     let echo = TcpListener::bind("127.0.0.1:0").unwrap();
     let (target, file) = (echo.local_addr().unwrap().to_string(), directory().join("address"));
     thread::spawn(move || {
@@ -178,22 +178,22 @@ fn want_of_descriptors_in_between_is_said_once_and_passes() {
             thread::spawn(move || std::io::copy(&mut &socket, &mut &socket));
         }
     });
-    // A dialler is held while its target cannot be dialled, so that for a second there is no room at all.
+    // A client is held while its target cannot be dialled, so that for a second there is no room at all.
     let fixed = ["listen", "-a", "127.0.0.1:0", "--forward", &target, "--retry", "1s", "--announce"];
-    let tap = Running::of(limited("ulimit -n 24", &fixed).arg(&file));
+    let forwarding = Running::of(limited("ulimit -n 24", &fixed).arg(&file));
     let address = announced(&file);
-    let mut diallers: Vec<Peer> = (0..40).map(|_| dial(address)).collect();
-    diallers.iter_mut().for_each(|dialler| drop(dialler.socket.write_all(b"a\n")));
-    for mut dialler in diallers {
-        let _ = dialler.socket.shutdown(std::net::Shutdown::Write);
-        assert!(dialler.rest().map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |text| text == "a\n"));
+    let mut clients: Vec<Peer> = (0..40).map(|_| dial(address)).collect();
+    clients.iter_mut().for_each(|client| drop(client.socket.write_all(b"a\n")));
+    for mut client in clients {
+        let _ = client.socket.shutdown(std::net::Shutdown::Write);
+        assert!(client.rest().map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |text| text == "a\n"));
     }
-    let mut dialler = dial(address);
-    dialler.say(b"again\n");
-    assert_eq!(dialler.line(), "again\n");
-    tap.signal(Signal::INT);
-    drop(dialler);
-    let ended = tap.finish();
+    let mut client = dial(address);
+    client.say(b"again\n");
+    assert_eq!(client.line(), "again\n");
+    forwarding.signal(Signal::INT);
+    drop(client);
+    let ended = forwarding.finish();
     assert_eq!(ended.code, Some(130));
     assert_eq!(ended.stderr.matches("no descriptor is left").count(), 1, "{}", ended.stderr);
 }
@@ -268,7 +268,7 @@ fn a_signal_in_a_flood_finishes_the_line_and_says_goodbye() {
 }
 
 #[test]
-fn a_listener_leaves_no_half_line_behind() {
+fn listen_leaves_no_half_line() {
     for twice in [false, true] {
         let file = directory().join("address");
         let mut listening = Running::of(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
@@ -288,7 +288,7 @@ fn a_listener_leaves_no_half_line_behind() {
 }
 
 #[test]
-fn a_second_signal_in_a_listeners_message_is_a_reset() {
+fn second_signal_inside_a_message_of_listen_is_a_reset() {
     let file = directory().join("address");
     let mut listening = Running::of(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
     let mut peer = dial(announced(&file));
@@ -304,21 +304,21 @@ fn a_second_signal_in_a_listeners_message_is_a_reset() {
 }
 
 #[test]
-fn a_tap_leaves_no_half_line_behind() {
+fn forward_leaves_no_half_line() {
     for (twice, canonical) in [(false, false), (true, false), (true, true)] {
         let target = port();
         let rewritten: &[&str] = if canonical { &["--canonical"] } else { &[] };
-        let tap = listen(&[&["--forward", &target.address], rewritten].concat());
-        let dialler = dial(tap.address);
+        let forwarding = listen(&[&["--forward", &target.address], rewritten].concat());
+        let client = dial(forwarding.address);
         let mut target = target.accept();
         let line = long_line();
-        // What both sockets and the tap hold is all that it can write.
-        flood(&dialler.socket, line.as_bytes());
+        // What both sockets and the forwarding hold is all that it can write.
+        flood(&client.socket, line.as_bytes());
         match twice {
-            true => tap.running.signal_twice(Signal::TERM, Signal::INT),
-            false => tap.running.signal(Signal::TERM),
+            true => forwarding.running.signal_twice(Signal::TERM, Signal::INT),
+            false => forwarding.running.signal(Signal::TERM),
         }
-        let ended = tap.running.finish();
+        let ended = forwarding.running.finish();
         assert!(matches!(ended.code, Some(130 | 143)), "{ended:?}");
         whole_or_reset(&mut target, &line);
     }
@@ -361,25 +361,26 @@ fn a_name_with_two_addresses_is_dialled_until_one_answers() {
         assert_eq!(port.accept().rest().unwrap(), "a?\ngoodbye\n");
         let ended = sending.finish();
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-        let tap = listen(&["--forward", &name]);
-        dial(tap.address).say(b"b\n");
+        let forwarding = listen(&["--forward", &name]);
+        dial(forwarding.address).say(b"b\n");
         assert_eq!(port.accept().line(), "b\n");
     }
 }
 
 #[test]
-fn listening_and_forwarding_work_over_ipv6() {
+fn listen_and_forward_work_over_ipv6() {
     let (first, second) = (directory().join("address"), directory().join("address"));
     let over_6 = ["listen", "-a", "[::1]:0", "--format", "{@peer} {@command}", "--announce"];
     let listening = Running::of(command(&over_6).arg(&first).args(["--once"]).stdin(Stdio::null()));
     let address = announced(&first).to_string();
     assert!(address.starts_with("[::1]:"), "{address}");
-    let tap = Running::of(command(&over_6).arg(&second).args(["--once", "--forward", &address]).stdin(Stdio::null()));
+    let forwarding =
+        Running::of(command(&over_6).arg(&second).args(["--once", "--forward", &address]).stdin(Stdio::null()));
     let ended = run(&["send", "-a", &announced(&second).to_string(), "trigger", "name=x"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let heard = listening.finish();
     assert!(heard.stdout.starts_with("[::1]:") && heard.stdout.contains(" trigger\n"), "{heard:?}");
-    let overheard = tap.finish();
+    let overheard = forwarding.finish();
     assert!(overheard.stdout.contains(" trigger\n"), "{overheard:?}");
 }
 
@@ -422,7 +423,7 @@ fn a_goodbye_with_an_empty_payload_is_the_last_word() {
 }
 
 #[test]
-fn nobody_dials() {
+fn run_without_a_client_can_be_ended() {
     for way in [&[][..], &["--as", "pin"], &["--forward", "127.0.0.1:1"]] {
         let listening = listen(way);
         listening.running.signal(Signal::TERM);
@@ -447,11 +448,11 @@ fn a_call_that_nobody_takes_is_ended_by_a_signal() {
         running.signal(Signal::INT);
         assert_eq!(running.finish().code, Some(130), "{arguments:?}");
     }
-    let tap = listen(&["--forward", address]);
-    let mut dialler = dial(tap.address);
-    tap.running.signal(Signal::TERM);
-    assert_eq!(tap.running.finish().code, Some(143));
-    assert!(dialler.rest().is_err(), "an orderly end");
+    let forwarding = listen(&["--forward", address]);
+    let mut client = dial(forwarding.address);
+    forwarding.running.signal(Signal::TERM);
+    assert_eq!(forwarding.running.finish().code, Some(143));
+    assert!(client.rest().is_err(), "an orderly end");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `backbox listen --forward`: in between two programs, whom nothing that happens to the tap may harm.
+//! `backbox listen --forward`: between two programs, which nothing that happens to it may harm.
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -11,39 +11,39 @@ use rustix::process::Signal;
 
 use crate::harness::*;
 
-/// A tap in front of a target that the test plays.
-struct Tapped {
-    tap: Listening,
+/// A forwarder to a target that the test plays.
+struct Forwarding {
+    listening: Listening,
     target: Port,
 }
 
-fn tapped(arguments: &[&str]) -> Tapped {
+fn forward(arguments: &[&str]) -> Forwarding {
     let target = port();
-    let tap = listen(&[&["--forward", &target.address], arguments].concat());
-    Tapped { tap, target }
+    let listening = listen(&[&["--forward", &target.address], arguments].concat());
+    Forwarding { listening, target }
 }
 
-impl Tapped {
+impl Forwarding {
     fn pair(&self) -> (Peer, Peer) {
-        let dialler = dial(self.tap.address);
-        (dialler, self.target.accept())
+        let client = dial(self.listening.address);
+        (client, self.target.accept())
     }
 }
 
 #[test]
-fn every_byte_passes_and_each_half_close_too() {
-    let tapped = tapped(&["--once"]);
-    let (mut dialler, mut target) = tapped.pair();
+fn every_byte_and_each_half_close_is_passed_on() {
+    let forwarding = forward(&["--once"]);
+    let (mut client, mut target) = forwarding.pair();
     let said = b"hello?version=1.1\r\n# odd\n\xff\xfe\0\nGET / HTTP/1.1\n\nf&bytes=4\na\nb\nx&bytes=zz9\nhalf";
-    dialler.say(said);
-    dialler.half_close();
+    client.say(said);
+    client.half_close();
     let mut heard = Vec::new();
     target.socket.read_to_end(&mut heard).unwrap();
     assert_eq!(heard, said);
     target.say(b"hello?version=1.1\ngoodbye\n");
     target.half_close();
-    assert_eq!(dialler.rest().unwrap(), "hello?version=1.1\ngoodbye\n");
-    let ended = tapped.tap.running.finish();
+    assert_eq!(client.rest().unwrap(), "hello?version=1.1\ngoodbye\n");
+    let ended = forwarding.listening.running.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     for line in ["hello?version=1.1\r\n", "GET / HTTP/1.1\n", "f&bytes=4\na\nb\n", "goodbye\n"] {
         assert!(ended.stdout.contains(line), "{line:?} in {}", ended.stdout);
@@ -53,110 +53,111 @@ fn every_byte_passes_and_each_half_close_too() {
 }
 
 #[test]
-fn what_cannot_be_framed_any_more_is_passed_on() {
-    let tapped = tapped(&[]);
-    let (mut dialler, mut target) = tapped.pair();
-    dialler.say(b"f&bytes=99999999999999\nand on\nit goes\n");
+fn bytes_that_cannot_be_framed_are_passed_on() {
+    let forwarding = forward(&[]);
+    let (mut client, mut target) = forwarding.pair();
+    client.say(b"f&bytes=99999999999999\nand on\nit goes\n");
     assert_eq!((target.line(), target.line()), ("f&bytes=99999999999999\n".into(), "and on\n".into()));
 }
 
 #[test]
-fn nothing_of_its_own_is_said_at_the_end_and_a_message_in_flight_is_finished() {
-    let tapped = tapped(&[]);
-    let (mut dialler, mut target) = tapped.pair();
-    dialler.say(b"f&bytes=6\nabc");
+fn signal_adds_no_goodbye_and_a_message_in_flight_is_finished() {
+    let forwarding = forward(&[]);
+    let (mut client, mut target) = forwarding.pair();
+    client.say(b"f&bytes=6\nabc");
     target.say(b"trigger?name=x\n");
-    assert_eq!(dialler.line(), "trigger?name=x\n");
+    assert_eq!(client.line(), "trigger?name=x\n");
     assert_eq!(target.line(), "f&bytes=6\n");
     let mut half = [0; 3];
     target.buffered().read_exact(&mut half).unwrap();
-    tapped.tap.running.signal(Signal::TERM);
+    forwarding.listening.running.signal(Signal::TERM);
     // The direction that has nothing in flight ends, which shows that the signal has come.
-    assert_eq!(dialler.rest().unwrap(), "");
-    dialler.say(b"defnot passed on\n");
+    assert_eq!(client.rest().unwrap(), "");
+    client.say(b"defnot passed on\n");
     assert_eq!(target.rest().unwrap(), "def");
-    assert_eq!(tapped.tap.running.finish().code, Some(143));
+    assert_eq!(forwarding.listening.running.finish().code, Some(143));
 }
 
 #[test]
-fn a_message_that_is_never_finished_is_reset_and_not_ended() {
-    let tapped = tapped(&[]);
-    let (mut dialler, mut target) = tapped.pair();
-    dialler.say(b"trigger?name=x\ntrigger?na");
+fn unfinished_message_ends_in_a_reset() {
+    let forwarding = forward(&[]);
+    let (mut client, mut target) = forwarding.pair();
+    client.say(b"trigger?name=x\ntrigger?na");
     assert_eq!(target.line(), "trigger?name=x\n");
     let mut half = [0; 10];
     target.buffered().read_exact(&mut half).unwrap();
-    tapped.tap.running.signal(Signal::INT);
+    forwarding.listening.running.signal(Signal::INT);
     assert_eq!(target.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
-    assert_eq!(tapped.tap.running.finish().code, Some(130));
+    assert_eq!(forwarding.listening.running.finish().code, Some(130));
 }
 
 #[test]
-fn a_reader_that_goes_ends_the_printing_and_not_the_game() {
+fn closed_stdout_ends_printing_and_not_the_game() {
     let target = port();
     let file = directory().join("address");
-    let (tap, stdout) =
+    let (forwarding, stdout) =
         Running::unread(listen_command(&["--forward", &target.address, "--once"], &file).stdin(Stdio::null()));
-    let mut dialler = dial(announced(&file));
+    let mut client = dial(announced(&file));
     let mut target = target.accept();
-    dialler.say(b"a\n");
+    client.say(b"a\n");
     assert_eq!(target.line(), "a\n");
     drop(stdout);
     for _ in 0..200 {
-        dialler.say(b"b\n");
+        client.say(b"b\n");
         assert_eq!(target.line(), "b\n");
         target.say(b"c\n");
-        assert_eq!(dialler.line(), "c\n");
+        assert_eq!(client.line(), "c\n");
     }
-    drop((dialler, target));
-    assert_eq!(tap.finish().code, Some(0));
+    drop((client, target));
+    assert_eq!(forwarding.finish().code, Some(0));
 }
 
 #[test]
-fn a_stdout_that_nobody_reads_slows_nobody() {
+fn unread_stdout_slows_no_peer() {
     let target = port();
     let file = directory().join("address");
-    let (tap, stdout) = Running::unread(listen_command(&["--forward", &target.address], &file).stdin(Stdio::null()));
-    let mut dialler = dial(announced(&file));
+    let (forwarding, stdout) =
+        Running::unread(listen_command(&["--forward", &target.address], &file).stdin(Stdio::null()));
+    let mut client = dial(announced(&file));
     let mut target = target.accept();
     let lines = "trigger?name=0123456789\n".repeat(10_000);
     let writer = thread::spawn(move || {
         // Ten times what the pipe and the sockets hold.
         for _ in 0..10 {
-            dialler.say(lines.as_bytes());
+            client.say(lines.as_bytes());
         }
-        dialler
+        client
     });
     for _ in 0..100_000 {
         assert_eq!(target.line(), "trigger?name=0123456789\n");
     }
     drop(writer.join().unwrap());
-    tap.signal(Signal::INT);
-    assert_eq!(tap.finish().code, Some(130));
+    forwarding.signal(Signal::INT);
+    assert_eq!(forwarding.finish().code, Some(130));
     drop(stdout);
 }
 
 #[test]
-fn what_is_over_the_queue_is_dropped_and_counted_and_the_game_goes_on() {
+fn output_beyond_the_queue_is_dropped_and_counted() {
     const LINES: usize = 90;
     let target = port();
     let file = directory().join("address");
-    let (tap, mut stdout) =
+    let (forwarding, mut stdout) =
         Running::unread(listen_command(&["--forward", &target.address, "--once"], &file).stdin(Stdio::null()));
-    let mut dialler = dial(announced(&file));
+    let mut client = dial(announced(&file));
     let mut target = target.accept();
-    // Nearly a MiB each, of which the queue holds 64.
+    // Nearly 1 MiB each; the queue holds 64 MiB.
     let line = format!("trigger?name={}\n", "x".repeat(1_000_000));
     for _ in 0..LINES {
-        dialler.say(line.as_bytes());
+        client.say(line.as_bytes());
         assert!(target.line() == line, "a line is not passed on as it is");
     }
     target.say(b"still here\n");
-    assert_eq!(dialler.line(), "still here\n");
-    drop((dialler, target));
+    assert_eq!(client.line(), "still here\n");
+    drop((client, target));
     let mut printed = Vec::new();
     stdout.read_to_end(&mut printed).unwrap();
-    let ended = tap.finish();
+    let ended = forwarding.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let counts = ended.stderr.lines().filter_map(|said| said.split_once(" bytes were forwarded and not printed"));
     let missed: usize = counts.map(|(said, _)| said.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum();
@@ -165,45 +166,45 @@ fn what_is_over_the_queue_is_dropped_and_counted_and_the_game_goes_on() {
 }
 
 #[test]
-fn a_full_disk_ends_the_recording_and_not_the_game() {
-    let tapped = tapped(&["--record", "/dev/full", "--once"]);
-    let (mut dialler, mut target) = tapped.pair();
+fn full_disk_ends_the_recording_and_not_the_game() {
+    let forwarding = forward(&["--record", "/dev/full", "--once"]);
+    let (mut client, mut target) = forwarding.pair();
     for _ in 0..100 {
-        dialler.say(b"a\n");
+        client.say(b"a\n");
         assert_eq!(target.line(), "a\n");
     }
-    drop((dialler, target));
-    let ended = tapped.tap.running.finish();
+    drop((client, target));
+    let ended = forwarding.listening.running.finish();
     assert_eq!(ended.code, Some(3));
     assert_eq!(ended.stderr.matches("cannot continue the recording").count(), 1, "{}", ended.stderr);
 }
 
 #[test]
-fn a_full_disk_under_standard_output_is_said_at_once_and_the_game_goes_on() {
+fn full_disk_under_stdout_is_reported_at_once_and_the_game_goes_on() {
     let (target, file) = (port(), directory().join("address"));
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = listen_command(&["--forward", &target.address, "--once"], &file);
-    let mut tap = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
-    let (mut dialler, mut target) = (dial(announced(&file)), target.accept());
-    dialler.say(b"a\n");
+    let mut forwarding = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut client, mut target) = (dial(announced(&file)), target.accept());
+    client.say(b"a\n");
     assert_eq!(target.line(), "a\n");
-    let mut said = BufReader::new(tap.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut said = BufReader::new(forwarding.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(said.any(|line| line.contains("cannot write to standard output")));
     for _ in 0..100 {
-        dialler.say(b"b\n");
+        client.say(b"b\n");
         assert_eq!(target.line(), "b\n");
     }
-    drop((dialler, target));
-    assert_eq!(exit_code(&mut tap), Some(3));
+    drop((client, target));
+    assert_eq!(exit_code(&mut forwarding), Some(3));
     assert_eq!(said.filter(|line| !line.starts_with("received")).count(), 0);
 }
 
 #[test]
-fn no_answer_is_recorded_before_its_question() {
+fn no_reply_is_recorded_before_its_request() {
     const EXCHANGES: usize = 2000;
     let file = directory().join("game.bcp");
-    let tapped = tapped(&["--once", "--record", file.to_str().unwrap()]);
-    let (mut dialler, mut target) = tapped.pair();
+    let forwarding = forward(&["--once", "--record", file.to_str().unwrap()]);
+    let (mut client, mut target) = forwarding.pair();
     let answering = thread::spawn(move || {
         for _ in 0..EXCHANGES {
             let question = target.line();
@@ -211,12 +212,12 @@ fn no_answer_is_recorded_before_its_question() {
         }
     });
     for number in 0..EXCHANGES {
-        dialler.say(format!("q?n={number}\n").as_bytes());
-        assert_eq!(dialler.line(), format!("a?n={number}\n"));
+        client.say(format!("q?n={number}\n").as_bytes());
+        assert_eq!(client.line(), format!("a?n={number}\n"));
     }
     answering.join().unwrap();
-    drop(dialler);
-    let ended = tapped.tap.running.finish();
+    drop(client);
+    let ended = forwarding.listening.running.finish();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let text = fs::read_to_string(&file).unwrap();
     let mut lines = text.lines().filter(|line| line.starts_with("q?") || line.starts_with("#<"));
@@ -228,19 +229,19 @@ fn no_answer_is_recorded_before_its_question() {
 }
 
 #[test]
-fn pairs_are_told_apart() {
+fn pairs_are_numbered() {
     let file = directory().join("game.bcp");
     let style = "{@conn} {@from} {@command}";
-    let tapped = tapped(&["-F", style, "-n", "4", "--record", file.to_str().unwrap()]);
-    let (mut one, mut first) = tapped.pair();
-    let (mut two, mut second) = tapped.pair();
+    let forwarding = forward(&["-F", style, "-n", "4", "--record", file.to_str().unwrap()]);
+    let (mut one, mut first) = forwarding.pair();
+    let (mut two, mut second) = forwarding.pair();
     for (says, hears, text) in [(&mut one, &mut first, "a\n"), (&mut two, &mut second, "b\n")] {
         says.say(text.as_bytes());
         assert_eq!(hears.line(), text);
         hears.say(b"c\n");
         assert_eq!(says.line(), "c\n");
     }
-    let ended = tapped.tap.running.finish();
+    let ended = forwarding.listening.running.finish();
     assert_eq!(ended.stdout, "1 client a\n1 server c\n2 client b\n2 server c\n", "{}", ended.stderr);
     let text = fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| line.len() <= 3).collect();
@@ -248,35 +249,35 @@ fn pairs_are_told_apart() {
 }
 
 #[test]
-fn a_target_that_refuses_has_the_dialler_reset_and_that_is_said() {
+fn refusing_target_resets_the_client_and_is_reported() {
     let nobody = port().close();
-    // With --once that was all.
+    // With --once the run ends too.
     for (once, code) in [(&[][..], 130), (&["--once"], 3)] {
-        let tap = listen(&[&["--forward", &nobody], once].concat());
+        let forwarding = listen(&[&["--forward", &nobody], once].concat());
         // It may be reset before this is written, and before the call has come back to us.
-        let talk = TcpStream::connect_timeout(&tap.address, PATIENCE).and_then(|mut dialler| {
-            dialler.set_read_timeout(Some(PATIENCE))?;
-            let _ = dialler.write_all(b"hello\n");
-            dialler.read_to_string(&mut String::new())
+        let talk = TcpStream::connect_timeout(&forwarding.address, PATIENCE).and_then(|mut client| {
+            client.set_read_timeout(Some(PATIENCE))?;
+            let _ = client.write_all(b"hello\n");
+            client.read_to_string(&mut String::new())
         });
         assert_eq!(talk.unwrap_err().kind(), ErrorKind::ConnectionReset);
         if once.is_empty() {
-            tap.running.signal(Signal::INT);
+            forwarding.running.signal(Signal::INT);
         }
-        let ended = tap.running.finish();
+        let ended = forwarding.running.finish();
         let said = format!("reset because {nobody} was not reached: connection refused");
         assert!(ended.code == Some(code) && ended.stderr.contains(&said), "{:?}: {}", ended.code, ended.stderr);
     }
 }
 
 #[test]
-fn retry_holds_the_dialler_until_the_target_is_there() {
+fn retry_makes_the_client_wait_for_the_target() {
     let later = port().close();
-    let tap = listen(&["--forward", &later, "--retry", "20s"]);
-    let mut dialler = dial(tap.address);
-    dialler.say(b"hello\n");
+    let forwarding = listen(&["--forward", &later, "--retry", "20s"]);
+    let mut client = dial(forwarding.address);
+    client.say(b"hello\n");
     let waiting = Instant::now();
-    while !tap.running.has_said("retrying until it accepts") {
+    while !forwarding.running.has_said("retrying until it accepts") {
         assert!(waiting.elapsed() < PATIENCE, "it does not dial again");
         thread::sleep(Duration::from_millis(2));
     }
@@ -285,29 +286,29 @@ fn retry_holds_the_dialler_until_the_target_is_there() {
 }
 
 #[test]
-fn a_dialler_that_does_not_wait_for_the_target_is_let_go() {
-    let tap = listen(&["--forward", &port().close(), "--retry", "1000s", "--once", "-q"]);
-    drop(dial(tap.address));
-    let ended = tap.running.finish();
+fn client_that_leaves_while_waiting_for_the_target_is_forgotten() {
+    let forwarding = listen(&["--forward", &port().close(), "--retry", "1000s", "--once", "-q"]);
+    drop(dial(forwarding.address));
+    let ended = forwarding.running.finish();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }
 
 #[test]
-fn a_reset_reaches_the_other_side() {
-    let tapped = tapped(&[]);
-    let (mut dialler, mut target) = tapped.pair();
-    dialler.say(b"trigger?na");
+fn reset_reaches_the_other_side() {
+    let forwarding = forward(&[]);
+    let (mut client, mut target) = forwarding.pair();
+    client.say(b"trigger?na");
     target.say(b"x\n");
-    assert_eq!(dialler.line(), "x\n");
-    dialler.reset();
+    assert_eq!(client.line(), "x\n");
+    client.reset();
     assert_eq!(target.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
 #[test]
-fn forwarding_to_itself_is_usage_with_a_recipe() {
+fn forwarding_to_the_own_address_is_a_usage_error_with_advice() {
     let free = port().close();
     let number = free.rsplit(':').next().unwrap();
-    // 127.0.0.2 stands for an address of another interface: it is this machine's, and not the one that was bound.
+    // 127.0.0.2 is like an address of another interface: of this computer, but not the one that was bound.
     for (own, target) in [(free.clone(), free.clone()), (format!("0.0.0.0:{number}"), format!("127.0.0.2:{number}"))] {
         let ended = run(&["listen", "-a", &own, "--forward", &target]);
         assert_eq!(ended.code, Some(2));
@@ -316,7 +317,7 @@ fn forwarding_to_itself_is_usage_with_a_recipe() {
 }
 
 #[test]
-fn a_tap_says_nothing_of_its_own_so_much_is_refused() {
+fn forward_refuses_options_that_send_something() {
     for flags in [
         &["--as", "pin"][..],
         &["-c", ":1"],
@@ -336,12 +337,12 @@ fn a_tap_says_nothing_of_its_own_so_much_is_refused() {
     assert!(alone.stderr.contains("--canonical needs --forward"), "{}", alone.stderr);
 }
 
-/// A media controller that splits at every mark that it knows, unescaping nothing before or after but `%XX`.
+/// A media controller that splits at every separator, and unescapes only `%XX` after that.
 fn split_at_every_mark(line: &str) -> Vec<String> {
     line.split(['?', '&', '=', '#', '+', ';']).map(unescaped).collect()
 }
 
-/// One that unescapes a line before it looks for its parts.
+/// One that unescapes a line before it splits it.
 fn unescape_first(line: &str) -> Vec<String> {
     let line = unescaped(line);
     let (command, query) = line.split_once('?').unwrap_or((&line, ""));
@@ -368,7 +369,7 @@ fn unescaped(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// What is meant: the value of `json=` read as JSON, or the plain value.
+/// The parameters: the value of `json=` read as JSON, or the plain value.
 fn meant(pieces: &[String]) -> serde_json::Value {
     assert_eq!(pieces[0], "trigger");
     assert_eq!(pieces.len(), 3, "{pieces:?}");
@@ -379,9 +380,9 @@ fn meant(pieces: &[String]) -> serde_json::Value {
 }
 
 #[test]
-fn canonical_cures_decoders_that_break_at_marks() {
-    let tapped = tapped(&["--canonical"]);
-    let (mut dialler, mut target) = tapped.pair();
+fn canonical_lines_survive_decoders_that_split_first_or_unescape_first() {
+    let forwarding = forward(&["--canonical"]);
+    let (mut client, mut target) = forwarding.pair();
     for (said, expected) in [
         ("trigger?name=HIGH%20SCORE%20%232\n", serde_json::json!({"name": "HIGH SCORE #2"})),
         ("trigger?name=Brooks%20%26%20Dunn\n", serde_json::json!({"name": "Brooks & Dunn"})),
@@ -390,20 +391,20 @@ fn canonical_cures_decoders_that_break_at_marks() {
             serde_json::json!({"name": ["Ball search enabled?"]}),
         ),
     ] {
-        dialler.say(said.as_bytes());
+        client.say(said.as_bytes());
         let line = target.line();
         let line = line.trim_end();
         assert_eq!(meant(&split_at_every_mark(line)), expected, "{line}");
         assert_eq!(meant(&unescape_first(line)), expected, "{line}");
     }
     target.say(b"trigger?name=Brooks%20%26%20Dunn\n");
-    assert_eq!(dialler.line(), "trigger?name=Brooks%20%26%20Dunn\n", "what the target says is left alone");
+    assert_eq!(client.line(), "trigger?name=Brooks%20%26%20Dunn\n", "what the target says is left alone");
 }
 
 #[test]
-fn canonical_touches_no_payload_and_no_line_that_would_grow_too_long() {
-    let tapped = tapped(&["--canonical", "--max-line", "70000"]);
-    let (mut dialler, mut target) = tapped.pair();
+fn canonical_leaves_payloads_and_lines_that_would_grow_too_long() {
+    let forwarding = forward(&["--canonical", "--max-line", "70000"]);
+    let (mut client, mut target) = forwarding.pair();
     // It looks like lines that would be rewritten, and like the marker of a payload.
     let payload = b"Trigger?a=%26\n&bytes=3\n\xff\0\r\n%26";
     let marker = format!("&bytes={}\n", payload.len());
@@ -422,11 +423,11 @@ fn canonical_touches_no_payload_and_no_line_that_would_grow_too_long() {
         b"reset\nhal".to_vec(),
     ];
     let said = said.concat();
-    // The first bytes one by one: a payload's bounds may fall anywhere.
+    // The first bytes one by one: a read may end anywhere in a payload.
     let (slowly, rest) = said.split_at(80);
-    slowly.iter().for_each(|byte| dialler.say(&[*byte]));
-    dialler.say(rest);
-    dialler.half_close();
+    slowly.iter().for_each(|byte| client.say(&[*byte]));
+    client.say(rest);
+    client.half_close();
     let mut heard = Vec::new();
     target.buffered().read_to_end(&mut heard).unwrap();
     assert!(heard == expected.concat(), "{}", String::from_utf8_lossy(&heard));

@@ -1,4 +1,4 @@
-//! `backbox listen` among peers that are many, slow, rude or gone.
+//! `backbox listen` with peers that are many, slow, misbehaving or gone.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::harness::*;
 const SUBSCRIBED: &str = "monitor_start?category=modes\nregister_trigger?event=x\nreset_complete\n";
 
 #[test]
-fn what_send_says_is_printed_and_answered() {
+fn messages_of_send_are_printed_and_get_replies() {
     let listening = listen(&["--once", "--monitor", "modes", "--register", "x"]);
     let address = listening.address.to_string();
     let mut sending = start_with_input(&["send", "-a", &address]);
@@ -23,7 +23,7 @@ fn what_send_says_is_printed_and_answered() {
     sending.stdin = None;
     let sent = sending.finish();
     let answers = format!("{SUBSCRIBED}reset_complete\nerror?message=unknown%20command&command=nosuch\n");
-    // An error is a failed answer, also where nothing is waited for.
+    // An error is a failed reply, also without a goal.
     assert_eq!((sent.code, sent.stdout), (Some(4), answers));
     let listened = listening.running.finish();
     assert_eq!(listened.code, Some(0), "{}", listened.stderr);
@@ -38,7 +38,7 @@ fn what_send_says_is_printed_and_answered() {
 }
 
 #[test]
-fn the_handshake_byte_for_byte() {
+fn handshake_is_exact_to_the_byte() {
     let listening = listen(&["--monitor", "modes", "--register", "x"]);
     let mut peer = dial(listening.address);
     peer.say(b"hello?version=1.1&controller_name=MPF\n");
@@ -52,7 +52,7 @@ fn the_handshake_byte_for_byte() {
 }
 
 #[test]
-fn lines_and_payloads_in_single_bytes() {
+fn lines_and_payloads_may_arrive_in_single_bytes() {
     let listening = listen(&["--once"]);
     let mut peer = dial(listening.address);
     let said = b"trigger?name=x\r\nf&bytes=4\nab\ncmode_stop?name=y\n";
@@ -62,7 +62,7 @@ fn lines_and_payloads_in_single_bytes() {
 }
 
 #[test]
-fn many_peers_are_printed_each_in_its_order() {
+fn lines_of_many_peers_are_printed_each_in_its_order() {
     const PEERS: usize = 30;
     const LINES: usize = 300;
     let listening = listen(&[]);
@@ -96,7 +96,7 @@ fn many_peers_are_printed_each_in_its_order() {
 }
 
 #[test]
-fn rude_peers_disturb_nobody() {
+fn misbehaving_peers_disturb_no_other() {
     let listening = listen(&[]);
     let mut good = dial(listening.address);
     good.say(b"trigger?name=before\n");
@@ -143,7 +143,7 @@ fn rude_peers_disturb_nobody() {
 }
 
 #[test]
-fn http_behind_blank_lines_and_comments_is_dropped_too() {
+fn http_after_blank_lines_and_comments_is_dropped_too() {
     let listening = listen(&[]);
     let request = b"GET / HTTP/1.1\r\n\r\ntrigger?name=stolen\n";
     for before in [&b""[..], b"\n", b"\r\n \n# a comment\n"] {
@@ -159,7 +159,7 @@ fn http_behind_blank_lines_and_comments_is_dropped_too() {
         });
         assert!(broken || bytewise.rest().unwrap_or_default().is_empty());
     }
-    // Behind a first message the word is a command like any other.
+    // After a first message the word is a command like any other.
     let mut good = dial(listening.address);
     good.say(b"\nhello\n");
     assert_eq!(good.line(), "hello?version=1.1\n");
@@ -172,7 +172,7 @@ fn http_behind_blank_lines_and_comments_is_dropped_too() {
 }
 
 #[test]
-fn a_malformed_line_is_printed_reported_and_answered() {
+fn malformed_line_is_printed_reported_and_answered_with_an_error() {
     let listening = listen(&["--once"]);
     let mut peer = dial(listening.address);
     peer.say(b"trigger?name=int:x\n");
@@ -184,11 +184,11 @@ fn a_malformed_line_is_printed_reported_and_answered() {
 }
 
 #[test]
-fn a_peer_that_does_not_read_is_reset_and_that_is_said() {
+fn peer_that_does_not_read_is_reset_and_reported() {
     let listening = listen(&["--once"]);
     let mut peer = dial(listening.address);
     peer.socket.set_write_timeout(Some(PATIENCE)).unwrap();
-    // Each line is answered, and the answers are not read.
+    // Each line gets a reply, and the replies are not read.
     let lines = "nosuch\n".repeat(10_000);
     let broken = loop {
         if let Err(error) = peer.socket.write_all(lines.as_bytes()) {
@@ -203,7 +203,7 @@ fn a_peer_that_does_not_read_is_reset_and_that_is_said() {
 
 #[test]
 #[ignore = "it opens 4,097 connections: run it with ulimit -n 10000"]
-fn one_peer_too_many_is_told_so() {
+fn one_peer_too_many_gets_an_error() {
     let listening = listen(&["-q"]);
     let mut others: Vec<Peer> = (1..CONNECTIONS_MAX).map(|_| dial(listening.address)).collect();
     for peer in &mut others {
@@ -217,7 +217,7 @@ fn one_peer_too_many_is_told_so() {
     first.say(b"goodbye\n");
     assert_eq!(first.rest().unwrap(), "");
     drop(first);
-    // Its place is free once its connection has been forgotten, which takes a moment.
+    // Its place is free once its connection is over, which takes a moment.
     let mut served = false;
     for _ in 0..2000 {
         let mut next = dial(listening.address);
@@ -232,7 +232,7 @@ fn one_peer_too_many_is_told_so() {
 }
 
 #[test]
-fn a_signal_says_goodbye_to_all() {
+fn signal_sends_goodbye_to_all_peers() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let listening = listen(&[]);
         let mut peers: Vec<Peer> = (0..20).map(|_| dial(listening.address)).collect();
@@ -250,7 +250,7 @@ fn a_signal_says_goodbye_to_all() {
 }
 
 #[test]
-fn a_peer_that_does_not_close_is_left_after_a_signal() {
+fn peer_that_does_not_close_is_left_after_a_signal() {
     let listening = listen(&[]);
     let mut peer = dial(listening.address);
     peer.say(b"hello\n");
@@ -261,7 +261,7 @@ fn a_peer_that_does_not_close_is_left_after_a_signal() {
 }
 
 #[test]
-fn stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye() {
+fn closed_stdout_ends_an_idle_run_with_goodbye() {
     let file = directory().join("address");
     let (listening, stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
     let mut peer = dial(announced(&file));
@@ -274,14 +274,14 @@ fn stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye() {
 }
 
 #[test]
-fn stdouts_reader_gone_is_noticed_in_a_write_too() {
+fn closed_stdout_is_noticed_in_a_write() {
     let file = directory().join("address");
     let (listening, mut stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
     let mut peer = dial(announced(&file));
     peer.say(b"trigger?name=x\n");
     stdout.read_exact(&mut [0; 15]).unwrap();
     drop(stdout);
-    // It may be gone already when this is written; what counts is that it goes.
+    // It may be gone already when this is written; what matters is that it ends.
     let _ = peer.socket.write_all(b"trigger?name=y\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
@@ -293,14 +293,14 @@ fn stdouts_reader_gone_is_noticed_in_a_write_too() {
 }
 
 #[test]
-fn a_stdout_that_nobody_reads_stops_the_peers_and_not_the_signals() {
+fn unread_stdout_stops_the_peers_and_not_the_signals() {
     let file = directory().join("address");
     let (listening, mut stdout) = Running::unread(listen_command(&["-q"], &file).stdin(Stdio::null()));
     let peer = dial(announced(&file));
     peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let lines = "trigger?name=0123456789\n".repeat(40_000);
     let mut socket = &peer.socket;
-    // The pipe, the channel and both sockets' buffers fill up, and then the peer has to wait.
+    // The pipe, the queue and both sockets' buffers fill up, and then the peer has to wait.
     while socket.write_all(lines.as_bytes()).is_ok() {}
     listening.signal(Signal::INT);
     assert_eq!(listening.finish().code, Some(130));
@@ -310,7 +310,7 @@ fn a_stdout_that_nobody_reads_stops_the_peers_and_not_the_signals() {
 }
 
 #[test]
-fn a_full_disk_is_3() {
+fn full_disk_is_3() {
     let file = directory().join("address");
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = listen_command(&[], &file);
@@ -323,7 +323,7 @@ fn a_full_disk_is_3() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_3_and_named() {
+fn port_in_use_is_3_and_named() {
     let listening = listen(&[]);
     let address = listening.address.to_string();
     let ended = run(&["listen", "-a", &address]);
@@ -334,13 +334,13 @@ fn a_port_that_is_taken_is_3_and_named() {
 }
 
 #[test]
-fn an_old_announcement_is_replaced() {
+fn old_announcement_is_replaced() {
     let file = directory().join("address");
     fs::write(&file, "old").unwrap();
     let mut taken = command(&["listen", "-a", "256.0.0.1:1", "--announce"]);
     let ended = Running::of(taken.arg(&file).stdin(Stdio::null())).finish();
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(!file.exists(), "whoever waits for the file would dial the old address");
+    assert!(!file.exists(), "a script that waits for the file would connect to the old address");
     let _listening = Running::of(listen_command(&[], &file).stdin(Stdio::null()));
     let address = announced(&file);
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("{address}\n"));
@@ -348,7 +348,7 @@ fn an_old_announcement_is_replaced() {
 }
 
 #[test]
-fn binding_more_than_this_machine_is_said() {
+fn address_that_other_computers_reach_is_reported() {
     let file = directory().join("address");
     let mut command = command(&["listen", "-a", "0.0.0.0:0", "--announce"]);
     let listening = Running::of(command.arg(&file).stdin(Stdio::null()));
@@ -360,14 +360,14 @@ fn binding_more_than_this_machine_is_said() {
 }
 
 #[test]
-fn unknown_categories_are_usage() {
+fn unknown_category_is_a_usage_error() {
     let ended = run(&["listen", "--monitor", "mode"]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("unknown category mode; did you mean modes?"), "{}", ended.stderr);
 }
 
 #[test]
-fn want_of_descriptors_is_said_once_and_passes() {
+fn lack_of_descriptors_is_reported_once_and_passes() {
     const PEERS: usize = 40;
     let file = directory().join("address");
     let mut shell = std::process::Command::new("sh");
@@ -378,7 +378,7 @@ fn want_of_descriptors_is_said_once_and_passes() {
     for (number, peer) in peers.iter_mut().enumerate() {
         peer.say(format!("trigger?name={number}\nhello\n").as_bytes());
     }
-    // Those at the front are served and go, which makes room for those behind.
+    // The first are served and leave, which makes room for the others.
     for mut peer in peers {
         assert_eq!(peer.line(), "hello?version=1.1\n");
     }

@@ -1,4 +1,4 @@
-//! `backbox listen`: who is told what, and the ways out of an output that nobody reads.
+//! `backbox listen`: what is sent to whom, and an output that is not read.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -19,20 +19,20 @@ fn pipe() -> PathBuf {
     path
 }
 
-/// The end of a named pipe that has it open and is not read.
+/// An open end of a named pipe that is not read.
 fn unread_end(pipe: &Path) -> fs::File {
     OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(pipe).unwrap()
 }
 
 #[test]
-fn the_usual_place_is_where_mpf_dials() {
-    // Somebody may have it, which names it too.
+fn default_address_is_where_mpf_connects() {
+    // Another program may use it; that error names it too.
     let ended = run(&["listen", "-W", "10ms"]);
     assert!(ended.stderr.contains("127.0.0.1:5050"), "{}", ended.stderr);
 }
 
 #[test]
-fn every_connection_is_subscribed_in_one_write() {
+fn each_connection_is_subscribed_in_one_write() {
     let listening = listen(&["--monitor", "modes", "--register", "x"]);
     for _ in 0..2 {
         let mut peer = dial(listening.address);
@@ -45,7 +45,7 @@ fn every_connection_is_subscribed_in_one_write() {
 }
 
 #[test]
-fn who_was_dialled_is_the_acceptor() {
+fn peer_of_a_client_is_the_server() {
     let port = port();
     let listening = start(&["listen", "-c", &port.address, "--monitor", "none", "--json", "--meta", "-n", "1"]);
     port.accept().say(b"a?x=1\n");
@@ -54,7 +54,7 @@ fn who_was_dialled_is_the_acceptor() {
 }
 
 #[test]
-fn the_first_reply_that_matches_takes_the_place_of_the_built_in_answer() {
+fn first_reply_that_matches_replaces_the_built_in_one() {
     let rules =
         ["hello =>", "reset => first?x=1", "reset => second", "nosuch =>", "error => never", "q => a?t={t}&n={n}"];
     let flags: Vec<&str> = rules.iter().flat_map(|rule| ["--reply", rule]).collect();
@@ -68,7 +68,7 @@ fn the_first_reply_that_matches_takes_the_place_of_the_built_in_answer() {
 }
 
 #[test]
-fn a_line_of_stdin_goes_to_every_peer_also_beside_one_that_does_not_read() {
+fn line_of_stdin_goes_to_every_peer_despite_one_that_does_not_read() {
     const LINES: usize = 3000;
     let file = directory().join("address");
     let mut listening = Running::of(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
@@ -86,7 +86,7 @@ fn a_line_of_stdin_goes_to_every_peer_also_beside_one_that_does_not_read() {
         assert!(good.line() == line);
     }
     feeder.join().unwrap();
-    // What it had not read is gone, and half a line with an orderly end is not what it reads.
+    // What it had not read is gone, and it does not read half a line and an orderly end.
     assert!(deaf.rest().is_err());
     listening.signal(Signal::INT);
     assert_eq!(good.rest().unwrap(), "goodbye\n");
@@ -95,7 +95,7 @@ fn a_line_of_stdin_goes_to_every_peer_also_beside_one_that_does_not_read() {
 }
 
 #[test]
-fn a_peer_that_breaks_the_framing_is_4_and_said_once() {
+fn peer_that_breaks_the_framing_is_4_and_reported_once() {
     let check = |running: Running| {
         let ended = running.finish();
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "b\n"), "{}", ended.stderr);
@@ -119,13 +119,13 @@ fn a_peer_that_breaks_the_framing_is_4_and_said_once() {
     drop(peer);
     check(listening.running);
     let target = port();
-    let tap = listen(&["--forward", &target.address, "--once"]);
-    dial(tap.address).say(said);
+    let forwarding = listen(&["--forward", &target.address, "--once"]);
+    dial(forwarding.address).say(said);
     assert_eq!(target.accept().rest().unwrap().as_bytes(), said);
-    check(tap.running);
+    check(forwarding.running);
 }
 
-/// A run with a second's time whose output nobody reads; its peer says as much as is taken.
+/// A run of one second whose output is not read; its peer sends as much as it can.
 fn ends_in_time(goal: &[&str], forwards: bool, code: i32) {
     let (target, file) = (port(), directory().join("address"));
     let way: &[&str] = if forwards { &["--forward", &target.address] } else { &[] };
@@ -138,7 +138,7 @@ fn ends_in_time(goal: &[&str], forwards: bool, code: i32) {
     }
     peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let lines = "trigger?name=0123456789\n".repeat(10_000);
-    // A tap takes all there is, until its time is up.
+    // Forwarding accepts everything, until its time is up.
     while peer.socket.write_all(lines.as_bytes()).is_ok() {}
     let ended = listening.finish();
     drop((peer.rest(), stdout));
@@ -147,7 +147,7 @@ fn ends_in_time(goal: &[&str], forwards: bool, code: i32) {
 }
 
 #[test]
-fn the_time_ends_a_run_whose_output_nobody_reads() {
+fn timeout_ends_a_run_whose_output_is_not_read() {
     thread::scope(|scope| {
         scope.spawn(|| ends_in_time(&["-e", "never"], false, 124));
         scope.spawn(|| ends_in_time(&["-e", "never"], true, 124));
@@ -157,7 +157,7 @@ fn the_time_ends_a_run_whose_output_nobody_reads() {
 }
 
 #[test]
-fn a_stdout_that_nobody_reads_costs_bounded_memory() {
+fn unread_stdout_costs_bounded_memory() {
     const BYTES_MAX: usize = 32 << 20;
     let file = directory().join("address");
     let (listening, _stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
@@ -169,7 +169,7 @@ fn a_stdout_that_nobody_reads_costs_bounded_memory() {
 }
 
 #[test]
-fn a_recording_into_a_pipe_that_nobody_opens_can_be_ended() {
+fn signal_ends_a_recording_into_an_unopened_pipe() {
     for run in [
         &["listen", "-a", "127.0.0.1:0"][..],
         &["listen", "-a", "127.0.0.1:0", "--forward", "127.0.0.1:1"],
@@ -186,23 +186,24 @@ fn a_recording_into_a_pipe_that_nobody_opens_can_be_ended() {
 }
 
 #[test]
-fn a_recording_that_nobody_reads_does_not_harm_a_forwarded_game() {
+fn unread_recording_does_not_harm_a_forwarded_game() {
     const LINES: usize = 90;
     let (target, pipe) = (port(), pipe());
     let mut reader = unread_end(&pipe);
-    let tap = listen(&["--forward", &target.address, "--once", "-m", "none", "--record", pipe.to_str().unwrap()]);
-    let (mut dialler, mut target) = (dial(tap.address), target.accept());
-    // Nearly a MiB each, of which the queue holds 64.
+    let forwarding =
+        listen(&["--forward", &target.address, "--once", "-m", "none", "--record", pipe.to_str().unwrap()]);
+    let (mut client, mut target) = (dial(forwarding.address), target.accept());
+    // Nearly 1 MiB each; the queue holds 64 MiB.
     let line = format!("trigger?name={}\n", "x".repeat(1_000_000));
     for _ in 0..LINES {
-        dialler.say(line.as_bytes());
+        client.say(line.as_bytes());
         assert!(target.line() == line, "a line is not passed on as it is");
     }
-    drop((dialler, target));
+    drop((client, target));
     rustix::io::ioctl_fionbio(&reader, false).unwrap();
     let mut recorded = String::new();
     reader.read_to_string(&mut recorded).unwrap();
-    let ended = tap.running.finish();
+    let ended = forwarding.running.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let whole = recorded.split_inclusive('\n').filter(|found| *found == line).count();
     // Each message has a time stamp.
@@ -215,7 +216,7 @@ fn a_recording_that_nobody_reads_does_not_harm_a_forwarded_game() {
 }
 
 #[test]
-fn a_peer_that_our_leaving_cuts_short_is_not_to_blame() {
+fn line_cut_short_by_our_own_end_is_no_failure() {
     for (wire, half, done) in
         [("bcp", &b"trigger?na"[..], &b"done\n"[..]), ("obe", b"0000000009\"ha", b"0000000006\"done\"")]
     {

@@ -229,7 +229,7 @@ fn a_recording_says_what_a_signal_kept_from_the_peer() {
 }
 
 #[test]
-fn stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye() {
+fn closed_stdout_ends_an_idle_run_with_goodbye() {
     let file = session("#backbox-session 1\n#@0\na\n#@600\nb\n");
     let port = port();
     let mut command = command(&["replay", "-a", &port.address, &file]);

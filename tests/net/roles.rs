@@ -1,4 +1,4 @@
-//! `backbox listen` in its other parts, with scripted answers, lines from stdin, goals and recordings.
+//! `backbox listen` in its roles, with scripted replies, lines from standard input, goals and recordings.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ fn refused(arguments: &[&str], why: &str) {
 }
 
 #[test]
-fn what_makes_no_sense_together_is_refused_with_a_sentence() {
+fn options_that_exclude_each_other_are_refused_with_the_reason() {
     refused(&["-c", ":1", "-a", ":2"], "-c connects instead");
     refused(&["-c", ":1", "--announce", "x"], "nothing connects to this command");
     refused(&["-c", ":1", "--once"], "has one connection and ends with it");
@@ -34,12 +34,12 @@ fn what_makes_no_sense_together_is_refused_with_a_sentence() {
     refused(&["-F", "{@nope}"], "{@nope} is unknown");
     refused(&["--overwrite"], "--overwrite");
     for flag in ["--record", "--announce"] {
-        refused(&[flag, "-"], "- is standard output, which shows what comes; write ./- for a file of that name");
+        refused(&[flag, "-"], "- is standard output, which has the messages; write ./- for a file of that name");
     }
 }
 
 #[test]
-fn json_with_meta_says_when_where_and_who() {
+fn json_with_meta_has_time_connection_and_sender() {
     let listening = listen(&["--json", "--meta", "-x", "goodbye", "-n", "2"]);
     let mut peer = dial(listening.address);
     let own = peer.socket.local_addr().unwrap();
@@ -59,7 +59,7 @@ fn json_with_meta_says_when_where_and_who() {
 }
 
 #[test]
-fn templates_know_the_connection() {
+fn template_shows_the_connection() {
     let listening = listen(&["-F", "{@conn} {@peer} {@from} {name}", "-m", "trigger?name=b*", "-n", "1"]);
     let mut peer = dial(listening.address);
     let own = peer.socket.local_addr().unwrap();
@@ -70,7 +70,7 @@ fn templates_know_the_connection() {
 }
 
 #[test]
-fn colours_that_are_always_wanted_come_through_a_pipe_and_nothing_else_does() {
+fn only_color_always_colours_a_pipe() {
     for (when, printed) in [
         ("always", "\x1b[1mtrigger\x1b[0m?name=\\x1b[2J\\x9b&bytes=3 <3 bytes>\n"),
         ("auto", "trigger?name=\x1b[2J\u{9b}&bytes=3\nabc"),
@@ -89,7 +89,7 @@ fn colours_that_are_always_wanted_come_through_a_pipe_and_nothing_else_does() {
 }
 
 #[test]
-fn a_goal_ends_it_whatever_is_printed() {
+fn goal_ends_the_run_whatever_is_printed() {
     let listening = listen(&["-m", "nothing", "-e", "trigger?name=x", "-W", "20s"]);
     let mut peer = dial(listening.address);
     peer.say(b"trigger?name=y\ntrigger?name=x\n");
@@ -100,7 +100,7 @@ fn a_goal_ends_it_whatever_is_printed() {
 }
 
 #[test]
-fn time_ends_it_with_124_when_a_goal_is_unmet_and_else_with_0() {
+fn timeout_is_124_with_a_goal_unmet_else_0() {
     let unmet = run(&["listen", "-a", "127.0.0.1:0", "-W", "50ms", "-e", "never"]);
     assert_eq!(unmet.code, Some(124));
     assert!(unmet.stderr.contains("timed out after 0.05 s waiting for never (see --timeout)"), "{}", unmet.stderr);
@@ -108,7 +108,7 @@ fn time_ends_it_with_124_when_a_goal_is_unmet_and_else_with_0() {
 }
 
 #[test]
-fn time_counts_from_the_first_dial() {
+fn timeout_counts_from_the_first_connection_attempt() {
     let nobody = port().close();
     let dialling = ["listen", "-c", &nobody, "--retry", "1000s", "-W", "200ms"];
     let ended = run(&[&dialling[..], &["-n", "1"]].concat());
@@ -119,7 +119,7 @@ fn time_counts_from_the_first_dial() {
 }
 
 #[test]
-fn once_is_no_goal() {
+fn once_is_not_a_goal() {
     let listening = listen(&["--once", "-e", "never"]);
     drop(dial(listening.address));
     let ended = listening.running.finish();
@@ -128,7 +128,7 @@ fn once_is_no_goal() {
 }
 
 #[test]
-fn versions_are_accepted_as_told() {
+fn accept_version_replaces_the_accepted_versions() {
     let listening = listen(&["--once", "--accept-version", "2*"]);
     let mut peer = dial(listening.address);
     peer.say(b"hello?version=21\n");
@@ -142,7 +142,7 @@ fn versions_are_accepted_as_told() {
 }
 
 #[test]
-fn no_auto_answers_nothing() {
+fn no_auto_turns_the_built_in_replies_off() {
     let listening = listen(&["--no-auto", "--once"]);
     let mut peer = dial(listening.address);
     peer.say(b"hello?version=1.1\nreset\nnosuch\ntrigger?x=int:x\n");
@@ -152,7 +152,7 @@ fn no_auto_answers_nothing() {
 }
 
 #[test]
-fn a_stand_in_for_mpf_greets_whoever_dials_and_answers_as_scripted() {
+fn bound_pin_controller_greets_each_client_and_sends_scripted_replies() {
     let rule = "trigger?name=* => switch?name={name}&state={state}";
     let listening = listen(&["--as", "pin", "--reply", rule, "--reply", "hello => "]);
     let mut peer = dial(listening.address);
@@ -165,7 +165,7 @@ fn a_stand_in_for_mpf_greets_whoever_dials_and_answers_as_scripted() {
 }
 
 #[test]
-fn a_pin_controller_dials_its_media_controller_and_stdin_waits_for_the_handshake() {
+fn stdin_of_a_connecting_pin_controller_waits_for_the_handshake() {
     let port = port();
     let mut listening = start_with_input(&["listen", "--as", "pin", "-c", &port.address, "--stdin"]);
     listening.write(b"# a comment\n{\"command\":\"mode_start\",\"params\":{\"name\":\"x\"}}\nball_start\n");
@@ -185,7 +185,7 @@ fn a_pin_controller_dials_its_media_controller_and_stdin_waits_for_the_handshake
 }
 
 #[test]
-fn a_reply_to_what_comes_within_the_handshake_follows_it() {
+fn reply_to_a_message_within_the_handshake_follows_the_handshake() {
     let port = port();
     let rule = "monitor_start?category=modes => mode_list?running_modes=none";
     let listening = start(&["listen", "--as", "pin", "-c", &port.address, "--reply", rule]);
@@ -201,7 +201,7 @@ fn a_reply_to_what_comes_within_the_handshake_follows_it() {
 }
 
 #[test]
-fn attached_it_subscribes_at_once_and_answers_a_later_reset() {
+fn joined_client_subscribes_at_once_and_answers_a_later_reset() {
     let port = port();
     let listening = start(&["listen", "-c", &port.address]);
     let mut peer = port.accept();
@@ -217,7 +217,7 @@ fn attached_it_subscribes_at_once_and_answers_a_later_reset() {
 }
 
 #[test]
-fn attached_what_would_end_mpf_is_not_sent() {
+fn joined_client_sends_nothing_that_would_end_mpf() {
     let port = port();
     let rule = "trigger?name=* => switch?name=s&state={name}";
     let arguments = ["listen", "-c", &port.address, "--monitor", "none", "--stdin", "--reply", rule];
@@ -237,7 +237,7 @@ fn attached_what_would_end_mpf_is_not_sent() {
 }
 
 #[test]
-fn attached_with_a_goal_unmet_the_peers_end_is_1() {
+fn close_by_the_server_with_a_goal_unmet_is_1() {
     let port = port();
     let listening = start(&["listen", "-c", &port.address, "--monitor", "none", "-e", "x"]);
     drop(port.accept());
@@ -247,7 +247,7 @@ fn attached_with_a_goal_unmet_the_peers_end_is_1() {
 }
 
 #[test]
-fn a_lost_connection_is_dialled_again_and_subscribed_to_again() {
+fn reconnect_subscribes_again() {
     let (port, file) = (port(), directory().join("game.bcp"));
     let arguments = ["listen", "-c", &port.address, "--reconnect", "--monitor", "modes", "--stdin"];
     let goals = ["-F", "{@conn} {name}", "-m", "trigger", "-n", "3", "--record", file.to_str().unwrap()];
@@ -261,7 +261,7 @@ fn a_lost_connection_is_dialled_again_and_subscribed_to_again() {
     listening.write(b"trigger?name=out\n");
     assert_eq!(peer.line(), "trigger?name=out\n");
     listening.stdin = None;
-    // A machine that says goodbye is started again as well.
+    // After a goodbye it connects again as well.
     peer.say(b"trigger?name=b\ngoodbye\n");
     drop(peer);
     let mut peer = port.accept();
@@ -277,7 +277,7 @@ fn a_lost_connection_is_dialled_again_and_subscribed_to_again() {
 }
 
 #[test]
-fn dialling_again_ends_with_retry_with_time_with_a_signal_and_with_stdouts_reader() {
+fn reconnecting_ends_with_retry_timeout_signal_and_closed_stdout() {
     let lose = |more: &[&str]| {
         let port = port();
         let running = start(&[&["listen", "-c", &port.address, "--reconnect"], more].concat());
@@ -308,7 +308,7 @@ fn dialling_again_ends_with_retry_with_time_with_a_signal_and_with_stdouts_reade
 }
 
 #[test]
-fn two_that_answer_each_other_are_stopped_and_that_is_said() {
+fn two_programs_that_reply_to_each_other_are_stopped_and_reported() {
     let first = listen(&["--reply", "ping => pong"]);
     let address = first.address.to_string();
     let second = start(&[
@@ -332,7 +332,7 @@ fn two_that_answer_each_other_are_stopped_and_that_is_said() {
 }
 
 #[test]
-fn a_recording_has_both_directions_and_whose_line_is_whose() {
+fn recording_has_both_directions_and_the_sender_of_each_line() {
     let file = directory().join("game.bcp");
     let path = file.to_str().unwrap();
     let listening = listen(&["--record", path, "--monitor", "modes"]);
@@ -367,7 +367,7 @@ fn a_recording_has_both_directions_and_whose_line_is_whose() {
 }
 
 #[test]
-fn a_recording_on_a_full_disk_is_said_at_once_and_3_at_the_end() {
+fn full_disk_under_a_recording_is_reported_at_once_and_3_at_the_end() {
     let listening = listen(&["--record", "/dev/full", "-n", "2"]);
     let mut peer = dial(listening.address);
     peer.say(b"hello\n");

@@ -291,7 +291,7 @@ fn a_signal_ends_dialling_too() {
 }
 
 #[test]
-fn stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye() {
+fn closed_stdout_ends_an_idle_run_with_goodbye() {
     let port = port();
     let (mut sending, stdout) = Running::unread(command(&["send", "-a", &port.address]).stdin(Stdio::piped()));
     let mut peer = port.accept();
@@ -305,7 +305,7 @@ fn stdouts_reader_gone_while_nothing_comes_ends_it_with_goodbye() {
 }
 
 #[test]
-fn a_full_disk_is_3() {
+fn full_disk_is_3() {
     let port = port();
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = command(&["send", "-a", &port.address, "a?"]);
@@ -358,7 +358,7 @@ fn two_who_write_before_they_read_do_not_block_each_other() {
 }
 
 #[test]
-fn a_peer_that_breaks_the_framing_is_4_and_said_once() {
+fn peer_that_breaks_the_framing_is_4_and_reported_once() {
     for replaying in [false, true] {
         let port = port();
         let arguments = ["send", "-a", &port.address, "a?"];

@@ -1,4 +1,4 @@
-//! What only a person at a terminal is shown.
+//! What is shown only on a terminal.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
@@ -10,7 +10,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::harness::*;
 
-/// A terminal: its near side for a program, and what that will have written when nobody has it any more.
+/// A terminal: its near side for a program, and everything written to it once it is closed.
 fn terminal() -> (File, Receiver<String>) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
@@ -62,7 +62,7 @@ fn who_is_quiet_sees_no_line() {
     assert_eq!(seen(&["-q"], false), "");
 }
 
-/// What a terminal shows of a `listen` to which a hostile peer speaks.
+/// What a terminal shows of a `listen` with a hostile peer.
 fn shown(arguments: &[&str]) -> String {
     let (file, (near, seen)) = (directory().join("address"), terminal());
     let mut command = listen_command(arguments, &file);
@@ -77,7 +77,7 @@ fn shown(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn nothing_that_a_peer_says_moves_the_cursor() {
+fn nothing_that_a_peer_sends_moves_the_cursor() {
     for (arguments, trigger, payload) in [
         (
             &["--once"][..],
@@ -100,19 +100,19 @@ fn nothing_that_a_peer_says_moves_the_cursor() {
 }
 
 #[test]
-fn a_tap_marks_the_directions_by_colour() {
+fn forward_colours_the_two_directions() {
     let (file, target, (near, seen)) = (directory().join("address"), port(), terminal());
     let mut command = listen_command(&["--forward", &target.address, "--once", "-q"], &file);
     let mut child = command.stdin(Stdio::null()).stdout(near).spawn().unwrap();
     drop(command);
-    let mut dialler = dial(announced(&file));
-    dialler.say(b"hello?version=1.1\n");
+    let mut client = dial(announced(&file));
+    client.say(b"hello?version=1.1\n");
     let mut target = target.accept();
     assert_eq!(target.line(), "hello?version=1.1\n");
     target.say(b"goodbye\n");
     drop(target);
-    assert_eq!(dialler.rest().unwrap(), "goodbye\n");
-    drop(dialler);
+    assert_eq!(client.rest().unwrap(), "goodbye\n");
+    drop(client);
     assert_eq!(exit_code(&mut child), Some(0));
     assert_eq!(
         seen.recv_timeout(PATIENCE).unwrap(),
