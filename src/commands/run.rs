@@ -35,7 +35,8 @@ pub(crate) fn stdin() -> Result<Input, Failure> {
     Input::stdin(READ_BYTES).map_err(|error| Failure::io("cannot read <stdin>", &error))
 }
 
-/// Catches signals and runs the loop to its end. Reports output that was not written because nothing read it.
+/// Catches signals and runs the loop to its end. Returns how many bytes of output were not written because nothing
+/// reads them.
 ///
 /// # Errors
 /// Signals cannot be caught, or the system's poll failed.
@@ -43,6 +44,14 @@ pub(crate) fn drive(net: &mut Net, handler: &mut impl Handler) -> Result<u64, Fa
     net.catch_signals().map_err(|error| Failure::io("cannot catch signals", &error))?;
     let outcome = net.run(handler).map_err(|error| Failure::io("cannot wait for input", &error))?;
     Ok(outcome.unprinted)
+}
+
+/// Reports what [`drive`] returned.
+pub(crate) fn report_unprinted(console: &mut Console, bytes: u64) {
+    if bytes > 0 {
+        let why = format!("{bytes} bytes were not written: nothing reads them");
+        console.report(Exit::Success, "standard output", why);
+    }
 }
 
 /// Tells a person who may not know it that the program waits for them.

@@ -7,8 +7,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::bcp::Message;
-use crate::commands::run::{ClientRun, End, TimeLimits};
-use crate::commands::send::{Pace, Plan};
+use crate::commands::run::{ClientRun, End, TimeLimits, report_unprinted};
+use crate::commands::send::{Pace, SendPlan};
 use crate::commands::stream::Item;
 use crate::engine::{CloseReason, Closed, ConnId, FLUSH_TIME, Handler, Net, Notice, Stop};
 use crate::exit::{Exit, Failure, plain_words};
@@ -32,7 +32,7 @@ struct Request {
 
 /// The handler of `send --wire obe`.
 pub(crate) struct ObeSender<'a> {
-    plan: Plan,
+    plan: SendPlan,
     console: &'a mut Console,
     pace: Pace,
     request: Option<Request>,
@@ -43,7 +43,7 @@ pub(crate) struct ObeSender<'a> {
 }
 
 impl<'a> ObeSender<'a> {
-    pub(crate) fn new(plan: Plan, console: &'a mut Console) -> ObeSender<'a> {
+    pub(crate) fn new(plan: SendPlan, console: &'a mut Console) -> ObeSender<'a> {
         let (pace, message) = (Pace::new(plan.every), Message::new());
         ObeSender { plan, console, pace, request: None, end: None, result: None, message }
     }
@@ -52,7 +52,8 @@ impl<'a> ObeSender<'a> {
     ///
     /// # Errors
     /// What ended the run, when it is an error.
-    pub(crate) fn finish(self) -> Result<Exit, Failure> {
+    pub(crate) fn finish(self, unprinted: u64) -> Result<Exit, Failure> {
+        report_unprinted(self.console, unprinted);
         let (goals, address) = (&self.plan.goals, &self.plan.target.address);
         if self.result.is_none() && goals.are_set() && !goals.are_met() {
             let why = format!("the last reply has arrived; still waiting for {}", goals.missing());

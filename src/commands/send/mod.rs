@@ -125,17 +125,11 @@ pub const COMMAND: Command<Options> = Command {
                      equal. The default address is `127.0.0.1:61981`.",
                 ],
             },
-            Section {
-                title: "Environment",
-                paragraphs: &["`BACKBOX_ADDR` is the address to connect to when there is no `-a`."],
-            },
+            Section { title: "Environment", paragraphs: &["`BACKBOX_ADDR` is the address without `-a`."] },
         ],
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
-            Example {
-                line: "backbox send trigger name=multiball",
-                text: "Fires a trigger at the machine on this computer.",
-            },
+            Example { line: "backbox send trigger name=multiball", text: "Fires a trigger at the machine." },
             Example {
                 line: "backbox send -a pinball.local switch name=s_start state:=1",
                 text: "Closes a switch of a machine elsewhere; its state is a number.",
@@ -155,12 +149,9 @@ pub const COMMAND: Command<Options> = Command {
             },
             Example {
                 line: "backbox send --wire obe goodset pickiness:=4",
-                text: "Asks a measurement server of `optbayesexpt` on this computer for a good setting, and prints it.",
+                text: "Asks a measurement server of `optbayesexpt` for a good setting, and prints it.",
             },
-            Example {
-                line: "backbox send --retry 30s < game.bcp",
-                text: "Sends the messages of the client of a recorded session.",
-            },
+            Example { line: "backbox send < game.bcp", text: "Sends the messages of a recorded client." },
         ],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7), ("obe-socket", 7)],
     },
@@ -220,8 +211,8 @@ pub const COMMAND: Command<Options> = Command {
             .group("Messages")
             .conflicts(OBE, "no OBE_Socket message is refused"),
         Flag::value("repeat", "N", "Send the message *N* times", |o: &mut Options, value| {
-            o.repeat = Some(number(&value).and_then(not_zero)?);
-            Ok(())
+            o.repeat = Some(number(&value)?);
+            if o.repeat == Some(0) { Err("0 sends nothing; write 1 or more".to_owned()) } else { Ok(()) }
         })
         .more("Once all goals are met, the remaining repetitions are dropped.")
         .group("Messages")
@@ -280,10 +271,6 @@ pub const COMMAND: Command<Options> = Command {
     run,
 };
 
-fn not_zero(number: u64) -> Result<u64, String> {
-    if number > 0 { Ok(number) } else { Err("0 sends nothing; write 1 or more".to_owned()) }
-}
-
 /// Sends, prints what arrives, and leaves.
 ///
 /// # Errors
@@ -291,20 +278,20 @@ fn not_zero(number: u64) -> Result<u64, String> {
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let mut console = options.output.console(COMMAND.help.name);
     let wire = options.wire;
-    let mut plan = Plan::new(options, &console)?;
+    let mut plan = SendPlan::new(options, &console)?;
     let mut net = open_net(plan.settings()?)?;
     if wire == Wire::Obe {
         let mut sender = ObeSender::new(plan, &mut console);
-        drive(&mut net, &mut sender)?;
-        return sender.finish();
+        let unprinted = drive(&mut net, &mut sender)?;
+        return sender.finish(unprinted);
     }
     let mut sender = Sender::new(plan, &mut net, &mut console);
-    drive(&mut net, &mut sender)?;
-    sender.finish()
+    let unprinted = drive(&mut net, &mut sender)?;
+    sender.finish(unprinted)
 }
 
 /// A run of `send`, everything resolved and checked.
-pub(super) struct Plan {
+pub(super) struct SendPlan {
     pub(super) target: Target,
     pub(super) retry: Duration,
     pub(super) messages: Messages,
@@ -330,8 +317,8 @@ pub(super) struct Plan {
     recorder: Recorder,
 }
 
-impl Plan {
-    fn new(options: Options, console: &Console) -> Result<Plan, Failure> {
+impl SendPlan {
+    fn new(options: Options, console: &Console) -> Result<SendPlan, Failure> {
         let wire = options.wire;
         let mut goals = options.goals.goals(wire)?;
         patterns_on(wire, "--fail-on", &options.fail_on)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
@@ -365,7 +352,7 @@ impl Plan {
         }
         let has_reply_time = goals.are_set() || (wire == Wire::Obe && !options.no_reply);
         let timeout = options.goals.time(has_reply_time.then_some(REPLY_TIME));
-        Ok(Plan {
+        Ok(SendPlan {
             target,
             retry: options.connect.retry,
             messages,

@@ -3,12 +3,12 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::Plan;
+use super::SendPlan;
 use super::messages::{InFlight, Messages, Pace, guard, payload};
 use crate::bcp::conversation::{Conversation, ConversationConfig, PeerError, ReceiveOutcome, Role, write_message};
 use crate::bcp::{Message, ParseOptions, Side, ValueKind, line_command};
 use crate::commands::arguments::unknown_word;
-use crate::commands::run::{ClientRun, End, closing, note_on_terminal, subscription_hint};
+use crate::commands::run::{ClientRun, End, closing, note_on_terminal, report_unprinted, subscription_hint};
 use crate::commands::stream::Item;
 use crate::engine::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
 use crate::exit::{Exit, Failure, plain_words};
@@ -31,7 +31,7 @@ enum Opening {
 
 /// The handler of `send`.
 pub(crate) struct Sender<'a> {
-    plan: Plan,
+    plan: SendPlan,
     console: &'a mut Console,
     id: ConnId,
     opening: Opening,
@@ -58,7 +58,7 @@ pub(crate) struct Sender<'a> {
 
 impl<'a> Sender<'a> {
     /// Begins to connect.
-    pub(crate) fn new(plan: Plan, net: &mut Net, console: &'a mut Console) -> Sender<'a> {
+    pub(crate) fn new(plan: SendPlan, net: &mut Net, console: &'a mut Console) -> Sender<'a> {
         let now = Instant::now();
         let ready_by = plan.ready.map(|ready| now.checked_add(ready).unwrap_or(now + Duration::from_secs(1 << 31)));
         // It ends by its own deadline, also while the connection is retried.
@@ -88,7 +88,8 @@ impl<'a> Sender<'a> {
     ///
     /// # Errors
     /// What ended the run, when it is an error.
-    pub(crate) fn finish(self) -> Result<Exit, Failure> {
+    pub(crate) fn finish(self, unprinted: u64) -> Result<Exit, Failure> {
+        report_unprinted(self.console, unprinted);
         let is_ready = self.ready_by.is_none();
         let Sender { mut plan, console, .. } = self;
         let missing = match is_ready {
