@@ -76,7 +76,7 @@ fn a_bad_frame_costs_its_own_connection_and_no_other() {
     for (bad, why) in [
         (&b"+000000004\"OK\""[..], "offset 0: invalid length: \"+000000004\""),
         (b"0067108865", "offset 0: a body of 67108865 bytes is announced"),
-        (b"GET / HTTP/1.1\r\n\r\n", "not \"GET / HTTP\""),
+        (b"GET / HTTP/1.1\r\n\r\n", "\"GET / HTTP\""),
         (b"00000000031 2", "offset 0: not JSON at byte 3: unexpected 2"),
         (b"0000000000", "offset 0: the text is empty"),
         (b"0000000003\"\xff\"", "is not UTF-8"),
@@ -185,7 +185,7 @@ fn each_reply_has_its_exit_status() {
         (b"+000000002[]", &[], 4, "", "offset 0: invalid length: \"+000000002\""),
         (b"0067108865", &[], 4, "", "a body of 67108865 bytes is announced"),
         (b"0000000004\"O", &[], 4, "", "offset 0: body cut short: 2 of 4 bytes came"),
-        (b"00000000", &[], 4, "", "not \"00000000\", with which the input ends"),
+        (b"00000000", &[], 4, "", "\"00000000\" at the end of the input"),
         (b"0000000002[]0000000002[]", &[], 4, "[]\n", "offset 12: more than one reply"),
         (b"", &[], 1, "", "still waiting for a reply"),
     ] {

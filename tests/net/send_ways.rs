@@ -103,7 +103,7 @@ fn the_limits_are_of_what_goes_out_and_of_what_comes() {
     for (words, code, complaint) in [
         (&["trigger?name=12345"][..], 2, "line over 16 bytes; --max-line allows more"),
         (&["trigger", "name=12345"], 2, "longer than 16 bytes"),
-        (&["f?x=1", "-b", file], 1, "frame holds more than 2 bytes; --max-payload allows more"),
+        (&["f?x=1", "-b", file], 1, "frame: over 2 bytes; --max-payload allows more"),
     ] {
         let ended = run(&[&limits, words].concat());
         assert_eq!(ended.code, Some(code), "{words:?}: {}", ended.stderr);
