@@ -64,7 +64,7 @@
 
 pub mod bcp;
 pub(crate) mod catalogue;
-pub mod check;
+pub(crate) mod check;
 pub(crate) mod cli;
 pub mod commands;
 mod engine;

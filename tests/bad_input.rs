@@ -27,7 +27,7 @@ fn nul_bytes_are_characters_like_others() {
 
 #[test]
 fn binary_garbage_is_reported_line_by_line() {
-    let mut random = common::random::Random::new(1);
+    let mut random = common::seed::Random::new(1);
     let garbage: Vec<u8> = (0..300_000).map(|_| random.next() as u8).collect();
     let outcome = between_good_lines(&garbage);
     outcome.exits(1).says(&["<stdin>:2: ", "is not UTF-8"]);

@@ -8,7 +8,8 @@ use backbox::bcp::pattern::Pattern;
 use backbox::bcp::{Malformed, MalformedReason, Message, ParseOptions, WriteOptions, is_command, unescape, write_line};
 use backbox::framing::{Frame, Framer, FramingOptions, LineFramer, TextLine};
 use backbox::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use common::random::{Random, RandomMessage, for_each_case, text};
+use common::random::{RandomMessage, text};
+use common::seed::{Random, for_each_case};
 
 /// How many random messages or lines each law is held to.
 const CASES: u64 = 20_000;

@@ -3,7 +3,7 @@
 mod common;
 
 use backbox::framing::{Framer, FramingOptions};
-use common::random::for_each_case;
+use common::seed::for_each_case;
 use common::{Coprocess, Workdir, backbox, backbox_in};
 
 /// A frame of this body.

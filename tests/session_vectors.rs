@@ -11,7 +11,7 @@ use backbox::framing::FramingOptions;
 use backbox::session::{ErrorKind, Kind, Note, Reader, Record, Writer};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::random::for_each_case;
+use common::seed::for_each_case;
 use serde_json::Value;
 
 /// `[seconds or null, connection, side, line, base64 or null]`.

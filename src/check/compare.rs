@@ -1,6 +1,5 @@
 //! What is compared of a message, and how a received one differs from a recorded reply.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::time::Duration;
@@ -168,8 +167,8 @@ impl CheckedMessage {
 
     /// The names and texts of all parameters.
     pub(super) fn texts(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
-        let bytes = |text: Cow<'_, str>| text.into_owned().into_bytes();
-        self.message.iter().flat_map(Message::params).map(move |param| (bytes(param.name()), bytes(param.value.text())))
+        let params = self.message.iter().flat_map(Message::params);
+        params.map(|param| (param.name().as_bytes().to_vec(), param.value.text().as_bytes().to_vec()))
     }
 
     /// The compared parameters in the order of the line, each with its JSON.

@@ -6,12 +6,14 @@
 
 mod align;
 mod block;
+#[cfg(test)]
+mod check_tests;
 mod compare;
 mod engine;
 mod junit;
 mod report;
 
-pub use compare::{CheckedMessage, Difference, RecordedReply, Rules};
-pub use engine::{Check, CheckConfig, NextStep, Received};
+pub use compare::Rules;
+pub use engine::{Check, CheckConfig, NextStep};
 pub use junit::{JunitSuite, junit};
-pub use report::{CloseKind, Entry, EntryKind, EntryWriter, FilePlace, edits, summary};
+pub use report::{CloseKind, Entry, EntryKind, EntryWriter, edits, summary};

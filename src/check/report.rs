@@ -126,8 +126,7 @@ impl EntryWriter<'_> {
     /// parameter by parameter what differs. Nothing is cut, and control characters are escaped.
     pub fn write(self, entry: &Entry, out: &mut String) {
         let number = entry.recorded.as_ref().map_or(String::new(), |recorded| format!(":{}", recorded.number));
-        let place = self.colored(BOLD, &format!("{}{number}", self.file));
-        let _ = writeln!(out, "{place}: {}", entry.headline());
+        let _ = writeln!(out, "{}: {}", self.colored(BOLD, &format!("{}{number}", self.file)), entry.headline());
         if let Some(RecordedReply { content, .. }) = &entry.recorded {
             self.line("- expected", content, RED, out);
         }

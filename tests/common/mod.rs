@@ -6,9 +6,8 @@
 // Each test file compiles its own copy and uses a part of it.
 #![allow(dead_code)]
 
-pub mod checking;
 pub mod random;
-pub mod scene;
+pub mod seed;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};

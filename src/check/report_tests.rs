@@ -1,14 +1,12 @@
 //! The report of a check as text and as JUnit's XML.
 
-mod common;
-
 use std::time::Duration;
 
-use backbox::bcp::Side;
-use backbox::check::{CloseKind, Entry, EntryWriter, JunitSuite, junit, summary};
-use backbox::session::Record;
-use backbox::text::shown;
-use common::checking::{Settings, What, When, play, record};
+use super::script::{Settings, What, When, play, record};
+use crate::bcp::Side;
+use crate::check::{CloseKind, Entry, EntryWriter, JunitSuite, junit, summary};
+use crate::session::Record;
+use crate::text::shown;
 
 /// A question, these answers, and what comes instead, ten milliseconds apart; the differences as text.
 fn report(answers: &[(&str, &[u8])], came: &[(&str, &[u8])], exact: bool, gone: Option<CloseKind>) -> Vec<Entry> {

@@ -1,14 +1,12 @@
 //! `--update` without files: whatever a peer changed, the updated recording agrees with it, and a second check passes.
 
-mod common;
-
-use backbox::bcp::Side;
-use backbox::check::edits;
-use backbox::framing::FramingOptions;
-use backbox::session::{Reader, Record, Writer, apply};
-use common::checking::play;
-use common::random::for_each_case;
-use common::scene::{MUTATIONS, Mutation, mutate, scene};
+use super::scene::{MUTATIONS, Mutation, mutate, scene};
+use super::script::play;
+use super::seed::for_each_case;
+use crate::bcp::Side;
+use crate::check::edits;
+use crate::framing::FramingOptions;
+use crate::session::{Reader, Record, Writer, apply};
 
 /// How many random scripts are updated.
 const CASES: u64 = 4_000;

@@ -1,24 +1,34 @@
 //! `replay --check` without sockets: the scripts of `tests/data/check.jsonl` with their reports, and the law that one
-//! mutation is one difference (design.md, section 11).
+//! mutation is one difference.
 
-mod common;
+#[path = "report_tests.rs"]
+mod report;
+#[path = "scene_tests.rs"]
+mod scene;
+#[path = "script_tests.rs"]
+mod script;
+#[path = "../../tests/common/seed.rs"]
+mod seed;
+#[path = "update_tests.rs"]
+mod update;
 
 use std::time::Duration;
 
-use backbox::bcp::Side;
-use backbox::check::{Check, CloseKind, Entry, EntryKind, NextStep};
-use backbox::session::Record;
+use crate::bcp::Side;
+use crate::check::{Check, CloseKind, Entry, EntryKind, NextStep};
+use crate::session::Record;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use common::cases;
-use common::checking::{self, Settings, Speed, What, When, play, record};
-use common::random::for_each_case;
-use common::scene::{MUTATIONS, Scene, mutate, scene};
+use scene::{MUTATIONS, Scene, mutate, scene};
+use script::{Settings, Speed, What, When, play, record};
+use seed::for_each_case;
 use serde_json::{Value, json};
 
 #[test]
 fn the_scripts() {
-    let all = cases("check.jsonl");
+    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/check.jsonl");
+    let cases = std::fs::read_to_string(cases).unwrap();
+    let all: Vec<Value> = cases.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(all.len(), 148);
     let wrong: Vec<String> = all.iter().filter_map(|case| script(case).err()).collect();
     assert!(wrong.is_empty(), "{} scripts differ:\n{}", wrong.len(), wrong.join("\n"));
@@ -160,7 +170,7 @@ fn line(side: Side, text: String) -> Record {
 /// So many replies or patterns after one request, and what the peer sends instead at once: the kinds of the entries.
 fn kinds_of_block(replies: Vec<Record>, messages: impl Iterator<Item = String>) -> Vec<&'static str> {
     let script: Vec<Record> = [line(Side::Client, "ask".to_owned())].into_iter().chain(replies).collect();
-    let mut check = checking::check(&script, &Settings::default());
+    let mut check = script::check(&script, &Settings::default());
     check.request(&script[0], Duration::ZERO, false);
     assert_eq!(check.next(Duration::ZERO), NextStep::Send);
     check.sent(Duration::ZERO);
@@ -208,7 +218,7 @@ fn many_patterns_are_compared_with_many_messages() {
 fn kinds_after_unmatched(count: usize) -> Vec<&'static str> {
     let script = [(Side::Client, "ask"), (Side::Server, "first"), (Side::Client, "more"), (Side::Server, "second")];
     let script = script.map(|(side, text)| line(side, text.to_owned()));
-    let (mut check, second) = (checking::check(&script, &Settings::default()), Duration::from_secs(1));
+    let (mut check, second) = (script::check(&script, &Settings::default()), Duration::from_secs(1));
     check.request(&script[0], Duration::ZERO, false);
     check.sent(Duration::ZERO);
     check.reply(&script[1]).unwrap();
@@ -237,7 +247,7 @@ fn many_blocks_without_a_reply_among_many_messages() {
         script.push(line(Side::Client, format!("ask?n={block}")));
         script.push(line(Side::Server, format!("reply?n={block}")));
     }
-    let mut check = checking::check(&script, &Settings::default());
+    let mut check = script::check(&script, &Settings::default());
     let mut now = Duration::ZERO;
     for records in script.chunks(2) {
         check.request(&records[0], now, false);

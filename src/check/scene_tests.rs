@@ -3,12 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use backbox::bcp::Side;
-use backbox::check::CloseKind;
-use backbox::session::Record;
+use crate::bcp::Side;
+use crate::check::CloseKind;
+use crate::session::Record;
 
-use super::checking::{Settings, Speed, What, When, record};
-use super::random::Random;
+use super::script::{Settings, Speed, What, When, record};
+use super::seed::Random;
 
 /// What happens to one answer of a peer that would else answer as recorded.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use backbox::bcp::Side;
-use backbox::check::{Check, CheckConfig, CloseKind, NextStep, Rules};
-use backbox::framing::{Frame, Framer, FramingOptions};
-use backbox::session::Record;
+use crate::bcp::Side;
+use crate::check::{Check, CheckConfig, CloseKind, NextStep, Rules};
+use crate::framing::{Frame, Framer, FramingOptions};
+use crate::session::Record;
 
 /// How far apart requests may have been recorded that leave in one write.
 const TOGETHER: Duration = Duration::from_millis(2);
