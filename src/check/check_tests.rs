@@ -25,7 +25,7 @@ use seed::for_each_case;
 use serde_json::{Value, json};
 
 #[test]
-fn the_scripts() {
+fn each_script_gives_its_report() {
     let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/check.jsonl");
     let cases = std::fs::read_to_string(cases).unwrap();
     let all: Vec<Value> = cases.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -8,19 +8,19 @@ use crate::check::{CloseKind, Entry, EntryWriter, JunitSuite, junit, summary};
 use crate::session::Record;
 use crate::text::shown;
 
-/// A question, these answers, and what comes instead, ten milliseconds apart; the differences as text.
-fn report(answers: &[(&str, &[u8])], came: &[(&str, &[u8])], exact: bool, gone: Option<CloseKind>) -> Vec<Entry> {
+/// The entries for a request and these replies when these messages are received instead, ten milliseconds apart.
+fn report(replies: &[(&str, &[u8])], messages: &[(&str, &[u8])], exact: bool, gone: Option<CloseKind>) -> Vec<Entry> {
     let time = |count: usize| Duration::from_millis(10) * count as u32;
     let record = |side, number: usize, line: &[u8], payload: &[u8]| {
         record(2 * number as u64 + 4, Some(time(number)), side, line, Some(payload))
     };
     let mut script = vec![record(Side::Client, 0, b"ask", b"")];
-    for ((line, payload), number) in answers.iter().zip(1..) {
+    for ((line, payload), number) in replies.iter().zip(1..) {
         let (is_pattern, line) = line.strip_prefix('~').map_or((false, *line), |pattern| (true, pattern));
         script.push(Record { is_pattern, ..record(Side::Server, number, line.as_bytes(), payload) });
     }
-    let comes = |(line, payload): &(&str, &[u8])| What::Sends(line.as_bytes().to_vec(), payload.to_vec());
-    let events = came.iter().map(comes).chain(gone.map(What::Closes));
+    let sends = |(line, payload): &(&str, &[u8])| What::Sends(line.as_bytes().to_vec(), payload.to_vec());
+    let events = messages.iter().map(sends).chain(gone.map(What::Closes));
     let events: Vec<_> = events.zip(1..).map(|(what, count)| (When::After(1, time(count)), what)).collect();
     let settings = Settings { exact, reply_timeout: Duration::from_secs(1), ..Settings::default() };
     play(&script, &events, &settings).check.entries().to_vec()
@@ -33,12 +33,12 @@ fn text(entries: &[Entry], colored: bool) -> String {
 }
 
 #[track_caller]
-fn check(answers: &[&str], came: &[&str], expected: &str) {
+fn check(replies: &[&str], messages: &[&str], expected: &str) {
     let bare = |lines: &[&'static str]| -> Vec<(&'static str, &'static [u8])> {
         lines.iter().map(|line| (*line, &b""[..])).collect()
     };
     let leaked = |lines: &[&str]| -> Vec<&'static str> { lines.iter().map(|l| &*l.to_string().leak()).collect() };
-    let entries = report(&bare(&leaked(answers)), &bare(&leaked(came)), false, None);
+    let entries = report(&bare(&leaked(replies)), &bare(&leaked(messages)), false, None);
     assert_eq!(text(&entries, false), expected);
 }
 
@@ -150,16 +150,16 @@ fn the_summary_counts_replies_and_messages() {
     assert_eq!(summary(&entries, 3), "FAIL: 2 of 3 replies differ");
 }
 
-/// What a schema says of an element: its attributes, those that have to be there first, and its children in order.
+/// An element of a schema: the attributes that are required and allowed, and the children in order.
 struct Element {
     name: &'static str,
     required: &'static [&'static str],
     allowed: &'static [&'static str],
-    /// Each with how often it may stand there.
+    /// Each with the least and the greatest count.
     children: &'static [(&'static str, usize, usize)],
 }
 
-/// What Ant's `JUnit.xsd` and Jenkins's `jenkins-junit.xsd` both take.
+/// What Ant's `JUnit.xsd` and Jenkins's `jenkins-junit.xsd` both allow.
 const SCHEMA: &[Element] = &[
     Element { name: "testsuites", required: &[], allowed: &[], children: &[("testsuite", 0, usize::MAX)] },
     Element {
@@ -181,7 +181,7 @@ const SCHEMA: &[Element] = &[
     Element { name: "system-err", required: &[], allowed: &[], children: &[] },
 ];
 
-/// Checks one element and all in it against the schema; gives the text behind it.
+/// Checks one element and all in it against the schema; gives the text after it.
 fn element<'t>(text: &'t str, name: &str) -> &'t str {
     let schema = SCHEMA.iter().find(|element| element.name == name).unwrap_or_else(|| panic!("<{name}>"));
     let head = text.strip_prefix('<').and_then(|text| text.strip_prefix(name)).unwrap();
@@ -204,12 +204,12 @@ fn element<'t>(text: &'t str, name: &str) -> &'t str {
         }
         assert!((*least..=*most).contains(&count), "{count} of <{child}> in <{name}>");
     }
-    let (content, behind) = rest.split_once('<').unwrap();
+    let (content, after) = rest.split_once('<').unwrap();
     assert!(schema.children.is_empty() || content.trim().is_empty(), "text in <{name}>: {content}");
     let mut entities = content.split('&').skip(1).map(|text| text.split_once(';').unwrap().0);
     assert!(entities.all(|name| ["amp", "lt", "gt", "quot"].contains(&name)));
     assert!(!content.contains("]]>") && content.chars().all(|c| c == '\n' || (c >= ' ' && c != '\u{ffff}')));
-    behind.strip_prefix('/').and_then(|text| text.strip_prefix(name)).and_then(|text| text.strip_prefix('>')).unwrap()
+    after.strip_prefix('/').and_then(|text| text.strip_prefix(name)).and_then(|text| text.strip_prefix('>')).unwrap()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Random recordings, peers that answer as recorded, and mutations of what they answer.
+//! Random recordings, peers that reply as recorded, and mutations of their replies.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::session::Record;
 use super::script::{Settings, Speed, What, When, record};
 use super::seed::Random;
 
-/// What happens to one answer of a peer that would else answer as recorded.
+/// What happens to one reply of a peer that otherwise replies as recorded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mutation {
     Value,
@@ -53,7 +53,7 @@ pub const MUTATIONS: [Mutation; 17] = [
     Mutation::Closed,
 ];
 
-/// A recording, and a peer that answers as it says: for each answer its block and its place in the script.
+/// A recording and the messages of a peer that replies as recorded; for each reply its block.
 pub struct Scene {
     pub script: Vec<Record>,
     pub events: Vec<(When, What)>,
@@ -62,7 +62,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// What to look at when a law is broken.
+    /// The scene as text, for failures.
     pub fn shown(&self) -> String {
         let shown = |r: &Record| format!("{:?} {:?} {}", r.time, r.side, r.line.escape_ascii());
         let event = |(when, what): &(When, What)| match what {
@@ -77,7 +77,7 @@ impl Scene {
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A random one.
+/// A random scene.
 pub fn scene(random: &mut Random) -> Scene {
     let settings = Settings {
         exact: random.once_in(2),
@@ -98,7 +98,7 @@ pub fn scene(random: &mut Random) -> Scene {
         let start = if asked == 0 { scene.script.first().map_or(time, |first| first.time.unwrap()) } else { time };
         for _ in 0..random.below(7) {
             time += MS * (1 + random.below(40) as u32);
-            let (line, payload) = answer(random);
+            let (line, payload) = reply(random);
             let start = if scene.script.is_empty() { time } else { start };
             let when = if asked == 0 { When::At(time - start) } else { When::After(asked, time - start) };
             scene.events.push((when, What::Sends(line.clone(), payload.clone())));
@@ -109,8 +109,8 @@ pub fn scene(random: &mut Random) -> Scene {
     scene
 }
 
-/// An answer of a few kinds, so that equal ones are common.
-fn answer(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
+/// A reply of a few kinds, so that equal ones are common.
+fn reply(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
     let n = random.below(4);
     match random.below(7) {
         0 => (b"settings".to_vec(), Vec::new()),
@@ -129,7 +129,7 @@ fn line_of(event: &mut (When, What)) -> &mut Vec<u8> {
     }
 }
 
-/// Whether the line could be changed so, and is now another one.
+/// Replaces a part of a line; whether that changed it.
 fn replace(line: &mut Vec<u8>, old: &str, new: &str) -> bool {
     let text = String::from_utf8(line.clone()).unwrap();
     let changed = text.replacen(old, new, 1);
@@ -137,7 +137,7 @@ fn replace(line: &mut Vec<u8>, old: &str, new: &str) -> bool {
     changed != text
 }
 
-/// Mutates the answer `at`; how many entries that makes, or `None` where there is nothing to mutate so.
+/// Mutates the reply `at`. Returns how many entries that makes, or `None` if it cannot be mutated so.
 pub fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Random) -> Option<RangeInclusive<usize>> {
     let exact = scene.settings.exact;
     let is_any_order = |line: &[u8]| line.starts_with(b"mv?") && !scene.settings.any_order.is_empty();

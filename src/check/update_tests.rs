@@ -11,7 +11,7 @@ use crate::session::{Reader, Record, Writer, apply};
 /// How many random scripts are updated.
 const CASES: u64 = 4_000;
 
-/// A session file of a recording, with a comment behind each record.
+/// A session file of a recording, with a comment after each record.
 fn write(script: &[Record]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut writer = Writer::new(None);
