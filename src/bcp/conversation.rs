@@ -1,11 +1,9 @@
-//! How two programs that speak BCP behave to each other: handshake, reset, goodbye, unknown commands (design.md,
-//! section 1).
+//! How two programs that speak BCP behave: handshake, reset, goodbye, unknown commands (bcp(7), Handshake).
 //!
-//! In: what is out when, by both sides, in three roles; what is the peer's fault and what is our own mistake. Out:
-//! sockets, clocks and bytes that are no message yet. A conversation is told what was heard and appends what is to be
-//! out.
+//! A [`Conversation`] is one side of a connection in one of three roles. It is told what was received and appends what
+//! to send; it does no I/O and reads no clock.
 //!
-//! All transitions stand in one table, `transition`. The states, and what moves between them (`<` heard, `>` out):
+//! All transitions are in one table, `transition`. The states, and what moves between them (`<` received, `>` sent):
 //!
 //! ```text
 //!  media controller        Fresh --< reset / > subscriptions, reset_complete--> Open
@@ -13,76 +11,77 @@
 //!                                             Greeted --< hello with controller_name--> Open
 //!                                             Greeted --< error?message=unknown protocol version--> Refused
 //!  client                  Open
-//!  everyone                any state but Left --> goodbye--> Leaving
-//!                          any state          --< goodbye--> Left
+//!  all roles               any state but PeerLeft --> goodbye--> Leaving
+//!                          any state              --< goodbye--> PeerLeft
 //! ```
 //!
 //! A whole conversation, both sides joined in memory:
 //!
 //! ```
 //! use backbox::bcp::{Message, ParseOptions};
-//! use backbox::bcp::conversation::{Conversation, ReceiveOutcome, ConversationConfig, Role};
+//! use backbox::bcp::conversation::{Conversation, ConversationConfig, ReceiveOutcome, Role};
 //!
 //! let mut pin = Conversation::new(Role::PinController, ConversationConfig::default());
-//! let config = ConversationConfig { subscriptions: b"monitor_start?category=modes\n".to_vec(), ..ConversationConfig::default() };
+//! let subscriptions = b"monitor_start?category=modes\n".to_vec();
+//! let config = ConversationConfig { subscriptions, ..ConversationConfig::default() };
 //! let mut media = Conversation::new(Role::MediaController, config);
-//! let hear = |who: &mut Conversation, out: &[u8]| {
-//!     let mut answer = Vec::new();
-//!     let effects: Vec<ReceiveOutcome> = out.split(|&b| b == b'\n').filter(|line| !line.is_empty()).map(|line| {
-//!         let mut parts = Message::new();
-//!         parts.parse_line(line, &ParseOptions::default()).unwrap();
-//!         who.receive(&parts, &mut answer)
+//! let receive = |side: &mut Conversation, lines: &[u8]| {
+//!     let mut replies = Vec::new();
+//!     let outcomes: Vec<_> = lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()).map(|line| {
+//!         let mut message = Message::new();
+//!         message.parse_line(line, &ParseOptions::default()).unwrap();
+//!         side.receive(&message, &mut replies)
 //!     }).collect();
-//!     (answer, effects)
+//!     (replies, outcomes)
 //! };
 //! let mut hello = Vec::new();
 //! pin.open(&mut hello).unwrap();
 //! assert!(hello.starts_with(b"hello?version=1.1&controller_name=backbox&controller_version="));
-//! let (answer, _) = hear(&mut media, &hello);
-//! assert_eq!(answer, b"hello?version=1.1\n");
-//! let (reset, _) = hear(&mut pin, &answer);
-//! assert_eq!(reset, b"reset\n");
-//! let (answer, _) = hear(&mut media, &reset);
-//! assert_eq!(answer, b"monitor_start?category=modes\nreset_complete\n");
-//! let (nothing, effects) = hear(&mut pin, &answer);
-//! assert_eq!((nothing, effects), (vec![], vec![ReceiveOutcome::Deliver, ReceiveOutcome::Ready]));
+//! let (replies, _) = receive(&mut media, &hello);
+//! assert_eq!(replies, b"hello?version=1.1\n");
+//! let (replies, _) = receive(&mut pin, &replies);
+//! assert_eq!(replies, b"reset\n");
+//! let (replies, _) = receive(&mut media, &replies);
+//! assert_eq!(replies, b"monitor_start?category=modes\nreset_complete\n");
+//! let (replies, outcomes) = receive(&mut pin, &replies);
+//! assert_eq!((replies, outcomes), (vec![], vec![ReceiveOutcome::Deliver, ReceiveOutcome::Ready]));
 //! ```
 
 use std::fmt;
 
 use super::pattern::Pattern;
-use crate::bcp::{DuplicatePolicy, Message, WriteOptions, write_line};
-use crate::text::{shown, trim};
+use super::{Message, WriteOptions, line_command, write_line};
+use crate::text::shown;
 
-/// The version that we say (MPF says the same).
+/// The version in our `hello`, which is also MPF's.
 const VERSION: &str = "1.1";
 
-/// What a media controller says of a version that it does not speak.
+/// The message of the `error` with which a media controller refuses a version.
 const UNKNOWN_VERSION: &str = "unknown protocol version";
 
-/// How much of a command an error repeats, in bytes: an answer must not be a way to have us say anything.
+/// How many bytes of a command an `error` repeats, so that a peer cannot choose what we send.
 const REPEATED_BYTES_MAX: usize = 100;
 
-/// Which part we play.
+/// The part that we play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Answers `hello` and `reset`, subscribes, and answers commands that it does not know.
+    /// Replies to `hello` and `reset`, subscribes, and replies to unknown commands.
     MediaController,
-    /// Says `hello`, then `reset`.
+    /// Sends `hello`, then `reset`.
     PinController,
-    /// Joins without a handshake, as MPF's own service client does; answers a `reset` that comes.
+    /// Joins without a handshake, as MPF's own service client does; replies to `reset`.
     Client,
 }
 
-/// What a conversation is told at its start.
+/// What a conversation needs to know.
 #[derive(Clone, Debug)]
 pub struct ConversationConfig {
-    /// The lines, each with its LF, that a media controller says to the first `reset`, before `reset_complete`: what is
-    /// subscribed to after it comes at a random time.
+    /// The lines, each with its LF, that a media controller sends before its first `reset_complete`. What is subscribed
+    /// to later is reported at a random time.
     pub subscriptions: Vec<u8>,
-    /// Which commands are known; only a media controller answers others.
+    /// Whether a command is known. A media controller replies to others with an `error`.
     pub is_known: fn(&str) -> bool,
-    /// What a `hello` has to look like, instead of naming version 1, 1.x or none.
+    /// The pattern of an accepted `hello`; `None` accepts version 1, 1.x and none.
     pub accept_version: Option<Pattern>,
 }
 
@@ -93,126 +92,123 @@ impl Default for ConversationConfig {
     }
 }
 
-/// Where a conversation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing has been out that matters.
+    /// Before the handshake.
     Fresh,
-    /// We have out hello and wait for the answer.
+    /// We have sent `hello` and wait for the reply.
     Greeted,
-    /// We have out reset and wait for its completion.
+    /// We have sent `reset` and wait for its completion.
     Resetting,
     /// Commands pass in both directions.
     Open,
-    /// The peer does not speak our version.
+    /// The peer refused our version.
     Refused,
-    /// We have out goodbye: nothing goes after it.
+    /// We have sent `goodbye`: nothing follows it.
     Leaving,
-    /// The peer has out goodbye.
-    Left,
+    /// The peer has sent `goodbye`.
+    PeerLeft,
 }
 
-/// What moves a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     // Ours.
     /// The connection is there.
     Begin,
-    /// We want to say a command that is none of the conversation's own.
-    Say,
-    /// We want to say goodbye.
+    /// We want to send a command.
+    Send,
+    /// We want to send `goodbye`.
     Leave,
     // The peer's.
-    /// A hello in a version that we speak, or in none.
+    /// A `hello` in an accepted version.
     Hello,
-    /// The same with `controller_name`: a pin controller greets, it does not answer.
+    /// The same with `controller_name`: the greeting of a pin controller, not a reply.
     Greeting,
-    /// A hello in another version.
-    WrongHello,
+    /// A `hello` in another version.
+    OtherVersion,
     Reset,
     ResetComplete,
     Goodbye,
-    /// An error that says that our version is unknown.
+    /// The `error` that refuses our version.
     Refusal,
     Error,
-    /// Any other command that we know.
+    /// Any other command that is known.
     Known,
-    /// A command that we do not know.
     Unknown,
-    /// A line that is no message.
+    /// A malformed line.
     Malformed,
 }
 
-/// What is out in answer, and what the caller learns.
+/// What is sent, and what the caller learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Act {
-    /// Nothing; the message is the caller's.
-    Pass,
-    /// Nothing; the message was the conversation's business.
-    Deal,
-    SayHello,
-    SayReset,
-    /// The same, after a hello in a version that is not ours.
-    ResetUnusual,
-    SayGoodbye,
-    AnswerHello,
-    RefuseVersion,
+enum Action {
+    /// Nothing is sent; the message is for the caller.
+    Deliver,
+    /// Nothing is sent; the message was for the conversation.
+    Consume,
+    SendHello,
+    SendReset,
+    /// The same, after a `hello` in another version.
+    SendResetWithNote,
+    SendGoodbye,
+    ReplyHello,
+    RejectVersion,
+    /// Sends the subscriptions and `reset_complete`.
     Subscribe,
-    Complete,
-    RefuseCommand,
-    RefuseLine,
-    /// The handshake is done.
+    CompleteReset,
+    RejectCommand,
+    RejectLine,
     Ready,
-    /// The peer refuses our version.
-    Refused,
-    /// The peer leaves.
-    Left,
+    ReportRefusal,
+    ReportLeft,
 }
 
-/// The one table: what happens in a state, and which state comes of it.
+/// The one table: what happens in a state, and the state after it.
 ///
 /// # Errors
-/// What we must not do; the peer may do anything.
-fn transition(role: Role, state: State, event: Event) -> Result<(State, Act), ProtocolError> {
-    use {Act as A, Event as E, Role as R, State as S};
+/// What we must not do. The peer may do anything.
+fn transition(role: Role, state: State, event: Event) -> Result<(State, Action), ProtocolError> {
+    use {Action as A, Event as E, Role as R, State as S};
     Ok(match (role, state, event) {
-        // Ours: a goodbye is the last word, and a handshake that has begun is waited for.
-        (_, S::Leaving, E::Begin | E::Say | E::Leave) => return Err(ProtocolError::AfterGoodbye),
-        (R::PinController, S::Greeted | S::Resetting, E::Begin | E::Say) => return Err(ProtocolError::InHandshake),
-        (R::PinController, S::Fresh, E::Begin) => (S::Greeted, A::SayHello),
-        (_, state, E::Begin | E::Say) => (state, A::Pass),
-        (_, _, E::Leave) => (S::Leaving, A::SayGoodbye),
-        // The peer's goodbye ends it, and what it says behind it is heard and not answered.
-        (_, _, E::Goodbye) => (S::Left, A::Left),
-        (_, S::Left | S::Leaving, E::Hello | E::Greeting | E::WrongHello | E::Reset) => (state, A::Deal),
-        (_, S::Left | S::Leaving, _) => (state, A::Pass),
+        // Ours: nothing follows a goodbye, and a handshake that has begun is waited for.
+        (_, S::Leaving, E::Begin | E::Send | E::Leave) => return Err(ProtocolError::AfterGoodbye),
+        (R::PinController, S::Greeted | S::Resetting, E::Begin | E::Send) => return Err(ProtocolError::InHandshake),
+        (R::PinController, S::Fresh, E::Begin) => (S::Greeted, A::SendHello),
+        (_, state, E::Begin | E::Send) => (state, A::Deliver),
+        (_, _, E::Leave) => (S::Leaving, A::SendGoodbye),
+        // After the goodbye of either side nothing gets a reply.
+        (_, _, E::Goodbye) => (S::PeerLeft, A::ReportLeft),
+        (_, S::PeerLeft | S::Leaving, E::Hello | E::Greeting | E::OtherVersion | E::Reset) => (state, A::Consume),
+        (_, S::PeerLeft | S::Leaving, _) => (state, A::Deliver),
         // The media controller.
-        (R::MediaController, state, E::Hello | E::Greeting) => (state, A::AnswerHello),
-        (R::MediaController, state, E::WrongHello) => (state, A::RefuseVersion),
+        (R::MediaController, state, E::Hello | E::Greeting) => (state, A::ReplyHello),
+        (R::MediaController, state, E::OtherVersion) => (state, A::RejectVersion),
         (R::MediaController, S::Fresh, E::Reset) => (S::Open, A::Subscribe),
-        (R::MediaController, state, E::Reset) => (state, A::Complete),
-        (R::MediaController, state, E::Unknown) => (state, A::RefuseCommand),
-        (R::MediaController, state, E::Malformed) => (state, A::RefuseLine),
-        // The pin controller.
-        (R::PinController, S::Greeted, E::Hello) => (S::Resetting, A::SayReset),
+        (R::MediaController, state, E::Reset) => (state, A::CompleteReset),
+        (R::MediaController, state, E::Unknown) => (state, A::RejectCommand),
+        (R::MediaController, state, E::Malformed) => (state, A::RejectLine),
+        // The pin controller. As MPF it accepts a reply in any version.
+        (R::PinController, S::Greeted, E::Hello) => (S::Resetting, A::SendReset),
         (R::PinController, S::Greeted, E::Greeting) => (S::Open, A::Ready),
-        (R::PinController, S::Greeted, E::WrongHello) => (S::Resetting, A::ResetUnusual),
-        (R::PinController, S::Greeted, E::Refusal) => (S::Refused, A::Refused),
+        (R::PinController, S::Greeted, E::OtherVersion) => (S::Resetting, A::SendResetWithNote),
+        (R::PinController, S::Greeted, E::Refusal) => (S::Refused, A::ReportRefusal),
         (R::PinController, S::Resetting, E::ResetComplete) => (S::Open, A::Ready),
-        // Everybody who is no media controller: a greeting is not answered, a reset is.
-        (_, state, E::Hello | E::Greeting | E::WrongHello) => (state, A::Deal),
-        (_, state, E::Reset) => (state, A::Complete),
-        // An error is never answered: two programs that do would not stop.
-        (_, state, E::ResetComplete | E::Refusal | E::Error | E::Known | E::Unknown | E::Malformed) => (state, A::Pass),
+        // All others: a greeting gets no reply, a reset does.
+        (_, state, E::Hello | E::Greeting | E::OtherVersion) => (state, A::Consume),
+        (_, state, E::Reset) => (state, A::CompleteReset),
+        // An error never gets a reply: two programs that reply to each other would not stop.
+        (_, state, E::ResetComplete | E::Refusal | E::Error | E::Known | E::Unknown | E::Malformed) => {
+            (state, A::Deliver)
+        }
     })
 }
 
-/// Our own mistake: something that must not be out now.
+/// Our own mistake: something that must not be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
-    /// Lines behind a goodbye are still executed by some peers, and by others not.
+    /// Some peers still execute lines after a `goodbye`, others do not.
     AfterGoodbye,
-    /// The answer to our hello or reset is still to come.
+    /// The reply to our `hello` or `reset` has not arrived.
     InHandshake,
 }
 
@@ -225,16 +221,16 @@ impl fmt::Display for ProtocolError {
     }
 }
 
-/// The peer's fault.
+/// An error of the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerError {
-    /// It greeted in a version that we do not speak; we have told it so.
+    /// It greeted in this version, which is not accepted. The peer has been told.
     Version(String),
-    /// It does not speak our version; what it out.
+    /// It refused our version; its message.
     VersionRefused(String),
-    /// A command that we do not know; we have told it so.
+    /// This command is unknown. The peer has been told.
     UnknownCommand(String),
-    /// A line that is no message.
+    /// A malformed line.
     Malformed,
 }
 
@@ -245,8 +241,8 @@ impl fmt::Display for PeerError {
                 let version = shown(version.as_bytes());
                 write!(f, "refused protocol version {version}; --accept-version {version} accepts it")
             }
-            PeerError::VersionRefused(out) => {
-                write!(f, "protocol version {VERSION} was refused: {}", shown(out.as_bytes()))
+            PeerError::VersionRefused(message) => {
+                write!(f, "protocol version {VERSION} was refused: {}", shown(message.as_bytes()))
             }
             PeerError::UnknownCommand(command) => write!(f, "unknown command {}", shown(command.as_bytes())),
             PeerError::Malformed => write!(f, "malformed line"),
@@ -254,20 +250,20 @@ impl fmt::Display for PeerError {
     }
 }
 
-/// What hearing a message led to.
+/// The outcome of a received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiveOutcome {
     /// The message is for the caller.
     Deliver,
-    /// The message was the conversation's own business.
+    /// The message was for the conversation.
     Consumed,
-    /// The peer's `hello` names a version that is not `1` or `1.*`. It is accepted, as MPF does; worth a note.
+    /// The peer's `hello` has this version, which is not `1` or `1.*`. It is accepted, as MPF does; worth a note.
     UnusualVersion(String),
     /// The handshake that we began is done.
     Ready,
-    /// The peer has out goodbye.
+    /// The peer has sent `goodbye`.
     PeerLeft,
-    /// Something is wrong with the peer, which has been told where it is to be told.
+    /// An error of the peer.
     PeerError(PeerError),
 }
 
@@ -280,175 +276,156 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// A conversation over a connection that has just been made.
+    /// A conversation over a new connection.
     pub fn new(role: Role, config: ConversationConfig) -> Conversation {
-        let state = match role {
-            Role::Client => State::Open,
-            Role::MediaController | Role::PinController => State::Fresh,
-        };
+        let state = if role == Role::Client { State::Open } else { State::Fresh };
         Conversation { role, config, state }
     }
 
-    /// Begins: a pin controller says hello, the others nothing.
+    /// Begins: a pin controller sends `hello`, the others nothing.
     ///
     /// # Errors
     /// It has begun already.
     pub fn open(&mut self, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
-        let act = self.step(Event::Begin)?;
-        self.act(act, None, out);
+        let action = self.step(Event::Begin)?;
+        self.act(action, None, out);
         Ok(())
     }
 
-    /// Asks whether a message of ours with this command may go out now; a goodbye counts as our last word.
+    /// Notes that a message of ours with this command is about to be sent. A `goodbye` is our last message.
     ///
     /// # Errors
-    /// It must not go out.
+    /// It must not be sent.
     pub fn send(&mut self, command: &str) -> Result<(), ProtocolError> {
-        let event = if command.eq_ignore_ascii_case("goodbye") { Event::Leave } else { Event::Say };
+        let event = if command.eq_ignore_ascii_case("goodbye") { Event::Leave } else { Event::Send };
         self.step(event).map(|_| ())
     }
 
-    /// Says goodbye, if it has not been out.
+    /// Sends `goodbye`, unless it has been sent.
     pub fn leave(&mut self, out: &mut Vec<u8>) {
-        if let Ok(act) = self.step(Event::Leave) {
-            self.act(act, None, out);
+        if let Ok(action) = self.step(Event::Leave) {
+            self.act(action, None, out);
         }
     }
 
-    /// Hears one message and appends the answer to it, if there is one: whole lines, to go out in one write.
+    /// Receives a message and appends the replies to it: whole lines, for one write.
     pub fn receive(&mut self, message: &Message, out: &mut Vec<u8>) -> ReceiveOutcome {
-        let event = self.event(message);
-        match self.step(event) {
-            Ok(act) => self.act(act, Some(message), out),
-            // Only our own events are refused.
+        match self.step(self.event(message)) {
+            Ok(action) => self.act(action, Some(message), out),
+            // Only our own events can be an error.
             Err(_) => ReceiveOutcome::Deliver,
         }
     }
 
-    /// Hears a line that is no message, empty where it was not kept. What stands before its `?` is all that an answer
-    /// repeats.
+    /// Receives a malformed line, empty if it was not kept. A reply repeats only its command.
     pub fn receive_malformed(&mut self, line: &[u8], out: &mut Vec<u8>) -> ReceiveOutcome {
-        let command = line.split(|&b| b == b'?').next().unwrap_or_default();
-        let command = String::from_utf8_lossy(trim(command)).to_ascii_lowercase();
+        let command = line_command(line).to_ascii_lowercase();
         let event = if command == "error" { Event::Error } else { Event::Malformed };
-        if self.step(event) == Ok(Act::RefuseLine) {
-            answer("malformed line", &command, out);
+        if self.step(event) == Ok(Action::RejectLine) {
+            write_error("malformed line", &command, out);
         }
         ReceiveOutcome::PeerError(PeerError::Malformed)
     }
 
-    /// Whether the peer has out goodbye.
+    /// Whether the peer has sent `goodbye`.
     pub fn peer_has_left(&self) -> bool {
-        self.state == State::Left
+        self.state == State::PeerLeft
     }
 
-    fn step(&mut self, event: Event) -> Result<Act, ProtocolError> {
-        let (state, act) = transition(self.role, self.state, event)?;
+    fn step(&mut self, event: Event) -> Result<Action, ProtocolError> {
+        let (state, action) = transition(self.role, self.state, event)?;
         self.state = state;
-        Ok(act)
+        Ok(action)
     }
 
     fn event(&self, message: &Message) -> Event {
         match &*message.command() {
-            "hello" if !self.speaks_our_version(message) => Event::WrongHello,
+            "hello" if !self.accepts(message) => Event::OtherVersion,
             "hello" if message.find("controller_name").is_some() => Event::Greeting,
             "hello" => Event::Hello,
             "reset" => Event::Reset,
             "reset_complete" => Event::ResetComplete,
             "goodbye" => Event::Goodbye,
-            "error" => match message.find("message") {
-                Some(text) if text.text() == UNKNOWN_VERSION => Event::Refusal,
-                _ => Event::Error,
-            },
+            "error" if text_of(message, "message") == UNKNOWN_VERSION => Event::Refusal,
+            "error" => Event::Error,
             command if (self.config.is_known)(command) => Event::Known,
             _ => Event::Unknown,
         }
     }
 
-    /// Whether a hello names a version that we speak, or none, as some peers' do.
-    fn speaks_our_version(&self, hello: &Message) -> bool {
-        if let Some(accepted) = &self.config.accept_version {
-            return accepted.matches(hello, None);
+    fn accepts(&self, hello: &Message) -> bool {
+        match (&self.config.accept_version, hello.find("version")) {
+            (Some(pattern), _) => pattern.matches(hello, None),
+            (None, Some(version)) => version.text() == "1" || version.text().starts_with("1."),
+            (None, None) => true,
         }
-        hello.find("version").is_none_or(|version| {
-            let version = version.text();
-            version == "1" || version.starts_with("1.")
-        })
     }
 
-    fn act(&self, act: Act, heard: Option<&Message>, out: &mut Vec<u8>) -> ReceiveOutcome {
-        match act {
-            Act::Pass => return ReceiveOutcome::Deliver,
-            Act::Deal => {}
-            Act::Ready => return ReceiveOutcome::Ready,
-            Act::Left => return ReceiveOutcome::PeerLeft,
-            Act::SayHello => write_hello(out),
-            Act::SayReset => write_message("reset", &[], out),
-            Act::ResetUnusual => {
+    fn act(&self, action: Action, received: Option<&Message>, out: &mut Vec<u8>) -> ReceiveOutcome {
+        let text = |name: &str| received.map_or_else(String::new, |message| text_of(message, name));
+        match action {
+            Action::Deliver => return ReceiveOutcome::Deliver,
+            Action::Consume => {}
+            Action::Ready => return ReceiveOutcome::Ready,
+            Action::ReportLeft => return ReceiveOutcome::PeerLeft,
+            Action::ReportRefusal => return ReceiveOutcome::PeerError(PeerError::VersionRefused(text("message"))),
+            Action::SendHello => write_hello(out),
+            Action::SendReset => write_message("reset", &[], out),
+            Action::SendResetWithNote => {
                 write_message("reset", &[], out);
-                return ReceiveOutcome::UnusualVersion(parameter(heard, "version"));
+                return ReceiveOutcome::UnusualVersion(text("version"));
             }
-            Act::SayGoodbye => write_message("goodbye", &[], out),
-            Act::AnswerHello => write_message("hello", &[("version", VERSION)], out),
-            Act::Complete => write_message("reset_complete", &[], out),
-            Act::Subscribe => {
+            Action::SendGoodbye => write_message("goodbye", &[], out),
+            Action::ReplyHello => write_message("hello", &[("version", VERSION)], out),
+            Action::CompleteReset => write_message("reset_complete", &[], out),
+            Action::Subscribe => {
                 out.extend_from_slice(&self.config.subscriptions);
                 write_message("reset_complete", &[], out);
             }
-            Act::RefuseVersion => {
+            Action::RejectVersion => {
                 write_message("error", &[("message", UNKNOWN_VERSION)], out);
-                return ReceiveOutcome::PeerError(PeerError::Version(parameter(heard, "version")));
+                return ReceiveOutcome::PeerError(PeerError::Version(text("version")));
             }
-            Act::Refused => {
-                let out = [parameter(heard, "message"), parameter(heard, "version")].concat();
-                return ReceiveOutcome::PeerError(PeerError::VersionRefused(out));
-            }
-            Act::RefuseCommand => {
-                let command = heard.map(|message| message.command().into_owned()).unwrap_or_default();
-                answer("unknown command", &command, out);
+            Action::RejectCommand => {
+                let command = received.map_or_else(String::new, |message| message.command().into_owned());
+                write_error("unknown command", &command, out);
                 return ReceiveOutcome::PeerError(PeerError::UnknownCommand(command));
             }
-            Act::RefuseLine => return ReceiveOutcome::PeerError(PeerError::Malformed),
+            Action::RejectLine => return ReceiveOutcome::PeerError(PeerError::Malformed),
         }
         ReceiveOutcome::Consumed
     }
 }
 
-/// Appends the `hello` of a pin controller, which is also how one greets whoever dials it.
+/// Appends the `hello` of a pin controller, with which it also greets its clients.
 pub fn write_hello(out: &mut Vec<u8>) {
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     write_message("hello", &[("version", VERSION), ("controller_name", name), ("controller_version", version)], out);
 }
 
-fn parameter(message: Option<&Message>, name: &str) -> String {
-    message.and_then(|message| message.find(name)).map(|value| value.text().into_owned()).unwrap_or_default()
+fn text_of(message: &Message, name: &str) -> String {
+    message.find(name).map_or_else(String::new, |value| value.text().into_owned())
 }
 
-/// An error that names the command it is about, cut to [`REPEATED_BYTES_MAX`].
-fn answer(message: &str, command: &str, out: &mut Vec<u8>) {
+/// An `error` that names the command, cut to [`REPEATED_BYTES_MAX`].
+fn write_error(message: &str, command: &str, out: &mut Vec<u8>) {
     let mut end = command.len().min(REPEATED_BYTES_MAX);
     while !command.is_char_boundary(end) {
         end -= 1;
     }
-    match command.get(..end) {
-        None | Some("") => write_message("error", &[("message", message)], out),
-        Some(command) => write_message("error", &[("message", message), ("command", command)], out),
-    }
+    let params = [("message", message), ("command", &command[..end])];
+    write_message("error", if end == 0 { &params[..1] } else { &params }, out);
 }
 
-/// Appends one message of texts in its canonical form, with its LF.
-pub fn write_message(command: &str, parameters: &[(&str, &str)], out: &mut Vec<u8>) {
-    let mut parts = Message::new();
-    parts.begin(command.as_bytes());
-    for (name, text) in parameters {
-        parts.push_text(name.as_bytes(), text.as_bytes(), true);
+/// Appends one message whose values are strings, with its LF. The command must be one that `encode` accepts, and the
+/// names unique.
+pub fn write_message(command: &str, params: &[(&str, &str)], out: &mut Vec<u8>) {
+    let mut message = Message::new();
+    message.begin(command.as_bytes());
+    for (name, text) in params {
+        message.push_text(name.as_bytes(), text.as_bytes(), true);
     }
-    // Neither step can fail: commands are ours, a name stands once, and nothing that we say is near a limit.
-    if parts
-        .dedup(DuplicatePolicy::FirstWins)
-        .and_then(|()| write_line(&parts, None, &WriteOptions::default(), out))
-        .is_ok()
-    {
+    if write_line(&message, None, &WriteOptions::default(), out).is_ok() {
         out.push(b'\n');
     }
 }

@@ -1,15 +1,15 @@
-//! Conversations without a socket: one side alone, both sides joined in memory, and the whole table walked.
+//! Conversations without a socket: one side alone, both sides joined in memory, and the whole table.
 
 use super::*;
 use crate::bcp::ParseOptions;
 
 const ROLES: [Role; 3] = [Role::MediaController, Role::PinController, Role::Client];
 const STATES: [State; 7] =
-    [State::Fresh, State::Greeted, State::Resetting, State::Open, State::Refused, State::Leaving, State::Left];
+    [State::Fresh, State::Greeted, State::Resetting, State::Open, State::Refused, State::Leaving, State::PeerLeft];
 const PEERS: [Event; 11] = [
     Event::Hello,
     Event::Greeting,
-    Event::WrongHello,
+    Event::OtherVersion,
     Event::Reset,
     Event::ResetComplete,
     Event::Goodbye,
@@ -28,32 +28,32 @@ fn side(role: Role) -> Conversation {
     )
 }
 
-fn hear(who: &mut Conversation, line: &str) -> (ReceiveOutcome, String) {
-    let (mut parts, mut said) = (Message::new(), Vec::new());
-    let effect = match parts.parse_line(line.as_bytes(), &ParseOptions::default()) {
-        Ok(()) => who.receive(&parts, &mut said),
-        Err(_) => who.receive_malformed(line.as_bytes(), &mut said),
+fn receive(side: &mut Conversation, line: &str) -> (ReceiveOutcome, String) {
+    let (mut message, mut sent) = (Message::new(), Vec::new());
+    let outcome = match message.parse_line(line.as_bytes(), &ParseOptions::default()) {
+        Ok(()) => side.receive(&message, &mut sent),
+        Err(_) => side.receive_malformed(line.as_bytes(), &mut sent),
     };
-    (effect, String::from_utf8(said).unwrap())
+    (outcome, String::from_utf8(sent).unwrap())
 }
 
 #[track_caller]
-fn check(who: &mut Conversation, line: &str, effect: ReceiveOutcome, said: &str) {
-    assert_eq!(hear(who, line), (effect, said.to_owned()), "{line}");
+fn check(side: &mut Conversation, line: &str, outcome: ReceiveOutcome, sent: &str) {
+    assert_eq!(receive(side, line), (outcome, sent.to_owned()), "{line}");
 }
 
-/// What both sides say, in order, until neither has anything to say.
+/// What both sides send, in order, until neither sends anything.
 fn joined(one: &mut Conversation, other: &mut Conversation) -> Vec<String> {
-    let (mut log, mut said) = (Vec::new(), Vec::new());
-    one.open(&mut said).unwrap();
-    let mut waiting = String::from_utf8(said).unwrap();
+    let (mut log, mut sent) = (Vec::new(), Vec::new());
+    one.open(&mut sent).unwrap();
+    let mut waiting = String::from_utf8(sent).unwrap();
     let mut sides = [other, one];
     while !waiting.is_empty() {
         assert!(log.len() < 50, "they do not stop: {log:?}");
         let mut answers = String::new();
         for line in waiting.lines() {
             log.push(line.to_owned());
-            answers.push_str(&hear(sides[0], line).1);
+            answers.push_str(&receive(sides[0], line).1);
         }
         waiting = answers;
         sides.reverse();
@@ -62,7 +62,7 @@ fn joined(one: &mut Conversation, other: &mut Conversation) -> Vec<String> {
 }
 
 #[test]
-fn a_handshake_from_both_ends() {
+fn both_sides_complete_a_handshake() {
     let (mut pin, mut media) = (side(Role::PinController), side(Role::MediaController));
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
@@ -79,15 +79,15 @@ fn a_handshake_from_both_ends() {
 }
 
 #[test]
-fn two_of_a_kind_come_to_an_end() {
+fn two_sides_with_one_role_do_not_reply_for_ever() {
     for (one, other) in ROLES.into_iter().flat_map(|one| ROLES.map(|other| (one, other))) {
         let (mut first, mut second) = (side(one), side(other));
         joined(&mut first, &mut second);
         // Each error that one says may only be followed by silence.
         let mut line = "nosuch".to_owned();
         for turn in 0.. {
-            let (_, said) = hear(if turn % 2 == 0 { &mut first } else { &mut second }, &line);
-            let Some(next) = said.lines().next() else { break };
+            let (_, sent) = receive(if turn % 2 == 0 { &mut first } else { &mut second }, &line);
+            let Some(next) = sent.lines().next() else { break };
             line = next.to_owned();
             assert!(turn < 3, "{one:?} and {other:?} answer each other for ever");
         }
@@ -117,15 +117,15 @@ fn only_the_first_reset_subscribes() {
 }
 
 #[test]
-fn an_unknown_command_is_answered_by_a_media_controller_alone() {
-    for (command, said) in [
+fn only_a_media_controller_replies_to_an_unknown_command() {
+    for (command, sent) in [
         ("nosuch?a=1", "error?message=unknown%20command&command=nosuch\n"),
         ("no such", "error?message=unknown%20command&command=no%20such\n"),
         ("100%", "error?json={\"message\": \"unknown command\", \"command\": \"100\\u0025\"}\n"),
     ] {
         let name = command.split('?').next().unwrap();
         let fault = ReceiveOutcome::PeerError(PeerError::UnknownCommand(name.to_owned()));
-        check(&mut side(Role::MediaController), command, fault, said);
+        check(&mut side(Role::MediaController), command, fault, sent);
         check(&mut side(Role::Client), command, ReceiveOutcome::Deliver, "");
         check(&mut side(Role::PinController), command, ReceiveOutcome::Deliver, "");
     }
@@ -133,42 +133,45 @@ fn an_unknown_command_is_answered_by_a_media_controller_alone() {
 }
 
 #[test]
-fn an_answer_repeats_little_of_what_it_is_about() {
+fn a_reply_repeats_at_most_100_bytes_of_a_command() {
     let long = "é".repeat(80);
-    let (_, said) = hear(&mut side(Role::MediaController), &format!("{long}?secret=1"));
-    assert_eq!(said, format!("error?message=unknown%20command&command={}\n", "%C3%A9".repeat(50)));
-    let (effect, said) = hear(&mut side(Role::MediaController), "Trigger ?name=int:secret");
-    assert_eq!(effect, ReceiveOutcome::PeerError(PeerError::Malformed));
-    assert_eq!(said, "error?message=malformed%20line&command=trigger\n");
+    let (_, sent) = receive(&mut side(Role::MediaController), &format!("{long}?secret=1"));
+    assert_eq!(sent, format!("error?message=unknown%20command&command={}\n", "%C3%A9".repeat(50)));
+    let (outcome, sent) = receive(&mut side(Role::MediaController), "Trigger ?name=int:secret");
+    assert_eq!(outcome, ReceiveOutcome::PeerError(PeerError::Malformed));
+    assert_eq!(sent, "error?message=malformed%20line&command=trigger\n");
 }
 
 #[test]
-fn an_error_is_never_answered() {
+fn an_error_gets_no_reply() {
     let mut media = side(Role::MediaController);
     check(&mut media, "error?message=unknown command&command=hello", ReceiveOutcome::Deliver, "");
     check(&mut media, "error?message=unknown protocol version", ReceiveOutcome::Deliver, "");
     check(&mut media, "error?n=int:x", ReceiveOutcome::PeerError(PeerError::Malformed), "");
     for (role, state) in ROLES.into_iter().flat_map(|role| STATES.map(|state| (role, state))) {
         let (after, act) = transition(role, state, Event::Error).unwrap();
-        assert!(after == state && act == Act::Pass, "{role:?} {state:?}");
+        assert!(after == state && act == Action::Deliver, "{role:?} {state:?}");
     }
 }
 
 #[test]
-fn nothing_is_said_after_a_goodbye_of_either_side() {
+fn nothing_is_sent_after_a_goodbye_of_either_side() {
     for role in ROLES {
         for event in PEERS {
-            for state in [State::Left, State::Leaving] {
+            for state in [State::PeerLeft, State::Leaving] {
                 let (after, act) = transition(role, state, event).unwrap();
-                assert!(matches!(act, Act::Pass | Act::Deal | Act::Left), "{role:?} {state:?} {event:?}");
-                assert!(after == State::Left || after == state);
+                assert!(
+                    matches!(act, Action::Deliver | Action::Consume | Action::ReportLeft),
+                    "{role:?} {state:?} {event:?}"
+                );
+                assert!(after == State::PeerLeft || after == state);
             }
         }
         let mut one = side(role);
-        let mut said = Vec::new();
-        one.leave(&mut said);
-        one.leave(&mut said);
-        assert_eq!(said, b"goodbye\n", "{role:?}");
+        let mut sent = Vec::new();
+        one.leave(&mut sent);
+        one.leave(&mut sent);
+        assert_eq!(sent, b"goodbye\n", "{role:?}");
         assert_eq!(one.send("trigger"), Err(ProtocolError::AfterGoodbye));
         assert!(!one.peer_has_left());
         check(&mut one, "goodbye", ReceiveOutcome::PeerLeft, "");
@@ -177,7 +180,7 @@ fn nothing_is_said_after_a_goodbye_of_either_side() {
 }
 
 #[test]
-fn the_peer_may_do_anything_at_any_time() {
+fn every_event_of_the_peer_is_handled_in_every_state() {
     for (role, state) in ROLES.into_iter().flat_map(|role| STATES.map(|state| (role, state))) {
         for event in PEERS {
             assert!(transition(role, state, event).is_ok(), "{role:?} {state:?} {event:?}");
@@ -186,16 +189,16 @@ fn the_peer_may_do_anything_at_any_time() {
 }
 
 #[test]
-fn a_client_answers_a_reset_and_leaves_greetings_alone() {
+fn a_client_replies_to_a_reset_and_not_to_a_greeting() {
     let mut client = side(Role::Client);
     check(&mut client, "hello?version=1.1&controller_name=MPF", ReceiveOutcome::Consumed, "");
     check(&mut client, "reset", ReceiveOutcome::Consumed, "reset_complete\n");
     assert_eq!(client.send("trigger"), Ok(()));
     assert_eq!(client.send("goodbye"), Ok(()));
     assert_eq!(client.send("trigger"), Err(ProtocolError::AfterGoodbye));
-    let mut said = Vec::new();
-    client.leave(&mut said);
-    assert_eq!(said, b"", "the goodbye of the stream is the one");
+    let mut sent = Vec::new();
+    client.leave(&mut sent);
+    assert_eq!(sent, b"", "the goodbye of the stream is the one");
 }
 
 #[test]
@@ -205,7 +208,7 @@ fn only_an_error_refuses_a_pin_controller() {
         pin.open(&mut Vec::new()).unwrap();
         pin
     };
-    let refused = |said: &str| ReceiveOutcome::PeerError(PeerError::VersionRefused(said.to_owned()));
+    let refused = |sent: &str| ReceiveOutcome::PeerError(PeerError::VersionRefused(sent.to_owned()));
     check(&mut begun(), "error?message=unknown%20protocol%20version", refused("unknown protocol version"), "");
     check(&mut begun(), "hello?version=21", ReceiveOutcome::UnusualVersion("21".into()), "reset\n");
     check(&mut begun(), "hello?version=1.1&controller_name=MPF", ReceiveOutcome::Ready, "");
@@ -219,7 +222,7 @@ fn only_an_error_refuses_a_pin_controller() {
 }
 
 #[test]
-fn each_fault_and_misuse_is_a_sentence() {
+fn each_error_has_a_message() {
     assert_eq!(ProtocolError::AfterGoodbye.to_string(), "nothing is sent after a goodbye");
     assert_eq!(ProtocolError::InHandshake.to_string(), "nothing is sent before the handshake is done");
     for (fault, text) in [
