@@ -1,4 +1,4 @@
-//! The limits of design.md, section 14: every one a named constant with its unit and its reason.
+//! The limits, each a named constant with its unit and its reason.
 
 /// The longest BCP line in bytes without its LF, unless `--max-line` says otherwise.
 /// MPF reads 65,536; the rest is for peers that send whole tables in one `json=`.
@@ -8,10 +8,11 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 
 /// The longest body of a frame of OBE_Socket in bytes: a long measurement fits, a made-up length does not. There is no
-/// flag for it: the reference class itself has no limit but ten digits, and nobody was seen to come near this one.
+/// flag for it: the reference class itself has no limit but ten digits, and no user is known to come near this one.
 pub const OBE_BODY_BYTES_MAX: usize = 64 << 20;
 
-/// The longest frame in bytes that costs a server's peers nothing of what they share: as much as MPF takes in a line.
+/// The longest frame in bytes that does not count against what the peers of a server share: the longest line that MPF
+/// reads.
 pub const LONG_FRAME_BYTES: usize = 64 << 10;
 
 /// How many bytes the frames over [`LONG_FRAME_BYTES`] of all peers of `listen` may have at once, or one payload as
@@ -26,7 +27,7 @@ pub const CONNECTIONS_MAX: usize = 4096;
 /// stack.
 pub const JSON_LEVELS_MAX: usize = 128;
 
-/// The longest line of JSON Lines in bytes: each byte of a line may be spelled `\uXXXX`, and a payload is base64.
+/// The longest line of JSON Lines in bytes: each byte of a line may be written as `\uXXXX`, and a payload is base64.
 pub const fn json_line_bytes_max(line: usize, payload: usize) -> usize {
     line.saturating_mul(6).saturating_add(payload.saturating_mul(3) / 2)
 }
@@ -34,11 +35,12 @@ pub const fn json_line_bytes_max(line: usize, payload: usize) -> usize {
 /// How many bytes a filter reads at a time: a pipe holds as many, and larger reads measured no faster.
 pub const READ_BYTES: usize = 64 << 10;
 
-/// How much a filter gathers before it writes, though more of its read is at hand: a template can make a thousand bytes
-/// of each, and JSON never comes near it.
+/// How many bytes a filter collects at most before it writes, although more of its read is left: a template can print a
+/// thousand bytes for each byte read. JSON never comes near it.
 pub const WRITE_BYTES: usize = 8 * READ_BYTES;
 
-/// From how many names on a message is searched by hash: comparing 60,000 names pairwise takes seconds.
+/// How many names are compared one by one. More are looked up by hash, because comparing 60,000 names pairwise takes
+/// seconds.
 pub const NAMES_COMPARED_MAX: usize = 16;
 
 /// How much of an offending text an error message shows, in characters.

@@ -1,13 +1,13 @@
 //! Small rules about text that every layer shares: what white space is, and how foreign text is shown to a person.
 //!
-//! It knows nothing of BCP's lines; that is the business of `codec` and `framing`.
+//! Nothing here knows BCP; lines are the task of `bcp` and `framing`.
 
 use std::ffi::OsStr;
 
 use crate::limits::SHOWN_CHARS_MAX;
 
-/// Whether a byte is white space to BCP: ASCII's six, VT included (design.md, section 1).
-/// Unicode's white space is text: folding it would change what peers call their parameters.
+/// Whether a byte is white space to BCP: space, tab, LF, VT, FF and CR.
+/// Unicode's white space is text: trimming it would change the names of parameters.
 pub const fn is_white(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | 0x0b | 0x0c | b'\r')
 }
@@ -51,9 +51,9 @@ pub fn file_name(path: impl AsRef<OsStr>) -> String {
 }
 
 /// Foreign text as an error message shows it: bytes that are not UTF-8 as `\xFF`, control characters escaped,
-/// and cut to [`SHOWN_CHARS_MAX`] characters with `…` behind.
+/// and cut to [`SHOWN_CHARS_MAX`] characters, then `…`.
 pub fn shown(bytes: &[u8]) -> String {
-    // A character takes at most four bytes, so more of a huge line is never looked at.
+    // A character takes at most four bytes, so the rest of a huge line is not looked at.
     let window = bytes.get(..(SHOWN_CHARS_MAX + 1) * 4).unwrap_or(bytes);
     let mut text = String::new();
     let mut room = SHOWN_CHARS_MAX;

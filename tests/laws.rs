@@ -1,4 +1,5 @@
-//! The laws of design.md, section 4, on random messages and lines that look for trouble.
+//! The laws of the codec, on random messages and lines that look for trouble: what `encode` writes decodes to the same
+//! message, and what `decode` reads is written the same way again.
 //!
 //! `BACKBOX_TEST_COUNT=1000000 cargo test --release --test laws` runs them for longer, `BACKBOX_TEST_SEED` elsewhere.
 
@@ -19,15 +20,15 @@ type Read = Result<(Message, Option<Vec<u8>>), String>;
 
 /// Reads a message in JSON.
 fn from_json(json: &str) -> Read {
-    let mut parts = Message::new();
-    let payload = parts.parse_json(json.as_bytes(), &ParseOptions::default(), PAYLOAD_BYTES_MAX);
-    payload.map(|payload| (parts, payload)).map_err(|error| format!("{json} is refused: {error}"))
+    let mut message = Message::new();
+    let payload = message.parse_json(json.as_bytes(), &ParseOptions::default(), PAYLOAD_BYTES_MAX);
+    payload.map(|payload| (message, payload)).map_err(|error| format!("{json} is refused: {error}"))
 }
 
 /// What `encode` prints for a message, its payload included.
-fn encoded(parts: &Message, payload: Option<&[u8]>) -> Result<Vec<u8>, Malformed> {
+fn encoded(message: &Message, payload: Option<&[u8]>) -> Result<Vec<u8>, Malformed> {
     let mut out = Vec::new();
-    write_line(parts, payload.map(<[u8]>::len), &WriteOptions::default(), &mut out)?;
+    write_line(message, payload.map(<[u8]>::len), &WriteOptions::default(), &mut out)?;
     out.push(b'\n');
     out.extend_from_slice(payload.unwrap_or_default());
     Ok(out)
@@ -40,11 +41,11 @@ fn decoded(stream: &[u8]) -> Vec<Read> {
     framer.filled(stream.len());
     let mut messages = Vec::new();
     let mut take = |frame: Frame<'_>| match frame {
-        Frame::Message(message) => {
-            let mut parts = Message::new();
-            let read = parts.parse_line(message.text(), &ParseOptions::default());
-            let payload = message.payload.map(<[u8]>::to_vec);
-            messages.push(read.map(|()| (parts, payload)).map_err(|error| error.to_string()));
+        Frame::Message(raw) => {
+            let mut message = Message::new();
+            let read = message.parse_line(raw.text(), &ParseOptions::default());
+            let payload = raw.payload.map(<[u8]>::to_vec);
+            messages.push(read.map(|()| (message, payload)).map_err(|error| error.to_string()));
         }
         Frame::Ignored { .. } => {}
         Frame::Bad { fault, .. } => messages.push(Err(fault.to_string())),
@@ -58,9 +59,9 @@ fn decoded(stream: &[u8]) -> Vec<Read> {
     messages
 }
 
-fn json_of(parts: &Message, payload: Option<&[u8]>) -> String {
+fn json_of(message: &Message, payload: Option<&[u8]>) -> String {
     let mut out = Vec::new();
-    parts.write_json(payload, &mut out);
+    message.write_json(payload, &mut out);
     String::from_utf8(out).expect("the JSON form is UTF-8")
 }
 
@@ -74,18 +75,18 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_message_comes_back_to_the_byte() {
+fn a_message_survives_encode_and_decode_to_the_byte() {
     for_each_case(CASES, |random| {
         let json = RandomMessage::new(random).json();
-        let (parts, payload) = from_json(&json)?;
-        equal("the JSON is spelled otherwise", &json_of(&parts, payload.as_deref()), &json)?;
-        let mut stream = encoded(&parts, payload.as_deref()).map_err(|error| format!("{json}: {error}"))?;
+        let (message, payload) = from_json(&json)?;
+        equal("the JSON is written in another way", &json_of(&message, payload.as_deref()), &json)?;
+        let mut stream = encoded(&message, payload.as_deref()).map_err(|error| format!("{json}: {error}"))?;
         let line = shown(&stream);
         // A message behind it shows that the payload ends where it should.
         stream.extend_from_slice(b"next\n");
         match decoded(&stream).as_slice() {
-            [Ok((parts, payload)), Ok((next, None))] if next.command() == "next" => {
-                equal(&line, &json_of(parts, payload.as_deref()), &json)
+            [Ok((message, payload)), Ok((next, None))] if next.command() == "next" => {
+                equal(&line, &json_of(message, payload.as_deref()), &json)
             }
             other => Err(format!("{json} is written {line}, which reads as {other:?}")),
         }
@@ -96,8 +97,8 @@ fn a_message_comes_back_to_the_byte() {
 fn a_line_is_printable_ascii() {
     for_each_case(CASES, |random| {
         let json = RandomMessage::new(random).json();
-        let (parts, payload) = from_json(&json)?;
-        let mut line = encoded(&parts, payload.as_deref()).map_err(|error| format!("{json}: {error}"))?;
+        let (message, payload) = from_json(&json)?;
+        let mut line = encoded(&message, payload.as_deref()).map_err(|error| format!("{json}: {error}"))?;
         line.truncate(line.len() - payload.map_or(0, |payload| payload.len()));
         let rest = line.strip_suffix(b"\n").ok_or("no LF")?;
         let printable = rest.iter().all(|byte| matches!(byte, b' '..=b'~'));
@@ -112,18 +113,18 @@ fn the_encoding_of_what_was_decoded_is_a_fixed_point() {
     for_each_case(CASES, |random| {
         let stream = line(random, &real);
         for message in decoded(&stream) {
-            let Ok((parts, payload)) = message else { continue };
-            if is_command(parts.command().as_bytes()) {
-                fixed_point(&stream, &parts, payload.as_deref())?;
+            let Ok((message, payload)) = message else { continue };
+            if is_command(message.command().as_bytes()) {
+                fixed_point(&stream, &message, payload.as_deref())?;
             }
         }
         Ok(())
     });
 }
 
-fn fixed_point(stream: &[u8], parts: &Message, payload: Option<&[u8]>) -> Result<(), String> {
+fn fixed_point(stream: &[u8], message: &Message, payload: Option<&[u8]>) -> Result<(), String> {
     let line = shown(stream);
-    let first = match encoded(parts, payload) {
+    let first = match encoded(message, payload) {
         Ok(first) => first,
         Err(Malformed { reason: MalformedReason::LineTooLong(_), .. }) if stream.len() > LINE_BYTES_MAX / 6 => {
             return Ok(());
@@ -134,7 +135,7 @@ fn fixed_point(stream: &[u8], parts: &Message, payload: Option<&[u8]>) -> Result
     let [Ok((again, again_payload))] = again.as_slice() else {
         return Err(format!("{line} is encoded as {}, which reads as {again:?}", shown(&first)));
     };
-    equal(&line, &json_of(again, again_payload.as_deref()), &json_of(parts, payload))?;
+    equal(&line, &json_of(again, again_payload.as_deref()), &json_of(message, payload))?;
     let second = encoded(again, again_payload.as_deref()).map_err(|error| format!("{line}: {error}"))?;
     equal(&line, &shown(&second), &shown(&first))
 }
@@ -147,8 +148,8 @@ fn line(random: &mut Random, real: &[&[u8]]) -> Vec<u8> {
         2 => random.pick(real).to_vec(),
         _ => {
             let json = RandomMessage::new(random).json();
-            let (parts, payload) = from_json(&json).unwrap();
-            encoded(&parts, payload.as_deref()).unwrap()
+            let (message, payload) = from_json(&json).unwrap();
+            encoded(&message, payload.as_deref()).unwrap()
         }
     };
     for _ in 0..random.below(6) {
@@ -179,13 +180,14 @@ fn mutate(random: &mut Random, line: &mut Vec<u8>) {
 fn a_line_is_a_pattern_that_matches_itself() {
     for_each_case(CASES, |random| {
         let json = RandomMessage::new(random).json();
-        let (parts, payload) = from_json(&json)?;
+        let (message, payload) = from_json(&json)?;
         let length = payload.as_ref().map(Vec::len);
         let mut line = Vec::new();
-        write_line(&parts, length, &WriteOptions::default(), &mut line).map_err(|error| format!("{json}: {error}"))?;
+        write_line(&message, length, &WriteOptions::default(), &mut line)
+            .map_err(|error| format!("{json}: {error}"))?;
         let line = String::from_utf8(line).map_err(|error| error.to_string())?;
         let pattern = Pattern::parse(&line, false).map_err(|error| format!("{line}: {error}"))?;
-        if pattern.matches(&parts, length) { Ok(()) } else { Err(format!("{line} does not match {json}")) }
+        if pattern.matches(&message, length) { Ok(()) } else { Err(format!("{line} does not match {json}")) }
     });
 }
 
@@ -216,7 +218,7 @@ fn unescapes_first(line: &str) -> Option<Foreign> {
 }
 
 /// A decoder that takes a line for a URL: it cuts at `#`, splits at `;` too, and unescapes twice, as old MPF did.
-fn takes_it_for_a_url(line: &str) -> Option<Foreign> {
+fn reads_it_as_a_url(line: &str) -> Option<Foreign> {
     let line = line.split('#').next()?;
     let query = line.split_once('?').map_or("", |(_, query)| query);
     let parameter = |piece: &str| {
@@ -232,25 +234,25 @@ fn percent_decoded(text: &str) -> String {
 }
 
 #[test]
-fn every_decoder_reads_the_same() {
+fn every_kind_of_decoder_reads_the_same_message() {
     for_each_case(CASES, |random| {
         let message = RandomMessage { payload: None, ..RandomMessage::new(random) };
         let json = message.json();
-        let (parts, _) = from_json(&json)?;
-        let line = encoded(&parts, None).map_err(|error| format!("{json}: {error}"))?;
+        let (message, _) = from_json(&json)?;
+        let line = encoded(&message, None).map_err(|error| format!("{json}: {error}"))?;
         let line = String::from_utf8(line).map_err(|error| error.to_string())?;
         let line = line.trim_end_matches('\n');
         if line.contains("?json=") {
-            let decoders = [splits_at_every_mark, unescapes_first, takes_it_for_a_url];
-            decoders.iter().try_for_each(|decoder| reads_json(*decoder, line, &parts))
+            let decoders = [splits_at_every_mark, unescapes_first, reads_it_as_a_url];
+            decoders.iter().try_for_each(|decoder| reads_json(*decoder, line, &message))
         } else {
             // What is escaped twice has no plain form, so the decoder that unescapes twice is not asked.
-            [splits_at_every_mark, unescapes_first].iter().try_for_each(|decoder| reads_plain(*decoder, line, &parts))
+            [splits_at_every_mark, unescapes_first].iter().try_for_each(|decoder| reads_plain(*decoder, line, &message))
         }
     });
 }
 
-fn reads_json(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Message) -> Result<(), String> {
+fn reads_json(decoder: fn(&str) -> Option<Foreign>, line: &str, message: &Message) -> Result<(), String> {
     let foreign = decoder(line);
     let Some([(name, json)]) = foreign.as_deref() else {
         return Err(format!("{line} falls apart into {foreign:?}"));
@@ -260,13 +262,13 @@ fn reads_json(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Message)
     equal(
         line,
         &String::from_utf8_lossy(read.value().to_json().as_bytes()),
-        &String::from_utf8_lossy(parts.value().to_json().as_bytes()),
+        &String::from_utf8_lossy(message.value().to_json().as_bytes()),
     )
 }
 
-fn reads_plain(decoder: fn(&str) -> Option<Foreign>, line: &str, parts: &Message) -> Result<(), String> {
+fn reads_plain(decoder: fn(&str) -> Option<Foreign>, line: &str, message: &Message) -> Result<(), String> {
     let foreign = decoder(line).ok_or_else(|| format!("{line} falls apart"))?;
-    let wanted: Foreign = parts.params().map(|param| (param.name().into_owned(), plain_text(&param))).collect();
+    let wanted: Foreign = message.params().map(|param| (param.name().into_owned(), plain_text(&param))).collect();
     equal(line, &format!("{foreign:?}"), &format!("{wanted:?}"))
 }
 

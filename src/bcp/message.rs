@@ -86,11 +86,6 @@ impl Message {
         meaning(&self.command)
     }
 
-    /// The command as the inside of a JSON string.
-    pub fn command_json(&self) -> &[u8] {
-        &self.command
-    }
-
     /// The parameters in their order.
     pub fn params(&self) -> impl Iterator<Item = Param<'_>> + Clone {
         self.members

@@ -39,7 +39,6 @@ pub use escape::{escape, unescape};
 pub use json::{JsonError, JsonFault};
 pub use marker::{Marker, line_command, payload_marker};
 pub use message::{DuplicatePolicy, Message, ParseOptions};
-pub use number::json_number;
 pub(crate) use number::{push_float, push_integer};
 pub use parse::typed_text;
 pub(crate) use parse::{check_json, object_members};

@@ -51,12 +51,7 @@ pub(crate) fn push_float(text: &[u8], out: &mut Vec<u8>) -> Option<bool> {
 }
 
 /// The length of the JSON number at the start of `text`.
-///
-/// ```
-/// assert_eq!(backbox::bcp::json_number(b"-1.5e3, 2"), Some(6));
-/// assert_eq!(backbox::bcp::json_number(b".5"), None);
-/// ```
-pub fn json_number(text: &[u8]) -> Option<usize> {
+pub(super) fn json_number(text: &[u8]) -> Option<usize> {
     let digits_end = |from: usize| {
         let count = text.get(from..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
         (count > 0).then_some(from + count)

@@ -110,8 +110,7 @@ impl Pattern {
         if let Some((command, rest)) = &self.whole {
             return *command == message.command() && *rest == message.value().canonical_untyped();
         }
-        self.command.matches(&meaning_bytes(message.command_json()))
-            && self.lacking(message, payload_bytes).next().is_none()
+        self.command.matches(&meaning_bytes(&message.command)) && self.lacking(message, payload_bytes).next().is_none()
     }
 
     /// Whether a message with this command could match.

@@ -85,11 +85,6 @@ impl<'m> Param<'m> {
     pub fn name(self) -> Cow<'m, str> {
         meaning(self.name_json)
     }
-
-    /// Its name as the inside of a JSON string.
-    pub fn name_json(self) -> &'m [u8] {
-        self.name_json
-    }
 }
 
 /// What the inside of a canonical string means, as bytes.

@@ -4,8 +4,8 @@ use backbox::bcp::Value;
 
 use super::seed::Random;
 
-/// A message whose command `encode` accepts, whose names are in normal form and whose numbers have no `+`: what the
-/// laws of design.md, section 4, are about.
+/// A message for which the laws hold: `encode` accepts its command, its names are in normal form, and its numbers have
+/// no `+`.
 #[derive(Debug)]
 pub struct RandomMessage {
     /// The command.
@@ -35,20 +35,20 @@ impl RandomMessage {
         RandomMessage { command, params, payload: random.once_in(6).then(|| payload(random)) }
     }
 
-    /// Its JSON in the one spelling of section 4, written here a second time so that the codec has a judge.
+    /// Its canonical JSON, written by other code than the codec's.
     pub fn json(&self) -> String {
         let mut out = format!("{{\"command\":\"{}\",\"params\":", self.command);
-        spell(&Value::Object(self.params.clone()), &mut out);
+        write_json(&Value::Object(self.params.clone()), &mut out);
         if let Some(payload) = &self.payload {
             out += ",\"bytes\":\"";
-            spell_base64(payload, &mut out);
+            write_base64(payload, &mut out);
             out.push('"');
         }
         out + "}"
     }
 }
 
-fn spell(value: &Value, out: &mut String) {
+fn write_json(value: &Value, out: &mut String) {
     let separated = |out: &mut String, count: usize| {
         if count > 0 {
             out.push(',');
@@ -63,7 +63,7 @@ fn spell(value: &Value, out: &mut String) {
             out.push('[');
             for (count, item) in items.iter().enumerate() {
                 separated(out, count);
-                spell(item, out);
+                write_json(item, out);
             }
             out.push(']');
         }
@@ -73,7 +73,7 @@ fn spell(value: &Value, out: &mut String) {
                 separated(out, count);
                 spell_string(name, out);
                 out.push(':');
-                spell(value, out);
+                write_json(value, out);
             }
             out.push('}');
         }
@@ -98,7 +98,7 @@ fn spell_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-fn spell_base64(bytes: &[u8], out: &mut String) {
+fn write_base64(bytes: &[u8], out: &mut String) {
     use base64::Engine as _;
     *out += &base64::engine::general_purpose::STANDARD.encode(bytes);
 }
