@@ -85,10 +85,10 @@ pub(super) enum Phase {
         until: Option<Instant>,
         drain: Duration,
     },
-    /// It is half-closed; the peer's end is read until then. `held` is since when our own output holds us up.
+    /// It is half-closed; the peer's end is read until then, for so long.
     Draining {
         until: Option<Instant>,
-        held: Option<Instant>,
+        drain: Duration,
     },
     #[default]
     Shut,
@@ -204,7 +204,10 @@ impl Connection {
                 *old = earlier(*old, until);
                 *old_drain = drain.min(*old_drain);
             }
-            Phase::Draining { until: old, .. } => *old = earlier(*old, now.checked_add(drain)),
+            Phase::Draining { until: old, drain: old_drain } => {
+                *old_drain = drain.min(*old_drain);
+                *old = earlier(*old, now.checked_add(drain));
+            }
             Phase::Shut => {}
         }
     }
@@ -220,23 +223,18 @@ impl Connection {
                 return until;
             }
             self.shut_writing();
-            self.phase = Phase::Draining { until: now.checked_add(drain), held: None };
+            self.phase = Phase::Draining { until: now.checked_add(drain), drain };
         }
-        match &mut self.phase {
-            Phase::Draining { .. } if self.at_end => self.close(false),
-            Phase::Draining { held, .. } if is_held => {
-                held.get_or_insert(now);
-            }
-            Phase::Draining { until, held } => {
-                if let Some(since) = held.take() {
-                    *until = until.and_then(|until| until.checked_add(now.saturating_duration_since(since)));
-                }
-                if until.is_none_or(|until| now < until) {
-                    return *until;
-                }
-                self.close(false);
-            }
-            _ => {}
+        let Phase::Draining { until, drain } = &mut self.phase else { return None };
+        if self.at_end {
+            self.close(false);
+        } else if is_held {
+            // The peer's time does not pass while our own output keeps us from reading.
+            *until = now.checked_add(*drain);
+        } else if until.is_none_or(|until| now < until) {
+            return *until;
+        } else {
+            self.close(false);
         }
         None
     }

@@ -79,8 +79,6 @@ struct Queue {
     waiting: Vec<u8>,
     /// How many bytes wait or are being written.
     bytes: usize,
-    /// The owner is gone.
-    ended: bool,
     /// Whether the owner wants to be woken when there are fewer.
     wakes: bool,
     error: Option<io::Error>,
@@ -221,27 +219,17 @@ impl Printer {
     }
 }
 
-impl Drop for Printer {
-    fn drop(&mut self) {
-        self.lock().ended = true;
-        self.queue.1.notify_one();
-    }
-}
-
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     // What a panicking thread left behind is still a queue.
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The body of the thread: writes what waits until the owner is gone or writing fails.
+/// The body of the thread: writes what waits until that fails. Otherwise it ends with the process.
 fn write_queue(mut writer: Box<dyn Write + Send>, shared: &(Mutex<Queue>, Condvar), waker: &Waker, whole: bool) {
     let mut block = Vec::new();
     loop {
         let mut queue = lock(&shared.0);
         while queue.waiting.is_empty() {
-            if queue.ended {
-                return;
-            }
             queue = shared.1.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         std::mem::swap(&mut queue.waiting, &mut block);
