@@ -1,5 +1,5 @@
-//! Input that nobody would write: garbage, halves, claims and depths. Each is a clear error with its place, costs
-//! nothing but itself, and never a panic.
+//! Bad input: garbage, truncated input, huge lengths, deep nesting. Each is reported with its place and skipped, and
+//! never a panic.
 
 mod common;
 
@@ -18,7 +18,7 @@ fn between_good_lines(bad: &[u8]) -> Outcome {
 }
 
 #[test]
-fn nul_bytes_are_characters_like_others() {
+fn nul_bytes_are_read_like_other_characters() {
     let outcome = between_good_lines(b"\0?a\0b=\0\0");
     outcome.exits(0).says_nothing();
     backbox(["decode"], "t?a=\0\n").prints("{\"command\":\"t\",\"params\":{\"a\":\"\\u0000\"}}\n");
@@ -39,7 +39,7 @@ fn binary_garbage_is_reported_line_by_line() {
 }
 
 #[test]
-fn half_a_character_at_the_end_is_reported() {
+fn truncated_character_at_the_end_is_reported() {
     let bad = b"good\nt?a=\xf0\x9f\x98";
     backbox(["decode", "-F", "{@command}"], bad).exits(1).prints("good\n").says(&["<stdin>:2: ", "is not UTF-8"]);
     let bad = b"{\"command\":\"good\"}\n{\"command\":\"t\",\"params\":{\"a\":\"\xc3";
@@ -48,7 +48,7 @@ fn half_a_character_at_the_end_is_reported() {
 }
 
 #[test]
-fn a_line_over_the_limit_costs_only_itself() {
+fn line_over_the_limit_is_reported_and_skipped() {
     let long = format!("t?a={}", "x".repeat(2 << 20));
     let outcome = between_good_lines(long.as_bytes());
     outcome.exits(1).says(&["<stdin>:2: line over 1048576 bytes; --max-line allows more"]);
@@ -81,7 +81,7 @@ fn a_payload_cut_short_ends_its_input_only() {
 }
 
 #[test]
-fn a_huge_length_is_only_a_claim() {
+fn huge_length_is_not_allocated() {
     for claim in ["16777217", "99999999999999", "18446744073709551616", &"9".repeat(1_000)] {
         let outcome = backbox(["decode", "-F", "{@command}"], format!("a\nf&bytes={claim}\nb\n"));
         outcome.exits(1).prints("a\n").says(&["<stdin>:2: payload over 16777216 bytes"]);
@@ -115,7 +115,7 @@ fn json_a_hundred_thousand_deep_is_refused() {
 }
 
 #[test]
-fn sixty_thousand_names_cost_no_more_than_their_text() {
+fn sixty_thousand_names_are_read_in_linear_time() {
     let names: String = (0..60_000).map(|n| format!("&n{n}={}", n % 10)).collect();
     let json: Vec<String> = (0..60_000).map(|n| format!("\"n{n}\":\"{}\"", n % 10)).collect();
     let json = format!("{{\"command\":\"t\",\"params\":{{{}}}}}\n", json.join(","));
@@ -128,7 +128,7 @@ fn sixty_thousand_names_cost_no_more_than_their_text() {
 
 #[cfg(unix)]
 #[test]
-fn many_names_asked_for_of_many_cost_no_more_than_their_text() {
+fn many_names_are_looked_up_among_many_in_linear_time() {
     let names: Vec<String> = (0..60_000).map(|n| format!("n{n}")).collect();
     let line = format!("t?{}\n", names.join("&"));
     // As much as one argument may hold.
@@ -152,7 +152,7 @@ fn one_name_sixty_thousand_times_is_one_parameter() {
 }
 
 #[test]
-fn error_messages_are_short_and_safe_for_a_terminal() {
+fn error_messages_are_short_and_have_no_control_characters() {
     let evil = format!("t?\x1b[2J\u{9b}\x07=int:\x1b]0;x\x07{}\n", "y".repeat(10_000));
     let outcome = backbox(["decode"], &evil);
     outcome.exits(1);

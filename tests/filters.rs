@@ -268,7 +268,7 @@ fn input_of_encode_that_is_not_json_lines_is_reported_with_advice_once() {
 }
 
 #[test]
-fn a_mistyped_command_of_a_pattern_is_said_and_matches_nothing() {
+fn mistyped_command_of_a_pattern_is_noted_and_matches_nothing() {
     let patterns = ["decode", "-m", "Mode_strat?name=game", "-x", "mode_s*", "-m", "my_own"];
     let outcome = backbox(patterns, b"mode_start?name=game\n");
     outcome.exits(0).prints("");
@@ -284,7 +284,7 @@ fn a_flag_in_the_place_of_an_address_is_seen() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_error() {
+fn reader_that_closes_the_output_is_exit_0() {
     assert_eq!(leave_after(&["decode"], "a\n", 1), Some(0));
     assert_eq!(leave_after(&["decode", "-F", "x"], "a\n", 1), Some(0));
     assert_eq!(leave_after(&["decode", "-s"], "a\n", 0), Some(0));
@@ -293,7 +293,7 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 #[test]
-fn a_reader_that_leaves_behind_a_bad_line_is_exit_1() {
+fn reader_that_closes_the_output_after_a_bad_line_is_exit_1() {
     assert_eq!(leave_after(&["decode"], "a\nb?x=int:\n", 2), Some(1));
     assert_eq!(leave_after(&["decode", "-s"], "a\n%FF\n", 2), Some(1));
     assert_eq!(leave_after(&["encode"], "{\"command\":\"a\"}\n{}\n", 2), Some(1));
@@ -401,7 +401,7 @@ fn a_file_without_permission_is_exit_3() {
     backbox_in(&folder, ["decode", "secret.bcp"], "").exits(3).says(&["cannot open secret.bcp: permission denied"]);
 }
 
-/// Every combination of flags that makes no sense, with a word that its sentence has to hold.
+/// Options that cannot be used together, with a word that the message contains.
 const SENSELESS: &[(&[&str], &str)] = &[
     (&["decode", "-s", "-F", "x"], "-F"),
     (&["decode", "-s", "-m", "x"], "-m"),
@@ -455,7 +455,7 @@ fn no_string_is_written_that_the_other_filter_would_refuse() {
 }
 
 #[test]
-fn the_place_of_a_complaint_is_never_cut() {
+fn file_and_line_of_an_error_are_never_cut() {
     let folder = Workdir::new();
     let name = format!("{}.bcp", "long".repeat(40));
     folder.write(&name, BAD_LINE);
@@ -465,7 +465,7 @@ fn the_place_of_a_complaint_is_never_cut() {
 }
 
 #[test]
-fn senseless_combinations_are_refused_with_a_sentence() {
+fn options_that_cannot_be_used_together_are_refused_with_a_reason() {
     for (args, word) in SENSELESS {
         let outcome = backbox(*args, "t\n");
         outcome.exits(2).prints("").says(&[word, &format!("backbox {}: ", args[0])]);
@@ -496,7 +496,7 @@ fn a_mistyped_word_suggests_the_near_one() {
 const BAD_LINE: &str = "t?a=int:x\n";
 
 #[test]
-fn colour_goes_where_it_is_wanted() {
+fn errors_are_coloured_on_request() {
     let is_coloured = |args: &[&str], no_color: Option<&str>| {
         let mut command = program();
         command.args(args);
@@ -546,12 +546,18 @@ fn terminal_gets_colors_and_no_control_characters() {
         let text = on_a_terminal(&folder, shown).unwrap();
         assert_eq!(text.trim_end(), "\\x1b[2J\\x9b5n", "{shown}");
     }
+    let table = "stty cols 50 rows 20; backbox decode --view table --color=never long.bcp";
+    folder.write("long.bcp", format!("trigger?name={}\n", "x".repeat(99)));
+    assert_eq!(on_a_terminal(&folder, table).unwrap().trim_end().chars().count(), 50);
+    for reads in ["backbox decode", "backbox encode", "backbox encode -s", "backbox decode --view=table -"] {
+        assert_eq!(on_a_terminal(&folder, reads).unwrap().trim(), "reading standard input (Ctrl-D ends it)", "{reads}");
+    }
     // Into a pipe a template prints what the text is.
     backbox_in(&folder, ["decode", "-F", "{a}", "evil.bcp"], "").prints("\x1b[2J\u{9b}5n\n");
 }
 
 #[test]
-fn quiet_silences_notes_and_never_errors() {
+fn quiet_suppresses_notes_and_not_errors() {
     let note = "a=int:1 is the string \"int:1\"; for the number write a:=1\n";
     assert_eq!(backbox(["encode", "t", "a=int:1"], "").exits(0).stderr, note);
     backbox(["encode", "-q", "t", "a=int:1"], "").exits(0).says_nothing();

@@ -1,4 +1,4 @@
-//! Memory does not grow with the stream (design.md, section 14): the peak is read from `/proc` while the filter waits.
+//! Memory does not grow with the stream: the peak is read from `/proc` while the filter waits.
 
 #![cfg(target_os = "linux")]
 

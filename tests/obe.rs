@@ -12,7 +12,7 @@ fn frame(body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_examples_of_the_reference_class_go_both_ways() {
+fn examples_of_the_reference_class_are_encoded_and_decoded() {
     let lines = "{\"command\": \"goodset\", \"pickiness\": 4}\n{\"command\": \"done\"}\n\"OK\"\n";
     let frames =
         "0000000038{\"command\": \"goodset\", \"pickiness\": 4}0000000019{\"command\": \"done\"}0000000004\"OK\"";
@@ -23,7 +23,7 @@ fn the_examples_of_the_reference_class_go_both_ways() {
 }
 
 #[test]
-fn a_text_goes_through_unchanged() {
+fn json_text_is_not_changed() {
     let texts =
         ["1.50E+2", "\"\\u0041\\/é\"", "{\"b\" :1,\t\"a\":[ ],\"b\":2}", "-0", "NaN", "[-Infinity,1e400]", "\"😀\""];
     let lines = texts.map(|text| format!("{text}\n")).concat();
@@ -53,7 +53,7 @@ const BROKEN: &[(&[u8], &str)] = &[
     (b"0000000004\"O", "body cut short: 2 of 4 bytes came"),
 ];
 
-/// Bodies that cost only themselves.
+/// Bodies that are reported and skipped.
 const BAD: &[(&[u8], &str)] = &[
     (b"", "the text is empty"),
     (b" \n", "the text is empty"),
@@ -81,7 +81,7 @@ fn a_bad_frame_is_reported_with_its_offset_and_ends_its_input() {
 }
 
 #[test]
-fn a_bad_body_is_reported_with_its_offset_and_costs_itself_alone() {
+fn bad_body_is_reported_with_its_offset_and_skipped() {
     for (bad, why) in BAD {
         let input = [frame(b"\"OK\""), frame(bad), frame(b"[]")].concat();
         let outcome = backbox(["decode", "--wire", "obe"], &input);
@@ -128,7 +128,7 @@ fn patterns_and_templates_see_commands_and_members() {
 }
 
 #[test]
-fn what_only_bcp_has_is_refused_with_a_sentence() {
+fn options_of_bcp_are_refused_with_a_reason() {
     for (args, flag) in [
         (&["decode", "-s"][..], "-s"),
         (&["decode", "--lint"], "--lint"),

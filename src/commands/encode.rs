@@ -91,7 +91,7 @@ pub const COMMAND: Command<Options> = Command {
         .complete(Complete::File)
         .group("Input")
         .common()
-        .conflicts(&["COMMAND"], "the input is *FILE* or the arguments, not both"),
+        .conflicts(&["COMMAND"], "the input is either FILE or the arguments"),
         Flag::value("bytes", "FILE", "Append the bytes of *FILE* as the payload", |o: &mut Options, file| {
             set(&mut o.payload, path(file))
         })

@@ -212,7 +212,12 @@ impl Filter {
             match self.open(Path::new(file)).and_then(|source| read(source, self)) {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(failure @ Failure::Io(_)) if !self.output.has_failed() => self.console.report_failure(&failure),
+                Err(failure @ Failure::Io(_)) if !self.output.has_failed() => {
+                    self.console.report_failure(&failure);
+                    if file.as_encoded_bytes().contains(&b'?') {
+                        self.console.note("decode reads files; to decode a line, write echo 'LINE' | backbox decode");
+                    }
+                }
                 Err(failure) => return Err(failure),
             }
         }
