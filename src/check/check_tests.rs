@@ -238,7 +238,6 @@ fn the_oldest_of_more_than_ten_thousand_unmatched_messages_is_forgotten() {
     assert_eq!(kinds_after_unmatched(10_000), ["no-reply"]);
 }
 
-/// Many blocks without their reply and many other messages in each: what a check costs that grows with what it has seen.
 #[test]
 fn many_blocks_without_a_reply_among_many_messages() {
     const BLOCKS: usize = 60;

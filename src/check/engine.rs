@@ -10,8 +10,8 @@ use super::report::{CloseKind, Entry, EntryKind, FilePlace};
 use crate::bcp::Malformed;
 use crate::session::Record;
 
-/// How many messages are kept that are no reply so far, besides as many as the block has replies. Beyond that the oldest
-/// is forgotten, so that a chatty peer costs bounded memory and time.
+/// How many messages are kept that are no reply so far, besides as many as the block has replies. Beyond that the
+/// oldest is forgotten, so that a chatty peer costs bounded memory and time.
 const UNMATCHED_MAX: usize = 10_000;
 
 /// How a recording is checked.
