@@ -85,7 +85,7 @@ pub(super) enum Phase {
         until: Option<Instant>,
         drain: Duration,
     },
-    /// It is half-closed; the peer's end is read until then, for so long.
+    /// It is half-closed; the peer's end is read for so long, until then once that counts.
     Draining {
         until: Option<Instant>,
         drain: Duration,
@@ -223,17 +223,19 @@ impl Connection {
                 return until;
             }
             self.shut_writing();
-            self.phase = Phase::Draining { until: now.checked_add(drain), drain };
+            self.phase = Phase::Draining { until: None, drain };
         }
         let Phase::Draining { until, drain } = &mut self.phase else { return None };
         if self.at_end {
             self.close(false);
         } else if is_held {
             // The peer's time does not pass while our own output keeps us from reading.
-            *until = now.checked_add(*drain);
-        } else if until.is_none_or(|until| now < until) {
-            return *until;
+            *until = None;
         } else {
+            *until = until.or_else(|| now.checked_add(*drain));
+            if until.is_none_or(|until| now < until) {
+                return *until;
+            }
             self.close(false);
         }
         None

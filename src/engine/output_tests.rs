@@ -205,13 +205,18 @@ fn the_time_to_drain_stands_still_while_our_own_output_holds_us_up() {
         let mut text = Vec::new();
         reader.take(1 << 20).read_to_end(&mut text).map(|_| text.len())
     }));
+    let mut printed = 0;
     let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
         if let Event::Connect(_) = event {
             net.finish(id, Duration::MAX, Duration::from_millis(100));
         }
+        if let Event::Message(_, frame) = event {
+            printed += line(frame).len() + 1;
+        }
         echo(net, event, id);
         None
     });
+    assert_eq!(printed, 1 << 20);
     assert!(peer.join().unwrap() && matches!(closed.reason, CloseReason::ByUs));
     assert_eq!((outcome, slow.take().unwrap().join().unwrap().unwrap()), (Outcome::default(), 1 << 20));
 }
