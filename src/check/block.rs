@@ -87,6 +87,11 @@ impl Block {
         self.in_order == self.ordered.len() && self.any_order.is_empty()
     }
 
+    /// The first reply that has not arrived in order, else one that may arrive anywhere.
+    pub(super) fn missing(&self) -> Option<&RecordedReply> {
+        self.ordered.get(self.in_order).or(self.any_order.first()).map(|&at| &self.replies[at])
+    }
+
     /// When it is settled if nothing more arrives.
     pub(super) fn deadline(&self, reply_timeout: Duration) -> Duration {
         let timeout = self.due.saturating_add(reply_timeout);

@@ -353,6 +353,14 @@ impl Check {
         }
     }
 
+    /// The reply that is waited for at `now`, by how much it is late, and how late it may be.
+    pub fn awaited(&self, now: Duration) -> Option<(&RecordedReply, Duration, Duration)> {
+        if self.settled.is_some() || self.following == Following::Unread {
+            return None;
+        }
+        Some((self.block.missing()?, now.saturating_sub(self.block.due), self.config.reply_timeout))
+    }
+
     /// The differences: block by block, in a block as recorded, then what was not recorded; last, what could not be
     /// compared because the peer is gone.
     pub fn entries(&self) -> &[Entry] {

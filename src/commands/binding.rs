@@ -6,12 +6,9 @@ use std::path::Path;
 
 use super::dial::{MEDIA_PORT, OBE_PORT};
 use super::result_file::write_whole;
-use crate::engine::Net;
 use crate::exit::{Failure, plain_words};
 use crate::framing::Wire;
-use crate::net::SocketAddr;
-use crate::net::address::Address;
-use crate::net::server::Server;
+use crate::net::{Address, Net, SocketAddr};
 use crate::text::file_name;
 
 /// Where to listen, as the options say it.
@@ -28,21 +25,6 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Binds a server of its own.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] for what is no address, [`Failure::Io`] for one that is taken and the like.
-    pub fn bind(&self) -> Result<(Server, SocketAddr), Failure> {
-        if let Some(file) = self.announce {
-            withdraw(file)?;
-        }
-        let (address, sockets) = self.resolve()?;
-        let complaint = |error: &io::Error| self.failure(&address, error);
-        let server = Server::bind(&sockets).map_err(|error| complaint(&error))?;
-        let bound = server.address().map_err(|error| complaint(&error))?;
-        Ok((server, bound))
-    }
-
     /// Listens in the loop, and returns the real address. An old announcement is removed first.
     ///
     /// # Errors

@@ -1,14 +1,10 @@
 //! The server to connect to, and what to report when it cannot be reached: shared by the subcommands that connect.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::engine::Dial;
 use crate::exit::{Failure, plain_words};
-use crate::net::address::{Address, Unreached, dial_until};
-use crate::net::wait::Stop;
-use crate::net::{SocketAddr, TcpStream};
-use crate::output::Console;
+use crate::net::{Address, Dial, SocketAddr};
 
 /// The port on which a media controller listens and to which MPF connects.
 pub const MEDIA_PORT: u16 = 5050;
@@ -57,28 +53,6 @@ impl Target {
     /// One known address, such as that of a server in this process.
     pub fn known(socket: SocketAddr) -> Target {
         Target { address: Address::new(&socket.ip().to_string(), socket.port()), sockets: vec![socket] }
-    }
-
-    /// Dials, again and again until `retry` has passed or a time has come; `None` when the stop came first.
-    ///
-    /// # Errors
-    /// [`Failure::Io`] that says what was met, and what to do about it.
-    pub fn dial_until(
-        &self,
-        retry: Duration,
-        until: Option<Instant>,
-        stop: &Stop,
-        console: &Console,
-    ) -> Result<Option<TcpStream>, Failure> {
-        let waiting = |error: &io::Error| {
-            console.note(format_args!("{}: {}; dialling again until it answers", self.address, plain_words(error)));
-        };
-        let left = until.map_or(retry, |until| retry.min(until.saturating_duration_since(Instant::now())));
-        match dial_until(&self.sockets, retry, until, stop, waiting) {
-            Ok(socket) => Ok(Some(socket)),
-            Err(Unreached::Stopped) => Ok(None),
-            Err(Unreached::Failed(error)) => Err(Failure::Io(self.complaint(&error, left))),
-        }
     }
 
     /// What to report when it cannot be reached, after `retry` (zero: one try).

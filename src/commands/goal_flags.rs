@@ -41,11 +41,6 @@ impl GoalOptions {
         Ok(goals)
     }
 
-    /// Whether these options set any goal.
-    pub fn are_any(&self) -> bool {
-        !self.expected.is_empty() || self.count.is_some()
-    }
-
     /// How long the run may take: `otherwise` unless `-W` says so; `None` is no limit.
     pub fn time(&self, otherwise: Option<Duration>) -> Option<Duration> {
         self.timeout.or(otherwise).filter(|time| !time.is_zero())

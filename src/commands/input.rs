@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 
-use crate::engine::widen_pipes;
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, Framer, LineFramer, TextLine, Wire, is_ignored};
 use crate::limits::{READ_BYTES, WRITE_BYTES};
+use crate::net::widen_pipes;
 use crate::output::{Console, Stdout};
 use crate::text::file_name;
 

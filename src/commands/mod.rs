@@ -7,7 +7,6 @@ mod binding;
 mod decode;
 mod dial;
 mod encode;
-mod ending;
 mod goal_flags;
 mod goals;
 mod input;
@@ -17,9 +16,7 @@ mod listen;
 mod man_tests;
 mod obe;
 mod recorder;
-#[allow(dead_code)] // Until the commands are ported.
-mod recording;
-pub mod replay;
+mod replay;
 mod result_file;
 mod run;
 mod send;

@@ -1,25 +1,27 @@
-//! `--record`: both directions of a run as a session file, written message by message (design.md, sections 8 and 12).
+//! `--record`: both directions of a run as a session file (`backbox-session`(5)).
 //!
-//! It opens the file, keeps the clock and survives a full disk. How a record is spelled is `session`'s business; who is
-//! told that the recording has failed is the caller's.
+//! The [`Recorder`] formats records and hands them to the loop; a thread of the loop writes them through the
+//! [`RecordFile`], message by message, so that the file is valid at every moment.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::result_file::to_write;
+use crate::bcp::template::Side;
 use crate::cli::{Complete, Flag};
+use crate::commands::result_file::to_write;
 use crate::exit::Failure;
-use crate::framing::Frame;
-use crate::session::{RecordKind, Writer};
+use crate::framing::{Frame, Framer, FramingOptions};
+use crate::net::Net;
+use crate::session::{CONNECTION_MAX, Writer};
 use crate::text::{file_name, shown};
 use crate::time::timestamp;
 
 /// The port that a session file need not name: the usual one of a media controller.
 const USUAL_PORT: u16 = 5050;
 
-/// Where to record, and whether over an old file.
+/// Where to record, and whether to replace an old file.
 #[derive(Clone, Debug, Default)]
 pub struct RecordOptions {
     /// `--record`.
@@ -29,7 +31,6 @@ pub struct RecordOptions {
 }
 
 impl<T: AsMut<RecordOptions> + 'static> Flag<T> {
-    /// `--record`.
     pub const RECORD: Flag<T> =
         Flag::value("record", "FILE", "Record both directions as a session file", |o: &mut T, value| {
             o.as_mut().file = Some(to_write(value)?);
@@ -43,242 +44,270 @@ impl<T: AsMut<RecordOptions> + 'static> Flag<T> {
         .complete(Complete::File)
         .group("Recording")
         .common();
-    /// `--overwrite`.
     pub const OVERWRITE: Flag<T> =
         Flag::switch("overwrite", "Record over a file that is not empty", |o: &mut T| o.as_mut().overwrite = true)
             .group("Recording");
 }
 
 impl RecordOptions {
-    /// Opens and empties the file, if one is wished for. `opening` says who listens and dials, such as `dialling
-    /// localhost:5051`; `port` is the accepting side's. Called before anything is dialled or bound.
+    /// Opens the file, if there is one, but leaves it as it is: what comes next, such as binding, may fail.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for `--overwrite` alone, [`Failure::Io`] for a file that holds something or cannot be opened.
-    pub fn open(&self, opening: &str, port: u16) -> Result<Option<Recorder>, Failure> {
-        match &self.file {
-            None if self.overwrite => {
-                Err(Failure::Usage("--overwrite says how to --record, which is not given".into()))
-            }
-            None => Ok(None),
-            Some(path) => {
-                let name = file_name(path);
-                let failure = |error| Failure::io(format_args!("cannot record to {name}"), &error);
-                let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failure)?;
-                let found = file.metadata().map_err(failure)?;
-                if found.is_file() && found.len() > 0 && !self.overwrite {
-                    return Err(Failure::Io(format!(
-                        "cannot record to {name}: it holds something already; --overwrite empties it"
-                    )));
-                }
-                // What is no regular file, such as /dev/null or a pipe, has nothing to empty.
-                if found.is_file() {
-                    file.set_len(0).map_err(failure)?;
-                }
-                let length = found.is_file().then_some(0);
-                let opening = format!("{}, {opening}", clock_time(SystemTime::now()));
-                let writer = Writer::new((port != USUAL_PORT).then_some(port));
-                Ok(Some(Recorder::new(file, name, length, opening, writer)))
-            }
+    /// [`Failure::Usage`] for `--overwrite` alone, [`Failure::Io`] for a file that is not empty or cannot be opened.
+    pub(crate) fn open_file(&self) -> Result<Recorder, Failure> {
+        let Some(path) = &self.file else {
+            return match self.overwrite {
+                true => Err(Failure::Usage("--overwrite changes --record, which is not given".into())),
+                false => Ok(Recorder::default()),
+            };
+        };
+        let name = file_name(path);
+        let failure = |error| Failure::io(format_args!("cannot record to {name}"), &error);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failure)?;
+        let found = file.metadata().map_err(failure)?;
+        if found.is_file() && found.len() > 0 && !self.overwrite {
+            let why = format!("cannot record to {name}: file is not empty; use --overwrite to replace it");
+            return Err(Failure::Io(why));
         }
+        let handle = Some(file.try_clone().map_err(failure)?);
+        let file = Some(RecordFile { file, length: found.is_file().then_some(0) });
+        Ok(Recorder { name, file, handle, ..Recorder::default() })
     }
 }
 
-/// A recording that is being written. After its first failure it takes everything and writes nothing.
-#[derive(Debug)]
-pub struct Recorder {
-    /// `None` once writing has failed.
-    file: Option<File>,
+/// Formats what is recorded, and hands it to the loop. Without `--record` it does nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder {
     name: String,
-    /// How long a regular file is, in bytes, up to its last whole message.
-    length: Option<u64>,
-    writer: Writer,
-    /// What stands at the top; it waits for the first message, since a run without one leaves an empty file.
+    /// Until the loop takes it.
+    file: Option<RecordFile>,
+    /// The same file, until it is emptied.
+    handle: Option<File>,
+    /// From [`Recorder::begin`] on.
+    writer: Option<Writer>,
+    /// The first comment. It waits for the first message, so that a run without one leaves an empty file.
     opening: Option<String>,
-    /// When the first message was seen: from then on times count.
+    /// When the first message was seen: times count from then.
     start: Option<Instant>,
     bytes: Vec<u8>,
 }
 
 impl Recorder {
-    fn new(file: File, name: String, length: Option<u64>, opening: String, writer: Writer) -> Recorder {
-        Recorder { file: Some(file), name, length, writer, opening: Some(opening), start: None, bytes: Vec::new() }
+    /// Whether there is a file.
+    pub(crate) fn is_on(&self) -> bool {
+        self.writer.is_some()
     }
 
-    /// Records one message, seen at `now`; `line` is without its LF.
-    ///
-    /// # Errors
-    /// The first time that writing fails: the run is to go on, and to end with 3.
-    pub fn message(
-        &mut self,
-        now: Instant,
-        connection: u32,
-        side: RecordKind,
-        line: &[u8],
-        payload: Option<&[u8]>,
-    ) -> Result<(), Failure> {
-        self.open();
-        let start = *self.start.get_or_insert(now);
-        let time = Some(now.checked_duration_since(start).unwrap_or_default());
-        self.writer.message(time, connection, side, line, payload, &mut self.bytes);
-        self.flush()
+    /// What the loop writes with; `None` without `--record`.
+    pub(crate) fn take_file(&mut self) -> Option<Box<dyn Write + Send>> {
+        self.file.take().map(|file| Box::new(file) as Box<dyn Write + Send>)
     }
 
-    /// Records what a framer gave: a message, a line that is ignored, or that something was over a limit.
+    /// Empties the file. `opening` says who listens and connects, such as `connecting to localhost:5051`; `port` is the
+    /// server's.
     ///
     /// # Errors
-    /// As for [`Recorder::message`].
-    pub fn frame(&mut self, now: Instant, connection: u32, side: RecordKind, frame: &Frame<'_>) -> Result<(), Failure> {
-        match frame {
-            Frame::Message(message) => self.message(now, connection, side, message.line, message.payload),
-            Frame::Ignored { whole: false, .. } => self
-                .comment(&format!("connection {connection}, {}: a comment over the limit of a line", side_name(side))),
-            Frame::Ignored { line, .. } => self.message(now, connection, side, line, None),
-            Frame::Bad { fault, .. } => self.comment(&format!("connection {connection}, {}: {fault}", side_name(side))),
+    /// The file cannot be emptied.
+    pub(crate) fn begin(&mut self, opening: &str, port: u16) -> Result<(), Failure> {
+        let Some(handle) = self.handle.take() else { return Ok(()) };
+        let failure = |error| Failure::io(format_args!("cannot record to {}", self.name), &error);
+        // What is not a regular file, such as /dev/null or a pipe, has nothing to empty.
+        if handle.metadata().map_err(failure)?.is_file() {
+            handle.set_len(0).map_err(failure)?;
         }
+        self.opening = Some(format!("{}, {opening}", clock_time(SystemTime::now())));
+        self.writer = Some(Writer::new((port != USUAL_PORT).then_some(port)));
+        Ok(())
+    }
+
+    /// Records one message; `line` is without its LF.
+    pub(crate) fn message(&mut self, net: &mut Net, conn: u64, from: Side, line: &[u8], payload: Option<&[u8]>) {
+        self.push_message(net.now(), conn, from, line, payload);
+        self.hand_over(net);
     }
 
     /// Records each of several lines without payloads.
-    ///
-    /// # Errors
-    /// As for [`Recorder::message`].
-    pub fn lines(&mut self, now: Instant, connection: u32, side: RecordKind, lines: &[u8]) -> Result<(), Failure> {
-        let mut result = Ok(());
+    pub(crate) fn lines(&mut self, net: &mut Net, conn: u64, from: Side, lines: &[u8]) {
         for line in lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
-            result = result.and(self.message(now, connection, side, line, None));
+            self.push_message(net.now(), conn, from, line, None);
         }
-        result
+        self.hand_over(net);
     }
 
-    /// Records how a connection ended, and the bytes of a line that `side` did not finish.
-    ///
-    /// # Errors
-    /// As for [`Recorder::message`].
-    pub fn ended(&mut self, connection: u32, how: &str, side: RecordKind, unfinished: &[u8]) -> Result<(), Failure> {
-        if self.start.is_none() && unfinished.is_empty() {
-            return Ok(());
+    /// Records what a framer gave: a message, a line that is ignored, or that something was over a limit.
+    pub(crate) fn frame(&mut self, net: &mut Net, conn: u64, from: Side, frame: &Frame<'_>) {
+        let too_long = |what: &dyn std::fmt::Display| format!("connection {conn}, {}: {what}", from.name());
+        match frame {
+            Frame::Message(message) => self.message(net, conn, from, message.line, message.payload),
+            Frame::Ignored { whole: true, line, .. } => self.message(net, conn, from, line, None),
+            Frame::Ignored { .. } => self.comment(net, &too_long(&"a comment over the limit of a line")),
+            Frame::Bad { fault, .. } => self.comment(net, &too_long(fault)),
         }
+    }
+
+    /// Records how a connection ended, and the bytes of a line that `from` did not finish.
+    pub(crate) fn closed(&mut self, net: &mut Net, conn: u64, how: &str, from: Side, unfinished: &[u8]) {
         if !unfinished.is_empty() {
             let half = shown(unfinished);
-            self.open();
-            let text = format!("connection {connection}, {}: half a line: {half}", side_name(side));
-            self.writer.comment(&text, &mut self.bytes);
+            self.push_comment(&format!("connection {conn}, {}: unfinished line: {half}", from.name()));
+        } else if self.start.is_none() {
+            return;
         }
-        self.comment(&format!("connection {connection}: {how}"))
+        self.comment(net, &format!("connection {conn}: {how}"));
     }
 
-    /// Writes a comment.
-    ///
-    /// # Errors
-    /// As for [`Recorder::message`].
-    pub fn comment(&mut self, text: &str) -> Result<(), Failure> {
-        self.open();
-        self.writer.comment(text, &mut self.bytes);
-        self.flush()
+    /// Records a comment.
+    pub(crate) fn comment(&mut self, net: &mut Net, text: &str) {
+        self.push_comment(text);
+        self.hand_over(net);
     }
 
-    fn open(&mut self) {
+    /// What is reported when the loop cannot write the recording; the run goes on and ends with 3.
+    pub(crate) fn failure(&self, error: &io::Error) -> Failure {
+        Failure::io(format_args!("cannot continue the recording {}; the run continues without it", self.name), error)
+    }
+
+    fn push_message(&mut self, now: Instant, conn: u64, from: Side, line: &[u8], payload: Option<&[u8]>) {
+        let Some(writer) = &mut self.writer else { return };
         if let Some(opening) = self.opening.take() {
-            self.writer.comment(&opening, &mut self.bytes);
+            writer.comment(&opening, &mut self.bytes);
         }
+        let time = now.checked_duration_since(*self.start.get_or_insert(now)).unwrap_or_default();
+        let connection = u32::try_from(conn).unwrap_or(u32::MAX).min(CONNECTION_MAX);
+        writer.message(Some(time), connection, from, line, payload, &mut self.bytes);
     }
 
-    /// Writes what was appended, in one piece.
-    fn flush(&mut self) -> Result<(), Failure> {
-        let Some(file) = &mut self.file else {
+    fn push_comment(&mut self, text: &str) {
+        let Some(writer) = &mut self.writer else { return };
+        if let Some(opening) = self.opening.take() {
+            writer.comment(&opening, &mut self.bytes);
+        }
+        writer.comment(text, &mut self.bytes);
+    }
+
+    fn hand_over(&mut self, net: &mut Net) {
+        if !self.bytes.is_empty() {
+            net.record(&self.bytes);
             self.bytes.clear();
-            return Ok(());
-        };
-        let written = file.write_all(&self.bytes);
-        let bytes = self.bytes.len() as u64;
-        self.bytes.clear();
-        match written {
-            Ok(()) => {
-                self.length = self.length.map(|length| length.saturating_add(bytes));
-                Ok(())
-            }
-            Err(error) => Err(self.give_up(&error)),
+            self.bytes.shrink_to(crate::limits::READ_BYTES);
         }
-    }
-
-    /// Closes the file, cut to its last whole message, since half of one might be read as a whole one.
-    fn give_up(&mut self, error: &io::Error) -> Failure {
-        if let Some((file, length)) = self.file.take().zip(self.length) {
-            let _ = file.set_len(length);
-        }
-        Failure::io(format_args!("cannot go on recording to {}; the run does without", self.name), error)
     }
 }
 
-fn side_name(side: RecordKind) -> &'static str {
-    match side {
-        RecordKind::Client => "client",
-        RecordKind::Server => "server",
+/// The file of a recording. When writing fails it is cut to its last whole message, since half of one could be read
+/// as a whole one.
+#[derive(Debug)]
+struct RecordFile {
+    file: File,
+    /// How long a regular file is, in bytes.
+    length: Option<u64>,
+}
+
+impl Write for RecordFile {
+    /// Writes a block of whole messages.
+    fn write(&mut self, block: &[u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while done < block.len() {
+            match self.file.write(&block[done..]) {
+                Ok(count) if count > 0 => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                failed => {
+                    if let Some(length) = self.length {
+                        let _ = self.file.set_len(length + whole_messages(&block[..done]));
+                    }
+                    return Err(failed.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into()));
+                }
+            }
+        }
+        self.length = self.length.map(|length| length + block.len() as u64);
+        Ok(block.len())
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// How many of these bytes of a recording are whole messages and comments.
+fn whole_messages(bytes: &[u8]) -> u64 {
+    let framing = FramingOptions { line_bytes_max: usize::MAX, payload_bytes_max: usize::MAX, ..Default::default() };
+    let (mut framer, mut rest) = (Framer::new(framing), bytes);
+    while !rest.is_empty() {
+        let space = framer.space();
+        let count = space.len().min(rest.len());
+        space[..count].copy_from_slice(&rest[..count]);
+        framer.filled(count);
+        rest = &rest[count..];
+        while framer.next_frame().is_some() {}
+    }
+    (bytes.len() - framer.unread().len()) as u64
 }
 
 /// A clock time in UTC, as `2026-11-21T13:34:30Z`. A clock before 1970 counts as 1970.
-pub fn clock_time(time: SystemTime) -> String {
+fn clock_time(time: SystemTime) -> String {
     format!("{}Z", timestamp(time.duration_since(UNIX_EPOCH).unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use std::path::{Path, PathBuf};
     use std::time::Duration;
 
-    use super::*;
-
     fn scratch(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("backbox-recorder-{}-{name}", std::process::id()))
+        std::env::temp_dir().join(format!("backbox-recording-{}-{name}", std::process::id()))
+    }
+
+    fn recorded(path: &Path, overwrite: bool, record: impl FnOnce(&mut Recorder)) -> Result<String, Failure> {
+        let mut recorder = RecordOptions { file: Some(path.into()), overwrite }.open_file()?;
+        let mut file = recorder.take_file().unwrap();
+        recorder.begin("connecting to localhost:5051", 5051)?;
+        record(&mut recorder);
+        file.write_all(&recorder.bytes).unwrap();
+        Ok(std::fs::read_to_string(path).unwrap())
     }
 
     #[test]
-    fn a_recording_is_whole_after_each_message_and_an_old_one_is_safe() {
+    fn recording_has_both_sides_their_times_and_comments() {
         let path = scratch("whole");
-        let wish = RecordOptions { file: Some(path.clone()), overwrite: false };
-        let mut recorder = wish.open("dialling localhost:5051", 5051).unwrap().unwrap();
-        recorder.ended(1, "nothing happened", RecordKind::Server, b"").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"");
-        let now = Instant::now();
-        recorder.message(now, 1, RecordKind::Client, b"a?x=1", None).unwrap();
-        let later = now + Duration::from_micros(1500);
-        recorder.message(later, 1, RecordKind::Server, b"f&bytes=2", Some(b"hi")).unwrap();
-        recorder
-            .frame(later, 1, RecordKind::Server, &Frame::Ignored { number: 1, line: b"# no", whole: true })
-            .unwrap();
-        recorder.frame(later, 1, RecordKind::Client, &Frame::Ignored { number: 2, line: b"", whole: false }).unwrap();
-        recorder.lines(later, 1, RecordKind::Client, b"reset_complete\ngoodbye\n").unwrap();
-        recorder.ended(1, "closed by the server", RecordKind::Server, b"half\x1b").unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let (top, rest) = text.split_once(", dialling localhost:5051\n").unwrap();
+        let start = Instant::now();
+        let text = recorded(&path, false, |recorder| {
+            recorder.push_message(start, 1, Side::Client, b"a?x=1", None);
+            let later = start + Duration::from_micros(1500);
+            recorder.push_message(later, 1, Side::Server, b"f&bytes=2", Some(b"hi"));
+            recorder.push_message(later, 2, Side::Server, b"# no", None);
+            recorder.push_comment("connection 2: closed by the server");
+        });
+        let text = text.unwrap();
+        let (top, rest) = text.split_once(", connecting to localhost:5051\n").unwrap();
         assert!(top.starts_with("#backbox-session 1\n#!port 5051\n# 20"), "{top}");
         assert_eq!(
             rest,
-            "#@0.000000\na?x=1\n#@0.001500\n#<f&bytes=2\n#=aGk=\n#<# no\n\
-             # connection 1, client: a comment over the limit of a line\nreset_complete\ngoodbye\n\
-             # connection 1, server: half a line: half\\x1b\n# connection 1: closed by the server\n"
+            "#@0.000000\na?x=1\n#@0.001500\n#<f&bytes=2\n#=aGk=\n#@0.001500 2\n#<# no\n\
+             # connection 2: closed by the server\n"
         );
-        let refused = wish.open("again", 5051).unwrap_err();
-        assert!(refused.message().unwrap().ends_with("it holds something already; --overwrite empties it"));
-        let again = RecordOptions { overwrite: true, ..wish }.open("again", 5051).unwrap();
-        assert!(again.is_some() && std::fs::read(&path).unwrap().is_empty());
+        let refused = recorded(&path, false, |_| ()).unwrap_err();
+        assert!(refused.message().unwrap().ends_with("file is not empty; use --overwrite to replace it"));
+        assert_eq!(recorded(&path, true, |_| ()).unwrap(), "", "a run without a message leaves an empty file");
         std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
-    fn a_full_disk_is_said_once_and_the_run_goes_on() {
-        let wish = RecordOptions { file: Some("/dev/full".into()), overwrite: false };
-        let mut recorder = wish.open("dialling localhost:5051", 5051).unwrap().unwrap();
-        let failure = recorder.message(Instant::now(), 1, RecordKind::Client, b"a", None).unwrap_err();
-        assert_eq!(failure.exit().code(), 3);
-        assert!(failure.message().unwrap().contains("/dev/full; the run does without"), "{failure:?}");
-        assert!(recorder.message(Instant::now(), 1, RecordKind::Client, b"b", None).is_ok());
+    fn messages_cut_short_are_not_counted_as_whole() {
+        for (bytes, whole) in [
+            (&b""[..], 0),
+            (b"#@0.000000\na?x=1\nb?na", 17),
+            (b"a\nf&bytes=4\nx\ny", 2),
+            (b"a\nf&bytes=4\nx\nyzb", 16),
+            (b"#<f&bytes=2\n#=aG", 12),
+        ] {
+            assert_eq!(whole_messages(bytes), whole, "{}", bytes.escape_ascii());
+        }
     }
 
     #[test]
-    fn to_overwrite_nothing_makes_no_sense() {
-        let wish = RecordOptions { file: None, overwrite: true };
-        assert!(matches!(wish.open("", 1), Err(Failure::Usage(_))));
-        assert!(RecordOptions::default().open("", 1).unwrap().is_none());
+    fn overwrite_without_record_is_a_usage_error() {
+        assert!(matches!(RecordOptions { file: None, overwrite: true }.open_file(), Err(Failure::Usage(_))));
+        assert!(RecordOptions::default().open_file().unwrap().take_file().is_none());
     }
 }

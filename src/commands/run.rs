@@ -1,16 +1,14 @@
 //! What runs over connections have in common: the loop that they run in, `-W` and `--idle`, and the one mapping from
 //! what ended a run to its exit status and message. `send`, `listen -c` and `replay` are the client of one [`Target`].
 
-#![allow(dead_code)] // Until the subcommands are ported to the loop.
-
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use crate::bcp::template::Side;
-use crate::engine::{CloseReason, Closed, Handler, Input, Net, Output, Settings};
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::FramingError;
 use crate::limits::READ_BYTES;
+use crate::net::{CloseReason, Closed, Handler, Input, Net, Output, Settings};
 use crate::output::Console;
 use crate::text::shown;
 

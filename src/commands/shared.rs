@@ -12,7 +12,8 @@ use crate::exit::Failure;
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use crate::output::show::{Show, Style};
-use crate::output::{Color, Console};
+use crate::output::table::{EndNames, Table};
+use crate::output::{Color, Console, stdout_columns, stdout_is_terminal};
 use crate::text::shown;
 
 /// Says where a subcommand's options have the parts that are shared, so that their options can be listed in its table:
@@ -245,6 +246,36 @@ impl<T: AsMut<ConnectOptions> + 'static> Flag<T> {
              number is seconds.",
         )
         .group("Connection")
+        .common();
+}
+
+/// `--view`: how the messages of a live connection are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LiveView {
+    /// As a table on a terminal, else as raw lines.
+    #[default]
+    Auto,
+    Table,
+    Raw,
+}
+
+impl LiveView {
+    /// The table, if messages are printed as one.
+    pub(crate) fn table(self, ends: EndNames, color: Color) -> Option<Table> {
+        let is_terminal = stdout_is_terminal();
+        let wanted = self == LiveView::Table || (self == LiveView::Auto && is_terminal);
+        wanted.then(|| Table::new(ends, stdout_columns(), color.is_on(is_terminal)))
+    }
+}
+
+impl<T: AsMut<LiveView> + 'static> Flag<T> {
+    pub const VIEW: Flag<T> =
+        Flag::choice("view", "VIEW", &["table", "raw"], "Print messages as *VIEW*", |o: &mut T, view| {
+            *o.as_mut() = if view == "table" { LiveView::Table } else { LiveView::Raw };
+        })
+        .default("`table` on a terminal, else `raw`")
+        .more("`table` prints one row a message, with its time, direction and values; `raw` prints the lines received.")
+        .group("Output")
         .common();
 }
 

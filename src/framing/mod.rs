@@ -17,8 +17,6 @@ pub use bcp::{is_ignored, without_cr};
 pub use lines::{LineFramer, TextLine};
 pub use obe::{ObeError, body, push_frame};
 
-pub(crate) use obe::obe_message;
-
 use crate::bcp::Marker;
 use crate::limits::{LINE_BYTES_MAX, OBE_BODY_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_BYTES};
 

@@ -110,7 +110,7 @@ fn invalid_length(unread: &[u8]) -> ObeError {
 }
 
 /// The message of a whole frame. `one_line` is used if there are line breaks in its body.
-pub(crate) fn obe_message<'a>(number: u64, raw: &'a [u8], one_line: &'a mut Vec<u8>) -> RawMessage<'a> {
+fn obe_message<'a>(number: u64, raw: &'a [u8], one_line: &'a mut Vec<u8>) -> RawMessage<'a> {
     let mut line = body(raw);
     if memchr::memchr2(b'\n', b'\r', line).is_some() {
         one_line.clear();

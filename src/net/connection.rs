@@ -1,358 +1,323 @@
-//! One connection of a server: its reader, and its queue of what is said to it.
-//!
-//! The reader blocks in `read` and does nothing else that waits but hand over chunks. Whoever speaks (the host, the
-//! supervisor) appends whole messages to the queue and sends what the socket takes; the supervisor polls for the rest.
+//! One connection: its socket, what was read and not handled, what waits to be written, and how far it has closed.
 
-use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::budget::Budget;
-use super::chunk::Chunk;
-use super::queue::Outbox;
-use super::wait::{self, Armed, Poll, Wake, Want};
-use crate::framing::{Frame, Framer, FramingError, FramingOptions, Wire};
+use super::dial::Attempt;
+use super::handler::Rewrite;
+use super::outbox::Outbox;
+use super::sys;
+use crate::framing::{Framer, FramingError, FramingOptions, Wire};
 
-/// How much may wait to be sent to one peer, in bytes; one that does not read is reset when it is reached.
-pub const QUEUE_BYTES_MAX: usize = 64 << 10;
+/// From how many bytes on a write takes its time, in which a second signal can end the process.
+const LONG_WRITE_BYTES: usize = 16 << 10;
 
-/// How long a connection that we end may take over it: sending what waits, then reading until the peer closes.
-pub const FINISH_TIME: Duration = Duration::from_millis(500);
+/// A connection of a [`Net`](super::Net), from [`connect`](super::Net::connect) or an accept until its `on_close`.
+///
+/// Numbers count from 1, in the order of `connect` calls and accepts, and are never used again. A number whose
+/// connection is over is accepted everywhere and does nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ConnId(pub u64);
 
-/// How a connection ended, as its reader saw it.
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What ended a connection first.
 #[derive(Debug)]
-pub enum Left {
-    /// The peer closed; the bytes of a line or payload that it did not finish.
-    Closed(Vec<u8>),
-    /// The connection was lost.
+pub(crate) enum CloseReason {
+    /// [`Net::connect`](super::Net::connect) did not succeed; there was no `on_connect`. The error of the last try.
+    Unreached(io::Error),
+    /// The peer closed its side before the handler called `finish`.
+    ByPeer,
+    /// The handler called `finish` first.
+    ByUs,
+    /// The handler called `reset`, or `leave` or `hurry` while it was connecting.
+    Reset,
+    /// The connection was lost. A loss after `finish` is [`CloseReason::ByUs`] if all messages were written and the
+    /// peer had sent something: some peers answer our last words with a reset.
     Lost(io::Error),
-    /// The peer's framing cannot be followed any further.
+    /// The peer broke the framing; `on_message` has seen the fault, then `on_eof` came.
     Broken(FramingError),
-    /// So little was left of what all peers' long frames may have, in bytes, that it was reset.
-    NoRoom(usize),
-    /// The first bytes are a web browser's: executing such lines is how a web page would play pinball.
+    /// The first bytes were a web browser's or a web server's. It was dropped.
     Http,
+    /// Its frame needed more than is left of so many bytes for the long frames of all peers. It was reset.
+    NoRoom(usize),
+    /// The connection that it was linked to was lost or reset, so this one was reset.
+    LinkLost,
 }
 
-/// What became of a message that was to be said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// It is on its way.
-    Queued,
-    /// So much waits for this peer that it was reset instead.
-    Overrun,
-    /// The connection is ending; it was dropped.
-    Ending,
-}
-
-/// What a reader tells the printer.
+/// How a connection ended.
 #[derive(Debug)]
-pub enum Report {
-    /// Somebody has connected.
-    Joined(Arc<Connection>),
-    /// Frames have come.
-    Heard(Arc<Connection>, Chunk),
-    /// Stdin has brought something; nothing at its end.
-    Input(Vec<u8>),
-    /// Nothing more will come.
-    Left(Arc<Connection>, Left),
+pub(crate) struct Closed {
+    /// Why.
+    pub reason: CloseReason,
+    /// How many messages accepted by [`Net::send`](super::Net::send) were not written whole, those that
+    /// [`Net::cut`](super::Net::cut) dropped included.
+    pub unsent: usize,
+    /// The messages of which nothing was written, in order, whole (without those dropped by `cut`): what `--reconnect`
+    /// can send again.
+    pub waiting: Vec<Vec<u8>>,
+    /// Whether the peer sent anything or closed: one that did neither may not have read at all.
+    pub noticed: bool,
+    /// The bytes of a line or payload that the peer did not finish.
+    pub unfinished: Vec<u8>,
 }
 
-/// One peer of a server.
-#[derive(Debug)]
-pub struct Connection {
-    /// Counted from 1 in the order of arrival.
-    pub number: u64,
-    /// The peer's address.
-    pub peer: SocketAddr,
-    socket: TcpStream,
-    sending: Mutex<Sending>,
-    reading_ended: AtomicBool,
-    told_farewell: AtomicBool,
-    announced: AtomicBool,
-    wake: Wake,
+impl Closed {
+    /// The end of a connection that was never made.
+    pub(crate) fn never() -> Closed {
+        Closed { reason: CloseReason::ByUs, unsent: 0, waiting: Vec::new(), noticed: true, unfinished: Vec::new() }
+    }
 }
 
-#[derive(Debug)]
-struct Sending {
-    outbox: Outbox,
-    phase: Phase,
-    armed: Armed,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    /// Messages may be said.
+/// How far a connection has come.
+#[derive(Debug, Default)]
+pub(super) enum Phase {
+    Connecting(Attempt),
     Open,
-    /// What waits is sent, until then; then we half-close.
-    Finishing(Instant),
-    /// We have half-closed; the reader reads on until then.
-    Draining(Instant),
-    /// The peer takes nothing more; its last words are still being read.
-    Deaf,
-    /// Nothing is sent or read any more.
-    Over,
+    /// What waits is written, until then; then it drains for so long.
+    Closing {
+        until: Option<Instant>,
+        drain: Duration,
+    },
+    /// It is half-closed; the peer's end is read for so long, until then once that counts.
+    Draining {
+        until: Option<Instant>,
+        drain: Duration,
+    },
+    #[default]
+    Shut,
 }
 
-/// What the supervisor has to do for a connection.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Care {
-    /// Poll until the socket takes more.
-    pub write: bool,
-    /// Look again at this time.
-    pub until: Option<Instant>,
-    /// Forget it.
-    pub over: bool,
+/// Where what a connection reads is forwarded.
+pub(super) struct Link {
+    pub to: ConnId,
+    pub rewrite: Option<Box<dyn Rewrite>>,
+}
+
+#[derive(Default)]
+pub(super) struct Connection {
+    pub id: ConnId,
+    /// `None` while connecting and when it is over.
+    pub socket: Option<TcpStream>,
+    pub peer: Option<SocketAddr>,
+    pub accepted: bool,
+    pub phase: Phase,
+    /// `None` while its frames are reported, and when what is read is no longer framed.
+    pub framer: Option<Framer>,
+    pub outbox: Outbox,
+    pub link: Option<Link>,
+    /// What poll saw: an error. Some systems forget it by that, and then read it as an end.
+    pub has_error: bool,
+    /// The socket takes nothing more until poll sees room.
+    pub is_blocked: bool,
+    /// Nothing more is read: the peer has closed.
+    pub at_end: bool,
+    /// What is read is dropped: the framing is broken, or a linked connection ends.
+    pub discards: bool,
+    /// We have half-closed.
+    pub is_write_shut: bool,
+    /// No message was read, so it can still be HTTP.
+    pub is_new: bool,
+    pub noticed: bool,
+    #[cfg(test)]
+    pub first_write: Option<Instant>,
+    pub reason: Option<CloseReason>,
+    /// How many messages were dropped by `cut`.
+    pub cut: usize,
+    /// How many bytes of a long frame it holds.
+    pub long_bytes: usize,
+    /// Whether even the end of this process would reset it.
+    is_armed: bool,
 }
 
 impl Connection {
-    /// A connection that has just been accepted; `wake` wakes the supervisor.
-    ///
-    /// # Errors
-    /// The socket's options cannot be set: it is gone.
-    pub fn new(number: u64, peer: SocketAddr, socket: TcpStream, wake: Wake) -> io::Result<Connection> {
-        // Some systems hand the listener's mode on.
-        socket.set_nonblocking(false)?;
-        socket.set_nodelay(true)?;
-        let sending =
-            Mutex::new(Sending { outbox: Outbox::new(QUEUE_BYTES_MAX), phase: Phase::Open, armed: Armed::default() });
-        let [reading_ended, told_farewell, announced] = [false; 3].map(AtomicBool::new);
-        Ok(Connection { number, peer, socket, sending, reading_ended, told_farewell, announced, wake })
+    pub(super) fn new(id: ConnId, phase: Phase, framer: Framer) -> Connection {
+        Connection { id, phase, framer: Some(framer), is_new: true, ..Connection::default() }
     }
 
-    /// Says whole messages (one or more, LF and payload included), in one write where the socket takes it.
-    /// A peer whose queue is full is reset: it does not read, and must not cost memory.
-    pub fn say(&self, messages: &[u8]) -> Said {
-        let mut sending = self.lock();
-        if !matches!(sending.phase, Phase::Open) {
-            return Said::Ending;
-        }
-        if !sending.outbox.has_room(messages.len()) {
-            self.end(&mut sending, true);
-            return Said::Overrun;
-        }
-        sending.outbox.push(messages);
-        self.flush(&mut sending);
-        if !sending.outbox.is_empty() {
-            self.wake.wake();
-        }
-        Said::Queued
+    pub(super) fn open(&mut self, socket: TcpStream, peer: SocketAddr) {
+        (self.socket, self.peer, self.phase) = (Some(socket), Some(peer), Phase::Open);
     }
 
-    /// Says the last words, if more may be said, and ends the connection in order.
-    pub fn part(&self, farewell: &[u8]) {
-        if self.say(farewell) == Said::Queued {
-            self.told_farewell.store(true, Ordering::SeqCst);
-        }
-        self.finish();
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.phase, Phase::Connecting(_))
     }
 
-    /// Whether [`Connection::part`] said the last words.
-    pub fn was_told_farewell(&self) -> bool {
-        self.told_farewell.load(Ordering::SeqCst)
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
     }
 
-    /// Whether the printer has been told, or will be before anything that is told from now on.
-    pub fn is_announced(&self) -> bool {
-        self.announced.load(Ordering::SeqCst)
+    pub(super) fn is_shut(&self) -> bool {
+        matches!(self.phase, Phase::Shut)
     }
 
-    /// Whether more may be said.
-    pub fn is_open(&self) -> bool {
-        matches!(self.lock().phase, Phase::Open)
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. } | Phase::Draining { .. })
     }
 
-    /// Ends the connection in order: sends what waits, half-closes, and closes when the peer has or [`FINISH_TIME`] is
-    /// over.
-    pub fn finish(&self) {
-        let mut sending = self.lock();
-        if matches!(sending.phase, Phase::Open) {
-            sending.phase = Phase::Finishing(Instant::now() + FINISH_TIME);
-            self.wake.wake();
-        }
+    /// Whether messages can be sent: on a connection that is being made they wait.
+    pub(super) fn accepts(&self) -> bool {
+        (self.is_open() || self.is_connecting()) && !self.is_write_shut
     }
 
-    /// Ends the connection at once, by a reset when a message is half out or something waits that will not go.
-    pub fn abort(&self) {
-        let mut sending = self.lock();
-        let reset = sending.outbox.is_inside_message();
-        self.end(&mut sending, reset);
-    }
-
-    /// Ends the connection at once, by a reset.
-    pub fn reset(&self) {
-        self.end(&mut self.lock(), true);
-    }
-
-    /// Watches the socket for room; for the supervisor.
-    pub fn watch<'a>(&'a self, poll: &mut Poll<'a>) {
-        poll.socket(&self.socket, Want { read: false, write: true });
-    }
-
-    /// Sends what the socket takes and moves the connection towards its end; for the supervisor.
-    pub fn tend(&self, now: Instant) -> Care {
-        let mut sending = self.lock();
-        self.flush(&mut sending);
-        let read_out = self.reading_ended.load(Ordering::SeqCst);
-        match sending.phase {
-            Phase::Open => Care { write: !sending.outbox.is_empty(), ..Care::default() },
-            Phase::Deaf => Care { over: read_out, ..Care::default() },
-            Phase::Over => Care { over: true, ..Care::default() },
-            Phase::Finishing(_) if sending.outbox.is_empty() => {
-                // The peer may be gone already, which the reader sees.
-                let _ = self.socket.shutdown(Shutdown::Write);
-                let until = now + FINISH_TIME;
-                sending.phase = Phase::Draining(until);
-                Care { until: Some(until), over: read_out, ..Care::default() }
+    /// Writes what the socket takes; whether that emptied the outbox.
+    pub(super) fn flush(&mut self) -> io::Result<bool> {
+        let Some(socket) = self.socket.as_ref().filter(|_| !self.is_blocked && !self.outbox.is_empty()) else {
+            return Ok(false);
+        };
+        while !self.outbox.is_empty() {
+            if self.outbox.unsent().len() > LONG_WRITE_BYTES {
+                arm(socket, &mut self.is_armed, true);
             }
-            Phase::Draining(_) if read_out => Care { over: true, ..Care::default() },
-            Phase::Finishing(until) | Phase::Draining(until) if now < until => {
-                Care { write: !sending.outbox.is_empty(), until: Some(until), over: false }
-            }
-            Phase::Finishing(_) | Phase::Draining(_) => {
-                let reset = sending.outbox.is_inside_message();
-                self.end(&mut sending, reset);
-                Care { over: true, ..Care::default() }
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Sending> {
-        // What a panicking thread left behind is still a queue of whole messages.
-        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn flush(&self, sending: &mut Sending) {
-        self.write(sending);
-        sending.armed.set(&self.socket, sending.outbox.is_inside_message());
-    }
-
-    fn write(&self, sending: &mut Sending) {
-        while !sending.outbox.is_empty() {
-            sending.armed.before_write(&self.socket, sending.outbox.unsent());
-            match wait::send_now(&self.socket, sending.outbox.unsent()) {
-                Ok(count) => sending.outbox.sent(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            match (&*socket).write(self.outbox.unsent()) {
+                Ok(count) => {
+                    #[cfg(test)]
+                    self.first_write.get_or_insert_with(Instant::now);
+                    self.outbox.sent(count);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    sending.outbox.clear();
-                    sending.phase = Phase::Deaf;
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_blocked = true;
+                    break;
                 }
+                Err(error) => return Err(error),
             }
+        }
+        arm(socket, &mut self.is_armed, self.outbox.is_inside_message());
+        Ok(self.outbox.is_empty())
+    }
+
+    /// Begins to end in order, or shortens the times of an end that has begun.
+    pub(super) fn finish(&mut self, now: Instant, flush: Duration, drain: Duration) {
+        let until = now.checked_add(flush);
+        match &mut self.phase {
+            Phase::Connecting(_) => self.end(CloseReason::Reset),
+            Phase::Open => {
+                self.reason.get_or_insert(CloseReason::ByUs);
+                self.phase = Phase::Closing { until, drain };
+            }
+            Phase::Closing { until: old, drain: old_drain } => {
+                *old = earlier(*old, until);
+                *old_drain = drain.min(*old_drain);
+            }
+            Phase::Draining { until: old, drain: old_drain } => {
+                *old_drain = drain.min(*old_drain);
+                *old = earlier(*old, now.checked_add(drain));
+            }
+            Phase::Shut => {}
         }
     }
 
-    /// Nothing more goes in either direction. Only the reading side is shut down: shutting down the writing side would
-    /// send an orderly end, and a reset is sent when the last holder drops the socket.
-    fn end(&self, sending: &mut Sending, reset: bool) {
-        if reset {
-            sending.armed.reset(&self.socket);
-        }
-        sending.outbox.clear();
-        sending.phase = Phase::Over;
-        let _ = self.socket.shutdown(Shutdown::Read);
-        self.wake.wake();
-    }
-}
-
-/// Reads a connection until it ends: the body of its reader thread.
-pub fn read(connection: &Arc<Connection>, framing: FramingOptions, budget: &Arc<Budget>, reports: &SyncSender<Report>) {
-    if reports.send(Report::Joined(Arc::clone(connection))).is_ok() {
-        connection.announced.store(true, Ordering::SeqCst);
-        connection.wake.wake();
-        // A receiver that is gone is a printer that has ended; there is nobody to report to.
-        let wire = framing.wire;
-        if let Some(left) = read_frames(connection, wire, Framer::new(framing), budget, reports) {
-            if matches!(left, Left::NoRoom(_)) {
-                // At once, whenever the printer comes to say so.
-                connection.reset();
-            }
-            let broken = matches!(left, Left::Broken(_));
-            let heard = reports.send(Report::Left(Arc::clone(connection), left)).is_ok();
-            if broken && heard {
-                discard(connection);
-            }
-        }
-    }
-    connection.reading_ended.store(true, Ordering::SeqCst);
-    connection.wake.wake();
-}
-
-/// How the connection ended; `None` when nobody hears the reports any more.
-fn read_frames(
-    connection: &Arc<Connection>,
-    wire: Wire,
-    mut framer: Framer,
-    budget: &Arc<Budget>,
-    reports: &SyncSender<Report>,
-) -> Option<Left> {
-    let mut share = budget.share();
-    // A web browser's first words are no length of OBE_Socket's.
-    let mut is_new = wire == Wire::Bcp;
-    loop {
-        match (&connection.socket).read(framer.space()) {
-            Ok(0) => {
-                let mut chunk = Chunk::on(wire, Instant::now());
-                framer.end_of_connection().iter().for_each(|frame| chunk.push(frame));
-                if !chunk.is_empty() {
-                    reports.send(Report::Heard(Arc::clone(connection), chunk)).ok()?;
+    /// Moves towards the end; when to look again. `is_held` is whether our own output keeps us from reading.
+    pub(super) fn advance(&mut self, now: Instant, is_held: bool) -> Option<Instant> {
+        if let Phase::Closing { until, drain } = self.phase {
+            // A forwarded message in flight may have its end still to come.
+            if !self.outbox.is_empty() || self.outbox.is_inside_message() {
+                if until.is_some_and(|until| now >= until) {
+                    self.close(self.outbox.is_inside_message());
                 }
-                return Some(Left::Closed(framer.unread().to_vec()));
+                return until;
             }
-            Ok(count) => framer.filled(count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Some(Left::Lost(error)),
+            self.shut_writing();
+            self.phase = Phase::Draining { until: None, drain };
         }
-        if !share.cover(framer.unread().len()) {
-            return Some(Left::NoRoom(budget.bytes));
-        }
-        let mut chunk = Chunk::on(wire, Instant::now());
-        let end = gather(&mut framer, &mut is_new, &mut chunk);
-        if !chunk.is_empty() {
-            if !share.is_empty() {
-                chunk.keep(share.split_beyond(framer.unread().len()));
-                framer.give_back();
+        let Phase::Draining { until, drain } = &mut self.phase else { return None };
+        if self.at_end {
+            self.close(false);
+        } else if is_held {
+            // The peer's time does not pass while our own output keeps us from reading.
+            *until = None;
+        } else {
+            *until = until.or_else(|| now.checked_add(*drain));
+            if until.is_none_or(|until| now < until) {
+                return *until;
             }
-            chunk.fit();
-            reports.send(Report::Heard(Arc::clone(connection), chunk)).ok()?;
+            self.close(false);
         }
-        if end.is_some() {
-            return end;
+        None
+    }
+
+    /// The peer learns that nothing more comes, and can still reply.
+    pub(super) fn shut_writing(&mut self) {
+        if !std::mem::replace(&mut self.is_write_shut, true) {
+            // It may be gone, which reading tells.
+            let _ = self.socket.as_ref().map(|socket| socket.shutdown(std::net::Shutdown::Write));
+        }
+    }
+
+    /// Ends at once for this reason, if there is none yet: by a reset if it was open.
+    pub(super) fn end(&mut self, reason: CloseReason) {
+        self.reason.get_or_insert(reason);
+        self.close(true);
+    }
+
+    /// The connection is of no more use.
+    pub(super) fn lose(&mut self, error: io::Error) {
+        let all_said = self.cut == 0 && self.outbox.is_empty() && self.noticed;
+        if !(self.is_leaving() && all_said) && matches!(self.reason, None | Some(CloseReason::ByUs)) {
+            self.reason = Some(CloseReason::Lost(error));
+        }
+        self.noticed = true;
+        self.close(self.outbox.is_inside_message());
+    }
+
+    /// Its framing cannot be followed any further.
+    pub(super) fn break_off(&mut self, fault: FramingError) {
+        self.reason.get_or_insert(CloseReason::Broken(fault));
+        self.discards = true;
+    }
+
+    pub(super) fn can_be_http(&self, framing: &FramingOptions) -> bool {
+        self.is_new && self.link.is_none() && framing.wire == Wire::Bcp
+    }
+
+    pub(super) fn drop_http(&mut self) {
+        if matches!(self.reason, None | Some(CloseReason::ByUs)) {
+            self.reason = Some(CloseReason::Http);
+        }
+        self.close(self.outbox.is_inside_message());
+    }
+
+    /// Whether it ended otherwise than in order.
+    pub(super) fn has_broken(&self) -> bool {
+        !matches!(self.reason, None | Some(CloseReason::ByPeer | CloseReason::ByUs))
+    }
+
+    pub(super) fn close(&mut self, is_reset: bool) {
+        if let Some(socket) = self.socket.take().filter(|_| is_reset) {
+            sys::reset_when_closed(&socket, true);
+        }
+        self.phase = Phase::Shut;
+    }
+
+    pub(super) fn into_closed(self) -> Closed {
+        Closed {
+            reason: self.reason.unwrap_or(CloseReason::ByPeer),
+            unsent: self.cut + self.outbox.messages(),
+            waiting: self.outbox.waiting(),
+            noticed: self.noticed,
+            // A half that our own end cut short is not the peer's.
+            unfinished: self.framer.filter(|_| self.at_end).map_or(Vec::new(), |framer| framer.unread().to_vec()),
         }
     }
 }
 
-/// Puts the whole frames into the chunk; how the connection ends, if they end it. It is new until the first message:
-/// what is ignored before that must not open the way for a web browser.
-fn gather(framer: &mut Framer, is_new: &mut bool, chunk: &mut Chunk) -> Option<Left> {
-    let mut fault = None;
-    while let Some(frame) = framer.next_frame() {
-        match &frame {
-            Frame::Message(message) if *is_new && is_http(message.line) => return Some(Left::Http),
-            Frame::Message(_) => *is_new = false,
-            Frame::Bad { fault: found, .. } => fault = Some(*found),
-            Frame::Ignored { .. } => {}
-        }
-        chunk.push(&frame);
+/// Makes even the end of this process a reset, while half a message is written: a second signal ends it without a
+/// chance to do anything.
+fn arm(socket: &TcpStream, is_armed: &mut bool, arms: bool) {
+    if *is_armed != arms {
+        sys::reset_when_closed(socket, arms);
+        *is_armed = arms;
     }
-    if *is_new && is_http(framer.unread()) {
-        return Some(Left::Http);
-    }
-    fault.filter(|_| framer.has_ended()).map(Left::Broken)
 }
 
-/// Reads on without looking, so that our last words are not lost in a reset. The supervisor ends it in time.
-fn discard(connection: &Connection) {
-    let mut bytes = [0; 4096];
-    while matches!((&connection.socket).read(&mut bytes), Ok(count) if count > 0) {}
-}
-
-/// Whether a connection begins with an HTTP method and a space (design.md, section 2).
-fn is_http(start: &[u8]) -> bool {
-    const METHODS: [&[u8]; 9] =
-        [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"CONNECT ", b"OPTIONS ", b"TRACE ", b"PATCH "];
-    METHODS.iter().any(|method| start.starts_with(method))
+/// The earlier of two points in time of which either may be missing.
+pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }

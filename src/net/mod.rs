@@ -1,36 +1,46 @@
-//! Sockets, threads, poll, timeouts and signals: the only place that touches `std::net` and `std::thread`.
-//!
-//! `net` is handed what to do with a frame and what to say; it knows no command, no parameter and no output format.
-//! Which thread does what, and how each blocking place is left:
+//! The network: one loop that polls all sockets, and the threads of what else can block.
 //!
 //! ```text
-//! dialogue   ONE thread: poll [stop, socket, stdin, stdout], two bounded buffers; each direction stops reading only
-//!            when its own buffer is full, so two programs that write at once cannot block each other.
-//! server     supervisor (the caller's thread): poll [stop, stdout, listener, wake, connections with unsent bytes]
-//!            a reader a connection: blocking read -> frames -> chunk -> channel of 64 -> printer
-//!            printer: owns the host, which owns stdout; tells the supervisor through one byte on `wake`
-//!            writers: whoever says something appends to the connection's queue and sends what the socket takes at
-//!            once; the supervisor sends the rest
-//! forward    supervisor as above; a thread a pair dials and pumps one direction, another one the other: read, tell the
-//!            taps, write to the other side. A tap counts its bytes and never has a pump wait; what is over is dropped.
-//!            an ear a tap (one prints, one records): a thread that may block as long as it likes
+//! loop       poll [waker, stdout's reader, listeners, sockets]; nothing in it blocks. It runs the [`Handler`].
+//! stdin      a thread, once the handler wants input: one block at a time, read when the one before was handled
+//! stdout     written by the loop while it is at most 4 KiB and there is room; more starts a thread, for good
+//! recording  a thread over a file, handed its bytes before standard output is
+//! signals    wake the loop through its waker (Unix: no thread; Windows: the thread of the `ctrlc` crate)
 //! ```
 //!
-//! A stop (a signal, or the other half of [`wait::stop_pair`]) is a pipe that stays readable for every poller; a reader
-//! is woken by shutting down its socket's reading side; a printer that hangs in stdout is given a moment and then left
-//! behind.
+//! `send` and `replay` are one connection, `listen` is a listener and n connections, `--forward` is pairs of linked
+//! connections, and the built-in media controller of `replay --loopback` is the same loop in a second thread.
+//! All that differs between systems is in `sys` and `signals`.
 
-pub mod accept;
-pub mod address;
-pub mod budget;
-pub mod chunk;
-pub mod connection;
-pub mod dialogue;
-pub mod forward;
-pub mod pump;
-pub mod queue;
-pub mod server;
-pub mod tap;
-pub mod wait;
+mod address;
+mod connection;
+mod dial;
+mod handler;
+mod input;
+#[cfg(test)]
+mod link_tests;
+#[cfg(test)]
+mod loop_tests;
+mod outbox;
+#[cfg(test)]
+mod output_tests;
+mod printer;
+mod reactor;
+mod reading;
+mod signals;
+mod sockets;
+mod sys;
 
-pub use std::net::{SocketAddr, TcpStream};
+pub(crate) use std::net::SocketAddr;
+
+pub(crate) use address::{Address, is_of_this_machine};
+
+pub(crate) use connection::{CloseReason, Closed, ConnId};
+pub(crate) use dial::Dial;
+pub(crate) use handler::{DRAIN_TIME, FLUSH_TIME, Handler, Notice, OUTPUT_TIME, Outcome, Rewrite, Settings, Stop};
+pub(crate) use input::Input;
+pub(crate) use outbox::OUTBOX_BYTES_MAX;
+pub(crate) use printer::{Output, WhenBehind};
+pub(crate) use reactor::{Background, run_in_background};
+pub(crate) use sockets::Net;
+pub(crate) use sys::widen_pipes;

@@ -129,7 +129,6 @@ impl Table {
     }
 
     /// Appends a row about a connection, such as `connected from 127.0.0.1:34928`.
-    #[allow(dead_code)] // Until listen prints it.
     pub(crate) fn event(&mut self, time: Option<Duration>, connection: u64, text: &str, out: &mut Vec<u8>) {
         let mut row = Row::new(self.columns);
         self.open_row(time, connection, &mut row);

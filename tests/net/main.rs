@@ -1,6 +1,5 @@
 //! The subcommands that talk, run as programs against real sockets: on port 0, with a deadline for everything.
 
-mod budget;
 mod crowd;
 mod faults;
 mod forward;

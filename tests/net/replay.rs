@@ -46,7 +46,7 @@ fn a_game_over_loopback_prints_what_the_media_controller_says() {
                  media controller at 127.0.0.1:";
     assert!(lines[0].starts_with(first), "{}", ended.stderr);
     assert!(lines[1].starts_with("replayed 227 messages (46152 bytes) of one-ball-game.bcp in "), "{}", ended.stderr);
-    let end = "s; the built-in media controller answered with 7 messages (206 bytes); done";
+    let end = "s; received 7 messages (206 bytes) from the built-in media controller; done";
     assert!(lines[1].ends_with(end), "{}", ended.stderr);
     assert_eq!(lines.len(), 2);
     assert_eq!(run(&["replay", "-q", "--loopback", "--speed", "max", GAME]).stderr, "");
@@ -62,7 +62,7 @@ fn the_dialler_is_played_byte_for_byte() {
     drop(peer);
     let ended = playing.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "late?\n"));
-    assert!(ended.stderr.contains(" answered with 1 message (6 bytes); done\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("; received 1 message (6 bytes) from 127.0.0.1:"), "{}", ended.stderr);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn what_is_wrong_with_a_file_is_known_before_anybody_is_dialled() {
     for (text, code, complaint) in [
         (&*format!("{good}#@soon\nb\n"), 1, ":4: bad time"),
         ("#backbox-session 2\na\n", 1, ":1: format 2 is newer"),
-        (&*format!("{good}#@1 2\nb\n"), 1, "it holds several connections, and one is played: --conn picks one of 1, 2"),
+        (&*format!("{good}#@1 2\nb\n"), 1, "several connections, and one is played: --conn picks one of 1, 2"),
         ("#backbox-session 1\n#@0\n#<a\n", 1, "the client sent no line"),
         ("", 1, "no BCP line in it"),
         ("{\"json\": 1}\n", 1, ":1: neither a session, nor a log"),
@@ -138,12 +138,18 @@ fn a_file_that_ends_in_half_a_line_is_played_up_to_it() {
 #[test]
 fn options_that_make_no_sense_get_a_sentence() {
     for (arguments, complaint) in [
-        (&["replay"][..], "a session is missing"),
-        (&["replay", GAME, GAME], "one session is played at a time"),
-        (&["replay", "--loopback", "-a", "x", GAME], "there is nobody to dial: leave out -a"),
-        (&["replay", "--loopback", "--retry", "1", GAME], "leave out --retry"),
-        (&["replay", "--dry-run", "--check", GAME], "--dry-run plays nothing"),
-        (&["replay", "--speed", "0", GAME], "0 is no speed; write a number above 0, or max"),
+        (&["replay"][..], "FILE is missing: write backbox replay FILE"),
+        (&["replay", GAME, GAME], "several FILEs need --check"),
+        (
+            &["replay", "--loopback", "-a", "x", GAME],
+            "--loopback and -a cannot be used together: the media controller is in this process",
+        ),
+        (&["replay", "--loopback", "--retry", "1", GAME], "--loopback and --retry cannot be used together"),
+        (
+            &["replay", "--dry-run", "--check", GAME],
+            "--check and --dry-run cannot be used together: --dry-run does not connect",
+        ),
+        (&["replay", "--speed", "0", GAME], "--speed: invalid speed \"0\"; write a number above 0, or max"),
     ] {
         let ended = run(arguments);
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
@@ -177,7 +183,7 @@ fn a_peer_that_leaves_before_the_end_is_3() {
         drop(peer);
         let ended = playing.finish();
         assert_eq!(ended.code, Some(3));
-        assert!(ended.stderr.contains("it closed before the end\n"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("; the peer closed before the end\n"), "{}", ended.stderr);
     }
 }
 
@@ -259,5 +265,5 @@ fn a_full_disk_is_not_called_a_reader_that_left() {
     let outcome = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
     let text = String::from_utf8(outcome.stderr).unwrap();
     assert_eq!(outcome.status.code(), Some(3), "{text}");
-    assert!(text.contains("; the output cannot be written\n") && !text.contains("nobody reads"), "{text}");
+    assert!(text.contains("; the output cannot be written\n") && !text.contains("nothing reads"), "{text}");
 }

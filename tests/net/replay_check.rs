@@ -118,8 +118,8 @@ fn one_mutation_of_an_answer_is_one_difference() {
 #[test]
 fn a_peer_that_goes_is_one_difference_that_counts_the_rest() {
     for (last_words, code, way, how) in [
-        (&b""[..], 1, "closed the connection", "it closed before the end"),
-        (b"frame&bytes=99999999999\n", 4, "broke the framing", "it broke the framing"),
+        (&b""[..], 1, "closed the connection", "the peer closed before the end"),
+        (b"frame&bytes=99999999999\n", 4, "broke the framing", "the peer broke the framing"),
     ] {
         let port = port();
         let file = session(TALK);
@@ -174,7 +174,7 @@ fn an_update_leaves_patterns_and_a_check_that_was_cut_short() {
     drop(port.accept());
     let ended = running.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("left as it is, since the check did not come to its end"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("left as it is, because the check did not reach its end"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), pattern);
 }
 
@@ -212,7 +212,7 @@ fn an_update_leaves_a_file_that_somebody_else_has_changed_and_the_report_is_writ
     drop(peer);
     let ended = running.finish();
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    let why = "which is left as it is: somebody else has changed it since the check began";
+    let why = "which is left as it is: another program has changed it since the check began";
     assert!(ended.stderr.contains(why), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), edited);
     assert!(fs::read_to_string(&report).unwrap().contains("differs in version"));
@@ -342,11 +342,12 @@ fn one_of_several_connections_is_checked_and_updated() {
 #[test]
 fn flags_about_a_check_want_one() {
     for (arguments, complaint) in [
-        (&["--exact"][..], "they go with --check or --update"),
-        (&["--junit", "x"], "they go with --check or --update"),
-        (&["--reply-timeout", "1"], "it goes with --check, --update or --serve"),
-        (&["--check", "--repeat", "2"], "leave out --repeat"),
-        (&["--update", "--fail-fast"], "leave out --fail-fast"),
+        (&["--exact"][..], "--exact needs --check or --update: "),
+        (&["--junit", "x"], "--junit needs --check or --update: "),
+        (&["--reply-timeout", "1"], "--reply-timeout needs --check, --update or --serve: "),
+        (&["--check", "--repeat", "2"], "a check needs a fresh peer each time; leave out --repeat"),
+        (&["--update", "--fail-fast"], "--update needs all differences; leave out --fail-fast"),
+        (&["--view", "table", "--check"], "standard output has the report; -v shows the traffic"),
     ] {
         let ended = run(&[&["replay", GAME], arguments].concat());
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);

@@ -86,10 +86,9 @@ fn standard_input_is_read_to_its_end_before_it_is_played() {
 
 #[test]
 fn error_on_standard_input_is_reported_before_a_connection() {
-    for (wrong, said) in [
-        ("#@soon\nb\n", "<stdin>:4: bad time"),
-        ("#@1 2\nb\n", "backbox replay: <stdin>: it holds several connections"),
-    ] {
+    for (wrong, said) in
+        [("#@soon\nb\n", "<stdin>:4: bad time"), ("#@1 2\nb\n", "backbox replay: <stdin>: several connections")]
+    {
         let mut playing = start_with_input(&["replay", "-a", "127.0.0.1:1", "-"]);
         playing.write(b"#backbox-session 1\n#@0\na\n");
         playing.write(wrong.as_bytes());

@@ -40,10 +40,10 @@ fn each_line_goes_when_what_was_said_before_it_has_come() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "HELLO?version=%31.1\nnot_recorded\nreset\ngoodbye\n"));
     let said: Vec<&str> = ended.stderr.lines().collect();
     let first =
-        format!("playing the server of session.bcp (3 messages, 0.0 s as recorded) to the first who dials {address}");
+        format!("playing the server of session.bcp (3 messages, 0.0 s as recorded) to the first client of {address}");
     assert_eq!(said[0], first);
     assert!(said[1].starts_with("replayed 3 messages (46 bytes) of session.bcp in "), "{}", ended.stderr);
-    assert!(said[1].ends_with("; the dialler answered with 4 messages (47 bytes); done"), "{}", ended.stderr);
+    assert!(said[1].ends_with("; received 4 messages (47 bytes) from the client; done"), "{}", ended.stderr);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn only_the_first_is_served_and_one_that_leaves_early_is_3() {
     drop(first);
     let ended = serving.finish();
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("it closed before the end\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("; the peer closed before the end\n"), "{}", ended.stderr);
 }
 
 #[test]
@@ -92,11 +92,11 @@ fn waiting_for_somebody_ends_with_a_signal_or_the_time() {
     serving.await_handlers();
     serving.signal(Signal::INT);
     assert_eq!(serving.finish().code, Some(130));
-    let (serving, address) = serve(TALK, &["-W", "0.1"]);
+    let (serving, _) = serve(TALK, &["-W", "0.1"]);
     let ended = serving.finish();
     assert_eq!(ended.code, Some(124), "{}", ended.stderr);
-    let why = format!("{address}: timed out after 0.1 s waiting for the last line to be sent (see --timeout)\n");
-    assert!(ended.stderr.ends_with(&why), "{}", ended.stderr);
+    let why = "timed out after 0.1 s waiting for the last message to be sent (see --timeout)\n";
+    assert!(ended.stderr.ends_with(why), "{}", ended.stderr);
 }
 
 #[test]
@@ -116,11 +116,11 @@ fn a_session_without_a_line_of_the_acceptor_and_a_taken_port_are_said() {
 #[test]
 fn options_that_make_no_sense_get_a_sentence() {
     for (arguments, complaint) in [
-        (&["--serve", "--loopback", GAME][..], "use one of them"),
-        (&["--serve", "--retry", "1", GAME], "--serve waits to be dialled"),
+        (&["--serve", "--loopback", GAME][..], "--serve cannot be used together: one plays to a media controller"),
+        (&["--serve", "--retry", "1", GAME], "--serve waits for a client"),
         (&["--serve", "--repeat", "2", GAME], "leave out --repeat"),
-        (&["--announce", "x", GAME], "it goes with --serve"),
-        (&["--reply-timeout", "1", GAME], "it goes with --check, --update or --serve"),
+        (&["--announce", "x", GAME], "--announce needs --serve: "),
+        (&["--reply-timeout", "1", GAME], "--reply-timeout needs --check, --update or --serve: "),
     ] {
         let ended = run(&[&["replay"], arguments].concat());
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);

@@ -46,15 +46,23 @@ fn seen(arguments: &[&str], output_too: bool) -> String {
 
 #[test]
 fn a_long_replay_shows_one_line_that_is_redrawn_and_gone_at_the_end() {
-    let seen = seen(&[], true);
-    let (before, after) = seen.split_once("\r\u{1b}[?7lplayed ").unwrap_or_else(|| panic!("{seen:?}"));
+    let seen = seen(&["--view", "raw"], true);
+    let (before, after) = seen.split_once("\r\u{1b}[?7l").unwrap_or_else(|| panic!("{seen:?}"));
     assert!(before.starts_with("playing the client of session.bcp"), "{seen:?}");
     let (line, after) = after.split_once("\u{1b}[?7h\u{1b}[K").unwrap_or_else(|| panic!("{seen:?}"));
-    assert!(line.contains(" of 3, ") && line.contains(" s, late by ") && line.contains(" ms (at most "), "{seen:?}");
-    // What comes and what is said take the line's place.
-    assert!(after.contains("\r\u{1b}[Kreset_complete\r\n"), "{seen:?}");
+    assert_eq!(line, "1/3 0:01/0:01 ×1.0", "{seen:?}");
+    // What is received and what is reported take the place of the line.
+    assert!(after.contains("\r\u{1b}[K\u{1b}[1mreset_complete\u{1b}[0m\r\n"), "{seen:?}");
     assert!(after.contains("\r\u{1b}[Kreplayed 3 messages "), "{seen:?}");
     assert!(after.contains("; done\r\nlateness: p50 ") && after.ends_with(" ms\r\n"), "{seen:?}");
+}
+
+#[test]
+fn replay_prints_a_table_on_a_terminal_with_what_it_sends_dimmed() {
+    let seen = seen(&["-q"], true);
+    assert!(seen.contains("\x1b[2m   1.1") && seen.contains("  MPF→MC  reset\x1b[0m\r\n"), "{seen:?}");
+    assert!(seen.contains("\x1b[33mMC→MPF\x1b[0m  reset_complete\r\n"), "{seen:?}");
+    assert!(seen.contains("connected to 127.0.0.1:") && seen.contains("closed by the client: 3 messages"), "{seen:?}");
 }
 
 #[test]

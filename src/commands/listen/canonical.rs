@@ -3,8 +3,8 @@
 //! A line that does not parse, a comment, and a line that is too long are not changed; payloads never are.
 
 use crate::bcp::{Message, ParseOptions, WriteOptions, payload_marker, write_line};
-use crate::engine::Rewrite;
 use crate::framing::{is_ignored, without_cr};
+use crate::net::Rewrite;
 
 /// The longest line that MPF reads, in bytes without LF; others were written against it.
 const SAFE_LINE_BYTES_MAX: usize = 65_536;

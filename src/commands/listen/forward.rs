@@ -11,12 +11,12 @@ use super::observer::{Observer, exit_of, finish};
 use crate::bcp::template::{Origin, Side};
 use crate::commands::dial::Target;
 use crate::commands::run::End;
-use crate::engine::{
-    CloseReason, Closed, ConnId, Dial, Handler, Net, Notice, Outcome, Rewrite, SocketAddr, Stop, is_of_this_machine,
-};
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, RawMessage};
 use crate::limits::READ_BYTES;
+use crate::net::{
+    CloseReason, Closed, ConnId, Dial, Handler, Net, Notice, Outcome, Rewrite, SocketAddr, Stop, is_of_this_machine,
+};
 use crate::output::say;
 use crate::text::shown;
 

@@ -4,16 +4,8 @@
 
 mod canonical;
 mod forward;
-// The old engine's, for replay --loopback.
-#[allow(dead_code)]
-pub(super) mod listener;
-pub(super) mod media;
 pub(super) mod observer;
 pub(super) mod options;
-#[allow(dead_code)]
-pub(super) mod parting;
-#[allow(dead_code)]
-pub(super) mod printing;
 pub(super) mod reply;
 pub(super) mod roles;
 
@@ -22,8 +14,8 @@ pub use options::{COMMAND, Options};
 use crate::commands::binding::Place;
 use crate::commands::obe::server::ObeServer;
 use crate::commands::run::open_net;
-use crate::engine::{Input, Net, Settings};
 use crate::exit::{Exit, Failure};
+use crate::net::{Input, Net, Settings};
 use forward::Forwarder;
 use observer::Observer;
 use options::{Form, Listening, Plan};

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::bcp::template::{Origin, Side};
 use crate::bcp::{Malformed, Message, ParseOptions};
 use crate::commands::goals::Goals;
-use crate::commands::recording::Recorder;
+use crate::commands::recorder::Recorder;
 use crate::commands::run::{End, TimeLimits, seconds};
 use crate::commands::traffic::Traffic;
-use crate::engine::{CloseReason, Closed, DRAIN_TIME, FLUSH_TIME, Net, Notice, Outcome, Stop};
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{FramingError, RawMessage};
 use crate::limits::READ_BYTES;
+use crate::net::{CloseReason, Closed, DRAIN_TIME, FLUSH_TIME, Net, Notice, Outcome, Stop};
 use crate::output::show::Show;
 use crate::output::{Console, say};
 use crate::text::shown;
@@ -298,7 +298,7 @@ pub(crate) fn exit_of(error: FramingError) -> Exit {
 }
 
 /// Ends a connection in order.
-pub(crate) fn finish(net: &mut Net, id: crate::engine::ConnId) {
+pub(crate) fn finish(net: &mut Net, id: crate::net::ConnId) {
     net.finish(id, FLUSH_TIME, DRAIN_TIME);
 }
 

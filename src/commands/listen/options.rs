@@ -21,10 +21,10 @@ use crate::commands::shared::{
     ConnectOptions, Display, Input, OBE_IS_JSON, OutputOptions, Selection, Verbose, address, flatten,
 };
 use crate::commands::traffic::Traffic;
-use crate::engine::{Settings, WhenBehind};
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::LONG_FRAMES_BYTES_MAX;
+use crate::net::{Settings, WhenBehind};
 use crate::text::shown;
 
 /// What a media controller subscribes to by default: without subscriptions a whole game is two lines.

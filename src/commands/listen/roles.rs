@@ -19,10 +19,10 @@ use crate::commands::dial::Target;
 use crate::commands::goals::Goals;
 use crate::commands::run::{End, TimeLimits};
 use crate::commands::stream::{Item, Stream};
-use crate::engine::{CloseReason, Closed, ConnId, Dial, Handler, Net, Notice, OUTBOX_BYTES_MAX, Outcome, Stop};
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, FramingOptions, RawMessage};
 use crate::limits::READ_BYTES;
+use crate::net::{CloseReason, Closed, ConnId, Dial, Handler, Net, Notice, OUTBOX_BYTES_MAX, Outcome, Stop};
 use crate::output::Console;
 use crate::text::shown;
 
@@ -95,7 +95,6 @@ impl Peers {
     ///
     /// # Errors
     /// None that can happen.
-    #[allow(dead_code)] // Until replay is ported to the loop.
     pub(crate) fn built_in(framing: FramingOptions, console: Console) -> Result<Peers, Failure> {
         let behavior = Behavior {
             role: Role::MediaController,

@@ -10,9 +10,9 @@ use crate::bcp::Message;
 use crate::commands::run::{ClientRun, End, TimeLimits, report_unprinted};
 use crate::commands::send::{Pace, SendPlan};
 use crate::commands::stream::Item;
-use crate::engine::{CloseReason, Closed, ConnId, FLUSH_TIME, Handler, Net, Notice, Stop};
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, RawMessage, body, push_frame};
+use crate::net::{CloseReason, Closed, ConnId, FLUSH_TIME, Handler, Net, Notice, Stop};
 use crate::output::Console;
 use crate::text::shown;
 

@@ -7,10 +7,10 @@ use crate::bcp::template::{Origin, Side};
 use crate::commands::listen::observer::{Observer, exit_of, finish, report_close};
 use crate::commands::listen::reply::Reply;
 use crate::commands::run::End;
-use crate::engine::{CloseReason, Closed, ConnId, Handler, Net, Notice, OUTBOX_BYTES_MAX, Stop};
 use crate::exit::Exit;
 use crate::framing::{Frame, RawMessage, body, push_frame};
 use crate::limits::READ_BYTES;
+use crate::net::{CloseReason, Closed, ConnId, Handler, Net, Notice, OUTBOX_BYTES_MAX, Stop};
 
 /// The reply to what matches no `--reply`.
 const DEFAULT_REPLY: &[u8] = b"\"OK\"";

@@ -1,30 +1,30 @@
-//! The clock of a playing: when each line of ours is due (design.md, section 11).
+//! When each message is due.
 //!
-//! It is anchored once, so that lateness never adds up, and counts on over all passes of `--repeat`. It reads no time
-//! itself.
+//! The clock is anchored once, so that lateness never adds up, and continues over all passes of `--repeat`. It does not
+//! read the time itself.
 
 use std::time::{Duration, Instant};
 
 use crate::text::shown;
 use crate::time;
 
-/// How far apart lines may have been recorded that leave in one write: they left in one, or as good as.
+/// How far apart messages may have been recorded that leave in one write.
 const TOGETHER: Duration = Duration::from_millis(2);
 
 /// How fast a recording is played.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
-    /// So many times the recorded pace.
+    /// So many times as fast as recorded.
     Times(f64),
-    /// As fast as the peer takes it.
+    /// Without waiting.
     Max,
 }
 
 impl Speed {
-    /// Reads a number above 0, or `max`.
+    /// Parses a number above 0, or `max`.
     ///
     /// # Errors
-    /// A phrase that shows both.
+    /// A phrase for the parser of options.
     pub fn parse(text: &str) -> Result<Speed, String> {
         if text == "max" {
             return Ok(Speed::Max);
@@ -32,17 +32,17 @@ impl Speed {
         let times = above_zero(text);
         times
             .map(Speed::Times)
-            .ok_or_else(|| format!("{} is no speed; write a number above 0, or max", shown(text.as_bytes())))
+            .ok_or_else(|| format!("invalid speed \"{}\"; write a number above 0, or max", shown(text.as_bytes())))
     }
 }
 
-/// Reads a rate: so many lines a second.
+/// Parses a rate: messages a second.
 ///
 /// # Errors
-/// A phrase that says what is wanted.
+/// A phrase for the parser of options.
 pub fn parse_rate(text: &str) -> Result<f64, String> {
     above_zero(text).ok_or_else(|| {
-        format!("{} is no rate; write how many lines a second, a number above 0", shown(text.as_bytes()))
+        format!("invalid rate \"{}\"; write a number of messages a second, above 0", shown(text.as_bytes()))
     })
 }
 
@@ -51,29 +51,47 @@ fn above_zero(text: &str) -> Option<f64> {
     text.parse().ok().filter(|&number: &f64| plain && number > 0.0 && number.is_finite())
 }
 
-/// How recorded times become ours, as the flags say it.
+/// How recorded times become times of the replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tempo {
-    /// `--speed`; as recorded without it.
+    /// `--speed`; `None` is as recorded.
     pub speed: Option<Speed>,
-    /// `--rate`: lines of ours a second, whatever was recorded.
+    /// `--rate`: messages a second.
     pub rate: Option<f64>,
-    /// `--max-gap`: how long we wait between two lines of ours at most.
+    /// `--max-gap`: the longest wait between two messages.
     pub max_gap: Option<Duration>,
 }
 
 impl Tempo {
-    /// Whether there is nothing to wait for.
+    /// Whether it never waits.
     pub fn is_max(&self) -> bool {
         self.speed == Some(Speed::Max)
     }
 
-    /// What takes `recorded` in the recording takes so long in the playing.
-    pub fn scaled(&self, recorded: Duration) -> Duration {
+    /// How long the replay takes, if that is known beforehand, for a recording of so long and so many messages.
+    pub fn duration(&self, recorded: Duration, messages: u64, passes: u64) -> Option<Duration> {
+        match (self.rate, self.speed, self.max_gap) {
+            (Some(rate), ..) => Some(quotient(messages as f64, rate)),
+            (_, Some(Speed::Max), _) | (.., Some(_)) => None,
+            _ => Some(self.scaled(recorded).saturating_mul(u32::try_from(passes).unwrap_or(u32::MAX))),
+        }
+    }
+
+    /// The speed for the status line: `×2.0`; empty if it is no multiple of the recorded one.
+    pub fn shown(&self) -> String {
+        match (self.rate, self.speed) {
+            (Some(_), _) | (_, Some(Speed::Max)) => String::new(),
+            (None, Some(Speed::Times(times))) => format!("×{times:.1}"),
+            (None, None) => "×1.0".to_owned(),
+        }
+    }
+
+    /// How long something recorded takes in the replay.
+    fn scaled(&self, recorded: Duration) -> Duration {
         match self.speed {
             None => recorded,
             Some(Speed::Max) => Duration::ZERO,
-            // At a speed so low that no clock reaches the time it never comes.
+            // At a very low speed it is never.
             Some(Speed::Times(times)) => quotient(recorded.as_secs_f64(), times),
         }
     }
@@ -83,30 +101,30 @@ fn quotient(dividend: f64, divisor: f64) -> Duration {
     Duration::try_from_secs_f64(dividend / divisor).unwrap_or(Duration::MAX)
 }
 
-/// Says when what was recorded at a time is due, counted from its start. It is told of every record in turn.
+/// Says when a message is due, counted from the start. It is given every record in order.
 #[derive(Debug)]
 pub struct Clock {
     tempo: Tempo,
     /// Where this pass begins.
     base: Duration,
-    /// How much of this pass `--max-gap` has left out.
+    /// By how much `--max-gap` has shortened this pass.
     cut: Duration,
-    /// The recorded time that this pass began with, and the latest since: a time that goes backwards counts as that.
+    /// The first recorded time of this pass, and the highest since: a time that goes backwards counts as that.
     recorded: Option<(Duration, Duration)>,
-    /// When the line of ours before was due.
+    /// When the last message was due.
     last: Duration,
-    /// How many lines of ours there were, over all passes.
-    lines: u64,
+    /// How many messages there were, over all passes.
+    messages: u64,
 }
 
 impl Clock {
     /// A clock at the start of the first pass.
     pub fn new(tempo: Tempo) -> Clock {
         let zero = Duration::ZERO;
-        Clock { tempo, base: zero, cut: zero, recorded: None, last: zero, lines: 0 }
+        Clock { tempo, base: zero, cut: zero, recorded: None, last: zero, messages: 0 }
     }
 
-    /// Passes a record of the peer's, seen at this time in the recording.
+    /// The next record is the peer's.
     pub fn passes(&mut self, time: Option<Duration>) {
         if let Some(time) = time {
             let (first, latest) = *self.recorded.get_or_insert((time, time));
@@ -114,13 +132,12 @@ impl Clock {
         }
     }
 
-    /// When a line of ours is due that was recorded at `time`; `None` is at once, which is what a line without a time
-    /// gets.
+    /// The next record is a message to send: when it is due. `None` is at once, also for one without a time.
     pub fn line(&mut self, time: Option<Duration>) -> Option<Duration> {
         self.passes(time);
-        self.lines = self.lines.saturating_add(1);
+        self.messages = self.messages.saturating_add(1);
         if let Some(rate) = self.tempo.rate {
-            self.last = quotient(self.lines.saturating_sub(1) as f64, rate);
+            self.last = quotient(self.messages.saturating_sub(1) as f64, rate);
             return Some(self.last);
         }
         if self.recorded.is_none() || self.tempo.is_max() {
@@ -133,16 +150,16 @@ impl Clock {
         Some(latest)
     }
 
-    /// Whether a line of ours goes in one write with the first of it, by when both were recorded.
+    /// Whether a message leaves in one write whose first message was recorded at `first`.
     pub fn joins(&self, first: Option<Duration>, time: Option<Duration>) -> bool {
         let apart = first.zip(time).map(|(first, time)| time.saturating_sub(first));
         self.tempo.rate.is_none() && apart.is_some_and(|apart| apart <= TOGETHER)
     }
 
-    /// When the recording is over, as far as it has been told.
+    /// When the recording is over, as far as it was given.
     pub fn end(&self) -> Duration {
         match self.tempo.rate {
-            Some(rate) => quotient(self.lines as f64, rate),
+            Some(rate) => quotient(self.messages as f64, rate),
             None => self.tempo.max_gap.map_or(self.now(), |gap| self.now().min(self.last.saturating_add(gap))),
         }
     }
@@ -150,7 +167,7 @@ impl Clock {
     /// Begins the next pass where this one ended.
     pub fn again(&mut self) {
         let end = self.end();
-        *self = Clock { base: end, last: end, lines: self.lines, ..Clock::new(self.tempo) };
+        *self = Clock { base: end, last: end, messages: self.messages, ..Clock::new(self.tempo) };
     }
 
     /// When the latest recorded time is.
@@ -161,18 +178,18 @@ impl Clock {
     }
 }
 
-/// A point of this clock in real time. One that no clock knows is a year away, and for whoever waits that is for ever.
+/// A time of this clock in real time. A time beyond the system's clock is a year away, which is never for this run.
 pub fn instant(start: Instant, after: Duration) -> Instant {
     start.checked_add(after).unwrap_or_else(|| start + Duration::from_secs(365 * 24 * 3600))
 }
 
-/// Reads the longest wait.
+/// Parses the longest wait.
 ///
 /// # Errors
-/// What is no duration, and none at all.
+/// A phrase for the parser of options.
 pub fn parse_max_gap(text: &str) -> Result<Duration, String> {
     match time::parse_duration(text)? {
-        Duration::ZERO => Err("0 leaves no pace at all; --speed max is as fast as the peer takes it".to_owned()),
+        Duration::ZERO => Err("0 leaves no wait at all; --speed max does that".to_owned()),
         gap => Ok(gap),
     }
 }
@@ -202,7 +219,7 @@ mod tests {
         assert_eq!(Speed::parse("0.5"), Ok(Speed::Times(0.5)));
         for text in ["", "0", "-1", "1e3", "inf", "nan", "fast", "0.0", "+2"] {
             assert!(Speed::parse(text).unwrap_err().contains("write a number above 0, or max"), "{text}");
-            assert!(parse_rate(text).unwrap_err().contains("how many lines a second"), "{text}");
+            assert!(parse_rate(text).unwrap_err().contains("messages a second"), "{text}");
         }
         assert_eq!(parse_rate("120"), Ok(120.0));
         assert!(parse_max_gap("0").unwrap_err().contains("--speed max"));

@@ -1,4 +1,4 @@
-//! `backbox replay --dry-run`: what would be played, as a session file, and no connection.
+//! `replay --dry-run`: prints a recording as a session file, without a connection.
 //!
 //! A session is copied as far as it is well-formed, to the byte but for its CRs. Anything else is written as a recorder
 //! writes it.
@@ -6,7 +6,7 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use super::recording::{Choice, Content, report, tell};
+use super::source::{Choice, Content, report_error, report_note};
 use crate::bcp::ParseOptions;
 use crate::catalogue::lint;
 use crate::exit::{Exit, Failure};
@@ -15,12 +15,11 @@ use crate::limits::READ_BYTES;
 use crate::output::{Console, Stdout};
 use crate::session::{HEADER, Kind, Reader, Record, VERSION, Verbatim, Writer};
 
-/// Prints `file`. What the lint finds is noted and changes no exit status.
+/// Prints `file`. What the lint finds is a note.
 ///
 /// # Errors
-/// A file that cannot be read, or holds what cannot be played; what comes before is printed. A standard output that
-/// cannot be written.
-pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, Failure> {
+/// The file cannot be read or played; what comes before is printed. Standard output cannot be written.
+pub(super) fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, Failure> {
     let (content, name) = Content::open(file)?;
     let cannot_read = |error| Failure::io(format_args!("cannot read {name}"), &error);
     let reader = content.bytes().and_then(|bytes| Reader::new(bytes, choice.from, &choice.framing));
@@ -31,11 +30,11 @@ pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, F
     let mut is_printed = false;
     let ended = loop {
         let record = reader.next().transpose();
-        tell(&name, reader.take_note(), console);
+        report_note(&name, reader.take_note(), console);
         let record = match record {
             Ok(Some(record)) => record,
             Ok(None) => break Ok(()),
-            Err(error) => match report(&name, error, Some(console)) {
+            Err(error) => match report_error(&name, error, Some(console)) {
                 Ok(()) => continue,
                 failed => break failed,
             },
@@ -61,9 +60,7 @@ pub fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, F
     session.output.flush()?;
     ended?;
     match choice.connection {
-        Some(connection) if !is_printed => {
-            Err(Failure::Refused(format!("{name}: it holds no connection {connection}")))
-        }
+        Some(connection) if !is_printed => Err(Failure::Refused(format!("{name}: no connection {connection}"))),
         _ => Ok(console.worst()),
     }
 }

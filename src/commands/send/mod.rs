@@ -16,17 +16,17 @@ use crate::commands::goal_flags::GoalOptions;
 use crate::commands::goals::Goals;
 use crate::commands::obe::send::ObeSender;
 use crate::commands::recorder::RecordOptions;
-use crate::commands::recording::Recorder;
+use crate::commands::recorder::Recorder;
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net, stdin};
 use crate::commands::shared::{
     self, ConnectOptions, Display, OBE_IS_JSON, OutputOptions, Selection, Verbose, flatten, patterns_on,
 };
 use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
-use crate::engine::Settings;
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, LineFramer, Wire};
 use crate::limits::OBE_BODY_BYTES_MAX;
+use crate::net::Settings;
 use crate::output::Console;
 use crate::output::show::Show;
 use crate::time;

@@ -10,9 +10,9 @@ use crate::bcp::{Message, ParseOptions, Side, ValueKind, line_command};
 use crate::commands::arguments::unknown_word;
 use crate::commands::run::{ClientRun, End, closing, note_on_terminal, report_unprinted, subscription_hint};
 use crate::commands::stream::Item;
-use crate::engine::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, FramingError, RawMessage};
+use crate::net::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
 use crate::output::Console;
 use crate::text::shown;
 

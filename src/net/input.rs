@@ -26,6 +26,7 @@ impl Input {
     }
 
     /// Another source.
+    #[cfg(test)]
     pub(crate) fn from_reader(reader: impl Read + Send + 'static, block_bytes: usize) -> Input {
         Input { reader: Some(Box::new(reader)), blocks: None, block_bytes }
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Closed, ConnId};
 use super::input::Input;
-use super::net::Net;
 use super::printer::{Output, WhenBehind};
+use super::sockets::Net;
 use crate::framing::{Frame, FramingOptions};
 use crate::limits::LONG_FRAMES_BYTES_MAX;
 

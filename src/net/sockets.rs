@@ -12,7 +12,7 @@ use super::handler::{DRAIN_TIME, FLUSH_TIME, Rewrite, Settings};
 use super::printer::{Output, Printer, WhenBehind};
 use super::signals::Signals;
 use super::sys::{self, Waker};
-use crate::framing::{Framer, FramingOptions};
+use crate::framing::Framer;
 
 /// How much a framer takes at a time: a thousand connections have one each.
 const FRAMER_BYTES: usize = 8 << 10;
@@ -243,6 +243,7 @@ impl Net {
     }
 
     /// When the first byte was written to this connection.
+    #[cfg(test)]
     pub(crate) fn first_write(&self, id: ConnId) -> Option<Instant> {
         self.find(id)?.first_write
     }
@@ -265,8 +266,8 @@ impl Net {
         self.place(id).map(|at| &mut self.connections[at])
     }
 
-    /// Whether peers are not read since our own output is too slow.
-    pub(super) fn is_held(&self) -> bool {
+    /// Whether peers are not read since our own output is too slow. A handler that prints what it sends asks it too.
+    pub(crate) fn is_held(&self) -> bool {
         self.output.iter().chain(&self.recording).any(Printer::is_behind)
     }
 

@@ -12,9 +12,9 @@ use rustix::event::{PollFd, PollFlags};
 use super::connection::{CloseReason, Connection, Phase};
 use super::dial::Progress;
 use super::handler::{Handler, Notice, Outcome, Stop};
-use super::net::Net;
 use super::printer::Printer;
 use super::reading::ReadResult;
+use super::sockets::Net;
 use super::sys::{self, Waker};
 
 /// How long accepting rests when no descriptor is free, unless one becomes so before: a listener stays readable, so

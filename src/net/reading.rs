@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::connection::CloseReason;
 use super::handler::{Handler, Notice};
-use super::net::Net;
+use super::sockets::Net;
 use super::sys;
 use crate::framing::{Frame, Framer, FramingError};
 use crate::limits::{LONG_FRAME_BYTES, READ_BYTES};

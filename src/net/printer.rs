@@ -1,5 +1,6 @@
 //! Standard output and recordings: what may block in a pipe or on a disk. Each has a thread from when it needs one.
 
+#[cfg(test)]
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -48,6 +49,7 @@ impl Output {
     }
 
     /// A file or pipe in its place, for tests.
+    #[cfg(test)]
     pub(crate) fn from_file(file: File) -> Output {
         let (writer, watched) = sys::watched(file);
         Output { writer, watched }
@@ -122,7 +124,8 @@ impl Printer {
 
     /// Whether everything is written; if not, it wakes the loop when it has got on.
     pub(super) fn is_idle(&self) -> bool {
-        !self.exceeds(0)
+        // An error is reported before the run ends.
+        !self.exceeds(0) && self.lock().error.is_none()
     }
 
     fn exceeds(&self, bytes: usize) -> bool {

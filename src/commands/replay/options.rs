@@ -1,0 +1,405 @@
+//! The options of `replay`, and its table for help, man page and completions.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::clock::{Speed, Tempo, parse_max_gap, parse_rate};
+use super::source::Choice;
+use crate::bcp::Side;
+use crate::check::Rules;
+use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, duration, number, push, set, text};
+use crate::commands::recorder::RecordOptions;
+use crate::commands::result_file::{refuse_one_file_twice, to_write};
+use crate::commands::shared::{ConnectOptions, Input, LiveView, OutputOptions, Verbose, flatten};
+use crate::exit::{Exit, Failure};
+use crate::session::{CONNECTION_MAX, Kind, Listed, Settings};
+use crate::text::shown;
+
+/// How long a reply is waited for after it was due, unless `--reply-timeout` says otherwise.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What was typed.
+#[derive(Debug, Default)]
+pub struct Options {
+    pub(super) output: OutputOptions,
+    pub(super) connect: ConnectOptions,
+    pub(super) verbose: Verbose,
+    pub(super) record: RecordOptions,
+    pub(super) view: LiveView,
+    pub(super) tempo: Tempo,
+    pub(super) repeat: Option<u64>,
+    pub(super) timeout: Duration,
+    pub(super) loopback: bool,
+    pub(super) serve: bool,
+    pub(super) announce: Option<PathBuf>,
+    check: bool,
+    pub(super) update: bool,
+    pub(super) fail_fast: bool,
+    exact: bool,
+    ignore: Vec<String>,
+    exclude: Vec<String>,
+    any_order: Vec<String>,
+    reply_timeout: Option<Duration>,
+    pub(super) junit: Option<PathBuf>,
+    from: Option<Kind>,
+    connection: Option<u32>,
+    pub(super) dry_run: bool,
+    pub(super) limits: Input,
+    pub(super) files: Vec<OsString>,
+}
+
+flatten!(Options {
+    output: OutputOptions,
+    connect: ConnectOptions,
+    verbose: Verbose,
+    record: RecordOptions,
+    view: LiveView,
+    limits: Input,
+});
+
+/// The reasons that several options have for what they need and exclude.
+const COMPARES: &[&str] = &["check", "update"];
+const IS_COMPARED: &str = "it changes what is compared";
+const DRY_RUN: &[&str] = &["dry-run"];
+const CONNECTS: &str = "--dry-run does not connect";
+
+/// The table of `backbox replay`.
+pub const COMMAND: Command<Options> = Command {
+    help: Help {
+        name: "replay",
+        summary: "play a recorded session to a peer",
+        synopsis: &["[*OPTION*]... *FILE*...", "`--check` [*OPTION*]... *FILE*..."],
+        description: &[
+            "Connects, sends what the client of a recorded session sent, at the recorded pace, and prints what comes \
+             back. It sends nothing else but a `goodbye` at the end, unless the recording has one. Messages recorded \
+             within 2 ms of each other leave in one write. After the last one it stays as long as the recording \
+             continued. A summary on standard error has the numbers of messages and bytes, the time, and how late the \
+             messages left.",
+            "With `--check` it compares the replies with the recorded ones, and the exit status is 1 if one differs. \
+             With `--serve` it waits for a client and plays the other side.",
+            "*FILE* can also be plain BCP lines, or a log of MPF or of a media controller.",
+        ],
+        arguments: &[("*FILE*", "the session, lines or log; `-` is standard input; several with `--check`")],
+        sections: &[
+            Section {
+                title: "Check",
+                paragraphs: &[
+                    "A request is a recorded line of the side that is played, a reply one of the other side. The \
+                     replies between two requests are a block. The next request leaves when its time has come and the \
+                     block before it is settled:",
+                    "1. its replies have all arrived, in order; or",
+                    "2. its last reply has arrived, and nothing more for 100 ms plus the longest wait recorded in the \
+                     block; or",
+                    "3. `--reply-timeout` has passed since its last reply was due, or the peer is gone.",
+                    "Compared are the command, the names, each value with its type, and the payload. The order of \
+                     parameters, escapes, and the form (plain or `json=`) do not count. Messages that were not recorded \
+                     are differences only with `--exact`. Use a fresh peer for each check, because a replay changes \
+                     the state of MPF.",
+                    "These options can also stand in the session file, as `#!ignore`, `#!exclude`, `#!any-order` and \
+                     `#!exact`.",
+                ],
+            },
+            Section {
+                title: "Input",
+                paragraphs: &[
+                    "*FILE* is a session of `backbox-session`(5), plain BCP lines, or a log. Its first ten lines, \
+                     without blank lines and comments, tell which; `--from` overrides it. The kinds are:",
+                    "`session`: the first line is `#backbox-session 1`.",
+                    "`bcp`: plain lines, all sent by the client, without times.",
+                    "`mpf-file`, `mpf-console`, `mpf-json`: the log file of MPF, what it prints, and either one with \
+                     `--json-logging`. MPF logs BCP with `logging: file: bcp_client: full` (or `console:`) in the \
+                     machine's config and `-v`. MPF is the client.",
+                    "`mpf-mc`, `gmc`: the logs of MPF's media controllers. MPF is the client.",
+                    "`monitor-cache`: `cache.txt` of mpf-monitor, which has only what MPF sent, as the server.",
+                    "Logs have no payloads and do not tell connections apart: all their lines are played on one \
+                     connection. A damaged line of a log is reported and skipped, and the exit status is 1.",
+                    "A file is read once before the connection is made, so a session with an error is not begun. \
+                     Standard input is read to its end first.",
+                ],
+            },
+        ],
+        exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
+        examples: &[
+            Example {
+                line: "backbox replay --loopback --speed max --view table game.bcp",
+                text: "Plays a game to the built-in media controller, as fast as possible, and shows it.",
+            },
+            Example {
+                line: "backbox replay --dry-run mpf.log > game.bcp",
+                text: "Converts a log of MPF into a session file.",
+            },
+            Example {
+                line: "backbox replay -a localhost:5051 --retry 30s service.bcp",
+                text: "Plays to MPF what `send --record` or `listen -c` sent to it.",
+            },
+            Example {
+                line: "backbox replay --check --any-order machine_variable --junit report.xml -a :5051 service.bcp",
+                text: "Checks that a fresh MPF replies as it did when this was recorded.",
+            },
+            Example {
+                line: "backbox replay --check -a :5050 conformance/media-controller/*.bcp",
+                text: "Checks a media controller with several sessions, each on its own connection.",
+            },
+            Example {
+                line: "backbox replay --serve game.bcp",
+                text: "Plays the media controller of a game to the MPF that connects.",
+            },
+        ],
+        see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
+    },
+    flags: &[
+        Flag::choice("from", "KIND", &Kind::NAMES, "Read *FILE* as *KIND*", |o: &mut Options, word| {
+            o.from = Kind::named(word)
+        })
+        .more("By default its first lines tell what it is.")
+        .group("Input"),
+        Flag::value("conn", "N", "Play connection *N* of the recording", |o: &mut Options, value| {
+            let number = number(&value)?;
+            if !(1..=CONNECTION_MAX).contains(&number) {
+                return Err(format!("connections have numbers from 1 to {CONNECTION_MAX}"));
+            }
+            o.connection = Some(number);
+            Ok(())
+        })
+        .more("Without it, a session with several connections is an error that lists them.")
+        .group("Input"),
+        Flag::switch("dry-run", "Print *FILE* as a session file and do not connect", |o: &mut Options| {
+            o.dry_run = true;
+        })
+        .more(
+            "This converts logs into sessions. A session is printed verbatim, plain lines without their comments, of a \
+             log its messages; `--conn` selects one connection. What `decode --lint` would report is printed on \
+             standard error.",
+        )
+        .group("Input")
+        .common(),
+        Flag::ADDR
+            .default("`localhost` and the port of the session, else 5050")
+            .more("`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. With `--serve` it is where to listen.")
+            .conflicts(DRY_RUN, CONNECTS),
+        Flag::RETRY.conflicts(DRY_RUN, CONNECTS),
+        Flag::switch("loopback", "Play to the built-in media controller", |o: &mut Options| o.loopback = true)
+            .more("It is the one of `backbox listen`, in this process, over TCP on a free port.")
+            .conflicts(&["addr"], "the media controller is in this process; leave out -a")
+            .conflicts(&["retry"], "the media controller is in this process; leave out --retry")
+            .conflicts(&["serve"], "one plays to a media controller, the other to a client; use one of them")
+            .conflicts(DRY_RUN, CONNECTS)
+            .group("Connection")
+            .common(),
+        Flag::switch("serve", "Wait for a client and play the server's side", |o: &mut Options| o.serve = true)
+            .more(
+                "Listens on `-a` (default: 127.0.0.1 and the port of the session, else 5050) and plays to the first \
+                 client. Each line leaves at its time and after what the client sent before it in the recording has \
+                 arrived, or `--reply-timeout` has passed.",
+            )
+            .conflicts(&["retry"], "--serve waits for a client; leave out --retry")
+            .conflicts(&["repeat"], "it plays to one client; leave out --repeat")
+            .conflicts(DRY_RUN, CONNECTS)
+            .group("Connection")
+            .common(),
+        Flag::value("announce", "FILE", "Write the address to *FILE* when it listens", |o: &mut Options, file| {
+            set(&mut o.announce, to_write(file))
+        })
+        .more("An old file is removed at the start, so a script can wait for the file and then connect.")
+        .complete(Complete::File)
+        .needs(&["serve"], "nothing connects to it otherwise")
+        .group("Connection"),
+        Flag::value("speed", "X", "Play *X* times as fast", |o: &mut Options, value| {
+            set(&mut o.tempo.speed, Speed::parse(&text(value)?))
+        })
+        .more("A number above 0, such as `2` or `0.5`, or `max`: without waiting.")
+        .conflicts(DRY_RUN, CONNECTS)
+        .group("Pace")
+        .common(),
+        Flag::value("rate", "N", "Send *N* messages a second", |o: &mut Options, value| {
+            set(&mut o.tempo.rate, parse_rate(&text(value)?))
+        })
+        .more("The recorded times do not count.")
+        .conflicts(&["speed", "max-gap"], "--rate does not use the recorded times")
+        .conflicts(DRY_RUN, CONNECTS)
+        .group("Pace"),
+        Flag::value("max-gap", "DURATION", "Shorten longer waits to *DURATION*", |o: &mut Options, value| {
+            set(&mut o.tempo.max_gap, parse_max_gap(&text(value)?))
+        })
+        .more("What follows a wait that was shortened leaves earlier by as much.")
+        .conflicts(&["speed=max"], "--speed max never waits, so there is no gap to shorten")
+        .conflicts(DRY_RUN, CONNECTS)
+        .group("Pace"),
+        Flag::value("repeat", "N", "Play the recording *N* times", |o: &mut Options, value| match number(&value)? {
+            0 => Err("0 plays nothing; write 1 or more".to_owned()),
+            repeat => set(&mut o.repeat, Ok(repeat)),
+        })
+        .more("Each pass has its own connection. One clock paces them all.")
+        .conflicts(COMPARES, "a check needs a fresh peer each time; leave out --repeat")
+        .conflicts(DRY_RUN, CONNECTS)
+        .group("Pace"),
+        Flag::value("timeout", "DURATION", "Exit after *DURATION*", |o: &mut Options, value| {
+            o.timeout = duration(value)?;
+            Ok(())
+        })
+        .short('W')
+        .default("no limit")
+        .more(
+            "It limits the whole run, connecting included. The exit status is 124 if not all was sent by then, or with \
+             `--check` compared. `0` is no limit.",
+        )
+        .conflicts(DRY_RUN, CONNECTS)
+        .group("Pace"),
+        Flag::switch("check", "Compare the replies with the recorded ones", |o: &mut Options| o.check = true)
+            .more("Standard output has only the report. Several *FILE*s are played in order, with a line for each.")
+            .conflicts(DRY_RUN, CONNECTS)
+            .group("Check")
+            .common(),
+        Flag::value("ignore", "NAME", "Do not compare the parameter *NAME*", |o: &mut Options, value| {
+            push(&mut o.ignore, text(value))
+        })
+        .more("`COMMAND.NAME` is the parameter of this command only; it is split at the first dot.")
+        .repeats()
+        .needs(COMPARES, IS_COMPARED)
+        .group("Check")
+        .common(),
+        Flag::value("exclude", "PATTERN", "Do not compare messages that match *PATTERN*", |o: &mut Options, value| {
+            push(&mut o.exclude, text(value))
+        })
+        .more("Neither recorded ones nor those that arrive.")
+        .repeats()
+        .needs(COMPARES, IS_COMPARED)
+        .group("Check"),
+        Flag::value("any-order", "PATTERN", "Accept matching replies in any order", |o: &mut Options, value| {
+            push(&mut o.any_order, text(value))
+        })
+        .more("They may arrive anywhere in their block.")
+        .repeats()
+        .needs(COMPARES, IS_COMPARED)
+        .group("Check"),
+        Flag::switch("exact", "Report messages that were not recorded", |o: &mut Options| o.exact = true)
+            .needs(COMPARES, IS_COMPARED)
+            .group("Check"),
+        Flag::value("reply-timeout", "DURATION", "Wait up to *DURATION* for replies", |o: &mut Options, value| {
+            set(&mut o.reply_timeout, duration(value))
+        })
+        .default("5 s")
+        .more("It counts from when the last reply of a block was due as recorded, at any speed.")
+        .needs(&["check", "update", "serve"], "replies are waited for only with these")
+        .group("Check"),
+        Flag::switch("fail-fast", "Stop at the first difference", |o: &mut Options| o.fail_fast = true)
+            .more("Nothing more is sent.")
+            .needs(COMPARES, "it is about differences")
+            .group("Check"),
+        Flag::switch("update", "Check, and update the recorded replies in *FILE*", |o: &mut Options| o.update = true)
+            .more(
+                "Only the replies that differ are rewritten; all else stays, to the byte. A missing reply is removed; \
+                 an extra one is added only with `--exact`. Patterns (`#~`) are never changed: when one fails, the \
+                 exit status is 1. Nothing is changed if the check does not reach its end, or if another program \
+                 changes the file meanwhile.",
+            )
+            .conflicts(&["fail-fast"], "--update needs all differences; leave out --fail-fast")
+            .conflicts(&["-"], "--update changes a file; write the session to one")
+            .conflicts(DRY_RUN, CONNECTS)
+            .group("Check")
+            .common(),
+        Flag::value("junit", "FILE", "Write a JUnit report to *FILE*", |o: &mut Options, value| {
+            set(&mut o.junit, to_write(value))
+        })
+        .more("For CI systems: a suite for each session, a case for each recorded reply. It is written at the end.")
+        .complete(Complete::File)
+        .needs(COMPARES, "it reports differences")
+        .group("Check")
+        .common(),
+        Flag::VIEW
+            .conflicts(COMPARES, "standard output has the report; -v shows the traffic")
+            .conflicts(DRY_RUN, "--dry-run prints a session file"),
+        Flag::RECORD.conflicts(DRY_RUN, CONNECTS),
+        Flag::OVERWRITE.needs(&["record", "junit"], "it replaces the files of these"),
+        Flag::MAX_LINE,
+        Flag::MAX_PAYLOAD,
+        Flag::VERBOSE.conflicts(DRY_RUN, CONNECTS),
+        Flag::QUIET,
+        Flag::COLOR,
+    ],
+    positionals: Some(Positionals {
+        complete: Complete::File,
+        set: |o, word| {
+            o.files.push(word);
+            Ok(())
+        },
+    }),
+    run: super::run,
+};
+
+impl Options {
+    /// Refuses what makes no sense together and depends on the number of files.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`].
+    pub(super) fn validate(&self) -> Result<(), Failure> {
+        let several = self.files.len() > 1;
+        let why = match self.files.as_slice() {
+            [] => "FILE is missing: write backbox replay FILE",
+            _ if several && !self.compares() => "several FILEs need --check; without it, write one FILE",
+            _ if several && self.serve => "--serve plays to one client; write one FILE",
+            _ => "",
+        };
+        if !why.is_empty() {
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        refuse_one_file_twice(&[
+            ("--record", self.record.file.as_deref()),
+            ("--junit", self.junit.as_deref()),
+            ("--announce", self.announce.as_deref()),
+        ])
+    }
+
+    /// Whether replies are compared.
+    pub(super) fn compares(&self) -> bool {
+        self.check || self.update
+    }
+
+    /// The side that is played.
+    pub(super) fn side(&self) -> Side {
+        if self.serve { Side::Server } else { Side::Client }
+    }
+
+    /// Which lines of the files are played, and how they are read.
+    pub(super) fn choice(&self) -> Choice {
+        let framing = self.limits.framing();
+        Choice { from: self.from, connection: self.connection, side: self.side(), framing }
+    }
+
+    pub(super) fn reply_timeout(&self) -> Duration {
+        self.reply_timeout.unwrap_or(REPLY_TIMEOUT)
+    }
+
+    /// Whether messages that were not recorded are differences.
+    pub(super) fn is_exact(&self, settings: &Settings) -> bool {
+        self.exact || (self.compares() && settings.exact)
+    }
+
+    /// What is compared: what the options say, and the settings of the file of this name.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for an option, [`Failure::Malformed`] for a setting of the file.
+    pub(super) fn rules(&self, settings: &Settings, file: &str) -> Result<Rules, Failure> {
+        type Add = fn(&mut Rules, &str) -> Result<(), String>;
+        let exclude: Add = |rules, text| rules.exclude(text).map_err(|why| why.to_string());
+        let any_order: Add = |rules, text| rules.any_order(text).map_err(|why| why.to_string());
+        let mut rules = Rules::default();
+        for (name, add, given, listed) in [
+            ("ignore", Rules::ignore as Add, &self.ignore, &settings.ignore),
+            ("exclude", exclude, &self.exclude, &settings.exclude),
+            ("any-order", any_order, &self.any_order, &settings.any_order),
+        ] {
+            for text in given {
+                let wrong = |why| Failure::Usage(format!("--{name} {}: {why}", shown(text.as_bytes())));
+                add(&mut rules, text).map_err(wrong)?;
+            }
+            for Listed { number, text } in listed {
+                let wrong = |why| Failure::Malformed(format!("{file}:{number}"), format!("setting {name}: {why}"));
+                let text = std::str::from_utf8(text).map_err(|_| wrong("not UTF-8".to_owned()))?;
+                add(&mut rules, text).map_err(wrong)?;
+            }
+        }
+        Ok(rules)
+    }
+}
