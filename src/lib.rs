@@ -25,14 +25,14 @@
 //! | module | does | must never |
 //! | --- | --- | --- |
 //! | `commands` | a subcommand each: its options, its plan, its run | parse a line by itself, touch a socket |
-//! | `net` | one loop over sockets, its threads, signals; all that differs between systems | know a message or an output format; block |
+//! | `net` | one loop over sockets, its threads and signals | know a message or an output format; block |
 //! | `check` | compares a recording with what arrived | do I/O, read a clock, keep everything |
 //! | [`session`] | the session format and logs | open a file, sleep |
 //! | `catalogue` | the known commands in one table; guard and lint | refuse an unknown command as such |
 //! | `output` | the terminal: colours, the table view, notes and errors | decide what is printed |
 //! | `cli` | option tables: parser, help, man pages, completions | know a subcommand or BCP |
 //! | [`framing`] | bytes to bounded frames | read a meaning into a line |
-//! | [`bcp`] | the protocol: parse, write, match, and the conversation | do I/O, read a clock, know where a line came from |
+//! | [`bcp`] | the protocol: parse, write, match, converse | do I/O, read a clock, know a source |
 //! | `exit` | the exit statuses, and the one place where errors become one | be bypassed |
 //! | `limits`, `text`, `time` | named limits; safe text; durations and dates | depend on anything above |
 //!

@@ -80,7 +80,7 @@ fn program_itself_has_help() {
         (&["-h"][..], &["encode", "decode", "--version", "--completions"][..]),
         (&["--help"], &["encode", "decode", "--version", "--completions"]),
         (&["help"], &["encode", "decode"]),
-        (&["--version"], &["backbox", env!("CARGO_PKG_VERSION")]),
+        (&["--version"], &["backbox", env!("CARGO_PKG_VERSION"), std::env::consts::OS]),
         (&["-V"], &["backbox", env!("CARGO_PKG_VERSION")]),
         (&["decode", "--version"], &["backbox", env!("CARGO_PKG_VERSION")]),
     ] {

@@ -127,6 +127,8 @@ pub struct Program {
     pub help: Help,
     /// The version, which `--version` prints after the name.
     pub version: &'static str,
+    /// What it was built for and from, which follows the version in parentheses.
+    pub build: fn() -> String,
     /// The subcommands, in the order in which they are shown.
     pub subcommands: &'static [&'static dyn Subcommand],
     /// What may be meant by a word that is near to no subcommand.
@@ -181,7 +183,7 @@ impl Program {
 
     /// What `--version` prints.
     pub(super) fn version_line(&self) -> String {
-        format!("{} {}\n", self.help.name, self.version)
+        format!("{} {} ({})\n", self.help.name, self.version, (self.build)())
     }
 
     /// The program's own options.

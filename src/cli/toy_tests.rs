@@ -18,6 +18,7 @@ pub const PROGRAM: Program = Program {
         ..EMPTY
     },
     version: "1.2.3",
+    build: || "anywhere".to_owned(),
     subcommands: SUBCOMMANDS,
     alias_hint: |word| (word == "squeeze").then(|| "toy press".to_owned()),
 };

@@ -60,6 +60,7 @@ pub(crate) const PROGRAM: Program = Program {
         see_also: &[("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     version: env!("CARGO_PKG_VERSION"),
+    build,
     subcommands: &[&encode::COMMAND, &decode::COMMAND, &send::COMMAND, &listen::COMMAND, &replay::COMMAND],
     alias_hint,
 };
@@ -112,4 +113,14 @@ fn print(text: &str) -> Result<Exit, Failure> {
     output.buffer().extend_from_slice(text.as_bytes());
     output.flush()?;
     Ok(Exit::Success)
+}
+
+/// The system that the program was built for, and the commit if the build sets `BACKBOX_COMMIT`.
+fn build() -> String {
+    let library = if cfg!(target_env = "musl") { "-musl" } else { "" };
+    let target = format!("{}-{}{library}", std::env::consts::ARCH, std::env::consts::OS);
+    match option_env!("BACKBOX_COMMIT") {
+        Some(commit) => format!("{target}, commit {commit}"),
+        None => target,
+    }
 }
