@@ -18,7 +18,7 @@ fn top(words: &[&str]) -> Result<String, String> {
 #[test]
 fn subcommand_reads_the_rest() {
     assert_eq!(top(&["press"]).as_deref(), Ok("run"));
-    assert_eq!(top(&["count", "-V"]).as_deref(), Ok("toy 1.2.3\n"));
+    assert_eq!(top(&["count", "-V"]).as_deref(), Ok("toy 1.2.3 (anywhere)\n"));
     assert_eq!(PROGRAM.parse(["count".into(), "--nope".into()]).0, "toy count");
 }
 
@@ -29,7 +29,7 @@ fn what_is_printed_is_printed_whatever_follows() {
     assert_eq!(top(&["help"]).as_ref(), Ok(&long));
     assert_eq!(top(&["-h"]), Ok(help::program_short(&PROGRAM)));
     for version in ["-V", "--version"] {
-        assert_eq!(top(&[version]).as_deref(), Ok("toy 1.2.3\n"));
+        assert_eq!(top(&[version]).as_deref(), Ok("toy 1.2.3 (anywhere)\n"));
     }
     assert_eq!(top(&["help", "count"]), Ok(help::long(&PROGRAM, PROGRAM.subcommands[1])));
 }

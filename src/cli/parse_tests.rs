@@ -160,7 +160,7 @@ fn help_works_when_everything_else_is_broken() {
     for words in [&["-h"][..], &["-sh"], &["--nope", "-h"], &["-h", "--help"]] {
         assert_eq!(printed(words), Ok(Invocation::Print(short.clone())), "{words:?}");
     }
-    let version = Invocation::Print("toy 1.2.3\n".to_owned());
+    let version = Invocation::Print("toy 1.2.3 (anywhere)\n".to_owned());
     assert_eq!(printed(&["--nope", "--version"]), Ok(version));
     assert!(printed(&["--nope", "--", "--help"]).is_err());
     assert_eq!(run(&["-F=--help"]), count(|o| o.format = Some("--help".to_owned())), "an attached value is a value");
