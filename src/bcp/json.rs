@@ -330,9 +330,11 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
     #[inline]
     pub(super) fn skip_space(&mut self) {
         if self.text.get(self.at).is_some_and(|&byte| byte <= b' ') {
-            let is_space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-            let length = self.text[self.at..].iter().take_while(is_space).count();
-            self.replace(length, b"");
+            self.flush();
+            while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+                self.at += 1;
+            }
+            self.copied = self.at;
         }
     }
 
