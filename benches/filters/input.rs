@@ -32,6 +32,11 @@ pub struct Input {
 }
 
 impl Input {
+    /// Whether these are the lines of a whole game.
+    pub fn is_game(&self) -> bool {
+        self.name == "game lines"
+    }
+
     /// BCP of one kind, `bytes` long or as little longer as whole messages need.
     ///
     /// # Errors
