@@ -16,8 +16,8 @@ pub struct Goals {
     count: Option<u64>,
     printed: u64,
     /// The command that is the reply, if one is waited for.
-    answer: Option<String>,
-    answered: bool,
+    reply: Option<String>,
+    has_reply: bool,
     /// Whether the handshake is complete, if it is a goal.
     handshake: Option<bool>,
     failures: Vec<Pattern>,
@@ -52,8 +52,8 @@ impl Goals {
     }
 
     /// Waits for this command (`-w`).
-    pub fn answer(&mut self, command: &str) {
-        self.answer = Some(command.to_owned());
+    pub fn expect_reply(&mut self, command: &str) {
+        self.reply = Some(command.to_owned());
     }
 
     /// Waits for the handshake.
@@ -68,7 +68,7 @@ impl Goals {
 
     /// Whether there is anything to wait for.
     pub fn are_set(&self) -> bool {
-        !self.expected.is_empty() || self.count.is_some() || self.answer.is_some() || self.handshake.is_some()
+        !self.expected.is_empty() || self.count.is_some() || self.reply.is_some() || self.handshake.is_some()
     }
 
     /// Whether there is a goal and all of them are met.
@@ -76,7 +76,7 @@ impl Goals {
         self.are_set()
             && self.expected.iter().all(|expected| expected.met)
             && self.count.is_none_or(|count| self.printed >= count)
-            && (self.answer.is_none() || self.answered)
+            && (self.reply.is_none() || self.has_reply)
             && self.handshake != Some(false)
     }
 
@@ -91,7 +91,7 @@ impl Goals {
     }
 
     /// Judges a message that was received; `asked` says whether the request of `-w` has been sent.
-    pub fn hear(&mut self, message: &Message, payload_bytes: Option<usize>, asked: bool) -> Verdict {
+    pub fn receive(&mut self, message: &Message, payload_bytes: Option<usize>, asked: bool) -> Verdict {
         let (mut expected, mut excused) = (false, false);
         for goal in &mut self.expected {
             if goal.pattern.matches(message, payload_bytes) {
@@ -100,7 +100,7 @@ impl Goals {
                 excused |= goal.pattern.names("error");
             }
         }
-        self.answered |= asked && self.answer.as_deref() == Some(&*message.command());
+        self.has_reply |= asked && self.reply.as_deref() == Some(&*message.command());
         let failed = is_error(message) || self.failures.iter().any(|failure| failure.matches(message, payload_bytes));
         Verdict { expected, failed: failed && !excused }
     }
@@ -121,8 +121,8 @@ impl Goals {
         if self.handshake == Some(false) {
             missing.push("the handshake".to_owned());
         }
-        if let Some(answer) = self.answer.as_ref().filter(|_| !self.answered) {
-            missing.push(format!("the reply {answer}"));
+        if let Some(reply) = self.reply.as_ref().filter(|_| !self.has_reply) {
+            missing.push(format!("the reply {reply}"));
         }
         let unmet = self.expected.iter().filter(|expected| !expected.met);
         missing.extend(unmet.map(|expected| shown(expected.text.as_bytes())));
@@ -179,7 +179,7 @@ mod tests {
         goals.expect("*?x=1", pattern("*?x=1"));
         goals.count(2);
         goals.handshake();
-        assert_eq!(goals.hear(&parts("a?x=1"), None, true), Verdict { expected: true, failed: false });
+        assert_eq!(goals.receive(&parts("a?x=1"), None, true), Verdict { expected: true, failed: false });
         goals.printed();
         assert_eq!(goals.missing(), "the handshake and message 2 of 2");
         goals.ready();
@@ -194,19 +194,19 @@ mod tests {
         goals.expect("Trigger?name=x", pattern("Trigger?name=x"));
         assert_eq!((goals.missing().as_str(), goals.lacks_trigger()), ("Trigger?name=x", true));
         goals.expect("b", pattern("b"));
-        goals.answer("c");
+        goals.expect_reply("c");
         assert_eq!(goals.missing(), "the reply c, Trigger?name=x and b");
-        goals.hear(&parts("trigger?name=x"), None, true);
+        goals.receive(&parts("trigger?name=x"), None, true);
         assert!(!goals.lacks_trigger());
     }
 
     #[test]
     fn reply_counts_only_after_its_request_was_sent() {
         let mut goals = Goals::default();
-        goals.answer("reset_complete");
-        goals.hear(&parts("reset_complete"), None, false);
+        goals.expect_reply("reset_complete");
+        goals.receive(&parts("reset_complete"), None, false);
         assert_eq!(goals.missing(), "the reply reset_complete");
-        goals.hear(&parts("reset_complete"), None, true);
+        goals.receive(&parts("reset_complete"), None, true);
         assert!(goals.are_met());
     }
 
@@ -232,7 +232,7 @@ mod tests {
         ] {
             let mut goals = Goals::default();
             goals.fail_on(pattern("trigger?name=tilt"));
-            assert_eq!(goals.hear(&parts(line), None, true).failed, failed, "{line}");
+            assert_eq!(goals.receive(&parts(line), None, true).failed, failed, "{line}");
         }
     }
 
@@ -248,7 +248,7 @@ mod tests {
         ] {
             let mut goals = Goals::default();
             goals.expect(text, pattern(text));
-            assert_eq!(goals.hear(&parts(line), None, true).failed, failed, "{text} {line}");
+            assert_eq!(goals.receive(&parts(line), None, true).failed, failed, "{text} {line}");
         }
     }
 }

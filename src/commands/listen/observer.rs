@@ -118,7 +118,7 @@ impl Observer {
         }
         if self.goals.are_set() && self.end.is_none() {
             if let Some(parts) = parts {
-                self.goals.hear(parts, message.payload.map(<[u8]>::len), false);
+                self.goals.receive(parts, message.payload.map(<[u8]>::len), false);
             }
             if self.goals.are_met() {
                 self.end(End::Done);

@@ -88,7 +88,7 @@ impl<'a> ObeSender<'a> {
             return self.report(raw.number, why);
         }
         self.message.take_command();
-        let verdict = plan.goals.hear(&self.message, None, true);
+        let verdict = plan.goals.receive(&self.message, None, true);
         let (is_wanted, mut output) = (verdict.expected || !plan.goals.select() || plan.prints_all, Vec::new());
         if is_wanted && plan.show.show(raw, Some(&self.message), None, &mut output) {
             net.print(&output);

@@ -405,7 +405,7 @@ impl Options {
             (words, Wire::Bcp) => {
                 let message = Outgoing::read(words, self.payload.as_deref(), framing, console)?;
                 if self.wait {
-                    goals.answer(message.reply()?);
+                    goals.expect_reply(message.reply()?);
                 }
                 Messages::One { message, times, sent: 0 }
             }

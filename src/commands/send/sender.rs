@@ -323,7 +323,7 @@ impl Sender<'_> {
             }
             return;
         }
-        let verdict = self.plan.goals.hear(message, raw.payload.map(<[u8]>::len), self.is_complete);
+        let verdict = self.plan.goals.receive(message, raw.payload.map(<[u8]>::len), self.is_complete);
         self.lines.clear();
         let outcome = self.conversation.receive(message, &mut self.lines);
         self.send_lines(net);
