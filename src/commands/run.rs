@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::bcp::template::Side;
 use crate::exit::{Exit, Failure, plain_words};
+use crate::framing::FramingError;
 use crate::limits::READ_BYTES;
 use crate::net::{CloseReason, Closed, Handler, Input, Net, Output, Settings};
 use crate::output::Console;
@@ -296,6 +297,13 @@ pub(crate) fn closing(end: &End, unsent: usize, us: Side) -> String {
         0 => by,
         // After a stop these are left out and a goodbye follows.
         unsent => format!("{by}; not sent: {unsent} of the last messages above"),
+    }
+}
+
+/// Reports a frame of the peer that is no message. One that ends the connection is left to [`ClientRun::settle`].
+pub(crate) fn report_bad_frame(console: &mut Console, target: &Target, number: u64, fault: FramingError) {
+    if let FramingError::LineTooLong { .. } = fault {
+        console.report(Exit::Failed, format_args!("{}: line {number}", target.address), fault);
     }
 }
 
