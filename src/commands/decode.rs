@@ -212,7 +212,10 @@ pub const COMMAND: Command<Options> = Command {
 /// What ends the run at once; neither a malformed line nor a file that cannot be read does.
 pub fn run(options: Options) -> Result<Exit, Failure> {
     let mut filter = Filter::new(options.output.console(COMMAND.help.name), options.input.fail_fast);
-    let framing = FramingOptions { payloads: !options.no_payload, ..options.input.framing() };
+    let framing = match options.wire {
+        Wire::Bcp => FramingOptions { payloads: !options.no_payload, ..options.input.framing() },
+        Wire::Obe => FramingOptions::obe(),
+    };
     let outcome = if options.strings {
         let strings = Strings {
             convert: if stdout_is_terminal() && !options.null { decode_for_terminal } else { decode_string },
@@ -296,7 +299,6 @@ fn recorded_kind(source: &mut Source) -> Result<Option<Kind>, Failure> {
 
 /// Decodes one input after the other.
 struct Decoder {
-    wire: Wire,
     framing: FramingOptions,
     reading: ParseOptions,
     /// Whether sessions and logs are read as such.
@@ -334,7 +336,6 @@ impl Decoder {
         let color = options.output.color;
         let is_table = options.view == Some(View::Table);
         Ok(Decoder {
-            wire: options.wire,
             framing,
             reading: options.input.reading,
             reads_recordings: options.meta || is_table,
@@ -351,16 +352,12 @@ impl Decoder {
 
     /// Decodes an input to its end. Whether the run goes on.
     fn source(&mut self, mut source: Source, filter: &mut Filter) -> Result<bool, Failure> {
-        if self.wire == Wire::Obe {
-            let mut framer = Framer::new(FramingOptions::obe());
-            return filter.feed(source, &mut framer, |frame, out| self.frame(&frame, out).map(|()| true));
-        }
         if self.reads_recordings {
             if let Some(kind) = recorded_kind(&mut source)? {
                 return self.recording(source, kind, filter);
             }
         }
-        if !is_bcp(&mut source, filter)? {
+        if self.framing.wire == Wire::Bcp && !is_bcp(&mut source, filter)? {
             return Ok(!filter.fail_fast);
         }
         self.restart_table(EndNames::UNKNOWN);
@@ -372,7 +369,7 @@ impl Decoder {
         const ORIGIN: Origin<'_> = Origin { time: None, connection: None, peer: None, from: Side::Client };
         match frame {
             Frame::Ignored { .. } => Ok(()),
-            Frame::Message(raw) => match self.wire {
+            Frame::Message(raw) => match self.framing.wire {
                 Wire::Bcp => self.message(raw, &ORIGIN, out),
                 Wire::Obe => self.obe_message(raw, &ORIGIN, out),
             }
