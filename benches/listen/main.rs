@@ -24,8 +24,6 @@ use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use frame::{bench, setting};
 use pairs::{interleave, median};
 use table::{Floor, Table, rate};
@@ -68,9 +66,14 @@ fn main() -> ExitCode {
 
 /// A crowd needs a descriptor for each peer, in here and in there.
 fn allow_descriptors() {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // If it is not allowed, connecting reports what is missing.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    // Windows has no such limit.
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        // If it is not allowed, connecting reports what is missing.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> String {

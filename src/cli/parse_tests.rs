@@ -181,6 +181,7 @@ fn a_value_need_not_be_utf_8_unless_its_setter_says_so() {
 
 /// Words that have broken parsers of command lines.
 fn nasty() -> Vec<OsString> {
+    #[cfg_attr(windows, allow(unused_mut))]
     let mut words: Vec<OsString> = [
         "",
         "-",

@@ -125,8 +125,6 @@ pub(super) struct Connection {
     /// No message was read, so it can still be HTTP.
     pub is_new: bool,
     pub noticed: bool,
-    #[cfg(test)]
-    pub first_write: Option<Instant>,
     pub reason: Option<CloseReason>,
     /// How many messages were dropped by `cut`.
     pub cut: usize,
@@ -176,11 +174,7 @@ impl Connection {
                 arm(socket, &mut self.is_armed, true);
             }
             match (&*socket).write(self.outbox.unsent()) {
-                Ok(count) => {
-                    #[cfg(test)]
-                    self.first_write.get_or_insert_with(Instant::now);
-                    self.outbox.sent(count);
-                }
+                Ok(count) => self.outbox.sent(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.is_blocked = true;

@@ -21,6 +21,7 @@ pub(super) enum Event<'a> {
     Sent(ConnId),
     Input(io::Result<&'a [u8]>),
     Turn,
+    #[cfg_attr(windows, expect(dead_code, reason = "only a pipe shows that its reader has gone"))]
     Stop(Stop),
     Notice(Notice<'a>),
 }
@@ -532,12 +533,12 @@ fn long_frames_share_a_budget_and_the_peer_that_exceeds_it_is_reset() {
         let _ = one.shutdown(Shutdown::Write);
         (cut_off, read_all(&one).unwrap())
     });
-    let (mut lengths, mut reasons) = (Vec::new(), Vec::new());
+    let (mut lengths, mut reasons, mut told) = (Vec::new(), Vec::new(), false);
     net.run(&mut probe(|net, event| {
         match event {
             Event::Turn => {
                 let is_held = net.find(ConnId(1)).is_some_and(|one| one.long_bytes == 200 << 10);
-                if is_held && net.first_write(ConnId(1)).is_none() && net.pending(ConnId(1)) == 0 {
+                if is_held && !std::mem::replace(&mut told, true) {
                     net.send(ConnId(1), b".");
                 }
             }

@@ -1,7 +1,5 @@
 //! Standard output and recordings: what may block in a pipe or on a disk. Each has a thread from when it needs one.
 
-#[cfg(test)]
-use std::fs::File;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -49,8 +47,8 @@ impl Output {
     }
 
     /// A file or pipe in its place, for tests.
-    #[cfg(test)]
-    pub(crate) fn from_file(file: File) -> Output {
+    #[cfg(all(test, unix))]
+    pub(crate) fn from_file(file: std::fs::File) -> Output {
         let (writer, watched) = sys::watched(file);
         Output { writer, watched }
     }
@@ -212,7 +210,7 @@ impl Printer {
     }
 
     /// Whether no thread was needed yet.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(super) fn is_direct(&self) -> bool {
         self.writer.is_some()
     }

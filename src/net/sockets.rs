@@ -242,12 +242,6 @@ impl Net {
         }
     }
 
-    /// When the first byte was written to this connection.
-    #[cfg(test)]
-    pub(crate) fn first_write(&self, id: ConnId) -> Option<Instant> {
-        self.find(id)?.first_write
-    }
-
     /// The time of what is being reported: when a frame was read, when the last message was written.
     pub(crate) fn now(&self) -> Instant {
         self.now

@@ -4,6 +4,7 @@
 //! `WOULDBLOCK`; WSAPoll takes sockets only and needs at least one (the waker), and older ones hide a failed connect;
 //! its timers are coarse. macOS: poll with no events watches nothing, so a hang-up is asked for.
 
+#[cfg(unix)]
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -208,11 +209,6 @@ pub(super) fn stdout() -> io::Result<WatchedWriter> {
 pub(super) fn watched(file: File) -> WatchedWriter {
     let file = Arc::new(file);
     (Box::new(Arc::clone(&file)), Some(file))
-}
-
-#[cfg(windows)]
-pub(super) fn watched(file: File) -> WatchedWriter {
-    (Box::new(file), None)
 }
 
 /// Standard input, unbuffered where that reads the same text.
