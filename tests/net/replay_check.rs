@@ -382,3 +382,49 @@ fn what_listen_recorded_passes_against_the_built_in_media_controller() {
         }
     }
 }
+
+#[test]
+fn several_files_have_a_line_each_a_total_and_one_report() {
+    let folder = directory();
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = write("good.bcp", "#backbox-session 1\nhello?version=1.1\n#<hello?version=1.1\n");
+    let bad = write("bad.bcp", "#backbox-session 1\nhello?version=1.1\n#<hello?version=1.2\nreset\n#~reset_complete\n");
+    let report = write("report.xml", "");
+    let check = |files: &[&str]| {
+        let flags = ["replay", "--loopback", "--check", "--reply-timeout", "0.2", "--overwrite", "--junit", &report];
+        run(&[&flags[..], files].concat())
+    };
+    let ended = check(&[&good, &bad, &good]);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines[0], format!("ok   {good} 1 reply as recorded"));
+    assert_eq!(lines[1], format!("{bad}:3: differs in version"));
+    assert_eq!(lines[5], format!("FAIL {bad} 1 of 2 replies differ"));
+    assert_eq!(lines[7], "FAIL: 1 of 3 files differ");
+    assert_eq!((ended.code, lines.len()), (Some(1), 8), "{}", ended.stderr);
+    let xml = fs::read_to_string(&report).unwrap();
+    assert_eq!((xml.matches("<testsuite ").count(), xml.matches("<failure ").count()), (3, 1), "{xml}");
+    let ended = check(&[&good, &good]);
+    assert!(ended.stdout.ends_with("PASS: 2 replies in 2 files as recorded\n"), "{}", ended.stdout);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let closed = port().close();
+    let ended = run(&["replay", "--check", "-a", &closed, &good, &bad]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(
+        ended.stdout.starts_with(&format!("FAIL {good} the connection was refused\nFAIL {bad} ")),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn standard_input_is_checked_as_a_file_is() {
+    let mut running = start_with_input(&["replay", "--loopback", "--check", "-"]);
+    running.write(b"#backbox-session 1\nhello?version=1.1\n#<hello?version=1.1\n");
+    running.stdin = None;
+    let ended = running.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "PASS: 1 reply as recorded\n"), "{}", ended.stderr);
+}

@@ -256,3 +256,17 @@ fn memory_does_not_grow_with_the_session() {
     assert_eq!(playing.finish().code, Some(0));
     fs::remove_file(&file).unwrap();
 }
+
+#[test]
+fn table_shows_both_directions_in_a_pipe_too() {
+    let ended = run(&["replay", "-q", "--loopback", "--speed", "max", "--view", "table", GAME]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for row in
+        ["MPF→MC  ball_start        player_num 1  ball 1\n", "MPF→MC  mode_start        ", "MC→MPF  reset_complete\n"]
+    {
+        assert!(ended.stdout.contains(row), "{row}: {}", ended.stdout);
+    }
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert!(lines[0].contains("  connected to 127.0.0.1:"), "{}", lines[0]);
+    assert!(lines.last().unwrap().ends_with("closed by the client: 227 messages sent, 7 received"), "{}", ended.stdout);
+}

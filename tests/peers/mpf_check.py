@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Checks `backbox replay --check` against a running MPF 0.81: what MPF answered once, it answers a fresh MPF's way again.
+"""Checks `backbox replay --check` against a running MPF 0.81: a fresh MPF replies as it did when recorded.
 
 usage: mpf_check.py BACKBOX [--keep]
 
-Two conversations with MPF are recorded by a tap, `listen --forward`: the commands of MPF's service shell, and a game of
+Two conversations with MPF are recorded by `listen --forward`: the commands of MPF's service shell, and a game of
 one ball. Each is then played with `--check` to one fresh MPF after the other, as recorded and as fast as it goes, and has
 to pass with the settings that MPF needs; the game also on both ports at once, with a replay as MPF's media controller
 beside the one that plays the ball. Then the recordings are changed in one place, sixteen ways: each change has to
 be found, at its line, as one difference, with the parameter named. What MPF never does (a payload, an `error`, a
-late answer, a connection that it closes) is done by a stand-in, `replay --serve`. Last the README's recipe is run as it
+late reply, a connection that it closes) is done by a stand-in, `replay --serve`. Last the recipe of docs/ci.md is run as it
 is written, on MPF's own ports.
 
 BACKBOX_CHECKS says how many fresh MPFs each recording meets at each speed, 10 unless given.
@@ -33,7 +33,7 @@ from mpf_tools import service
 from processes import Failed, port_of, wait_for
 
 CHECKS = int(os.environ.get("BACKBOX_CHECKS", "10"))
-# What differs from one start of MPF to the next (design.md, section 11).
+# What differs from one start of MPF to the next.
 SETTINGS = ["--any-order", "machine_variable", "--exclude", "machine_variable?name=log_file_path"]
 MONITORED = ["modes", "core_events", "player_vars", "machine_vars"]
 
@@ -49,7 +49,7 @@ class Player:
         """Sends lines, in one write."""
         self._socket.sendall("".join(f"{line}\n" for line in lines).encode())
 
-    def hears(self, pattern):
+    def wait_for(self, pattern):
         """Reads up to a line that matches."""
         for line in self._lines:
             if re.match(pattern, line):
@@ -82,66 +82,66 @@ def end(this):
 
 
 def record(this, name, talk):
-    """Has a tap record what is said through it."""
+    """Records through listen --forward what `talk` does."""
     path = os.path.join(this.folder, f"{name}.bcp")
-    this.tap, this.tap_port = announce(this, f"tap-{name}", "--forward", str(this.own_port), "--record", path)
+    this.forward, this.forward_port = announce(this, f"forward-{name}", "--forward", str(this.own_port), "--record", path)
     talk(this)
-    this.tap.signal(signal.SIGINT)
-    this.tap.wait()
+    this.forward.signal(signal.SIGINT)
+    this.forward.wait()
     with open(path, encoding="utf-8") as file:
         return file.read()
 
 
 def service_recorded(this):
-    """the commands of `mpf service` are recorded by a tap"""
+    """the commands of `mpf service` are recorded by listen --forward"""
     start_up(this, "machine", "service")
     # The service shell wants to know the machine.
     os.symlink(os.path.join(this.folder, "mpf-service-machine"), os.path.join(this.folder, "mpf-machine"))
     this.service = record(this, "service", service)
     end(this)
-    print(f"    {answers(this.service)} answers")
+    print(f"    {replies(this.service)} replies")
 
 
 def game_recorded(this):
-    """a game of one ball is recorded by a tap, and by its media controller"""
+    """a game of one ball is recorded by listen --forward, and by its media controller"""
     media = os.path.join(this.folder, "media.bcp")
     start_up(this, "game", "game", "--record", media)
     this.game = record(this, "game", play)
     end(this)
     with open(media, encoding="utf-8") as file:
         this.media = file.read()
-    print(f"    {answers(this.game)} answers, and {messages(this.media)} messages to the media controller")
+    print(f"    {replies(this.game)} replies, and {messages(this.media)} messages to the media controller")
 
 
 def play(this):
     """One player, one ball, one target, drain; MPF reports what it does."""
-    player = Player(this.tap_port)
+    player = Player(this.forward_port)
     player.say("hello?version=1.1")
-    player.hears("hello")
+    player.wait_for("hello")
     player.say(*[f"monitor_start?category={category}" for category in MONITORED])
     # Behind all machine variables, whose order is another with each start of MPF.
-    player.hears("settings")
+    player.wait_for("settings")
     player.say(*[f"register_trigger?event={event}" for event in (EJECTING, "backbox_song")])
     player.say("switch?name=s_start&state=int:1")
     player.say("switch?name=s_start&state=int:0")
-    player.hears("ball_start")
-    player.hears(r"trigger\?.*" + EJECTING)
+    player.wait_for("ball_start")
+    player.wait_for(r"trigger\?.*" + EJECTING)
     player.say("switch?name=s_target&state=int:1")
-    player.hears(r"trigger\?.*backbox_song")
+    player.wait_for(r"trigger\?.*backbox_song")
     player.say("switch?name=s_target&state=int:0")
     player.say("switch?name=s_trough&state=int:1")
-    player.hears("ball_end")
-    player.hears(r"mode_list\?(?!.*game).*attract")
+    player.wait_for("ball_end")
+    player.wait_for(r"mode_list\?(?!.*game).*attract")
     player.leave()
 
 
-def answers(text):
-    """How many answers a recording holds."""
+def replies(text):
+    """How many replies a recording holds."""
     return len(re.findall(r"^#<", text, re.M))
 
 
 def messages(text):
-    """How many messages of the dialler's a recording holds."""
+    """How many messages of the client a recording holds."""
     return len(re.findall(r"^[^#]", text, re.M))
 
 
@@ -219,7 +219,7 @@ def both_ports_pass(this):
 
 
 def mutants(this):
-    """what MPF answers otherwise than recorded is found, one difference for each change"""
+    """each reply that differs from the recorded one is found, one difference for each change"""
     start_up(this, "machine", "mutants")
     text, evaluated = this.service, "#<evaluate_placeholder?value=int:42&error=bool:False"
     switches = next(line for line in text.splitlines() if line.startswith("#<list_switches?"))
@@ -243,7 +243,7 @@ def mutants(this):
     for old, new, said in changes:
         if text.count(old) != 1 or old == new:
             raise Failed(f"{old} stands {text.count(old)} times in the recording")
-        # The line that is said to differ: the first that was changed, or added, or answered to a changed question.
+        # The line that is said to differ: the first that was changed, or added, or the reply to a changed request.
         line = number(text, old) + new.count("\n") + (2 if not old.startswith("#") else 0)
         found(this, text.replace(old, new), [(str(line), said)])
     found(this, text.replace(f"{lights}\n", ""), [("", "not recorded: received after line .*")], "--exact")
@@ -252,7 +252,7 @@ def mutants(this):
 
 
 def swapped(this):
-    """two answers of a game that are recorded the other way round are one difference"""
+    """two replies of a game recorded the other way round are one difference"""
     start_up(this, "game", "swapped")
     one, other = [line for line in this.game.splitlines() if line.startswith("#<player_variable?")][:2]
     text = this.game.replace(one, "#<swapped").replace(other, one).replace("#<swapped", other)
@@ -266,8 +266,8 @@ def number(text, part):
 
 
 def recipe(this):
-    """the README's check of a whole machine passes as it is written, and fails with a changed recording"""
-    with open(os.path.join(HERE, "..", "..", "README.md"), encoding="utf-8") as file:
+    """the check of a whole machine in docs/ci.md passes as it is written, and fails with a changed recording"""
+    with open(os.path.join(HERE, "..", "..", "docs", "ci.md"), encoding="utf-8") as file:
         script = next(block for block in re.findall(r"```sh\n(.*?)```", file.read(), re.S) if "mpf game" in block)
     if any(is_taken(port) for port in (5050, 5051)):
         print("    skipped: port 5050 or 5051 is taken, and the recipe has MPF's own")
@@ -312,7 +312,7 @@ next
 
 
 def stand_in(this):
-    """so is what MPF does not do: another payload, an error, a late answer, a connection that is closed"""
+    """so is what MPF does not do: another payload, an error, a late reply, a connection that is closed"""
     for count, (old, new, expected) in enumerate([
             ("", "", []),
             ("AAECAw==", "AAECBA==", [("5", "differs in @payload")]),

@@ -1,18 +1,19 @@
 //! `backbox replay`: plays one side of a recorded session to a peer over a real connection.
 //!
 //! `options` has what was typed, this file makes a plan of it, and `replayer` is the handler that plays on the network
-//! loop. `source` reads recordings, `clock` says when each message is due, `report` is about checks.
+//! loop. `playing` is one file on its
+//! way, `source` reads recordings, `clock` says when each message is due, `report` is about checks.
 
 mod clock;
 mod dry_run;
 mod options;
+mod playing;
 mod replayer;
 mod report;
 mod source;
 mod stats;
 mod update;
 
-use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
@@ -28,16 +29,16 @@ use crate::commands::run::{TimeLimits, drive, open_net};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
-use crate::net::{Background, Net, Settings, run_in_background};
-use crate::output::Console;
+use crate::net::{Background, Net, Settings, SocketAddr, run_in_background};
 use crate::output::show::{Show, Style};
 use crate::output::table::EndNames;
+use crate::output::{Console, stdout_is_terminal};
 use crate::text::file_name;
 use options::Options;
-use replayer::{Gate, PeerKind, Playing, Printer, Replayer};
+use playing::Playing;
+use replayer::{Printer, Replayer};
 use report::Checking;
 use source::{GuardSummary, Recording, Summary};
-use stats::Stats;
 
 /// Runs `backbox replay`.
 ///
@@ -71,39 +72,27 @@ fn run(options: Options) -> Result<Exit, Failure> {
         announce: options.announce.as_deref(),
         wire: Wire::Bcp,
     };
-    let kind = match (options.serve, &media) {
-        (true, _) => PeerKind::Client(place.listen(&mut net)?),
-        (false, Some(media)) => PeerKind::BuiltIn(media.address),
-        (false, None) => PeerKind::Server,
-    };
-    let printer = printer(&options, &first)?;
-    let mut waiting = VecDeque::new();
-    for file in files {
-        waiting.push_back(file.play(&options, kind)?);
-    }
-    let first = first.play(&options, kind)?;
+    let bound = if options.serve { Some(place.listen(&mut net)?) } else { None };
+    let printer = printer(&options, &first);
+    let own = media.as_ref().map(|media| media.address).or(bound);
+    let first = first.play(&options, own)?;
+    let waiting = files.into_iter().map(|file| file.play(&options, own)).collect::<Result<_, Failure>>()?;
     let address = &first.target.address;
-    let opening = match kind {
-        PeerKind::Client(bound) => format!("listening on {bound}"),
-        PeerKind::Server | PeerKind::BuiltIn(_) => format!("connecting to {address}"),
-    };
-    recorder.begin(&opening, address.port)?;
+    let verb = if options.serve { "listening on" } else { "connecting to" };
+    recorder.begin(&format!("{verb} {address}"), address.port)?;
     let plan = replayer::Plan {
-        kind,
         side: options.side(),
         compares: options.compares(),
         retry: options.connect.retry,
-        passes: options.repeat.unwrap_or(1),
         limits,
         traffic: Traffic::new(options.verbose.0),
         recorder,
         printer,
         junit,
-        is_colored: options.output.color.is_on(crate::output::stdout_is_terminal()),
+        is_colored: options.output.color.is_on(stdout_is_terminal()),
     };
-    let mut replayer = Replayer::new(plan, first, waiting, &mut console);
-    replayer.begin(&mut net);
-    if let PeerKind::Client(bound) = kind {
+    let mut replayer = Replayer::new(plan, first, waiting, &mut console, &mut net);
+    if let Some(bound) = bound {
         place.announce(bound)?;
     }
     drive(&mut net, &mut replayer)?;
@@ -139,23 +128,26 @@ impl FilePlan {
         self.summary.settings.port.unwrap_or(MEDIA_PORT)
     }
 
-    /// What the replayer needs to play it.
+    /// What the replayer needs to play it. `own` is the address of our own server, if there is one.
     ///
     /// # Errors
     /// The address of the server cannot be resolved.
-    fn play(self, options: &Options, kind: PeerKind) -> Result<Playing, Failure> {
-        let target = match kind {
-            PeerKind::Server => Target::resolve(options.connect.address.as_deref(), self.port())?,
-            PeerKind::BuiltIn(address) | PeerKind::Client(address) => Target::known(address),
+    fn play(self, options: &Options, own: Option<SocketAddr>) -> Result<Playing, Failure> {
+        let target = match own {
+            Some(own) => Target::known(own),
+            None => Target::resolve(options.connect.address.as_deref(), self.port())?,
         };
-        let tempo = options.tempo;
-        let passes = options.repeat.unwrap_or(1);
-        let requests = self.summary.requests.saturating_mul(passes);
-        let duration = self.summary.duration().and_then(|duration| tempo.duration(duration, requests, passes));
-        let stats = Stats::new(requests, duration, tempo.shown());
+        let address = &target.address;
+        let (peer, to) = match (options.serve, options.loopback) {
+            (true, _) => ("the client", format!("the first client of {address}")),
+            (_, true) => ("the built-in media controller", format!("the built-in media controller at {address}")),
+            _ => ("", address.to_string()),
+        };
         let FilePlan { recording, summary, checking } = self;
-        let gate = checking.map_or_else(Gate::clock, |checking| Gate::Check(Box::new(checking)));
-        Ok(Playing::new(recording, summary, gate, tempo, target, stats))
+        let (side, name, size) = (options.side().name(), &summary.name, summary.size());
+        let title = format!("playing the {side} of {name} ({size}) to {to}");
+        let passes = options.repeat.unwrap_or(1);
+        Ok(Playing::new((recording, summary, checking), options.tempo, passes, (target, peer, title)))
     }
 }
 
@@ -194,25 +186,19 @@ fn refuse_session(options: &Options, written: &Path, option: &str) -> Result<(),
     }
 }
 
-/// What prints the messages.
-///
-/// # Errors
-/// None that can happen: there are no patterns.
-fn printer(options: &Options, file: &FilePlan) -> Result<Printer, Failure> {
-    if options.compares() {
-        return Ok(Printer::Silent);
-    }
+fn printer(options: &Options, file: &FilePlan) -> Printer {
     let ends = if file.port() == PIN_PORT { EndNames::MPF_LISTENED } else { EndNames::MPF_CONNECTED };
     let color = options.output.color;
-    Ok(match options.view.table(ends, color) {
+    match options.view.table(ends, color) {
+        _ if options.compares() => Printer::Silent,
         Some(table) => Printer::Table(Box::new(table)),
         None => Printer::Raw(Box::new(Show::new(Style::Raw, Vec::new(), Vec::new()).for_stdout(color, false))),
-    })
+    }
 }
 
 /// The media controller of `--loopback`, which runs in a thread of its own.
 struct MediaController {
-    address: crate::net::SocketAddr,
+    address: SocketAddr,
     background: Background<Peers>,
 }
 

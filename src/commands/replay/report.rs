@@ -4,10 +4,13 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::options::Options;
+use super::playing::Playing;
 use super::source::{Recording, Summary};
 use super::update::{SessionUpdate, no_session};
-use crate::check::{Check, CheckConfig, EntryKind, EntryWriter, JunitSuite, junit, summary};
+use crate::check::{Check, CheckConfig, EntryWriter, JunitSuite, junit, summary};
+use crate::commands::run::End;
 use crate::exit::{Exit, Failure};
+use crate::net::CloseReason;
 use crate::output::Console;
 use crate::session::Kind;
 use crate::text::shown;
@@ -84,16 +87,6 @@ impl Checking {
         summary(self.check.entries(), self.check.compared())
     }
 
-    /// How many replies differ or are missing, and how many were compared.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        let count = |kind: &EntryKind| match kind {
-            EntryKind::Gone(_, count) => *count,
-            _ => 1,
-        };
-        let differing = self.check.entries().iter().map(|entry| count(&entry.kind)).sum();
-        (differing, self.check.compared())
-    }
-
     /// Updates the file and collects the replies for JUnit; the exit status of the check. What was found is collected
     /// even if the update fails.
     ///
@@ -131,9 +124,40 @@ impl Checking {
     }
 }
 
+/// The line of one of several files: `ok   game.bcp 14 replies as recorded`.
+pub(super) fn result_line(playing: &Playing) -> String {
+    let name = &playing.recording.name;
+    let result = playing.checking().filter(|_| playing.stats.connections > 0).map(Checking::result);
+    match result.as_deref().and_then(|result| result.split_once(": ")) {
+        Some(("PASS", text)) if passes(playing) => format!("ok   {name} {text}\n"),
+        Some(("FAIL", text)) => format!("FAIL {name} {text}\n"),
+        _ => format!("FAIL {name} {}\n", playing.how()),
+    }
+}
+
+/// The last line for several files, of which not all may have been played.
+pub(super) fn total<'a>(played: impl Iterator<Item = &'a Playing>, files: usize) -> String {
+    let (mut failed, mut compared) = (files, 0);
+    for playing in played {
+        failed -= usize::from(passes(playing));
+        compared += playing.checking().map_or(0, |checking| checking.check.compared());
+    }
+    match failed {
+        0 => format!("PASS: {compared} replies in {files} files as recorded\n"),
+        _ => format!("FAIL: {failed} of {files} files differ\n"),
+    }
+}
+
+/// Whether everything was sent, and all replies arrived as recorded.
+fn passes(playing: &Playing) -> bool {
+    let is_done = matches!(playing.end, Some(End::Done | End::Closed(CloseReason::ByPeer)));
+    let is_same = |check: &Check| check.is_over() && check.entries().is_empty() && check.compared() > 0;
+    is_done && playing.connection.is_complete && playing.checking().is_some_and(|checking| is_same(&checking.check))
+}
+
 /// The JUnit report: a suite for each file that was checked.
-pub(super) fn junit_report<'a>(checks: impl Iterator<Item = (&'a str, &'a Checking)>) -> String {
-    let suite = |(file, checking): (&'a str, &'a Checking)| JunitSuite {
+pub(super) fn junit_report<'a>(checks: &[(&'a str, &'a Checking)]) -> String {
+    let suite = |&(file, checking): &(&'a str, &'a Checking)| JunitSuite {
         file,
         began: checking.began.0.duration_since(UNIX_EPOCH).unwrap_or_default(),
         took: checking.took,
@@ -141,5 +165,5 @@ pub(super) fn junit_report<'a>(checks: impl Iterator<Item = (&'a str, &'a Checki
         entries: checking.check.entries(),
         reached: checking.check.reached(),
     };
-    junit(&checks.map(suite).collect::<Vec<_>>())
+    junit(&checks.iter().map(suite).collect::<Vec<_>>())
 }
