@@ -508,11 +508,7 @@ impl Decoder {
 
 /// The names of both ends of a recorded connection to this port; a session names only another port than 5050.
 fn end_names(port: Option<u16>) -> EndNames {
-    match port {
-        None | Some(5050) => EndNames::MPF_CONNECTED,
-        Some(5051) => EndNames::MPF_LISTENED,
-        Some(_) => EndNames::UNKNOWN,
-    }
+    EndNames::of_port(port.unwrap_or(crate::commands::dial::MEDIA_PORT))
 }
 
 /// Reads the template of `-F`.

@@ -1,7 +1,7 @@
 //! One way of printing a message for all live subcommands: as it stands, as JSON, or as a line of a template.
 //!
 //! Into a pipe a message goes as it came. A terminal gets nothing that could move its cursor, payloads as their length,
-//! and colours (design.md, sections 8 and 10). Writing it anywhere is the caller's business.
+//! and colours. Writing it anywhere is the caller's business.
 
 use std::io::{self, IsTerminal};
 

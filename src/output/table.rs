@@ -41,6 +41,15 @@ impl EndNames {
     /// The roles are unknown.
     pub(crate) const UNKNOWN: EndNames = EndNames { client: "client", server: "server" };
 
+    /// The names of both ends of a connection to this port of a server.
+    pub(crate) fn of_port(port: u16) -> EndNames {
+        match port {
+            5050 => EndNames::MPF_CONNECTED,
+            5051 => EndNames::MPF_LISTENED,
+            _ => EndNames::UNKNOWN,
+        }
+    }
+
     fn arrow(self, from: Side) -> String {
         match from {
             Side::Client => format!("{}→{}", self.client, self.server),
@@ -92,6 +101,11 @@ impl Table {
     pub(crate) fn new(ends: EndNames, columns: Option<usize>, is_colored: bool) -> Table {
         let columns = columns.map(|columns| columns.max(COLUMNS_MIN));
         Table { ends, columns, is_colored, start: None, has_connections: false }
+    }
+
+    /// Cuts the rows from now on to so many columns, or to none.
+    pub(crate) fn resize(&mut self, columns: Option<usize>) {
+        self.columns = columns.map(|columns| columns.max(COLUMNS_MIN));
     }
 
     /// Starts a new table between ends of these names.

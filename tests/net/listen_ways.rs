@@ -232,3 +232,77 @@ fn line_cut_short_by_our_own_end_is_no_failure() {
         assert_eq!(ended.code, Some(0), "{wire}: {}", ended.stderr);
     }
 }
+
+/// The rows of a table without their times, ports and durations.
+fn rows(table: &str) -> Vec<String> {
+    let row = |line: &str| {
+        let text = line.get(10..).unwrap_or(line);
+        let text = text.split_once(" from 127.0.0.1:").map_or(text, |(before, _)| before);
+        match text.split_once(" after ").and_then(|(before, rest)| Some((before, rest.split_once(": ")?.1))) {
+            Some((how, counts)) => format!("{how}: {counts}"),
+            None => text.to_owned(),
+        }
+    };
+    table.lines().map(row).collect()
+}
+
+#[test]
+fn table_in_a_pipe_has_both_directions_and_how_the_connection_closed() {
+    let listening = listen(&["--view", "table", "--once", "--monitor", "modes", "-x", "b"]);
+    let mut peer = dial(listening.address);
+    peer.say(b"hello?version=1.1\nreset\nx?a=int:y\nswitch?state=int:1&name=s\nb?c=1\ngoodbye\n");
+    peer.rest().unwrap();
+    assert_eq!(
+        rows(&listening.running.finish().stdout),
+        [
+            "connected",
+            "MPF→MC  hello             version 1.1",
+            "MC→MPF  hello             version 1.1",
+            "MPF→MC  reset",
+            "MC→MPF  monitor_start     category modes",
+            "MC→MPF  reset_complete",
+            "MPF→MC  ! x?a=int:y  a: invalid integer: int:y; write digits after int:, as in int:5",
+            "MC→MPF  error             message malformed line  command x",
+            "MPF→MC  switch            s  state 1",
+            "MC→MPF  error             message unknown command  command b",
+            "MPF→MC  goodbye",
+            "closed by MPF (goodbye): 5 messages in, 5 out, 1 malformed",
+        ]
+    );
+}
+
+#[test]
+fn table_of_a_forwarded_game_has_both_directions() {
+    let target = port();
+    let listening = listen(&["--view", "table", "--once", "--forward", &target.address]);
+    let mut client = dial(listening.address);
+    client.say(b"a?x=1\n");
+    let mut server = target.accept();
+    assert_eq!(server.line(), "a?x=1\n");
+    server.say(b"b\n");
+    assert_eq!(client.line(), "b\n");
+    client.half_close();
+    server.rest().unwrap();
+    drop(server);
+    let table = listening.running.finish().stdout;
+    let rows = rows(&table);
+    assert_eq!(rows[..3], ["connected", "client→server  a                 x 1", "server→client  b"], "{table}");
+    assert!(rows[3].ends_with(": 1 message from client, 1 from server"), "{table}");
+}
+
+#[test]
+fn ends_of_the_table_are_named_after_the_role() {
+    let port = port();
+    for (role, arrow) in [(&[][..], "MC→MPF  monitor_start"), (&["--as", "pin"], "MPF→MC  hello")] {
+        let listening = start(&[&["listen", "--view", "table", "-c", &port.address], role].concat());
+        let mut server = port.accept();
+        server.line();
+        server.say(b"goodbye\n");
+        drop(server);
+        let table = listening.finish().stdout;
+        assert!(table.contains(&format!("connected to {}\n", port.address)) && table.contains(arrow), "{table}");
+    }
+    for form in [&["--json"][..], &["-F", "{@line}"], &["--wire", "obe"]] {
+        assert_eq!(run(&[&["listen", "--view", "table"], form].concat()).code, Some(2));
+    }
+}

@@ -88,12 +88,12 @@ fn shown(arguments: &[&str]) -> String {
 fn nothing_that_a_peer_sends_moves_the_cursor() {
     for (arguments, trigger, payload) in [
         (
-            &["--once"][..],
+            &["--once", "--view", "raw"][..],
             "\x1b[1mtrigger\x1b[0m?name=\\x1b]0;x\\x07\\x9b31m\r\n",
             "\x1b[1mf\x1b[0m&bytes=3 <3 bytes>\r\n",
         ),
         (
-            &["--once", "--color", "never", "-v"],
+            &["--once", "--view", "raw", "--color", "never", "-v"],
             "< trigger?name=\\x1b]0;x\\x07\\x9b31m\r\n",
             "\ntrigger?name=\\x1b]0;x\\x07\\x9b31m\r\nf&bytes=3 <3 bytes>\r\n",
         ),
@@ -108,9 +108,21 @@ fn nothing_that_a_peer_sends_moves_the_cursor() {
 }
 
 #[test]
+fn listen_prints_a_table_on_a_terminal_with_malformed_lines_red() {
+    let seen = shown(&["--once"]);
+    assert!(seen.contains("\x1b[36mMPF→MC\x1b[0m  trigger         "), "{seen:?}");
+    assert!(seen.contains("\\x1b]0;x\\x07\\x9b31m") && seen.contains("<3 bytes>"), "{seen:?}");
+    assert!(seen.contains("\x1b[31mMPF→MC\x1b[0m  \x1b[31m! \x1b[0m\x1b[31mx\\x1b[2J?a=int:\\x1b[m"), "{seen:?}");
+    assert!(seen.contains("connected from 127.0.0.1:") && seen.contains("closed by MPF after "), "{seen:?}");
+    let ours = ["0", "1", "2", "31", "33", "36"];
+    let rest = ours.iter().fold(seen.clone(), |rest, code| rest.replace(&format!("\x1b[{code}m"), ""));
+    assert!(!rest.contains(['\x1b', '\u{9b}', '\x07']), "{seen:?}");
+}
+
+#[test]
 fn forward_colours_the_two_directions() {
     let (file, target, (near, seen)) = (directory().join("address"), port(), terminal());
-    let mut command = listen_command(&["--forward", &target.address, "--once", "-q"], &file);
+    let mut command = listen_command(&["--forward", &target.address, "--once", "-q", "--view", "raw"], &file);
     let mut child = command.stdin(Stdio::null()).stdout(near).spawn().unwrap();
     drop(command);
     let mut client = dial(announced(&file));

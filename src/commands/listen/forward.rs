@@ -147,8 +147,8 @@ impl Handler for Forwarder {
             return;
         }
         self.pairs += 1;
-        self.observer.connected(net.now());
         let client: Arc<str> = net.peer(id).map(|peer| peer.to_string()).unwrap_or_default().into();
+        self.observer.connected(net.now(), self.pairs, &format!("connected from {client}"));
         let target = net.connect(self.route.dial.clone());
         let rewrite = self.route.canonical.map(|limit| Box::new(Canonical::new(limit)) as Box<dyn Rewrite>);
         net.link(id, target, rewrite);
@@ -165,6 +165,7 @@ impl Handler for Forwarder {
             Frame::Message(message) => self.receive(net.now(), &of, message),
             Frame::Ignored { .. } => {}
             Frame::Bad { number, fault } => {
+                self.observer.received_bad(of.pair, of.side);
                 let place = format!("{} {}: line {number}", of.client, of.side.name());
                 self.observer.console.report(exit_of(*fault), place, fault);
             }
@@ -188,7 +189,11 @@ impl Handler for Forwarder {
             _ => format!("closed by backbox towards the {side}"),
         };
         self.observer.recorder.closed(net, of.pair, &how, of.side, &closed.unfinished);
-        if self.route.once && !self.sides.contains_key(&of.other) {
+        let is_last = !self.sides.contains_key(&of.other);
+        if is_last {
+            self.observer.closed(net, of.pair, &how, None);
+        }
+        if self.route.once && is_last {
             self.observer.end(End::Closed(CloseReason::ByPeer));
         }
     }

@@ -8,6 +8,7 @@ pub(super) mod observer;
 pub(super) mod options;
 pub(super) mod reply;
 pub(super) mod roles;
+mod rows;
 
 pub use options::{COMMAND, Options};
 

@@ -4,6 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::rows::Rows;
 use crate::bcp::template::{Origin, Side};
 use crate::bcp::{Malformed, Message, ParseOptions};
 use crate::commands::goals::Goals;
@@ -15,6 +16,7 @@ use crate::framing::{FramingError, RawMessage};
 use crate::limits::READ_BYTES;
 use crate::net::{CloseReason, Closed, DRAIN_TIME, FLUSH_TIME, Net, Notice, Outcome, Stop};
 use crate::output::show::Show;
+use crate::output::table::Seen;
 use crate::output::{Console, say};
 use crate::text::shown;
 
@@ -28,6 +30,8 @@ pub(crate) struct Observer {
     pub traffic: Traffic,
     /// The message received last.
     pub message: Message,
+    /// The table view, instead of what `show` prints.
+    pub(super) rows: Option<Rows>,
     /// `None` for a peer inside this process, which prints nothing.
     show: Option<Show>,
     goals: Goals,
@@ -54,6 +58,7 @@ impl Observer {
             recorder: Recorder::default(),
             traffic: Traffic::default(),
             message: Message::new(),
+            rows: None,
             show,
             goals,
             limits,
@@ -75,17 +80,46 @@ impl Observer {
         self.limits.be_active(now);
     }
 
-    /// Counts a connection, or a forwarded pair.
-    pub(crate) fn connected(&mut self, now: Instant) {
-        self.connections += 1;
-        self.limits.be_active(now);
+    /// The time of day, from the clock that never jumps.
+    fn time(&self, now: Instant) -> Duration {
+        self.clock.1.saturating_add(now.saturating_duration_since(self.clock.0))
     }
 
-    /// Counts a message that was sent. Its payload has so many bytes.
-    pub(crate) fn sent(&mut self, now: Instant, line: &[u8], payload_bytes: Option<usize>) {
+    /// Counts a connection, or a forwarded pair; `how` is such as `connected from 127.0.0.1:34928`.
+    pub(crate) fn connected(&mut self, now: Instant, connection: u64, how: &str) {
+        self.connections += 1;
+        self.limits.be_active(now);
+        let time = self.time(now);
+        if let Some(rows) = &mut self.rows {
+            rows.opened(time, connection, how, &mut self.printed);
+        }
+    }
+
+    /// Counts a message that was sent.
+    pub(crate) fn sent(&mut self, now: Instant, connection: u64, from: Side, line: &[u8], payload: Option<&[u8]>) {
         self.sent += 1;
         self.limits.be_active(now);
-        self.traffic.sent(line, payload_bytes);
+        self.traffic.sent(line, payload.map(<[u8]>::len));
+        let seen = Seen { time: Some(self.time(now)), connection, from };
+        if let (Some(rows), Some(show)) = (&mut self.rows, &self.show) {
+            rows.sent(seen, line, payload, show, &mut self.printed);
+        }
+    }
+
+    /// Something was received that is no message.
+    pub(crate) fn received_bad(&mut self, connection: u64, from: Side) {
+        if let Some(rows) = &mut self.rows {
+            rows.count(connection, from, None);
+        }
+    }
+
+    /// A connection, or a forwarded pair, has closed; `them` is the peer's side, unless it was forwarded.
+    pub(crate) fn closed(&mut self, net: &mut Net, connection: u64, how: &str, them: Option<Side>) {
+        let time = self.time(net.now());
+        if let Some(rows) = &mut self.rows {
+            rows.closed(time, connection, how, them, &mut self.printed);
+            self.flush(net, 1);
+        }
     }
 
     /// Parses a BCP message into [`Observer::message`] and prints it. One that is malformed is printed too, as it is.
@@ -100,20 +134,41 @@ impl Observer {
         origin: Origin<'_>,
     ) -> Result<(), Malformed> {
         let read = self.message.parse_line(message.text(), &ParseOptions::default());
-        self.print(now, message, read.is_ok(), origin);
+        self.print(now, message, read.as_ref().copied(), origin);
         read
     }
 
     /// Prints a message, which is in [`Observer::message`] unless it is malformed, and tells the goals.
-    pub(crate) fn print(&mut self, now: Instant, message: &RawMessage<'_>, is_read: bool, origin: Origin<'_>) {
+    pub(crate) fn print(
+        &mut self,
+        now: Instant,
+        message: &RawMessage<'_>,
+        read: Result<(), &Malformed>,
+        origin: Origin<'_>,
+    ) {
         self.received += 1;
         self.limits.be_active(now);
+        let time = self.time(now);
+        if let Some(rows) = &mut self.rows {
+            rows.count(origin.connection.unwrap_or(1), origin.from, read.ok().map(|()| &self.message));
+        }
         // What comes after the goals are met is not printed.
         let Some(show) = self.show.as_mut().filter(|_| !matches!(self.end, Some(End::Done))) else { return };
-        let time = self.clock.1.saturating_add(now.saturating_duration_since(self.clock.0));
         let origin = Origin { time: Some(time), ..origin };
-        let parts = is_read.then_some(&self.message);
-        if show.show(message, parts, Some(&origin), &mut self.printed) {
+        let parts = read.ok().map(|()| &self.message);
+        let is_printed = match &mut self.rows {
+            None => show.show(message, parts, Some(&origin), &mut self.printed),
+            Some(rows) => {
+                let is_selected = show.selects(parts, message.payload.map(<[u8]>::len));
+                if is_selected {
+                    let seen = Seen { time: Some(time), connection: origin.connection.unwrap_or(1), from: origin.from };
+                    let message_or_why = read.map(|()| &self.message);
+                    rows.received(seen, message.line, message.payload, message_or_why, &mut self.printed);
+                }
+                is_selected
+            }
+        };
+        if is_printed {
             self.goals.printed();
         }
         if self.goals.are_set() && self.end.is_none() {

@@ -6,6 +6,7 @@ use super::forward::Route;
 use super::observer::Observer;
 use super::reply::Reply;
 use super::roles::{Behavior, Server};
+use super::rows::Rows;
 use crate::bcp::conversation::{Role, write_message};
 use crate::bcp::pattern::Pattern;
 use crate::bcp::template::Template;
@@ -18,13 +19,14 @@ use crate::commands::recorder::RecordOptions;
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::run::TimeLimits;
 use crate::commands::shared::{
-    ConnectOptions, Display, Input, OBE_IS_JSON, OutputOptions, Selection, Verbose, address, flatten,
+    ConnectOptions, Display, Input, LiveView, OBE_IS_JSON, OutputOptions, Selection, Verbose, address, flatten,
 };
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::LONG_FRAMES_BYTES_MAX;
-use crate::net::{Settings, WhenBehind};
+use crate::net::{Address, Settings, WhenBehind};
+use crate::output::table::EndNames;
 use crate::text::shown;
 
 /// What a media controller subscribes to by default: without subscriptions a whole game is two lines.
@@ -47,6 +49,7 @@ pub struct Options {
     verbose: Verbose,
     input: Input,
     display: Display,
+    view: LiveView,
     goals: GoalOptions,
     record: RecordOptions,
     connect: ConnectOptions,
@@ -71,6 +74,7 @@ flatten!(Options {
     verbose: Verbose,
     input: Input,
     display: Display,
+    view: LiveView,
     display.selection: Selection,
     goals: GoalOptions,
     record: RecordOptions,
@@ -273,6 +277,9 @@ pub const COMMAND: Command<Options> = Command {
         Flag::JSON.conflicts(&["wire=obe"], "it is a form of BCP messages"),
         Flag::META.conflicts(&["wire=obe"], "it is a form of BCP messages"),
         Flag::LIVE_FORMAT,
+        Flag::VIEW
+            .conflicts(&["json", "format"], "each is a form of the same message")
+            .conflicts(&["wire=obe"], "the table shows BCP"),
         Flag::MATCH,
         Flag::EXCLUDE,
         Flag::COUNT,
@@ -359,9 +366,29 @@ impl Options {
         let goals = self.goals.goals(self.wire)?;
         let limits = TimeLimits::new(self.goals.time(None), self.goals.idle);
         let mut observer = Observer::new(console, Some(show), goals, limits);
+        if self.wire == Wire::Bcp && !self.display.json && self.display.selection.template.is_none() {
+            let ends = self.end_names();
+            observer.rows = self.view.table(ends, self.output.color).map(|table| Rows::new(table, ends));
+        }
         observer.traffic = Traffic::new(self.verbose.0);
         observer.recorder = self.record.open_file()?;
         Ok(observer)
+    }
+
+    /// The names of both ends in the table.
+    fn end_names(&self) -> EndNames {
+        let port = |text: &Option<String>, usual: u16| {
+            let default = Address::new("localhost", usual);
+            text.as_ref().and_then(|text| Address::parse(text, &default).ok()).map_or(usual, |address| address.port)
+        };
+        match (&self.forward, self.as_pin == self.connect.address.is_some()) {
+            (None, true) => EndNames::MPF_CONNECTED,
+            (None, false) => EndNames::MPF_LISTENED,
+            (Some(_), _) => match EndNames::of_port(port(&self.address, MEDIA_PORT)) {
+                EndNames::UNKNOWN => EndNames::of_port(port(&self.forward, MEDIA_PORT)),
+                ends => ends,
+            },
+        }
     }
 
     fn replies(&self) -> Result<Vec<Reply>, Failure> {

@@ -139,7 +139,7 @@ impl Peers {
         let Some(peer) = self.peers.get(&id) else { return };
         if !self.outgoing.is_empty() && send(net, id, &self.outgoing, &peer.address, &mut self.observer) {
             for line in self.outgoing.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
-                self.observer.sent(net.now(), line, None);
+                self.observer.sent(net.now(), id.0, from, line, None);
             }
             self.observer.recorder.lines(net, id.0, from, &self.outgoing);
         }
@@ -261,7 +261,7 @@ impl Peers {
                 }
             }
             if send(net, id, whole, &peer.address, &mut self.observer) {
-                self.observer.sent(net.now(), line, payload.map(<[u8]>::len));
+                self.observer.sent(net.now(), id.0, from, line, payload);
                 self.observer.recorder.message(net, id.0, from, line, payload);
             }
             if command.eq_ignore_ascii_case("goodbye") {
@@ -340,19 +340,22 @@ impl Handler for Peers {
         }
         let address = net.peer(id).map(|peer| peer.to_string()).unwrap_or_default();
         let firings = Firings::new(replies.len(), net.now());
+        let how = if self.behavior.server.is_some() { "to" } else { "from" };
+        self.observer.connected(net.now(), id.0, &format!("connected {how} {address}"));
         self.peers.insert(id, PeerState { conversation, address, backlog: Vec::new(), firings });
         self.was_connected = true;
-        self.observer.connected(net.now());
         self.send_outgoing(net, id);
     }
 
     fn on_message(&mut self, net: &mut Net, id: ConnId, frame: &Frame<'_>) {
-        self.observer.recorder.frame(net, id.0, self.their_side(), frame);
+        let from = self.their_side();
+        self.observer.recorder.frame(net, id.0, from, frame);
         match frame {
             Frame::Message(message) => self.receive(net, id, message),
             Frame::Ignored { .. } => {}
             Frame::Bad { number, fault } => {
                 let Some(peer) = self.peers.get_mut(&id) else { return };
+                self.observer.received_bad(id.0, from);
                 let exit = if net.is_open(id) { exit_of(*fault) } else { Exit::Success };
                 self.observer.console.report(exit, format_args!("{}: line {number}", peer.address), fault);
                 if self.behavior.auto {
@@ -376,6 +379,7 @@ impl Handler for Peers {
         if let Some(peer) = peer {
             report_close(&mut self.observer.console, &peer.address, &closed, ("line", "BCP"));
             self.observer.recorder.closed(net, id.0, &how, them, &closed.unfinished);
+            self.observer.closed(net, id.0, &how, Some(them));
             if self.behavior.once {
                 self.observer.end(End::Closed(CloseReason::ByPeer));
             }

@@ -38,7 +38,7 @@ impl ObeServer {
         }
         self.observer.message.take_command();
         let origin = Origin { time: None, connection: Some(id.0), peer: Some(client), from: Side::Client };
-        self.observer.print(net.now(), message, true, origin);
+        self.observer.print(net.now(), message, Ok(()), origin);
         let (mut text, mut frame) = (Vec::new(), Vec::new());
         let received = &self.observer.message;
         match self.replies.iter().find(|reply| reply.matches(received, None)) {
@@ -52,7 +52,7 @@ impl ObeServer {
         push_frame(&text, &mut frame);
         if net.has_room(id, frame.len()) {
             net.send(id, &frame);
-            self.observer.sent(net.now(), &text, None);
+            self.observer.sent(net.now(), id.0, Side::Server, &text, None);
         } else {
             let why = format!("reset: it does not read, and {OUTBOX_BYTES_MAX} bytes wait for it");
             self.observer.console.report(Exit::Failed, client, why);
@@ -63,8 +63,9 @@ impl ObeServer {
 
 impl Handler for ObeServer {
     fn on_connect(&mut self, net: &mut Net, id: ConnId) {
-        self.observer.connected(net.now());
-        self.clients.insert(id, net.peer(id).map(|peer| peer.to_string()).unwrap_or_default());
+        let client = net.peer(id).map(|peer| peer.to_string()).unwrap_or_default();
+        self.observer.connected(net.now(), id.0, &format!("connected from {client}"));
+        self.clients.insert(id, client);
     }
 
     fn on_message(&mut self, net: &mut Net, id: ConnId, frame: &Frame<'_>) {
