@@ -382,8 +382,7 @@ impl<T: AsMut<Selection> + 'static> Flag<T> {
         })
         .short('x')
         .repeats()
-        .group("Output")
-        .common();
+        .group("Output");
     pub const FORMAT: Flag<T> =
         Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*", |o: &mut T, value| {
             set(&mut o.as_mut().template, Template::parse(&text(value)?).map_err(|error| error.to_string()))
