@@ -89,15 +89,15 @@ def alike(this):
 
 def play(this, name, *flags):
     """Starts everyone, plays the game, ends everyone; the messages that `listen` recorded of MPF. With flags, they are
-    for a tap in between, which records as well."""
+    for a listen --forward in between, which records too."""
     this.listen = this.mpf = None
     record = os.path.join(this.folder, f"{name}.bcp")
     registered = ["--register", EJECTING, "--register", "backbox_song"]
     this.listen, port = announce(this, name, "--record", record, *registered)
-    tap = None
+    forward = None
     if flags:
         front = os.path.join(this.folder, f"{name}-front.bcp")
-        tap, port = announce(this, f"{name}-front", "--forward", str(port), "--record", front, "--once", *flags)
+        forward, port = announce(this, f"{name}-front", "--forward", str(port), "--record", front, "--once", *flags)
     this.start_mpf(port, "game", f"mpf-{name}")
     heard(this, "mode_list?", "attract")
     this.must_send("--retry", "30s", "switch", "name=s_start", "state:=1")
@@ -113,7 +113,7 @@ def play(this, name, *flags):
     # The attract mode alone, for the second time, is the last that MPF says.
     this.wait("the attract mode alone after the game", lambda: sum(
         line.startswith("mode_list?") and "attract" in line and "game" not in line for line in this.printed()) == 2)
-    end(this, tap)
+    end(this, forward)
     return decode(this, record)
 
 
@@ -123,10 +123,10 @@ def heard(this, beginning, part=""):
         line.startswith(beginning) and part in line for line in this.printed()))
 
 
-def end(this, tap):
-    """SIGINT ends listen, its goodbye MPF, and both the tap."""
+def end(this, forward):
+    """SIGINT ends listen, its goodbye MPF, and both listen --forward."""
     this.listen.signal(signal.SIGINT)
-    for process, status in ((this.listen, 130), (this.mpf, 0), (tap, 0)):
+    for process, status in ((this.listen, 130), (this.mpf, 0), (forward, 0)):
         if process is None:
             continue
         process.wait()
