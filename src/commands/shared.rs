@@ -269,14 +269,22 @@ impl LiveView {
 }
 
 impl<T: AsMut<LiveView> + 'static> Flag<T> {
-    pub const VIEW: Flag<T> =
-        Flag::choice("view", "VIEW", &["table", "raw"], "Print messages as *VIEW*", |o: &mut T, view| {
+    pub const VIEW: Flag<T> = Flag::choice(
+        "view",
+        "VIEW",
+        &["table", "raw"],
+        "Print messages as *VIEW*",
+        |o: &mut T, view| {
             *o.as_mut() = if view == "table" { LiveView::Table } else { LiveView::Raw };
-        })
-        .default("`table` on a terminal, else `raw`")
-        .more("`table` prints one row a message, with its time, direction and values; `raw` prints the lines received.")
-        .group("Output")
-        .common();
+        },
+    )
+    .default("`table` on a terminal")
+    .more(
+        "`table` prints one row a message, with its time, direction and values; `raw`, which is the default elsewhere, \
+             prints the lines received.",
+    )
+    .group("Output")
+    .common();
 }
 
 /// `-v`: whether the traffic is shown.

@@ -175,8 +175,11 @@ pub const COMMAND: Command<Options> = Command {
         .group("Input")
         .common(),
         Flag::ADDR
-            .default("`localhost` and the port of the session, else 5050")
-            .more("`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. With `--serve` it is where to listen.")
+            .default("`localhost:5050`")
+            .more(
+                "The default port is the one that the session names, else 5050. *ADDRESS* is `HOST:PORT`, `HOST`, \
+                 `:PORT`, `PORT` or `[::1]:PORT`. With `--serve` it is where to listen.",
+            )
             .conflicts(DRY_RUN, CONNECTS),
         Flag::RETRY.conflicts(DRY_RUN, CONNECTS),
         Flag::switch("loopback", "Play to the built-in media controller", |o: &mut Options| o.loopback = true)
@@ -257,8 +260,7 @@ pub const COMMAND: Command<Options> = Command {
         .more("`COMMAND.NAME` is the parameter of this command only; it is split at the first dot.")
         .repeats()
         .needs(COMPARES, IS_COMPARED)
-        .group("Check")
-        .common(),
+        .group("Check"),
         Flag::value("exclude", "PATTERN", "Do not compare messages that match *PATTERN*", |o: &mut Options, value| {
             push(&mut o.exclude, text(value))
         })
