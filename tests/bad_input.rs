@@ -20,7 +20,7 @@ fn between_good_lines(bad: &[u8]) -> Outcome {
 #[test]
 fn nul_bytes_are_read_like_other_characters() {
     let outcome = between_good_lines(b"\0?a\0b=\0\0");
-    outcome.exits(0).says_nothing();
+    outcome.exits(0).reports_nothing();
     backbox(["decode"], "t?a=\0\n").prints("{\"command\":\"t\",\"params\":{\"a\":\"\\u0000\"}}\n");
     between_good_lines(&[0; 10_000]).exits(0);
 }
@@ -30,41 +30,41 @@ fn binary_garbage_is_reported_line_by_line() {
     let mut random = common::seed::Random::new(1);
     let garbage: Vec<u8> = (0..300_000).map(|_| random.next() as u8).collect();
     let outcome = between_good_lines(&garbage);
-    outcome.exits(1).says(&["<stdin>:2: ", "is not UTF-8"]);
+    outcome.exits(1).reports(&["<stdin>:2: ", "is not UTF-8"]);
     let terminal_safe = |text: &str| !text.chars().any(|letter| letter.is_control() && letter != '\n');
     assert!(terminal_safe(&outcome.stderr) && outcome.stderr.lines().all(|line| line.chars().count() < 400));
-    backbox(["encode"], &garbage).exits(1).prints("").says(&["<stdin>:1: "]);
-    backbox(["encode", "-s"], &garbage).exits(1).says(&["<stdin>:1: "]);
-    backbox(["decode", "-s"], &garbage).exits(1).says(&["<stdin>:1: "]);
+    backbox(["encode"], &garbage).exits(1).prints("").reports(&["<stdin>:1: "]);
+    backbox(["encode", "-s"], &garbage).exits(1).reports(&["<stdin>:1: "]);
+    backbox(["decode", "-s"], &garbage).exits(1).reports(&["<stdin>:1: "]);
 }
 
 #[test]
 fn truncated_character_at_the_end_is_reported() {
     let bad = b"good\nt?a=\xf0\x9f\x98";
-    backbox(["decode", "-F", "{@command}"], bad).exits(1).prints("good\n").says(&["<stdin>:2: ", "is not UTF-8"]);
+    backbox(["decode", "-F", "{@command}"], bad).exits(1).prints("good\n").reports(&["<stdin>:2: ", "is not UTF-8"]);
     let bad = b"{\"command\":\"good\"}\n{\"command\":\"t\",\"params\":{\"a\":\"\xc3";
-    backbox(["encode"], bad).exits(1).prints("good\n").says(&["<stdin>:2: ", "is not UTF-8"]);
-    backbox(["encode", "-s"], b"good\n\xe2\x82").exits(1).prints("good\n").says(&["<stdin>:2: "]);
+    backbox(["encode"], bad).exits(1).prints("good\n").reports(&["<stdin>:2: ", "is not UTF-8"]);
+    backbox(["encode", "-s"], b"good\n\xe2\x82").exits(1).prints("good\n").reports(&["<stdin>:2: "]);
 }
 
 #[test]
 fn line_over_the_limit_is_reported_and_skipped() {
     let long = format!("t?a={}", "x".repeat(2 << 20));
     let outcome = between_good_lines(long.as_bytes());
-    outcome.exits(1).says(&["<stdin>:2: line over 1048576 bytes; --max-line allows more"]);
+    outcome.exits(1).reports(&["<stdin>:2: line over 1048576 bytes; --max-line allows more"]);
     assert_eq!(outcome.stderr.lines().count(), 1);
     let allowed = backbox(["decode", "--max-line=3000000"], long.clone() + "\n");
-    allowed.exits(0).says_nothing();
+    allowed.exits(0).reports_nothing();
     assert!(allowed.stdout.len() > 2 << 20);
     // A comment has no limit, with or without an end.
-    between_good_lines(format!("#{long}").as_bytes()).exits(0).says_nothing();
-    backbox(["decode"], format!("#{long}")).exits(0).says_nothing();
-    backbox(["decode"], &long).exits(1).says(&["<stdin>:1: line over"]);
+    between_good_lines(format!("#{long}").as_bytes()).exits(0).reports_nothing();
+    backbox(["decode"], format!("#{long}")).exits(0).reports_nothing();
+    backbox(["decode"], &long).exits(1).reports(&["<stdin>:1: line over"]);
     let json =
         format!("{{\"command\":\"t\",\"params\":{{\"a\":\"{}\"}}}}\n{{\"command\":\"good\"}}\n", "x".repeat(2 << 20));
-    backbox(["encode"], json).exits(1).prints("good\n").says(&["<stdin>:1: the line would be longer than 1048576"]);
+    backbox(["encode"], json).exits(1).prints("good\n").reports(&["<stdin>:1: the line would be longer than 1048576"]);
     let strings = "x".repeat(2 << 20) + "\ngood\n";
-    backbox(["encode", "-s"], strings).exits(1).prints("good\n").says(&["<stdin>:1: the string is longer"]);
+    backbox(["encode", "-s"], strings).exits(1).prints("good\n").reports(&["<stdin>:1: the string is longer"]);
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn a_payload_cut_short_ends_its_input_only() {
     folder.write("no-lf.bcp", "f&bytes=10");
     folder.write("good.bcp", "good\n");
     let decode = |file: &str| backbox_in(&folder, ["decode", "-F", "{@command}", file, "good.bcp"], "");
-    decode("cut.bcp").exits(1).prints("a\ngood\n").says(&["cut.bcp:2: payload cut short: 4 of 10 bytes"]);
-    decode("no-lf.bcp").exits(1).prints("good\n").says(&["no-lf.bcp:1: payload cut short: 0 of 10 bytes"]);
+    decode("cut.bcp").exits(1).prints("a\ngood\n").reports(&["cut.bcp:2: payload cut short: 4 of 10 bytes"]);
+    decode("no-lf.bcp").exits(1).prints("good\n").reports(&["no-lf.bcp:1: payload cut short: 0 of 10 bytes"]);
     let fast = backbox_in(&folder, ["decode", "--fail-fast", "cut.bcp", "good.bcp"], "");
     fast.exits(1).prints("{\"command\":\"a\",\"params\":{}}\n");
 }
@@ -84,12 +84,12 @@ fn a_payload_cut_short_ends_its_input_only() {
 fn huge_length_is_not_allocated() {
     for claim in ["16777217", "99999999999999", "18446744073709551616", &"9".repeat(1_000)] {
         let outcome = backbox(["decode", "-F", "{@command}"], format!("a\nf&bytes={claim}\nb\n"));
-        outcome.exits(1).prints("a\n").says(&["<stdin>:2: payload over 16777216 bytes"]);
+        outcome.exits(1).prints("a\n").reports(&["<stdin>:2: payload over 16777216 bytes"]);
     }
     // Allowed, it is waited for without being believed.
     let most = usize::MAX;
     let outcome = backbox(["decode", &format!("--max-payload={most}")], format!("f&bytes={most}\nb\n"));
-    outcome.exits(1).prints("").says(&[&format!("2 of {most} bytes")]);
+    outcome.exits(1).prints("").reports(&[&format!("2 of {most} bytes")]);
     let outcome = backbox(["decode", &format!("--max-line={most}")], "a\n");
     outcome.exits(0).prints("{\"command\":\"a\",\"params\":{}}\n");
 }
@@ -98,10 +98,10 @@ fn huge_length_is_not_allocated() {
 fn json_a_hundred_thousand_deep_is_refused() {
     let deep = "[".repeat(100_000);
     for bad in [format!("t?json={{\"a\":{deep}"), format!("t?json=%7B%22a%22:{deep}"), format!("t?json={deep}")] {
-        between_good_lines(bad.as_bytes()).exits(1).says(&["<stdin>:2: ", "nested more than 128 levels deep"]);
+        between_good_lines(bad.as_bytes()).exits(1).reports(&["<stdin>:2: ", "nested more than 128 levels deep"]);
     }
     let objects = "{\"a\":".repeat(100_000);
-    between_good_lines(format!("t?json={objects}").as_bytes()).exits(1).says(&["128 levels deep"]);
+    between_good_lines(format!("t?json={objects}").as_bytes()).exits(1).reports(&["128 levels deep"]);
     for bad in [
         format!("{{\"command\":\"t\",\"params\":{{\"a\":{deep}"),
         format!("{{\"command\":\"t\",\"meta\":{deep}"),
@@ -109,9 +109,9 @@ fn json_a_hundred_thousand_deep_is_refused() {
         objects,
     ] {
         let outcome = backbox(["encode"], bad + "\n{\"command\":\"good\"}\n");
-        outcome.exits(1).prints("good\n").says(&["<stdin>:1: "]);
+        outcome.exits(1).prints("good\n").reports(&["<stdin>:1: "]);
     }
-    backbox(["encode", "t", &format!("a:={deep}")], "").exits(2).says(&["a:=[[["]);
+    backbox(["encode", "t", &format!("a:={deep}")], "").exits(2).reports(&["a:=[[["]);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn one_name_sixty_thousand_times_is_one_parameter() {
     let members = members.join(",");
     backbox(["decode"], format!("t?json={{{members}}}\n")).prints("{\"command\":\"t\",\"params\":{\"a\":59999}}\n");
     let json = format!("{{\"command\":\"t\",\"params\":{{{members}}}}}\n");
-    backbox(["encode"], json).exits(1).says(&["<stdin>:1: a: given twice"]);
+    backbox(["encode"], json).exits(1).reports(&["<stdin>:1: a: given twice"]);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn file_names_are_never_cut_and_offending_text_is() {
     let path = path.to_str().unwrap();
     let missing = format!("{path}.missing");
     let malformed = backbox(["decode", path], "");
-    malformed.exits(1).says(&[&format!("{path}:1: "), "…"]);
+    malformed.exits(1).reports(&[&format!("{path}:1: "), "…"]);
     assert!(!malformed.stderr.contains(&"x".repeat(100)), "{}", malformed.stderr);
     for (args, named, code) in [
         (&["decode", &missing][..], &missing[..], 3),
@@ -187,6 +187,6 @@ fn file_names_are_never_cut_and_offending_text_is() {
         (&["replay", "--loopback", "--record", path, path], path, 2),
     ] {
         let outcome = backbox(args, "");
-        outcome.exits(code).says(&[named]);
+        outcome.exits(code).reports(&[named]);
     }
 }

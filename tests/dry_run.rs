@@ -121,5 +121,5 @@ fn what_cannot_be_read_is_said_before_anything_is_printed() {
 fn comment_of_any_length_is_copied() {
     let session = format!("#backbox-session 1\n# short\n# {}\na\n", "y".repeat(2 << 20));
     let ended = backbox(["replay", "--dry-run", "-"], &session);
-    assert!(ended.exits(0).says_nothing().text() == session);
+    assert!(ended.exits(0).reports_nothing().text() == session);
 }

@@ -103,7 +103,7 @@ fn json_and_logs_are_refused_as_a_whole_with_what_reads_them() {
             let args = ["decode", "game.log", "good.bcp"].iter().chain(options);
             let outcome = backbox_in(&folder, args, "");
             let expected = if options[0] == "--lint" { "" } else { "good\n" };
-            outcome.exits(1).prints(expected).says(&[
+            outcome.exits(1).prints(expected).reports(&[
                 &format!("game.log:3: this is a log ({kind}), not a BCP stream; "),
                 "decode --meta game.log, decode --view table game.log or replay --dry-run game.log",
             ]);
@@ -113,7 +113,7 @@ fn json_and_logs_are_refused_as_a_whole_with_what_reads_them() {
     for json in ["{\"command\":\"reset\"}\nreset\n", "\u{feff} {\n}\n", "{", "\n\n{\"a&bytes=5"] {
         for options in [&[][..], &["--lint"], &["--meta"], &["--view=table"]] {
             let outcome = backbox(["decode"].iter().chain(options), json);
-            outcome.exits(1).prints("").says(&[": this is JSON, not BCP; read it with encode\n"]);
+            outcome.exits(1).prints("").reports(&[": this is JSON, not BCP; read it with encode\n"]);
             assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
         }
     }
@@ -129,10 +129,10 @@ fn a_first_line_that_is_hardly_bcp_is_noted_and_decoded() {
         let note = format!("{place}: this does not look like a BCP command; --wire obe reads frames of OBE_Socket\n");
         let outcome = backbox(["decode"], text);
         assert_eq!(outcome.exits(0).stderr, note);
-        backbox(["decode", "-q"], text).exits(0).says_nothing();
+        backbox(["decode", "-q"], text).exits(0).reports_nothing();
     }
     assert_eq!(backbox(["decode"], "\n?a=1\nreset\n{}\n").exits(1).stderr.lines().count(), 1, "that of ?a=1");
-    backbox(["decode"], "re\rset\r\n").exits(0).says_nothing();
+    backbox(["decode"], "re\rset\r\n").exits(0).reports_nothing();
 }
 
 const SESSION: &str = "#backbox-session 1\n#!port 5051\n# comment\n#@0.000000\nhello?version=1.1\n#@0.001204\n\
@@ -157,7 +157,7 @@ fn a_session_has_both_sides_with_meta_and_the_client_without() {
             true => backbox(["decode", "--meta"], text),
             false => backbox_in(&folder, ["decode", "--meta", "game.bcp"], ""),
         };
-        outcome.exits(1).prints(&expected.concat()).says(&[&format!("{name}:12: n: ")]);
+        outcome.exits(1).prints(&expected.concat()).reports(&[&format!("{name}:12: n: ")]);
         assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
     }
     let template = ["decode", "--meta", "-F", "{@time} {@conn} {@from} {@command}", "-x", "hello", "game.bcp"];
@@ -169,13 +169,13 @@ fn a_session_has_both_sides_with_meta_and_the_client_without() {
 #[test]
 fn a_plain_stream_has_only_its_sender_as_meta() {
     let outcome = backbox(["decode", "--meta"], "a?x=int:1\nb?y=int:z\nc&bytes=1\nx");
-    outcome.exits(1).says(&["<stdin>:2: y: "]).prints(
+    outcome.exits(1).reports(&["<stdin>:2: y: "]).prints(
         "{\"command\":\"a\",\"params\":{\"x\":1},\"meta\":{\"from\":\"client\"}}\n\
          {\"command\":\"c\",\"params\":{},\"bytes\":\"eA==\",\"meta\":{\"from\":\"client\"}}\n",
     );
     backbox(["decode", "--meta", "-F", "[{@time}{@conn}] {@from}"], "a\n").exits(0).prints("[] client\n");
     let refused = backbox(["decode", "-F", "{@time}"], "");
-    refused.exits(2).says(&["-F: {@time} is unknown", "; --meta adds {@time}, {@conn} and {@from}\n"]);
+    refused.exits(2).reports(&["-F: {@time} is unknown", "; --meta adds {@time}, {@conn} and {@from}\n"]);
 }
 
 #[test]
@@ -185,18 +185,18 @@ fn a_log_is_read_with_meta_also_when_its_first_line_is_cut() {
     let outcome = backbox(["decode", "--meta", "-F", "{@time} {@from} {@command}"], &log);
     assert!(outcome.text().starts_with("0.000000 client hello\n"), "{} {}", outcome.text(), outcome.stderr);
     let empty = backbox(["decode", "--view=table"], "21:02:29.935 : DEBUG [Other] Sending\n");
-    empty.exits(1).prints("").says(&["<stdin>: "]);
+    empty.exits(1).prints("").reports(&["<stdin>: "]);
 }
 
 #[test]
 fn a_truncated_session_is_decoded_to_its_last_whole_message() {
     let outcome = backbox(["decode", "--meta", "-F", "{@from}"], "#backbox-session 1\na\n#<b?x=1\n#<c?y");
-    outcome.exits(0).prints("client\nserver\n").says(&["<stdin>:4: the file ends inside"]);
+    outcome.exits(0).prints("client\nserver\n").reports(&["<stdin>:4: the file ends inside"]);
     let broken = backbox(["decode", "--meta", "-F", "{@from}"], "#backbox-session 1\na\n#@x\nb\n");
-    broken.exits(1).prints("client\n").says(&["<stdin>:3: "]);
-    backbox(["decode", "--meta"], "#backbox-session 9\na\n").exits(1).prints("").says(&["<stdin>:1: "]);
-    backbox(["decode", "--meta"], "#backbox-session 1\n").exits(0).prints("").says_nothing();
-    backbox(["decode", "--meta"], "").exits(0).prints("").says_nothing();
+    broken.exits(1).prints("client\n").reports(&["<stdin>:3: "]);
+    backbox(["decode", "--meta"], "#backbox-session 9\na\n").exits(1).prints("").reports(&["<stdin>:1: "]);
+    backbox(["decode", "--meta"], "#backbox-session 1\n").exits(0).prints("").reports_nothing();
+    backbox(["decode", "--meta"], "").exits(0).prints("").reports_nothing();
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn the_table_shows_both_sides_of_a_session_uncut_in_a_pipe() {
     let long = "x".repeat(300);
     let session = SESSION.replace("error=no", &format!("error={long}")).replace("#=\n", "#<bad?n=int:x\n");
     let outcome = backbox(["decode", "--view", "table"], session);
-    let rows: Vec<&str> = outcome.exits(1).says(&["<stdin>:11: n: "]).text().lines().collect();
+    let rows: Vec<&str> = outcome.exits(1).reports(&["<stdin>:11: n: "]).text().lines().collect();
     assert_eq!(
         rows[..2],
         ["   0.000  MC→MPF  hello             version 1.1", "   0.001  MPF→MC  hello             version 1.1  n 1"]
@@ -215,7 +215,7 @@ fn the_table_shows_both_sides_of_a_session_uncut_in_a_pipe() {
     let red = backbox(["decode", "--view=table", "--color=always", "-m", "coil_pulse"], SESSION.replace("#=\n", ""));
     assert!(red.exits(0).text().contains("\x1b[31mcoil_pulse"), "{:?}", red.text());
     let plain = backbox(["decode", "--view", "table", "-x", "b"], "a?x=1\nb\n");
-    plain.exits(0).prints("          client→server  a                 x 1\n").says_nothing();
+    plain.exits(0).prints("          client→server  a                 x 1\n").reports_nothing();
     let other = SESSION.replace("5051", "7000").replace("#=\n", "");
     assert!(backbox(["decode", "--view=table"], other).text().contains(" server→client  hello "));
 }
@@ -234,21 +234,21 @@ fn a_name_that_no_message_had_is_noted() {
     assert_eq!((outcome.exits(0).text(), outcome.stderr.as_str()), ("\n", note));
     let outcome = backbox(["decode", "-F", "{x}{settings.attract}{bytes}"], "a?x=1\nb?X=2\nf&bytes=0\n");
     assert_eq!((outcome.exits(0).text(), outcome.stderr.as_str()), ("1\n2\n0\n", note));
-    backbox(["decode", "-q", "-F", "{y}"], "a?x=1\n").exits(0).says_nothing();
-    backbox(["decode", "-F", "{y}"], "").exits(0).says_nothing();
-    backbox(["decode", "-F", "{y}"], "a\nb?y\n").exits(0).says_nothing();
+    backbox(["decode", "-q", "-F", "{y}"], "a?x=1\n").exits(0).reports_nothing();
+    backbox(["decode", "-F", "{y}"], "").exits(0).reports_nothing();
+    backbox(["decode", "-F", "{y}"], "a\nb?y\n").exits(0).reports_nothing();
 }
 
 #[test]
 fn a_pattern_without_its_question_mark_is_refused() {
     let outcome = backbox(["decode", "-m", "mode_start name=game"], b"");
-    outcome.exits(2).says(&["-m: mode_start name=game: no ? after the command; write COMMAND?NAME=TEXT"]);
+    outcome.exits(2).reports(&["-m: mode_start name=game: no ? after the command; write COMMAND?NAME=TEXT"]);
     // A payload's length stands behind the command itself.
     let frame = b"dmd_frame&bytes=4\n\x01\x02\x03\x04reset\n";
     backbox(["decode", "-F", "{@line}", "-m", "dmd_frame&bytes=4"], frame)
         .exits(0)
         .prints("dmd_frame&bytes=4\n")
-        .says_nothing();
+        .reports_nothing();
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn input_of_encode_that_is_not_json_lines_is_reported_with_advice_once() {
         ("[{\"command\":\"reset\"}]\n", "jq -c '.[]' makes lines of a list\n"),
     ] {
         let encoded = backbox(["encode"], stdin);
-        encoded.exits(1).prints("").says(&[advice]);
+        encoded.exits(1).prints("").reports(&[advice]);
         assert_eq!(encoded.stderr.matches(advice).count(), 1);
     }
     let encoded = backbox(["encode"], "{}\n");
@@ -278,9 +278,9 @@ fn mistyped_command_of_a_pattern_is_noted_and_matches_nothing() {
 #[test]
 fn a_flag_in_the_place_of_an_address_is_seen() {
     let outcome = backbox(["listen", "-c", "-W", "1"], b"");
-    outcome.exits(2).says(&["backbox listen: -c needs a value: write -c ADDRESS, or -c=-W if that is the value"]);
+    outcome.exits(2).reports(&["backbox listen: -c needs a value: write -c ADDRESS, or -c=-W if that is the value"]);
     let outcome = backbox(["listen", "--monitor", "-W", "1"], b"");
-    outcome.exits(2).says(&["--monitor needs a value: write --monitor CATEGORY"]);
+    outcome.exits(2).reports(&["--monitor needs a value: write --monitor CATEGORY"]);
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn a_full_disk_is_exit_3_with_a_message() {
         let program = program();
         command.args(["-c", script, "sh"]).arg(program.get_program()).args(program.get_args()).args(args);
         let outcome = run(command, stdin.as_bytes());
-        outcome.exits(3).says(&["backbox", "cannot write to standard output: no space left on device"]);
+        outcome.exits(3).reports(&["backbox", "cannot write to standard output: no space left on device"]);
         assert_eq!(outcome.stderr.lines().count(), 1, "{args:?}: {}", outcome.stderr);
     }
 }
@@ -329,9 +329,9 @@ fn a_full_disk_is_exit_3_with_a_message() {
 #[test]
 fn closed_streams_are_empty_or_dropped() {
     let folder = Workdir::new();
-    common::shell_in(&folder, "backbox decode <&-").exits(0).prints("").says_nothing();
-    common::shell_in(&folder, "backbox encode <&-").exits(0).prints("").says_nothing();
-    common::shell_in(&folder, "echo 't?a=int:' | backbox decode 2>&-").exits(1).prints("").says_nothing();
+    common::shell_in(&folder, "backbox decode <&-").exits(0).prints("").reports_nothing();
+    common::shell_in(&folder, "backbox encode <&-").exits(0).prints("").reports_nothing();
+    common::shell_in(&folder, "echo 't?a=int:' | backbox decode 2>&-").exits(1).prints("").reports_nothing();
 }
 
 #[test]
@@ -365,15 +365,15 @@ fn what_cannot_be_read_is_named_and_the_rest_is_decoded() {
     folder.write("good.bcp", "good\n");
     std::fs::create_dir(folder.path().join("folder")).unwrap();
     let decode = |file: &str| backbox_in(&folder, ["decode", "-F", "{@command}", file, "good.bcp"], "");
-    decode("missing.bcp").exits(3).prints("good\n").says(&["cannot open missing.bcp: no such file"]);
-    decode("").exits(3).prints("good\n").says(&["cannot open"]);
-    decode("folder").exits(3).prints("good\n").says(&["folder", "directory"]);
-    decode("good.bcp/x").exits(3).prints("good\n").says(&["cannot open good.bcp/x"]);
+    decode("missing.bcp").exits(3).prints("good\n").reports(&["cannot open missing.bcp: no such file"]);
+    decode("").exits(3).prints("good\n").reports(&["cannot open"]);
+    decode("folder").exits(3).prints("good\n").reports(&["folder", "directory"]);
+    decode("good.bcp/x").exits(3).prints("good\n").reports(&["cannot open good.bcp/x"]);
     let encode = |args: &[&str]| backbox_in(&folder, args, "");
-    encode(&["encode", "-i", "missing.jsonl"]).exits(3).prints("").says(&["cannot open missing.jsonl"]);
-    encode(&["encode", "-i", "folder"]).exits(3).prints("").says(&["folder", "directory"]);
-    encode(&["encode", "t", "-b", "folder"]).exits(3).prints("").says(&["folder", "directory"]);
-    encode(&["encode", "-s", "-i", "folder"]).exits(3).prints("").says(&["folder", "directory"]);
+    encode(&["encode", "-i", "missing.jsonl"]).exits(3).prints("").reports(&["cannot open missing.jsonl"]);
+    encode(&["encode", "-i", "folder"]).exits(3).prints("").reports(&["folder", "directory"]);
+    encode(&["encode", "t", "-b", "folder"]).exits(3).prints("").reports(&["folder", "directory"]);
+    encode(&["encode", "-s", "-i", "folder"]).exits(3).prints("").reports(&["folder", "directory"]);
 }
 
 #[cfg(target_os = "linux")]
@@ -383,8 +383,8 @@ fn a_file_that_fails_while_it_is_read_is_exit_3() {
     folder.write("good.bcp", "good\n");
     // Its first page is mapped nowhere, so that the first read fails, for every user.
     let decode = backbox_in(&folder, ["decode", "-F", "{@command}", "/proc/self/mem", "good.bcp"], "");
-    decode.exits(3).prints("good\n").says(&["cannot read /proc/self/mem: "]);
-    backbox(["encode", "-i", "/proc/self/mem"], "").exits(3).says(&["cannot read /proc/self/mem: "]);
+    decode.exits(3).prints("good\n").reports(&["cannot read /proc/self/mem: "]);
+    backbox(["encode", "-i", "/proc/self/mem"], "").exits(3).reports(&["cannot read /proc/self/mem: "]);
 }
 
 #[cfg(unix)]
@@ -398,7 +398,7 @@ fn a_file_without_permission_is_exit_3() {
         println!("skipped: this user may read everything");
         return;
     }
-    backbox_in(&folder, ["decode", "secret.bcp"], "").exits(3).says(&["cannot open secret.bcp: permission denied"]);
+    backbox_in(&folder, ["decode", "secret.bcp"], "").exits(3).reports(&["cannot open secret.bcp: permission denied"]);
 }
 
 /// Options that cannot be used together, with a word that the message contains.
@@ -448,9 +448,9 @@ fn a_dash_is_standard_input_for_bare_strings_too() {
 fn no_string_is_written_that_the_other_filter_would_refuse() {
     let says = "longer than 8 bytes; --max-line allows more";
     let outcome = backbox(["encode", "-s", "--max-line=8"], "a  b\na   b\nc\n");
-    outcome.exits(1).prints("a%20%20b\nc\n").says(&["<stdin>:2: the result would be ", says]);
-    backbox(["encode", "-s", "--max-line=8", "a   b"], "").exits(1).prints("").says(&["the result would be ", says]);
-    backbox(["decode", "-s", "--max-line=8", "a%20%20%20"], "").exits(1).prints("").says(&["the string is ", says]);
+    outcome.exits(1).prints("a%20%20b\nc\n").reports(&["<stdin>:2: the result would be ", says]);
+    backbox(["encode", "-s", "--max-line=8", "a   b"], "").exits(1).prints("").reports(&["the result would be ", says]);
+    backbox(["decode", "-s", "--max-line=8", "a%20%20%20"], "").exits(1).prints("").reports(&["the string is ", says]);
     backbox(["decode", "-s", "--max-line=8", "a%20%20b"], "").exits(0).prints("a  b\n");
 }
 
@@ -459,16 +459,16 @@ fn file_and_line_of_an_error_are_never_cut() {
     let folder = Workdir::new();
     let name = format!("{}.bcp", "long".repeat(40));
     folder.write(&name, BAD_LINE);
-    backbox_in(&folder, ["decode", &name], "").exits(1).says(&[&format!("{name}:1: ")]);
+    backbox_in(&folder, ["decode", &name], "").exits(1).reports(&[&format!("{name}:1: ")]);
     let missing = "m".repeat(200);
-    backbox_in(&folder, ["decode", &missing], "").exits(3).says(&[&format!("cannot open {missing}: ")]);
+    backbox_in(&folder, ["decode", &missing], "").exits(3).reports(&[&format!("cannot open {missing}: ")]);
 }
 
 #[test]
 fn options_that_cannot_be_used_together_are_refused_with_a_reason() {
     for (args, word) in SENSELESS {
         let outcome = backbox(*args, "t\n");
-        outcome.exits(2).prints("").says(&[word, &format!("backbox {}: ", args[0])]);
+        outcome.exits(2).prints("").reports(&[word, &format!("backbox {}: ", args[0])]);
         let words = outcome.stderr.split_whitespace().count();
         assert!(words > 8 && outcome.stderr.lines().count() == 1, "{args:?}: {}", outcome.stderr);
     }
@@ -487,10 +487,10 @@ fn a_mistyped_word_suggests_the_near_one() {
         (&["encode", "--color=alwasy"], "did you mean always?"),
         (&["--completions", "bsh"], "did you mean bash?"),
     ] {
-        backbox(args, "").exits(2).prints("").says(&[near]);
+        backbox(args, "").exits(2).prints("").reports(&[near]);
     }
-    backbox([""; 0], "").exits(2).prints("").says(&["subcommand missing", "encode", "decode"]);
-    backbox(["encode", "--frobnicate"], "").exits(2).says(&["--frobnicate"]);
+    backbox([""; 0], "").exits(2).prints("").reports(&["subcommand missing", "encode", "decode"]);
+    backbox(["encode", "--frobnicate"], "").exits(2).reports(&["--frobnicate"]);
 }
 
 const BAD_LINE: &str = "t?a=int:x\n";
@@ -502,7 +502,7 @@ fn errors_are_coloured_on_request() {
         command.args(args);
         no_color.map(|value| command.env("NO_COLOR", value));
         let outcome = run(command, BAD_LINE.as_bytes());
-        outcome.exits(1).says(&["<stdin>:1:"]);
+        outcome.exits(1).reports(&["<stdin>:1:"]);
         outcome.stderr.contains('\x1b')
     };
     assert!(is_coloured(&["decode", "--color", "always"], None));
@@ -560,8 +560,8 @@ fn terminal_gets_colors_and_no_control_characters() {
 fn quiet_suppresses_notes_and_not_errors() {
     let note = "a=int:1 is the string \"int:1\"; for the number write a:=1\n";
     assert_eq!(backbox(["encode", "t", "a=int:1"], "").exits(0).stderr, note);
-    backbox(["encode", "-q", "t", "a=int:1"], "").exits(0).says_nothing();
-    backbox(["decode", "--quiet"], BAD_LINE).exits(1).says(&["<stdin>:1: "]);
-    backbox(["encode", "-q", "t", "a"], "").exits(2).says(&["name=a"]);
-    backbox(["decode", "-q", "missing"], "").exits(3).says(&["missing"]);
+    backbox(["encode", "-q", "t", "a=int:1"], "").exits(0).reports_nothing();
+    backbox(["decode", "--quiet"], BAD_LINE).exits(1).reports(&["<stdin>:1: "]);
+    backbox(["encode", "-q", "t", "a"], "").exits(2).reports(&["name=a"]);
+    backbox(["decode", "-q", "missing"], "").exits(3).reports(&["missing"]);
 }

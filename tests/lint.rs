@@ -20,14 +20,14 @@ fn findings_go_to_standard_output_and_are_counted() {
     folder.write("one.bcp", "# x?n=int:\n\ntrigger?name=a\nt?a=1&a=2\nf&bytes=2\n\n\nt?b=x%26\n");
     folder.write("two.bcp", "service?subcommand=start\ntrigger?name=quit\nservice?subcommand=start\n");
     let outcome = backbox_in(&folder, ["decode", "--lint", "one.bcp", "two.bcp"], "");
-    outcome.exits(1).says(&["findings: 3"]);
+    outcome.exits(1).reports(&["findings: 3"]);
     let places: Vec<String> =
         outcome.text().lines().map(|line| line.splitn(4, ':').take(3).collect::<Vec<_>>().join(":")).collect();
     assert_eq!(places, ["one.bcp:4: trap", "one.bcp:8: trap", "two.bcp:2: stop"]);
     let first = backbox_in(&folder, ["decode", "--lint", "-q", "--fail-fast", "one.bcp", "two.bcp"], "");
-    assert_eq!(first.exits(1).says_nothing().text().lines().count(), 1);
+    assert_eq!(first.exits(1).reports_nothing().text().lines().count(), 1);
     let last = backbox_in(&folder, ["decode", "--lint", "missing.bcp", "two.bcp"], "");
-    last.exits(3).says(&["missing.bcp"]);
+    last.exits(3).reports(&["missing.bcp"]);
     assert_eq!(last.text().lines().count(), 1);
 }
 
@@ -45,6 +45,6 @@ fn what_cannot_be_framed_is_a_finding() {
 fn what_makes_no_sense_with_it_is_refused() {
     for flags in [&["-F", "{name}"][..], &["-m", "t"], &["-x", "t"], &["--ascii"], &["-s"], &["-0"], &["--keep-case"]] {
         let args = ["decode", "--lint"].iter().chain(flags);
-        backbox(args, "").exits(2).says(&["--lint"]);
+        backbox(args, "").exits(2).reports(&["--lint"]);
     }
 }

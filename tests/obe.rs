@@ -16,10 +16,10 @@ fn examples_of_the_reference_class_are_encoded_and_decoded() {
     let lines = "{\"command\": \"goodset\", \"pickiness\": 4}\n{\"command\": \"done\"}\n\"OK\"\n";
     let frames =
         "0000000038{\"command\": \"goodset\", \"pickiness\": 4}0000000019{\"command\": \"done\"}0000000004\"OK\"";
-    backbox(["encode", "--wire", "obe"], lines).exits(0).prints(frames).says_nothing();
-    backbox(["decode", "--wire", "obe"], frames).exits(0).prints(lines).says_nothing();
+    backbox(["encode", "--wire", "obe"], lines).exits(0).prints(frames).reports_nothing();
+    backbox(["decode", "--wire", "obe"], frames).exits(0).prints(lines).reports_nothing();
     backbox(["encode", "--wire", "obe", "done"], "").exits(0).prints("0000000019{\"command\": \"done\"}");
-    backbox(["encode", "--wire", "obe", "\"OK\""], "").exits(0).prints("0000000004\"OK\"").says_nothing();
+    backbox(["encode", "--wire", "obe", "\"OK\""], "").exits(0).prints("0000000004\"OK\"").reports_nothing();
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn json_text_is_not_changed() {
     let frames = backbox(["encode", "--wire", "obe"], &lines);
     let expected: Vec<u8> = texts.iter().flat_map(|text| frame(text.as_bytes())).collect();
     assert_eq!(frames.exits(0).stdout, expected);
-    backbox(["decode", "--wire", "obe"], expected).exits(0).prints(&lines).says_nothing();
+    backbox(["decode", "--wire", "obe"], expected).exits(0).prints(&lines).reports_nothing();
     let ascii = backbox(["decode", "--wire", "obe", "--ascii"], frame("\"é😀\"".as_bytes()));
     ascii.exits(0).prints("\"\\u00e9\\ud83d\\ude00\"\n");
 }
@@ -75,7 +75,7 @@ fn a_bad_frame_is_reported_with_its_offset_and_ends_its_input() {
     for (bad, why) in BROKEN {
         folder.write("bad", [&frame(b"\"OK\""), *bad].concat());
         let outcome = backbox_in(&folder, ["decode", "--wire", "obe", "bad", "good"], "");
-        outcome.exits(1).prints("\"OK\"\n[]\n").says(&["bad: offset 14: ", why]);
+        outcome.exits(1).prints("\"OK\"\n[]\n").reports(&["bad: offset 14: ", why]);
         assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
     }
 }
@@ -85,16 +85,16 @@ fn bad_body_is_reported_with_its_offset_and_skipped() {
     for (bad, why) in BAD {
         let input = [frame(b"\"OK\""), frame(bad), frame(b"[]")].concat();
         let outcome = backbox(["decode", "--wire", "obe"], &input);
-        outcome.exits(1).prints("\"OK\"\n[]\n").says(&["<stdin>: offset 14: ", why]);
+        outcome.exits(1).prints("\"OK\"\n[]\n").reports(&["<stdin>: offset 14: ", why]);
         assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
         backbox(["decode", "--wire", "obe", "--fail-fast"], input).exits(1).prints("\"OK\"\n");
     }
-    backbox(["decode", "--wire", "obe", "--no-nan"], frame(b"NaN")).exits(1).says(&["offset 0", "--no-nan"]);
+    backbox(["decode", "--wire", "obe", "--no-nan"], frame(b"NaN")).exits(1).reports(&["offset 0", "--no-nan"]);
     let finite = backbox(["encode", "--wire", "obe", "--no-nan"], "[NaN]\n1\n");
-    finite.exits(1).prints("00000000011").says(&["<stdin>:1: ", "--no-nan"]);
-    backbox(["encode", "--wire", "obe", "--no-nan", "x", "a:=-Infinity"], "").exits(2).says(&["a:=-Infinity"]);
+    finite.exits(1).prints("00000000011").reports(&["<stdin>:1: ", "--no-nan"]);
+    backbox(["encode", "--wire", "obe", "--no-nan", "x", "a:=-Infinity"], "").exits(2).reports(&["a:=-Infinity"]);
     let lines = backbox(["encode", "--wire", "obe"], "\"OK\"\n\n1 2\n [] \r\n");
-    lines.exits(1).prints("0000000004\"OK\"0000000002[]").says(&["<stdin>:3: not JSON at byte 3"]);
+    lines.exits(1).prints("0000000004\"OK\"0000000002[]").reports(&["<stdin>:3: not JSON at byte 3"]);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn patterns_and_templates_see_commands_and_members() {
         (&["-F", "{{{@line}", "-m", "*?b=x"], "{{\"command\": \"Goodset\", \"A\": [1, 2], \"b\": \"x\"}\n"),
     ] {
         let outcome = backbox(["decode", "--wire", "obe"].iter().chain(args), &input);
-        outcome.exits(0).prints(expected).says_nothing();
+        outcome.exits(0).prints(expected).reports_nothing();
     }
 }
 
@@ -145,9 +145,9 @@ fn options_of_bcp_are_refused_with_a_reason() {
         (&["encode", "--max-line=5"], "64 MiB"),
     ] {
         let outcome = backbox(args.iter().chain(&["--wire=obe"]), "");
-        outcome.exits(2).prints("").says(&[flag, "--wire obe"]);
+        outcome.exits(2).prints("").reports(&[flag, "--wire obe"]);
     }
-    backbox(["decode", "--wire", "osc"], "").exits(2).says(&["osc", "bcp", "obe"]);
+    backbox(["decode", "--wire", "osc"], "").exits(2).reports(&["osc", "bcp", "obe"]);
 }
 
 /// The frames of a stream that comes in pieces of these sizes, as text.

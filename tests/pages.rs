@@ -85,7 +85,7 @@ fn program_itself_has_help() {
         (&["decode", "--version"], &["backbox", env!("CARGO_PKG_VERSION")]),
     ] {
         let outcome = backbox(args, "");
-        outcome.exits(0).says_nothing();
+        outcome.exits(0).reports_nothing();
         assert!(words.iter().all(|word| outcome.text().contains(word)), "{args:?}: {}", outcome.text());
         assert!(outcome.text().lines().all(|line| line.chars().count() <= 80), "{args:?} is too wide");
         assert!(!outcome.text().contains('\x1b'), "{args:?}: bold is for terminals");
@@ -102,7 +102,7 @@ fn help_works_when_everything_else_is_wrong() {
         &["encode", "-0", "--help"],
     ] {
         let outcome: Outcome = backbox(args, "");
-        outcome.exits(0).says_nothing();
+        outcome.exits(0).reports_nothing();
         assert!(outcome.text().contains("Usage"), "{}", outcome.text());
     }
 }

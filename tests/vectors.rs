@@ -76,7 +76,7 @@ fn every_message_becomes_its_line() {
     let cases = cases("roundtrip.jsonl");
     let input: String = cases.iter().map(|case| format!("{}\n", case["message"])).collect();
     let outcome = backbox(["encode"], input);
-    outcome.exits(0).says_nothing();
+    outcome.exits(0).reports_nothing();
     let lines: Vec<&str> = outcome.text().lines().collect();
     assert_eq!(lines.len(), cases.len());
     for (case, line) in cases.iter().zip(lines) {
@@ -99,7 +99,7 @@ fn check_decoded(cases: &[Value], count: usize) {
     assert_eq!(cases.len(), count);
     let input: String = cases.iter().map(|case| format!("{}\n", case["line"].as_str().unwrap())).collect();
     let outcome = backbox(["decode"], input);
-    outcome.exits(0).says_nothing();
+    outcome.exits(0).reports_nothing();
     let lines: Vec<&str> = outcome.text().lines().collect();
     assert_eq!(lines.len(), count);
     for (case, line) in cases.iter().zip(lines) {
@@ -150,6 +150,6 @@ fn every_malformed_line_is_reported_and_the_others_are_decoded() {
 fn a_malformed_line_alone_is_exit_1() {
     for case in cases("rejected.jsonl") {
         let outcome = backbox(["decode"], format!("{}\n", case["line"].as_str().unwrap()));
-        outcome.exits(1).prints("").says(&["<stdin>:1: "]);
+        outcome.exits(1).prints("").reports(&["<stdin>:1: "]);
     }
 }

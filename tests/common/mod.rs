@@ -111,7 +111,7 @@ impl Outcome {
 
     /// Asserts that standard error holds all of these texts.
     #[track_caller]
-    pub fn says(&self, texts: &[&str]) -> &Outcome {
+    pub fn reports(&self, texts: &[&str]) -> &Outcome {
         for text in texts {
             assert!(self.stderr.contains(text), "stderr lacks {text:?}: {}", self.stderr);
         }
@@ -120,7 +120,7 @@ impl Outcome {
 
     /// Asserts that standard error is empty.
     #[track_caller]
-    pub fn says_nothing(&self) -> &Outcome {
+    pub fn reports_nothing(&self) -> &Outcome {
         assert_eq!(self.stderr, "");
         self
     }

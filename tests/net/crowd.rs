@@ -20,18 +20,18 @@ const BYTES_MAX: usize = 30_000_000;
 
 /// Peers that send their lines in turns, and wait until all of them are handled.
 fn speak(address: std::net::SocketAddr, numbers: std::ops::Range<usize>, all_here: &Barrier) {
-    let mut peers: Vec<(usize, Peer)> = numbers.map(|number| (number, dial(address))).collect();
+    let mut peers: Vec<(usize, Peer)> = numbers.map(|number| (number, connect(address))).collect();
     all_here.wait();
     for start in (0..LINES).step_by(TURN) {
         for (number, peer) in &mut peers {
             let turn: Vec<u8> = (start..start + TURN)
                 .flat_map(|line| format!("trigger?peer={number}&line={line}\n").into_bytes())
                 .collect();
-            peer.say(&turn);
+            peer.send(&turn);
         }
     }
     for (_, peer) in &mut peers {
-        peer.say(b"goodbye\n");
+        peer.send(b"goodbye\n");
     }
     for (_, peer) in &mut peers {
         assert_eq!(peer.rest().unwrap(), "");
@@ -49,7 +49,7 @@ fn rude() -> Vec<Vec<u8>> {
 
 /// A peer that causes replies and reads none, until it is reset.
 fn never_reads(address: std::net::SocketAddr) {
-    let mut peer = dial(address);
+    let mut peer = connect(address);
     let questions = b"nosuch\n".repeat(1000);
     while peer.socket.write_all(&questions).is_ok() {}
 }
@@ -60,14 +60,14 @@ fn trouble(address: std::net::SocketAddr) -> JoinHandle<Vec<Peer>> {
         let deaf = thread::spawn(move || (0..RUDE / 2).for_each(|_| never_reads(address)));
         let mut staying = Vec::new();
         for words in (0..RUDE).flat_map(|_| rude()) {
-            let mut peer = dial(address);
+            let mut peer = connect(address);
             // It may be dropped before all is said.
             let _ = peer.socket.write_all(&words);
             staying.push(peer);
         }
         for _ in 0..RUDE {
-            let mut peer = dial(address);
-            peer.say(b"trigger?name=half\ntrigger?na");
+            let mut peer = connect(address);
+            peer.send(b"trigger?name=half\ntrigger?na");
             peer.reset();
         }
         deaf.join().unwrap();
@@ -104,7 +104,7 @@ fn thousand_peers_with_a_thousand_lines_among_misbehaving_ones() {
         .collect();
     speaking.into_iter().for_each(|thread| thread.join().unwrap());
     let staying = troubling.join().unwrap();
-    let most = listening.running.most_memory();
+    let most = listening.running.peak_memory();
     let stopping = Instant::now();
     listening.running.signal(Signal::INT);
     let ended = listening.running.finish();

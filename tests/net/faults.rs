@@ -91,11 +91,11 @@ fn whole_or_reset(peer: &mut Peer, line: &str) {
 
 #[test]
 fn client_waits_for_a_server_that_starts_later() {
-    let closed = port().close();
+    let closed = server().close();
     let listening = start(&["listen", "-c", &closed, "--monitor", "modes", "--retry", "60s"]);
-    let mut peer = Port::at(&closed).accept();
+    let mut peer = Server::at(&closed).accept();
     assert_eq!(peer.line(), "monitor_start?category=modes\n");
-    peer.say(b"goodbye\n");
+    peer.send(b"goodbye\n");
     assert_eq!(peer.rest().unwrap(), "");
     drop(peer);
     assert_eq!(listening.finish().code, Some(0));
@@ -104,15 +104,15 @@ fn client_waits_for_a_server_that_starts_later() {
 #[test]
 fn reset_in_the_handshake_ends_a_client_and_not_a_server() {
     let listening = listen(&[]);
-    let mut first = dial(listening.address);
-    first.say(b"hello?version=1.1\n");
+    let mut first = connect(listening.address);
+    first.send(b"hello?version=1.1\n");
     first.reset();
-    let mut second = dial(listening.address);
-    second.say(b"hello?version=1.1\n");
+    let mut second = connect(listening.address);
+    second.send(b"hello?version=1.1\n");
     assert_eq!(second.line(), "hello?version=1.1\n");
-    let port = port();
-    let dialling = start(&["listen", "--as", "pin", "-c", &port.address]);
-    let mut peer = port.accept();
+    let server = server();
+    let dialling = start(&["listen", "--as", "pin", "-c", &server.address]);
+    let mut peer = server.accept();
     assert!(peer.line().starts_with("hello?"));
     peer.reset();
     let ended = dialling.finish();
@@ -121,9 +121,9 @@ fn reset_in_the_handshake_ends_a_client_and_not_a_server() {
 
 #[test]
 fn a_peer_that_only_reads_any_more_is_told_goodbye() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "-a", &port.address]);
-    let mut peer = port.accept();
+    let server = server();
+    let mut sending = start_with_input(&["send", "-a", &server.address]);
+    let mut peer = server.accept();
     sending.write(b"a\n");
     assert_eq!(peer.line(), "a\n");
     peer.half_close();
@@ -134,9 +134,9 @@ fn a_peer_that_only_reads_any_more_is_told_goodbye() {
 #[test]
 fn a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting() {
     for (time, code) in [("0", 143), ("1s", 124)] {
-        let port = port();
-        let mut sending = start_with_input(&["send", "-a", &port.address, "-e", "b", "-W", time]);
-        let mut peer = port.accept();
+        let server = server();
+        let mut sending = start_with_input(&["send", "-a", &server.address, "-e", "b", "-W", time]);
+        let mut peer = server.accept();
         let line = long_line();
         sending.flood(line.as_bytes());
         if code == 143 {
@@ -150,16 +150,16 @@ fn a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting() {
 #[test]
 fn a_peer_that_writes_it_all_before_it_reads_is_heard() {
     const PIECES: usize = if cfg!(debug_assertions) { 200 } else { 2000 };
-    let port = port();
+    let server = server();
     let piece = "trigger?name=0123456789\n".repeat(4200);
-    let mut command = command(&["send", "-a", &port.address]);
-    let (mut sending, mut stdout) = Running::unread(command.stdin(Stdio::piped()));
+    let mut command = command(&["send", "-a", &server.address]);
+    let (mut sending, mut stdout) = Running::spawn_unread(command.stdin(Stdio::piped()));
     let printed = thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap());
     let mut stdin = sending.stdin.take().unwrap();
     let ours = piece.clone();
     let feeder = thread::spawn(move || (0..PIECES).for_each(|_| stdin.write_all(ours.as_bytes()).unwrap()));
-    let mut peer = port.accept();
-    (0..PIECES).for_each(|_| peer.say(piece.as_bytes()));
+    let mut peer = server.accept();
+    (0..PIECES).for_each(|_| peer.send(piece.as_bytes()));
     let bytes = (piece.len() * PIECES) as u64;
     let came = std::io::copy(peer.buffered(), &mut std::io::sink()).unwrap();
     assert_eq!(came, bytes + "goodbye\n".len() as u64);
@@ -180,16 +180,16 @@ fn lack_of_descriptors_while_forwarding_is_reported_once_and_passes() {
     });
     // A client is held while its target cannot be dialled, so that for a second there is no room at all.
     let fixed = ["listen", "-a", "127.0.0.1:0", "--forward", &target, "--retry", "1s", "--announce"];
-    let forwarding = Running::of(limited("ulimit -n 24", &fixed).arg(&file));
+    let forwarding = Running::spawn(limited("ulimit -n 24", &fixed).arg(&file));
     let address = announced(&file);
-    let mut clients: Vec<Peer> = (0..40).map(|_| dial(address)).collect();
+    let mut clients: Vec<Peer> = (0..40).map(|_| connect(address)).collect();
     clients.iter_mut().for_each(|client| drop(client.socket.write_all(b"a\n")));
     for mut client in clients {
         let _ = client.socket.shutdown(std::net::Shutdown::Write);
         assert!(client.rest().map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |text| text == "a\n"));
     }
-    let mut client = dial(address);
-    client.say(b"again\n");
+    let mut client = connect(address);
+    client.send(b"again\n");
     assert_eq!(client.line(), "again\n");
     forwarding.signal(Signal::INT);
     drop(client);
@@ -222,9 +222,9 @@ fn a_recording_that_finds_no_room_is_whole_as_far_as_it_goes() {
         let count = recorded(file);
         assert!((10..LINES).contains(&count), "{count}");
     };
-    let (target, file) = (port(), path("send.bcp"));
+    let (target, file) = (server(), path("send.bcp"));
     let mut command = limited(LIMIT, &["send", "-a", &target.address, "--record", &file]);
-    let mut sending = Running::of(command.stdin(Stdio::piped()));
+    let mut sending = Running::spawn(command.stdin(Stdio::piped()));
     sending.write(text.as_bytes());
     sending.stdin = None;
     assert_eq!(target.accept().rest().unwrap(), format!("{text}goodbye\n"));
@@ -232,9 +232,9 @@ fn a_recording_that_finds_no_room_is_whole_as_far_as_it_goes() {
     for (way, file) in [(&[][..], path("listen.bcp")), (&["--forward", &target.address], path("forward.bcp"))] {
         let place = path(if way.is_empty() { "one" } else { "other" });
         let fixed = ["listen", "-a", "127.0.0.1:0", "--once", "--record", &file, "--announce", &place];
-        let listening = Running::of(&mut limited(LIMIT, &[&fixed, way].concat()));
-        let mut peer = dial(announced(place.as_ref()));
-        peer.say(text.as_bytes());
+        let listening = Running::spawn(&mut limited(LIMIT, &[&fixed, way].concat()));
+        let mut peer = connect(announced(place.as_ref()));
+        peer.send(text.as_bytes());
         peer.half_close();
         if !way.is_empty() {
             assert_eq!(target.accept().rest().unwrap(), text);
@@ -249,13 +249,13 @@ fn a_recording_that_finds_no_room_is_whole_as_far_as_it_goes() {
 #[test]
 fn a_signal_in_a_flood_finishes_the_line_and_says_goodbye() {
     for signal in [Signal::INT, Signal::TERM] {
-        let port = port();
-        let mut sending = start_with_input(&["send", "-a", &port.address]);
+        let server = server();
+        let mut sending = start_with_input(&["send", "-a", &server.address]);
         let mut stdin = sending.stdin.take().unwrap();
         let line = long_line();
         let flood = line.repeat(100);
         let feeder = thread::spawn(move || while stdin.write_all(flood.as_bytes()).is_ok() {});
-        let mut peer = port.accept();
+        let mut peer = server.accept();
         assert_eq!(peer.line(), line);
         sending.signal(signal);
         let text = peer.rest().unwrap();
@@ -271,9 +271,9 @@ fn a_signal_in_a_flood_finishes_the_line_and_says_goodbye() {
 fn listen_leaves_no_half_line() {
     for twice in [false, true] {
         let file = directory().join("address");
-        let mut listening = Running::of(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
-        let mut peer = dial(announced(&file));
-        peer.say(b"hello\n");
+        let mut listening = Running::spawn(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
+        let mut peer = connect(announced(&file));
+        peer.send(b"hello\n");
         assert_eq!(peer.line(), "hello?version=1.1\n");
         let line = long_line();
         listening.flood(line.as_bytes());
@@ -290,9 +290,9 @@ fn listen_leaves_no_half_line() {
 #[test]
 fn second_signal_inside_a_message_of_listen_is_a_reset() {
     let file = directory().join("address");
-    let mut listening = Running::of(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
-    let mut peer = dial(announced(&file));
-    peer.say(b"hello\n");
+    let mut listening = Running::spawn(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
+    let mut peer = connect(announced(&file));
+    peer.send(b"hello\n");
     assert_eq!(peer.line(), "hello?version=1.1\n");
     let start = "f&bytes=16777216\n";
     listening.write(&[start.as_bytes(), &vec![b'x'; 16 << 20]].concat());
@@ -306,10 +306,10 @@ fn second_signal_inside_a_message_of_listen_is_a_reset() {
 #[test]
 fn forward_leaves_no_half_line() {
     for (twice, canonical) in [(false, false), (true, false), (true, true)] {
-        let target = port();
+        let target = server();
         let rewritten: &[&str] = if canonical { &["--canonical"] } else { &[] };
         let forwarding = listen(&[&["--forward", &target.address], rewritten].concat());
-        let client = dial(forwarding.address);
+        let client = connect(forwarding.address);
         let mut target = target.accept();
         let line = long_line();
         // What both sockets and the forwarding hold is all that it can write.
@@ -327,15 +327,15 @@ fn forward_leaves_no_half_line() {
 #[test]
 fn a_connection_lost_in_a_message_is_3_and_no_orderly_end() {
     for resets in [false, true] {
-        let port = port();
-        let mut sending = start_with_input(&["send", "-a", &port.address]);
+        let server = server();
+        let mut sending = start_with_input(&["send", "-a", &server.address]);
         let mut stdin = sending.stdin.take().unwrap();
         let feeder = thread::spawn(move || {
             let _ = stdin.write_all(b"f&bytes=16777216\n");
             let _ = stdin.write_all(&vec![b'x'; 16 << 20]);
             stdin
         });
-        let mut peer = port.accept();
+        let mut peer = server.accept();
         assert_eq!(peer.line(), "f&bytes=16777216\n");
         let half_closed = if resets {
             peer.reset();
@@ -355,15 +355,15 @@ fn a_connection_lost_in_a_message_is_3_and_no_orderly_end() {
 #[test]
 fn a_name_with_two_addresses_is_dialled_until_one_answers() {
     for only in ["127.0.0.1:0", "[::1]:0"] {
-        let port = Port::at(only);
-        let name = format!("localhost:{}", port.address.rsplit(':').next().unwrap());
+        let server = Server::at(only);
+        let name = format!("localhost:{}", server.address.rsplit(':').next().unwrap());
         let sending = start(&["send", "-a", &name, "a?"]);
-        assert_eq!(port.accept().rest().unwrap(), "a?\ngoodbye\n");
+        assert_eq!(server.accept().rest().unwrap(), "a?\ngoodbye\n");
         let ended = sending.finish();
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
         let forwarding = listen(&["--forward", &name]);
-        dial(forwarding.address).say(b"b\n");
-        assert_eq!(port.accept().line(), "b\n");
+        connect(forwarding.address).send(b"b\n");
+        assert_eq!(server.accept().line(), "b\n");
     }
 }
 
@@ -371,11 +371,11 @@ fn a_name_with_two_addresses_is_dialled_until_one_answers() {
 fn listen_and_forward_work_over_ipv6() {
     let (first, second) = (directory().join("address"), directory().join("address"));
     let over_6 = ["listen", "-a", "[::1]:0", "--format", "{@peer} {@command}", "--announce"];
-    let listening = Running::of(command(&over_6).arg(&first).args(["--once"]).stdin(Stdio::null()));
+    let listening = Running::spawn(command(&over_6).arg(&first).args(["--once"]).stdin(Stdio::null()));
     let address = announced(&first).to_string();
     assert!(address.starts_with("[::1]:"), "{address}");
     let forwarding =
-        Running::of(command(&over_6).arg(&second).args(["--once", "--forward", &address]).stdin(Stdio::null()));
+        Running::spawn(command(&over_6).arg(&second).args(["--once", "--forward", &address]).stdin(Stdio::null()));
     let ended = run(&["send", "-a", &announced(&second).to_string(), "trigger", "name=x"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let heard = listening.finish();
@@ -386,9 +386,9 @@ fn listen_and_forward_work_over_ipv6() {
 
 #[test]
 fn a_second_signal_leaves_at_once() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "-a", &port.address]);
-    let mut peer = port.accept();
+    let server = server();
+    let mut sending = start_with_input(&["send", "-a", &server.address]);
+    let mut peer = server.accept();
     sending.write(b"a\n");
     assert_eq!(peer.line(), "a\n");
     sending.signal_twice(Signal::INT, Signal::TERM);
@@ -400,9 +400,9 @@ fn a_second_signal_leaves_at_once() {
 
 #[test]
 fn a_second_signal_in_a_message_is_a_reset() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "-a", &port.address]);
-    let mut peer = port.accept();
+    let server = server();
+    let mut sending = start_with_input(&["send", "-a", &server.address]);
+    let mut peer = server.accept();
     let line = long_line();
     sending.flood(line.as_bytes());
     sending.signal_twice(Signal::INT, Signal::TERM);
@@ -413,10 +413,10 @@ fn a_second_signal_in_a_message_is_a_reset() {
 
 #[test]
 fn a_goodbye_with_an_empty_payload_is_the_last_word() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    let server = server();
+    let mut sending = start_with_input(&["send", "-a", &server.address]);
     sending.write(b"a\ngoodbye&bytes=0\nb\n");
-    assert_eq!(port.accept().rest().unwrap(), "a\ngoodbye&bytes=0\n");
+    assert_eq!(server.accept().rest().unwrap(), "a\ngoodbye&bytes=0\n");
     let ended = sending.finish();
     assert_eq!(ended.code, Some(1));
     assert_eq!(ended.stderr, "<stdin>:3: not sent: nothing is sent after a goodbye\n");
@@ -435,7 +435,7 @@ fn run_without_a_client_can_be_ended() {
 
 #[test]
 fn a_call_that_nobody_takes_is_ended_by_a_signal() {
-    let (engaged, _calls) = Port::engaged();
+    let (engaged, _calls) = Server::unresponsive();
     let address = engaged.address.as_str();
     for arguments in [
         &["send", "-a", address, "a?"][..],
@@ -449,7 +449,7 @@ fn a_call_that_nobody_takes_is_ended_by_a_signal() {
         assert_eq!(running.finish().code, Some(130), "{arguments:?}");
     }
     let forwarding = listen(&["--forward", address]);
-    let mut client = dial(forwarding.address);
+    let mut client = connect(forwarding.address);
     forwarding.running.signal(Signal::TERM);
     assert_eq!(forwarding.running.finish().code, Some(143));
     assert!(client.rest().is_err(), "an orderly end");
@@ -457,7 +457,7 @@ fn a_call_that_nobody_takes_is_ended_by_a_signal() {
 
 #[test]
 fn a_call_that_nobody_takes_is_given_up() {
-    let (engaged, _calls) = Port::engaged();
+    let (engaged, _calls) = Server::unresponsive();
     let ended = run(&["send", "-a", &engaged.address, "a?"]);
     assert_eq!(ended.code, Some(3));
     assert!(ended.stderr.contains(&format!("timed out connecting to {}", engaged.address)), "{}", ended.stderr);
@@ -465,9 +465,9 @@ fn a_call_that_nobody_takes_is_given_up() {
 
 #[test]
 fn a_signal_ends_a_run_whose_output_nobody_reads() {
-    let port = port();
-    let (sending, stdout) = Running::unread(command(&["send", "-a", &port.address]).stdin(Stdio::piped()));
-    let mut peer = port.accept();
+    let server = server();
+    let (sending, stdout) = Running::spawn_unread(command(&["send", "-a", &server.address]).stdin(Stdio::piped()));
+    let mut peer = server.accept();
     peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     // Until nothing is taken any more.
     while peer.socket.write_all("trigger?name=0123456789\n".repeat(10_000).as_bytes()).is_ok() {}
@@ -479,8 +479,8 @@ fn a_signal_ends_a_run_whose_output_nobody_reads() {
 #[test]
 fn stdouts_reader_goes_while_a_write_waits_for_it() {
     let file = directory().join("address");
-    let (listening, stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
-    let mut peer = dial(announced(&file));
+    let (listening, stdout) = Running::spawn_unread(listen_command(&[], &file).stdin(Stdio::null()));
+    let mut peer = connect(announced(&file));
     peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     while peer.socket.write_all("trigger?name=0123456789\n".repeat(10_000).as_bytes()).is_ok() {}
     drop(stdout);
@@ -493,9 +493,9 @@ fn stdouts_reader_goes_while_a_write_waits_for_it() {
 
 #[test]
 fn a_signal_ends_a_pause() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "--every", "10m", "--repeat", "2", "a?"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "--every", "10m", "--repeat", "2", "a?"]);
+    let mut peer = server.accept();
     assert_eq!(peer.line(), "a?\n");
     sending.signal(Signal::INT);
     assert_eq!(peer.rest().unwrap(), "goodbye\n");

@@ -14,18 +14,18 @@ use crate::harness::*;
 /// A forwarder to a target that the test plays.
 struct Forwarding {
     listening: Listening,
-    target: Port,
+    target: Server,
 }
 
 fn forward(arguments: &[&str]) -> Forwarding {
-    let target = port();
+    let target = server();
     let listening = listen(&[&["--forward", &target.address], arguments].concat());
     Forwarding { listening, target }
 }
 
 impl Forwarding {
     fn pair(&self) -> (Peer, Peer) {
-        let client = dial(self.listening.address);
+        let client = connect(self.listening.address);
         (client, self.target.accept())
     }
 }
@@ -35,12 +35,12 @@ fn every_byte_and_each_half_close_is_passed_on() {
     let forwarding = forward(&["--once"]);
     let (mut client, mut target) = forwarding.pair();
     let said = b"hello?version=1.1\r\n# odd\n\xff\xfe\0\nGET / HTTP/1.1\n\nf&bytes=4\na\nb\nx&bytes=zz9\nhalf";
-    client.say(said);
+    client.send(said);
     client.half_close();
     let mut heard = Vec::new();
     target.socket.read_to_end(&mut heard).unwrap();
     assert_eq!(heard, said);
-    target.say(b"hello?version=1.1\ngoodbye\n");
+    target.send(b"hello?version=1.1\ngoodbye\n");
     target.half_close();
     assert_eq!(client.rest().unwrap(), "hello?version=1.1\ngoodbye\n");
     let ended = forwarding.listening.running.finish();
@@ -56,7 +56,7 @@ fn every_byte_and_each_half_close_is_passed_on() {
 fn bytes_that_cannot_be_framed_are_passed_on() {
     let forwarding = forward(&[]);
     let (mut client, mut target) = forwarding.pair();
-    client.say(b"f&bytes=99999999999999\nand on\nit goes\n");
+    client.send(b"f&bytes=99999999999999\nand on\nit goes\n");
     assert_eq!((target.line(), target.line()), ("f&bytes=99999999999999\n".into(), "and on\n".into()));
 }
 
@@ -64,8 +64,8 @@ fn bytes_that_cannot_be_framed_are_passed_on() {
 fn signal_adds_no_goodbye_and_a_message_in_flight_is_finished() {
     let forwarding = forward(&[]);
     let (mut client, mut target) = forwarding.pair();
-    client.say(b"f&bytes=6\nabc");
-    target.say(b"trigger?name=x\n");
+    client.send(b"f&bytes=6\nabc");
+    target.send(b"trigger?name=x\n");
     assert_eq!(client.line(), "trigger?name=x\n");
     assert_eq!(target.line(), "f&bytes=6\n");
     let mut half = [0; 3];
@@ -73,7 +73,7 @@ fn signal_adds_no_goodbye_and_a_message_in_flight_is_finished() {
     forwarding.listening.running.signal(Signal::TERM);
     // The direction that has nothing in flight ends, which shows that the signal has come.
     assert_eq!(client.rest().unwrap(), "");
-    client.say(b"defnot passed on\n");
+    client.send(b"defnot passed on\n");
     assert_eq!(target.rest().unwrap(), "def");
     assert_eq!(forwarding.listening.running.finish().code, Some(143));
 }
@@ -82,7 +82,7 @@ fn signal_adds_no_goodbye_and_a_message_in_flight_is_finished() {
 fn unfinished_message_ends_in_a_reset() {
     let forwarding = forward(&[]);
     let (mut client, mut target) = forwarding.pair();
-    client.say(b"trigger?name=x\ntrigger?na");
+    client.send(b"trigger?name=x\ntrigger?na");
     assert_eq!(target.line(), "trigger?name=x\n");
     let mut half = [0; 10];
     target.buffered().read_exact(&mut half).unwrap();
@@ -93,19 +93,19 @@ fn unfinished_message_ends_in_a_reset() {
 
 #[test]
 fn closed_stdout_ends_printing_and_not_the_game() {
-    let target = port();
+    let target = server();
     let file = directory().join("address");
     let (forwarding, stdout) =
-        Running::unread(listen_command(&["--forward", &target.address, "--once"], &file).stdin(Stdio::null()));
-    let mut client = dial(announced(&file));
+        Running::spawn_unread(listen_command(&["--forward", &target.address, "--once"], &file).stdin(Stdio::null()));
+    let mut client = connect(announced(&file));
     let mut target = target.accept();
-    client.say(b"a\n");
+    client.send(b"a\n");
     assert_eq!(target.line(), "a\n");
     drop(stdout);
     for _ in 0..200 {
-        client.say(b"b\n");
+        client.send(b"b\n");
         assert_eq!(target.line(), "b\n");
-        target.say(b"c\n");
+        target.send(b"c\n");
         assert_eq!(client.line(), "c\n");
     }
     drop((client, target));
@@ -114,17 +114,17 @@ fn closed_stdout_ends_printing_and_not_the_game() {
 
 #[test]
 fn unread_stdout_slows_no_peer() {
-    let target = port();
+    let target = server();
     let file = directory().join("address");
     let (forwarding, stdout) =
-        Running::unread(listen_command(&["--forward", &target.address], &file).stdin(Stdio::null()));
-    let mut client = dial(announced(&file));
+        Running::spawn_unread(listen_command(&["--forward", &target.address], &file).stdin(Stdio::null()));
+    let mut client = connect(announced(&file));
     let mut target = target.accept();
     let lines = "trigger?name=0123456789\n".repeat(10_000);
     let writer = thread::spawn(move || {
         // Ten times what the pipe and the sockets hold.
         for _ in 0..10 {
-            client.say(lines.as_bytes());
+            client.send(lines.as_bytes());
         }
         client
     });
@@ -140,19 +140,19 @@ fn unread_stdout_slows_no_peer() {
 #[test]
 fn output_beyond_the_queue_is_dropped_and_counted() {
     const LINES: usize = 90;
-    let target = port();
+    let target = server();
     let file = directory().join("address");
     let (forwarding, mut stdout) =
-        Running::unread(listen_command(&["--forward", &target.address, "--once"], &file).stdin(Stdio::null()));
-    let mut client = dial(announced(&file));
+        Running::spawn_unread(listen_command(&["--forward", &target.address, "--once"], &file).stdin(Stdio::null()));
+    let mut client = connect(announced(&file));
     let mut target = target.accept();
     // Nearly 1 MiB each; the queue holds 64 MiB.
     let line = format!("trigger?name={}\n", "x".repeat(1_000_000));
     for _ in 0..LINES {
-        client.say(line.as_bytes());
+        client.send(line.as_bytes());
         assert!(target.line() == line, "a line is not passed on as it is");
     }
-    target.say(b"still here\n");
+    target.send(b"still here\n");
     assert_eq!(client.line(), "still here\n");
     drop((client, target));
     let mut printed = Vec::new();
@@ -170,7 +170,7 @@ fn full_disk_ends_the_recording_and_not_the_game() {
     let forwarding = forward(&["--record", "/dev/full", "--once"]);
     let (mut client, mut target) = forwarding.pair();
     for _ in 0..100 {
-        client.say(b"a\n");
+        client.send(b"a\n");
         assert_eq!(target.line(), "a\n");
     }
     drop((client, target));
@@ -181,17 +181,17 @@ fn full_disk_ends_the_recording_and_not_the_game() {
 
 #[test]
 fn full_disk_under_stdout_is_reported_at_once_and_the_game_goes_on() {
-    let (target, file) = (port(), directory().join("address"));
+    let (target, file) = (server(), directory().join("address"));
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = listen_command(&["--forward", &target.address, "--once"], &file);
     let mut forwarding = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
-    let (mut client, mut target) = (dial(announced(&file)), target.accept());
-    client.say(b"a\n");
+    let (mut client, mut target) = (connect(announced(&file)), target.accept());
+    client.send(b"a\n");
     assert_eq!(target.line(), "a\n");
     let mut said = BufReader::new(forwarding.stderr.take().unwrap()).lines().map_while(Result::ok);
     assert!(said.any(|line| line.contains("cannot write to standard output")));
     for _ in 0..100 {
-        client.say(b"b\n");
+        client.send(b"b\n");
         assert_eq!(target.line(), "b\n");
     }
     drop((client, target));
@@ -208,11 +208,11 @@ fn no_reply_is_recorded_before_its_request() {
     let answering = thread::spawn(move || {
         for _ in 0..EXCHANGES {
             let question = target.line();
-            target.say(question.replace('q', "a").as_bytes());
+            target.send(question.replace('q', "a").as_bytes());
         }
     });
     for number in 0..EXCHANGES {
-        client.say(format!("q?n={number}\n").as_bytes());
+        client.send(format!("q?n={number}\n").as_bytes());
         assert_eq!(client.line(), format!("a?n={number}\n"));
     }
     answering.join().unwrap();
@@ -236,9 +236,9 @@ fn pairs_are_numbered() {
     let (mut one, mut first) = forwarding.pair();
     let (mut two, mut second) = forwarding.pair();
     for (says, hears, text) in [(&mut one, &mut first, "a\n"), (&mut two, &mut second, "b\n")] {
-        says.say(text.as_bytes());
+        says.send(text.as_bytes());
         assert_eq!(hears.line(), text);
-        hears.say(b"c\n");
+        hears.send(b"c\n");
         assert_eq!(says.line(), "c\n");
     }
     let ended = forwarding.listening.running.finish();
@@ -250,7 +250,7 @@ fn pairs_are_numbered() {
 
 #[test]
 fn refusing_target_resets_the_client_and_is_reported() {
-    let nobody = port().close();
+    let nobody = server().close();
     // With --once the run ends too.
     for (once, code) in [(&[][..], 130), (&["--once"], 3)] {
         let forwarding = listen(&[&["--forward", &nobody], once].concat());
@@ -272,23 +272,23 @@ fn refusing_target_resets_the_client_and_is_reported() {
 
 #[test]
 fn retry_makes_the_client_wait_for_the_target() {
-    let later = port().close();
+    let later = server().close();
     let forwarding = listen(&["--forward", &later, "--retry", "20s"]);
-    let mut client = dial(forwarding.address);
-    client.say(b"hello\n");
+    let mut client = connect(forwarding.address);
+    client.send(b"hello\n");
     let waiting = Instant::now();
-    while !forwarding.running.has_said("retrying until it accepts") {
+    while !forwarding.running.has_reported("retrying until it accepts") {
         assert!(waiting.elapsed() < PATIENCE, "it does not dial again");
         thread::sleep(Duration::from_millis(2));
     }
-    let target = Port::at(&later);
+    let target = Server::at(&later);
     assert_eq!(target.accept().line(), "hello\n");
 }
 
 #[test]
 fn client_that_leaves_while_waiting_for_the_target_is_forgotten() {
-    let forwarding = listen(&["--forward", &port().close(), "--retry", "1000s", "--once", "-q"]);
-    drop(dial(forwarding.address));
+    let forwarding = listen(&["--forward", &server().close(), "--retry", "1000s", "--once", "-q"]);
+    drop(connect(forwarding.address));
     let ended = forwarding.running.finish();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }
@@ -297,8 +297,8 @@ fn client_that_leaves_while_waiting_for_the_target_is_forgotten() {
 fn reset_reaches_the_other_side() {
     let forwarding = forward(&[]);
     let (mut client, mut target) = forwarding.pair();
-    client.say(b"trigger?na");
-    target.say(b"x\n");
+    client.send(b"trigger?na");
+    target.send(b"x\n");
     assert_eq!(client.line(), "x\n");
     client.reset();
     assert_eq!(target.rest().unwrap_err().kind(), ErrorKind::ConnectionReset);
@@ -306,7 +306,7 @@ fn reset_reaches_the_other_side() {
 
 #[test]
 fn forwarding_to_the_own_address_is_a_usage_error_with_advice() {
-    let free = port().close();
+    let free = server().close();
     let number = free.rsplit(':').next().unwrap();
     // 127.0.0.2 is like an address of another interface: of this computer, but not the one that was bound.
     for (own, target) in [(free.clone(), free.clone()), (format!("0.0.0.0:{number}"), format!("127.0.0.2:{number}"))] {
@@ -391,13 +391,13 @@ fn canonical_lines_survive_decoders_that_split_first_or_unescape_first() {
             serde_json::json!({"name": ["Ball search enabled?"]}),
         ),
     ] {
-        client.say(said.as_bytes());
+        client.send(said.as_bytes());
         let line = target.line();
         let line = line.trim_end();
         assert_eq!(meant(&split_at_every_mark(line)), expected, "{line}");
         assert_eq!(meant(&unescape_first(line)), expected, "{line}");
     }
-    target.say(b"trigger?name=Brooks%20%26%20Dunn\n");
+    target.send(b"trigger?name=Brooks%20%26%20Dunn\n");
     assert_eq!(client.line(), "trigger?name=Brooks%20%26%20Dunn\n", "what the target says is left alone");
 }
 
@@ -425,8 +425,8 @@ fn canonical_leaves_payloads_and_lines_that_would_grow_too_long() {
     let said = said.concat();
     // The first bytes one by one: a read may end anywhere in a payload.
     let (slowly, rest) = said.split_at(80);
-    slowly.iter().for_each(|byte| client.say(&[*byte]));
-    client.say(rest);
+    slowly.iter().for_each(|byte| client.send(&[*byte]));
+    client.send(rest);
     client.half_close();
     let mut heard = Vec::new();
     target.buffered().read_to_end(&mut heard).unwrap();

@@ -27,7 +27,7 @@ pub struct Running {
     pub stdin: Option<ChildStdin>,
     stdout: Option<Receiver<Vec<u8>>>,
     stderr: Receiver<Vec<u8>>,
-    said: Arc<Mutex<Vec<u8>>>,
+    stderr_so_far: Arc<Mutex<Vec<u8>>>,
 }
 
 /// How it ended.
@@ -46,12 +46,12 @@ pub fn command(arguments: &[&str]) -> Command {
 
 /// Starts it with nothing on stdin.
 pub fn start(arguments: &[&str]) -> Running {
-    Running::of(command(arguments).stdin(Stdio::null()))
+    Running::spawn(command(arguments).stdin(Stdio::null()))
 }
 
 /// Starts it with a stdin that stays open.
 pub fn start_with_input(arguments: &[&str]) -> Running {
-    Running::of(command(arguments).stdin(Stdio::piped()))
+    Running::spawn(command(arguments).stdin(Stdio::piped()))
 }
 
 /// Runs it to its end.
@@ -60,21 +60,21 @@ pub fn run(arguments: &[&str]) -> Finished {
 }
 
 impl Running {
-    pub fn of(command: &mut Command) -> Running {
+    pub fn spawn(command: &mut Command) -> Running {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Some(collect(child.stdout.take().unwrap()));
-        let said = Arc::default();
-        let stderr = watch(child.stderr.take().unwrap(), Arc::clone(&said));
-        Running { stdin: child.stdin.take(), stdout, stderr, said, child }
+        let stderr_so_far = Arc::default();
+        let stderr = watch(child.stderr.take().unwrap(), Arc::clone(&stderr_so_far));
+        Running { stdin: child.stdin.take(), stdout, stderr, stderr_so_far, child }
     }
 
     /// Starts it with a stdout that nobody reads, and gives that.
-    pub fn unread(command: &mut Command) -> (Running, std::process::ChildStdout) {
+    pub fn spawn_unread(command: &mut Command) -> (Running, std::process::ChildStdout) {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
-        let said = Arc::default();
-        let stderr = watch(child.stderr.take().unwrap(), Arc::clone(&said));
-        (Running { stdin: child.stdin.take(), stdout: None, stderr, said, child }, stdout)
+        let stderr_so_far = Arc::default();
+        let stderr = watch(child.stderr.take().unwrap(), Arc::clone(&stderr_so_far));
+        (Running { stdin: child.stdin.take(), stdout: None, stderr, stderr_so_far, child }, stdout)
     }
 
     pub fn write(&mut self, bytes: &[u8]) {
@@ -82,8 +82,8 @@ impl Running {
     }
 
     /// Whether its standard error holds this so far.
-    pub fn has_said(&self, text: &str) -> bool {
-        String::from_utf8_lossy(&self.said.lock().unwrap()).contains(text)
+    pub fn has_reported(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.stderr_so_far.lock().unwrap()).contains(text)
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -91,7 +91,7 @@ impl Running {
     }
 
     /// The most memory that it has had resident so far, in bytes.
-    pub fn most_memory(&self) -> usize {
+    pub fn peak_memory(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
@@ -253,7 +253,7 @@ pub struct Listening {
 pub fn listen(arguments: &[&str]) -> Listening {
     let file = directory().join("address");
     let mut command = listen_command(arguments, &file);
-    let running = Running::of(command.stdin(Stdio::null()));
+    let running = Running::spawn(command.stdin(Stdio::null()));
     Listening { running, address: announced(&file) }
 }
 
@@ -272,20 +272,20 @@ pub fn limited(limit: &str, arguments: &[&str]) -> Command {
 }
 
 /// A peer for `send` and `replay` to dial.
-pub struct Port {
+pub struct Server {
     listener: TcpListener,
     pub address: String,
 }
 
-pub fn port() -> Port {
-    Port::at("127.0.0.1:0")
+pub fn server() -> Server {
+    Server::at("127.0.0.1:0")
 }
 
-impl Port {
-    pub fn at(address: &str) -> Port {
+impl Server {
+    pub fn at(address: &str) -> Server {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        Port { listener, address }
+        Server { listener, address }
     }
 
     #[track_caller]
@@ -294,7 +294,7 @@ impl Port {
         let end = Instant::now() + PATIENCE;
         loop {
             match self.listener.accept() {
-                Ok((socket, _)) => return Peer::of(socket),
+                Ok((socket, _)) => return Peer::new(socket),
                 Err(_) => assert!(Instant::now() < end, "nobody dials"),
             }
             thread::sleep(Duration::from_millis(1));
@@ -302,19 +302,19 @@ impl Port {
     }
 
     /// An address where a connection is neither accepted nor refused, as long as what is returned is held.
-    pub fn engaged() -> (Port, Vec<TcpStream>) {
-        Port::fill(Port::at("127.0.0.1:0"))
+    pub fn unresponsive() -> (Server, Vec<TcpStream>) {
+        Server::fill(Server::at("127.0.0.1:0"))
     }
 
     /// Lets this one neither accept nor refuse any more.
-    pub fn fill(port: Port) -> (Port, Vec<TcpStream>) {
-        rustix::net::listen(&port.listener, 0).unwrap();
-        let address = port.address.parse().unwrap();
-        let mut calls = Vec::new();
-        while let Ok(call) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
-            calls.push(call);
+    pub fn fill(server: Server) -> (Server, Vec<TcpStream>) {
+        rustix::net::listen(&server.listener, 0).unwrap();
+        let address = server.address.parse().unwrap();
+        let mut connections = Vec::new();
+        while let Ok(connection) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+            connections.push(connection);
         }
-        (port, calls)
+        (server, connections)
     }
 
     /// An address where nobody listens.
@@ -329,12 +329,12 @@ pub struct Peer {
     reader: BufReader<TcpStream>,
 }
 
-pub fn dial(address: SocketAddr) -> Peer {
-    Peer::of(TcpStream::connect_timeout(&address, PATIENCE).unwrap())
+pub fn connect(address: SocketAddr) -> Peer {
+    Peer::new(TcpStream::connect_timeout(&address, PATIENCE).unwrap())
 }
 
 impl Peer {
-    fn of(socket: TcpStream) -> Peer {
+    fn new(socket: TcpStream) -> Peer {
         socket.set_nonblocking(false).unwrap();
         socket.set_nodelay(true).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -343,7 +343,7 @@ impl Peer {
         Peer { socket, reader }
     }
 
-    pub fn say(&mut self, bytes: &[u8]) {
+    pub fn send(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).unwrap();
     }
 

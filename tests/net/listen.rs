@@ -40,23 +40,23 @@ fn messages_of_send_are_printed_and_get_replies() {
 #[test]
 fn handshake_is_exact_to_the_byte() {
     let listening = listen(&["--monitor", "modes", "--register", "x"]);
-    let mut peer = dial(listening.address);
-    peer.say(b"hello?version=1.1&controller_name=MPF\n");
+    let mut peer = connect(listening.address);
+    peer.send(b"hello?version=1.1&controller_name=MPF\n");
     assert_eq!(peer.line(), "hello?version=1.1\n");
-    peer.say(b"hello?version=3\n");
+    peer.send(b"hello?version=3\n");
     assert_eq!(peer.line(), "error?message=unknown%20protocol%20version\n");
-    peer.say(b"reset\n");
+    peer.send(b"reset\n");
     assert_eq!((peer.line() + &peer.line()) + &peer.line(), SUBSCRIBED);
-    peer.say(b"goodbye\n");
+    peer.send(b"goodbye\n");
     assert_eq!(peer.rest().unwrap(), "");
 }
 
 #[test]
 fn lines_and_payloads_may_arrive_in_single_bytes() {
     let listening = listen(&["--once"]);
-    let mut peer = dial(listening.address);
+    let mut peer = connect(listening.address);
     let said = b"trigger?name=x\r\nf&bytes=4\nab\ncmode_stop?name=y\n";
-    said.iter().for_each(|&byte| peer.say(&[byte]));
+    said.iter().for_each(|&byte| peer.send(&[byte]));
     drop(peer);
     assert_eq!(listening.running.finish().stdout.as_bytes(), said);
 }
@@ -67,15 +67,15 @@ fn lines_of_many_peers_are_printed_each_in_its_order() {
     const LINES: usize = 300;
     let listening = listen(&[]);
     let address = listening.address;
-    let silent = dial(address);
+    let silent = connect(address);
     let peers: Vec<_> = (0..PEERS)
         .map(|number| {
             thread::spawn(move || {
-                let mut peer = dial(address);
+                let mut peer = connect(address);
                 for line in 0..LINES {
-                    peer.say(format!("trigger?peer={number}&line={line}\n").as_bytes());
+                    peer.send(format!("trigger?peer={number}&line={line}\n").as_bytes());
                 }
-                peer.say(b"goodbye\n");
+                peer.send(b"goodbye\n");
                 assert_eq!(peer.rest().unwrap(), "");
             })
         })
@@ -98,30 +98,30 @@ fn lines_of_many_peers_are_printed_each_in_its_order() {
 #[test]
 fn misbehaving_peers_disturb_no_other() {
     let listening = listen(&[]);
-    let mut good = dial(listening.address);
-    good.say(b"trigger?name=before\n");
-    let mut http = dial(listening.address);
-    http.say(b"GET / HTTP/1.1\r\nHost: x\r\n\r\ntrigger?name=stolen\n");
+    let mut good = connect(listening.address);
+    good.send(b"trigger?name=before\n");
+    let mut http = connect(listening.address);
+    http.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\ntrigger?name=stolen\n");
     // What it sent is unread, so its end may be a reset.
     assert!(matches!(http.rest(), Ok(text) if text.is_empty()) || http.rest().is_err());
-    let mut huge = dial(listening.address);
-    huge.say(b"f&bytes=99999999999999\nxxxx");
+    let mut huge = connect(listening.address);
+    huge.send(b"f&bytes=99999999999999\nxxxx");
     assert_eq!(huge.rest().unwrap(), "error?message=malformed%20line\n");
-    let mut long = dial(listening.address);
-    long.say(&vec![b'x'; 2 << 20]);
-    long.say(b"\ntrigger?name=after_long\n");
+    let mut long = connect(listening.address);
+    long.send(&vec![b'x'; 2 << 20]);
+    long.send(b"\ntrigger?name=after_long\n");
     assert_eq!(long.line(), "error?message=malformed%20line\n");
-    let mut garbage = dial(listening.address);
-    garbage.say(b"\xff\xfe\0?\n");
+    let mut garbage = connect(listening.address);
+    garbage.send(b"\xff\xfe\0?\n");
     assert!(garbage.line().starts_with("error?message=malformed%20line&command="));
-    let mut broken = dial(listening.address);
-    broken.say(b"trigger?name=reset_behind\nhal");
+    let mut broken = connect(listening.address);
+    broken.send(b"trigger?name=reset_behind\nhal");
     broken.reset();
-    let mut half = dial(listening.address);
-    half.say(b"nosuch\nhal");
+    let mut half = connect(listening.address);
+    half.send(b"nosuch\nhal");
     half.half_close();
     assert_eq!(half.rest().unwrap(), "error?message=unknown%20command&command=nosuch\n");
-    good.say(b"nosuch\n");
+    good.send(b"nosuch\n");
     assert_eq!(good.line(), "error?message=unknown%20command&command=nosuch\n");
     listening.running.signal(Signal::TERM);
     assert_eq!(good.rest().unwrap(), "goodbye\n");
@@ -148,10 +148,10 @@ fn http_after_blank_lines_and_comments_is_dropped_too() {
     let request = b"GET / HTTP/1.1\r\n\r\ntrigger?name=stolen\n";
     for before in [&b""[..], b"\n", b"\r\n \n# a comment\n"] {
         let said = [before, request].concat();
-        let mut whole = dial(listening.address);
-        whole.say(&said);
+        let mut whole = connect(listening.address);
+        whole.send(&said);
         assert!(whole.rest().is_ok_and(|text| text.is_empty()) || whole.rest().is_err());
-        let mut bytewise = dial(listening.address);
+        let mut bytewise = connect(listening.address);
         // It breaks before everything is said.
         let broken = said.iter().any(|&byte| {
             thread::sleep(Duration::from_millis(1));
@@ -160,10 +160,10 @@ fn http_after_blank_lines_and_comments_is_dropped_too() {
         assert!(broken || bytewise.rest().unwrap_or_default().is_empty());
     }
     // After a first message the word is a command like any other.
-    let mut good = dial(listening.address);
-    good.say(b"\nhello\n");
+    let mut good = connect(listening.address);
+    good.send(b"\nhello\n");
     assert_eq!(good.line(), "hello?version=1.1\n");
-    good.say(b"GET / HTTP/1.1\n");
+    good.send(b"GET / HTTP/1.1\n");
     assert!(good.line().starts_with("error?message="));
     listening.running.signal(Signal::INT);
     let ended = listening.running.finish();
@@ -174,8 +174,8 @@ fn http_after_blank_lines_and_comments_is_dropped_too() {
 #[test]
 fn malformed_line_is_printed_reported_and_answered_with_an_error() {
     let listening = listen(&["--once"]);
-    let mut peer = dial(listening.address);
-    peer.say(b"trigger?name=int:x\n");
+    let mut peer = connect(listening.address);
+    peer.send(b"trigger?name=int:x\n");
     assert_eq!(peer.line(), "error?message=malformed%20line&command=trigger\n");
     drop(peer);
     let ended = listening.running.finish();
@@ -186,7 +186,7 @@ fn malformed_line_is_printed_reported_and_answered_with_an_error() {
 #[test]
 fn peer_that_does_not_read_is_reset_and_reported() {
     let listening = listen(&["--once"]);
-    let mut peer = dial(listening.address);
+    let mut peer = connect(listening.address);
     peer.socket.set_write_timeout(Some(PATIENCE)).unwrap();
     // Each line gets a reply, and the replies are not read.
     let lines = "nosuch\n".repeat(10_000);
@@ -205,23 +205,23 @@ fn peer_that_does_not_read_is_reset_and_reported() {
 #[ignore = "it opens 4,097 connections: run it with ulimit -n 10000"]
 fn one_peer_too_many_gets_an_error() {
     let listening = listen(&["-q"]);
-    let mut others: Vec<Peer> = (1..CONNECTIONS_MAX).map(|_| dial(listening.address)).collect();
+    let mut others: Vec<Peer> = (1..CONNECTIONS_MAX).map(|_| connect(listening.address)).collect();
     for peer in &mut others {
-        peer.say(b"hello\n");
+        peer.send(b"hello\n");
         assert_eq!(peer.line(), "hello?version=1.1\n");
     }
-    let mut first = dial(listening.address);
-    first.say(b"hello\n");
+    let mut first = connect(listening.address);
+    first.send(b"hello\n");
     assert_eq!(first.line(), "hello?version=1.1\n");
-    assert_eq!(dial(listening.address).rest().unwrap(), "error?message=too%20many%20connections\n");
-    first.say(b"goodbye\n");
+    assert_eq!(connect(listening.address).rest().unwrap(), "error?message=too%20many%20connections\n");
+    first.send(b"goodbye\n");
     assert_eq!(first.rest().unwrap(), "");
     drop(first);
     // Its place is free once its connection is over, which takes a moment.
     let mut served = false;
     for _ in 0..2000 {
-        let mut next = dial(listening.address);
-        next.say(b"hello\n");
+        let mut next = connect(listening.address);
+        next.send(b"hello\n");
         served = matches!(next.line().as_str(), "hello?version=1.1\n");
         if served {
             break;
@@ -235,9 +235,9 @@ fn one_peer_too_many_gets_an_error() {
 fn signal_sends_goodbye_to_all_peers() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let listening = listen(&[]);
-        let mut peers: Vec<Peer> = (0..20).map(|_| dial(listening.address)).collect();
+        let mut peers: Vec<Peer> = (0..20).map(|_| connect(listening.address)).collect();
         for peer in &mut peers {
-            peer.say(b"hello\n");
+            peer.send(b"hello\n");
             assert_eq!(peer.line(), "hello?version=1.1\n");
         }
         listening.running.signal(signal);
@@ -252,8 +252,8 @@ fn signal_sends_goodbye_to_all_peers() {
 #[test]
 fn peer_that_does_not_close_is_left_after_a_signal() {
     let listening = listen(&[]);
-    let mut peer = dial(listening.address);
-    peer.say(b"hello\n");
+    let mut peer = connect(listening.address);
+    peer.send(b"hello\n");
     assert_eq!(peer.line(), "hello?version=1.1\n");
     listening.running.signal(Signal::INT);
     assert_eq!(listening.running.finish().code, Some(130));
@@ -263,9 +263,9 @@ fn peer_that_does_not_close_is_left_after_a_signal() {
 #[test]
 fn closed_stdout_ends_an_idle_run_with_goodbye() {
     let file = directory().join("address");
-    let (listening, stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
-    let mut peer = dial(announced(&file));
-    peer.say(b"hello\n");
+    let (listening, stdout) = Running::spawn_unread(listen_command(&[], &file).stdin(Stdio::null()));
+    let mut peer = connect(announced(&file));
+    peer.send(b"hello\n");
     assert_eq!(peer.line(), "hello?version=1.1\n");
     drop(stdout);
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
@@ -276,9 +276,9 @@ fn closed_stdout_ends_an_idle_run_with_goodbye() {
 #[test]
 fn closed_stdout_is_noticed_in_a_write() {
     let file = directory().join("address");
-    let (listening, mut stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
-    let mut peer = dial(announced(&file));
-    peer.say(b"trigger?name=x\n");
+    let (listening, mut stdout) = Running::spawn_unread(listen_command(&[], &file).stdin(Stdio::null()));
+    let mut peer = connect(announced(&file));
+    peer.send(b"trigger?name=x\n");
     stdout.read_exact(&mut [0; 15]).unwrap();
     drop(stdout);
     // It may be gone already when this is written; what matters is that it ends.
@@ -295,8 +295,8 @@ fn closed_stdout_is_noticed_in_a_write() {
 #[test]
 fn unread_stdout_stops_the_peers_and_not_the_signals() {
     let file = directory().join("address");
-    let (listening, mut stdout) = Running::unread(listen_command(&["-q"], &file).stdin(Stdio::null()));
-    let peer = dial(announced(&file));
+    let (listening, mut stdout) = Running::spawn_unread(listen_command(&["-q"], &file).stdin(Stdio::null()));
+    let peer = connect(announced(&file));
     peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let lines = "trigger?name=0123456789\n".repeat(40_000);
     let mut socket = &peer.socket;
@@ -315,8 +315,8 @@ fn full_disk_is_3() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = listen_command(&[], &file);
     let mut listening = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::null()).spawn().unwrap();
-    let mut peer = dial(announced(&file));
-    peer.say(b"trigger?name=x\n");
+    let mut peer = connect(announced(&file));
+    peer.send(b"trigger?name=x\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     assert_eq!(exit_code(&mut listening), Some(3));
@@ -338,10 +338,10 @@ fn old_announcement_is_replaced() {
     let file = directory().join("address");
     fs::write(&file, "old").unwrap();
     let mut taken = command(&["listen", "-a", "256.0.0.1:1", "--announce"]);
-    let ended = Running::of(taken.arg(&file).stdin(Stdio::null())).finish();
+    let ended = Running::spawn(taken.arg(&file).stdin(Stdio::null())).finish();
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(!file.exists(), "a script that waits for the file would connect to the old address");
-    let _listening = Running::of(listen_command(&[], &file).stdin(Stdio::null()));
+    let _listening = Running::spawn(listen_command(&[], &file).stdin(Stdio::null()));
     let address = announced(&file);
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("{address}\n"));
     assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
@@ -351,7 +351,7 @@ fn old_announcement_is_replaced() {
 fn address_that_other_computers_reach_is_reported() {
     let file = directory().join("address");
     let mut command = command(&["listen", "-a", "0.0.0.0:0", "--announce"]);
-    let listening = Running::of(command.arg(&file).stdin(Stdio::null()));
+    let listening = Running::spawn(command.arg(&file).stdin(Stdio::null()));
     announced(&file);
     listening.signal(Signal::INT);
     let ended = listening.finish();
@@ -372,11 +372,11 @@ fn lack_of_descriptors_is_reported_once_and_passes() {
     let file = directory().join("address");
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", "ulimit -n 24; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_backbox"), "listen", "-a", "127.0.0.1:0"]);
-    let listening = Running::of(shell.arg("--announce").arg(&file).stdin(Stdio::null()));
+    let listening = Running::spawn(shell.arg("--announce").arg(&file).stdin(Stdio::null()));
     let address = announced(&file);
-    let mut peers: Vec<Peer> = (0..PEERS).map(|_| dial(address)).collect();
+    let mut peers: Vec<Peer> = (0..PEERS).map(|_| connect(address)).collect();
     for (number, peer) in peers.iter_mut().enumerate() {
-        peer.say(format!("trigger?name={number}\nhello\n").as_bytes());
+        peer.send(format!("trigger?name={number}\nhello\n").as_bytes());
     }
     // The first are served and leave, which makes room for the others.
     for mut peer in peers {

@@ -9,8 +9,8 @@ fn idle_run_ends_with_0_and_with_a_goal_unmet_with_124() {
         (&["-e", "never"], 124, "nothing arrived for 0.3 s, waiting for never (see --idle)"),
     ] {
         let listening = listen(&[&["--idle", "300ms"], goal].concat());
-        let mut peer = dial(listening.address);
-        peer.say(b"trigger?name=x\n");
+        let mut peer = connect(listening.address);
+        peer.send(b"trigger?name=x\n");
         assert_eq!(peer.rest().unwrap(), "goodbye\n");
         drop(peer);
         let ended = listening.running.finish();
@@ -22,10 +22,10 @@ fn idle_run_ends_with_0_and_with_a_goal_unmet_with_124() {
 
 #[test]
 fn idle_forwarding_ends_too() {
-    let target = port();
+    let target = server();
     let forwarding = listen(&["--forward", &target.address, "--idle", "300ms"]);
-    let (mut client, mut target) = (dial(forwarding.address), target.accept());
-    client.say(b"a\n");
+    let (mut client, mut target) = (connect(forwarding.address), target.accept());
+    client.send(b"a\n");
     assert_eq!(target.line(), "a\n");
     assert_eq!(target.rest().unwrap(), "");
     drop((client, target));
@@ -36,18 +36,18 @@ fn idle_forwarding_ends_too() {
 #[test]
 fn standard_input_waits_for_the_first_peer() {
     let file = directory().join("address");
-    let mut listening = Running::of(listen_command(&["--stdin"], &file).stdin(std::process::Stdio::piped()));
+    let mut listening = Running::spawn(listen_command(&["--stdin"], &file).stdin(std::process::Stdio::piped()));
     listening.write(b"trigger?name=early\n");
     listening.stdin = None;
-    let mut peer = dial(announced(&file));
+    let mut peer = connect(announced(&file));
     assert_eq!(peer.line(), "trigger?name=early\n");
-    peer.say(b"goodbye\n");
+    peer.send(b"goodbye\n");
     assert_eq!(peer.rest().unwrap(), "");
 }
 
 #[test]
 fn time_that_passes_while_connecting_names_what_was_tried() {
-    let (engaged, _calls) = Port::engaged();
+    let (engaged, _calls) = Server::unresponsive();
     for (goal, code, reports) in [
         (&["-n", "1"][..], 124, &["timed out after 0.2 s waiting for message 1 of 1 (see --timeout): "][..]),
         (&[], 3, &["timed out connecting to ", "; tried for 0.2 s"]),
@@ -60,10 +60,10 @@ fn time_that_passes_while_connecting_names_what_was_tried() {
 
 #[test]
 fn time_holds_while_it_connects_again() {
-    let port = port();
+    let server = server();
     for goal in [&["-n", "1"][..], &[]] {
-        let listening = start(&[&["listen", "-c", &port.address, "--reconnect", "-W", "500ms"], goal].concat());
-        drop(port.accept());
+        let listening = start(&[&["listen", "-c", &server.address, "--reconnect", "-W", "500ms"], goal].concat());
+        drop(server.accept());
         let ended = listening.finish();
         let expected = if goal.is_empty() { 0 } else { 124 };
         assert_eq!(ended.code, Some(expected), "{}", ended.stderr);
@@ -72,10 +72,10 @@ fn time_holds_while_it_connects_again() {
 
 #[test]
 fn http_server_is_4() {
-    let port = port();
-    let listening = start(&["listen", "-c", &port.address]);
-    let mut server = port.accept();
-    server.say(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let server = server();
+    let listening = start(&["listen", "-c", &server.address]);
+    let mut server = server.accept();
+    server.send(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let _ = server.rest();
     drop(server);
     let ended = listening.finish();
@@ -85,20 +85,20 @@ fn http_server_is_4() {
 
 #[test]
 fn pin_controller_accepts_any_version_with_a_note_and_ends_when_its_own_is_refused() {
-    let port = port();
-    let listening = start(&["listen", "--as", "pin", "-c", &port.address]);
-    let mut peer = port.accept();
+    let server = server();
+    let listening = start(&["listen", "--as", "pin", "-c", &server.address]);
+    let mut peer = server.accept();
     assert!(peer.line().starts_with("hello?version=1.1&"));
-    peer.say(b"hello?version=0.55.0-dev.12\n");
+    peer.send(b"hello?version=0.55.0-dev.12\n");
     assert_eq!(peer.line(), "reset\n");
-    peer.say(b"reset_complete\ngoodbye\n");
+    peer.send(b"reset_complete\ngoodbye\n");
     drop(peer);
     let ended = listening.finish();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("protocol version 0.55.0-dev.12"), "{}", ended.stderr);
-    let listening = start(&["listen", "--as", "pin", "-c", &port.address, "--reconnect"]);
-    let mut peer = port.accept();
-    peer.say(b"error?message=unknown%20protocol%20version\n");
+    let listening = start(&["listen", "--as", "pin", "-c", &server.address, "--reconnect"]);
+    let mut peer = server.accept();
+    peer.send(b"error?message=unknown%20protocol%20version\n");
     let _ = peer.rest();
     drop(peer);
     let ended = listening.finish();
@@ -108,10 +108,10 @@ fn pin_controller_accepts_any_version_with_a_note_and_ends_when_its_own_is_refus
 
 #[test]
 fn goal_unmet_at_the_servers_goodbye_is_1() {
-    let port = port();
-    let listening = start(&["listen", "-c", &port.address, "--monitor", "none", "-e", "never"]);
-    let mut peer = port.accept();
-    peer.say(b"a\ngoodbye\n");
+    let server = server();
+    let listening = start(&["listen", "-c", &server.address, "--monitor", "none", "-e", "never"]);
+    let mut peer = server.accept();
+    peer.send(b"a\ngoodbye\n");
     assert_eq!(peer.rest().unwrap(), "");
     drop(peer);
     let ended = listening.finish();

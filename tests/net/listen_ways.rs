@@ -35,8 +35,8 @@ fn default_address_is_where_mpf_connects() {
 fn each_connection_is_subscribed_in_one_write() {
     let listening = listen(&["--monitor", "modes", "--register", "x"]);
     for _ in 0..2 {
-        let mut peer = dial(listening.address);
-        peer.say(b"reset\n");
+        let mut peer = connect(listening.address);
+        peer.send(b"reset\n");
         let mut bytes = [0; 200];
         let count = peer.buffered().read(&mut bytes).unwrap();
         let said = std::str::from_utf8(&bytes[..count]).unwrap();
@@ -46,11 +46,11 @@ fn each_connection_is_subscribed_in_one_write() {
 
 #[test]
 fn peer_of_a_client_is_the_server() {
-    let port = port();
-    let listening = start(&["listen", "-c", &port.address, "--monitor", "none", "--json", "--meta", "-n", "1"]);
-    port.accept().say(b"a?x=1\n");
+    let server = server();
+    let listening = start(&["listen", "-c", &server.address, "--monitor", "none", "--json", "--meta", "-n", "1"]);
+    server.accept().send(b"a?x=1\n");
     let said: serde_json::Value = serde_json::from_str(&listening.finish().stdout).unwrap();
-    assert_eq!((&said["meta"]["from"], &said["meta"]["peer"]), (&"server".into(), &port.address.as_str().into()));
+    assert_eq!((&said["meta"]["from"], &said["meta"]["peer"]), (&"server".into(), &server.address.as_str().into()));
 }
 
 #[test]
@@ -60,8 +60,10 @@ fn first_reply_that_matches_replaces_the_built_in_one() {
     let flags: Vec<&str> = rules.iter().flat_map(|rule| ["--reply", rule]).collect();
     for (more, unknown) in [(&[][..], "error?message=unknown%20command&command=other\n"), (&["--no-auto"], "")] {
         let listening = listen(&[&flags[..], more].concat());
-        let mut peer = dial(listening.address);
-        peer.say(b"hello?version=1.1\nreset\nnosuch\nother\nerror?message=x\nq?t=a%0A%22%7Bn%7D%22&n=int:7\ngoodbye\n");
+        let mut peer = connect(listening.address);
+        peer.send(
+            b"hello?version=1.1\nreset\nnosuch\nother\nerror?message=x\nq?t=a%0A%22%7Bn%7D%22&n=int:7\ngoodbye\n",
+        );
         let answer = "a?t=a%0A%22%7Bn%7D%22&n=int:7\n";
         assert_eq!(peer.rest().unwrap(), format!("first?x=1\n{unknown}{answer}"));
     }
@@ -71,11 +73,11 @@ fn first_reply_that_matches_replaces_the_built_in_one() {
 fn line_of_stdin_goes_to_every_peer_despite_one_that_does_not_read() {
     const LINES: usize = 3000;
     let file = directory().join("address");
-    let mut listening = Running::of(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
+    let mut listening = Running::spawn(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
     let address = announced(&file);
-    let mut peers = [dial(address), dial(address)];
+    let mut peers = [connect(address), connect(address)];
     for peer in &mut peers {
-        peer.say(b"hello\n");
+        peer.send(b"hello\n");
         assert_eq!(peer.line(), "hello?version=1.1\n");
     }
     let [mut deaf, mut good] = peers;
@@ -104,34 +106,34 @@ fn peer_that_breaks_the_framing_is_4_and_reported_once() {
     };
     let said = b"b\nf&bytes=99999999999\nxyz";
     for goal in [&[][..], &["-e", "never"]] {
-        let port = port();
-        let running = start(&[&["listen", "-c", &port.address, "--monitor", "none"], goal].concat());
-        let mut peer = port.accept();
-        peer.say(said);
+        let server = server();
+        let running = start(&[&["listen", "-c", &server.address, "--monitor", "none"], goal].concat());
+        let mut peer = server.accept();
+        peer.send(said);
         peer.rest().unwrap();
         drop(peer);
         check(running);
     }
     let listening = listen(&["--once"]);
-    let mut peer = dial(listening.address);
-    peer.say(said);
+    let mut peer = connect(listening.address);
+    peer.send(said);
     peer.rest().unwrap();
     drop(peer);
     check(listening.running);
-    let target = port();
+    let target = server();
     let forwarding = listen(&["--forward", &target.address, "--once"]);
-    dial(forwarding.address).say(said);
+    connect(forwarding.address).send(said);
     assert_eq!(target.accept().rest().unwrap().as_bytes(), said);
     check(forwarding.running);
 }
 
 /// A run of one second whose output is not read; its peer sends as much as it can.
 fn ends_in_time(goal: &[&str], forwards: bool, code: i32) {
-    let (target, file) = (port(), directory().join("address"));
+    let (target, file) = (server(), directory().join("address"));
     let way: &[&str] = if forwards { &["--forward", &target.address] } else { &[] };
     let arguments = [way, &["-W", "1s"], goal].concat();
-    let (listening, stdout) = Running::unread(listen_command(&arguments, &file).stdin(Stdio::null()));
-    let mut peer = dial(announced(&file));
+    let (listening, stdout) = Running::spawn_unread(listen_command(&arguments, &file).stdin(Stdio::null()));
+    let mut peer = connect(announced(&file));
     if forwards {
         let mut target = target.accept();
         thread::spawn(move || std::io::copy(target.buffered(), &mut std::io::sink()));
@@ -160,12 +162,12 @@ fn timeout_ends_a_run_whose_output_is_not_read() {
 fn unread_stdout_costs_bounded_memory() {
     const BYTES_MAX: usize = 32 << 20;
     let file = directory().join("address");
-    let (listening, _stdout) = Running::unread(listen_command(&[], &file).stdin(Stdio::null()));
-    let peers: Vec<Peer> = (0..8).map(|_| dial(announced(&file))).collect();
+    let (listening, _stdout) = Running::spawn_unread(listen_command(&[], &file).stdin(Stdio::null()));
+    let peers: Vec<Peer> = (0..8).map(|_| connect(announced(&file))).collect();
     for peer in &peers {
         flood(&peer.socket, "trigger?name=0123456789\n".repeat(1000).as_bytes());
     }
-    assert!(listening.most_memory() < BYTES_MAX, "{} bytes", listening.most_memory());
+    assert!(listening.peak_memory() < BYTES_MAX, "{} bytes", listening.peak_memory());
 }
 
 #[test]
@@ -188,15 +190,15 @@ fn signal_ends_a_recording_into_an_unopened_pipe() {
 #[test]
 fn unread_recording_does_not_harm_a_forwarded_game() {
     const LINES: usize = 90;
-    let (target, pipe) = (port(), pipe());
+    let (target, pipe) = (server(), pipe());
     let mut reader = unread_end(&pipe);
     let forwarding =
         listen(&["--forward", &target.address, "--once", "-m", "none", "--record", pipe.to_str().unwrap()]);
-    let (mut client, mut target) = (dial(forwarding.address), target.accept());
+    let (mut client, mut target) = (connect(forwarding.address), target.accept());
     // Nearly 1 MiB each; the queue holds 64 MiB.
     let line = format!("trigger?name={}\n", "x".repeat(1_000_000));
     for _ in 0..LINES {
-        client.say(line.as_bytes());
+        client.send(line.as_bytes());
         assert!(target.line() == line, "a line is not passed on as it is");
     }
     drop((client, target));
@@ -222,10 +224,10 @@ fn line_cut_short_by_our_own_end_is_no_failure() {
     {
         let expected = if wire == "obe" { "\"done\"" } else { "done" };
         let listening = listen(&["--wire", wire, "-e", expected]);
-        let mut busy = dial(listening.address);
-        busy.say(half);
-        let mut other = dial(listening.address);
-        other.say(done);
+        let mut busy = connect(listening.address);
+        busy.send(half);
+        let mut other = connect(listening.address);
+        other.send(done);
         let _ = busy.rest();
         drop((busy, other));
         let ended = listening.running.finish();
@@ -249,8 +251,8 @@ fn rows(table: &str) -> Vec<String> {
 #[test]
 fn table_in_a_pipe_has_both_directions_and_how_the_connection_closed() {
     let listening = listen(&["--view", "table", "--once", "--monitor", "modes", "-x", "b"]);
-    let mut peer = dial(listening.address);
-    peer.say(b"hello?version=1.1\nreset\nx?a=int:y\nswitch?state=int:1&name=s\nb?c=1\ngoodbye\n");
+    let mut peer = connect(listening.address);
+    peer.send(b"hello?version=1.1\nreset\nx?a=int:y\nswitch?state=int:1&name=s\nb?c=1\ngoodbye\n");
     peer.rest().unwrap();
     assert_eq!(
         rows(&listening.running.finish().stdout),
@@ -273,13 +275,13 @@ fn table_in_a_pipe_has_both_directions_and_how_the_connection_closed() {
 
 #[test]
 fn table_of_a_forwarded_game_has_both_directions() {
-    let target = port();
+    let target = server();
     let listening = listen(&["--view", "table", "--once", "--forward", &target.address]);
-    let mut client = dial(listening.address);
-    client.say(b"a?x=1\n");
+    let mut client = connect(listening.address);
+    client.send(b"a?x=1\n");
     let mut server = target.accept();
     assert_eq!(server.line(), "a?x=1\n");
-    server.say(b"b\n");
+    server.send(b"b\n");
     assert_eq!(client.line(), "b\n");
     client.half_close();
     server.rest().unwrap();
@@ -292,15 +294,15 @@ fn table_of_a_forwarded_game_has_both_directions() {
 
 #[test]
 fn ends_of_the_table_are_named_after_the_role() {
-    let port = port();
+    let server = server();
     for (role, arrow) in [(&[][..], "MC→MPF  monitor_start"), (&["--as", "pin"], "MPF→MC  hello")] {
-        let listening = start(&[&["listen", "--view", "table", "-c", &port.address], role].concat());
-        let mut server = port.accept();
-        server.line();
-        server.say(b"goodbye\n");
-        drop(server);
+        let listening = start(&[&["listen", "--view", "table", "-c", &server.address], role].concat());
+        let mut peer = server.accept();
+        peer.line();
+        peer.send(b"goodbye\n");
+        drop(peer);
         let table = listening.finish().stdout;
-        assert!(table.contains(&format!("connected to {}\n", port.address)) && table.contains(arrow), "{table}");
+        assert!(table.contains(&format!("connected to {}\n", server.address)) && table.contains(arrow), "{table}");
     }
     for form in [&["--json"][..], &["-F", "{@line}"], &["--wire", "obe"]] {
         assert_eq!(run(&[&["listen", "--view", "table"], form].concat()).code, Some(2));

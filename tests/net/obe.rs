@@ -5,7 +5,7 @@ use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PATIENCE, Peer, dial, listen, port, run, start, start_with_input};
+use crate::harness::{PATIENCE, Peer, connect, listen, run, server, start, start_with_input};
 use rustix::process::Signal;
 
 /// A frame of this body.
@@ -26,8 +26,8 @@ fn body(peer: &mut Peer) -> String {
 /// What a server replies to one message on a connection of its own.
 #[track_caller]
 fn ask(address: std::net::SocketAddr, message: &str) -> String {
-    let mut peer = dial(address);
-    peer.say(&frame(message));
+    let mut peer = connect(address);
+    peer.send(&frame(message));
     body(&mut peer)
 }
 
@@ -54,12 +54,12 @@ fn a_server_prints_replies_and_ends_when_it_is_done() {
 #[test]
 fn several_clients_are_served_at_once_and_no_connection_is_closed_first() {
     let listening = listen(&["--wire", "obe", "-n", "6", "--reply", "{\"a\": [1.0]}"]);
-    let mut peers = [(); 3].map(|()| dial(listening.address));
+    let mut peers = [(); 3].map(|()| connect(listening.address));
     for round in 0..2 {
         // The first to dial are the last to be done.
         for peer in peers.iter_mut().rev() {
             for byte in frame(&format!("{round}")) {
-                peer.say(&[byte]);
+                peer.send(&[byte]);
             }
             assert_eq!(body(peer), "{\"a\": [1.0]}");
         }
@@ -71,8 +71,8 @@ fn several_clients_are_served_at_once_and_no_connection_is_closed_first() {
 #[test]
 fn a_bad_frame_costs_its_own_connection_and_no_other() {
     let listening = listen(&["--wire", "obe", "-e", "done"]);
-    let mut good = dial(listening.address);
-    good.say(b"000000000");
+    let mut good = connect(listening.address);
+    good.send(b"000000000");
     for (bad, why) in [
         (&b"+000000004\"OK\""[..], "offset 0: invalid length: \"+000000004\""),
         (b"0067108865", "offset 0: a body of 67108865 bytes is announced"),
@@ -81,22 +81,22 @@ fn a_bad_frame_costs_its_own_connection_and_no_other() {
         (b"0000000000", "offset 0: the text is empty"),
         (b"0000000003\"\xff\"", "is not UTF-8"),
     ] {
-        let mut peer = dial(listening.address);
-        peer.say(bad);
+        let mut peer = connect(listening.address);
+        peer.send(bad);
         assert_eq!(peer.rest().unwrap_or_default(), "", "{why}");
         drop(peer);
         let end = Instant::now() + PATIENCE;
-        while !listening.running.has_said(why) {
+        while !listening.running.has_reported(why) {
             assert!(Instant::now() < end, "it does not say {why}");
             thread::sleep(Duration::from_millis(1));
         }
     }
-    let mut cut = dial(listening.address);
-    cut.say(b"0000000002[]0000000004\"O");
+    let mut cut = connect(listening.address);
+    cut.send(b"0000000002[]0000000004\"O");
     assert_eq!(body(&mut cut), "\"OK\"");
     cut.half_close();
     assert_eq!(cut.rest().unwrap(), "");
-    good.say(b"4\"go\"");
+    good.send(b"4\"go\"");
     assert_eq!(body(&mut good), "\"OK\"");
     assert_eq!(ask(listening.address, "{\"command\": \"done\"}"), "\"OK\"");
     let finished = listening.running.finish();
@@ -146,12 +146,12 @@ fn what_makes_no_sense_for_a_server_is_refused_with_a_sentence() {
 
 #[test]
 fn a_reply_is_printed_and_the_connection_closed_at_once() {
-    let port = port();
-    let sending = start(&["send", "--wire=obe", "-a", &port.address, "-v", "Go On", "n:=1", "s=int:1"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "--wire=obe", "-a", &server.address, "-v", "Go On", "n:=1", "s=int:1"]);
+    let mut peer = server.accept();
     assert_eq!(body(&mut peer), "{\"command\": \"Go On\", \"n\": 1, \"s\": \"int:1\"}");
     for byte in frame("{\"a\":\n[1]}") {
-        peer.say(&[byte]);
+        peer.send(&[byte]);
     }
     // Nobody closed before: the end of the connection is the client's.
     assert_eq!(peer.rest().unwrap(), "");
@@ -163,11 +163,11 @@ fn a_reply_is_printed_and_the_connection_closed_at_once() {
 /// How `send` ends whose server replies this and closes.
 #[track_caller]
 fn replied(reply: &[u8], arguments: &[&str]) -> crate::harness::Finished {
-    let port = port();
-    let sending = start(&[&["send", "--wire=obe", "-a", &port.address, "x"], arguments].concat());
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&[&["send", "--wire=obe", "-a", &server.address, "x"], arguments].concat());
+    let mut peer = server.accept();
     assert_eq!(body(&mut peer), "{\"command\": \"x\"}");
-    peer.say(reply);
+    peer.send(reply);
     drop(peer);
     sending.finish()
 }
@@ -200,9 +200,9 @@ fn each_reply_has_its_exit_status() {
 fn a_server_that_says_nothing_is_waited_for_so_long() {
     // Some close once their client has, which is no answer.
     for closes in [false, true] {
-        let port = port();
-        let sending = start(&["send", "--wire=obe", "-a", &port.address, "x", "-W", "0.05"]);
-        let mut peer = port.accept();
+        let server = server();
+        let sending = start(&["send", "--wire=obe", "-a", &server.address, "x", "-W", "0.05"]);
+        let mut peer = server.accept();
         if closes {
             assert_eq!(peer.rest().unwrap(), "0000000016{\"command\": \"x\"}");
         }
@@ -218,7 +218,7 @@ fn a_server_that_says_nothing_is_waited_for_so_long() {
 
 #[test]
 fn nobody_there_is_an_error_of_its_own_unless_somebody_comes() {
-    let address = port().close();
+    let address = server().close();
     let finished = run(&["send", "--wire=obe", "-a", &address, "x"]);
     assert_eq!(finished.code, Some(3), "{}", finished.stderr);
     assert!(
@@ -228,31 +228,31 @@ fn nobody_there_is_an_error_of_its_own_unless_somebody_comes() {
     );
     let sending = start(&["send", "--wire=obe", "-a", &address, "--retry", "20s", "-e", "1", "x"]);
     let end = Instant::now() + PATIENCE;
-    while !sending.has_said("retrying") {
+    while !sending.has_reported("retrying") {
         assert!(Instant::now() < end, "it does not dial");
         thread::sleep(Duration::from_millis(1));
     }
-    let port = crate::harness::Port::at(&address);
-    let mut peer = port.accept();
+    let server = crate::harness::Server::at(&address);
+    let mut peer = server.accept();
     body(&mut peer);
-    peer.say(&frame("1.0"));
+    peer.send(&frame("1.0"));
     let finished = sending.finish();
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "1.0\n"), "{}", finished.stderr);
 }
 
 #[test]
 fn a_stream_has_a_connection_for_each_message_when_it_comes() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "--wire=obe", "-a", &port.address]);
+    let server = server();
+    let mut sending = start_with_input(&["send", "--wire=obe", "-a", &server.address]);
     for (line, message) in [("# no\n\n [1,  2]\r\n", "[1,  2]"), ("{oops}\n\"é\"\n", "\"é\""), ("5", "5")] {
         sending.write(line.as_bytes());
         if message == "5" {
             // The last line needs no end.
             sending.stdin = None;
         }
-        let mut peer = port.accept();
+        let mut peer = server.accept();
         assert_eq!(body(&mut peer), message);
-        peer.say(&frame(&format!("[{message}]")));
+        peer.send(&frame(&format!("[{message}]")));
         assert_eq!(peer.rest().unwrap(), "");
     }
     let finished = sending.finish();
@@ -267,7 +267,7 @@ fn a_stream_has_a_connection_for_each_message_when_it_comes() {
 
 #[test]
 fn nothing_to_send_dials_nobody() {
-    let port = port();
+    let server = server();
     for (arguments, input, code) in [
         (&[][..], &b""[..], 0),
         (&["-"], b"\n# comment\n", 0),
@@ -276,28 +276,28 @@ fn nothing_to_send_dials_nobody() {
         (&["x", "a"], b"", 2),
     ] {
         let mut sending =
-            start_with_input(&[&["send", "--wire=obe", "--retry", "20s", "-a", &port.address], arguments].concat());
+            start_with_input(&[&["send", "--wire=obe", "--retry", "20s", "-a", &server.address], arguments].concat());
         if !input.is_empty() {
             sending.write(input);
         }
         sending.stdin = None;
         assert_eq!(sending.finish().code, Some(code), "{arguments:?}");
     }
-    let sending = start_with_input(&["send", "--wire=obe", "-a", &port.address]);
+    let sending = start_with_input(&["send", "--wire=obe", "-a", &server.address]);
     sending.await_handlers();
     sending.signal(Signal::TERM);
     assert_eq!(sending.finish().code, Some(143));
     // The one who does send is the first to have called.
-    let sending = start(&["send", "--wire=obe", "-a", &port.address, "--no-reply", "x"]);
-    assert_eq!(body(&mut port.accept()), "{\"command\": \"x\"}");
+    let sending = start(&["send", "--wire=obe", "-a", &server.address, "--no-reply", "x"]);
+    assert_eq!(body(&mut server.accept()), "{\"command\": \"x\"}");
     assert_eq!(sending.finish().code, Some(0));
 }
 
 #[test]
 fn a_signal_ends_the_wait_for_a_reply() {
-    let port = port();
-    let sending = start(&["send", "--wire=obe", "-a", &port.address, "x"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "--wire=obe", "-a", &server.address, "x"]);
+    let mut peer = server.accept();
     assert_eq!(body(&mut peer), "{\"command\": \"x\"}");
     sending.signal(Signal::INT);
     assert_eq!(peer.rest().unwrap(), "");
@@ -307,12 +307,12 @@ fn a_signal_ends_the_wait_for_a_reply() {
 
 #[test]
 fn a_message_is_sent_as_often_as_asked_each_over_a_connection_of_its_own() {
-    let port = port();
-    let sending = start(&["send", "--wire=obe", "-a", &port.address, "5", "--repeat", "3", "--every", "5ms"]);
+    let server = server();
+    let sending = start(&["send", "--wire=obe", "-a", &server.address, "5", "--repeat", "3", "--every", "5ms"]);
     for count in 0..3 {
-        let mut peer = port.accept();
+        let mut peer = server.accept();
         assert_eq!(body(&mut peer), "5");
-        peer.say(&frame(&count.to_string()));
+        peer.send(&frame(&count.to_string()));
         assert_eq!(peer.rest().unwrap(), "");
     }
     assert_eq!(sending.finish().stdout, "0\n1\n2\n");
@@ -320,15 +320,15 @@ fn a_message_is_sent_as_often_as_asked_each_over_a_connection_of_its_own() {
 
 #[test]
 fn a_large_message_and_a_large_reply_come_whole() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "--wire=obe", "-a", &port.address]);
+    let server = server();
+    let mut sending = start_with_input(&["send", "--wire=obe", "-a", &server.address]);
     let large = format!("\"{}\"", "x".repeat(8 << 20));
     let answer = thread::spawn({
         let large = large.clone();
         move || {
-            let mut peer = port.accept();
+            let mut peer = server.accept();
             assert!(body(&mut peer) == large);
-            peer.say(&frame(&large));
+            peer.send(&frame(&large));
             assert_eq!(peer.rest().unwrap(), "");
         }
     });

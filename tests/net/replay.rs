@@ -54,11 +54,11 @@ fn a_game_over_loopback_prints_what_the_media_controller_says() {
 
 #[test]
 fn the_dialler_is_played_byte_for_byte() {
-    let port = port();
-    let playing = start(&["replay", "--speed", "max", "-a", &port.address, GAME]);
-    let mut peer = port.accept();
+    let server = server();
+    let playing = start(&["replay", "--speed", "max", "-a", &server.address, GAME]);
+    let mut peer = server.accept();
     assert!(peer.rest().unwrap() == dialler_of_the_game());
-    peer.say(b"late?\n");
+    peer.send(b"late?\n");
     drop(peer);
     let ended = playing.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "late?\n"));
@@ -68,9 +68,9 @@ fn the_dialler_is_played_byte_for_byte() {
 #[test]
 fn it_keeps_the_recorded_pace_over_the_speed_and_stays_to_the_end() {
     let file = session("#backbox-session 1\n#@5\na\n#@5.001\nb\n#@6\nf&bytes=2\nhi#@6.5\n#<c\n");
-    let port = port();
-    let playing = start(&["replay", "--speed", "2", "-a", &port.address, &file]);
-    let mut peer = port.accept();
+    let server = server();
+    let playing = start(&["replay", "--speed", "2", "-a", &server.address, &file]);
+    let mut peer = server.accept();
     assert_eq!((peer.line(), peer.line()), ("a\n".into(), "b\n".into()));
     let begin = Instant::now();
     assert_eq!(peer.line(), "f&bytes=2\n");
@@ -87,9 +87,9 @@ fn it_keeps_the_recorded_pace_over_the_speed_and_stays_to_the_end() {
 #[test]
 fn plain_lines_leave_at_once() {
     let file = session("hello?version=1.1\n# a comment\ntrigger?name=x");
-    let port = port();
-    let playing = start(&["replay", "-a", &port.address, &file]);
-    assert_eq!(port.accept().rest().unwrap(), "hello?version=1.1\ntrigger?name=x\ngoodbye\n");
+    let server = server();
+    let playing = start(&["replay", "-a", &server.address, &file]);
+    assert_eq!(server.accept().rest().unwrap(), "hello?version=1.1\ntrigger?name=x\ngoodbye\n");
     assert_eq!(playing.finish().code, Some(0));
 }
 
@@ -127,9 +127,9 @@ fn what_is_wrong_with_a_file_is_known_before_anybody_is_dialled() {
 #[test]
 fn a_file_that_ends_in_half_a_line_is_played_up_to_it() {
     let file = session("#backbox-session 1\n#@0\na\nhalf");
-    let port = port();
-    let playing = start(&["replay", "-a", &port.address, &file]);
-    assert_eq!(port.accept().rest().unwrap(), "a\ngoodbye\n");
+    let server = server();
+    let playing = start(&["replay", "-a", &server.address, &file]);
+    assert_eq!(server.accept().rest().unwrap(), "a\ngoodbye\n");
     let ended = playing.finish();
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.starts_with(&format!("{file}:4: the file ends inside")), "{}", ended.stderr);
@@ -159,7 +159,7 @@ fn options_that_make_no_sense_get_a_sentence() {
 
 #[test]
 fn a_refused_connection_is_3_and_a_retry_meets_who_comes_later() {
-    let closed = port().close();
+    let closed = server().close();
     let ended = run(&["replay", "-a", &closed, GAME]);
     assert_eq!(ended.code, Some(3));
     assert!(ended.stderr.contains("connection refused at 127.0.0.1:"), "{}", ended.stderr);
@@ -175,11 +175,11 @@ fn a_refused_connection_is_3_and_a_retry_meets_who_comes_later() {
 fn a_peer_that_leaves_before_the_end_is_3() {
     let file = session("#backbox-session 1\n#@0\na\n#@30\nb\n");
     for goodbye in [&b""[..], b"goodbye\n"] {
-        let port = port();
-        let playing = start(&["replay", "-a", &port.address, &file]);
-        let mut peer = port.accept();
+        let server = server();
+        let playing = start(&["replay", "-a", &server.address, &file]);
+        let mut peer = server.accept();
         assert_eq!(peer.line(), "a\n");
-        peer.say(goodbye);
+        peer.send(goodbye);
         drop(peer);
         let ended = playing.finish();
         assert_eq!(ended.code, Some(3));
@@ -191,9 +191,9 @@ fn a_peer_that_leaves_before_the_end_is_3() {
 fn a_signal_says_goodbye_and_sums_up() {
     let file = session("#backbox-session 1\n#@0\na\n#@600\nb\n");
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let port = port();
-        let playing = start(&["replay", "-a", &port.address, &file]);
-        let mut peer = port.accept();
+        let server = server();
+        let playing = start(&["replay", "-a", &server.address, &file]);
+        let mut peer = server.accept();
         assert_eq!(peer.line(), "a\n");
         playing.signal(signal);
         assert_eq!(peer.rest().unwrap(), "goodbye\n");
@@ -210,9 +210,9 @@ fn a_recording_says_what_a_signal_kept_from_the_peer() {
     let line = format!("trigger?name={}\n", "x".repeat(1000));
     let file = session(&line.repeat(20_000));
     let recording = directory().join("recording.bcp");
-    let port = port();
-    let playing = start(&["replay", "-a", &port.address, &file, "--record", recording.to_str().unwrap()]);
-    let mut peer = port.accept();
+    let server = server();
+    let playing = start(&["replay", "-a", &server.address, &file, "--record", recording.to_str().unwrap()]);
+    let mut peer = server.accept();
     assert_eq!(peer.line(), line);
     // Once it does not grow any more the peer, which reads nothing, holds up what waits to be written.
     let length = || fs::metadata(&recording).unwrap().len();
@@ -237,10 +237,10 @@ fn a_recording_says_what_a_signal_kept_from_the_peer() {
 #[test]
 fn closed_stdout_ends_an_idle_run_with_goodbye() {
     let file = session("#backbox-session 1\n#@0\na\n#@600\nb\n");
-    let port = port();
-    let mut command = command(&["replay", "-a", &port.address, &file]);
-    let (playing, stdout) = Running::unread(command.stdin(Stdio::null()));
-    let mut peer = port.accept();
+    let server = server();
+    let mut command = command(&["replay", "-a", &server.address, &file]);
+    let (playing, stdout) = Running::spawn_unread(command.stdin(Stdio::null()));
+    let mut peer = server.accept();
     assert_eq!(peer.line(), "a\n");
     drop(stdout);
     assert_eq!(peer.rest().unwrap(), "goodbye\n");

@@ -121,14 +121,14 @@ fn a_peer_that_goes_is_one_difference_that_counts_the_rest() {
         (&b""[..], 1, "closed the connection", "the peer closed before the end"),
         (b"frame&bytes=99999999999\n", 4, "broke the framing", "the peer broke the framing"),
     ] {
-        let port = port();
+        let server = server();
         let file = session(TALK);
-        let running = start(&["replay", "--check", "-a", &port.address, file.to_str().unwrap()]);
-        let mut peer = port.accept();
+        let running = start(&["replay", "--check", "-a", &server.address, file.to_str().unwrap()]);
+        let mut peer = server.accept();
         assert_eq!(peer.line(), "hello?version=1.1\n");
-        peer.say(b"hello?version=1.1\n");
+        peer.send(b"hello?version=1.1\n");
         assert_eq!(peer.line(), "get?names=a,b\n");
-        peer.say(&[b"set?name=a&value=int:1\n", last_words].concat());
+        peer.send(&[b"set?name=a&value=int:1\n", last_words].concat());
         drop(peer);
         let ended = running.finish();
         assert_eq!(ended.code, Some(code), "{}", ended.stderr);
@@ -169,9 +169,9 @@ fn an_update_leaves_patterns_and_a_check_that_was_cut_short() {
     assert!(ended.stderr.contains("1 pattern not met, which --update never changes"), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), pattern);
 
-    let port = port();
-    let running = start(&["replay", "--update", "-a", &port.address, file.to_str().unwrap()]);
-    drop(port.accept());
+    let server = server();
+    let running = start(&["replay", "--update", "-a", &server.address, file.to_str().unwrap()]);
+    drop(server.accept());
     let ended = running.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("left as it is, because the check did not reach its end"), "{}", ended.stderr);
@@ -198,16 +198,16 @@ fn an_update_keeps_the_links_and_permissions_of_the_file() {
 
 #[test]
 fn an_update_leaves_a_file_that_somebody_else_has_changed_and_the_report_is_written() {
-    let port = port();
+    let server = server();
     let (file, report) = (session(TALK), directory().join("report.xml"));
     let (path, xml) = (file.to_str().unwrap(), report.to_str().unwrap());
     let flags = ["replay", "--update", "--speed", "max", "--reply-timeout", "0.1", "--junit", xml];
-    let running = start(&[&flags[..], &["-a", &port.address, path]].concat());
-    let mut peer = port.accept();
+    let running = start(&[&flags[..], &["-a", &server.address, path]].concat());
+    let mut peer = server.accept();
     assert_eq!(peer.line(), "hello?version=1.1\n");
     let edited = TALK.replace("# a comment\n", "# a longer comment\n#<one?more=answer\n");
     fs::write(&file, &edited).unwrap();
-    peer.say(b"hello?version=1.2\n");
+    peer.send(b"hello?version=1.2\n");
     while peer.line() != "goodbye\n" {}
     drop(peer);
     let ended = running.finish();
@@ -223,8 +223,8 @@ fn an_update_that_will_not_be_written_is_refused_before_anybody_is_dialled() {
     // Beside a file of such a name there is no room for a longer one.
     let file = directory().join("n".repeat(255));
     fs::write(&file, TALK).unwrap();
-    let port = port();
-    let ended = run(&["replay", "--update", "-a", &port.address, file.to_str().unwrap()]);
+    let server = server();
+    let ended = run(&["replay", "--update", "-a", &server.address, file.to_str().unwrap()]);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("cannot update "), "{}", ended.stderr);
     assert!(!ended.stderr.contains("playing "), "{}", ended.stderr);
@@ -295,13 +295,13 @@ fn a_check_that_compares_nothing_is_1() {
 fn a_check_is_cut_short_by_a_signal_or_the_time_and_reports_so_far() {
     let text = "#backbox-session 1\n#@0\nask\n#<a?x=1\n#<b\n#@0.01\nnext\n#@0.02\n#<c\n";
     for (flags, code) in [(&[][..], 130), (&["-W", "0.5"], 124)] {
-        let port = port();
+        let server = server();
         let file = session(text);
-        let fixed = ["replay", "--check", "-v", "-a", &port.address, file.to_str().unwrap()];
+        let fixed = ["replay", "--check", "-v", "-a", &server.address, file.to_str().unwrap()];
         let running = start(&[&fixed[..], flags].concat());
-        let mut peer = port.accept();
+        let mut peer = server.accept();
         assert_eq!(peer.line(), "ask\n");
-        peer.say(b"a?x=2\nb\n");
+        peer.send(b"a?x=2\nb\n");
         assert_eq!(peer.line(), "next\n");
         if flags.is_empty() {
             running.signal(Signal::INT);
@@ -317,10 +317,10 @@ fn the_recorded_acceptor_checks_whoever_dials() {
     let (address, file) = (directory().join("address"), session(TALK));
     let fixed = ["replay", "--serve", "--check", "-a", "127.0.0.1:0", "--announce", address.to_str().unwrap()];
     let running = start(&[&fixed[..], &["--reply-timeout", "0.3", file.to_str().unwrap()]].concat());
-    let mut peer = dial(announced(&address));
-    peer.say(b"hello?version=1.1\nget?names=a\n");
+    let mut peer = connect(announced(&address));
+    peer.send(b"hello?version=1.1\nget?names=a\n");
     assert_eq!((peer.line(), peer.line()), ("hello?version=1.1\n".into(), "set?name=a&value=int:1\n".into()));
-    peer.say(b"next\n");
+    peer.send(b"next\n");
     assert!(peer.rest().unwrap().ends_with("end?by=me\ngoodbye\n"));
     let ended = running.finish();
     assert_eq!((ended.code, heads(&ended)), (Some(1), vec![":8: differs in names"]), "{}", ended.stderr);
@@ -410,7 +410,7 @@ fn several_files_have_a_line_each_a_total_and_one_report() {
     let ended = check(&[&good, &good]);
     assert!(ended.stdout.ends_with("PASS: 2 replies in 2 files as recorded\n"), "{}", ended.stdout);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let closed = port().close();
+    let closed = server().close();
     let ended = run(&["replay", "--check", "-a", &closed, &good, &bad]);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(

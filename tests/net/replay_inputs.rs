@@ -43,9 +43,9 @@ fn a_log_is_played_without_its_damaged_lines_which_cost_the_status() {
     let stamp = "2026-11-20 21:02:01,000 : DEBUG : BCPClientSocket :";
     let log = format!("{stamp} Sending \"a\"\n{stamp} Received \"b'x\n{stamp} Sending \"b\"\n");
     let input = file(log.as_bytes());
-    let port = port();
-    let playing = start(&["replay", "-a", &port.address, &input]);
-    assert_eq!(port.accept().rest().unwrap(), "a\nb\ngoodbye\n");
+    let server = server();
+    let playing = start(&["replay", "-a", &server.address, &input]);
+    assert_eq!(server.accept().rest().unwrap(), "a\nb\ngoodbye\n");
     let ended = playing.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains(&format!("{input}:2: garbled: no closing quote")), "{}", ended.stderr);
@@ -56,9 +56,9 @@ fn a_log_is_played_without_its_damaged_lines_which_cost_the_status() {
 fn one_connection_of_several_is_played() {
     let input = file(b"#backbox-session 1\n#@0\na\n#@0 2\nb\n#@0\nc\n");
     for (number, played) in [("1", "a\nc\ngoodbye\n"), ("2", "b\ngoodbye\n")] {
-        let port = port();
-        let playing = start(&["replay", "--conn", number, "-a", &port.address, &input]);
-        assert_eq!(port.accept().rest().unwrap(), played);
+        let server = server();
+        let playing = start(&["replay", "--conn", number, "-a", &server.address, &input]);
+        assert_eq!(server.accept().rest().unwrap(), played);
         assert_eq!(playing.finish().code, Some(0));
     }
     let ended = run(&["replay", "--conn", "3", "-a", "127.0.0.1:1", &input]);
@@ -69,12 +69,12 @@ fn one_connection_of_several_is_played() {
 
 #[test]
 fn standard_input_is_read_to_its_end_before_it_is_played() {
-    let port = port();
-    let mut playing = start_with_input(&["replay", "-a", &port.address, "-"]);
+    let server = server();
+    let mut playing = start_with_input(&["replay", "-a", &server.address, "-"]);
     playing.write(b"#backbox-session 1\n#@0\na\n");
     playing.write(b"f&bytes=2\nhi");
     playing.stdin = None;
-    assert_eq!(port.accept().rest().unwrap(), "a\nf&bytes=2\nhigoodbye\n");
+    assert_eq!(server.accept().rest().unwrap(), "a\nf&bytes=2\nhigoodbye\n");
     let ended = playing.finish();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(
@@ -127,10 +127,10 @@ fn the_limits_of_lines_and_payloads_are_flags() {
         let refused = run(&["replay", "--loopback", &input]);
         assert_eq!(refused.code, Some(1), "{}", refused.stderr);
         assert!(refused.stderr.contains(reason), "{}", refused.stderr);
-        let port = port();
-        let playing = start(&["replay", "-a", &port.address, flag, more, &input]);
+        let server = server();
+        let playing = start(&["replay", "-a", &server.address, flag, more, &input]);
         let mut got = Vec::new();
-        port.accept().buffered().read_to_end(&mut got).unwrap();
+        server.accept().buffered().read_to_end(&mut got).unwrap();
         assert!(got == [bytes, b"goodbye\n"].concat(), "{flag}: {} bytes", got.len());
         let ended = playing.finish();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);

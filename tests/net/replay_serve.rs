@@ -24,16 +24,16 @@ fn serve(text: &str, arguments: &[&str]) -> (Running, SocketAddr) {
 #[test]
 fn each_line_goes_when_what_was_said_before_it_has_come() {
     let (serving, address) = serve(TALK, &[]);
-    let mut peer = dial(address);
+    let mut peer = connect(address);
     // What differs from the recording in its order and its form says the same.
-    peer.say(b"HELLO?version=%31.1\n");
+    peer.send(b"HELLO?version=%31.1\n");
     assert_eq!(peer.line(), "hello?version=1.1\n");
-    peer.say(b"not_recorded\nreset\n");
+    peer.send(b"not_recorded\nreset\n");
     assert_eq!(
         (peer.line(), peer.line(), peer.line()),
         ("reset_complete\n".into(), "f&bytes=3\n".into(), "a\n".into())
     );
-    peer.say(b"goodbye\n");
+    peer.send(b"goodbye\n");
     assert_eq!(peer.rest().unwrap(), "bgoodbye\n");
     drop(peer);
     let ended = serving.finish();
@@ -62,7 +62,7 @@ fn another_backbox_plays_the_other_side() {
 #[test]
 fn what_does_not_come_is_waited_for_until_the_time_is_up() {
     let (serving, address) = serve(TALK, &["--reply-timeout", "0.2"]);
-    let mut peer = dial(address);
+    let mut peer = connect(address);
     let begin = Instant::now();
     assert_eq!(peer.line(), "hello?version=1.1\n");
     assert!(begin.elapsed() > Duration::from_millis(180), "{:?}", begin.elapsed());
@@ -74,7 +74,7 @@ fn what_does_not_come_is_waited_for_until_the_time_is_up() {
 #[test]
 fn only_the_first_is_served_and_one_that_leaves_early_is_3() {
     let (serving, address) = serve(TALK, &[]);
-    let first = dial(address);
+    let first = connect(address);
     // Nobody else is let in once somebody is there.
     let end = Instant::now() + PATIENCE;
     while TcpListener::bind(address).is_err() {
@@ -107,7 +107,7 @@ fn a_session_without_a_line_of_the_acceptor_and_a_taken_port_are_said() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("nothing for --serve to play: the server sent no line"), "{}", ended.stderr);
     fs::write(&file, TALK).unwrap();
-    let taken = port();
+    let taken = server();
     let ended = run(&["replay", "--serve", "-a", &taken.address, file.to_str().unwrap()]);
     assert_eq!(ended.code, Some(3));
     assert!(ended.stderr.contains(&format!("cannot listen on {}: ", taken.address)), "{}", ended.stderr);

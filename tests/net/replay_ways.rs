@@ -21,9 +21,9 @@ fn place() -> String {
 #[test]
 fn a_rate_paces_lines_without_times() {
     let file = session("a\nb\nc\n");
-    let port = port();
-    let playing = start(&["replay", "--rate", "5", "-a", &port.address, &file]);
-    let mut peer = port.accept();
+    let server = server();
+    let playing = start(&["replay", "--rate", "5", "-a", &server.address, &file]);
+    let mut peer = server.accept();
     assert_eq!(peer.line(), "a\n");
     let begin = Instant::now();
     assert_eq!(peer.line(), "b\n");
@@ -37,9 +37,9 @@ fn a_rate_paces_lines_without_times() {
 #[test]
 fn a_longest_gap_ends_an_hour_of_waiting() {
     let file = session("#backbox-session 1\n#@0\na\n#@3600\nb\n#@3600.001\n#<c\n#@7200\n#<d\n");
-    let port = port();
-    let playing = start(&["replay", "--max-gap", "50ms", "-a", &port.address, &file]);
-    let mut peer = port.accept();
+    let server = server();
+    let playing = start(&["replay", "--max-gap", "50ms", "-a", &server.address, &file]);
+    let mut peer = server.accept();
     assert_eq!(peer.rest().unwrap(), "a\nb\ngoodbye\n");
     drop(peer);
     assert_eq!(playing.finish().code, Some(0));
@@ -48,11 +48,11 @@ fn a_longest_gap_ends_an_hour_of_waiting() {
 #[test]
 fn each_pass_has_a_connection_of_its_own_and_one_clock_paces_them() {
     let file = session("#backbox-session 1\n#@0\na\n#@0.1\ngoodbye\n#@0.2\n#<b\n");
-    let (port, record) = (port(), place());
-    let playing = start(&["replay", "--repeat", "3", "-a", &port.address, "--record", &record, &file]);
+    let (server, record) = (server(), place());
+    let playing = start(&["replay", "--repeat", "3", "-a", &server.address, "--record", &record, &file]);
     let begin = Instant::now();
     for _ in 0..3 {
-        let mut peer = port.accept();
+        let mut peer = server.accept();
         assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
     }
     // The passes begin 200 ms apart.
@@ -69,10 +69,10 @@ fn each_pass_has_a_connection_of_its_own_and_one_clock_paces_them() {
 #[test]
 fn a_pass_that_meets_nobody_ends_them_all() {
     let file = session("#backbox-session 1\n#@0\na\n");
-    let port = port();
-    let playing = start(&["replay", "--repeat", "2", "-a", &port.address, &file]);
-    let mut peer = port.accept();
-    port.close();
+    let server = server();
+    let playing = start(&["replay", "--repeat", "2", "-a", &server.address, &file]);
+    let mut peer = server.accept();
+    server.close();
     assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
     drop(peer);
     let ended = playing.finish();
@@ -97,9 +97,9 @@ fn over_loopback_passes_follow_each_other() {
 #[test]
 fn the_time_bounds_the_whole_and_sums_up() {
     let file = session("#backbox-session 1\n#@0\na\n#@600\nb\n");
-    let port = port();
-    let playing = start(&["replay", "-W", "200ms", "-a", &port.address, &file]);
-    let mut peer = port.accept();
+    let server = server();
+    let playing = start(&["replay", "-W", "200ms", "-a", &server.address, &file]);
+    let mut peer = server.accept();
     assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
     drop(peer);
     let ended = playing.finish();
@@ -112,7 +112,7 @@ fn the_time_bounds_the_whole_and_sums_up() {
         ended.stderr
     );
     // Nobody there to take the call is the time's end as well, once there is a time to wait for somebody.
-    let closed = port.close();
+    let closed = server.close();
     let why = format!(
         "backbox replay: timed out after 0.2 s waiting for the last message to be sent (see --timeout); cannot connect \
          to {closed}: connection refused\n"
@@ -120,7 +120,7 @@ fn the_time_bounds_the_whole_and_sums_up() {
     let nobody = run(&["replay", "-q", "-W", "200ms", "--retry", "60s", "-a", &closed, &file]);
     assert_eq!((nobody.code, nobody.stderr), (Some(124), why));
     assert_eq!(run(&["replay", "-W", "50ms", "-a", &closed, &file]).code, Some(3));
-    let (engaged, _calls) = Port::engaged();
+    let (engaged, _calls) = Server::unresponsive();
     let silent = run(&["replay", "-W", "200ms", "-a", &engaged.address, &file]);
     assert_eq!(silent.code, Some(124), "{}", silent.stderr);
     // When all is sent the time does no harm.
@@ -201,9 +201,9 @@ fn what_went_both_ways_is_recorded_and_shown() {
 #[test]
 fn the_guard_warns_once_for_each_kind_and_all_is_played() {
     let lines = "switch?name=a&state=on\nswitch?name=b&state=off\nTRIGGER?name=x\n";
-    let (port, file) = (port(), session(lines));
-    let playing = start(&["replay", "-a", &port.address, &file]);
-    let mut peer = port.accept();
+    let (server, file) = (server(), session(lines));
+    let playing = start(&["replay", "-a", &server.address, &file]);
+    let mut peer = server.accept();
     assert_eq!(peer.rest().unwrap(), format!("{lines}goodbye\n"));
     drop(peer);
     let ended = playing.finish();
@@ -244,12 +244,12 @@ fn memory_does_not_grow_with_the_session() {
     let kept = |line: &&str| !line.starts_with("#!") && !line.starts_with("goodbye");
     let block: String = game.split_inclusive('\n').skip(1).filter(kept).collect();
     fs::write(&file, format!("#backbox-session 1\n{}", block.repeat((24 << 20) / block.len()))).unwrap();
-    let port = port();
-    let playing = start(&["replay", "--speed", "max", "-a", &port.address, file.to_str().unwrap()]);
-    let mut peer = port.accept();
+    let server = server();
+    let playing = start(&["replay", "--speed", "max", "-a", &server.address, file.to_str().unwrap()]);
+    let mut peer = server.accept();
     let mut half = vec![0; 12 << 20];
     peer.buffered().read_exact(&mut half).unwrap();
-    let most = playing.most_memory();
+    let most = playing.peak_memory();
     assert!(most < 16 << 20, "{most} bytes");
     std::io::copy(peer.buffered(), &mut std::io::sink()).unwrap();
     drop(peer);

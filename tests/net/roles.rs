@@ -41,9 +41,9 @@ fn options_that_exclude_each_other_are_refused_with_the_reason() {
 #[test]
 fn json_with_meta_has_time_connection_and_sender() {
     let listening = listen(&["--json", "--meta", "-x", "goodbye", "-n", "2"]);
-    let mut peer = dial(listening.address);
+    let mut peer = connect(listening.address);
     let own = peer.socket.local_addr().unwrap();
-    peer.say(b"trigger?name=int:x\ntrigger?name=a&n=int:1\nf&bytes=2\nhi");
+    peer.send(b"trigger?name=int:x\ntrigger?name=a&n=int:1\nf&bytes=2\nhi");
     let ended = listening.running.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let lines: Vec<serde_json::Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -61,9 +61,9 @@ fn json_with_meta_has_time_connection_and_sender() {
 #[test]
 fn template_shows_the_connection() {
     let listening = listen(&["-F", "{@conn} {@peer} {@from} {name}", "-m", "trigger?name=b*", "-n", "1"]);
-    let mut peer = dial(listening.address);
+    let mut peer = connect(listening.address);
     let own = peer.socket.local_addr().unwrap();
-    peer.say(b"trigger?name=a\ntrigger?name=b1\ntrigger?name=b2\n");
+    peer.send(b"trigger?name=a\ntrigger?name=b1\ntrigger?name=b2\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     assert_eq!(listening.running.finish().stdout, format!("1 {own} client b1\n"));
@@ -76,13 +76,13 @@ fn only_color_always_colours_a_pipe() {
         ("auto", "trigger?name=\x1b[2J\u{9b}&bytes=3\nabc"),
     ] {
         let listening = listen(&["-n", "1", "--color", when]);
-        dial(listening.address).say("trigger?name=\x1b[2J\u{9b}&bytes=3\nabc".as_bytes());
+        connect(listening.address).send("trigger?name=\x1b[2J\u{9b}&bytes=3\nabc".as_bytes());
         assert_eq!(listening.running.finish().stdout, printed);
-        let port = port();
-        let sending = start(&["send", "-a", &port.address, "--color", when, "a?"]);
-        let mut peer = port.accept();
+        let server = server();
+        let sending = start(&["send", "-a", &server.address, "--color", when, "a?"]);
+        let mut peer = server.accept();
         peer.rest().unwrap();
-        peer.say("trigger?name=\x1b[2J\u{9b}&bytes=3\nabc".as_bytes());
+        peer.send("trigger?name=\x1b[2J\u{9b}&bytes=3\nabc".as_bytes());
         drop(peer);
         assert_eq!(sending.finish().stdout, printed);
     }
@@ -91,8 +91,8 @@ fn only_color_always_colours_a_pipe() {
 #[test]
 fn goal_ends_the_run_whatever_is_printed() {
     let listening = listen(&["-m", "nothing", "-e", "trigger?name=x", "-W", "20s"]);
-    let mut peer = dial(listening.address);
-    peer.say(b"trigger?name=y\ntrigger?name=x\n");
+    let mut peer = connect(listening.address);
+    peer.send(b"trigger?name=y\ntrigger?name=x\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     let ended = listening.running.finish();
@@ -109,7 +109,7 @@ fn timeout_is_124_with_a_goal_unmet_else_0() {
 
 #[test]
 fn timeout_counts_from_the_first_connection_attempt() {
-    let nobody = port().close();
+    let nobody = server().close();
     let dialling = ["listen", "-c", &nobody, "--retry", "1000s", "-W", "200ms"];
     let ended = run(&[&dialling[..], &["-n", "1"]].concat());
     assert_eq!(ended.code, Some(124), "{}", ended.stderr);
@@ -121,7 +121,7 @@ fn timeout_counts_from_the_first_connection_attempt() {
 #[test]
 fn once_is_not_a_goal() {
     let listening = listen(&["--once", "-e", "never"]);
-    drop(dial(listening.address));
+    drop(connect(listening.address));
     let ended = listening.running.finish();
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("ended; still waiting for never"), "{}", ended.stderr);
@@ -130,10 +130,10 @@ fn once_is_not_a_goal() {
 #[test]
 fn accept_version_replaces_the_accepted_versions() {
     let listening = listen(&["--once", "--accept-version", "2*"]);
-    let mut peer = dial(listening.address);
-    peer.say(b"hello?version=21\n");
+    let mut peer = connect(listening.address);
+    peer.send(b"hello?version=21\n");
     assert_eq!(peer.line(), "hello?version=1.1\n");
-    peer.say(b"hello?version=1.1\n");
+    peer.send(b"hello?version=1.1\n");
     assert_eq!(peer.line(), "error?message=unknown%20protocol%20version\n");
     drop(peer);
     let ended = listening.running.finish();
@@ -144,8 +144,8 @@ fn accept_version_replaces_the_accepted_versions() {
 #[test]
 fn no_auto_turns_the_built_in_replies_off() {
     let listening = listen(&["--no-auto", "--once"]);
-    let mut peer = dial(listening.address);
-    peer.say(b"hello?version=1.1\nreset\nnosuch\ntrigger?x=int:x\n");
+    let mut peer = connect(listening.address);
+    peer.send(b"hello?version=1.1\nreset\nnosuch\ntrigger?x=int:x\n");
     peer.half_close();
     assert_eq!(peer.rest().unwrap(), "");
     assert_eq!(listening.running.finish().stdout, "hello?version=1.1\nreset\nnosuch\ntrigger?x=int:x\n");
@@ -155,9 +155,9 @@ fn no_auto_turns_the_built_in_replies_off() {
 fn bound_pin_controller_greets_each_client_and_sends_scripted_replies() {
     let rule = "trigger?name=* => switch?name={name}&state={state}";
     let listening = listen(&["--as", "pin", "--reply", rule, "--reply", "hello => "]);
-    let mut peer = dial(listening.address);
+    let mut peer = connect(listening.address);
     assert_eq!(peer.line(), format!("hello?version=1.1{GREETING}"));
-    peer.say(b"hello?version=1.1\nnosuch\nreset\ntrigger?name=a%0Ab&state=int:1\n");
+    peer.send(b"hello?version=1.1\nnosuch\nreset\ntrigger?name=a%0Ab&state=int:1\n");
     assert_eq!(peer.line(), "reset_complete\n");
     assert_eq!(peer.line(), "switch?name=a%0Ab&state=int:1\n");
     listening.running.signal(Signal::INT);
@@ -166,17 +166,17 @@ fn bound_pin_controller_greets_each_client_and_sends_scripted_replies() {
 
 #[test]
 fn stdin_of_a_connecting_pin_controller_waits_for_the_handshake() {
-    let port = port();
-    let mut listening = start_with_input(&["listen", "--as", "pin", "-c", &port.address, "--stdin"]);
+    let server = server();
+    let mut listening = start_with_input(&["listen", "--as", "pin", "-c", &server.address, "--stdin"]);
     listening.write(b"# a comment\n{\"command\":\"mode_start\",\"params\":{\"name\":\"x\"}}\nball_start\n");
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     assert_eq!(peer.line(), format!("hello?version=1.1{GREETING}"));
-    peer.say(b"hello?version=1.1\n");
+    peer.send(b"hello?version=1.1\n");
     assert_eq!(peer.line(), "reset\n");
-    peer.say(b"monitor_start?category=modes\nreset_complete\n");
+    peer.send(b"monitor_start?category=modes\nreset_complete\n");
     assert_eq!((peer.line(), peer.line()), ("mode_start?name=x\n".into(), "ball_start\n".into()));
     listening.stdin = None;
-    peer.say(b"trigger?name=still_there\ngoodbye\n");
+    peer.send(b"trigger?name=still_there\ngoodbye\n");
     assert_eq!(peer.rest().unwrap(), "");
     drop(peer);
     let ended = listening.finish();
@@ -186,29 +186,29 @@ fn stdin_of_a_connecting_pin_controller_waits_for_the_handshake() {
 
 #[test]
 fn reply_to_a_message_within_the_handshake_follows_the_handshake() {
-    let port = port();
+    let server = server();
     let rule = "monitor_start?category=modes => mode_list?running_modes=none";
-    let listening = start(&["listen", "--as", "pin", "-c", &port.address, "--reply", rule]);
-    let mut peer = port.accept();
+    let listening = start(&["listen", "--as", "pin", "-c", &server.address, "--reply", rule]);
+    let mut peer = server.accept();
     assert_eq!(peer.line(), format!("hello?version=1.1{GREETING}"));
-    peer.say(b"hello?version=1.1\n");
+    peer.send(b"hello?version=1.1\n");
     assert_eq!(peer.line(), "reset\n");
-    peer.say(b"monitor_start?category=modes\nreset_complete\n");
+    peer.send(b"monitor_start?category=modes\nreset_complete\n");
     assert_eq!(peer.line(), "mode_list?running_modes=none\n");
-    peer.say(b"goodbye\n");
+    peer.send(b"goodbye\n");
     drop(peer);
     assert_eq!(listening.finish().code, Some(0));
 }
 
 #[test]
 fn joined_client_subscribes_at_once_and_answers_a_later_reset() {
-    let port = port();
-    let listening = start(&["listen", "-c", &port.address]);
-    let mut peer = port.accept();
+    let server = server();
+    let listening = start(&["listen", "-c", &server.address]);
+    let mut peer = server.accept();
     for category in ["devices", "events", "modes", "machine_vars", "player_vars"] {
         assert_eq!(peer.line(), format!("monitor_start?category={category}\n"));
     }
-    peer.say(b"hello?version=1.1&controller_name=MPF\nnosuch\nreset\n");
+    peer.send(b"hello?version=1.1&controller_name=MPF\nnosuch\nreset\n");
     assert_eq!(peer.line(), "reset_complete\n");
     drop(peer);
     let ended = listening.finish();
@@ -218,16 +218,16 @@ fn joined_client_subscribes_at_once_and_answers_a_later_reset() {
 
 #[test]
 fn joined_client_sends_nothing_that_would_end_mpf() {
-    let port = port();
+    let server = server();
     let rule = "trigger?name=* => switch?name=s&state={name}";
-    let arguments = ["listen", "-c", &port.address, "--monitor", "none", "--stdin", "--reply", rule];
+    let arguments = ["listen", "-c", &server.address, "--monitor", "none", "--stdin", "--reply", rule];
     let mut listening = start_with_input(&arguments);
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     listening.write(b"switch?name=s&state=on\nswitch?name=s&state=1\n");
     assert_eq!(peer.line(), "switch?name=s&state=1\n");
-    peer.say(b"trigger?name=on\ntrigger?name=0\n");
+    peer.send(b"trigger?name=on\ntrigger?name=0\n");
     assert_eq!(peer.line(), "switch?name=s&state=0\n");
-    peer.say(b"goodbye\n");
+    peer.send(b"goodbye\n");
     assert_eq!(peer.rest().unwrap(), "");
     drop(peer);
     let ended = listening.finish();
@@ -238,9 +238,9 @@ fn joined_client_sends_nothing_that_would_end_mpf() {
 
 #[test]
 fn close_by_the_server_with_a_goal_unmet_is_1() {
-    let port = port();
-    let listening = start(&["listen", "-c", &port.address, "--monitor", "none", "-e", "x"]);
-    drop(port.accept());
+    let server = server();
+    let listening = start(&["listen", "-c", &server.address, "--monitor", "none", "-e", "x"]);
+    drop(server.accept());
     let ended = listening.finish();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("still waiting for x"), "{}", ended.stderr);
@@ -248,25 +248,25 @@ fn close_by_the_server_with_a_goal_unmet_is_1() {
 
 #[test]
 fn reconnect_subscribes_again() {
-    let (port, file) = (port(), directory().join("game.bcp"));
-    let arguments = ["listen", "-c", &port.address, "--reconnect", "--monitor", "modes", "--stdin"];
+    let (server, file) = (server(), directory().join("game.bcp"));
+    let arguments = ["listen", "-c", &server.address, "--reconnect", "--monitor", "modes", "--stdin"];
     let goals = ["-F", "{@conn} {name}", "-m", "trigger", "-n", "3", "--record", file.to_str().unwrap()];
     let mut listening = start_with_input(&[&arguments[..], &goals].concat());
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     assert_eq!(peer.line(), "monitor_start?category=modes\n");
-    peer.say(b"trigger?name=a\n");
+    peer.send(b"trigger?name=a\n");
     peer.reset();
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     assert_eq!(peer.line(), "monitor_start?category=modes\n");
     listening.write(b"trigger?name=out\n");
     assert_eq!(peer.line(), "trigger?name=out\n");
     listening.stdin = None;
     // After a goodbye it connects again as well.
-    peer.say(b"trigger?name=b\ngoodbye\n");
+    peer.send(b"trigger?name=b\ngoodbye\n");
     drop(peer);
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     assert_eq!(peer.line(), "monitor_start?category=modes\n");
-    peer.say(b"trigger?name=c\n");
+    peer.send(b"trigger?name=c\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     let ended = listening.finish();
@@ -279,10 +279,10 @@ fn reconnect_subscribes_again() {
 #[test]
 fn reconnecting_ends_with_retry_timeout_signal_and_closed_stdout() {
     let lose = |more: &[&str]| {
-        let port = port();
-        let running = start(&[&["listen", "-c", &port.address, "--reconnect"], more].concat());
-        drop(port.accept());
-        drop(port);
+        let server = server();
+        let running = start(&[&["listen", "-c", &server.address, "--reconnect"], more].concat());
+        drop(server.accept());
+        drop(server);
         running
     };
     let tried = lose(&["--retry", "1ms"]).finish();
@@ -292,17 +292,17 @@ fn reconnecting_ends_with_retry_timeout_signal_and_closed_stdout() {
     assert_eq!(timed.code, Some(124), "{}", timed.stderr);
     let stopped = lose(&[]);
     let waiting = Instant::now();
-    while !stopped.has_said("connecting again") {
+    while !stopped.has_reported("connecting again") {
         assert!(waiting.elapsed() < PATIENCE, "it does not connect again");
         std::thread::sleep(Duration::from_millis(2));
     }
     stopped.signal(Signal::INT);
     assert_eq!(stopped.finish().code, Some(130));
-    let port = port();
-    let mut command = command(&["listen", "-c", &port.address, "--reconnect"]);
-    let (unread, stdout) = Running::unread(command.stdin(std::process::Stdio::null()));
-    drop(port.accept());
-    drop(port);
+    let server = server();
+    let mut command = command(&["listen", "-c", &server.address, "--reconnect"]);
+    let (unread, stdout) = Running::spawn_unread(command.stdin(std::process::Stdio::null()));
+    drop(server.accept());
+    drop(server);
     drop(stdout);
     assert_eq!(unread.finish().code, Some(0));
 }
@@ -323,8 +323,8 @@ fn two_programs_that_reply_to_each_other_are_stopped_and_reported() {
         "reset_complete => ping",
     ]);
     let waiting = Instant::now();
-    while !second.has_said("two programs reply to each other")
-        && !first.running.has_said("two programs reply to each other")
+    while !second.has_reported("two programs reply to each other")
+        && !first.running.has_reported("two programs reply to each other")
     {
         assert!(waiting.elapsed() < PATIENCE, "nobody stops");
         std::thread::sleep(Duration::from_millis(5));
@@ -336,13 +336,13 @@ fn recording_has_both_directions_and_the_sender_of_each_line() {
     let file = directory().join("game.bcp");
     let path = file.to_str().unwrap();
     let listening = listen(&["--record", path, "--monitor", "modes"]);
-    let mut first = dial(listening.address);
-    first.say(b"hello?version=1.1\n");
+    let mut first = connect(listening.address);
+    first.send(b"hello?version=1.1\n");
     assert_eq!(first.line(), "hello?version=1.1\n");
-    let mut second = dial(listening.address);
-    second.say(b"# odd\ndmd_frame&bytes=3\n\n\n\nreset\n");
+    let mut second = connect(listening.address);
+    second.send(b"# odd\ndmd_frame&bytes=3\n\n\n\nreset\n");
     assert_eq!((second.line(), second.line()), ("monitor_start?category=modes\n".into(), "reset_complete\n".into()));
-    second.say(b"goodbye\n");
+    second.send(b"goodbye\n");
     assert_eq!(second.rest().unwrap(), "");
     drop(second);
     listening.running.signal(Signal::INT);
@@ -369,10 +369,10 @@ fn recording_has_both_directions_and_the_sender_of_each_line() {
 #[test]
 fn full_disk_under_a_recording_is_reported_at_once_and_3_at_the_end() {
     let listening = listen(&["--record", "/dev/full", "-n", "2"]);
-    let mut peer = dial(listening.address);
-    peer.say(b"hello\n");
+    let mut peer = connect(listening.address);
+    peer.send(b"hello\n");
     assert_eq!(peer.line(), "hello?version=1.1\n");
-    peer.say(b"trigger?name=x\n");
+    peer.send(b"trigger?name=x\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     let ended = listening.running.finish();

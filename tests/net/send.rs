@@ -11,9 +11,9 @@ use crate::harness::*;
 
 #[test]
 fn one_message_and_goodbye_then_the_end_of_our_side() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "trigger", "name=HIGH SCORE #2", "count:=5"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "trigger", "name=HIGH SCORE #2", "count:=5"]);
+    let mut peer = server.accept();
     assert_eq!(peer.rest().unwrap(), "trigger?name=HIGH%20SCORE%20%232&count=int:5\ngoodbye\n");
     drop(peer);
     let ended = sending.finish();
@@ -22,9 +22,9 @@ fn one_message_and_goodbye_then_the_end_of_our_side() {
 
 #[test]
 fn a_line_goes_out_as_it_stands() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "--force", "Trigger?Name=a+b%zz&json={"]);
-    assert_eq!(port.accept().rest().unwrap(), "Trigger?Name=a+b%zz&json={\ngoodbye\n");
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "--force", "Trigger?Name=a+b%zz&json={"]);
+    assert_eq!(server.accept().rest().unwrap(), "Trigger?Name=a+b%zz&json={\ngoodbye\n");
     assert_eq!(sending.finish().code, Some(0));
 }
 
@@ -50,7 +50,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_dialled() {
 
 #[test]
 fn a_refused_connection_is_3_with_a_hint() {
-    let ended = run(&["send", "-a", &port().close(), "trigger", "name=x"]);
+    let ended = run(&["send", "-a", &server().close(), "trigger", "name=x"]);
     assert_eq!(ended.code, Some(3));
     assert!(ended.stderr.starts_with("backbox send: connection refused at 127.0.0.1:"), "{}", ended.stderr);
     assert!(ended.stderr.ends_with("--retry 30s waits for it\n"), "{}", ended.stderr);
@@ -58,12 +58,12 @@ fn a_refused_connection_is_3_with_a_hint() {
 
 #[test]
 fn the_variable_says_where_to_dial_unless_a_flag_does() {
-    let (named, other) = (port(), port());
-    let sending = Running::of(command(&["send", "a?"]).env("BACKBOX_ADDR", &named.address).stdin(Stdio::null()));
+    let (named, other) = (server(), server());
+    let sending = Running::spawn(command(&["send", "a?"]).env("BACKBOX_ADDR", &named.address).stdin(Stdio::null()));
     assert_eq!(named.accept().rest().unwrap(), "a?\ngoodbye\n");
     assert_eq!(sending.finish().code, Some(0));
     let flagged = ["send", "-a", &other.address, "b?"];
-    let sending = Running::of(command(&flagged).env("BACKBOX_ADDR", &named.address).stdin(Stdio::null()));
+    let sending = Running::spawn(command(&flagged).env("BACKBOX_ADDR", &named.address).stdin(Stdio::null()));
     assert_eq!(other.accept().rest().unwrap(), "b?\ngoodbye\n");
     assert_eq!(sending.finish().code, Some(0));
 }
@@ -75,7 +75,7 @@ fn a_variable_that_holds_no_address_is_named_and_nobody_else_is_dialled() {
         let value = std::ffi::OsStr::from_bytes(value);
         for wire in ["bcp", "obe"] {
             let mut command = command(&["send", "--wire", wire, "a"]);
-            let ended = Running::of(command.env("BACKBOX_ADDR", value).stdin(Stdio::null())).finish();
+            let ended = Running::spawn(command.env("BACKBOX_ADDR", value).stdin(Stdio::null())).finish();
             assert_eq!(ended.code, Some(2));
             assert!(ended.stderr.starts_with(&format!("backbox send: BACKBOX_ADDR: {why}")), "{}", ended.stderr);
         }
@@ -84,27 +84,27 @@ fn a_variable_that_holds_no_address_is_named_and_nobody_else_is_dialled() {
 
 #[test]
 fn standard_input_is_left_to_whoever_comes_next() {
-    let port = port();
+    let server = server();
     let script = "while read line; do \"$0\" send -a \"$1\" trigger name=\"$line\"; done";
     let mut shell = Command::new("sh");
-    let shell = shell.args(["-c", script, env!("CARGO_BIN_EXE_backbox"), &port.address]);
-    let mut looping = Running::of(shell.stdin(Stdio::piped()));
+    let shell = shell.args(["-c", script, env!("CARGO_BIN_EXE_backbox"), &server.address]);
+    let mut looping = Running::spawn(shell.stdin(Stdio::piped()));
     looping.write(b"a\nb\n");
     looping.stdin = None;
     for name in ["a", "b"] {
-        assert_eq!(port.accept().rest().unwrap(), format!("trigger?name={name}\ngoodbye\n"));
+        assert_eq!(server.accept().rest().unwrap(), format!("trigger?name={name}\ngoodbye\n"));
     }
     assert_eq!(looping.finish().code, Some(0));
 }
 
 #[test]
 fn an_answer_that_comes_with_the_close_is_printed_and_the_handshake_is_not() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "service", "subcommand=list_coils"]);
-    let mut peer = port.accept();
-    peer.say(b"hello?version=1.1&controller_name=MPF\n");
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "service", "subcommand=list_coils"]);
+    let mut peer = server.accept();
+    peer.send(b"hello?version=1.1&controller_name=MPF\n");
     peer.rest().unwrap();
-    peer.say(b"list_coils?coils=%1b[2J\ndmd&bytes=3\n\n\n\ngoodbye\n");
+    peer.send(b"list_coils?coils=%1b[2J\ndmd&bytes=3\n\n\n\ngoodbye\n");
     drop(peer);
     let ended = sending.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "list_coils?coils=%1b[2J\ndmd&bytes=3\n\n\n\n"));
@@ -112,24 +112,24 @@ fn an_answer_that_comes_with_the_close_is_printed_and_the_handshake_is_not() {
 
 #[test]
 fn a_peer_that_never_closes_is_left_and_noted() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "trigger", "name=x"]);
-    let _peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "trigger", "name=x"]);
+    let _peer = server.accept();
     let ended = sending.finish();
     assert_eq!(ended.code, Some(0));
     let note = "accepted the connection but sent nothing: a media controller serves one connection at a time\n";
     assert!(ended.stderr.ends_with(note), "{}", ended.stderr);
-    let quiet = start(&["send", "-q", "-a", &port.address, "trigger", "name=x"]);
-    let _peer = port.accept();
+    let quiet = start(&["send", "-q", "-a", &server.address, "trigger", "name=x"]);
+    let _peer = server.accept();
     assert_eq!(quiet.finish().stderr, "");
 }
 
 #[test]
 fn a_peer_that_never_closes_has_half_a_second_and_no_more_though_it_goes_on_talking() {
-    let port = port();
+    let server = server();
     let began = Instant::now();
-    let sending = start(&["send", "-a", &port.address, "trigger", "name=x"]);
-    let mut peer = port.accept();
+    let sending = start(&["send", "-a", &server.address, "trigger", "name=x"]);
+    let mut peer = server.accept();
     assert_eq!(peer.rest().unwrap(), "trigger?name=x\ngoodbye\n");
     let talk = thread::spawn(move || {
         let end = Instant::now() + PATIENCE;
@@ -147,10 +147,11 @@ fn a_peer_that_never_closes_has_half_a_second_and_no_more_though_it_goes_on_talk
 
 #[test]
 fn a_peer_that_floods_is_left_however_much_it_says() {
-    let port = port();
-    let (sending, mut stdout) = Running::unread(&mut command(&["send", "-a", &port.address, "trigger", "name=x"]));
+    let server = server();
+    let (sending, mut stdout) =
+        Running::spawn_unread(&mut command(&["send", "-a", &server.address, "trigger", "name=x"]));
     let printed = thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap());
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     let flood = b"trigger?name=y\n".repeat(1000);
     let talk = thread::spawn(move || while peer.socket.write_all(&flood).is_ok() {});
     assert_eq!(sending.finish().code, Some(0));
@@ -160,9 +161,9 @@ fn a_peer_that_floods_is_left_however_much_it_says() {
 
 #[test]
 fn a_peer_that_resets_without_a_word_is_3() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "-a", &port.address]);
-    let mut peer = port.accept();
+    let server = server();
+    let mut sending = start_with_input(&["send", "-a", &server.address]);
+    let mut peer = server.accept();
     sending.write(b"a\n");
     assert_eq!(peer.line(), "a\n");
     peer.reset();
@@ -173,9 +174,9 @@ fn a_peer_that_resets_without_a_word_is_3() {
 
 #[test]
 fn a_peer_that_closes_in_a_stream_is_3_though_stdin_stays_open() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "-a", &port.address]);
-    let mut peer = port.accept();
+    let server = server();
+    let mut sending = start_with_input(&["send", "-a", &server.address]);
+    let mut peer = server.accept();
     sending.write(b"a\n");
     assert_eq!(peer.line(), "a\n");
     drop(peer);
@@ -186,11 +187,11 @@ fn a_peer_that_closes_in_a_stream_is_3_though_stdin_stays_open() {
 
 #[test]
 fn a_line_cut_short_is_reported() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "a?"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "a?"]);
+    let mut peer = server.accept();
     peer.rest().unwrap();
-    peer.say(b"b\nhal\x1bf");
+    peer.send(b"b\nhal\x1bf");
     drop(peer);
     let ended = sending.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "b\n"));
@@ -199,22 +200,22 @@ fn a_line_cut_short_is_reported() {
 
 #[test]
 fn single_bytes_make_lines() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "a?"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "a?"]);
+    let mut peer = server.accept();
     peer.rest().unwrap();
-    b"hello\ntrigger?name=x\nf&bytes=2\nhi".iter().for_each(|&byte| peer.say(&[byte]));
+    b"hello\ntrigger?name=x\nf&bytes=2\nhi".iter().for_each(|&byte| peer.send(&[byte]));
     drop(peer);
     assert_eq!(sending.finish().stdout, "trigger?name=x\nf&bytes=2\nhi");
 }
 
 #[test]
 fn a_malformed_answer_is_printed_and_reported() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "a?"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "a?"]);
+    let mut peer = server.accept();
     peer.rest().unwrap();
-    peer.say(b"b?n=int:x\n");
+    peer.send(b"b?n=int:x\n");
     drop(peer);
     let ended = sending.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "b?n=int:x\n"));
@@ -223,12 +224,12 @@ fn a_malformed_answer_is_printed_and_reported() {
 
 #[test]
 fn a_stream_goes_out_line_by_line_and_a_reset_is_answered() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "-v", "-a", &port.address, "-"]);
-    let mut peer = port.accept();
+    let server = server();
+    let mut sending = start_with_input(&["send", "-v", "-a", &server.address, "-"]);
+    let mut peer = server.accept();
     sending.write(b"# not sent\n\na?x=1\r\n{\"command\":\"b\",\"params\":{\"n\":5}}\n{oops}\nf&bytes=2\nh");
     assert_eq!((peer.line(), peer.line()), ("a?x=1\n".into(), "b?n=int:5\n".into()));
-    peer.say(b"reset\n");
+    peer.send(b"reset\n");
     assert_eq!(peer.line(), "reset_complete\n");
     sending.write(b"ilast");
     sending.stdin = None;
@@ -244,10 +245,10 @@ fn a_stream_goes_out_line_by_line_and_a_reset_is_answered() {
 
 #[test]
 fn a_goodbye_in_the_stream_is_the_last_word() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    let server = server();
+    let mut sending = start_with_input(&["send", "-a", &server.address]);
     sending.write(b"a\ngoodbye\nb\n");
-    assert_eq!(port.accept().rest().unwrap(), "a\ngoodbye\n");
+    assert_eq!(server.accept().rest().unwrap(), "a\ngoodbye\n");
     let ended = sending.finish();
     assert_eq!(
         (ended.code, ended.stderr.as_str()),
@@ -258,9 +259,9 @@ fn a_goodbye_in_the_stream_is_the_last_word() {
 #[test]
 fn a_signal_says_goodbye_and_ends_it() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let port = port();
-        let mut sending = start_with_input(&["send", "-a", &port.address]);
-        let mut peer = port.accept();
+        let server = server();
+        let mut sending = start_with_input(&["send", "-a", &server.address]);
+        let mut peer = server.accept();
         sending.write(b"a\n");
         assert_eq!(peer.line(), "a\n");
         sending.signal(signal);
@@ -272,15 +273,15 @@ fn a_signal_says_goodbye_and_ends_it() {
 
 #[test]
 fn a_retry_meets_who_comes_later() {
-    let closed = port().close();
+    let closed = server().close();
     let sending = start(&["send", "--retry", "60s", "-a", &closed, "a?"]);
-    assert_eq!(Port::at(&closed).accept().rest().unwrap(), "a?\ngoodbye\n");
+    assert_eq!(Server::at(&closed).accept().rest().unwrap(), "a?\ngoodbye\n");
     assert_eq!(sending.finish().code, Some(0));
 }
 
 #[test]
 fn a_signal_ends_dialling_too() {
-    let closed = port().close();
+    let closed = server().close();
     let mut command = command(&["send", "--retry", "60s", "-a", &closed, "a?"]);
     let mut sending = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut note = String::new();
@@ -292,9 +293,9 @@ fn a_signal_ends_dialling_too() {
 
 #[test]
 fn closed_stdout_ends_an_idle_run_with_goodbye() {
-    let port = port();
-    let (mut sending, stdout) = Running::unread(command(&["send", "-a", &port.address]).stdin(Stdio::piped()));
-    let mut peer = port.accept();
+    let server = server();
+    let (mut sending, stdout) = Running::spawn_unread(command(&["send", "-a", &server.address]).stdin(Stdio::piped()));
+    let mut peer = server.accept();
     sending.write(b"a\n");
     assert_eq!(peer.line(), "a\n");
     drop(stdout);
@@ -306,22 +307,22 @@ fn closed_stdout_ends_an_idle_run_with_goodbye() {
 
 #[test]
 fn full_disk_is_3() {
-    let port = port();
+    let server = server();
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut command = command(&["send", "-a", &port.address, "a?"]);
+    let mut command = command(&["send", "-a", &server.address, "a?"]);
     let mut sending = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     peer.rest().unwrap();
-    peer.say(b"b\n");
+    peer.send(b"b\n");
     drop(peer);
     assert_eq!(exit_code(&mut sending), Some(3));
 }
 
 #[test]
 fn half_a_message_never_ends_in_order() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "-a", &port.address]);
-    let mut peer = port.accept();
+    let server = server();
+    let mut sending = start_with_input(&["send", "-a", &server.address]);
+    let mut peer = server.accept();
     let mut stdin = sending.stdin.take().unwrap();
     let feeder = thread::spawn(move || {
         // More than any socket's buffers take; the end of the program is the end of the pipe.
@@ -340,14 +341,14 @@ fn half_a_message_never_ends_in_order() {
 #[test]
 fn two_who_write_before_they_read_do_not_block_each_other() {
     const LINES: usize = 400_000;
-    let port = port();
-    let mut sending = start_with_input(&["send", "-a", &port.address]);
+    let server = server();
+    let mut sending = start_with_input(&["send", "-a", &server.address]);
     let mut stdin = sending.stdin.take().unwrap();
     let text = "trigger?name=012345678901\n".repeat(LINES);
     let (ours, theirs) = (text.clone(), text.clone());
     let feeder = thread::spawn(move || stdin.write_all(ours.as_bytes()));
-    let mut peer = port.accept();
-    peer.say(theirs.as_bytes());
+    let mut peer = server.accept();
+    peer.send(theirs.as_bytes());
     let came = peer.rest().unwrap();
     assert!(came.strip_suffix("goodbye\n") == Some(&text), "{} bytes came", came.len());
     drop(peer);
@@ -360,12 +361,12 @@ fn two_who_write_before_they_read_do_not_block_each_other() {
 #[test]
 fn peer_that_breaks_the_framing_is_4_and_reported_once() {
     for replaying in [false, true] {
-        let port = port();
-        let arguments = ["send", "-a", &port.address, "a?"];
-        let replay = ["replay", "-q", "-a", &port.address, GAME];
+        let server = server();
+        let arguments = ["send", "-a", &server.address, "a?"];
+        let replay = ["replay", "-q", "-a", &server.address, GAME];
         let running = start(if replaying { &replay } else { &arguments });
-        let mut peer = port.accept();
-        peer.say(b"b\nf&bytes=99999999999\nxyz");
+        let mut peer = server.accept();
+        peer.send(b"b\nf&bytes=99999999999\nxyz");
         let _ = peer.rest();
         let ended = running.finish();
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "b\n"));
@@ -375,12 +376,12 @@ fn peer_that_breaks_the_framing_is_4_and_reported_once() {
 
 #[test]
 fn a_line_over_the_limit_is_reported_and_the_next_one_read() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "a?"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "a?"]);
+    let mut peer = server.accept();
     peer.rest().unwrap();
-    peer.say(&vec![b'x'; (1 << 20) + 1]);
-    peer.say(b"\nb\n");
+    peer.send(&vec![b'x'; (1 << 20) + 1]);
+    peer.send(b"\nb\n");
     drop(peer);
     let ended = sending.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "b\n"));
@@ -389,32 +390,32 @@ fn a_line_over_the_limit_is_reported_and_the_next_one_read() {
 
 #[test]
 fn a_recording_holds_both_directions_and_an_old_one_is_refused_before_anything_is_sent() {
-    let (port, file) = (port(), directory().join("game.bcp"));
+    let (server, file) = (server(), directory().join("game.bcp"));
     let name = file.to_str().unwrap();
-    let sending = start(&["send", "-a", &port.address, "--record", name, "a?x=1"]);
-    let mut peer = port.accept();
+    let sending = start(&["send", "-a", &server.address, "--record", name, "a?x=1"]);
+    let mut peer = server.accept();
     assert_eq!(peer.rest().unwrap(), "a?x=1\ngoodbye\n");
-    peer.say(b"b?y=2\n# no\nf&bytes=2\nhihal");
+    peer.send(b"b?y=2\n# no\nf&bytes=2\nhihal");
     drop(peer);
     assert_eq!(sending.finish().code, Some(1));
     let text = std::fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("#@")).collect();
-    assert_eq!(lines[..2], ["#backbox-session 1", &format!("#!port {}", port.address.rsplit(':').next().unwrap())]);
-    assert!(lines[2].ends_with(&format!("Z, connecting to {}", port.address)), "{text}");
+    assert_eq!(lines[..2], ["#backbox-session 1", &format!("#!port {}", server.address.rsplit(':').next().unwrap())]);
+    assert!(lines[2].ends_with(&format!("Z, connecting to {}", server.address)), "{text}");
     let messages = ["a?x=1", "goodbye", "#<b?y=2", "#<# no", "#<f&bytes=2", "#=aGk="];
     assert_eq!(lines[3..9], messages);
     assert_eq!(lines[9], "# connection 1, server: unfinished line: hal");
-    let refused = run(&["send", "-a", &port.address, "--record", name, "a?"]);
+    let refused = run(&["send", "-a", &server.address, "--record", name, "a?"]);
     assert_eq!(refused.code, Some(3));
     assert!(refused.stderr.ends_with("file is not empty; use --overwrite to replace it\n"), "{}", refused.stderr);
-    assert_eq!(run(&["send", "-a", &port.address, "--overwrite", "a?"]).code, Some(2));
+    assert_eq!(run(&["send", "-a", &server.address, "--overwrite", "a?"]).code, Some(2));
 }
 
 #[test]
 fn a_full_disk_under_the_recording_is_3_and_the_message_goes_out() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "--record", "/dev/full", "a?"]);
-    assert_eq!(port.accept().rest().unwrap(), "a?\ngoodbye\n");
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "--record", "/dev/full", "a?"]);
+    assert_eq!(server.accept().rest().unwrap(), "a?\ngoodbye\n");
     let ended = sending.finish();
     assert_eq!(ended.code, Some(3));
     assert_eq!(ended.stderr.matches("cannot continue the recording /dev/full").count(), 1, "{}", ended.stderr);

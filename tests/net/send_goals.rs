@@ -8,11 +8,11 @@ use crate::harness::*;
 
 /// Starts `send` to a port; the peer has dialled when this returns.
 fn sending(arguments: &[&str]) -> (Running, Peer) {
-    let port = port();
-    let mut all = vec!["send", "-a", &port.address];
+    let server = server();
+    let mut all = vec!["send", "-a", &server.address];
     all.extend(arguments);
     let running = if arguments.last() == Some(&"-") { start_with_input(&all) } else { start(&all) };
-    let peer = port.accept();
+    let peer = server.accept();
     (running, peer)
 }
 
@@ -21,7 +21,7 @@ fn sending(arguments: &[&str]) -> (Running, Peer) {
 fn answered(arguments: &[&str], answer: &[u8]) -> Finished {
     let (running, mut peer) = sending(arguments);
     peer.line();
-    peer.say(answer);
+    peer.send(answer);
     assert_eq!(peer.rest().unwrap(), "goodbye\n", "{arguments:?}");
     drop(peer);
     running.finish()
@@ -86,7 +86,7 @@ fn what_comes_behind_the_failed_answer_that_ended_it_is_not_told() {
 fn without_a_goal_a_failed_answer_is_printed_and_4_at_the_end() {
     let (running, mut peer) = sending(&["a?"]);
     peer.rest().unwrap();
-    peer.say(b"error?message=no\nb\n");
+    peer.send(b"error?message=no\nb\n");
     drop(peer);
     let ended = running.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "error?message=no\nb\n"));
@@ -96,7 +96,7 @@ fn without_a_goal_a_failed_answer_is_printed_and_4_at_the_end() {
 fn time_that_passes_is_124_and_goodbye_is_said() {
     let (running, mut peer) = sending(&["-W", "50ms", "-n", "3", "-e", "b", "-w", "reset"]);
     assert_eq!(peer.line(), "reset\n");
-    peer.say(b"b\n");
+    peer.send(b"b\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     let ended = running.finish();
@@ -110,7 +110,7 @@ fn without_a_goal_the_time_is_how_long_to_stay() {
     let began = Instant::now();
     let (running, mut peer) = sending(&["-W", "0.2", "a?"]);
     assert_eq!(peer.line(), "a?\n");
-    peer.say(b"b\n");
+    peer.send(b"b\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     assert!(began.elapsed().as_millis() >= 200);
     drop(peer);
@@ -151,22 +151,22 @@ fn the_time_does_not_count_before_the_first_line() {
 fn a_time_of_0_is_for_ever() {
     let (running, mut peer) = sending(&["-W", "0", "a?"]);
     assert_eq!(peer.line(), "a?\n");
-    peer.say(b"goodbye\n");
+    peer.send(b"goodbye\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     assert_eq!(running.finish().code, Some(0));
 }
 
 #[test]
 fn time_ends_a_run_whose_peer_does_not_read() {
-    let port = port();
-    let mut running = start_with_input(&["send", "-a", &port.address, "-W", "100ms", "-e", "b"]);
+    let server = server();
+    let mut running = start_with_input(&["send", "-a", &server.address, "-W", "100ms", "-e", "b"]);
     let mut stdin = running.stdin.take().unwrap();
     let feeder = thread::spawn(move || {
         // More than any socket's buffers take; the end of the program is the end of the pipe.
         let text = "trigger?name=0123456789012345678901234567890123456789\n".repeat(1 << 20);
         let _ = stdin.write_all(text.as_bytes());
     });
-    let peer = port.accept();
+    let peer = server.accept();
     assert_eq!(running.finish().code, Some(124));
     feeder.join().unwrap();
     drop(peer);
@@ -174,10 +174,10 @@ fn time_ends_a_run_whose_peer_does_not_read() {
 
 #[test]
 fn time_ends_a_run_whose_output_nobody_reads() {
-    let port = port();
-    let mut command = command(&["send", "-a", &port.address, "-W", "100ms", "-e", "never", "--all", "a?"]);
-    let (running, stdout) = Running::unread(command.stdin(std::process::Stdio::null()));
-    let mut peer = port.accept();
+    let server = server();
+    let mut command = command(&["send", "-a", &server.address, "-W", "100ms", "-e", "never", "--all", "a?"]);
+    let (running, stdout) = Running::spawn_unread(command.stdin(std::process::Stdio::null()));
+    let mut peer = server.accept();
     assert_eq!(peer.line(), "a?\n");
     let flood = thread::spawn(move || {
         let text = "trigger?name=0123456789012345678901234567890123456789\n".repeat(1 << 18);
@@ -218,7 +218,7 @@ fn a_goal_met_before_the_last_message_does_not_end_a_stream() {
     let (mut running, mut peer) = sending(&["-e", "b", "-"]);
     running.write(b"a\n");
     assert_eq!(peer.line(), "a\n");
-    peer.say(b"b\n");
+    peer.send(b"b\n");
     running.write(b"c\n");
     assert_eq!(peer.line(), "c\n");
     running.stdin = None;
@@ -232,7 +232,7 @@ fn a_reply_that_comes_with_the_close_is_printed_and_counted() {
     for _ in 0..20 {
         let (running, mut peer) = sending(&["-n", "2", "a?"]);
         assert_eq!(peer.line(), "a?\n");
-        peer.say(b"b\nc\n");
+        peer.send(b"b\nc\n");
         drop(peer);
         let ended = running.finish();
         assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "b\nc\n", ""));
@@ -300,7 +300,7 @@ fn time_in_the_middle_of_a_message_breaks_the_connection_off() {
 fn a_goodbye_of_the_peers_before_the_goal_is_1() {
     let (running, mut peer) = sending(&["-e", "b", "a?"]);
     assert_eq!(peer.line(), "a?\n");
-    peer.say(b"goodbye\n");
+    peer.send(b"goodbye\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     assert_eq!(running.finish().code, Some(1));
@@ -308,11 +308,11 @@ fn a_goodbye_of_the_peers_before_the_goal_is_1() {
 
 #[test]
 fn ipv6_works_as_ipv4_does() {
-    let port = Port::at("[::1]:0");
-    let running = start(&["send", "-a", &port.address, "-e", "b", "a?"]);
-    let mut peer = port.accept();
+    let server = Server::at("[::1]:0");
+    let running = start(&["send", "-a", &server.address, "-e", "b", "a?"]);
+    let mut peer = server.accept();
     assert_eq!(peer.line(), "a?\n");
-    peer.say(b"b\n");
+    peer.send(b"b\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     assert_eq!(running.finish().code, Some(0));

@@ -8,23 +8,23 @@ const MODES: &[u8] = b"mode_list?json={\"running_modes\": [[\"attract\", 10]]}\n
 
 /// Starts `send` to a port; the peer has been connected to when this returns.
 fn sending(arguments: &[&str]) -> (Running, Peer) {
-    let port = port();
-    let running = start(&[&["send", "-a", &port.address], arguments].concat());
-    let peer = port.accept();
+    let server = server();
+    let running = start(&[&["send", "-a", &server.address], arguments].concat());
+    let peer = server.accept();
     (running, peer)
 }
 
 #[test]
 fn first_message_is_sent_when_mpf_reports_a_mode() {
-    let closed = port().close();
+    let closed = server().close();
     let sending = start(&["send", "-a", &closed, "--ready", "60s", "-n", "1", "a?"]);
-    let mut peer = Port::at(&closed).accept();
+    let mut peer = Server::at(&closed).accept();
     assert_eq!(peer.line(), "monitor_start?category=modes\n");
-    peer.say(b"hello?version=1.1&controller_name=MPF\nmode_list?json={\"running_modes\": []}\n");
-    peer.say(MODES);
+    peer.send(b"hello?version=1.1&controller_name=MPF\nmode_list?json={\"running_modes\": []}\n");
+    peer.send(MODES);
     assert_eq!((peer.line(), peer.line()), ("monitor_stop?category=modes\n".into(), "a?\n".into()));
-    peer.say(MODES);
-    peer.say(b"b\n");
+    peer.send(MODES);
+    peer.send(b"b\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     let ended = sending.finish();
@@ -35,12 +35,12 @@ fn first_message_is_sent_when_mpf_reports_a_mode() {
 fn mode_list_that_was_asked_for_is_printed_after_ready() {
     let (running, mut peer) = sending(&["--ready", "60s", "-w", "monitor_start", "category=modes"]);
     peer.line();
-    peer.say(MODES);
+    peer.send(MODES);
     assert_eq!(
         (peer.line(), peer.line()),
         ("monitor_stop?category=modes\n".into(), "monitor_start?category=modes\n".into())
     );
-    peer.say(MODES);
+    peer.send(MODES);
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     let ended = running.finish();
@@ -60,12 +60,12 @@ fn mpf_that_is_never_ready_is_124_and_an_error_of_its_is_4() {
         "{}",
         ended.stderr
     );
-    let ended = run(&["send", "-a", &port().close(), "--ready", "150ms", "a?"]);
+    let ended = run(&["send", "-a", &server().close(), "--ready", "150ms", "a?"]);
     assert_eq!(ended.code, Some(124));
     assert!(ended.stderr.contains("connection refused"), "{}", ended.stderr);
     let (running, mut peer) = sending(&["--ready", "60s", "a?"]);
     peer.line();
-    peer.say(b"error?message=unknown%20command&command=monitor_start\n");
+    peer.send(b"error?message=unknown%20command&command=monitor_start\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     assert_eq!(running.finish().code, Some(4));
@@ -80,7 +80,7 @@ fn silence_ends_a_run_with_0_or_with_124_if_a_goal_is_unmet() {
     ] {
         let (running, mut peer) = sending(&[&["--idle", "200ms", "--all"], arguments].concat());
         assert_eq!(peer.line(), "a?\n");
-        peer.say(b"b\n");
+        peer.send(b"b\n");
         assert_eq!(peer.rest().unwrap(), "goodbye\n");
         drop(peer);
         let ended = running.finish();
@@ -94,7 +94,7 @@ fn repetition_ends_when_the_goals_are_met() {
     let (running, mut peer) = sending(&["--repeat", "50", "--every", "20ms", "-e", "b?x=2", "a?"]);
     for value in [1, 2] {
         assert_eq!(peer.line(), "a?\n");
-        peer.say(format!("b?x={value}\n").as_bytes());
+        peer.send(format!("b?x={value}\n").as_bytes());
     }
     let rest = peer.rest().unwrap();
     assert!(rest.len() < 10 * "a?\n".len() && rest.ends_with("goodbye\n"), "{rest}");
@@ -107,15 +107,15 @@ fn repetition_ends_when_the_goals_are_met() {
 fn timeout_holds_while_the_connection_is_made_again() {
     // A port that refuses, and one that never accepts.
     for hangs in [false, true] {
-        let port = port();
-        let arguments = ["send", "-a", &port.address, "--reconnect", "-W", "1500ms", "-e", "b", "a?"];
+        let server = server();
+        let arguments = ["send", "-a", &server.address, "--reconnect", "-W", "1500ms", "-e", "b", "a?"];
         let running = start(&arguments);
-        let mut peer = port.accept();
+        let mut peer = server.accept();
         assert_eq!(peer.line(), "a?\n");
         let held = if hangs {
-            Some(Port::fill(port))
+            Some(Server::fill(server))
         } else {
-            drop(port);
+            drop(server);
             None
         };
         drop(peer);
@@ -129,11 +129,12 @@ fn timeout_holds_while_the_connection_is_made_again() {
 
 #[test]
 fn connection_that_cannot_be_made_again_is_3_and_named() {
-    let port = port();
-    let running = start(&["send", "-a", &port.address, "--reconnect", "--retry", "10ms", "-W", "60s", "-e", "b", "a?"]);
-    let mut peer = port.accept();
+    let server = server();
+    let running =
+        start(&["send", "-a", &server.address, "--reconnect", "--retry", "10ms", "-W", "60s", "-e", "b", "a?"]);
+    let mut peer = server.accept();
     assert_eq!(peer.line(), "a?\n");
-    let address = port.close();
+    let address = server.close();
     drop(peer);
     let ended = running.finish();
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
@@ -143,7 +144,7 @@ fn connection_that_cannot_be_made_again_is_3_and_named() {
 #[test]
 fn http_server_is_4() {
     let (running, mut peer) = sending(&["a?"]);
-    peer.say(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let _ = peer.rest();
     let ended = running.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), ""), "{}", ended.stderr);
@@ -173,14 +174,14 @@ fn unknown_category_is_sent_with_a_note() {
 
 #[test]
 fn any_version_is_accepted_by_hello_with_a_note() {
-    let port = port();
-    let mut command = command(&["send", "-a", &port.address, "--hello"]);
-    let running = Running::of(command.stdin(Stdio::null()));
-    let mut peer = port.accept();
+    let server = server();
+    let mut command = command(&["send", "-a", &server.address, "--hello"]);
+    let running = Running::spawn(command.stdin(Stdio::null()));
+    let mut peer = server.accept();
     peer.line();
-    peer.say(b"hello?version=0.55.0-dev.12\n");
+    peer.send(b"hello?version=0.55.0-dev.12\n");
     assert_eq!(peer.line(), "reset\n");
-    peer.say(b"reset_complete\n");
+    peer.send(b"reset_complete\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     let ended = running.finish();

@@ -10,13 +10,13 @@ fn hello() -> String {
 
 #[test]
 fn hello_alone_probes_a_media_controller() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "--hello"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "--hello"]);
+    let mut peer = server.accept();
     assert_eq!(peer.line(), hello());
-    peer.say(b"hello?version=1.1\n");
+    peer.send(b"hello?version=1.1\n");
     assert_eq!(peer.line(), "reset\n");
-    peer.say(b"monitor_start?category=modes\nreset_complete\n");
+    peer.send(b"monitor_start?category=modes\nreset_complete\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     let ended = sending.finish();
@@ -35,13 +35,13 @@ fn hello_and_listen_understand_each_other() {
 
 #[test]
 fn a_pin_controllers_greeting_is_answer_enough() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "-a", &port.address, "--hello", "-"]);
+    let server = server();
+    let mut sending = start_with_input(&["send", "-a", &server.address, "--hello", "-"]);
     sending.write(b"a\n");
     sending.stdin = None;
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     assert_eq!(peer.line(), hello());
-    peer.say(b"hello?version=1.1&controller_name=Mission%20Pinball%20Framework\n");
+    peer.send(b"hello?version=1.1&controller_name=Mission%20Pinball%20Framework\n");
     assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
     drop(peer);
     assert_eq!(sending.finish().code, Some(0));
@@ -49,11 +49,11 @@ fn a_pin_controllers_greeting_is_answer_enough() {
 
 #[test]
 fn a_refused_version_is_4_and_nothing_is_sent() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "--hello", "a?"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "--hello", "a?"]);
+    let mut peer = server.accept();
     assert_eq!(peer.line(), hello());
-    peer.say(b"error?message=unknown%20protocol%20version\n");
+    peer.send(b"error?message=unknown%20protocol%20version\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     let ended = sending.finish();
@@ -63,15 +63,15 @@ fn a_refused_version_is_4_and_nothing_is_sent() {
 
 #[test]
 fn a_handshake_that_is_not_answered_is_124_and_one_broken_off_is_told() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "--hello", "-W", "50ms", "a?"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "--hello", "-W", "50ms", "a?"]);
+    let mut peer = server.accept();
     assert_eq!(peer.rest().unwrap(), format!("{}goodbye\n", hello()));
     let ended = sending.finish();
     assert_eq!(ended.code, Some(124));
     assert!(ended.stderr.contains("timed out after 0.05 s waiting for the handshake"), "{}", ended.stderr);
-    let sending = start(&["send", "-a", &port.address, "--hello", "a?"]);
-    let mut peer = port.accept();
+    let sending = start(&["send", "-a", &server.address, "--hello", "a?"]);
+    let mut peer = server.accept();
     assert_eq!(peer.line(), hello());
     peer.reset();
     assert_eq!(sending.finish().code, Some(3));
@@ -79,27 +79,27 @@ fn a_handshake_that_is_not_answered_is_124_and_one_broken_off_is_told() {
 
 #[test]
 fn a_payload_comes_from_a_file() {
-    let (port, file) = (port(), directory().join("frame"));
+    let (server, file) = (server(), directory().join("frame"));
     std::fs::write(&file, b"\n\x00#\n").unwrap();
     for words in [&["dmd_frame", "name=x"][..], &["dmd_frame?name=x"]] {
-        let mut all = vec!["send", "-a", &port.address, "-b", file.to_str().unwrap()];
+        let mut all = vec!["send", "-a", &server.address, "-b", file.to_str().unwrap()];
         all.extend(words);
         let sending = start(&all);
-        let mut peer = port.accept();
+        let mut peer = server.accept();
         assert_eq!(peer.rest().unwrap(), "dmd_frame?name=x&bytes=4\n\n\0#\ngoodbye\n");
         drop(peer);
         assert_eq!(sending.finish().code, Some(0));
     }
-    let missing = run(&["send", "-a", &port.address, "-b", "no-such-file", "dmd_frame"]);
+    let missing = run(&["send", "-a", &server.address, "-b", "no-such-file", "dmd_frame"]);
     assert_eq!(missing.code, Some(3));
 }
 
 #[test]
 fn the_limits_are_of_what_goes_out_and_of_what_comes() {
-    let (port, file) = (port(), directory().join("frame"));
+    let (server, file) = (server(), directory().join("frame"));
     std::fs::write(&file, b"abc").unwrap();
     let file = file.to_str().unwrap();
-    let limits = ["send", "-a", &port.address, "--max-line", "16", "--max-payload", "2"];
+    let limits = ["send", "-a", &server.address, "--max-line", "16", "--max-payload", "2"];
     for (words, code, complaint) in [
         (&["trigger?name=12345"][..], 2, "line over 16 bytes; --max-line allows more"),
         (&["trigger", "name=12345"], 2, "longer than 16 bytes"),
@@ -114,9 +114,9 @@ fn the_limits_are_of_what_goes_out_and_of_what_comes() {
         b"trigger?name=1234\n{\"command\":\"a\",\"bytes\":\"aGk=\"}\n{\"command\":\"b\",\"bytes\":\"YWJj\"}\nlast\n",
     );
     sending.stdin = None;
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     assert_eq!(peer.rest().unwrap(), "a&bytes=2\nhilast\ngoodbye\n");
-    peer.say(b"0123456789abcdefg\nshort\nf&bytes=3\nabc");
+    peer.send(b"0123456789abcdefg\nshort\nf&bytes=3\nabc");
     drop(peer);
     let ended = sending.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "short\n"), "{}", ended.stderr);
@@ -127,9 +127,9 @@ fn the_limits_are_of_what_goes_out_and_of_what_comes() {
 
 #[test]
 fn a_message_is_repeated_and_all_of_it_goes() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "--repeat", "100000", "trigger", "name=x"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "--repeat", "100000", "trigger", "name=x"]);
+    let mut peer = server.accept();
     let came = peer.rest().unwrap();
     assert!(came == format!("{}goodbye\n", "trigger?name=x\n".repeat(100_000)), "{} bytes came", came.len());
     drop(peer);
@@ -139,18 +139,18 @@ fn a_message_is_repeated_and_all_of_it_goes() {
 #[test]
 fn a_pace_is_kept_by_repetition_and_stream() {
     const EVERY: Duration = Duration::from_millis(40);
-    let port = port();
+    let server = server();
     for is_stream in [false, true] {
         let arguments: &[&str] =
             if is_stream { &["--every", "40ms", "-"] } else { &["--every", "40ms", "--repeat", "5", "a?"] };
-        let mut all = vec!["send", "-a", &port.address];
+        let mut all = vec!["send", "-a", &server.address];
         all.extend(arguments);
         let mut sending = start_with_input(&all);
         if is_stream {
             sending.write(&b"a?\n".repeat(5));
             sending.stdin = None;
         }
-        let mut peer = port.accept();
+        let mut peer = server.accept();
         let began = Instant::now();
         for _ in 0..5 {
             assert_eq!(peer.line(), "a?\n");
@@ -164,18 +164,18 @@ fn a_pace_is_kept_by_repetition_and_stream() {
 
 #[test]
 fn leaving_without_goodbye_closes_all_the_same() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "--no-goodbye", "a?"]);
-    assert_eq!(port.accept().rest().unwrap(), "a?\n");
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "--no-goodbye", "a?"]);
+    assert_eq!(server.accept().rest().unwrap(), "a?\n");
     assert_eq!(sending.finish().code, Some(0));
-    let sending = start(&["send", "-a", &port.address, "goodbye"]);
-    assert_eq!(port.accept().rest().unwrap(), "goodbye\n");
+    let sending = start(&["send", "-a", &server.address, "goodbye"]);
+    assert_eq!(server.accept().rest().unwrap(), "goodbye\n");
     assert_eq!(sending.finish().code, Some(0));
 }
 
 #[test]
 fn what_would_stop_mpf_is_refused_before_anything_is_dialled_unless_forced() {
-    let port = port();
+    let server = server();
     for (words, refusal) in [
         (
             &["switch", "name=s_start", "state=on"][..],
@@ -184,28 +184,28 @@ fn what_would_stop_mpf_is_refused_before_anything_is_dialled_unless_forced() {
         (&["TRIGGER?name=x"], "would be ignored by MPF 0.81"),
         (&["trigger"], "would end MPF 0.81: trigger needs name"),
     ] {
-        let mut all = vec!["send", "-a", &port.address];
+        let mut all = vec!["send", "-a", &server.address];
         all.extend(words);
         let ended = run(&all);
         assert_eq!(ended.code, Some(1), "{words:?}");
         assert!(ended.stderr.starts_with(&format!("backbox send: {refusal}")), "{}", ended.stderr);
         assert!(ended.stderr.ends_with("; --force sends it all the same\n"), "{}", ended.stderr);
     }
-    let sending = start(&["send", "-a", &port.address, "--force", "TRIGGER?name=x"]);
+    let sending = start(&["send", "-a", &server.address, "--force", "TRIGGER?name=x"]);
     // The first that dials is the one that was forced.
-    assert_eq!(port.accept().rest().unwrap(), "TRIGGER?name=x\ngoodbye\n");
+    assert_eq!(server.accept().rest().unwrap(), "TRIGGER?name=x\ngoodbye\n");
     assert_eq!(sending.finish().code, Some(0));
 }
 
 #[test]
 fn in_a_stream_only_the_line_that_would_stop_mpf_is_left_out() {
-    let port = port();
+    let server = server();
     for (flag, sent, code) in [("-q", "a\nb\ngoodbye\n", 1), ("--force", "a\nswitch?name=x&state=on\nb\ngoodbye\n", 0)]
     {
-        let mut sending = start_with_input(&["send", "-a", &port.address, flag]);
+        let mut sending = start_with_input(&["send", "-a", &server.address, flag]);
         sending.write(b"a\nswitch?name=x&state=on\nb\n");
         sending.stdin = None;
-        let mut peer = port.accept();
+        let mut peer = server.accept();
         assert_eq!(peer.rest().unwrap(), sent);
         drop(peer);
         let ended = sending.finish();
@@ -217,46 +217,46 @@ fn in_a_stream_only_the_line_that_would_stop_mpf_is_left_out() {
 
 #[test]
 fn a_lost_connection_is_dialled_again_and_nothing_is_sent_twice() {
-    let port = port();
-    let mut sending = start_with_input(&["send", "-q", "-a", &port.address, "--reconnect", "-e", "done"]);
+    let server = server();
+    let mut sending = start_with_input(&["send", "-q", "-a", &server.address, "--reconnect", "-e", "done"]);
     for line in ["a\n", "b\n"] {
         // Before it has noticed the loss it would write into a connection that is gone.
-        let mut peer = port.accept();
+        let mut peer = server.accept();
         sending.write(line.as_bytes());
         assert_eq!(peer.line(), line);
-        peer.say(b"other\n");
+        peer.send(b"other\n");
     }
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     sending.write(b"c\n");
     assert_eq!(peer.line(), "c\n");
     sending.stdin = None;
-    peer.say(b"done\n");
+    peer.send(b"done\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     let ended = sending.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "done\n"));
     for line in [1, 2] {
-        let told = format!("{}: connection lost after line {line}, which may be lost too", port.address);
+        let told = format!("{}: connection lost after line {line}, which may be lost too", server.address);
         assert_eq!(ended.stderr.matches(&told).count(), 1, "{}", ended.stderr);
     }
 }
 
 #[test]
 fn a_handshake_is_repeated_over_a_new_connection_and_the_message_goes_once() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "--reconnect", "--hello", "-n", "1", "a?"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "--reconnect", "--hello", "-n", "1", "a?"]);
+    let mut peer = server.accept();
     assert_eq!(peer.line(), hello());
     peer.reset();
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     assert_eq!(peer.line(), hello());
-    peer.say(b"hello?version=1.1&controller_name=x\n");
+    peer.send(b"hello?version=1.1&controller_name=x\n");
     assert_eq!(peer.line(), "a?\n");
-    peer.say(b"goodbye\n");
+    peer.send(b"goodbye\n");
     drop(peer);
-    let mut peer = port.accept();
+    let mut peer = server.accept();
     assert_eq!(peer.line(), hello());
-    peer.say(b"hello?version=1.1&controller_name=x\nb\n");
+    peer.send(b"hello?version=1.1&controller_name=x\nb\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
     let ended = sending.finish();
@@ -265,14 +265,14 @@ fn a_handshake_is_repeated_over_a_new_connection_and_the_message_goes_once() {
 
 #[test]
 fn the_time_counts_on_while_nobody_is_there() {
-    let port = port();
-    let sending = start(&["send", "-a", &port.address, "--reconnect", "-W", "300ms", "-e", "b", "a?"]);
-    let mut peer = port.accept();
+    let server = server();
+    let sending = start(&["send", "-a", &server.address, "--reconnect", "-W", "300ms", "-e", "b", "a?"]);
+    let mut peer = server.accept();
     assert_eq!(peer.line(), "a?\n");
-    port.close();
+    server.close();
     drop(peer);
     let ended = sending.finish();
     assert_eq!(ended.code, Some(124), "{}", ended.stderr);
-    let sending = start(&["send", "-a", &Port::at("127.0.0.1:0").close(), "--reconnect", "a?"]);
+    let sending = start(&["send", "-a", &Server::at("127.0.0.1:0").close(), "--reconnect", "a?"]);
     assert_eq!(sending.finish().code, Some(3));
 }

@@ -76,8 +76,8 @@ fn shown(arguments: &[&str]) -> String {
     let mut command = listen_command(arguments, &file);
     let mut child = command.stdin(Stdio::null()).stdout(near.try_clone().unwrap()).stderr(near).spawn().unwrap();
     drop(command);
-    let mut peer = dial(announced(&file));
-    peer.say("trigger?name=\x1b]0;x\x07\u{9b}31m\r\nf&bytes=3\n\x1b[mx\x1b[2J?a=int:\x1b[m\n\x1b[5m".as_bytes());
+    let mut peer = connect(announced(&file));
+    peer.send("trigger?name=\x1b]0;x\x07\u{9b}31m\r\nf&bytes=3\n\x1b[mx\x1b[2J?a=int:\x1b[m\n\x1b[5m".as_bytes());
     peer.half_close();
     let _ = peer.rest();
     assert!(matches!(exit_code(&mut child), Some(1)));
@@ -121,15 +121,15 @@ fn listen_prints_a_table_on_a_terminal_with_malformed_lines_red() {
 
 #[test]
 fn forward_colours_the_two_directions() {
-    let (file, target, (near, seen)) = (directory().join("address"), port(), terminal());
+    let (file, target, (near, seen)) = (directory().join("address"), server(), terminal());
     let mut command = listen_command(&["--forward", &target.address, "--once", "-q", "--view", "raw"], &file);
     let mut child = command.stdin(Stdio::null()).stdout(near).spawn().unwrap();
     drop(command);
-    let mut client = dial(announced(&file));
-    client.say(b"hello?version=1.1\n");
+    let mut client = connect(announced(&file));
+    client.send(b"hello?version=1.1\n");
     let mut target = target.accept();
     assert_eq!(target.line(), "hello?version=1.1\n");
-    target.say(b"goodbye\n");
+    target.send(b"goodbye\n");
     drop(target);
     assert_eq!(client.rest().unwrap(), "goodbye\n");
     drop(client);
@@ -148,13 +148,13 @@ fn send_with_nothing_to_print_says_what_it_sent() {
         (&["-q", "a?"], ""),
     ] {
         let (near, seen) = terminal();
-        let port = port();
-        let mut command = command(&[&["send", "-a", &port.address], arguments].concat());
+        let server = server();
+        let mut command = command(&[&["send", "-a", &server.address], arguments].concat());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(near).spawn().unwrap();
         drop(command);
-        port.accept().rest().unwrap();
+        server.accept().rest().unwrap();
         assert_eq!(exit_code(&mut child), Some(0));
         let seen = seen.recv_timeout(PATIENCE).expect("the terminal does not end");
-        assert_eq!(seen, expected.replace("ADDRESS", &port.address));
+        assert_eq!(seen, expected.replace("ADDRESS", &server.address));
     }
 }
