@@ -63,9 +63,10 @@ const UNKNOWN_VERSION: &str = "unknown protocol version";
 const REPEATED_BYTES_MAX: usize = 100;
 
 /// The part that we play.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
     /// Replies to `hello` and `reset`, subscribes, and replies to unknown commands.
+    #[default]
     MediaController,
     /// Sends `hello`, then `reset`.
     PinController,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::canonical::Canonical;
-use super::observer::{Observer, exit_of, finish};
+use super::observer::{Observer, finish};
 use crate::bcp::template::{Origin, Side};
 use crate::commands::dial::Target;
 use crate::commands::run::End;
@@ -165,9 +165,8 @@ impl Handler for Forwarder {
             Frame::Message(message) => self.receive(net.now(), &of, message),
             Frame::Ignored { .. } => {}
             Frame::Bad { number, fault } => {
-                self.observer.received_bad(of.pair, of.side);
                 let place = format!("{} {}: line {number}", of.client, of.side.name());
-                self.observer.console.report(exit_of(*fault), place, fault);
+                self.observer.receive_bad(of.pair, of.side, place, *fault, true);
             }
         }
         self.observer.flush(net, READ_BYTES);
@@ -199,8 +198,8 @@ impl Handler for Forwarder {
     }
 
     fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
-        let next = self.observer.turn(net, now);
-        if let Some(in_hurry) = self.observer.leave() {
+        let (next, leaves) = self.observer.turn(net, now);
+        if let Some(in_hurry) = leaves {
             self.leave(net, in_hurry);
         }
         next

@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::net::{Input, Net, Settings};
 use forward::Forwarder;
 use observer::Observer;
-use options::{Form, Listening, Plan};
+use options::{Form, Plan};
 use roles::Peers;
 
 /// Runs `backbox listen`.
@@ -27,7 +27,7 @@ use roles::Peers;
 /// # Errors
 /// Options that are wrong, and what ends the run.
 fn run(options: Options) -> Result<Exit, Failure> {
-    let Plan { form, listening, settings, mut observer } = options.plan()?;
+    let Plan { form, place, settings, mut observer } = options.plan()?;
     let input = match &form {
         Form::Roles(behavior) if behavior.reads_input => {
             let input = Input::stdin(options::INPUT_BYTES);
@@ -37,8 +37,8 @@ fn run(options: Options) -> Result<Exit, Failure> {
     };
     let recording = observer.recorder.take_file();
     let mut net = open_net(Settings { input, recording, ..settings })?;
-    match listening {
-        Some(listening) => listen(listening, &form, &mut net, &mut observer)?,
+    match place {
+        Some(place) => listen(&place, &form, &mut net, &mut observer)?,
         None => catch_signals(&mut net)?,
     }
     let cannot = |error| Failure::io("cannot wait for connections", &error);
@@ -64,9 +64,7 @@ fn run(options: Options) -> Result<Exit, Failure> {
 }
 
 /// Listens, and reports the address.
-fn listen(listening: Listening, form: &Form, net: &mut Net, observer: &mut Observer) -> Result<(), Failure> {
-    let Listening { address, announce, wire } = &listening;
-    let place = Place { address: address.as_deref(), port: None, announce: announce.as_deref(), wire: *wire };
+fn listen(place: &Place<'_>, form: &Form, net: &mut Net, observer: &mut Observer) -> Result<(), Failure> {
     let own = place.listen(net)?;
     let forwarding = match form {
         Form::Forward(route) => {

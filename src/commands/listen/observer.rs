@@ -106,11 +106,18 @@ impl Observer {
         }
     }
 
-    /// Something was received that is no message.
-    pub(crate) fn received_bad(&mut self, connection: u64, from: Side) {
+    /// Reports something that is no message. A peer that breaks the framing is to blame, unless we have ended the
+    /// connection.
+    pub(crate) fn receive_bad(&mut self, id: u64, from: Side, place: String, fault: FramingError, is_open: bool) {
         if let Some(rows) = &mut self.rows {
-            rows.count(connection, from, None);
+            rows.count(id, from, None);
         }
+        let exit = match fault {
+            _ if !is_open => Exit::Success,
+            FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::Failed,
+            FramingError::PayloadTooLarge { .. } | FramingError::Obe(_) => Exit::Peer,
+        };
+        self.console.report(exit, place, fault);
     }
 
     /// A connection, or a forwarded pair, has closed; `them` is the peer's side, unless it was forwarded.
@@ -194,8 +201,9 @@ impl Observer {
         self.printed.shrink_to(2 * READ_BYTES);
     }
 
-    /// What is done in each turn of the loop: when to come again.
-    pub(crate) fn turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
+    /// What is done in each turn of the loop: when to come again, and whether the connections are to be closed: in a
+    /// hurry, after a signal or `-W`, or in order, when output has all the time that it needs. That is told once.
+    pub(crate) fn turn(&mut self, net: &mut Net, now: Instant) -> (Option<Instant>, Option<bool>) {
         self.flush(net, 1);
         let end = self.limits.passed(now).filter(|_| self.left != Some(true));
         if self.end.is_some() && end.is_some() {
@@ -205,7 +213,11 @@ impl Observer {
         } else if let Some(end) = end {
             self.end(end);
         }
-        self.limits.deadline().filter(|_| self.left != Some(true))
+        let next = self.limits.deadline().filter(|_| self.left != Some(true));
+        let in_hurry = self.end.as_ref().map(|end| matches!(end, End::Signal(_) | End::TimeUp { .. }));
+        let leaves = in_hurry.filter(|_| in_hurry > self.left);
+        self.left = leaves.or(self.left);
+        (next, leaves)
     }
 
     /// Ends the run, if nothing ended it before. A signal and a failure count more than what came before.
@@ -223,17 +235,6 @@ impl Observer {
     /// Whether the run ends.
     pub(crate) fn has_ended(&self) -> bool {
         self.end.is_some()
-    }
-
-    /// Whether the connections are to be closed in a hurry, after a signal or `-W`, or in order, when output has all the
-    /// time that it needs. `None` while the run goes on, and once they are being closed so.
-    pub(crate) fn leave(&mut self) -> Option<bool> {
-        let in_hurry = self.end.as_ref().map(|end| matches!(end, End::Signal(_) | End::TimeUp { .. }));
-        if in_hurry <= self.left {
-            return None;
-        }
-        self.left = in_hurry;
-        in_hurry
     }
 
     /// What `on_stop` is told. Forwarding outlives its output, everything else ends with it.
@@ -341,14 +342,6 @@ impl Observer {
         let plural = if connections == 1 { "" } else { "s" };
         let sent = if self.sent == 0 { String::new() } else { format!(", sent {}", self.sent) };
         self.console.note(format_args!("received {received} on {connections} connection{plural}{sent}"));
-    }
-}
-
-/// How bad a frame is that is no message: a peer that breaks the framing is to blame.
-pub(crate) fn exit_of(error: FramingError) -> Exit {
-    match error {
-        FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::Failed,
-        FramingError::PayloadTooLarge { .. } | FramingError::Obe(_) => Exit::Peer,
     }
 }
 

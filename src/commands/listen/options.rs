@@ -13,6 +13,7 @@ use crate::bcp::template::Template;
 use crate::catalogue::{self, CATEGORIES};
 use crate::cli::{Command, Complete, Example, Flag, Help, Section, suggest, text};
 use crate::commands::arguments::note_mistyped_patterns;
+use crate::commands::binding::Place;
 use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
 use crate::commands::goal_flags::GoalOptions;
 use crate::commands::recorder::RecordOptions;
@@ -91,15 +92,14 @@ pub const COMMAND: Command<Options> = Command {
         summary: "act as a media controller and print the messages received",
         synopsis: &["[*OPTION*]..."],
         description: &[
-            "Accepts connections, many at once, and prints each message as it was received, payloads too. It replies to \
-             `hello`, and to unknown commands with an `error`. To the first `reset` of a connection it subscribes \
-             and sends `reset_complete`, in one write: without subscriptions a whole game is two lines.",
+            "Accepts connections and prints each message: on a terminal as a row of a table, else as it was received, \
+             payloads too. It replies to `hello`, and to unknown commands with an `error`. To the first `reset` of a \
+             connection it subscribes and sends `reset_complete`.",
             "With `--as pin` it acts as a pin controller, as MPF's port 5051 does. With `-c` it connects: to a running \
-             MPF, where it subscribes, or as a pin controller to a media controller.",
-            "With `--forward` it stands between two programs and prints what both send.",
-            "With `--wire obe` it is an OBE_Socket server at `127.0.0.1:61981`: it prints each message and replies \
-             with `\"OK\"`, or with what `--reply` says. A *PATTERN* may be JSON there, which must equal a whole \
-             message.",
+             MPF, where it subscribes, or as a pin controller to a media controller. With `--forward` it stands \
+             between two programs and prints what both send.",
+            "With `--wire obe` it is an OBE_Socket server at `127.0.0.1:61981`, and replies with `\"OK\"` or what \
+             `--reply` says. A *PATTERN* may be JSON there, which must equal a whole message.",
             "It ends with a signal, when the reader of its output has gone, and with `--once`, `-n`, `-e`, `-W` and \
              `--idle`. It then sends `goodbye`, which ends an MPF whose `exit_on_close` is true (its default).",
             "A malformed line is reported on standard error, printed, and answered with an `error`. A peer that does \
@@ -138,7 +138,6 @@ pub const COMMAND: Command<Options> = Command {
                 text: "Stands between MPF and a media controller on port 5052, shows what both send, and rewrites \
                        what MPF sends so that the media controller understands it.",
             },
-            Example { line: "backbox listen > game.bcp", text: "Captures what MPF sends to its media controller." },
             Example {
                 line: "backbox listen --monitor switches | backbox decode",
                 text: "Prints the switches, as JSON.",
@@ -305,13 +304,6 @@ pub const COMMAND: Command<Options> = Command {
     run: super::run,
 };
 
-/// Where to listen.
-pub(super) struct Listening {
-    pub address: Option<String>,
-    pub announce: Option<PathBuf>,
-    pub wire: Wire,
-}
-
 /// What is done with the connections.
 pub(super) enum Form {
     Roles(Box<Behavior>),
@@ -320,10 +312,10 @@ pub(super) enum Form {
 }
 
 /// What the options mean, resolved and checked.
-pub(super) struct Plan {
+pub(super) struct Plan<'a> {
     pub form: Form,
-    /// Unless it connects.
-    pub listening: Option<Listening>,
+    /// Where to listen, unless it connects.
+    pub place: Option<Place<'a>>,
     pub settings: Settings,
     pub observer: Observer,
 }
@@ -334,7 +326,7 @@ impl Options {
     /// # Errors
     /// [`Failure::Usage`] for options that are wrong or make no sense together, [`Failure::Io`] for a file that cannot
     /// be opened and a name that has no address.
-    pub(super) fn plan(self) -> Result<Plan, Failure> {
+    pub(super) fn plan(&self) -> Result<Plan<'_>, Failure> {
         refuse_one_file_twice(&[("--announce", self.announce.as_deref()), ("--record", self.record.file.as_deref())])?;
         let observer = self.observer()?;
         let form = match (&self.forward, self.wire) {
@@ -342,10 +334,10 @@ impl Options {
             (Some(target), Wire::Bcp) => Form::Forward(Box::new(self.route(target)?)),
             (None, Wire::Bcp) => Form::Roles(Box::new(self.behavior()?)),
         };
-        let settings = self.settings();
-        let Options { connect, address, announce, wire, .. } = self;
-        let listening = connect.address.is_none().then_some(Listening { address, announce, wire });
-        Ok(Plan { form, listening, settings, observer })
+        let (address, announce) = (self.address.as_deref(), self.announce.as_deref());
+        let place = Place { address, port: None, announce, wire: self.wire };
+        let place = self.connect.address.is_none().then_some(place);
+        Ok(Plan { form, place, settings: self.settings(), observer })
     }
 
     fn observer(&self) -> Result<Observer, Failure> {
@@ -375,17 +367,17 @@ impl Options {
         Ok(observer)
     }
 
-    /// The names of both ends in the table.
+    /// The names of both ends in the table. A forwarded game is known by its ports.
     fn end_names(&self) -> EndNames {
-        let port = |text: &Option<String>, usual: u16| {
-            let default = Address::new("localhost", usual);
-            text.as_ref().and_then(|text| Address::parse(text, &default).ok()).map_or(usual, |address| address.port)
+        let names = |text: &Option<String>| {
+            let default = Address::new("localhost", MEDIA_PORT);
+            EndNames::of_port(text.as_ref().and_then(|t| Address::parse(t, &default).ok()).unwrap_or(default).port)
         };
         match (&self.forward, self.as_pin == self.connect.address.is_some()) {
             (None, true) => EndNames::MPF_CONNECTED,
             (None, false) => EndNames::MPF_LISTENED,
-            (Some(_), _) => match EndNames::of_port(port(&self.address, MEDIA_PORT)) {
-                EndNames::UNKNOWN => EndNames::of_port(port(&self.forward, MEDIA_PORT)),
+            (Some(_), _) => match names(&self.address) {
+                EndNames::UNKNOWN => names(&self.forward),
                 ends => ends,
             },
         }
@@ -429,7 +421,7 @@ impl Options {
             subscriptions: subscriptions(&self.monitor, &self.register, defaults)?,
             accepts: self.accepts.clone(),
             replies: self.replies()?,
-            auto: !self.no_auto,
+            is_mute: self.no_auto,
             once: self.once,
             reads_input: self.stdin,
             framing: self.input.framing(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
-use super::observer::{Observer, describe_close, exit_of, finish, report_close};
+use super::observer::{Observer, describe_close, finish, report_close};
 use super::options::{CATEGORIES_OF_MEDIA, subscriptions};
 use super::reply::{Firings, Reply};
 use crate::bcp::conversation::{
@@ -27,6 +27,7 @@ use crate::output::Console;
 use crate::text::shown;
 
 /// What `listen` sends, and when.
+#[derive(Default)]
 pub(crate) struct Behavior {
     pub role: Role,
     /// The lines with which it subscribes.
@@ -35,8 +36,8 @@ pub(crate) struct Behavior {
     pub accepts: Option<Pattern>,
     /// The first reply that matches is sent.
     pub replies: Vec<Reply>,
-    /// Whether it has replies of its own (not with `--no-auto`).
-    pub auto: bool,
+    /// Whether the built-in replies are turned off.
+    pub is_mute: bool,
     /// Whether the run ends with the first connection.
     pub once: bool,
     /// Whether standard input is sent to every peer.
@@ -96,17 +97,8 @@ impl Peers {
     /// # Errors
     /// None that can happen.
     pub(crate) fn built_in(framing: FramingOptions, console: Console) -> Result<Peers, Failure> {
-        let behavior = Behavior {
-            role: Role::MediaController,
-            subscriptions: subscriptions(&[], &[], &CATEGORIES_OF_MEDIA)?,
-            accepts: None,
-            replies: Vec::new(),
-            auto: true,
-            once: false,
-            reads_input: false,
-            framing,
-            server: None,
-        };
+        let behavior =
+            Behavior { subscriptions: subscriptions(&[], &[], &CATEGORIES_OF_MEDIA)?, framing, ..Behavior::default() };
         let observer = Observer::new(console, None, Goals::default(), TimeLimits::default());
         Ok(Peers::new(behavior, observer))
     }
@@ -160,7 +152,7 @@ impl Peers {
                 peer.conversation.receive_malformed(message.line, &mut self.outgoing)
             }
         };
-        if !self.behavior.auto {
+        if self.behavior.is_mute {
             self.outgoing.clear();
         }
         let is_malformed = outcome == ReceiveOutcome::PeerError(PeerError::Malformed);
@@ -355,10 +347,9 @@ impl Handler for Peers {
             Frame::Ignored { .. } => {}
             Frame::Bad { number, fault } => {
                 let Some(peer) = self.peers.get_mut(&id) else { return };
-                self.observer.received_bad(id.0, from);
-                let exit = if net.is_open(id) { exit_of(*fault) } else { Exit::Success };
-                self.observer.console.report(exit, format_args!("{}: line {number}", peer.address), fault);
-                if self.behavior.auto {
+                let place = format!("{}: line {number}", peer.address);
+                self.observer.receive_bad(id.0, from, place, *fault, net.is_open(id));
+                if !self.behavior.is_mute {
                     peer.conversation.receive_malformed(b"", &mut self.outgoing);
                 }
                 self.send_outgoing(net, id);
@@ -417,8 +408,8 @@ impl Handler for Peers {
     }
 
     fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
-        let next = self.observer.turn(net, now);
-        if let Some(in_hurry) = self.observer.leave() {
+        let (next, leaves) = self.observer.turn(net, now);
+        if let Some(in_hurry) = leaves {
             self.leave(net, in_hurry);
         }
         next

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::bcp::template::{Origin, Side};
-use crate::commands::listen::observer::{Observer, exit_of, finish, report_close};
+use crate::commands::listen::observer::{Observer, finish, report_close};
 use crate::commands::listen::reply::Reply;
 use crate::commands::run::End;
 use crate::exit::Exit;
@@ -74,8 +74,8 @@ impl Handler for ObeServer {
             Frame::Message(message) => self.receive(net, id, &client, message),
             Frame::Ignored { .. } => {}
             Frame::Bad { number, fault } => {
-                let exit = if net.is_open(id) { exit_of(*fault) } else { Exit::Success };
-                self.observer.console.report(exit, format_args!("{client}: offset {number}"), fault);
+                let place = format!("{client}: offset {number}");
+                self.observer.receive_bad(id.0, Side::Client, place, *fault, net.is_open(id));
             }
         }
         self.observer.flush(net, READ_BYTES);
@@ -94,8 +94,8 @@ impl Handler for ObeServer {
     }
 
     fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
-        let next = self.observer.turn(net, now);
-        match self.observer.leave() {
+        let (next, leaves) = self.observer.turn(net, now);
+        match leaves {
             None => {}
             Some(true) => net.hurry(),
             Some(false) => {
