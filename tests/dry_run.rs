@@ -73,7 +73,7 @@ fn every_log_gives_its_session() {
         assert_eq!(ended.code, Some(0), "{name}: {}", ended.stderr);
         let expected = data(&format!("logs/{stem}.bcp"));
         assert_eq!(ended.stdout.escape_ascii().to_string(), expected.escape_ascii().to_string(), "{name}");
-        // What it has lost is said, and no line that has something to say of itself is silent.
+        // What the log has lost is reported.
         assert!(ended.stderr.lines().any(|line| line.starts_with(&format!("{path}: "))), "{}", ended.stderr);
         assert_eq!(backbox(["replay", "-q", "--dry-run", &path], "").stderr, "", "{name}");
     }
@@ -93,14 +93,14 @@ fn one_connection_of_several_can_be_printed() {
 }
 
 #[test]
-fn what_the_lint_finds_is_said_and_changes_nothing() {
+fn findings_of_the_lint_are_notes() {
     let ended = backbox(["replay", "--dry-run", "-"], "reset\nswitch?name=s&state=on\n");
     assert_eq!((ended.code, ended.text()), (Some(0), "#backbox-session 1\nreset\nswitch?name=s&state=on\n"));
     assert!(ended.stderr.starts_with("<stdin>:2: stop: would end MPF 0.81"), "{}", ended.stderr);
 }
 
 #[test]
-fn what_cannot_be_read_is_said_before_anything_is_printed() {
+fn input_that_cannot_be_read_is_reported() {
     let folder = Workdir::new();
     let directory = folder.path().to_str().unwrap();
     let ended = backbox(["replay", "--dry-run", directory], "");

@@ -16,14 +16,14 @@ fn session(text: &str) -> String {
     file.to_str().unwrap().to_owned()
 }
 
-/// What the dialler of the game said.
-fn dialler_of_the_game() -> String {
+/// What the client of the game sent.
+fn client_of_the_game() -> String {
     let game = fs::read_to_string(GAME).unwrap();
     game.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
-fn what_the_built_in_media_controller_complains_of_counts() {
+fn report_of_the_built_in_media_controller_counts() {
     let file = session("t?a=int:x\nreset\n");
     let ended = run(&["replay", "--loopback", "--speed", "max", &file]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
@@ -53,11 +53,11 @@ fn a_game_over_loopback_prints_what_the_media_controller_says() {
 }
 
 #[test]
-fn the_dialler_is_played_byte_for_byte() {
+fn client_is_played_byte_for_byte() {
     let server = server();
     let playing = start(&["replay", "--speed", "max", "-a", &server.address, GAME]);
     let mut peer = server.accept();
-    assert!(peer.rest().unwrap() == dialler_of_the_game());
+    assert!(peer.rest().unwrap() == client_of_the_game());
     peer.send(b"late?\n");
     drop(peer);
     let ended = playing.finish();
@@ -66,7 +66,7 @@ fn the_dialler_is_played_byte_for_byte() {
 }
 
 #[test]
-fn it_keeps_the_recorded_pace_over_the_speed_and_stays_to_the_end() {
+fn recorded_pace_is_divided_by_the_speed_and_the_end_is_waited_for() {
     let file = session("#backbox-session 1\n#@5\na\n#@5.001\nb\n#@6\nf&bytes=2\nhi#@6.5\n#<c\n");
     let server = server();
     let playing = start(&["replay", "--speed", "2", "-a", &server.address, &file]);
@@ -94,7 +94,7 @@ fn plain_lines_leave_at_once() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_known_before_anybody_is_dialled() {
+fn wrong_file_is_reported_before_connecting() {
     let good = "#backbox-session 1\n#@0\na\n";
     for (text, code, complaint) in [
         (&*format!("{good}#@soon\nb\n"), 1, ":4: bad time"),
@@ -136,7 +136,7 @@ fn a_file_that_ends_in_half_a_line_is_played_up_to_it() {
 }
 
 #[test]
-fn options_that_make_no_sense_get_a_sentence() {
+fn options_that_exclude_each_other_are_refused_with_a_reason() {
     for (arguments, complaint) in [
         (&["replay"][..], "FILE is missing: write backbox replay FILE"),
         (&["replay", GAME, GAME], "several FILEs need --check"),
@@ -158,7 +158,7 @@ fn options_that_make_no_sense_get_a_sentence() {
 }
 
 #[test]
-fn a_refused_connection_is_3_and_a_retry_meets_who_comes_later() {
+fn refused_connection_is_3_and_retry_waits_for_a_server() {
     let closed = server().close();
     let ended = run(&["replay", "-a", &closed, GAME]);
     assert_eq!(ended.code, Some(3));
@@ -168,7 +168,7 @@ fn a_refused_connection_is_3_and_a_retry_meets_who_comes_later() {
     let (socket, _) = listener.accept().unwrap();
     let sink = std::thread::spawn(move || std::io::copy(&mut { socket }, &mut std::io::sink()).unwrap());
     assert_eq!(playing.finish().code, Some(0));
-    assert_eq!(sink.join().unwrap(), dialler_of_the_game().len() as u64);
+    assert_eq!(sink.join().unwrap(), client_of_the_game().len() as u64);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn a_peer_that_leaves_before_the_end_is_3() {
 }
 
 #[test]
-fn a_signal_says_goodbye_and_sums_up() {
+fn signal_sends_goodbye_and_prints_the_summary() {
     let file = session("#backbox-session 1\n#@0\na\n#@600\nb\n");
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let server = server();
@@ -206,7 +206,7 @@ fn a_signal_says_goodbye_and_sums_up() {
 }
 
 #[test]
-fn a_recording_says_what_a_signal_kept_from_the_peer() {
+fn recording_tells_what_was_not_sent_because_of_a_signal() {
     let line = format!("trigger?name={}\n", "x".repeat(1000));
     let file = session(&line.repeat(20_000));
     let recording = directory().join("recording.bcp");
@@ -256,7 +256,7 @@ fn standard_input_without_a_line_plays_nothing() {
 }
 
 #[test]
-fn a_full_disk_is_not_called_a_reader_that_left() {
+fn full_disk_is_not_reported_as_a_closed_output() {
     if !std::path::Path::new("/dev/full").exists() {
         return;
     }

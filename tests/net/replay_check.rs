@@ -1,4 +1,4 @@
-//! `backbox replay --check`: what a peer answers, compared with what was recorded.
+//! `backbox replay --check`: the replies of a peer, compared with the recorded ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::harness::*;
 
-/// A conversation with an answer of each kind.
+/// A conversation with a reply of each kind.
 const TALK: &str = "\
 #backbox-session 1
 #@0
@@ -38,7 +38,7 @@ fn session(text: &str) -> PathBuf {
     file
 }
 
-/// A stand-in that plays the acceptor of this recording.
+/// A stand-in that plays the server of this recording.
 fn stand_in(text: &str) -> (Running, String) {
     let address = directory().join("address");
     let file = session(text);
@@ -49,16 +49,16 @@ fn stand_in(text: &str) -> (Running, String) {
 }
 
 /// A check of this file against the stand-in for another recording.
-fn check_file(file: &Path, answers: &str, flags: &[&str]) -> Finished {
-    let (stand_in, address) = stand_in(answers);
+fn check_file(file: &Path, replies: &str, flags: &[&str]) -> Finished {
+    let (stand_in, address) = stand_in(replies);
     let fixed = ["replay", "--check", "-a", &address, "--reply-timeout", "0.3", file.to_str().unwrap()];
     let ended = run(&[&fixed[..], flags].concat());
     stand_in.finish();
     ended
 }
 
-fn check(recording: &str, answers: &str, flags: &[&str]) -> Finished {
-    check_file(&session(recording), answers, flags)
+fn check(recording: &str, replies: &str, flags: &[&str]) -> Finished {
+    check_file(&session(recording), replies, flags)
 }
 
 /// The first lines of the differences, after the file's name.
@@ -68,7 +68,7 @@ fn heads(ended: &Finished) -> Vec<&str> {
 }
 
 #[test]
-fn a_peer_that_answers_as_recorded_passes() {
+fn peer_that_replies_as_recorded_passes() {
     for speed in ["1", "max", "3"] {
         let ended = check(TALK, TALK, &["--speed", speed, "--exact"]);
         let passed = "PASS: 7 replies as recorded\n";
@@ -78,7 +78,7 @@ fn a_peer_that_answers_as_recorded_passes() {
 }
 
 #[test]
-fn one_mutation_of_an_answer_is_one_difference() {
+fn one_mutation_of_a_reply_is_one_difference() {
     let cases: [(&str, &str, &[&str], &str); 15] = [
         ("#<set?name=a&value=int:1\n", "#<set?name=a&value=int:9\n", &[], ":10: differs in value"),
         ("#<set?name=a&value=int:1\n", "#<set?name=a&value=1\n", &[], ":10: differs in value"),
@@ -140,19 +140,19 @@ fn a_peer_that_goes_is_one_difference_that_counts_the_rest() {
 
 #[test]
 fn what_an_update_wrote_is_clean_and_stays() {
-    for (answers, flags) in [
+    for (replies, flags) in [
         (TALK.replace("value=int:1", "value=int:7").replace("#<set?name=b&value=int:2\n", ""), &[][..]),
         (TALK.replace("#=YQpi", "#=YQpj").replace("#<done\n", "#<new\n#<done\n"), &["--exact"]),
         (TALK.replace("#<frame?name=d&bytes=3\n#=YQpi\n#<done", "#<done\n#<frame?name=d&bytes=3\n#=YQpi"), &[]),
     ] {
         let file = session(TALK);
-        let ended = check_file(&file, &answers, &[&["--update"][..], flags].concat());
+        let ended = check_file(&file, &replies, &[&["--update"][..], flags].concat());
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let updated = fs::read_to_string(&file).unwrap();
-        assert_eq!(updated.replace("# a comment\n", ""), answers.replace("# a comment\n", ""));
+        assert_eq!(updated.replace("# a comment\n", ""), replies.replace("# a comment\n", ""));
         assert!(updated.contains("# a comment\n"));
         for flags in [flags.to_vec(), [&["--update"], flags].concat()] {
-            let ended = check_file(&file, &answers, &flags);
+            let ended = check_file(&file, &replies, &flags);
             assert_eq!(ended.code, Some(0), "{}", ended.stderr);
             assert!(ended.stdout.starts_with("PASS: "), "{}", ended.stdout);
         }
@@ -186,10 +186,10 @@ fn an_update_keeps_the_links_and_permissions_of_the_file() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let link = directory().join("link.bcp");
     symlink(&file, &link).unwrap();
-    let answers = TALK.replace("value=int:1", "value=int:7");
-    let ended = check_file(&link, &answers, &["--update"]);
+    let replies = TALK.replace("value=int:1", "value=int:7");
+    let ended = check_file(&link, &replies, &["--update"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_eq!(fs::read_to_string(&file).unwrap(), answers);
+    assert_eq!(fs::read_to_string(&file).unwrap(), replies);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     let folder = file.parent().unwrap();
@@ -197,7 +197,7 @@ fn an_update_keeps_the_links_and_permissions_of_the_file() {
 }
 
 #[test]
-fn an_update_leaves_a_file_that_somebody_else_has_changed_and_the_report_is_written() {
+fn an_update_leaves_a_file_that_another_program_has_changed_and_the_report_is_written() {
     let server = server();
     let (file, report) = (session(TALK), directory().join("report.xml"));
     let (path, xml) = (file.to_str().unwrap(), report.to_str().unwrap());
@@ -219,7 +219,7 @@ fn an_update_leaves_a_file_that_somebody_else_has_changed_and_the_report_is_writ
 }
 
 #[test]
-fn an_update_that_will_not_be_written_is_refused_before_anybody_is_dialled() {
+fn an_update_that_will_not_be_written_is_refused_before_connecting() {
     // Beside a file of such a name there is no room for a longer one.
     let file = directory().join("n".repeat(255));
     fs::write(&file, TALK).unwrap();
@@ -231,12 +231,12 @@ fn an_update_that_will_not_be_written_is_refused_before_anybody_is_dialled() {
 }
 
 #[test]
-fn a_report_for_ci_has_a_case_for_each_answer() {
+fn report_for_ci_has_a_case_for_each_reply() {
     let report = directory().join("report.xml");
     let report = report.to_str().unwrap();
-    let answers = TALK.replace("value=int:1", "value=<]]>");
+    let replies = TALK.replace("value=int:1", "value=<]]>");
     for overwrite in [&[][..], &["--overwrite"]] {
-        let ended = check(TALK, &answers, &[&["--junit", report], overwrite].concat());
+        let ended = check(TALK, &replies, &[&["--junit", report], overwrite].concat());
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     }
     let file = session(TALK);
@@ -251,14 +251,14 @@ fn a_report_for_ci_has_a_case_for_each_answer() {
 
 #[test]
 fn settings_of_the_file_count_and_lists_add_to_the_flags() {
-    let answers =
+    let replies =
         TALK.replace("value=int:1", "value=int:9").replace("n\": 1", "n\": 2").replace("#<done", "#<extra\n#<done");
     let with = |settings: &str| TALK.replacen('\n', &format!("\n{settings}"), 1);
-    let clean = check(&with("#!ignore set.value\n#!exclude list\n"), &answers, &[]);
+    let clean = check(&with("#!ignore set.value\n#!exclude list\n"), &replies, &[]);
     assert_eq!((clean.code, clean.stdout.as_str()), (Some(0), "PASS: 6 replies as recorded\n"), "{}", clean.stderr);
-    let clean = check(&with("#!ignore SET.Value\n"), &answers, &["--exclude", "list?all"]);
+    let clean = check(&with("#!ignore SET.Value\n"), &replies, &["--exclude", "list?all"]);
     assert_eq!((clean.code, clean.stdout.as_str()), (Some(0), "PASS: 6 replies as recorded\n"), "{}", clean.stderr);
-    let exact = check(&with("#!ignore value\n#!exclude list\n#!exact\n"), &answers, &[]);
+    let exact = check(&with("#!ignore value\n#!exclude list\n#!exact\n"), &replies, &[]);
     assert_eq!(heads(&exact), [": not recorded: received after line 16"], "{}", exact.stderr);
     let swapped = TALK.replace("#<set?name=a&value=int:1\n", "").replace("#<done", "#<set?name=a&value=int:1\n#<done");
     let any = check(&with("#!any-order set\n"), &swapped, &[]);
@@ -266,7 +266,7 @@ fn settings_of_the_file_count_and_lists_add_to_the_flags() {
 }
 
 #[test]
-fn what_is_wrong_with_a_pattern_is_known_before_anybody_is_dialled() {
+fn what_is_wrong_with_a_pattern_is_known_before_connecting() {
     let with = |settings: &str| session(&TALK.replacen('\n', &format!("\n{settings}"), 1));
     for (file, flags, code, complaint) in [
         (with("#!exclude ?a=1\n"), &[][..], 1, "talk.bcp:2: setting exclude: "),
@@ -313,7 +313,7 @@ fn a_check_is_cut_short_by_a_signal_or_the_time_and_reports_so_far() {
 }
 
 #[test]
-fn the_recorded_acceptor_checks_whoever_dials() {
+fn recorded_server_checks_a_client() {
     let (address, file) = (directory().join("address"), session(TALK));
     let fixed = ["replay", "--serve", "--check", "-a", "127.0.0.1:0", "--announce", address.to_str().unwrap()];
     let running = start(&[&fixed[..], &["--reply-timeout", "0.3", file.to_str().unwrap()]].concat());
@@ -329,9 +329,9 @@ fn the_recorded_acceptor_checks_whoever_dials() {
 #[test]
 fn one_of_several_connections_is_checked_and_updated() {
     let two = TALK.replace("#@0.06\n", "#@0.05 2\nother\n#<answer?n=int:1\n#@0.06\n");
-    let answers = TALK.replace("value=int:1", "value=int:9");
+    let replies = TALK.replace("value=int:1", "value=int:9");
     let file = session(&two);
-    let ended = check_file(&file, &answers, &["--conn", "1", "--update"]);
+    let ended = check_file(&file, &replies, &["--conn", "1", "--update"]);
     assert_eq!((ended.code, heads(&ended)), (Some(0), vec![":10: differs in value"]), "{}", ended.stderr);
     assert_eq!(fs::read_to_string(&file).unwrap(), two.replace("value=int:1", "value=int:9"));
     let ended = run(&["replay", "--check", "-a", "127.0.0.1:1", file.to_str().unwrap()]);
@@ -340,7 +340,7 @@ fn one_of_several_connections_is_checked_and_updated() {
 }
 
 #[test]
-fn flags_about_a_check_want_one() {
+fn options_of_a_check_need_one() {
     for (arguments, complaint) in [
         (&["--exact"][..], "--exact needs --check or --update: "),
         (&["--junit", "x"], "--junit needs --check or --update: "),

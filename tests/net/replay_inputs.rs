@@ -1,5 +1,5 @@
-//! What `replay` takes: sessions, plain lines, logs, standard input; and what is wrong with them, said before anybody
-//! is dialled where that can be known.
+//! What `replay` reads: sessions, plain lines, logs, standard input; what is wrong with them is reported before it
+//! connects.
 
 use std::fs;
 use std::io::Read;
@@ -14,7 +14,7 @@ fn file(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn each_wrong_line_is_said_with_its_place_and_nobody_is_dialled() {
+fn wrong_line_is_reported_with_its_place_before_connecting() {
     let binary: Vec<u8> = (0..=255).collect();
     let session = |lines: &str| format!("#backbox-session 1\n{lines}").into_bytes();
     for (bytes, place, reason) in [

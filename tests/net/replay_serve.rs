@@ -1,4 +1,4 @@
-//! `backbox replay --serve`: the recorded acceptor, played to whoever dials.
+//! `backbox replay --serve`: the recorded server, played to a client.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -11,7 +11,7 @@ use crate::harness::*;
 const TALK: &str = "#backbox-session 1\n#@0\nhello?version=1.1\n#@0.01\n#<hello?version=1.1\n#@0.02\nreset\n#@0.03\n\
                     #<reset_complete\n#<f&bytes=3\n#=YQpi\n#@0.04\ngoodbye\n";
 
-/// A `replay --serve` of this session, and where it is to be dialled.
+/// A `replay --serve` of this session, and its address.
 fn serve(text: &str, arguments: &[&str]) -> (Running, SocketAddr) {
     let folder = directory();
     let (file, address) = (folder.join("session.bcp"), folder.join("address"));
@@ -22,7 +22,7 @@ fn serve(text: &str, arguments: &[&str]) -> (Running, SocketAddr) {
 }
 
 #[test]
-fn each_line_goes_when_what_was_said_before_it_has_come() {
+fn line_leaves_when_what_was_sent_before_it_has_arrived() {
     let (serving, address) = serve(TALK, &[]);
     let mut peer = connect(address);
     // What differs from the recording in its order and its form says the same.
@@ -60,7 +60,7 @@ fn another_backbox_plays_the_other_side() {
 }
 
 #[test]
-fn what_does_not_come_is_waited_for_until_the_time_is_up() {
+fn missing_request_is_waited_for_until_the_reply_timeout() {
     let (serving, address) = serve(TALK, &["--reply-timeout", "0.2"]);
     let mut peer = connect(address);
     let begin = Instant::now();
@@ -72,10 +72,10 @@ fn what_does_not_come_is_waited_for_until_the_time_is_up() {
 }
 
 #[test]
-fn only_the_first_is_served_and_one_that_leaves_early_is_3() {
+fn only_the_first_client_is_served_and_one_that_leaves_early_is_3() {
     let (serving, address) = serve(TALK, &[]);
     let first = connect(address);
-    // Nobody else is let in once somebody is there.
+    // No other client is accepted.
     let end = Instant::now() + PATIENCE;
     while TcpListener::bind(address).is_err() {
         assert!(Instant::now() < end, "it still listens");
@@ -87,7 +87,7 @@ fn only_the_first_is_served_and_one_that_leaves_early_is_3() {
 }
 
 #[test]
-fn waiting_for_somebody_ends_with_a_signal_or_the_time() {
+fn waiting_for_a_client_ends_with_a_signal_or_the_time() {
     let (serving, _) = serve(TALK, &[]);
     serving.await_handlers();
     serving.signal(Signal::INT);
@@ -100,7 +100,7 @@ fn waiting_for_somebody_ends_with_a_signal_or_the_time() {
 }
 
 #[test]
-fn a_session_without_a_line_of_the_acceptor_and_a_taken_port_are_said() {
+fn session_without_a_line_of_the_server_and_a_port_in_use_are_reported() {
     let file = directory().join("session.bcp");
     fs::write(&file, "#backbox-session 1\n#@0\na\n").unwrap();
     let ended = run(&["replay", "--serve", file.to_str().unwrap()]);
@@ -114,7 +114,7 @@ fn a_session_without_a_line_of_the_acceptor_and_a_taken_port_are_said() {
 }
 
 #[test]
-fn options_that_make_no_sense_get_a_sentence() {
+fn options_that_exclude_each_other_are_refused_with_a_reason() {
     for (arguments, complaint) in [
         (&["--serve", "--loopback", GAME][..], "--serve cannot be used together: one plays to a media controller"),
         (&["--serve", "--retry", "1", GAME], "--serve waits for a client"),

@@ -35,7 +35,7 @@ fn a_rate_paces_lines_without_times() {
 }
 
 #[test]
-fn a_longest_gap_ends_an_hour_of_waiting() {
+fn max_gap_shortens_an_hour_of_waiting() {
     let file = session("#backbox-session 1\n#@0\na\n#@3600\nb\n#@3600.001\n#<c\n#@7200\n#<d\n");
     let server = server();
     let playing = start(&["replay", "--max-gap", "50ms", "-a", &server.address, &file]);
@@ -67,7 +67,7 @@ fn each_pass_has_a_connection_of_its_own_and_one_clock_paces_them() {
 }
 
 #[test]
-fn a_pass_that_meets_nobody_ends_them_all() {
+fn pass_without_a_connection_ends_them_all() {
     let file = session("#backbox-session 1\n#@0\na\n");
     let server = server();
     let playing = start(&["replay", "--repeat", "2", "-a", &server.address, &file]);
@@ -95,7 +95,7 @@ fn over_loopback_passes_follow_each_other() {
 }
 
 #[test]
-fn the_time_bounds_the_whole_and_sums_up() {
+fn timeout_limits_the_whole_run_and_the_summary_is_printed() {
     let file = session("#backbox-session 1\n#@0\na\n#@600\nb\n");
     let server = server();
     let playing = start(&["replay", "-W", "200ms", "-a", &server.address, &file]);
@@ -111,14 +111,14 @@ fn the_time_bounds_the_whole_and_sums_up() {
         "{}",
         ended.stderr
     );
-    // Nobody there to take the call is the time's end as well, once there is a time to wait for somebody.
+    // With --retry, a closed port is a timeout too.
     let closed = server.close();
     let why = format!(
         "backbox replay: timed out after 0.2 s waiting for the last message to be sent (see --timeout); cannot connect \
          to {closed}: connection refused\n"
     );
-    let nobody = run(&["replay", "-q", "-W", "200ms", "--retry", "60s", "-a", &closed, &file]);
-    assert_eq!((nobody.code, nobody.stderr), (Some(124), why));
+    let refused = run(&["replay", "-q", "-W", "200ms", "--retry", "60s", "-a", &closed, &file]);
+    assert_eq!((refused.code, refused.stderr), (Some(124), why));
     assert_eq!(run(&["replay", "-W", "50ms", "-a", &closed, &file]).code, Some(3));
     let (engaged, _calls) = Server::unresponsive();
     let silent = run(&["replay", "-W", "200ms", "-a", &engaged.address, &file]);
@@ -149,7 +149,7 @@ fn the_summary_counts_messages_bytes_and_lateness() {
 }
 
 #[test]
-fn a_file_that_holds_something_is_refused_before_anybody_is_dialled() {
+fn file_that_is_not_empty_is_refused_before_connecting() {
     let file = session("a\n");
     for flag in ["--junit", "--record"] {
         let old = session("old");
@@ -182,11 +182,11 @@ fn two_flags_do_not_write_one_file() {
 }
 
 #[test]
-fn what_went_both_ways_is_recorded_and_shown() {
+fn both_directions_are_recorded_and_shown() {
     let (record, file) = (place(), session("hello?version=1.1\nf&bytes=3\na\nb"));
     let ended = run(&["replay", "-v", "--loopback", "--record", &record, &file]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    // The answers may come before the goodbye or behind it.
+    // The replies may arrive before the goodbye or after it.
     for line in ["\n> f&bytes=3 <3 bytes>\n", "\n> goodbye\n", "\n< hello?version=1.1\n"] {
         assert!(ended.stderr.contains(line), "{}", ended.stderr);
     }
@@ -218,7 +218,7 @@ fn the_guard_warns_once_for_each_kind_and_all_is_played() {
 }
 
 #[test]
-fn options_that_make_no_sense_get_a_sentence() {
+fn options_that_exclude_each_other_are_refused_with_a_reason() {
     for (arguments, complaint) in [
         (&["--rate", "5", "--speed", "2", GAME][..], "--rate does not use the recorded times"),
         (&["--rate", "5", "--max-gap", "2", GAME], "--rate does not use the recorded times"),
