@@ -13,6 +13,7 @@ fn man_folder() -> PathBuf {
 }
 
 /// Whether a program is installed; said aloud when it is not.
+#[cfg(unix)]
 fn is_here(program: &str) -> bool {
     let here = shell_in(&Workdir::new(), &format!("command -v {program}")).code == Some(0);
     if !here {
@@ -108,6 +109,7 @@ fn help_works_when_everything_else_is_wrong() {
 }
 
 /// The command lines of a help text's examples, each with what is said about it.
+#[cfg(unix)]
 fn examples(help: &str) -> Vec<(String, String)> {
     let (_, after) = help.split_once("\nExamples:\n").expect("there are examples");
     let lines: Vec<&str> = after.lines().take_while(|line| !line.is_empty()).collect();

@@ -148,7 +148,7 @@ mod tests {
         let (path, detour) = (folder.join(&name), folder.join(".").join(&name));
         let refused = |a: &Path, b: &Path| refuse_one_file_twice(&[("--a", Some(a)), ("--c", None), ("--b", Some(b))]);
         let why = refused(&path, &detour).unwrap_err();
-        assert!(why.message().unwrap().starts_with("--a and --b would both write /"), "{why:?}");
+        assert!(why.message().unwrap().starts_with("--a and --b would both write "), "{why:?}");
         assert!(refused(&path, &folder.join("another")).is_ok());
         assert!(refused(Path::new("/dev/null"), Path::new("/dev/null")).is_ok());
         assert!(refused(Path::new("only-here"), Path::new("./only-here")).is_err());
@@ -168,8 +168,10 @@ mod tests {
         for nowhere in [Path::new("/no/such/folder/file"), Path::new("/")] {
             assert_eq!(ResultFile::new(nowhere, "it", true).unwrap_err().exit().code(), 3, "{nowhere:?}");
         }
-        ResultFile::new(Path::new("/dev/null"), "it", false).unwrap().write(b"gone").unwrap();
-        assert!(!Path::new("/dev/null").is_file());
+        if cfg!(unix) {
+            ResultFile::new(Path::new("/dev/null"), "it", false).unwrap().write(b"gone").unwrap();
+            assert!(!Path::new("/dev/null").is_file());
+        }
     }
 
     #[test]

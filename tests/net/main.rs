@@ -1,4 +1,8 @@
 //! The subcommands that talk, run as programs against real sockets: on port 0, with a deadline for everything.
+//!
+//! Signals, `/proc` and terminals end and watch nearly every run here, so it is for Unix; `tests/network.rs` runs
+//! everywhere.
+#![cfg(unix)]
 
 mod crowd;
 mod faults;
