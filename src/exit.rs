@@ -144,10 +144,15 @@ impl Failure {
     }
 }
 
-/// An I/O error in lower case, without `(os error 13)`.
+/// An I/O error in lower case, without `(os error 13)`. The most frequent ones read the same on every system.
 pub fn plain_words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let plain = text.split(" (os error").next().unwrap_or(&text);
+    let text = match error.kind() {
+        io::ErrorKind::NotFound if error.raw_os_error().is_some() => "no such file or directory".to_owned(),
+        io::ErrorKind::ConnectionReset => "connection reset by peer".to_owned(),
+        io::ErrorKind::BrokenPipe => "broken pipe".to_owned(),
+        _ => error.to_string(),
+    };
+    let plain = text.split(" (os error").next().unwrap_or(&text).trim_end_matches('.');
     let mut letters = plain.chars();
     match letters.next() {
         Some(first) => first.to_lowercase().chain(letters).collect(),

@@ -105,7 +105,7 @@ fn input_that_cannot_be_read_is_reported() {
     let directory = folder.path().to_str().unwrap();
     let ended = backbox(["replay", "--dry-run", directory], "");
     assert_eq!((ended.code, ended.text()), (Some(3), ""), "{}", ended.stderr);
-    assert!(ended.stderr.contains("directory"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(if cfg!(windows) { "denied" } else { "directory" }), "{}", ended.stderr);
     let log = "2026-11-20 21:02:00,000 : INFO : root : Loading config.\n";
     let ended = backbox(["replay", "--dry-run", "-"], log);
     assert_eq!(ended.code, Some(1));

@@ -83,7 +83,7 @@ fn read_to_end(mut socket: &TcpStream) -> Vec<u8> {
 #[test]
 fn a_message_is_sent_with_goodbye_and_the_reply_is_printed() {
     let (address, peer) = peer(b"ready\n");
-    backbox(["send", "-a", &address, "trigger", "name=multiball"], "").exits(0).prints("ready\n").says_nothing();
+    backbox(["send", "-a", &address, "trigger", "name=multiball"], "").exits(0).prints("ready\n").reports_nothing();
     assert_eq!(peer.join().unwrap().unwrap(), b"trigger?name=multiball\ngoodbye\n");
 }
 
@@ -102,7 +102,7 @@ fn lines_with_crlf_are_sent_from_standard_input_and_recorded() {
 #[test]
 fn a_port_that_refuses_is_reported() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    backbox(["send", "-a", &closed, "trigger", "name=x"], "").exits(3).says(&["connection refused at", &closed]);
+    backbox(["send", "-a", &closed, "trigger", "name=x"], "").exits(3).reports(&["connection refused at", &closed]);
 }
 
 #[test]

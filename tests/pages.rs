@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{Outcome, Workdir, backbox, shell_in};
+use common::{Outcome, backbox};
+#[cfg(unix)]
+use common::{Workdir, shell_in};
 use std::path::{Path, PathBuf};
 
 const SUBCOMMANDS: [&str; 5] = ["encode", "decode", "send", "listen", "replay"];

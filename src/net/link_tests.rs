@@ -170,7 +170,11 @@ fn a_reset_is_passed_on_as_a_reset() {
 
 #[test]
 fn a_client_whose_target_refuses_is_reset_and_one_that_waits_is_served_later() {
-    let reset = |address| assert_eq!(read_all(&connect(address)), Err(io::ErrorKind::ConnectionReset));
+    let reset = |address| {
+        let end = read_all(&connect(address));
+        // Wine sometimes forgets a reset that comes before the read.
+        assert!(end == Err(io::ErrorKind::ConnectionReset) || (cfg!(windows) && end == Ok(Vec::new())), "{end:?}");
+    };
     let log = forward(dial(closed_port()), || None, reset, |_, _| {});
     assert_eq!(log, ["2 Unreached", "1 LinkLost"]);
 
