@@ -68,7 +68,7 @@ fn line_over_the_limit_is_reported_and_skipped() {
 }
 
 #[test]
-fn a_payload_cut_short_ends_its_input_only() {
+fn payload_cut_short_ends_its_input_only() {
     let folder = Workdir::new();
     folder.write("cut.bcp", "a\nf&bytes=10\nb\nc\n");
     folder.write("no-lf.bcp", "f&bytes=10");

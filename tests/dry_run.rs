@@ -57,7 +57,7 @@ fn every_case_is_printed_as_expected_and_a_second_time_the_same() {
 }
 
 #[test]
-fn every_log_gives_its_session() {
+fn each_log_is_converted_to_its_session() {
     for name in [
         "gmc.log",
         "mpf-0.81-console.log",

@@ -55,7 +55,7 @@ fn each_exit_status_of_the_filters() {
 
 #[cfg(unix)]
 #[test]
-fn a_signal_ends_a_filter_as_a_shell_expects() {
+fn signal_ends_a_filter_as_a_shell_expects() {
     use std::os::unix::process::ExitStatusExt;
     let mut filter = common::Coprocess::start(&["decode", "-F", "{@command}"]);
     filter.write(b"a\n");

@@ -122,7 +122,7 @@ fn json_and_logs_are_refused_as_a_whole_with_what_reads_them() {
 }
 
 #[test]
-fn a_first_line_that_is_hardly_bcp_is_noted_and_decoded() {
+fn first_line_that_is_hardly_bcp_is_noted_and_decoded() {
     for (text, place) in
         [("0000000016{\"command\": \"x\"}", "<stdin>:1"), ("# x\n2026 : INFO : x\n2026 : y\n", "<stdin>:2")]
     {
@@ -139,7 +139,7 @@ const SESSION: &str = "#backbox-session 1\n#!port 5051\n# comment\n#@0.000000\nh
     #<hello?version=1.1&n=int:1\n#@2.500000 2\nf&bytes=2\nhi#<coil_pulse?error=no\n#=\n";
 
 #[test]
-fn a_session_has_both_sides_with_meta_and_the_client_without() {
+fn session_has_both_sides_with_meta_and_the_client_without() {
     let folder = Workdir::new();
     folder.write("game.bcp", SESSION.replace("#=\n", "#@3.0 2\n#<bad?n=int:x\nlast\n#<#~no\n#~pattern\n"));
     let line = |params: &str, meta: &str| format!("{{\"command\":{params},\"meta\":{{{meta}}}}}\n");
@@ -167,7 +167,7 @@ fn a_session_has_both_sides_with_meta_and_the_client_without() {
 }
 
 #[test]
-fn a_plain_stream_has_only_its_sender_as_meta() {
+fn plain_stream_has_only_its_sender_as_meta() {
     let outcome = backbox(["decode", "--meta"], "a?x=int:1\nb?y=int:z\nc&bytes=1\nx");
     outcome.exits(1).reports(&["<stdin>:2: y: "]).prints(
         "{\"command\":\"a\",\"params\":{\"x\":1},\"meta\":{\"from\":\"client\"}}\n\
@@ -179,7 +179,7 @@ fn a_plain_stream_has_only_its_sender_as_meta() {
 }
 
 #[test]
-fn a_log_is_read_with_meta_also_when_its_first_line_is_cut() {
+fn log_is_read_with_meta_also_when_its_first_line_is_cut() {
     let log =
         format!("half a line\n{}{}", LOGS[0].0, LOGS[0].0.replace("Sending", "Received").replace("29.935", "30.0"));
     let outcome = backbox(["decode", "--meta", "-F", "{@time} {@from} {@command}"], &log);
@@ -189,7 +189,7 @@ fn a_log_is_read_with_meta_also_when_its_first_line_is_cut() {
 }
 
 #[test]
-fn a_truncated_session_is_decoded_to_its_last_whole_message() {
+fn truncated_session_is_decoded_to_its_last_whole_message() {
     let outcome = backbox(["decode", "--meta", "-F", "{@from}"], "#backbox-session 1\na\n#<b?x=1\n#<c?y");
     outcome.exits(0).prints("client\nserver\n").reports(&["<stdin>:4: the file ends inside"]);
     let broken = backbox(["decode", "--meta", "-F", "{@from}"], "#backbox-session 1\na\n#@x\nb\n");
@@ -200,7 +200,7 @@ fn a_truncated_session_is_decoded_to_its_last_whole_message() {
 }
 
 #[test]
-fn the_table_shows_both_sides_of_a_session_uncut_in_a_pipe() {
+fn table_shows_both_sides_of_a_session_uncut_in_a_pipe() {
     let long = "x".repeat(300);
     let session = SESSION.replace("error=no", &format!("error={long}")).replace("#=\n", "#<bad?n=int:x\n");
     let outcome = backbox(["decode", "--view", "table"], session);
@@ -228,7 +228,7 @@ fn raw_messages_are_printed_verbatim_if_they_match() {
 }
 
 #[test]
-fn a_name_that_no_message_had_is_noted() {
+fn name_that_no_message_had_is_noted() {
     let note = "-F: no message had a parameter with this name: settings.attract\n";
     let outcome = backbox(["decode", "-F", "{settings.attract}"], "settings?x=1\n");
     assert_eq!((outcome.exits(0).text(), outcome.stderr.as_str()), ("\n", note));
@@ -240,7 +240,7 @@ fn a_name_that_no_message_had_is_noted() {
 }
 
 #[test]
-fn a_pattern_without_its_question_mark_is_refused() {
+fn pattern_without_its_question_mark_is_refused() {
     let outcome = backbox(["decode", "-m", "mode_start name=game"], b"");
     outcome.exits(2).reports(&["-m: mode_start name=game: no ? after the command; write COMMAND?NAME=TEXT"]);
     // A payload's length stands behind the command itself.
@@ -276,7 +276,7 @@ fn mistyped_command_of_a_pattern_is_noted_and_matches_nothing() {
 }
 
 #[test]
-fn a_flag_in_the_place_of_an_address_is_seen() {
+fn option_in_place_of_an_address_is_reported() {
     let outcome = backbox(["listen", "-c", "-W", "1"], b"");
     outcome.exits(2).reports(&["backbox listen: -c needs a value: write -c ADDRESS, or -c=-W if that is the value"]);
     let outcome = backbox(["listen", "--monitor", "-W", "1"], b"");
@@ -301,7 +301,7 @@ fn reader_that_closes_the_output_after_a_bad_line_is_exit_1() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_exit_3_with_a_message() {
+fn full_disk_is_exit_3_with_a_message() {
     let lines = "t?a=1\n".repeat(1_000);
     for (args, stdin) in [
         (&["decode"][..], lines.as_str()),
@@ -335,7 +335,7 @@ fn closed_streams_are_empty_or_dropped() {
 }
 
 #[test]
-fn a_dash_is_standard_input_and_two_end_the_flags() {
+fn dash_is_standard_input_and_two_dashes_end_the_options() {
     let folder = Workdir::new();
     folder.write("one.bcp", "one\n");
     folder.write("-dash.bcp", "dash\n");
@@ -360,7 +360,7 @@ fn each_file_has_its_own_line_numbers() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_and_the_rest_is_decoded() {
+fn unreadable_file_is_reported_and_the_others_are_decoded() {
     let folder = Workdir::new();
     folder.write("good.bcp", "good\n");
     std::fs::create_dir(folder.path().join("folder")).unwrap();
@@ -379,7 +379,7 @@ fn what_cannot_be_read_is_named_and_the_rest_is_decoded() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_that_fails_while_it_is_read_is_exit_3() {
+fn file_that_fails_while_it_is_read_is_exit_3() {
     let folder = Workdir::new();
     folder.write("good.bcp", "good\n");
     // Its first page is mapped nowhere, so that the first read fails, for every user.
@@ -390,7 +390,7 @@ fn a_file_that_fails_while_it_is_read_is_exit_3() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_without_permission_is_exit_3() {
+fn file_without_permission_is_exit_3() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Workdir::new();
     let file = folder.write("secret.bcp", "secret\n");
@@ -439,14 +439,14 @@ const SENSELESS: &[(&[&str], &str)] = &[
 ];
 
 #[test]
-fn a_dash_is_standard_input_for_bare_strings_too() {
+fn dash_is_standard_input_for_bare_strings_too() {
     backbox(["encode", "-s", "-"], "a b\n").exits(0).prints("a%20b\n");
     backbox(["decode", "-s", "-"], "a%20b\n").exits(0).prints("a b\n");
     backbox(["decode", "-s0", "-"], "a\n").exits(0).prints("a\0");
 }
 
 #[test]
-fn no_string_is_written_that_the_other_filter_would_refuse() {
+fn encode_writes_only_what_decode_accepts() {
     let says = "longer than 8 bytes; --max-line allows more";
     let outcome = backbox(["encode", "-s", "--max-line=8"], "a  b\na   b\nc\n");
     outcome.exits(1).prints("a%20%20b\nc\n").reports(&["<stdin>:2: the result would be ", says]);
@@ -476,7 +476,7 @@ fn options_that_cannot_be_used_together_are_refused_with_a_reason() {
 }
 
 #[test]
-fn a_mistyped_word_suggests_the_near_one() {
+fn mistyped_word_suggests_a_similar_one() {
     for (args, near) in [
         (&["decoed"][..], "did you mean decode?"),
         (&["enocde", "t"], "did you mean encode?"),

@@ -75,7 +75,7 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_message_survives_encode_and_decode_to_the_byte() {
+fn encode_then_decode_returns_the_same_bytes() {
     for_each_case(CASES, |random| {
         let json = RandomMessage::new(random).json();
         let (message, payload) = from_json(&json)?;
@@ -94,7 +94,7 @@ fn a_message_survives_encode_and_decode_to_the_byte() {
 }
 
 #[test]
-fn a_line_is_printable_ascii() {
+fn line_is_printable_ascii() {
     for_each_case(CASES, |random| {
         let json = RandomMessage::new(random).json();
         let (message, payload) = from_json(&json)?;
@@ -107,7 +107,7 @@ fn a_line_is_printable_ascii() {
 }
 
 #[test]
-fn the_encoding_of_what_was_decoded_is_a_fixed_point() {
+fn encoding_of_what_was_decoded_is_a_fixed_point() {
     let real = std::fs::read("tests/data/sessions/one-ball-game.bcp").unwrap();
     let real: Vec<&[u8]> = real.split(|&byte| byte == b'\n').filter(|line| !line.starts_with(b"#")).collect();
     for_each_case(CASES, |random| {
@@ -177,7 +177,7 @@ fn mutate(random: &mut Random, line: &mut Vec<u8>) {
 }
 
 #[test]
-fn a_line_is_a_pattern_that_matches_itself() {
+fn line_is_a_pattern_that_matches_itself() {
     for_each_case(CASES, |random| {
         let json = RandomMessage::new(random).json();
         let (message, payload) = from_json(&json)?;

@@ -46,7 +46,7 @@ struct Source {
 }
 
 #[test]
-fn dependencies_run_one_way() {
+fn modules_depend_only_on_lower_layers() {
     let mut sources = Vec::new();
     collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut sources);
     assert!(sources.len() > 20, "the sources are not where they were");
@@ -55,7 +55,7 @@ fn dependencies_run_one_way() {
 }
 
 #[test]
-fn a_planted_offence_is_found() {
+fn planted_violation_is_found() {
     for (module, text, found) in [
         ("bcp::line", "use crate::net::dial;", "bcp must not use net"),
         ("bcp::line", "use super::super::net::wait;", "bcp must not use net"),
@@ -80,7 +80,7 @@ fn a_planted_offence_is_found() {
 }
 
 #[test]
-fn what_is_allowed_is_no_offence() {
+fn allowed_imports_are_no_violation() {
     for (module, text) in [
         (
             "net::reactor",

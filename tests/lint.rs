@@ -5,7 +5,7 @@ mod common;
 use common::{Workdir, backbox, backbox_in, cases};
 
 #[test]
-fn what_encode_writes_steps_into_no_trap() {
+fn encoded_lines_have_no_lint_findings() {
     let messages: String = cases("roundtrip.jsonl").iter().map(|case| format!("{}\n", case["message"])).collect();
     let lines = backbox(["encode"], messages);
     let findings = backbox(["decode", "--lint"], lines.exits(0).stdout.clone());
@@ -32,7 +32,7 @@ fn findings_go_to_standard_output_and_are_counted() {
 }
 
 #[test]
-fn what_cannot_be_framed_is_a_finding() {
+fn unframable_input_is_a_finding() {
     let cut = backbox(["decode", "--lint"], "f&bytes=4\nab");
     assert!(cut.exits(1).text().starts_with("<stdin>:1: stop: "), "{}", cut.text());
     let log = backbox(["decode", "--lint", "--no-payload"], "dmd_frame?name=a&bytes=4\ntrigger?name=b\n");
@@ -42,7 +42,7 @@ fn what_cannot_be_framed_is_a_finding() {
 }
 
 #[test]
-fn what_makes_no_sense_with_it_is_refused() {
+fn options_that_exclude_dry_run_are_refused() {
     for flags in [&["-F", "{name}"][..], &["-m", "t"], &["-x", "t"], &["--ascii"], &["-s"], &["-0"], &["--keep-case"]] {
         let args = ["decode", "--lint"].iter().chain(flags);
         backbox(args, "").exits(2).reports(&["--lint"]);

@@ -71,7 +71,7 @@ fn memory_does_not_grow_with_a_stream_of_obe_frames() {
 }
 
 #[test]
-fn memory_does_not_grow_with_what_a_dry_run_reads() {
+fn memory_of_a_dry_run_does_not_grow_with_its_input() {
     if !common::runner().is_empty() {
         println!("skipped: the memory of an emulator says nothing");
         return;
@@ -97,7 +97,7 @@ fn memory_does_not_grow_with_what_a_dry_run_reads() {
 }
 
 #[test]
-fn the_largest_message_takes_three_times_its_size() {
+fn largest_message_takes_three_times_its_size() {
     if !common::runner().is_empty() {
         println!("skipped: the memory of an emulator says nothing");
         return;
@@ -117,7 +117,7 @@ fn the_largest_message_takes_three_times_its_size() {
 }
 
 #[test]
-fn memory_does_not_grow_with_what_a_template_makes_of_a_read() {
+fn memory_does_not_grow_with_template_output() {
     if !common::runner().is_empty() {
         println!("skipped: the memory of an emulator says nothing");
         return;
@@ -132,7 +132,7 @@ fn memory_does_not_grow_with_what_a_template_makes_of_a_read() {
 }
 
 #[test]
-fn memory_does_not_grow_with_what_a_length_claims_or_a_line_without_end() {
+fn memory_does_not_grow_with_a_claimed_length_or_an_endless_line() {
     if !common::runner().is_empty() {
         println!("skipped: the memory of an emulator says nothing");
         return;

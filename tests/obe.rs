@@ -36,7 +36,7 @@ fn json_text_is_not_changed() {
 }
 
 #[test]
-fn a_length_counts_bytes() {
+fn length_counts_bytes() {
     backbox(["encode", "--wire", "obe"], "\"é\"\n").exits(0).prints("0000000004\"é\"");
 }
 
@@ -69,7 +69,7 @@ const BAD: &[(&[u8], &str)] = &[
 ];
 
 #[test]
-fn a_bad_frame_is_reported_with_its_offset_and_ends_its_input() {
+fn bad_frame_is_reported_with_its_offset_and_ends_its_input() {
     let folder = Workdir::new();
     folder.write("good", frame(b"[]"));
     for (bad, why) in BROKEN {
@@ -98,7 +98,7 @@ fn bad_body_is_reported_with_its_offset_and_skipped() {
 }
 
 #[test]
-fn frames_in_single_bytes_are_the_same_frames() {
+fn frames_in_single_bytes_are_read() {
     let mut filter = Coprocess::start(&["decode", "--wire", "obe"]);
     for n in 0..20 {
         let body = format!("{{\"command\": \"c\",\r\n \"n\": {n}}}");

@@ -49,7 +49,7 @@ fn listed(help: &str) -> Vec<String> {
 }
 
 #[test]
-fn option_is_on_every_page() {
+fn each_option_is_in_help_and_man_page() {
     for name in SUBCOMMANDS {
         let long = backbox([name, "--help"], "");
         let short = backbox([name, "-h"], "");
@@ -78,7 +78,7 @@ fn option_is_on_every_page() {
 }
 
 #[test]
-fn program_itself_has_help() {
+fn program_without_subcommand_has_help() {
     for (args, words) in [
         (&["-h"][..], &["encode", "decode", "--version", "--completions"][..]),
         (&["--help"], &["encode", "decode", "--version", "--completions"]),
@@ -96,7 +96,7 @@ fn program_itself_has_help() {
 }
 
 #[test]
-fn help_works_when_everything_else_is_wrong() {
+fn help_works_beside_invalid_arguments() {
     for args in [
         &["decode", "--nope", "--help"][..],
         &["decode", "--max-line", "x", "-h"],

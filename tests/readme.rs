@@ -149,7 +149,7 @@ fn wrong_console(folder: &Workdir, commands: &[(String, String)]) -> Option<Stri
 }
 
 #[test]
-fn every_example_of_the_readme_is_true() {
+fn each_example_of_the_readme_prints_what_it_shows() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let blocks = blocks(&readme);
     assert!(blocks.iter().any(|block| block.kind == "console"), "the README has no example");
@@ -160,7 +160,7 @@ fn every_example_of_the_readme_is_true() {
 }
 
 #[test]
-fn a_wrong_example_is_found() {
+fn wrong_example_is_found() {
     let folder = folder_with_sessions();
     let check = |text: &str| wrong(&folder, &Block { line: 1, kind: "console".to_owned(), text: text.to_owned() });
     assert_eq!(check("$ backbox encode t a=1\nt?a=1\n$ false\n$ echo $?\n1\n"), None);

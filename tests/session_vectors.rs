@@ -184,7 +184,7 @@ fn kind_of(case: &Value) -> Option<Kind> {
 }
 
 #[test]
-fn every_case_reads_as_expected_however_it_arrives() {
+fn each_case_is_read_as_expected_in_pieces_of_any_size() {
     let cases = cases("session.jsonl");
     assert_eq!(cases.len(), 168);
     for case in &cases {
@@ -199,7 +199,7 @@ fn every_case_reads_as_expected_however_it_arrives() {
 }
 
 #[test]
-fn trailing_data_changes_nothing_that_came_before() {
+fn trailing_data_changes_no_earlier_record() {
     let mut followed = 0;
     for case in cases("session.jsonl") {
         let (case, kind) = (&case, kind_of(&case));
@@ -221,7 +221,7 @@ fn trailing_data_changes_nothing_that_came_before() {
 }
 
 #[test]
-fn what_was_read_can_be_written_and_read_again() {
+fn records_survive_writing_and_reading() {
     for case in cases("session.jsonl") {
         let (case, kind) = (&case, kind_of(&case));
         let input = input_of(case);
@@ -262,7 +262,7 @@ fn every_record_is_written_as_expected() {
 }
 
 #[test]
-fn a_real_game_survives_reading_and_writing() {
+fn real_game_survives_reading_and_writing() {
     let path = format!("{}/tests/data/sessions/one-ball-game.bcp", env!("CARGO_MANIFEST_DIR"));
     let file = std::fs::read(path).unwrap();
     let reading = read(None, &file, 7);
@@ -284,7 +284,7 @@ fn display(name: &str) -> String {
 }
 
 #[test]
-fn the_example_of_the_manual_page_reads_as_it_says() {
+fn example_of_the_manual_page_is_read_as_described() {
     let reading = read(None, display("example").as_bytes(), usize::MAX);
     assert_eq!((&reading.error, reading.note, reading.kind), (&None, None, Some(Kind::Session)));
     let shown = |record: &Record| {

@@ -23,7 +23,7 @@ const RULES: &[(&str, Rule)] = &[
 ];
 
 #[test]
-fn the_sources_keep_the_rules() {
+fn sources_follow_the_style_rules() {
     let files = rust_files(Path::new("src"));
     assert!(files.len() > 20, "only {} files", files.len());
     let mut faults = Vec::new();
@@ -126,7 +126,7 @@ fn has_and_before_block(code: &str) -> bool {
 }
 
 #[test]
-fn each_rule_finds_a_planted_offence() {
+fn each_rule_finds_a_planted_violation() {
     assert_eq!(too_long(&"\n".repeat(601)), [601]);
     assert_eq!(too_long(&"\n".repeat(600)), [0; 0]);
     assert_eq!(too_wide(&format!("\n{}\n{}", "é".repeat(121), "é".repeat(120))), [2]);
@@ -144,7 +144,7 @@ fn each_rule_finds_a_planted_offence() {
 }
 
 #[test]
-fn each_dependency_has_its_reason() {
+fn each_dependency_has_a_comment_with_its_reason() {
     let manifest = fs::read_to_string("Cargo.toml").unwrap();
     let (count, without) = dependencies_without_reason(&manifest);
     assert!(count >= 5, "only {count} dependencies found");

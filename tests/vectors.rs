@@ -72,7 +72,7 @@ fn from_base64(text: &Value) -> Vec<u8> {
 }
 
 #[test]
-fn every_message_becomes_its_line() {
+fn each_message_is_encoded_as_its_line() {
     let cases = cases("roundtrip.jsonl");
     let input: String = cases.iter().map(|case| format!("{}\n", case["message"])).collect();
     let outcome = backbox(["encode"], input);
@@ -85,7 +85,7 @@ fn every_message_becomes_its_line() {
 }
 
 #[test]
-fn every_line_becomes_what_it_decodes_to() {
+fn each_line_is_decoded_as_expected() {
     check_decoded(&cases("roundtrip.jsonl"), 400);
 }
 
@@ -147,7 +147,7 @@ fn every_malformed_line_is_reported_and_the_others_are_decoded() {
 }
 
 #[test]
-fn a_malformed_line_alone_is_exit_1() {
+fn malformed_line_alone_is_exit_1() {
     for case in cases("rejected.jsonl") {
         let outcome = backbox(["decode"], format!("{}\n", case["line"].as_str().unwrap()));
         outcome.exits(1).prints("").reports(&["<stdin>:1: "]);

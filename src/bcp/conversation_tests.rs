@@ -79,7 +79,7 @@ fn both_sides_complete_a_handshake() {
 }
 
 #[test]
-fn two_sides_with_one_role_do_not_reply_for_ever() {
+fn two_sides_with_the_same_role_do_not_reply_endlessly() {
     for (one, other) in ROLES.into_iter().flat_map(|one| ROLES.map(|other| (one, other))) {
         let (mut first, mut second) = (side(one), side(other));
         joined(&mut first, &mut second);
@@ -95,7 +95,7 @@ fn two_sides_with_one_role_do_not_reply_for_ever() {
 }
 
 #[test]
-fn a_media_controller_accepts_version_one_and_refuses_others() {
+fn media_controller_accepts_version_one_and_refuses_others() {
     let mut media = side(Role::MediaController);
     for version in ["1", "1.x", "1.0", "1.1", "float:1.1", "int:1"] {
         check(&mut media, &format!("hello?version={version}"), ReceiveOutcome::Consumed, "hello?version=1.1\n");
@@ -133,7 +133,7 @@ fn only_a_media_controller_replies_to_an_unknown_command() {
 }
 
 #[test]
-fn a_reply_repeats_at_most_100_bytes_of_a_command() {
+fn reply_repeats_at_most_100_bytes_of_a_command() {
     let long = "é".repeat(80);
     let (_, sent) = receive(&mut side(Role::MediaController), &format!("{long}?secret=1"));
     assert_eq!(sent, format!("error?message=unknown%20command&command={}\n", "%C3%A9".repeat(50)));
@@ -143,7 +143,7 @@ fn a_reply_repeats_at_most_100_bytes_of_a_command() {
 }
 
 #[test]
-fn an_error_gets_no_reply() {
+fn error_gets_no_reply() {
     let mut media = side(Role::MediaController);
     check(&mut media, "error?message=unknown command&command=hello", ReceiveOutcome::Deliver, "");
     check(&mut media, "error?message=unknown protocol version", ReceiveOutcome::Deliver, "");
@@ -189,7 +189,7 @@ fn every_event_of_the_peer_is_handled_in_every_state() {
 }
 
 #[test]
-fn a_client_replies_to_a_reset_and_not_to_a_greeting() {
+fn client_replies_to_a_reset_and_not_to_a_greeting() {
     let mut client = side(Role::Client);
     check(&mut client, "hello?version=1.1&controller_name=MPF", ReceiveOutcome::Consumed, "");
     check(&mut client, "reset", ReceiveOutcome::Consumed, "reset_complete\n");

@@ -17,7 +17,7 @@ fn canonical(text: &str) -> Result<String, JsonFault> {
 }
 
 #[test]
-fn each_value_has_one_spelling() {
+fn each_value_has_one_canonical_form() {
     for (text, expected) in [
         (" { \"a\" : [ 1 , 2.50 , -0 , 1E+5 ] ,\"b\":{}, \"c\" : [ ] }\r\n", r#"{"a":[1,2.50,-0,1E5],"b":{},"c":[]}"#),
         (r#""\u0041\u00e9\u20ac\ud83d\ude00\/\b\f\n\r\t\"\\""#, r#""Aé€😀/\b\f\n\r\t\"\\""#),
@@ -31,7 +31,7 @@ fn each_value_has_one_spelling() {
 }
 
 #[test]
-fn each_fault_is_reported_with_its_place() {
+fn each_json_error_is_reported_with_its_offset() {
     use JsonFault as F;
     for (text, fault, at) in [
         ("[nan]", F::Unexpected, 1),
@@ -101,7 +101,7 @@ fn one_comma_before_a_closing_bracket_is_dropped_where_it_is_allowed() {
 }
 
 #[test]
-fn every_character_has_one_spelling_in_a_string() {
+fn each_character_has_one_canonical_escape() {
     let text = "a\"\\\n\r\t\u{8}\u{c}\0\u{1f}\u{7f}\u{80}\u{85}\u{9f}\u{a0}é\u{2028}😀/'";
     let mut spelled = Vec::new();
     push_text(text.as_bytes(), &mut spelled);
@@ -111,7 +111,7 @@ fn every_character_has_one_spelling_in_a_string() {
 }
 
 #[test]
-fn a_text_of_100_000_levels_is_refused_at_the_129th() {
+fn text_of_100_000_levels_is_refused_at_the_129th() {
     let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
     assert!(canonical(&nested(JSON_LEVELS_MAX)).is_ok());
     assert_eq!(canonical(&nested(JSON_LEVELS_MAX + 1)), Err(JsonFault::TooDeep));
@@ -220,7 +220,7 @@ fn serde_json_agrees_on_broken_json() {
 }
 
 #[test]
-fn every_cut_of_a_text_is_an_error_and_never_a_panic() {
+fn truncated_json_is_an_error_and_never_a_panic() {
     let text = r#"{"a\u00e9\ud83d\ude00":[1,-2.5e-3,{"b":null}],"c":"x😀"}"#;
     for end in (0..text.len()).filter(|&end| text.is_char_boundary(end)) {
         assert!(canonical(&text[..end]).is_err(), "{}", &text[..end]);

@@ -29,7 +29,7 @@ fn plain_values_are_typed_once_decoded() {
 }
 
 #[test]
-fn a_name_twice_the_first_wins_and_in_json_the_last() {
+fn first_duplicate_wins_in_a_line_and_the_last_in_json() {
     check("t?a=1&b=2&A=3", r#"{"a":"1","b":"2"}"#);
     check("t?json={\"a\":1,\"b\":[2],\"A\":{\"x\":1}}", r#"{"a":{"x":1},"b":[2]}"#);
     check("t?json={\" A\\t\":1}", r#"{"a":1}"#);
@@ -37,7 +37,7 @@ fn a_name_twice_the_first_wins_and_in_json_the_last() {
 }
 
 #[test]
-fn duplicates_among_many_names_are_found_as_among_few() {
+fn duplicates_are_found_among_few_and_many_names() {
     let names: Vec<String> = (0..40).map(|n| format!("n{}=int:{n}", n % 20)).collect();
     let expected: Vec<String> = (0..20).map(|n| format!("\"n{n}\":{n}")).collect();
     check(&format!("t?{}", names.join("&")), &format!("{{{}}}", expected.join(",")));
@@ -47,7 +47,7 @@ fn duplicates_among_many_names_are_found_as_among_few() {
 }
 
 #[test]
-fn one_message_serves_line_after_line() {
+fn message_is_reused_for_each_line() {
     let mut message = Message::new();
     for line in ["a?x=1&y=2", "a?x=int:q", "b?json={\"x\":", "c"] {
         let _ = message.parse_line(line.as_bytes(), &ParseOptions::default());
@@ -57,7 +57,7 @@ fn one_message_serves_line_after_line() {
 }
 
 #[test]
-fn an_error_names_the_parameter_and_shows_the_text() {
+fn error_names_the_parameter_and_shows_the_text() {
     let strict = ParseOptions { allow_nan: false, ..ParseOptions::default() };
     for (line, words) in [
         ("t?Count=int:abc", "Count: invalid integer: int:abc; write digits after int:, as in int:5"),
@@ -78,7 +78,7 @@ fn an_error_names_the_parameter_and_shows_the_text() {
 }
 
 #[test]
-fn a_string_that_reads_as_typed_is_recognised() {
+fn string_that_would_decode_as_another_type_is_recognised() {
     for (text, json) in [
         ("int: 007", Some("7")),
         ("float:.5", Some("0.5")),
@@ -92,7 +92,7 @@ fn a_string_that_reads_as_typed_is_recognised() {
 }
 
 #[test]
-fn a_line_of_json_that_is_not_a_message_is_refused() {
+fn line_of_json_that_is_not_a_message_is_refused() {
     for (line, expected) in [
         (r#"{"command":" ","params":{}}"#, MalformedReason::MissingCommand),
         (r#"{"command":"t","params":[]}"#, MalformedReason::NotAnObject),
@@ -107,7 +107,7 @@ fn a_line_of_json_that_is_not_a_message_is_refused() {
 }
 
 #[test]
-fn an_error_in_json_shows_the_value_alone_and_how_a_message_is_written() {
+fn error_in_json_shows_the_value_alone_and_how_a_message_is_written() {
     for (line, words) in [
         ("[1]", "not a message: [1]; write {\"command\":\"NAME\",\"params\":{\"name\":value}}"),
         ("{\"command\":5,\"params\":{}}", "command: not a string: 5"),
@@ -136,7 +136,7 @@ fn read_value(text: &str) -> (String, String) {
 }
 
 #[test]
-fn the_command_of_an_object_is_taken_and_any_other_value_is_kept() {
+fn command_of_an_object_is_read_and_other_values_are_kept() {
     for (text, command, rest) in [
         (r#"{"command": "goodset", "pickiness": 4}"#, "goodset", r#"{"pickiness":4}"#),
         (r#" {"a": 1, "command": " Done\n"} "#, " Done\n", r#"{"a":1}"#),
@@ -162,7 +162,7 @@ fn text_that_is_not_one_json_value_is_refused() {
 }
 
 #[test]
-fn many_names_are_found_like_few() {
+fn names_are_found_among_few_and_many() {
     let mut message = Message::new();
     let keep_case = ParseOptions { keep_case: true, ..ParseOptions::default() };
     message.parse_line("t?Ab=1&ab=2&%0A\"N=3&=4&\u{c9}=5".as_bytes(), &keep_case).unwrap();
@@ -174,7 +174,7 @@ fn many_names_are_found_like_few() {
 }
 
 #[test]
-fn a_message_is_read_from_json_with_its_keys_in_any_order() {
+fn message_is_read_from_json_with_its_keys_in_any_order() {
     for line in [
         r#"{"command":"Trigger ","params":{"A":1}}"#,
         r#" {"params": {"A": 1}, "command": "\u0054rigger", "meta": {"x": [1]}} "#,
@@ -194,7 +194,7 @@ fn a_message_is_read_from_json_with_its_keys_in_any_order() {
 }
 
 #[test]
-fn a_huge_line_does_not_keep_its_memory() {
+fn memory_of_a_huge_line_is_released() {
     let mut message = Message::new();
     let names: Vec<String> = (0..60_000).map(|n| format!("n{n}=%20")).collect();
     message.parse_line(format!("t?{}", names.join("&")).as_bytes(), &ParseOptions::default()).unwrap();

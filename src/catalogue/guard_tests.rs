@@ -18,7 +18,7 @@ fn refused(line: &[u8], payload: Option<&[u8]>, rule: GuardRule, expected: &str)
 }
 
 #[test]
-fn a_line_has_a_maximum_length_and_an_encoding() {
+fn line_has_a_maximum_length_and_an_encoding() {
     let line = |count: usize| format!("nosuch?x={}", "a".repeat(count - 9));
     passes(&line(MPF_LINE_BYTES_MAX));
     refused(line(MPF_LINE_BYTES_MAX + 1).as_bytes(), None, GuardRule::LineLength, "65537 bytes");
@@ -27,7 +27,7 @@ fn a_line_has_a_maximum_length_and_an_encoding() {
 }
 
 #[test]
-fn a_payload_is_announced_once_and_exactly() {
+fn payload_is_announced_once_and_exactly() {
     let four = Some(&b"ABCD"[..]);
     assert_eq!(check_line(b"nosuch&bytes=4", four), Ok(()));
     assert_eq!(check_line(b"dmd_frame?name=a&bytes=4", four), Ok(()));
@@ -49,7 +49,7 @@ fn a_payload_is_announced_once_and_exactly() {
 }
 
 #[test]
-fn a_command_has_letters_digits_and_three_marks() {
+fn command_has_letters_digits_and_three_marks() {
     for line in ["//[", "//x", "x:trigger?name=a", "tri/gger", "a b", "#", "#x?n=1", "%74rigger?name=a", "é", "a+b"] {
         refused(line.as_bytes(), None, GuardRule::Command, "letters, digits");
     }
@@ -123,7 +123,7 @@ fn json_is_checked_under_every_command() {
 }
 
 #[test]
-fn known_commands_have_their_parameters() {
+fn parameters_of_known_commands_are_checked() {
     refused(b"trigger", None, GuardRule::Missing, "trigger needs name; write trigger name=NAME");
     refused(b"trigger?Name=x", None, GuardRule::Missing, "got \"Name\": case and spaces count");
     refused(b"trigger? name=x", None, GuardRule::Missing, "got \" name\"");
@@ -144,7 +144,7 @@ fn known_commands_have_their_parameters() {
 }
 
 #[test]
-fn commands_of_some_configurations_are_checked_too() {
+fn commands_of_optional_configurations_are_checked() {
     refused(b"dmd_frame?name=default", None, GuardRule::Payload, "dmd_frame needs a payload");
     refused(b"rgb_dmd_frame?name=default&bytes=0", Some(b""), GuardRule::Payload, "rgb_dmd_frame needs a payload");
     refused(b"dmd_frame&bytes=4", Some(b"ABCD"), GuardRule::Missing, "dmd_frame needs name");
@@ -157,7 +157,7 @@ fn commands_of_some_configurations_are_checked_too() {
 }
 
 #[test]
-fn of_equal_names_the_first_counts_and_in_json_the_last() {
+fn first_duplicate_is_checked_in_a_line_and_the_last_in_json() {
     passes("switch?name=s&state=1&state=on");
     refused(b"switch?name=s&state=on&state=1", None, GuardRule::Value, "state");
     passes("switch?json={\"name\":\"s\",\"state\":\"on\",\"state\":1}");
@@ -165,13 +165,13 @@ fn of_equal_names_the_first_counts_and_in_json_the_last() {
 }
 
 #[test]
-fn the_message_names_the_peer_the_parameter_and_what_it_needs() {
+fn refusal_names_the_peer_the_parameter_and_the_expected_type() {
     let refusal = check_line(b"switch?name=s_start&state=on", None).unwrap_err();
     assert_eq!(refusal.to_string(), "would end MPF 0.81: switch needs state as 0, 1 or -1, got \"on\"");
 }
 
 #[test]
-fn values_have_their_type() {
+fn types_of_values_are_checked() {
     for (line, expected) in [
         ("switch?name=s&state=1.0", "state as 0, 1 or -1, got \"1.0\""),
         ("switch?name=s&state=NoneType:", "got null"),
@@ -285,7 +285,7 @@ fn first_refusal(mut input: &[u8]) -> Option<GuardRule> {
 }
 
 #[test]
-fn what_ends_mpf_is_refused_and_of_the_rest_only_what_is_listed() {
+fn only_lines_that_stop_mpf_and_listed_exceptions_are_refused() {
     let mut cases = cases(include_str!("../../tests/data/guard.jsonl"));
     assert_eq!(cases.len(), 332);
     cases.extend(self::cases(include_str!("../../tests/data/guard-more.jsonl")));

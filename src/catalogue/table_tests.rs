@@ -54,7 +54,7 @@ fn parameters<'p>(opening: &str, list: impl Iterator<Item = &'p Parameter>) -> S
 }
 
 #[test]
-fn the_manual_page_lists_the_table() {
+fn manual_page_lists_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/bcp.7");
     let page = std::fs::read_to_string(&path).unwrap();
     let (begin, end) = (".\\\" BEGIN COMMANDS\n", ".\\\" END COMMANDS\n");

@@ -25,7 +25,7 @@ use seed::for_each_case;
 use serde_json::{Value, json};
 
 #[test]
-fn each_script_gives_its_report() {
+fn each_script_produces_its_report() {
     let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/check.jsonl");
     let cases = std::fs::read_to_string(cases).unwrap();
     let all: Vec<Value> = cases.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -197,7 +197,7 @@ fn each_reply_of_a_huge_block_that_differs_has_an_entry() {
 }
 
 #[test]
-fn a_huge_block_without_its_first_reply_has_one_entry() {
+fn huge_block_without_its_first_reply_has_one_entry() {
     // All that follows is kept for the alignment: more than 10,000 messages.
     let reply = |number| line(Side::Server, format!("set?name=a{number}"));
     let messages = (1..12_000).map(|number| format!("set?name=a{number}"));
@@ -233,13 +233,13 @@ fn kinds_after_unmatched(count: usize) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_oldest_of_more_than_ten_thousand_unmatched_messages_is_forgotten() {
+fn unmatched_messages_beyond_ten_thousand_drop_the_oldest() {
     assert_eq!(kinds_after_unmatched(9_999), [""; 0]);
     assert_eq!(kinds_after_unmatched(10_000), ["no-reply"]);
 }
 
 #[test]
-fn many_blocks_without_a_reply_among_many_messages() {
+fn many_unanswered_blocks_are_compared_with_many_messages() {
     const BLOCKS: usize = 60;
     let mut script = Vec::new();
     for block in 0..BLOCKS {

@@ -74,7 +74,7 @@ fn each_differing_parameter_is_shown() {
 }
 
 #[test]
-fn an_error_no_reply_and_a_close_have_their_own_headlines() {
+fn error_no_reply_and_a_close_have_their_own_headlines() {
     check(
         &["set?name=a", "end"],
         &["error?message=no", "end"],
@@ -100,7 +100,7 @@ fn an_error_no_reply_and_a_close_have_their_own_headlines() {
 }
 
 #[test]
-fn a_message_elsewhere_or_not_recorded_has_its_place() {
+fn moved_and_unrecorded_messages_are_reported_with_their_place() {
     check(
         &["a", "b", "c"],
         &["b", "a", "c"],
@@ -138,7 +138,7 @@ fn colour_makes_expected_red_and_actual_green() {
 }
 
 #[test]
-fn the_summary_counts_replies_and_messages() {
+fn summary_counts_replies_and_messages() {
     assert_eq!(summary(&[], 14), "PASS: 14 replies as recorded");
     assert_eq!(summary(&[], 1), "PASS: 1 reply as recorded");
     assert_eq!(summary(&[], 0), "FAIL: no replies to compare");
@@ -213,7 +213,7 @@ fn element<'t>(text: &'t str, name: &str) -> &'t str {
 }
 
 #[test]
-fn a_report_for_ci_is_valid_whatever_a_peer_sends() {
+fn junit_report_is_valid_whatever_a_peer_sends() {
     let entries = report(
         &[("set?name=a&value=<]]>\u{1b}", b""), ("end", b"")],
         &[("set?name=a&value=]]>%26\"\u{9b}\u{ffff}", b""), ("end", b"")],

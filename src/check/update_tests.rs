@@ -28,7 +28,7 @@ fn read(file: &[u8]) -> Vec<Record> {
 }
 
 #[test]
-fn a_second_check_of_an_updated_recording_passes() {
+fn second_check_of_an_updated_recording_passes() {
     for_each_case(CASES, |random| {
         let mut scene = scene(random);
         if scene.events.is_empty() {

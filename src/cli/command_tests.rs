@@ -23,7 +23,7 @@ fn subcommand_reads_the_rest() {
 }
 
 #[test]
-fn what_is_printed_is_printed_whatever_follows() {
+fn help_and_version_are_printed_whatever_follows() {
     let long = help::program_long(&PROGRAM);
     assert_eq!(top(&["--help", "--nope"]).as_ref(), Ok(&long));
     assert_eq!(top(&["help"]).as_ref(), Ok(&long));
@@ -49,7 +49,7 @@ fn completion_script_is_printed_for_a_known_shell() {
 }
 
 #[test]
-fn mistyped_word_gets_the_near_one_or_the_way_to_the_list() {
+fn mistyped_subcommand_suggests_a_similar_one_or_the_help() {
     for (words, text) in [
         (&["cuont"][..], "unknown subcommand \"cuont\"; did you mean count?"),
         (&["help", "pres"], "unknown subcommand \"pres\"; did you mean press?"),

@@ -11,7 +11,7 @@ fn offers(words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn candidates_depend_on_the_place() {
+fn completion_candidates_depend_on_the_position() {
     for (words, expected) in [
         (&["co"][..], &["count"][..]),
         (&[""], &["press", "count", "help", "-h", "--help", "-V", "--version", "--completions"]),
@@ -44,7 +44,7 @@ fn candidates_depend_on_the_place() {
 }
 
 #[test]
-fn candidate_has_its_meaning_after_a_tab() {
+fn completion_candidate_is_followed_by_a_tab_and_its_description() {
     let words = ["press".to_owned(), "--q".to_owned()];
     assert_eq!(complete(&PROGRAM, &words), "words\n--quiet\tPrint no notes\n");
 }

@@ -88,7 +88,7 @@ fn no_line_is_wider_than_the_terminal_or_ends_in_blanks() {
 }
 
 #[test]
-fn long_terms_and_texts_are_laid_out_below_and_beside() {
+fn long_terms_have_their_text_on_the_next_line() {
     let row = |term: &str, text: &str| (term.to_owned(), text.to_owned());
     let rows = [row("-a", &"word ".repeat(20)), row("--an-option-with-a-very-long-name VALUE", "text")];
     let text = columns(rows.into_iter());
@@ -99,7 +99,7 @@ fn long_terms_and_texts_are_laid_out_below_and_beside() {
 }
 
 #[test]
-fn marks_open_only_what_they_close() {
+fn unclosed_marks_are_printed_verbatim() {
     use Span::{Argument, Literal, Plain};
     for (text, expected) in [
         ("", vec![]),

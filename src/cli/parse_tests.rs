@@ -29,7 +29,7 @@ fn count(change: impl FnOnce(&mut Count)) -> Result<Count, String> {
 }
 
 #[test]
-fn a_value_is_read_in_all_its_spellings() {
+fn option_value_is_accepted_attached_and_separate() {
     for words in [&["-F", "{name}"][..], &["-F{name}"], &["-F={name}"], &["--format", "{name}"], &["--format={name}"]] {
         let expected = count(|o| o.format = Some("{name}".to_owned()));
         assert_eq!(run(words), expected, "{words:?}");
@@ -54,7 +54,7 @@ fn switches_combine_and_the_last_may_have_a_value() {
 }
 
 #[test]
-fn positionals_stand_anywhere_and_two_dashes_end_the_options() {
+fn positionals_may_be_anywhere_and_two_dashes_end_the_options() {
     let words = |list: &[&str]| list.iter().map(OsString::from).collect::<Vec<_>>();
     assert_eq!(run(&["a", "-s", "-", "b"]), count(|o| (o.string, o.words) = (true, words(&["a", "-", "b"]))));
     assert_eq!(run(&["--", "-s", "--", "--help"]), count(|o| o.words = words(&["-s", "--", "--help"])));
@@ -62,13 +62,13 @@ fn positionals_stand_anywhere_and_two_dashes_end_the_options() {
 }
 
 #[test]
-fn option_given_twice_adds_up_or_counts_as_given_last() {
+fn repeated_option_is_collected_or_the_last_wins() {
     assert_eq!(run(&["-b", "x", "--bytes", "y"]), count(|o| o.bytes = vec!["x".into(), "y".into()]));
     assert_eq!(run(&["--max-line", "1", "--max-line", "2"]), count(|o| o.line_bytes_max = Some(2)));
 }
 
 #[test]
-fn shared_options_reach_either_subcommand() {
+fn shared_options_work_in_each_subcommand() {
     let color = |words: &[&str]| {
         let words = words.iter().map(OsString::from).collect();
         match parse::<Press>(&PROGRAM, &PRESS, words).map_err(usage) {
@@ -83,7 +83,7 @@ fn shared_options_reach_either_subcommand() {
 }
 
 #[test]
-fn complaint_names_the_option_as_typed_and_says_what_to_do() {
+fn error_names_the_option_as_typed_and_what_to_do() {
     let listed = "; see toy count --help, or write -- before an argument with a dash";
     for (words, text) in [
         (&["--fial-fast"][..], "unknown option --fial-fast; did you mean --fail-fast?".to_owned()),
@@ -140,7 +140,7 @@ fn subcommand_without_positionals_refuses_them() {
 }
 
 #[test]
-fn help_works_when_everything_else_is_broken() {
+fn help_works_beside_invalid_arguments() {
     let page = COUNT;
     let printed = |words: &[&str]| parse_count(words.iter().map(OsString::from).collect());
     let (short, long) = (help::short(&PROGRAM, &page), help::long(&PROGRAM, &page));
@@ -168,7 +168,7 @@ fn help_works_when_everything_else_is_broken() {
 
 #[cfg(unix)]
 #[test]
-fn a_value_need_not_be_utf_8_unless_its_setter_says_so() {
+fn value_need_not_be_utf_8_unless_its_setter_says_so() {
     use std::os::unix::ffi::OsStringExt;
     let word = || OsString::from_vec(b"a\xff".to_vec());
     let mut expected = Count::default();
@@ -303,7 +303,7 @@ fn takes_the_next(word: &OsString) -> bool {
 }
 
 #[test]
-fn every_line_of_up_to_three_nasty_words_comes_to_something_known() {
+fn each_command_line_of_three_unusual_words_has_a_known_result() {
     let page = COUNT;
     let prints = [help::short(&PROGRAM, &page), help::long(&PROGRAM, &page), PROGRAM.version_line()];
     let words = nasty();

@@ -33,7 +33,7 @@ fn man_folder() -> PathBuf {
 }
 
 #[test]
-fn the_man_pages_are_those_of_the_tables() {
+fn man_pages_are_generated_from_the_option_tables() {
     let mut stale = Vec::new();
     for (name, text) in rendered() {
         let path = man_folder().join(&name);
@@ -49,7 +49,7 @@ fn the_man_pages_are_those_of_the_tables() {
 }
 
 #[test]
-fn no_man_page_is_left_of_a_subcommand_that_is_gone() {
+fn man_pages_exist_only_for_existing_subcommands() {
     let known: Vec<String> = rendered().into_iter().map(|(name, _)| name).collect();
     for entry in std::fs::read_dir(man_folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -294,7 +294,7 @@ fn escape(text: &str, literal: bool, out: &mut String) {
 }
 
 #[test]
-fn roff_keeps_what_is_typed() {
+fn roff_keeps_literal_text() {
     assert_eq!(roff("`--max-line` of read-only *MAX-N*"), "\\fB\\-\\-max\\-line\\fR of read-only \\fIMAX\\-N\\fR");
     assert_eq!(roff("say --quiet (-q): \\ \"é\""), "say \\-\\-quiet (\\-q): \\e \\(dq\\[u00E9]\\(dq");
     assert_eq!(roff_literal("$'\\t' ~^`"), "$\\(aq\\et\\(aq \\(ti\\(ha\\(ga");
@@ -309,7 +309,7 @@ fn roff_lines_begin_with_sentences_and_never_with_a_request() {
 }
 
 #[test]
-fn words_that_are_macros_are_not_taken_for_macros() {
+fn words_that_look_like_macros_are_escaped() {
     assert_eq!(quoted("No"), "\\&No");
     assert_eq!(quoted("No output"), "\"No output\"");
     assert_eq!(quoted("Output"), "Output");

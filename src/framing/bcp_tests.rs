@@ -51,7 +51,7 @@ fn check(input: &[u8], expected: &[&str]) {
 }
 
 #[test]
-fn lines_end_in_lf_and_the_last_one_counts_without() {
+fn lines_end_in_lf_and_the_last_line_needs_none() {
     check(b"", &[]);
     check(b"a\nb", &["1 a", "2 b"]);
     check(b"a\r\n\r\n b \n", &["1 a", "2 -\\r", "3  b "]);
@@ -65,7 +65,7 @@ fn cr_anywhere_is_ignored() {
 }
 
 #[test]
-fn a_byte_order_mark_at_the_start_is_skipped() {
+fn byte_order_mark_at_the_start_is_skipped() {
     check(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", &["1 a", "2 \\xef\\xbb\\xbfb"]);
     check(b"\xef\xbb\xbf#x\na", &["1 -#x", "2 a"]);
     check(b"\xef\xbb", &["1 \\xef\\xbb"]);
@@ -80,7 +80,7 @@ fn comments_and_blank_lines_never_have_a_payload() {
 }
 
 #[test]
-fn a_payload_follows_its_line_directly() {
+fn payload_follows_its_line_directly() {
     check(b"f&bytes=3\n\n\n\nt\n", &["1 f|\\n\\n\\n", "5 t"]);
     check(b"f?bytes=0\nt", &["1 f|", "2 t"]);
     check(b"f&bytes=0", &["1 f|"]);
@@ -88,13 +88,13 @@ fn a_payload_follows_its_line_directly() {
 }
 
 #[test]
-fn a_payload_cut_short_ends_the_input() {
+fn payload_cut_short_ends_the_input() {
     check(b"a\nf&bytes=4\nABC", &["1 a", &format!("2 !{}", FramingError::PayloadCut { got: 3, announced: 4 })]);
     check(b"f&bytes=4", &[&format!("1 !{}", FramingError::PayloadCut { got: 0, announced: 4 })]);
 }
 
 #[test]
-fn a_payload_over_the_limit_ends_the_input() {
+fn payload_over_the_limit_ends_the_input() {
     let framing = FramingOptions { payload_bytes_max: 4, ..FramingOptions::default() };
     let fault = format!("2 !{}", FramingError::PayloadTooLarge { limit: 4 });
     check_with(&framing, b"f&bytes=4\nABCDg&bytes=5\nABCDEa\n", &["1 f|ABCD", &fault]);
@@ -103,7 +103,7 @@ fn a_payload_over_the_limit_ends_the_input() {
 }
 
 #[test]
-fn a_line_over_the_limit_is_reported_and_the_next_one_read() {
+fn line_over_the_limit_is_reported_and_the_next_one_read() {
     let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
     let fault = |n| format!("{n} !{}", FramingError::LineTooLong { limit: 4 });
     check_with(&framing, b"abcd\nabcde\nf\n", &["1 abcd", &fault(2), "3 f"]);
@@ -124,7 +124,7 @@ fn comments_and_blank_lines_may_have_any_length() {
 }
 
 #[test]
-fn a_framer_knows_whether_it_is_inside_a_frame() {
+fn framer_knows_whether_it_is_inside_a_frame() {
     let is_inside = |input: &[u8]| {
         let mut framer =
             Framer::new(FramingOptions { line_bytes_max: 9, payload_bytes_max: 4, ..FramingOptions::default() });
@@ -144,7 +144,7 @@ fn a_framer_knows_whether_it_is_inside_a_frame() {
 }
 
 #[test]
-fn a_line_over_the_limit_that_begins_with_blanks_is_not_lost() {
+fn long_line_that_begins_with_blanks_is_reported() {
     let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
     let fault = format!("1 !{}", FramingError::LineTooLong { limit: 4 });
     check_with(&framing, b"        x\na\n", &[&fault, "2 a"]);
@@ -159,7 +159,7 @@ fn a_line_over_the_limit_that_begins_with_blanks_is_not_lost() {
 }
 
 #[test]
-fn a_payload_longer_than_any_address_is_waited_for() {
+fn payload_longer_than_the_address_space_is_reported_as_incomplete() {
     let framing = FramingOptions { payload_bytes_max: usize::MAX, ..FramingOptions::default() };
     let fault = format!("1 !{}", FramingError::PayloadCut { got: 2, announced: usize::MAX });
     check_with(&framing, format!("f&bytes={}\nhi", usize::MAX).as_bytes(), &[&fault]);
@@ -189,7 +189,7 @@ fn raw_is_verbatim_and_line_has_no_cr() {
 }
 
 #[test]
-fn a_payload_in_single_bytes_does_not_have_its_line_read_again() {
+fn payload_in_single_bytes_does_not_reparse_its_line() {
     // Read again for each byte, the line would be 64 GiB, which takes minutes.
     let line = [&b"f?a=\r"[..], &vec![b'x'; 1_000_000], b"&bytes=65536\n"].concat();
     let mut framer = Framer::new(FramingOptions::default());

@@ -65,7 +65,7 @@ fn sent(socket: &mut TcpStream, bytes: &[u8]) {
 }
 
 #[test]
-fn both_directions_pass_byte_for_byte_and_half_closes_too() {
+fn both_directions_and_half_closes_are_forwarded_verbatim() {
     const CLIENT: &[u8] = b"hello?version=1.1\r\n\xff\xfe?=&\n# comment\nf&bytes=3\na\nbhalf a li";
     let (listener, target) = listener();
     let server = thread::spawn(move || {
@@ -95,7 +95,7 @@ fn both_directions_pass_byte_for_byte_and_half_closes_too() {
 }
 
 #[test]
-fn a_request_is_observed_before_its_reply_in_every_exchange() {
+fn request_is_observed_before_its_reply_in_every_exchange() {
     // A switch of threads takes milliseconds under Wine.
     const EXCHANGES: usize = if cfg!(windows) { 100 } else { 2000 };
     let (listener, target) = listener();
@@ -127,7 +127,7 @@ fn a_request_is_observed_before_its_reply_in_every_exchange() {
 }
 
 #[test]
-fn a_slow_side_slows_the_other_one_and_nothing_is_lost() {
+fn slow_side_slows_the_other_and_nothing_is_lost() {
     const BYTES: usize = 8 << 20;
     let (listener, target) = listener();
     let server = thread::spawn(move || {
@@ -147,7 +147,7 @@ fn a_slow_side_slows_the_other_one_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_reset_is_passed_on_as_a_reset() {
+fn reset_is_forwarded_as_a_reset() {
     let (listener, target) = listener();
     let server = thread::spawn(move || {
         let mut socket = accept(&listener);
@@ -169,7 +169,7 @@ fn a_reset_is_passed_on_as_a_reset() {
 }
 
 #[test]
-fn a_client_whose_target_refuses_is_reset_and_one_that_waits_is_served_later() {
+fn client_of_a_refusing_target_is_reset_and_a_waiting_client_is_served_later() {
     let reset = |address| {
         let end = read_all(&connect(address));
         // Wine sometimes forgets a reset that comes before the read.
@@ -199,7 +199,7 @@ fn a_client_whose_target_refuses_is_reset_and_one_that_waits_is_served_later() {
 }
 
 #[test]
-fn a_client_that_leaves_while_the_target_is_awaited_is_noticed() {
+fn client_that_closes_before_the_target_connects_is_noticed() {
     let log = forward(
         dial(closed_port()).retry(Duration::MAX),
         || None,
@@ -214,7 +214,7 @@ fn a_client_that_leaves_while_the_target_is_awaited_is_noticed() {
 }
 
 #[test]
-fn a_stop_finishes_the_message_in_flight_and_passes_nothing_beyond_it() {
+fn shutdown_finishes_the_message_in_flight_and_forwards_nothing_after_it() {
     let (listener, target) = listener();
     let (tell, told) = channel();
     let server = thread::spawn(move || {
@@ -249,7 +249,7 @@ fn a_stop_finishes_the_message_in_flight_and_passes_nothing_beyond_it() {
 }
 
 #[test]
-fn a_message_that_is_not_finished_in_time_is_a_reset_at_a_stop() {
+fn message_unfinished_at_the_shutdown_deadline_ends_in_a_reset() {
     let (listener, target) = listener();
     let (tell, told) = channel::<()>();
     let server = thread::spawn(move || {
@@ -295,7 +295,7 @@ impl Rewrite for Upper {
 }
 
 #[test]
-fn what_is_rewritten_is_observed_as_it_came() {
+fn rewritten_message_is_observed_as_received() {
     let (listener, target) = listener();
     let server = thread::spawn(move || read_all(&accept(&listener)).unwrap());
     let log = forward(
@@ -309,7 +309,7 @@ fn what_is_rewritten_is_observed_as_it_came() {
 }
 
 #[test]
-fn a_frame_beyond_the_budget_passes_unobserved() {
+fn frame_over_the_memory_budget_is_forwarded_unobserved() {
     let (listener, target) = listener();
     let server = thread::spawn(move || read_all(&accept(&listener)).unwrap().len());
     let mut unobserved = 0;

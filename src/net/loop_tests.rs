@@ -139,7 +139,7 @@ pub(super) fn converse(
 }
 
 #[test]
-fn a_message_and_the_goodbye_leave_in_one_write_and_the_reply_is_read() {
+fn message_and_goodbye_are_sent_in_one_write_and_the_reply_is_read() {
     let (listener, address) = listener();
     let peer = thread::spawn(move || {
         let mut socket = accept(&listener);
@@ -169,7 +169,7 @@ fn a_message_and_the_goodbye_leave_in_one_write_and_the_reply_is_read() {
 }
 
 #[test]
-fn a_peer_that_never_closes_is_drained_for_a_limited_time() {
+fn peer_that_never_closes_is_drained_for_a_limited_time() {
     let (listener, address) = listener();
     let start = Instant::now();
     let (closed, _) = converse(Settings::default(), dial(address), |net, event, id| {
@@ -185,7 +185,7 @@ fn a_peer_that_never_closes_is_drained_for_a_limited_time() {
 
 #[test]
 #[cfg_attr(windows, ignore = "Wine forgets a reset that follows unread bytes")]
-fn half_a_message_is_followed_by_a_reset_and_whole_ones_by_an_end() {
+fn incomplete_message_ends_in_a_reset_and_a_complete_one_in_a_close() {
     for (inside, expected) in [(true, Err(io::ErrorKind::ConnectionReset)), (false, Ok(()))] {
         let (listener, address) = listener();
         let (tell, told) = channel::<()>();
@@ -211,7 +211,7 @@ fn half_a_message_is_followed_by_a_reset_and_whole_ones_by_an_end() {
 }
 
 #[test]
-fn a_refused_connect_fails_with_its_error_and_a_second_address_is_tried() {
+fn refused_connection_is_reported_after_each_address_was_tried() {
     let (closed, _) = converse(Settings::default(), dial(closed_port()), |_, _, _| None);
     let CloseReason::Unreached(error) = closed.reason else { panic!("{closed:?}") };
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
@@ -229,7 +229,7 @@ fn a_refused_connect_fails_with_its_error_and_a_second_address_is_tried() {
 }
 
 #[test]
-fn a_retry_meets_a_server_that_comes_later() {
+fn retry_connects_to_a_server_that_starts_later() {
     let address = closed_port();
     let (tell, told) = channel();
     let peer = thread::spawn(move || {
@@ -256,7 +256,7 @@ fn a_retry_meets_a_server_that_comes_later() {
 }
 
 #[test]
-fn a_deadline_ends_connecting_at_its_time() {
+fn connecting_ends_at_the_deadline() {
     let start = Instant::now();
     let deadline = start + Duration::from_millis(230);
     let (closed, _) = converse(Settings::default(), dial(closed_port()).retry(Duration::MAX), |net, event, _| {
@@ -270,7 +270,7 @@ fn a_deadline_ends_connecting_at_its_time() {
 }
 
 #[test]
-fn a_peer_that_writes_before_it_reads_and_back_pressure_both_ways_lose_nothing() {
+fn back_pressure_in_both_directions_loses_nothing() {
     const BYTES: usize = 20 << 20;
     let (listener, address) = listener();
     let peer = thread::spawn(move || {
@@ -304,7 +304,7 @@ fn a_peer_that_writes_before_it_reads_and_back_pressure_both_ways_lose_nothing()
 }
 
 #[test]
-fn a_peer_s_end_and_half_a_line_are_reported_and_we_can_still_send() {
+fn peer_close_and_incomplete_line_are_reported_and_sending_still_works() {
     let (listener, address) = listener();
     let peer = thread::spawn(move || {
         let mut socket = accept(&listener);
@@ -331,7 +331,7 @@ fn a_peer_s_end_and_half_a_line_are_reported_and_we_can_still_send() {
 }
 
 #[test]
-fn a_reset_is_a_loss_unless_all_was_said_and_the_peer_had_sent_something() {
+fn reset_is_a_loss_unless_all_was_sent_and_something_was_received() {
     for (greets, finishes) in [(false, false), (false, true), (true, true)] {
         let (listener, address) = listener();
         let peer = thread::spawn(move || {
@@ -361,7 +361,7 @@ fn a_reset_is_a_loss_unless_all_was_said_and_the_peer_had_sent_something() {
 }
 
 #[test]
-fn what_was_not_sent_is_given_back_after_a_loss() {
+fn unsent_bytes_are_returned_after_a_loss() {
     let (listener, address) = listener();
     let peer = thread::spawn(move || drop(accept(&listener)));
     let big = vec![b'x'; 32 << 20];
@@ -379,7 +379,7 @@ fn what_was_not_sent_is_given_back_after_a_loss() {
 }
 
 #[test]
-fn on_sent_comes_when_all_is_written_and_input_is_read_as_it_is_wanted() {
+fn on_sent_is_called_when_all_is_written_and_input_is_read_on_demand() {
     let (listener, address) = listener();
     let peer = thread::spawn(move || read_all(&accept(&listener)).unwrap());
     let input = Input::from_reader(io::Cursor::new(vec![b'\n'; 1 << 20]), 64 << 10);
@@ -406,7 +406,7 @@ fn on_sent_comes_when_all_is_written_and_input_is_read_as_it_is_wanted() {
 }
 
 #[test]
-fn a_server_greets_replies_turns_one_too_many_away_and_says_goodbye_to_all() {
+fn server_greets_and_replies_and_rejects_a_peer_over_the_limit() {
     let mut net = Net::new(Settings { connections_max: 2, full: b"error\n", ..Settings::default() }).unwrap();
     let address = net.listen(&[local()]).unwrap();
     let peers = thread::spawn(move || {
@@ -447,7 +447,7 @@ fn a_server_greets_replies_turns_one_too_many_away_and_says_goodbye_to_all() {
 }
 
 #[test]
-fn a_peer_that_never_reads_has_no_room_and_its_reset_disturbs_no_other() {
+fn peer_that_never_reads_is_reset_without_disturbing_others() {
     let mut net = Net::new(Settings::default()).unwrap();
     let address = net.listen(&[local()]).unwrap();
     let peers = thread::spawn(move || {
@@ -484,7 +484,7 @@ fn a_peer_that_never_reads_has_no_room_and_its_reset_disturbs_no_other() {
 }
 
 #[test]
-fn http_is_dropped_and_a_length_that_is_no_number_breaks_the_framing() {
+fn http_is_dropped_and_an_invalid_length_breaks_the_framing() {
     for (bytes, expected) in [
         (&b"GET / HTTP/1.1\r\n\r\n"[..], "Http"),
         (b"# comment\nPOST /", "Http"),
@@ -562,7 +562,7 @@ fn long_frames_share_a_budget_and_the_peer_that_exceeds_it_is_reset() {
 }
 
 #[test]
-fn a_fault_that_ends_nothing_is_reported_beside_good_frames() {
+fn malformed_frame_is_reported_and_the_connection_continues() {
     let (listener, address) = listener();
     let peer = thread::spawn(move || {
         let mut socket = accept(&listener);

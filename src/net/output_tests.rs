@@ -63,7 +63,7 @@ fn echo(net: &mut Net, event: &Event<'_>, id: ConnId) {
 }
 
 #[test]
-fn all_that_is_printed_and_recorded_is_written_though_its_reader_is_slow() {
+fn output_and_recording_are_complete_with_a_slow_reader() {
     const BYTES: usize = 4 << 20;
     let (reader, output) = output();
     let memory = Memory::default();
@@ -84,7 +84,7 @@ fn all_that_is_printed_and_recorded_is_written_though_its_reader_is_slow() {
 }
 
 #[test]
-fn a_little_output_needs_no_thread_and_more_starts_one() {
+fn small_output_needs_no_thread_and_large_output_starts_one() {
     let (_reader, output) = output();
     let waker = sys::Waker::new().unwrap();
     let mut printer = printer::Printer::new(output, WhenBehind::Wait, &waker);
@@ -96,7 +96,7 @@ fn a_little_output_needs_no_thread_and_more_starts_one() {
 }
 
 #[test]
-fn an_output_that_nobody_reads_holds_the_peer_up_and_a_stop_ends_that_in_time() {
+fn unread_output_blocks_the_peer_until_the_shutdown_deadline() {
     let (reader, output) = output();
     let (address, peer) = talker(4 << 20);
     let settings = Settings { output: Some(output), ..Settings::default() };
@@ -126,7 +126,7 @@ fn an_output_that_nobody_reads_holds_the_peer_up_and_a_stop_ends_that_in_time() 
 }
 
 #[test]
-fn output_that_falls_behind_is_dropped_and_counted_where_peers_must_not_wait() {
+fn slow_output_is_dropped_and_counted_where_peers_must_not_wait() {
     const BYTES: usize = 80 << 20;
     let (reader, output) = output();
     let memory = Memory::default();
@@ -154,7 +154,7 @@ fn output_that_falls_behind_is_dropped_and_counted_where_peers_must_not_wait() {
 }
 
 #[test]
-fn a_reader_that_goes_is_noticed_while_nothing_happens() {
+fn closed_reader_is_noticed_while_idle() {
     let (reader, output) = output();
     let (listener, address) = listener();
     let settings = Settings { output: Some(output), ..Settings::default() };
@@ -178,7 +178,7 @@ fn a_reader_that_goes_is_noticed_while_nothing_happens() {
 }
 
 #[test]
-fn a_recording_that_fails_is_reported_once_and_the_run_goes_on() {
+fn failed_recording_is_reported_once_and_the_run_continues() {
     let (address, peer) = talker(1 << 20);
     let failing = Memory(Arc::default(), true);
     let settings = Settings { recording: Some(Box::new(failing)), ..Settings::default() };
@@ -195,7 +195,7 @@ fn a_recording_that_fails_is_reported_once_and_the_run_goes_on() {
 }
 
 #[test]
-fn the_time_to_drain_stands_still_while_our_own_output_holds_us_up() {
+fn drain_time_does_not_count_while_our_output_is_blocked() {
     let (reader, output) = output();
     let (address, peer) = talker(1 << 20);
     let settings = Settings { output: Some(output), ..Settings::default() };
@@ -222,7 +222,7 @@ fn the_time_to_drain_stands_still_while_our_own_output_holds_us_up() {
 }
 
 #[test]
-fn a_loop_in_a_thread_of_its_own_is_asked_to_stop_and_comes_back() {
+fn loop_in_another_thread_stops_on_request() {
     struct Server(Vec<ConnId>, bool);
     impl Handler for Server {
         fn on_connect(&mut self, net: &mut Net, id: ConnId) {

@@ -12,7 +12,7 @@ fn minutes(clock: &mut Clock, date: Option<[u32; 3]>, hour: u32, minute: u32) ->
 }
 
 #[test]
-fn without_a_date_more_than_twelve_hours_back_is_midnight() {
+fn without_a_date_a_step_back_over_twelve_hours_is_midnight() {
     let mut clock = Clock::default();
     let mut minutes = |hour, minute| minutes(&mut clock, None, hour, minute);
     assert_eq!([minutes(23, 58), minutes(23, 59), minutes(0, 1), minutes(11, 0)], [0, 1, 3, 662]);
@@ -28,7 +28,7 @@ fn with_a_date_nothing_is_guessed() {
 }
 
 #[test]
-fn times_that_do_not_exist_are_told_from_no_times() {
+fn invalid_times_are_distinguished_from_missing_times() {
     let mut clock = Clock::default();
     assert_eq!(clock.see(&When::default()), Some(None));
     for time in [[24, 0, 0, 0], [0, 60, 0, 0], [0, 0, 60, 0]] {

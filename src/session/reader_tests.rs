@@ -37,7 +37,7 @@ fn spans_hold_line_mark_and_payload() {
 }
 
 #[test]
-fn carriage_returns_are_dropped_before_a_mark_is_looked_for() {
+fn carriage_returns_are_removed_before_marks_are_searched() {
     let framing = FramingOptions { line_bytes_max: 1, ..FramingOptions::default() };
     let input = "#backbox-session 1\r\n\r#\r@1\r\n#\r<a\r\r\n";
     assert_eq!(read(&framing, input.as_bytes()), ["3 27..34 a"]);
@@ -59,7 +59,7 @@ fn limit_counts_the_line_without_its_mark() {
 }
 
 #[test]
-fn long_comment_hides_no_missing_payload() {
+fn missing_payload_before_a_long_comment_is_reported() {
     let framing = FramingOptions { line_bytes_max: 20, ..FramingOptions::default() };
     let hidden = format!("#backbox-session 1\n#<f&bytes=1\n# {}\n#=QQ==\n", "x".repeat(90));
     let expected = ["3 !no payload: line 2 announces 1 bytes, and '#=' follows directly"];
@@ -116,7 +116,7 @@ fn memory_does_not_grow_with_the_stream() {
 }
 
 #[test]
-fn endless_line_is_an_error_and_not_kept() {
+fn endless_line_is_an_error_and_is_not_buffered() {
     for start in ["#backbox-session 1\n#<", "#backbox-session 1\n", "#backbox-session 1\n#@", "a\n", "a\n  "] {
         let input = start.as_bytes().chain(run_of(b'a', 8 << 20));
         let mut reader = Reader::new(io::BufReader::new(input), None, &FramingOptions::default()).unwrap();

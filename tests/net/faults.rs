@@ -3,38 +3,38 @@
 //!
 //! What can go wrong, and the test that shows what then happens; those without a file are in this one.
 //!
-//! - refused, then accepted: `send::a_retry_meets_who_comes_later`,
+//! - refused, then accepted: `send::retry_connects_to_a_peer_that_starts_later`,
 //!   `forward::retry_makes_the_client_wait_for_the_target`,
 //!   [`client_waits_for_a_server_that_starts_later`]
-//! - reset in the handshake: `send_ways::a_handshake_that_is_not_answered_is_124_and_one_broken_off_is_told`,
+//! - reset in the handshake: `send_ways::handshake_without_reply_is_124_and_an_interrupted_one_is_reported`,
 //!   [`reset_in_the_handshake_ends_a_client_and_not_a_server`]
-//! - half-open peer: [`a_peer_that_only_reads_any_more_is_told_goodbye`], `listen::misbehaving_peers_disturb_no_other`,
-//!   `forward::every_byte_and_each_half_close_is_passed_on`
-//! - FIN never answered: `send::a_peer_that_never_closes_is_left_and_noted`,
-//!   `listen::peer_that_does_not_close_is_left_after_a_signal`
-//! - partial line, then close: `send::a_line_cut_short_is_reported`, `listen::misbehaving_peers_disturb_no_other`
-//! - single bytes, payload in pieces: `send::single_bytes_make_lines`,
+//! - half-open peer: [`half_closed_peer_receives_goodbye`], `listen::misbehaving_peers_disturb_no_other`,
+//!   `forward::each_byte_and_half_close_is_forwarded`
+//! - FIN never answered: `send::peer_that_never_closes_is_disconnected_and_reported`,
+//!   `listen::peer_that_does_not_close_after_a_signal_is_disconnected`
+//! - partial line, then close: `send::truncated_line_is_reported`, `listen::misbehaving_peers_disturb_no_other`
+//! - single bytes, payload in pieces: `send::lines_in_single_bytes_are_read`,
 //!   `listen::lines_and_payloads_may_arrive_in_single_bytes`
-//! - peer that does not read: [`a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting`],
+//! - peer that does not read: [`signal_and_timeout_end_a_run_whose_peer_does_not_read`],
 //!   `listen::peer_that_does_not_read_is_reset_and_reported`
-//! - peer that writes before it reads: [`a_peer_that_writes_it_all_before_it_reads_is_heard`],
-//!   `send::two_who_write_before_they_read_do_not_block_each_other`
-//! - no descriptor left: `listen::lack_of_descriptors_is_reported_once_and_passes`,
-//!   [`lack_of_descriptors_while_forwarding_is_reported_once_and_passes`]
-//! - full disk under a recording: [`a_recording_that_finds_no_room_is_whole_as_far_as_it_goes`],
+//! - peer that writes before it reads: [`peer_that_writes_everything_before_it_reads_loses_nothing`],
+//!   `send::two_peers_that_write_before_they_read_do_not_block`
+//! - no descriptor left: `listen::lack_of_descriptors_is_reported_once_and_recovered`,
+//!   [`lack_of_descriptors_while_forwarding_is_reported_once_and_recovered`]
+//! - full disk under a recording: [`recording_on_a_full_disk_contains_only_whole_records`],
 //!   `roles::full_disk_under_a_recording_is_reported_at_once_and_3_at_the_end`,
 //!   `forward::full_disk_ends_the_recording_and_not_the_game`
-//! - signal in a message: [`a_signal_in_a_flood_finishes_the_line_and_says_goodbye`],
-//!   `send::half_a_message_never_ends_in_order`, [`listen_leaves_no_half_line`],
+//! - signal in a message: [`signal_during_a_flood_finishes_the_line_and_sends_goodbye`],
+//!   `send::incomplete_message_never_ends_in_an_orderly_close`, [`listen_sends_no_incomplete_line`],
 //!   `forward::unfinished_message_ends_in_a_reset`
-//! - `-W` in a message: `send_goals::time_in_the_middle_of_a_message_breaks_the_connection_off`
-//! - connection lost in a message: [`a_connection_lost_in_a_message_is_3_and_no_orderly_end`]
+//! - `-W` in a message: `send_goals::timeout_inside_a_message_resets_the_connection`
+//! - connection lost in a message: [`connection_lost_inside_a_message_is_3`]
 //! - two that answer each other: `roles::two_programs_that_reply_to_each_other_are_stopped_and_reported`
-//! - two addresses, the first refuses: [`a_name_with_two_addresses_is_dialled_until_one_answers`]
-//! - IPv6: `send_goals::ipv6_works_as_ipv4_does`, [`listen_and_forward_work_over_ipv6`]
-//! - second signal: [`a_second_signal_leaves_at_once`], [`a_second_signal_in_a_message_is_a_reset`],
-//!   [`second_signal_inside_a_message_of_listen_is_a_reset`], [`forward_leaves_no_half_line`]
-//! - payload of no bytes behind a goodbye: [`a_goodbye_with_an_empty_payload_is_the_last_word`]
+//! - two addresses, the first refuses: [`each_address_of_a_name_is_tried`]
+//! - IPv6: `send_goals::ipv6_works_like_ipv4`, [`listen_and_forward_work_over_ipv6`]
+//! - second signal: [`second_signal_exits_at_once`], [`second_signal_inside_a_message_is_a_reset`],
+//!   [`second_signal_inside_a_message_of_listen_is_a_reset`], [`forward_sends_no_incomplete_line`]
+//! - payload of no bytes behind a goodbye: [`nothing_is_sent_after_a_goodbye_with_an_empty_payload`]
 //!
 //! Where a run may be blocked, and the test that shows its way out.
 //!
@@ -42,24 +42,24 @@
 //! - read of a peer: `listen::signal_sends_goodbye_to_all_peers`
 //! - `-W`, `-n`: `roles::timeout_is_124_with_a_goal_unmet_else_0`,
 //!   `roles::goal_ends_the_run_whatever_is_printed`
-//! - connect that hangs: [`a_call_that_nobody_takes_is_ended_by_a_signal`],
-//!   [`a_call_that_nobody_takes_is_given_up`]
-//! - write to a peer that never reads: [`a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting`]
-//! - the same in a large message: `send::half_a_message_never_ends_in_order`
+//! - connect that hangs: [`signal_ends_an_unaccepted_connection_attempt`],
+//!   [`unaccepted_connection_attempt_times_out`]
+//! - write to a peer that never reads: [`signal_and_timeout_end_a_run_whose_peer_does_not_read`]
+//! - the same in a large message: `send::incomplete_message_never_ends_in_an_orderly_close`
 //! - stdout that nobody reads: `listen::unread_stdout_stops_the_peers_and_not_the_signals`,
-//!   [`a_signal_ends_a_run_whose_output_nobody_reads`], `send_goals::time_ends_a_run_whose_output_nobody_reads`,
+//!   [`signal_ends_a_run_with_unread_output`], `send_goals::timeout_ends_a_run_with_unread_output`,
 //!   `listen_ways::timeout_ends_a_run_whose_output_is_not_read`
 //! - a recording into a pipe: `listen_ways::signal_ends_a_recording_into_an_unopened_pipe`,
 //!   `listen_ways::unread_recording_does_not_harm_a_forwarded_game`
 //! - stdout's reader gone: `send::closed_stdout_ends_an_idle_run_with_goodbye`, and of the
 //!   same name in `listen` and `replay`
 //! - the same in a write: `listen::closed_stdout_is_noticed_in_a_write`,
-//!   [`stdouts_reader_goes_while_a_write_waits_for_it`]
-//! - a pause: [`a_signal_ends_a_pause`], `send::a_signal_ends_dialling_too`,
-//!   `replay::a_signal_says_goodbye_and_sums_up`
-//! - read of stdin: `send::a_signal_says_goodbye_and_ends_it`
-//! - end of stdin; the peer closes: `send::a_stream_goes_out_line_by_line_and_a_reset_is_answered`,
-//!   `send::a_peer_that_closes_in_a_stream_is_3_though_stdin_stays_open`
+//!   [`stdout_closed_during_a_blocked_write_ends_the_run`]
+//! - a pause: [`signal_ends_a_pause`], `send::signal_ends_connecting`,
+//!   `replay::signal_sends_goodbye_and_prints_the_summary`
+//! - read of stdin: `send::signal_sends_goodbye_and_ends_the_run`
+//! - end of stdin; the peer closes: `send::stream_is_sent_line_by_line_and_a_reset_gets_its_reply`,
+//!   `send::peer_that_closes_during_a_stream_is_3_with_stdin_open`
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -120,7 +120,7 @@ fn reset_in_the_handshake_ends_a_client_and_not_a_server() {
 }
 
 #[test]
-fn a_peer_that_only_reads_any_more_is_told_goodbye() {
+fn half_closed_peer_receives_goodbye() {
     let server = server();
     let mut sending = start_with_input(&["send", "-a", &server.address]);
     let mut peer = server.accept();
@@ -132,7 +132,7 @@ fn a_peer_that_only_reads_any_more_is_told_goodbye() {
 }
 
 #[test]
-fn a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting() {
+fn signal_and_timeout_end_a_run_whose_peer_does_not_read() {
     for (time, code) in [("0", 143), ("1s", 124)] {
         let server = server();
         let mut sending = start_with_input(&["send", "-a", &server.address, "-e", "b", "-W", time]);
@@ -148,7 +148,7 @@ fn a_peer_that_does_not_read_keeps_neither_signal_nor_time_waiting() {
 }
 
 #[test]
-fn a_peer_that_writes_it_all_before_it_reads_is_heard() {
+fn peer_that_writes_everything_before_it_reads_loses_nothing() {
     const PIECES: usize = if cfg!(debug_assertions) { 200 } else { 2000 };
     let server = server();
     let piece = "trigger?name=0123456789\n".repeat(4200);
@@ -170,7 +170,7 @@ fn a_peer_that_writes_it_all_before_it_reads_is_heard() {
 }
 
 #[test]
-fn lack_of_descriptors_while_forwarding_is_reported_once_and_passes() {
+fn lack_of_descriptors_while_forwarding_is_reported_once_and_recovered() {
     let echo = TcpListener::bind("127.0.0.1:0").unwrap();
     let (target, file) = (echo.local_addr().unwrap().to_string(), directory().join("address"));
     thread::spawn(move || {
@@ -209,7 +209,7 @@ fn recorded(file: &str) -> usize {
 }
 
 #[test]
-fn a_recording_that_finds_no_room_is_whole_as_far_as_it_goes() {
+fn recording_on_a_full_disk_contains_only_whole_records() {
     // A file that may not grow takes what fits and refuses the rest, as a disk does.
     const LIMIT: &str = "trap '' XFSZ; ulimit -f 8";
     const LINES: usize = 1000;
@@ -247,7 +247,7 @@ fn a_recording_that_finds_no_room_is_whole_as_far_as_it_goes() {
 }
 
 #[test]
-fn a_signal_in_a_flood_finishes_the_line_and_says_goodbye() {
+fn signal_during_a_flood_finishes_the_line_and_sends_goodbye() {
     for signal in [Signal::INT, Signal::TERM] {
         let server = server();
         let mut sending = start_with_input(&["send", "-a", &server.address]);
@@ -268,7 +268,7 @@ fn a_signal_in_a_flood_finishes_the_line_and_says_goodbye() {
 }
 
 #[test]
-fn listen_leaves_no_half_line() {
+fn listen_sends_no_incomplete_line() {
     for twice in [false, true] {
         let file = directory().join("address");
         let mut listening = Running::spawn(listen_command(&["--stdin"], &file).stdin(Stdio::piped()));
@@ -304,7 +304,7 @@ fn second_signal_inside_a_message_of_listen_is_a_reset() {
 }
 
 #[test]
-fn forward_leaves_no_half_line() {
+fn forward_sends_no_incomplete_line() {
     for (twice, canonical) in [(false, false), (true, false), (true, true)] {
         let target = server();
         let rewritten: &[&str] = if canonical { &["--canonical"] } else { &[] };
@@ -325,7 +325,7 @@ fn forward_leaves_no_half_line() {
 }
 
 #[test]
-fn a_connection_lost_in_a_message_is_3_and_no_orderly_end() {
+fn connection_lost_inside_a_message_is_3() {
     for resets in [false, true] {
         let server = server();
         let mut sending = start_with_input(&["send", "-a", &server.address]);
@@ -353,7 +353,7 @@ fn a_connection_lost_in_a_message_is_3_and_no_orderly_end() {
 }
 
 #[test]
-fn a_name_with_two_addresses_is_dialled_until_one_answers() {
+fn each_address_of_a_name_is_tried() {
     for only in ["127.0.0.1:0", "[::1]:0"] {
         let server = Server::at(only);
         let name = format!("localhost:{}", server.address.rsplit(':').next().unwrap());
@@ -385,7 +385,7 @@ fn listen_and_forward_work_over_ipv6() {
 }
 
 #[test]
-fn a_second_signal_leaves_at_once() {
+fn second_signal_exits_at_once() {
     let server = server();
     let mut sending = start_with_input(&["send", "-a", &server.address]);
     let mut peer = server.accept();
@@ -399,7 +399,7 @@ fn a_second_signal_leaves_at_once() {
 }
 
 #[test]
-fn a_second_signal_in_a_message_is_a_reset() {
+fn second_signal_inside_a_message_is_a_reset() {
     let server = server();
     let mut sending = start_with_input(&["send", "-a", &server.address]);
     let mut peer = server.accept();
@@ -412,7 +412,7 @@ fn a_second_signal_in_a_message_is_a_reset() {
 }
 
 #[test]
-fn a_goodbye_with_an_empty_payload_is_the_last_word() {
+fn nothing_is_sent_after_a_goodbye_with_an_empty_payload() {
     let server = server();
     let mut sending = start_with_input(&["send", "-a", &server.address]);
     sending.write(b"a\ngoodbye&bytes=0\nb\n");
@@ -434,7 +434,7 @@ fn run_without_a_client_can_be_ended() {
 }
 
 #[test]
-fn a_call_that_nobody_takes_is_ended_by_a_signal() {
+fn signal_ends_an_unaccepted_connection_attempt() {
     let (engaged, _calls) = Server::unresponsive();
     let address = engaged.address.as_str();
     for arguments in [
@@ -456,7 +456,7 @@ fn a_call_that_nobody_takes_is_ended_by_a_signal() {
 }
 
 #[test]
-fn a_call_that_nobody_takes_is_given_up() {
+fn unaccepted_connection_attempt_times_out() {
     let (engaged, _calls) = Server::unresponsive();
     let ended = run(&["send", "-a", &engaged.address, "a?"]);
     assert_eq!(ended.code, Some(3));
@@ -464,7 +464,7 @@ fn a_call_that_nobody_takes_is_given_up() {
 }
 
 #[test]
-fn a_signal_ends_a_run_whose_output_nobody_reads() {
+fn signal_ends_a_run_with_unread_output() {
     let server = server();
     let (sending, stdout) = Running::spawn_unread(command(&["send", "-a", &server.address]).stdin(Stdio::piped()));
     let mut peer = server.accept();
@@ -477,7 +477,7 @@ fn a_signal_ends_a_run_whose_output_nobody_reads() {
 }
 
 #[test]
-fn stdouts_reader_goes_while_a_write_waits_for_it() {
+fn stdout_closed_during_a_blocked_write_ends_the_run() {
     let file = directory().join("address");
     let (listening, stdout) = Running::spawn_unread(listen_command(&[], &file).stdin(Stdio::null()));
     let mut peer = connect(announced(&file));
@@ -492,7 +492,7 @@ fn stdouts_reader_goes_while_a_write_waits_for_it() {
 }
 
 #[test]
-fn a_signal_ends_a_pause() {
+fn signal_ends_a_pause() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "--every", "10m", "--repeat", "2", "a?"]);
     let mut peer = server.accept();

@@ -31,7 +31,7 @@ impl Forwarding {
 }
 
 #[test]
-fn every_byte_and_each_half_close_is_passed_on() {
+fn each_byte_and_half_close_is_forwarded() {
     let forwarding = forward(&["--once"]);
     let (mut client, mut target) = forwarding.pair();
     let said = b"hello?version=1.1\r\n# odd\n\xff\xfe\0\nGET / HTTP/1.1\n\nf&bytes=4\na\nb\nx&bytes=zz9\nhalf";
@@ -53,7 +53,7 @@ fn every_byte_and_each_half_close_is_passed_on() {
 }
 
 #[test]
-fn bytes_that_cannot_be_framed_are_passed_on() {
+fn unframable_bytes_are_forwarded() {
     let forwarding = forward(&[]);
     let (mut client, mut target) = forwarding.pair();
     client.send(b"f&bytes=99999999999999\nand on\nit goes\n");
@@ -286,7 +286,7 @@ fn retry_makes_the_client_wait_for_the_target() {
 }
 
 #[test]
-fn client_that_leaves_while_waiting_for_the_target_is_forgotten() {
+fn client_that_closes_while_waiting_for_the_target_is_dropped() {
     let forwarding = listen(&["--forward", &server().close(), "--retry", "1000s", "--once", "-q"]);
     drop(connect(forwarding.address));
     let ended = forwarding.running.finish();
@@ -294,7 +294,7 @@ fn client_that_leaves_while_waiting_for_the_target_is_forgotten() {
 }
 
 #[test]
-fn reset_reaches_the_other_side() {
+fn reset_is_forwarded_to_the_other_side() {
     let forwarding = forward(&[]);
     let (mut client, mut target) = forwarding.pair();
     client.send(b"trigger?na");

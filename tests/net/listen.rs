@@ -203,7 +203,7 @@ fn peer_that_does_not_read_is_reset_and_reported() {
 
 #[test]
 #[ignore = "it opens 4,097 connections: run it with ulimit -n 10000"]
-fn one_peer_too_many_gets_an_error() {
+fn peer_over_the_limit_gets_an_error_and_is_closed() {
     let listening = listen(&["-q"]);
     let mut others: Vec<Peer> = (1..CONNECTIONS_MAX).map(|_| connect(listening.address)).collect();
     for peer in &mut others {
@@ -250,7 +250,7 @@ fn signal_sends_goodbye_to_all_peers() {
 }
 
 #[test]
-fn peer_that_does_not_close_is_left_after_a_signal() {
+fn peer_that_does_not_close_after_a_signal_is_disconnected() {
     let listening = listen(&[]);
     let mut peer = connect(listening.address);
     peer.send(b"hello\n");
@@ -367,7 +367,7 @@ fn unknown_category_is_a_usage_error() {
 }
 
 #[test]
-fn lack_of_descriptors_is_reported_once_and_passes() {
+fn lack_of_descriptors_is_reported_once_and_recovered() {
     const PEERS: usize = 40;
     let file = directory().join("address");
     let mut shell = std::process::Command::new("sh");

@@ -46,7 +46,7 @@ fn standard_input_waits_for_the_first_peer() {
 }
 
 #[test]
-fn time_that_passes_while_connecting_names_what_was_tried() {
+fn timeout_while_connecting_names_the_address() {
     let (engaged, _calls) = Server::unresponsive();
     for (goal, code, reports) in [
         (&["-n", "1"][..], 124, &["timed out after 0.2 s waiting for message 1 of 1 (see --timeout): "][..]),
@@ -59,7 +59,7 @@ fn time_that_passes_while_connecting_names_what_was_tried() {
 }
 
 #[test]
-fn time_holds_while_it_connects_again() {
+fn timeout_applies_while_reconnecting() {
     let server = server();
     for goal in [&["-n", "1"][..], &[]] {
         let listening = start(&[&["listen", "-c", &server.address, "--reconnect", "-W", "500ms"], goal].concat());

@@ -159,7 +159,7 @@ fn timeout_ends_a_run_whose_output_is_not_read() {
 }
 
 #[test]
-fn unread_stdout_costs_bounded_memory() {
+fn unread_stdout_uses_bounded_memory() {
     const BYTES_MAX: usize = 32 << 20;
     let file = directory().join("address");
     let (listening, _stdout) = Running::spawn_unread(listen_command(&[], &file).stdin(Stdio::null()));
@@ -218,7 +218,7 @@ fn unread_recording_does_not_harm_a_forwarded_game() {
 }
 
 #[test]
-fn line_cut_short_by_our_own_end_is_no_failure() {
+fn line_truncated_by_our_own_close_is_no_failure() {
     for (wire, half, done) in
         [("bcp", &b"trigger?na"[..], &b"done\n"[..]), ("obe", b"0000000009\"ha", b"0000000006\"done\"")]
     {
@@ -293,7 +293,7 @@ fn table_of_a_forwarded_game_has_both_directions() {
 }
 
 #[test]
-fn ends_of_the_table_are_named_after_the_role() {
+fn table_names_both_sides_by_role() {
     let server = server();
     for (role, arrow) in [(&[][..], "MC→MPF  monitor_start"), (&["--as", "pin"], "MPF→MC  hello")] {
         let listening = start(&[&["listen", "--view", "table", "-c", &server.address], role].concat());

@@ -39,7 +39,7 @@ fn refused(arguments: &[&str], why: &str) {
 }
 
 #[test]
-fn a_server_prints_replies_and_ends_when_it_is_done() {
+fn server_prints_and_replies_and_ends_after_its_count() {
     let listening = listen(&["--wire", "obe", "-e", "done", "--reply", "goodset => {\"set\": \"{pickiness}\"}"]);
     let goodset = "{\"command\": \"goodset\", \"pickiness\": 4}";
     assert_eq!(ask(listening.address, goodset), "{\"set\": 4}");
@@ -69,7 +69,7 @@ fn several_clients_are_served_at_once_and_no_connection_is_closed_first() {
 }
 
 #[test]
-fn a_bad_frame_costs_its_own_connection_and_no_other() {
+fn bad_frame_closes_its_own_connection_only() {
     let listening = listen(&["--wire", "obe", "-e", "done"]);
     let mut good = connect(listening.address);
     good.send(b"000000000");
@@ -106,7 +106,7 @@ fn a_bad_frame_costs_its_own_connection_and_no_other() {
 }
 
 #[test]
-fn what_is_printed_and_waited_for_can_be_chosen() {
+fn filters_and_goals_select_what_is_printed_and_awaited() {
     let arguments = ["--wire", "obe", "-m", "*?n=int:*", "-F", "{@conn}: {@command} {n}", "-e", "\"end\"", "-e", "3.0"];
     let listening = listen(&arguments);
     for message in
@@ -121,7 +121,7 @@ fn what_is_printed_and_waited_for_can_be_chosen() {
 }
 
 #[test]
-fn what_makes_no_sense_for_a_server_is_refused_with_a_sentence() {
+fn invalid_server_options_are_refused_with_a_reason() {
     for (flags, why) in [
         (&["--as", "pin"][..], "only replies"),
         (&["-c", ":1"], "backbox send --wire obe is the client"),
@@ -145,7 +145,7 @@ fn what_makes_no_sense_for_a_server_is_refused_with_a_sentence() {
 }
 
 #[test]
-fn a_reply_is_printed_and_the_connection_closed_at_once() {
+fn reply_is_printed_and_the_connection_closed_at_once() {
     let server = server();
     let sending = start(&["send", "--wire=obe", "-a", &server.address, "-v", "Go On", "n:=1", "s=int:1"]);
     let mut peer = server.accept();
@@ -197,7 +197,7 @@ fn each_reply_has_its_exit_status() {
 }
 
 #[test]
-fn a_server_that_says_nothing_is_waited_for_so_long() {
+fn silent_server_is_awaited_until_the_timeout() {
     // Some close once their client has, which is no answer.
     for closes in [false, true] {
         let server = server();
@@ -217,7 +217,7 @@ fn a_server_that_says_nothing_is_waited_for_so_long() {
 }
 
 #[test]
-fn nobody_there_is_an_error_of_its_own_unless_somebody_comes() {
+fn refused_connection_is_an_error_unless_a_retry_succeeds() {
     let address = server().close();
     let finished = run(&["send", "--wire=obe", "-a", &address, "x"]);
     assert_eq!(finished.code, Some(3), "{}", finished.stderr);
@@ -241,7 +241,7 @@ fn nobody_there_is_an_error_of_its_own_unless_somebody_comes() {
 }
 
 #[test]
-fn a_stream_has_a_connection_for_each_message_when_it_comes() {
+fn stream_opens_a_connection_for_each_message() {
     let server = server();
     let mut sending = start_with_input(&["send", "--wire=obe", "-a", &server.address]);
     for (line, message) in [("# no\n\n [1,  2]\r\n", "[1,  2]"), ("{oops}\n\"é\"\n", "\"é\""), ("5", "5")] {
@@ -266,7 +266,7 @@ fn a_stream_has_a_connection_for_each_message_when_it_comes() {
 }
 
 #[test]
-fn nothing_to_send_dials_nobody() {
+fn empty_input_opens_no_connection() {
     let server = server();
     for (arguments, input, code) in [
         (&[][..], &b""[..], 0),
@@ -294,7 +294,7 @@ fn nothing_to_send_dials_nobody() {
 }
 
 #[test]
-fn a_signal_ends_the_wait_for_a_reply() {
+fn signal_ends_the_wait_for_a_reply() {
     let server = server();
     let sending = start(&["send", "--wire=obe", "-a", &server.address, "x"]);
     let mut peer = server.accept();
@@ -306,7 +306,7 @@ fn a_signal_ends_the_wait_for_a_reply() {
 }
 
 #[test]
-fn a_message_is_sent_as_often_as_asked_each_over_a_connection_of_its_own() {
+fn repeated_message_uses_a_connection_each_time() {
     let server = server();
     let sending = start(&["send", "--wire=obe", "-a", &server.address, "5", "--repeat", "3", "--every", "5ms"]);
     for count in 0..3 {
@@ -319,7 +319,7 @@ fn a_message_is_sent_as_often_as_asked_each_over_a_connection_of_its_own() {
 }
 
 #[test]
-fn a_large_message_and_a_large_reply_come_whole() {
+fn large_message_and_large_reply_are_complete() {
     let server = server();
     let mut sending = start_with_input(&["send", "--wire=obe", "-a", &server.address]);
     let large = format!("\"{}\"", "x".repeat(8 << 20));
@@ -340,7 +340,7 @@ fn a_large_message_and_a_large_reply_come_whole() {
 }
 
 #[test]
-fn what_makes_no_sense_for_a_client_is_refused_with_a_sentence() {
+fn invalid_client_options_are_refused_with_a_reason() {
     for (flags, why) in [
         (&["-n", "1"][..], "-n and --wire obe"),
         (&["-w"], "-w and --wire obe"),
@@ -363,7 +363,7 @@ fn what_makes_no_sense_for_a_client_is_refused_with_a_sentence() {
 }
 
 #[test]
-fn the_port_of_the_reference_class_is_the_usual_one() {
+fn default_port_is_that_of_the_reference_class() {
     // Whether it can be bound here or not, it is told which.
     let listened = run(&["listen", "--wire", "obe", "-e", "x", "-W", "0.01"]);
     assert!(matches!(listened.code, Some(3 | 124)), "{}", listened.stderr);

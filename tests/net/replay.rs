@@ -32,7 +32,7 @@ fn report_of_the_built_in_media_controller_counts() {
 }
 
 #[test]
-fn a_game_over_loopback_prints_what_the_media_controller_says() {
+fn game_over_loopback_prints_the_replies() {
     let ended = run(&["replay", "--loopback", "--speed", "max", GAME]);
     assert_eq!(
         ended.stdout,
@@ -85,7 +85,7 @@ fn recorded_pace_is_divided_by_the_speed_and_the_end_is_waited_for() {
 }
 
 #[test]
-fn plain_lines_leave_at_once() {
+fn plain_lines_are_sent_at_once() {
     let file = session("hello?version=1.1\n# a comment\ntrigger?name=x");
     let server = server();
     let playing = start(&["replay", "-a", &server.address, &file]);
@@ -125,7 +125,7 @@ fn wrong_file_is_reported_before_connecting() {
 }
 
 #[test]
-fn a_file_that_ends_in_half_a_line_is_played_up_to_it() {
+fn file_that_ends_in_an_incomplete_line_is_played_up_to_it() {
     let file = session("#backbox-session 1\n#@0\na\nhalf");
     let server = server();
     let playing = start(&["replay", "-a", &server.address, &file]);
@@ -172,7 +172,7 @@ fn refused_connection_is_3_and_retry_waits_for_a_server() {
 }
 
 #[test]
-fn a_peer_that_leaves_before_the_end_is_3() {
+fn peer_that_closes_before_the_end_is_3() {
     let file = session("#backbox-session 1\n#@0\na\n#@30\nb\n");
     for goodbye in [&b""[..], b"goodbye\n"] {
         let server = server();

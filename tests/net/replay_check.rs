@@ -116,7 +116,7 @@ fn one_mutation_of_a_reply_is_one_difference() {
 }
 
 #[test]
-fn a_peer_that_goes_is_one_difference_that_counts_the_rest() {
+fn closed_connection_is_one_difference_that_counts_the_rest() {
     for (last_words, code, way, how) in [
         (&b""[..], 1, "closed the connection", "the peer closed before the end"),
         (b"frame&bytes=99999999999\n", 4, "broke the framing", "the peer broke the framing"),
@@ -139,7 +139,7 @@ fn a_peer_that_goes_is_one_difference_that_counts_the_rest() {
 }
 
 #[test]
-fn what_an_update_wrote_is_clean_and_stays() {
+fn updated_file_passes_and_is_not_changed_again() {
     for (replies, flags) in [
         (TALK.replace("value=int:1", "value=int:7").replace("#<set?name=b&value=int:2\n", ""), &[][..]),
         (TALK.replace("#=YQpi", "#=YQpj").replace("#<done\n", "#<new\n#<done\n"), &["--exact"]),
@@ -161,7 +161,7 @@ fn what_an_update_wrote_is_clean_and_stays() {
 }
 
 #[test]
-fn an_update_leaves_patterns_and_a_check_that_was_cut_short() {
+fn update_keeps_patterns_and_skips_an_interrupted_check() {
     let pattern = TALK.replace("#<end?by=me", "#~end?by=y*");
     let file = session(&pattern);
     let ended = check_file(&file, TALK, &["--update"]);
@@ -180,7 +180,7 @@ fn an_update_leaves_patterns_and_a_check_that_was_cut_short() {
 
 #[test]
 #[cfg(unix)]
-fn an_update_keeps_the_links_and_permissions_of_the_file() {
+fn update_keeps_the_links_and_permissions_of_the_file() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let file = session(TALK);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
@@ -250,7 +250,7 @@ fn report_for_ci_has_a_case_for_each_reply() {
 }
 
 #[test]
-fn settings_of_the_file_count_and_lists_add_to_the_flags() {
+fn settings_in_the_file_apply_and_lists_extend_the_options() {
     let replies =
         TALK.replace("value=int:1", "value=int:9").replace("n\": 1", "n\": 2").replace("#<done", "#<extra\n#<done");
     let with = |settings: &str| TALK.replacen('\n', &format!("\n{settings}"), 1);
@@ -283,7 +283,7 @@ fn what_is_wrong_with_a_pattern_is_known_before_connecting() {
 }
 
 #[test]
-fn a_check_that_compares_nothing_is_1() {
+fn check_that_compares_nothing_is_1() {
     for text in ["#backbox-session 1\n#@0\nget\n", "#backbox-session 1\n#@0\nget\n#@0.01\n#<goodbye\n"] {
         let ended = check(text, TALK, &[]);
         let failed = "FAIL: no replies to compare\n";
@@ -292,7 +292,7 @@ fn a_check_that_compares_nothing_is_1() {
 }
 
 #[test]
-fn a_check_is_cut_short_by_a_signal_or_the_time_and_reports_so_far() {
+fn signal_or_timeout_ends_a_check_with_a_partial_report() {
     let text = "#backbox-session 1\n#@0\nask\n#<a?x=1\n#<b\n#@0.01\nnext\n#@0.02\n#<c\n";
     for (flags, code) in [(&[][..], 130), (&["-W", "0.5"], 124)] {
         let server = server();
@@ -421,7 +421,7 @@ fn several_files_have_a_line_each_a_total_and_one_report() {
 }
 
 #[test]
-fn standard_input_is_checked_as_a_file_is() {
+fn standard_input_is_checked_like_a_file() {
     let mut running = start_with_input(&["replay", "--loopback", "--check", "-"]);
     running.write(b"#backbox-session 1\nhello?version=1.1\n#<hello?version=1.1\n");
     running.stdin = None;

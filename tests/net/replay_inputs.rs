@@ -39,7 +39,7 @@ fn wrong_line_is_reported_with_its_place_before_connecting() {
 }
 
 #[test]
-fn a_log_is_played_without_its_damaged_lines_which_cost_the_status() {
+fn damaged_lines_of_a_log_are_skipped_and_set_the_exit_status() {
     let stamp = "2026-11-20 21:02:01,000 : DEBUG : BCPClientSocket :";
     let log = format!("{stamp} Sending \"a\"\n{stamp} Received \"b'x\n{stamp} Sending \"b\"\n");
     let input = file(log.as_bytes());
@@ -100,7 +100,7 @@ fn error_on_standard_input_is_reported_before_a_connection() {
 }
 
 #[test]
-fn a_recording_of_our_own_is_printed_as_it_stands() {
+fn our_own_recording_is_printed_verbatim() {
     let folder = directory();
     let (sent, seen) = (folder.join("sent.bcp"), folder.join("seen.bcp"));
     let listening = listen(&["--once", "--record", seen.to_str().unwrap()]);
@@ -116,7 +116,7 @@ fn a_recording_of_our_own_is_printed_as_it_stands() {
 }
 
 #[test]
-fn the_limits_of_lines_and_payloads_are_flags() {
+fn options_set_the_limits_of_lines_and_payloads() {
     let long = format!("long?x={}\n", "y".repeat(2 << 20));
     let frame = [format!("f&bytes={}\n", 17 << 20).into_bytes(), vec![0; 17 << 20]].concat();
     for (bytes, flag, more, reason) in [

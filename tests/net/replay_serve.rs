@@ -47,7 +47,7 @@ fn line_leaves_when_what_was_sent_before_it_has_arrived() {
 }
 
 #[test]
-fn another_backbox_plays_the_other_side() {
+fn two_replays_of_one_session_play_both_sides() {
     let (serving, address) = serve(TALK, &["--record", directory().join("new").to_str().unwrap()]);
     let file = directory().join("session.bcp");
     fs::write(&file, TALK).unwrap();

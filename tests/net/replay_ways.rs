@@ -19,7 +19,7 @@ fn place() -> String {
 }
 
 #[test]
-fn a_rate_paces_lines_without_times() {
+fn rate_paces_lines_without_times() {
     let file = session("a\nb\nc\n");
     let server = server();
     let playing = start(&["replay", "--rate", "5", "-a", &server.address, &file]);
@@ -46,7 +46,7 @@ fn max_gap_shortens_an_hour_of_waiting() {
 }
 
 #[test]
-fn each_pass_has_a_connection_of_its_own_and_one_clock_paces_them() {
+fn each_pass_opens_a_connection_and_shares_one_clock() {
     let file = session("#backbox-session 1\n#@0\na\n#@0.1\ngoodbye\n#@0.2\n#<b\n");
     let (server, record) = (server(), place());
     let playing = start(&["replay", "--repeat", "3", "-a", &server.address, "--record", &record, &file]);
@@ -87,7 +87,7 @@ fn pass_without_a_connection_ends_them_all() {
 }
 
 #[test]
-fn over_loopback_passes_follow_each_other() {
+fn loopback_passes_run_one_after_another() {
     let file = session("hello?version=1.1\nreset\n");
     let ended = run(&["replay", "--loopback", "--repeat", "20", &file]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -129,7 +129,7 @@ fn timeout_limits_the_whole_run_and_the_summary_is_printed() {
 }
 
 #[test]
-fn the_summary_counts_messages_bytes_and_lateness() {
+fn summary_counts_messages_bytes_and_lateness() {
     let file = session("#backbox-session 1\n#@0\nhello?version=1.1\n#@0.02\nreset\n");
     let ended = run(&["replay", "--loopback", &file]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -167,7 +167,7 @@ fn file_that_is_not_empty_is_refused_before_connecting() {
 }
 
 #[test]
-fn two_flags_do_not_write_one_file() {
+fn two_options_cannot_write_the_same_file() {
     let (file, place) = (session("a\n"), directory().join("out"));
     let (path, detour) = (place.to_str().unwrap(), place.parent().unwrap().join("./out"));
     let detour = detour.to_str().unwrap();
@@ -199,7 +199,7 @@ fn both_directions_are_recorded_and_shown() {
 }
 
 #[test]
-fn the_guard_warns_once_for_each_kind_and_all_is_played() {
+fn guard_warns_once_for_each_kind_and_everything_is_sent() {
     let lines = "switch?name=a&state=on\nswitch?name=b&state=off\nTRIGGER?name=x\n";
     let (server, file) = (server(), session(lines));
     let playing = start(&["replay", "-a", &server.address, &file]);

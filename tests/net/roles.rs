@@ -201,7 +201,7 @@ fn reply_to_a_message_within_the_handshake_follows_the_handshake() {
 }
 
 #[test]
-fn joined_client_subscribes_at_once_and_answers_a_later_reset() {
+fn joined_client_subscribes_at_once_and_replies_to_a_later_reset() {
     let server = server();
     let listening = start(&["listen", "-c", &server.address]);
     let mut peer = server.accept();

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::harness::*;
 
 #[test]
-fn one_message_and_goodbye_then_the_end_of_our_side() {
+fn message_is_followed_by_goodbye_and_a_half_close() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "trigger", "name=HIGH SCORE #2", "count:=5"]);
     let mut peer = server.accept();
@@ -21,7 +21,7 @@ fn one_message_and_goodbye_then_the_end_of_our_side() {
 }
 
 #[test]
-fn a_line_goes_out_as_it_stands() {
+fn line_is_sent_verbatim() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "--force", "Trigger?Name=a+b%zz&json={"]);
     assert_eq!(server.accept().rest().unwrap(), "Trigger?Name=a+b%zz&json={\ngoodbye\n");
@@ -29,7 +29,7 @@ fn a_line_goes_out_as_it_stands() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_before_anything_is_dialled() {
+fn invalid_arguments_are_refused_before_connecting() {
     for (words, complaint) in [
         (&["a?b\nc"][..], "a line break ends a message"),
         (&["#a?b"], "a comment is not sent"),
@@ -49,7 +49,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_dialled() {
 }
 
 #[test]
-fn a_refused_connection_is_3_with_a_hint() {
+fn refused_connection_is_3_with_a_hint() {
     let ended = run(&["send", "-a", &server().close(), "trigger", "name=x"]);
     assert_eq!(ended.code, Some(3));
     assert!(ended.stderr.starts_with("backbox send: connection refused at 127.0.0.1:"), "{}", ended.stderr);
@@ -57,7 +57,7 @@ fn a_refused_connection_is_3_with_a_hint() {
 }
 
 #[test]
-fn the_variable_says_where_to_dial_unless_a_flag_does() {
+fn environment_variable_is_the_default_address() {
     let (named, other) = (server(), server());
     let sending = Running::spawn(command(&["send", "a?"]).env("BACKBOX_ADDR", &named.address).stdin(Stdio::null()));
     assert_eq!(named.accept().rest().unwrap(), "a?\ngoodbye\n");
@@ -69,7 +69,7 @@ fn the_variable_says_where_to_dial_unless_a_flag_does() {
 }
 
 #[test]
-fn a_variable_that_holds_no_address_is_named_and_nobody_else_is_dialled() {
+fn invalid_address_in_the_environment_is_named_and_not_replaced() {
     use std::os::unix::ffi::OsStrExt;
     for (value, why) in [(&b"a:b:c"[..], "invalid address a:b:c"), (b"pin\xff", "\"pin\\xFF\" is not UTF-8")] {
         let value = std::ffi::OsStr::from_bytes(value);
@@ -83,7 +83,7 @@ fn a_variable_that_holds_no_address_is_named_and_nobody_else_is_dialled() {
 }
 
 #[test]
-fn standard_input_is_left_to_whoever_comes_next() {
+fn standard_input_is_not_read_without_need() {
     let server = server();
     let script = "while read line; do \"$0\" send -a \"$1\" trigger name=\"$line\"; done";
     let mut shell = Command::new("sh");
@@ -98,7 +98,7 @@ fn standard_input_is_left_to_whoever_comes_next() {
 }
 
 #[test]
-fn an_answer_that_comes_with_the_close_is_printed_and_the_handshake_is_not() {
+fn reply_sent_with_the_close_is_printed_and_the_handshake_is_not() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "service", "subcommand=list_coils"]);
     let mut peer = server.accept();
@@ -111,7 +111,7 @@ fn an_answer_that_comes_with_the_close_is_printed_and_the_handshake_is_not() {
 }
 
 #[test]
-fn a_peer_that_never_closes_is_left_and_noted() {
+fn peer_that_never_closes_is_disconnected_and_reported() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "trigger", "name=x"]);
     let _peer = server.accept();
@@ -125,7 +125,7 @@ fn a_peer_that_never_closes_is_left_and_noted() {
 }
 
 #[test]
-fn a_peer_that_never_closes_has_half_a_second_and_no_more_though_it_goes_on_talking() {
+fn peer_that_keeps_sending_is_disconnected_after_half_a_second() {
     let server = server();
     let began = Instant::now();
     let sending = start(&["send", "-a", &server.address, "trigger", "name=x"]);
@@ -146,7 +146,7 @@ fn a_peer_that_never_closes_has_half_a_second_and_no_more_though_it_goes_on_talk
 }
 
 #[test]
-fn a_peer_that_floods_is_left_however_much_it_says() {
+fn flooding_peer_is_disconnected() {
     let server = server();
     let (sending, mut stdout) =
         Running::spawn_unread(&mut command(&["send", "-a", &server.address, "trigger", "name=x"]));
@@ -160,7 +160,7 @@ fn a_peer_that_floods_is_left_however_much_it_says() {
 }
 
 #[test]
-fn a_peer_that_resets_without_a_word_is_3() {
+fn peer_that_resets_without_a_message_is_3() {
     let server = server();
     let mut sending = start_with_input(&["send", "-a", &server.address]);
     let mut peer = server.accept();
@@ -173,7 +173,7 @@ fn a_peer_that_resets_without_a_word_is_3() {
 }
 
 #[test]
-fn a_peer_that_closes_in_a_stream_is_3_though_stdin_stays_open() {
+fn peer_that_closes_during_a_stream_is_3_with_stdin_open() {
     let server = server();
     let mut sending = start_with_input(&["send", "-a", &server.address]);
     let mut peer = server.accept();
@@ -186,7 +186,7 @@ fn a_peer_that_closes_in_a_stream_is_3_though_stdin_stays_open() {
 }
 
 #[test]
-fn a_line_cut_short_is_reported() {
+fn truncated_line_is_reported() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "a?"]);
     let mut peer = server.accept();
@@ -199,7 +199,7 @@ fn a_line_cut_short_is_reported() {
 }
 
 #[test]
-fn single_bytes_make_lines() {
+fn lines_in_single_bytes_are_read() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "a?"]);
     let mut peer = server.accept();
@@ -210,7 +210,7 @@ fn single_bytes_make_lines() {
 }
 
 #[test]
-fn a_malformed_answer_is_printed_and_reported() {
+fn malformed_reply_is_printed_and_reported() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "a?"]);
     let mut peer = server.accept();
@@ -223,7 +223,7 @@ fn a_malformed_answer_is_printed_and_reported() {
 }
 
 #[test]
-fn a_stream_goes_out_line_by_line_and_a_reset_is_answered() {
+fn stream_is_sent_line_by_line_and_a_reset_gets_its_reply() {
     let server = server();
     let mut sending = start_with_input(&["send", "-v", "-a", &server.address, "-"]);
     let mut peer = server.accept();
@@ -244,7 +244,7 @@ fn a_stream_goes_out_line_by_line_and_a_reset_is_answered() {
 }
 
 #[test]
-fn a_goodbye_in_the_stream_is_the_last_word() {
+fn nothing_is_sent_after_a_goodbye_in_the_stream() {
     let server = server();
     let mut sending = start_with_input(&["send", "-a", &server.address]);
     sending.write(b"a\ngoodbye\nb\n");
@@ -257,7 +257,7 @@ fn a_goodbye_in_the_stream_is_the_last_word() {
 }
 
 #[test]
-fn a_signal_says_goodbye_and_ends_it() {
+fn signal_sends_goodbye_and_ends_the_run() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let server = server();
         let mut sending = start_with_input(&["send", "-a", &server.address]);
@@ -272,7 +272,7 @@ fn a_signal_says_goodbye_and_ends_it() {
 }
 
 #[test]
-fn a_retry_meets_who_comes_later() {
+fn retry_connects_to_a_peer_that_starts_later() {
     let closed = server().close();
     let sending = start(&["send", "--retry", "60s", "-a", &closed, "a?"]);
     assert_eq!(Server::at(&closed).accept().rest().unwrap(), "a?\ngoodbye\n");
@@ -280,7 +280,7 @@ fn a_retry_meets_who_comes_later() {
 }
 
 #[test]
-fn a_signal_ends_dialling_too() {
+fn signal_ends_connecting() {
     let closed = server().close();
     let mut command = command(&["send", "--retry", "60s", "-a", &closed, "a?"]);
     let mut sending = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -319,7 +319,7 @@ fn full_disk_is_3() {
 }
 
 #[test]
-fn half_a_message_never_ends_in_order() {
+fn incomplete_message_never_ends_in_an_orderly_close() {
     let server = server();
     let mut sending = start_with_input(&["send", "-a", &server.address]);
     let mut peer = server.accept();
@@ -339,7 +339,7 @@ fn half_a_message_never_ends_in_order() {
 }
 
 #[test]
-fn two_who_write_before_they_read_do_not_block_each_other() {
+fn two_peers_that_write_before_they_read_do_not_block() {
     const LINES: usize = 400_000;
     let server = server();
     let mut sending = start_with_input(&["send", "-a", &server.address]);
@@ -375,7 +375,7 @@ fn peer_that_breaks_the_framing_is_4_and_reported_once() {
 }
 
 #[test]
-fn a_line_over_the_limit_is_reported_and_the_next_one_read() {
+fn line_over_the_limit_is_reported_and_the_next_one_read() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "a?"]);
     let mut peer = server.accept();
@@ -389,7 +389,7 @@ fn a_line_over_the_limit_is_reported_and_the_next_one_read() {
 }
 
 #[test]
-fn a_recording_holds_both_directions_and_an_old_one_is_refused_before_anything_is_sent() {
+fn recording_holds_both_directions_and_an_old_one_is_refused_before_anything_is_sent() {
     let (server, file) = (server(), directory().join("game.bcp"));
     let name = file.to_str().unwrap();
     let sending = start(&["send", "-a", &server.address, "--record", name, "a?x=1"]);
@@ -412,7 +412,7 @@ fn a_recording_holds_both_directions_and_an_old_one_is_refused_before_anything_i
 }
 
 #[test]
-fn a_full_disk_under_the_recording_is_3_and_the_message_goes_out() {
+fn full_disk_under_the_recording_is_3_and_the_message_goes_out() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "--record", "/dev/full", "a?"]);
     assert_eq!(server.accept().rest().unwrap(), "a?\ngoodbye\n");

@@ -28,7 +28,7 @@ fn answered(arguments: &[&str], answer: &[u8]) -> Finished {
 }
 
 #[test]
-fn it_ends_when_the_last_goal_is_met_and_prints_what_matches() {
+fn run_ends_at_the_last_goal_and_prints_matches() {
     let ended = answered(&["-e", "b", "-e", "c?x=1", "a?"], b"b?n=1\nd\nc?x=2\nc?x=int:1\n");
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "b?n=1\nc?x=int:1\n", ""));
     let ended = answered(&["--all", "-e", "b", "a?"], b"hello?controller_name=MPF&version=1.1\nb\n");
@@ -36,13 +36,13 @@ fn it_ends_when_the_last_goal_is_met_and_prints_what_matches() {
 }
 
 #[test]
-fn a_count_is_of_what_is_printed_and_exact() {
+fn count_counts_printed_messages_exactly() {
     let ended = answered(&["-n", "2", "-x", "b", "a?"], b"hello?version=1.1\nb\nc\nb\nd\ne\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "c\nd\n"));
 }
 
 #[test]
-fn what_is_not_printed_meets_goals_and_fails_all_the_same() {
+fn unprinted_messages_also_meet_goals_and_fail() {
     let ended = answered(&["-x", "b", "-e", "b", "a?"], b"b\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
     let ended = answered(&["-m", "c", "-e", "b", "a?"], b"c\nb\n");
@@ -52,7 +52,7 @@ fn what_is_not_printed_meets_goals_and_fails_all_the_same() {
 }
 
 #[test]
-fn an_answer_is_known_from_the_catalogue() {
+fn reply_is_recognised_from_the_catalogue() {
     let words = ["-w", "service", "subcommand=coil_pulse", "coil=c_knocker"];
     let ended = answered(&words, b"hello?version=1.1\nlist_coils\ncoil_pulse\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "list_coils\ncoil_pulse\n"));
@@ -62,7 +62,7 @@ fn an_answer_is_known_from_the_catalogue() {
 }
 
 #[test]
-fn a_failed_answer_is_4_at_once_unless_it_was_asked_for() {
+fn failed_reply_is_4_at_once_unless_expected() {
     for (arguments, answer, code) in [
         (&["-e", "x", "a?"][..], &b"error?message=no\n"[..], 4),
         (&["-e", "*", "a?"], b"error?message=no\n", 4),
@@ -77,13 +77,13 @@ fn a_failed_answer_is_4_at_once_unless_it_was_asked_for() {
 }
 
 #[test]
-fn what_comes_behind_the_failed_answer_that_ended_it_is_not_told() {
+fn messages_after_the_failed_reply_are_not_reported() {
     let ended = answered(&["-n", "9", "--fail-on", "tilt", "a?"], &b"tilt\n".repeat(50));
     assert_eq!((ended.code, ended.stderr.matches("the reply failed: tilt").count()), (Some(4), 1), "{}", ended.stderr);
 }
 
 #[test]
-fn without_a_goal_a_failed_answer_is_printed_and_4_at_the_end() {
+fn without_a_goal_a_failed_reply_is_printed_and_4_at_the_end() {
     let (running, mut peer) = sending(&["a?"]);
     peer.rest().unwrap();
     peer.send(b"error?message=no\nb\n");
@@ -93,7 +93,7 @@ fn without_a_goal_a_failed_answer_is_printed_and_4_at_the_end() {
 }
 
 #[test]
-fn time_that_passes_is_124_and_goodbye_is_said() {
+fn timeout_is_124_and_goodbye_is_sent() {
     let (running, mut peer) = sending(&["-W", "50ms", "-n", "3", "-e", "b", "-w", "reset"]);
     assert_eq!(peer.line(), "reset\n");
     peer.send(b"b\n");
@@ -106,7 +106,7 @@ fn time_that_passes_is_124_and_goodbye_is_said() {
 }
 
 #[test]
-fn without_a_goal_the_time_is_how_long_to_stay() {
+fn without_a_goal_the_timeout_is_the_time_to_stay() {
     let began = Instant::now();
     let (running, mut peer) = sending(&["-W", "0.2", "a?"]);
     assert_eq!(peer.line(), "a?\n");
@@ -119,7 +119,7 @@ fn without_a_goal_the_time_is_how_long_to_stay() {
 }
 
 #[test]
-fn what_the_time_kept_from_going_is_told() {
+fn unsent_messages_at_the_timeout_are_reported() {
     let (running, mut peer) = sending(&["-q", "-W", "50ms", "--every", "1000s", "--repeat", "3", "a?"]);
     assert_eq!(peer.rest().unwrap(), "a?\ngoodbye\n");
     drop(peer);
@@ -138,7 +138,7 @@ fn what_the_time_kept_from_going_is_told() {
 }
 
 #[test]
-fn the_time_does_not_count_before_the_first_line() {
+fn timeout_starts_with_the_first_line() {
     let (mut running, mut peer) = sending(&["-W", "100ms", "-e", "b", "-"]);
     // Longer than the time: were it counted from the start, goodbye would come instead of the line.
     thread::sleep(Duration::from_millis(300));
@@ -148,7 +148,7 @@ fn the_time_does_not_count_before_the_first_line() {
 }
 
 #[test]
-fn a_time_of_0_is_for_ever() {
+fn timeout_of_0_means_no_timeout() {
     let (running, mut peer) = sending(&["-W", "0", "a?"]);
     assert_eq!(peer.line(), "a?\n");
     peer.send(b"goodbye\n");
@@ -157,7 +157,7 @@ fn a_time_of_0_is_for_ever() {
 }
 
 #[test]
-fn time_ends_a_run_whose_peer_does_not_read() {
+fn timeout_ends_a_run_whose_peer_does_not_read() {
     let server = server();
     let mut running = start_with_input(&["send", "-a", &server.address, "-W", "100ms", "-e", "b"]);
     let mut stdin = running.stdin.take().unwrap();
@@ -173,7 +173,7 @@ fn time_ends_a_run_whose_peer_does_not_read() {
 }
 
 #[test]
-fn time_ends_a_run_whose_output_nobody_reads() {
+fn timeout_ends_a_run_with_unread_output() {
     let server = server();
     let mut command = command(&["send", "-a", &server.address, "-W", "100ms", "-e", "never", "--all", "a?"]);
     let (running, stdout) = Running::spawn_unread(command.stdin(std::process::Stdio::null()));
@@ -189,7 +189,7 @@ fn time_ends_a_run_whose_output_nobody_reads() {
 }
 
 #[test]
-fn a_peer_that_leaves_before_the_goal_is_1() {
+fn peer_that_closes_before_the_goal_is_1() {
     let (running, mut peer) = sending(&["-e", "b", "a?"]);
     assert_eq!(peer.line(), "a?\n");
     drop(peer);
@@ -205,7 +205,7 @@ fn a_peer_that_leaves_before_the_goal_is_1() {
 }
 
 #[test]
-fn a_peer_that_leaves_before_the_last_message_is_3() {
+fn peer_that_closes_before_the_last_message_is_3() {
     let (mut running, mut peer) = sending(&["-e", "b", "-"]);
     running.write(b"a\n");
     assert_eq!(peer.line(), "a\n");
@@ -214,7 +214,7 @@ fn a_peer_that_leaves_before_the_last_message_is_3() {
 }
 
 #[test]
-fn a_goal_met_before_the_last_message_does_not_end_a_stream() {
+fn goal_met_before_the_last_message_does_not_end_a_stream() {
     let (mut running, mut peer) = sending(&["-e", "b", "-"]);
     running.write(b"a\n");
     assert_eq!(peer.line(), "a\n");
@@ -228,7 +228,7 @@ fn a_goal_met_before_the_last_message_does_not_end_a_stream() {
 }
 
 #[test]
-fn a_reply_that_comes_with_the_close_is_printed_and_counted() {
+fn reply_sent_with_the_close_is_printed_and_counted() {
     for _ in 0..20 {
         let (running, mut peer) = sending(&["-n", "2", "a?"]);
         assert_eq!(peer.line(), "a?\n");
@@ -248,7 +248,7 @@ fn messages_are_printed_as_json_or_by_a_template() {
 }
 
 #[test]
-fn what_makes_no_sense_together_is_refused() {
+fn options_that_conflict_are_refused() {
     for (arguments, complaint) in [
         (&["-w", "trigger", "name=x"][..], "trigger has no reply; -e PATTERN waits for a message of your choice"),
         (&["-w"], "-w needs COMMAND: it waits for the reply to the message of the arguments"),
@@ -273,7 +273,7 @@ fn what_makes_no_sense_together_is_refused() {
 }
 
 #[test]
-fn a_peer_that_is_silent_until_the_time_is_up_is_told_of() {
+fn peer_that_is_silent_until_the_timeout_is_reported() {
     let (running, _peer) = sending(&["-W", "50ms", "-n", "1", "a?"]);
     let ended = running.finish();
     assert_eq!(ended.code, Some(124));
@@ -281,7 +281,7 @@ fn a_peer_that_is_silent_until_the_time_is_up_is_told_of() {
 }
 
 #[test]
-fn time_in_the_middle_of_a_message_breaks_the_connection_off() {
+fn timeout_inside_a_message_resets_the_connection() {
     let (mut running, mut peer) = sending(&["-W", "200ms", "-n", "1", "-"]);
     let mut stdin = running.stdin.take().unwrap();
     let feeder = thread::spawn(move || {
@@ -297,7 +297,7 @@ fn time_in_the_middle_of_a_message_breaks_the_connection_off() {
 }
 
 #[test]
-fn a_goodbye_of_the_peers_before_the_goal_is_1() {
+fn goodbye_of_the_peer_before_the_goal_is_1() {
     let (running, mut peer) = sending(&["-e", "b", "a?"]);
     assert_eq!(peer.line(), "a?\n");
     peer.send(b"goodbye\n");
@@ -307,7 +307,7 @@ fn a_goodbye_of_the_peers_before_the_goal_is_1() {
 }
 
 #[test]
-fn ipv6_works_as_ipv4_does() {
+fn ipv6_works_like_ipv4() {
     let server = Server::at("[::1]:0");
     let running = start(&["send", "-a", &server.address, "-e", "b", "a?"]);
     let mut peer = server.accept();

@@ -48,7 +48,7 @@ fn mode_list_that_was_asked_for_is_printed_after_ready() {
 }
 
 #[test]
-fn mpf_that_is_never_ready_is_124_and_an_error_of_its_is_4() {
+fn mpf_that_is_never_ready_is_124_and_an_error_from_mpf_is_4() {
     let (running, mut peer) = sending(&["--ready", "100ms", "-W", "60s", "a?"]);
     assert_eq!(peer.line(), "monitor_start?category=modes\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
@@ -104,7 +104,7 @@ fn repetition_ends_when_the_goals_are_met() {
 }
 
 #[test]
-fn timeout_holds_while_the_connection_is_made_again() {
+fn timeout_applies_while_reconnecting() {
     // A port that refuses, and one that never accepts.
     for hangs in [false, true] {
         let server = server();
@@ -128,7 +128,7 @@ fn timeout_holds_while_the_connection_is_made_again() {
 }
 
 #[test]
-fn connection_that_cannot_be_made_again_is_3_and_named() {
+fn failed_reconnection_is_3_and_names_the_address() {
     let server = server();
     let running =
         start(&["send", "-a", &server.address, "--reconnect", "--retry", "10ms", "-W", "60s", "-e", "b", "a?"]);
@@ -152,7 +152,7 @@ fn http_server_is_4() {
 }
 
 #[test]
-fn trigger_that_is_waited_for_in_vain_names_from_bcp() {
+fn timeout_for_a_trigger_suggests_from_bcp() {
     let (running, mut peer) = sending(&["-W", "50ms", "-e", "trigger?name=x", "trigger", "name=x"]);
     peer.rest().unwrap();
     drop(peer);
@@ -173,7 +173,7 @@ fn unknown_category_is_sent_with_a_note() {
 }
 
 #[test]
-fn any_version_is_accepted_by_hello_with_a_note() {
+fn hello_accepts_any_version_with_a_note() {
     let server = server();
     let mut command = command(&["send", "-a", &server.address, "--hello"]);
     let running = Running::spawn(command.stdin(Stdio::null()));

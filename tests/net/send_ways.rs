@@ -34,7 +34,7 @@ fn hello_and_listen_understand_each_other() {
 }
 
 #[test]
-fn a_pin_controllers_greeting_is_answer_enough() {
+fn greeting_of_a_pin_controller_counts_as_the_reply() {
     let server = server();
     let mut sending = start_with_input(&["send", "-a", &server.address, "--hello", "-"]);
     sending.write(b"a\n");
@@ -48,7 +48,7 @@ fn a_pin_controllers_greeting_is_answer_enough() {
 }
 
 #[test]
-fn a_refused_version_is_4_and_nothing_is_sent() {
+fn refused_version_is_4_and_nothing_is_sent() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "--hello", "a?"]);
     let mut peer = server.accept();
@@ -62,7 +62,7 @@ fn a_refused_version_is_4_and_nothing_is_sent() {
 }
 
 #[test]
-fn a_handshake_that_is_not_answered_is_124_and_one_broken_off_is_told() {
+fn handshake_without_reply_is_124_and_an_interrupted_one_is_reported() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "--hello", "-W", "50ms", "a?"]);
     let mut peer = server.accept();
@@ -78,7 +78,7 @@ fn a_handshake_that_is_not_answered_is_124_and_one_broken_off_is_told() {
 }
 
 #[test]
-fn a_payload_comes_from_a_file() {
+fn payload_comes_from_a_file() {
     let (server, file) = (server(), directory().join("frame"));
     std::fs::write(&file, b"\n\x00#\n").unwrap();
     for words in [&["dmd_frame", "name=x"][..], &["dmd_frame?name=x"]] {
@@ -95,7 +95,7 @@ fn a_payload_comes_from_a_file() {
 }
 
 #[test]
-fn the_limits_are_of_what_goes_out_and_of_what_comes() {
+fn limits_apply_to_sent_and_received_messages() {
     let (server, file) = (server(), directory().join("frame"));
     std::fs::write(&file, b"abc").unwrap();
     let file = file.to_str().unwrap();
@@ -126,7 +126,7 @@ fn the_limits_are_of_what_goes_out_and_of_what_comes() {
 }
 
 #[test]
-fn a_message_is_repeated_and_all_of_it_goes() {
+fn each_repetition_of_a_message_is_sent() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "--repeat", "100000", "trigger", "name=x"]);
     let mut peer = server.accept();
@@ -137,7 +137,7 @@ fn a_message_is_repeated_and_all_of_it_goes() {
 }
 
 #[test]
-fn a_pace_is_kept_by_repetition_and_stream() {
+fn interval_applies_to_repetitions_and_streams() {
     const EVERY: Duration = Duration::from_millis(40);
     let server = server();
     for is_stream in [false, true] {
@@ -163,7 +163,7 @@ fn a_pace_is_kept_by_repetition_and_stream() {
 }
 
 #[test]
-fn leaving_without_goodbye_closes_all_the_same() {
+fn without_goodbye_the_connection_is_still_closed() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "--no-goodbye", "a?"]);
     assert_eq!(server.accept().rest().unwrap(), "a?\n");
@@ -174,7 +174,7 @@ fn leaving_without_goodbye_closes_all_the_same() {
 }
 
 #[test]
-fn what_would_stop_mpf_is_refused_before_anything_is_dialled_unless_forced() {
+fn message_that_would_stop_mpf_is_refused_before_connecting_unless_forced() {
     let server = server();
     for (words, refusal) in [
         (
@@ -198,7 +198,7 @@ fn what_would_stop_mpf_is_refused_before_anything_is_dialled_unless_forced() {
 }
 
 #[test]
-fn in_a_stream_only_the_line_that_would_stop_mpf_is_left_out() {
+fn stream_skips_only_the_line_that_would_stop_mpf() {
     let server = server();
     for (flag, sent, code) in [("-q", "a\nb\ngoodbye\n", 1), ("--force", "a\nswitch?name=x&state=on\nb\ngoodbye\n", 0)]
     {
@@ -216,7 +216,7 @@ fn in_a_stream_only_the_line_that_would_stop_mpf_is_left_out() {
 }
 
 #[test]
-fn a_lost_connection_is_dialled_again_and_nothing_is_sent_twice() {
+fn reconnecting_sends_nothing_twice() {
     let server = server();
     let mut sending = start_with_input(&["send", "-q", "-a", &server.address, "--reconnect", "-e", "done"]);
     for line in ["a\n", "b\n"] {
@@ -242,7 +242,7 @@ fn a_lost_connection_is_dialled_again_and_nothing_is_sent_twice() {
 }
 
 #[test]
-fn a_handshake_is_repeated_over_a_new_connection_and_the_message_goes_once() {
+fn reconnecting_repeats_the_handshake_and_sends_the_message_once() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "--reconnect", "--hello", "-n", "1", "a?"]);
     let mut peer = server.accept();
@@ -264,7 +264,7 @@ fn a_handshake_is_repeated_over_a_new_connection_and_the_message_goes_once() {
 }
 
 #[test]
-fn the_time_counts_on_while_nobody_is_there() {
+fn timeout_continues_while_disconnected() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "--reconnect", "-W", "300ms", "-e", "b", "a?"]);
     let mut peer = server.accept();

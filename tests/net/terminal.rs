@@ -45,7 +45,7 @@ fn seen(arguments: &[&str], output_too: bool) -> String {
 }
 
 #[test]
-fn a_long_replay_shows_one_line_that_is_redrawn_and_gone_at_the_end() {
+fn progress_line_is_redrawn_and_erased_at_the_end() {
     let seen = seen(&["--view", "raw"], true);
     let (before, after) = seen.split_once("\r\u{1b}[?7l").unwrap_or_else(|| panic!("{seen:?}"));
     assert!(before.starts_with("playing the client of session.bcp"), "{seen:?}");
@@ -66,7 +66,7 @@ fn replay_prints_a_table_on_a_terminal_with_what_it_sends_dimmed() {
 }
 
 #[test]
-fn who_is_quiet_sees_no_line() {
+fn quiet_prints_no_progress_line() {
     assert_eq!(seen(&["-q"], false), "");
 }
 
@@ -85,7 +85,7 @@ fn shown(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn nothing_that_a_peer_sends_moves_the_cursor() {
+fn control_characters_of_a_peer_are_escaped() {
     for (arguments, trigger, payload) in [
         (
             &["--once", "--view", "raw"][..],
@@ -141,7 +141,7 @@ fn forward_colours_the_two_directions() {
 }
 
 #[test]
-fn send_with_nothing_to_print_says_what_it_sent() {
+fn send_without_output_reports_what_it_sent() {
     for (arguments, expected) in [
         (&["a?"][..], "sent 1 message to ADDRESS\r\n"),
         (&["--repeat", "3", "a?"], "sent 3 messages to ADDRESS\r\n"),
