@@ -103,7 +103,7 @@ fn quotient(dividend: f64, divisor: f64) -> Duration {
 
 /// Says when a message is due, counted from the start. It is given every record in order.
 #[derive(Debug)]
-pub struct Clock {
+pub struct ReplayClock {
     tempo: Tempo,
     /// Where this pass begins.
     base: Duration,
@@ -117,11 +117,11 @@ pub struct Clock {
     messages: u64,
 }
 
-impl Clock {
+impl ReplayClock {
     /// A clock at the start of the first pass.
-    pub fn new(tempo: Tempo) -> Clock {
+    pub fn new(tempo: Tempo) -> ReplayClock {
         let zero = Duration::ZERO;
-        Clock { tempo, base: zero, cut: zero, recorded: None, last: zero, messages: 0 }
+        ReplayClock { tempo, base: zero, cut: zero, recorded: None, last: zero, messages: 0 }
     }
 
     /// The next record is the peer's.
@@ -167,7 +167,7 @@ impl Clock {
     /// Begins the next pass where this one ended.
     pub fn again(&mut self) {
         let end = self.end();
-        *self = Clock { base: end, last: end, messages: self.messages, ..Clock::new(self.tempo) };
+        *self = ReplayClock { base: end, last: end, messages: self.messages, ..ReplayClock::new(self.tempo) };
     }
 
     /// When the latest recorded time is.
@@ -203,8 +203,8 @@ mod tests {
     }
 
     /// When lines recorded at these milliseconds are due, in milliseconds; -1 is a line without a time.
-    fn due(tempo: Tempo, clock: &mut Option<Clock>, times: &[i64]) -> Vec<Option<u128>> {
-        let clock = clock.get_or_insert_with(|| Clock::new(tempo));
+    fn due(tempo: Tempo, clock: &mut Option<ReplayClock>, times: &[i64]) -> Vec<Option<u128>> {
+        let clock = clock.get_or_insert_with(|| ReplayClock::new(tempo));
         let time = |time: &i64| u64::try_from(*time).ok().map(ms);
         times.iter().map(|at| clock.line(time(at)).map(|due| due.as_millis())).collect()
     }
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn a_longest_gap_shortens_waits_of_ours_and_moves_what_follows() {
         let tempo = Tempo { max_gap: Some(ms(300)), ..tempo(2.0) };
-        let mut clock = Some(Clock::new(tempo));
+        let mut clock = Some(ReplayClock::new(tempo));
         clock.as_mut().unwrap().passes(Some(ms(0)));
         // 1 s, 50 ms and 5 s at twice the speed.
         assert_eq!(due(tempo, &mut clock, &[1000, 1100, 6100]), [Some(300), Some(350), Some(650)]);
@@ -269,11 +269,11 @@ mod tests {
 
     #[test]
     fn lines_within_two_milliseconds_of_the_first_leave_together() {
-        let clock = Clock::new(Tempo::default());
-        let joins = |clock: &Clock, first, time| clock.joins(Some(ms(first)), Some(ms(time)));
+        let clock = ReplayClock::new(Tempo::default());
+        let joins = |clock: &ReplayClock, first, time| clock.joins(Some(ms(first)), Some(ms(time)));
         assert!(joins(&clock, 10, 10) && joins(&clock, 10, 12) && !joins(&clock, 10, 13));
         assert!(!clock.joins(None, Some(ms(10))) && !clock.joins(Some(ms(10)), None));
-        let paced = Clock::new(Tempo { rate: Some(10.0), ..Tempo::default() });
+        let paced = ReplayClock::new(Tempo { rate: Some(10.0), ..Tempo::default() });
         assert!(!joins(&paced, 10, 10));
     }
 
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_time_beyond_any_clock_is_far_away_and_no_panic() {
-        let mut clock = Clock::new(tempo(f64::MIN_POSITIVE));
+        let mut clock = ReplayClock::new(tempo(f64::MIN_POSITIVE));
         clock.line(Some(Duration::ZERO));
         let due = clock.line(Some(Duration::MAX)).unwrap();
         let now = Instant::now();

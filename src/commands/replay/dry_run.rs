@@ -6,7 +6,7 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use super::source::{Choice, Content, report_error, report_note};
+use super::source::{Choice, RecordingBytes, report_error, report_note};
 use crate::bcp::ParseOptions;
 use crate::catalogue::lint;
 use crate::exit::{Exit, Failure};
@@ -20,7 +20,7 @@ use crate::session::{HEADER, Kind, Reader, Record, VERSION, Verbatim, Writer};
 /// # Errors
 /// The file cannot be read or played; what comes before is printed. Standard output cannot be written.
 pub(super) fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, Failure> {
-    let (content, name) = Content::open(file)?;
+    let (content, name) = RecordingBytes::open(file)?;
     let cannot_read = |error| Failure::io(format_args!("cannot read {name}"), &error);
     let reader = content.bytes().and_then(|bytes| Reader::new(bytes, choice.from, &choice.framing));
     let mut reader = reader.map_err(cannot_read)?;

@@ -36,7 +36,7 @@ use crate::output::{Console, stdout_is_terminal};
 use crate::text::file_name;
 use options::Options;
 use playing::Playing;
-use replayer::{Printer, Replayer};
+use replayer::{MessagePrinter, Replayer};
 use report::Checking;
 use source::{GuardSummary, Recording, Summary};
 
@@ -80,7 +80,7 @@ fn run(options: Options) -> Result<Exit, Failure> {
     let address = &first.target.address;
     let verb = if options.serve { "listening on" } else { "connecting to" };
     recorder.begin(&format!("{verb} {address}"), address.port)?;
-    let plan = replayer::Plan {
+    let plan = replayer::ReplayPlan {
         side: options.side(),
         compares: options.compares(),
         retry: options.connect.retry,
@@ -186,13 +186,13 @@ fn refuse_session(options: &Options, written: &Path, option: &str) -> Result<(),
     }
 }
 
-fn printer(options: &Options, file: &FilePlan) -> Printer {
+fn printer(options: &Options, file: &FilePlan) -> MessagePrinter {
     let ends = if file.port() == PIN_PORT { EndNames::MPF_LISTENED } else { EndNames::MPF_CONNECTED };
     let color = options.output.color;
     match options.view.table(ends, color) {
-        _ if options.compares() => Printer::Silent,
-        Some(table) => Printer::Table(Box::new(table)),
-        None => Printer::Raw(Box::new(Show::new(Style::Raw, Vec::new(), Vec::new()).for_stdout(color, false))),
+        _ if options.compares() => MessagePrinter::Silent,
+        Some(table) => MessagePrinter::Table(Box::new(table)),
+        None => MessagePrinter::Raw(Box::new(Show::new(Style::Raw, Vec::new(), Vec::new()).for_stdout(color, false))),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::clock::{Clock, Tempo, instant};
+use super::clock::{ReplayClock, Tempo, instant};
 use super::report::Checking;
 use super::source::{Recording, Summary};
 use super::stats::Stats;
@@ -70,14 +70,14 @@ pub(super) struct Playing {
     pub recording: Recording,
     pub summary: Summary,
     pub gate: Gate,
-    pub clock: Clock,
+    pub clock: ReplayClock,
     pub target: Target,
     /// The peer, for the summary.
     pub peer: &'static str,
     /// What is played to whom.
     pub title: String,
     pub stats: Stats,
-    pub connection: Connection,
+    pub pass: Pass,
     /// When the clock's zero was.
     pub start: Option<Instant>,
     pub passes: u64,
@@ -91,9 +91,9 @@ pub(super) struct Playing {
     pub checked: Result<Exit, Failure>,
 }
 
-/// What begins anew with each connection.
+/// What begins again with each connection.
 #[derive(Default)]
-pub(super) struct Connection {
+pub(super) struct Pass {
     pub id: ConnId,
     /// The request that was read last.
     pub request: Option<Record>,
@@ -126,11 +126,11 @@ impl Playing {
             recording,
             summary,
             gate: checking.map_or(Gate::CLOCK, |checking| Gate::Check(Box::new(checking))),
-            clock: Clock::new(tempo),
+            clock: ReplayClock::new(tempo),
             target,
             peer,
             title,
-            connection: Connection::default(),
+            pass: Pass::default(),
             start: None,
             passes,
             end: None,
@@ -147,7 +147,7 @@ impl Playing {
     pub(super) fn repeat(&mut self) -> Result<(), Failure> {
         self.recording.rewind()?;
         self.clock.again();
-        (self.gate, self.connection, self.end) = (Gate::CLOCK, Connection::default(), None);
+        (self.gate, self.pass, self.end) = (Gate::CLOCK, Pass::default(), None);
         Ok(())
     }
 
@@ -170,7 +170,7 @@ impl Playing {
 
     pub(super) fn next(&mut self, now: Instant) -> Step {
         let at = self.at(now);
-        self.gate.next(at, self.connection.waited)
+        self.gate.next(at, self.pass.waited)
     }
 
     /// The request was sent.
@@ -187,9 +187,9 @@ impl Playing {
     /// # Errors
     /// The recording cannot be read any more.
     pub(super) fn read(&mut self, side: Side) -> Result<(), Failure> {
-        let connection = &mut self.connection;
+        let pass = &mut self.pass;
         let Some(record) = self.recording.read()? else {
-            connection.is_complete = true;
+            pass.is_complete = true;
             match &mut self.gate {
                 Gate::Clock { is_over, .. } => *is_over = true,
                 Gate::Check(checking) => checking.check.end(),
@@ -197,19 +197,19 @@ impl Playing {
             return Ok(());
         };
         if record.side == side && !record.is_pattern {
-            let joins = connection.first.is_some_and(|first| self.clock.joins(first, record.time));
+            let joins = pass.first.is_some_and(|first| self.clock.joins(first, record.time));
             let due = self.clock.line(record.time);
             if !joins {
-                (connection.first, connection.due, connection.waited) = (Some(record.time), due, None);
+                (pass.first, pass.due, pass.waited) = (Some(record.time), due, None);
             }
             match &mut self.gate {
-                Gate::Clock { request, .. } => *request = Some((connection.due, joins)),
+                Gate::Clock { request, .. } => *request = Some((pass.due, joins)),
                 Gate::Check(checking) => checking.check.request(&record, due.unwrap_or_default(), joins),
             }
-            connection.request = Some(record);
+            pass.request = Some(record);
             return Ok(());
         }
-        connection.first = None;
+        pass.first = None;
         self.clock.passes(record.time);
         match &mut self.gate {
             // A pattern in the place of a request is no reply.
@@ -222,8 +222,8 @@ impl Playing {
 
     /// Counts what was written by `now`, which is when lateness is measured: all but so many messages.
     pub(super) fn count_written(&mut self, pending: usize, now: Instant) {
-        while self.connection.under_way.len() > pending {
-            if let Some(due) = self.connection.under_way.pop_front().and_then(|message| message.due) {
+        while self.pass.under_way.len() > pending {
+            if let Some(due) = self.pass.under_way.pop_front().and_then(|message| message.due) {
                 self.stats.left(now.saturating_duration_since(due));
             }
         }
@@ -231,7 +231,7 @@ impl Playing {
 
     /// So many of the last messages are not sent.
     pub(super) fn take_back(&mut self, messages: usize) {
-        let under_way = &mut self.connection.under_way;
+        let under_way = &mut self.pass.under_way;
         for message in under_way.drain(under_way.len().saturating_sub(messages)..) {
             if let Some(bytes) = message.bytes {
                 self.stats.sent.0 -= 1;
@@ -251,14 +251,14 @@ impl Playing {
             Some(End::Closed(CloseReason::Broken(_) | CloseReason::Http)) => CloseKind::Broken,
             _ => return Ok(()),
         };
-        let (at, is_complete) = (self.at(now), self.connection.is_complete);
+        let (at, is_complete) = (self.at(now), self.pass.is_complete);
         if let Gate::Check(checking) = &mut self.gate {
             checking.check.closed(kind, at);
             while matches!(self.gate.next(at, None), Step::Read) {
                 self.read(side)?;
             }
         }
-        self.connection.is_complete = is_complete;
+        self.pass.is_complete = is_complete;
         Ok(())
     }
 
@@ -279,7 +279,7 @@ impl Playing {
     pub(super) fn how(&self) -> &'static str {
         match &self.end {
             _ if self.checked.is_err() => "an error ended it",
-            None | Some(End::Done | End::Closed(CloseReason::ByPeer)) if self.connection.is_complete => "done",
+            None | Some(End::Done | End::Closed(CloseReason::ByPeer)) if self.pass.is_complete => "done",
             None | Some(End::Done | End::Closed(CloseReason::ByPeer)) => "the peer closed before the end",
             Some(End::Signal(_)) => "stopped by a signal",
             Some(End::TimeUp { .. } | End::Idle(_)) => "the time was up",

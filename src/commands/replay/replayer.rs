@@ -27,7 +27,7 @@ use crate::output::{Console, Progress, stdout_is_terminal};
 const DRAWING_TIME: Duration = Duration::from_millis(3);
 
 /// What prints the messages.
-pub(super) enum Printer {
+pub(super) enum MessagePrinter {
     /// A check, whose report is all that is printed.
     Silent,
     Raw(Box<Show>),
@@ -35,7 +35,7 @@ pub(super) enum Printer {
 }
 
 /// What holds for the whole run.
-pub(super) struct Plan {
+pub(super) struct ReplayPlan {
     /// The side that is played. The server's is played to the first client.
     pub side: Side,
     /// Whether replies are compared.
@@ -45,14 +45,14 @@ pub(super) struct Plan {
     pub limits: TimeLimits,
     pub traffic: Traffic,
     pub recorder: Recorder,
-    pub printer: Printer,
+    pub printer: MessagePrinter,
     pub junit: Option<ResultFile>,
     pub is_colored: bool,
 }
 
 /// The handler of `replay`.
 pub(super) struct Replayer<'a> {
-    plan: Plan,
+    plan: ReplayPlan,
     console: &'a mut Console,
     progress: Progress,
     /// The file that is played, or was played last.
@@ -75,7 +75,7 @@ pub(super) struct Replayer<'a> {
 impl<'a> Replayer<'a> {
     /// Begins with the first file; the others wait.
     pub(super) fn new(
-        plan: Plan,
+        plan: ReplayPlan,
         playing: Playing,
         waiting: VecDeque<Playing>,
         console: &'a mut Console,
@@ -109,26 +109,26 @@ impl<'a> Replayer<'a> {
     /// Begins to connect, unless a client is waited for.
     fn connect(&mut self, net: &mut Net) {
         if self.plan.side == Side::Client {
-            self.playing.connection.id = net.connect(self.playing.target.dial_for(self.plan.retry));
+            self.playing.pass.id = net.connect(self.playing.target.dial_for(self.plan.retry));
         }
     }
 
     /// Sends what is due and has room, and leaves at the end; when to look again.
     fn advance(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
-        if !net.is_open(self.playing.connection.id) {
+        if !net.is_open(self.playing.pass.id) {
             return None;
         }
         self.playing.start.get_or_insert(now);
         loop {
             let playing = &mut self.playing;
-            let needs_peer = self.plan.compares || !(playing.checking().is_none() || playing.connection.is_complete);
-            if playing.connection.peer_left && !needs_peer {
+            let needs_peer = self.plan.compares || !(playing.checking().is_none() || playing.pass.is_complete);
+            if playing.pass.peer_left && !needs_peer {
                 break;
             }
             match playing.next(now) {
                 Step::Over => break,
                 Step::WaitUntil(until) => {
-                    playing.connection.waited = Some(until);
+                    playing.pass.waited = Some(until);
                     return playing.instant(until);
                 }
                 Step::Read => {
@@ -146,10 +146,10 @@ impl<'a> Replayer<'a> {
             }
         }
         // What the peer sent in the recording after the last request belongs to it.
-        let connection = &self.playing.connection;
-        let is_left = connection.said_goodbye || connection.peer_left || self.plan.compares;
+        let pass = &self.playing.pass;
+        let is_left = pass.said_goodbye || pass.peer_left || self.plan.compares;
         let end = self.playing.instant(self.playing.clock.end()).filter(|&end| end > now);
-        if connection.is_complete && !is_left && end.is_some() {
+        if pass.is_complete && !is_left && end.is_some() {
             return end;
         }
         self.leave(net);
@@ -158,25 +158,25 @@ impl<'a> Replayer<'a> {
 
     /// Sends the request, if there is room; whether there was.
     fn send_request(&mut self, net: &mut Net, due: Option<Instant>, now: Instant) -> bool {
-        let connection = &mut self.playing.connection;
-        let Some(record) = connection.request.take() else { return true };
+        let pass = &mut self.playing.pass;
+        let Some(record) = pass.request.take() else { return true };
         let payload = record.payload.as_deref().filter(|payload| !payload.is_empty());
         let bytes = record.line.len() + 1 + payload.map_or(0, <[u8]>::len);
         // What is sent is also printed or recorded: a slow reader or disk must not make memory grow.
-        let is_shown = matches!(self.plan.printer, Printer::Table(_)) || self.plan.recorder.is_on();
-        if !net.has_room(connection.id, bytes) || (is_shown && net.is_held()) {
-            connection.request = Some(record);
+        let is_shown = matches!(self.plan.printer, MessagePrinter::Table(_)) || self.plan.recorder.is_on();
+        if !net.has_room(pass.id, bytes) || (is_shown && net.is_held()) {
+            pass.request = Some(record);
             return false;
         }
         self.whole.clear();
         self.whole.extend_from_slice(&record.line);
         self.whole.push(b'\n');
         self.whole.extend_from_slice(payload.unwrap_or_default());
-        net.send(connection.id, &self.whole);
+        net.send(pass.id, &self.whole);
         // One huge message must not keep its memory.
         self.whole.shrink_to(READ_BYTES);
-        connection.said_goodbye |= is_goodbye(&record.line);
-        connection.under_way.push_back(UnderWay { due, bytes: Some(bytes) });
+        pass.said_goodbye |= is_goodbye(&record.line);
+        pass.under_way.push_back(UnderWay { due, bytes: Some(bytes) });
         self.playing.stats.sent.0 += 1;
         self.playing.stats.sent.1 += bytes as u64;
         self.playing.sent(now);
@@ -185,9 +185,9 @@ impl<'a> Replayer<'a> {
     }
 
     fn send_goodbye(&mut self, net: &mut Net) {
-        let connection = &mut self.playing.connection;
-        if !std::mem::replace(&mut connection.said_goodbye, true) && net.send(connection.id, b"goodbye\n") {
-            connection.under_way.push_back(UnderWay { due: None, bytes: None });
+        let pass = &mut self.playing.pass;
+        if !std::mem::replace(&mut pass.said_goodbye, true) && net.send(pass.id, b"goodbye\n") {
+            pass.under_way.push_back(UnderWay { due: None, bytes: None });
             self.report_sent(net, b"goodbye", None);
         }
     }
@@ -195,14 +195,14 @@ impl<'a> Replayer<'a> {
     /// Shows and records a message that was sent.
     fn report_sent(&mut self, net: &mut Net, line: &[u8], payload: Option<&[u8]>) {
         self.plan.traffic.sent(line, payload.map(<[u8]>::len));
-        self.plan.recorder.message(net, self.playing.connection.id.0, self.plan.side, line, payload);
+        self.plan.recorder.message(net, self.playing.pass.id.0, self.plan.side, line, payload);
         let text = payload_marker(line).map_or(line, |marker| &line[..marker.at]);
         self.print_row(net, self.plan.side, (line, text), payload);
     }
 
     /// Prints one row, if there is a table, of a line and its text without the payload marker.
     fn print_row(&mut self, net: &mut Net, from: Side, (line, text): (&[u8], &[u8]), payload: Option<&[u8]>) {
-        let Printer::Table(table) = &mut self.plan.printer else { return };
+        let MessagePrinter::Table(table) = &mut self.plan.printer else { return };
         let time = Some(net.now().saturating_duration_since(self.began));
         let seen = Seen { time, connection: self.playing.stats.connections, from };
         let parsed = self.message.parse_line(text, &ParseOptions::default());
@@ -214,7 +214,7 @@ impl<'a> Replayer<'a> {
 
     /// Prints a row about the connection, if there is a table.
     fn print_event(&mut self, net: &mut Net, text: &str) {
-        let Printer::Table(table) = &mut self.plan.printer else { return };
+        let MessagePrinter::Table(table) = &mut self.plan.printer else { return };
         let time = net.now().saturating_duration_since(self.began);
         table.event(Some(time), self.playing.stats.connections, text, &mut self.printed);
         self.print(net);
@@ -234,13 +234,13 @@ impl<'a> Replayer<'a> {
         let (playing, at) = (&mut self.playing, net.now());
         playing.stats.received.0 += 1;
         playing.stats.received.1 += raw.raw.len() as u64;
-        playing.connection.peer_left |= is_goodbye(raw.line);
+        playing.pass.peer_left |= is_goodbye(raw.line);
         let at = playing.at(at);
         if let Gate::Check(checking) = &mut playing.gate {
             checking.check.received(raw.line, raw.payload.unwrap_or_default(), at);
         }
         self.plan.traffic.came(raw);
-        if let Printer::Raw(show) = &mut self.plan.printer {
+        if let MessagePrinter::Raw(show) = &mut self.plan.printer {
             let is_parsed = self.message.parse_line(raw.text(), &ParseOptions::default()).is_ok();
             show.show(raw, is_parsed.then_some(&self.message), None, &mut self.printed);
             self.print(net);
@@ -252,18 +252,18 @@ impl<'a> Replayer<'a> {
     fn leave(&mut self, net: &mut Net) {
         self.playing.end = Some(End::Done);
         self.send_goodbye(net);
-        net.finish(self.playing.connection.id, Duration::MAX, DRAIN_TIME);
+        net.finish(self.playing.pass.id, Duration::MAX, DRAIN_TIME);
     }
 
     /// Ends the run in bounded time: only a message that has begun goes out, and `goodbye`.
     fn stop(&mut self, net: &mut Net, end: End) {
         self.playing.end = Some(end);
-        let id = self.playing.connection.id;
+        let id = self.playing.pass.id;
         if net.is_open(id) {
             self.playing.count_written(net.pending(id), net.now());
             let cut = net.cut(id);
             self.playing.take_back(cut);
-            self.playing.connection.cut += cut;
+            self.playing.pass.cut += cut;
             self.send_goodbye(net);
         }
         net.hurry();
@@ -352,14 +352,14 @@ impl Replayer<'_> {
 }
 
 /// How the run would end with this file.
-fn settle(playing: Playing, plan: &Plan, console: &mut Console) -> Result<Exit, Failure> {
+fn settle(playing: Playing, plan: &ReplayPlan, console: &mut Console) -> Result<Exit, Failure> {
     let is_over = !plan.compares || playing.checking().is_none_or(|checking| checking.check.is_over());
-    let Playing { connection, end, closed, checked, target, unreached, .. } = playing;
+    let Playing { pass, end, closed, checked, target, unreached, .. } = playing;
     let (checked, end) = (checked?, end.unwrap_or(End::Done));
     // That the peer is gone is one of the differences, and reported.
     let has_left = matches!(end, End::Done | End::Closed(CloseReason::ByPeer | CloseReason::Lost(_)));
     let is_reported = checked == Exit::Failed && has_left;
-    let missing = match (connection.is_complete, is_over) {
+    let missing = match (pass.is_complete, is_over) {
         _ if is_reported => Some(""),
         (false, _) => Some("the last message to be sent"),
         (true, false) => Some("all replies to be compared"),
@@ -372,7 +372,7 @@ fn settle(playing: Playing, plan: &Plan, console: &mut Console) -> Result<Exit, 
         end,
         closed: closed.unwrap_or_else(Closed::never),
         retry: plan.retry,
-        is_complete: connection.is_complete || is_reported,
+        is_complete: pass.is_complete || is_reported,
         complete_when: "the last message was sent",
         missing: missing.map(str::to_owned),
         left_out: None,
@@ -388,7 +388,7 @@ impl Handler for Replayer<'_> {
             net.leave();
             playing.target = Target::known(peer);
         }
-        (playing.connection.id, playing.unreached) = (id, None);
+        (playing.pass.id, playing.unreached) = (id, None);
         playing.stats.connected();
         if let Gate::Check(checking) = &mut playing.gate {
             checking.begin();
@@ -436,14 +436,14 @@ impl Handler for Replayer<'_> {
             }
             (Some(end), _) => end,
         };
-        playing.take_back(closed.unsent - playing.connection.cut);
+        playing.take_back(closed.unsent - playing.pass.cut);
         playing.count_written(0, net.now());
         // A peer that was not connected had nothing to send.
         let was_connected = playing.start.is_some();
         closed.noticed |= !was_connected;
         let (us, them) = (self.plan.side, self.plan.side.other());
         let how = closing(&end, closed.unsent, us);
-        let repeats = matches!(end, End::Done) && playing.connection.is_complete && closed.unsent == 0;
+        let repeats = matches!(end, End::Done) && playing.pass.is_complete && closed.unsent == 0;
         let repeats = repeats && playing.stats.connections < playing.passes;
         let (sent, received) = (playing.stats.sent.0, playing.stats.received.0);
         playing.end = Some(end);
@@ -461,7 +461,7 @@ impl Handler for Replayer<'_> {
     }
 
     fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
-        self.playing.count_written(net.pending(self.playing.connection.id), now);
+        self.playing.count_written(net.pending(self.playing.pass.id), now);
         self.draw(now);
         if self.playing.end.is_none() {
             if let Some(end) = self.plan.limits.passed(now) {

@@ -152,7 +152,7 @@ pub(super) fn total<'a>(played: impl Iterator<Item = &'a Playing>, files: usize)
 fn passes(playing: &Playing) -> bool {
     let is_done = matches!(playing.end, Some(End::Done | End::Closed(CloseReason::ByPeer)));
     let is_same = |check: &Check| check.is_over() && check.entries().is_empty() && check.compared() > 0;
-    is_done && playing.connection.is_complete && playing.checking().is_some_and(|checking| is_same(&checking.check))
+    is_done && playing.pass.is_complete && playing.checking().is_some_and(|checking| is_same(&checking.check))
 }
 
 /// The JUnit report: a suite for each file that was checked.

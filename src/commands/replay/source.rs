@@ -34,25 +34,25 @@ pub(super) struct Choice {
 
 /// Where the bytes of a recording are, which are read more than once.
 #[derive(Clone)]
-pub(super) enum Content {
+pub(super) enum RecordingBytes {
     File(PathBuf),
     /// What standard input, or a pipe, held.
     Memory(Rc<[u8]>),
 }
 
-impl Content {
+impl RecordingBytes {
     /// Finds a file, and its name for messages; reads standard input, or what is no regular file, to its end.
     ///
     /// # Errors
     /// It cannot be read.
-    pub(super) fn open(path: &Path) -> Result<(Content, String), Failure> {
+    pub(super) fn open(path: &Path) -> Result<(RecordingBytes, String), Failure> {
         if path.as_os_str() != "-" && fs::metadata(path).is_ok_and(|found| found.is_file()) {
-            return Ok((Content::File(path.to_owned()), file_name(path)));
+            return Ok((RecordingBytes::File(path.to_owned()), file_name(path)));
         }
         let Source { mut reader, name } = Source::open(path)?;
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes).map_err(|error| Failure::io(format_args!("cannot read {name}"), &error))?;
-        Ok((Content::Memory(bytes.into()), name))
+        Ok((RecordingBytes::Memory(bytes.into()), name))
     }
 
     /// The bytes from the start.
@@ -61,15 +61,15 @@ impl Content {
     /// The file cannot be opened.
     pub(super) fn bytes(&self) -> io::Result<Box<dyn BufRead>> {
         Ok(match self {
-            Content::File(path) => Box::new(BufReader::with_capacity(READ_BYTES, File::open(path)?)),
-            Content::Memory(bytes) => Box::new(Cursor::new(Rc::clone(bytes))),
+            RecordingBytes::File(path) => Box::new(BufReader::with_capacity(READ_BYTES, File::open(path)?)),
+            RecordingBytes::Memory(bytes) => Box::new(Cursor::new(Rc::clone(bytes))),
         })
     }
 }
 
 /// The records of one connection of a file.
 pub(super) struct Recording {
-    content: Content,
+    content: RecordingBytes,
     /// What messages call it.
     pub(super) name: String,
     choice: Choice,
@@ -125,7 +125,7 @@ impl Recording {
         guard: Option<&mut GuardSummary>,
         console: &mut Console,
     ) -> Result<(Recording, Summary), Failure> {
-        let (content, name) = Content::open(path)?;
+        let (content, name) = RecordingBytes::open(path)?;
         let reader = start(&content, &name, &choice)?;
         let mut recording = Recording { content, name, reader, connection: choice.connection, choice };
         let mut summary = recording.survey(guard, console)?;
@@ -235,7 +235,7 @@ impl Recording {
 }
 
 /// A reader at the start.
-fn start(content: &Content, name: &str, choice: &Choice) -> Result<Reader<Box<dyn BufRead>>, Failure> {
+fn start(content: &RecordingBytes, name: &str, choice: &Choice) -> Result<Reader<Box<dyn BufRead>>, Failure> {
     let reader = content.bytes().and_then(|bytes| Reader::new(bytes, choice.from, &choice.framing));
     reader.map_err(|error| Failure::io(format_args!("cannot read {name}"), &error))
 }
