@@ -8,7 +8,7 @@ use crate::bcp::template::Side;
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::FramingError;
 use crate::limits::READ_BYTES;
-use crate::net::{CloseReason, Closed, Handler, Input, Net, Output, Settings};
+use crate::net::{CloseReason, Closed, Handler, Net, NetSettings, Output, StdinReader};
 use crate::output::Console;
 use crate::text::shown;
 
@@ -19,9 +19,9 @@ use super::dial::{PIN_PORT, Target};
 ///
 /// # Errors
 /// Standard output is closed, or the system gives no waker.
-pub(crate) fn open_net(settings: Settings) -> Result<Net, Failure> {
+pub(crate) fn open_net(settings: NetSettings) -> Result<Net, Failure> {
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
-    Net::new(Settings { output: Some(output), ..settings })
+    Net::new(NetSettings { output: Some(output), ..settings })
         .map_err(|error| Failure::io("cannot wait for input", &error))
 }
 
@@ -29,8 +29,8 @@ pub(crate) fn open_net(settings: Settings) -> Result<Net, Failure> {
 ///
 /// # Errors
 /// It is closed.
-pub(crate) fn stdin() -> Result<Input, Failure> {
-    Input::stdin(READ_BYTES).map_err(|error| Failure::io("cannot read <stdin>", &error))
+pub(crate) fn stdin() -> Result<StdinReader, Failure> {
+    StdinReader::stdin(READ_BYTES).map_err(|error| Failure::io("cannot read <stdin>", &error))
 }
 
 /// Catches signals and runs the loop to its end. Returns how many bytes of output were not written because nothing

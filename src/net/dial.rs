@@ -66,7 +66,7 @@ pub(super) struct Attempt {
 
 /// What became of an attempt so far.
 #[derive(Debug)]
-pub(super) enum Progress {
+pub(super) enum AttemptState {
     /// Look again at this time, or when the socket can be written. With an error, a round failed.
     Wait(Instant, Option<io::Error>),
     Connected(TcpStream, SocketAddr),
@@ -86,19 +86,19 @@ impl Attempt {
     }
 
     /// Moves on as far as it goes without waiting.
-    pub(super) fn advance(&mut self, now: Instant) -> Progress {
+    pub(super) fn advance(&mut self, now: Instant) -> AttemptState {
         if now < self.round {
-            return Progress::Wait(self.round, None);
+            return AttemptState::Wait(self.round, None);
         }
         loop {
             if let Some((socket, until)) = self.pending.take() {
                 self.error = match decided(&socket) {
-                    Some(Ok(peer)) => return Progress::Connected(socket, peer),
+                    Some(Ok(peer)) => return AttemptState::Connected(socket, peer),
                     Some(Err(error)) => error,
                     None if now >= until => io::ErrorKind::TimedOut.into(),
                     None => {
                         self.pending = Some((socket, until));
-                        return Progress::Wait(until.min(now + sys::CONNECT_LOOK_TIME), None);
+                        return AttemptState::Wait(until.min(now + sys::CONNECT_LOOK_TIME), None);
                     }
                 };
             }
@@ -111,13 +111,13 @@ impl Attempt {
         }
     }
 
-    fn end_round(&mut self, now: Instant) -> Progress {
+    fn end_round(&mut self, now: Instant) -> AttemptState {
         (self.round, self.next) = (now + self.dial.pause, 0);
         let error = std::mem::replace(&mut self.error, io::ErrorKind::AddrNotAvailable.into());
         // A time beyond the clock's end is for ever.
         match self.start.checked_add(self.dial.retry) {
-            Some(end) if self.round > end => Progress::Failed(error),
-            _ => Progress::Wait(self.round, Some(error)),
+            Some(end) if self.round > end => AttemptState::Failed(error),
+            _ => AttemptState::Wait(self.round, Some(error)),
         }
     }
 }

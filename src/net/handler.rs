@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::connection::{Closed, ConnId};
-use super::input::Input;
+use super::input::StdinReader;
 use super::printer::{Output, WhenBehind};
 use super::sockets::Net;
 use crate::framing::{Frame, FramingOptions};
@@ -48,7 +48,7 @@ pub(crate) trait Handler {
     /// write that empties a queue that was not empty; then `on_turn` is called again before the loop sleeps.
     fn on_sent(&mut self, _net: &mut Net, _id: ConnId) {}
 
-    /// Whether [`Settings::input`] is to be read now. Asked in every turn; input is read ahead by one block at most.
+    /// Whether [`NetSettings::input`] is to be read now. Asked in every turn; input is read ahead by one block at most.
     /// Refuse while what was read before has not been sent: that is how a slow peer slows standard input.
     fn wants_input(&mut self, _net: &Net) -> bool {
         false
@@ -59,7 +59,7 @@ pub(crate) trait Handler {
 
     /// Called in every turn of the loop, after everything that has happened was reported and before it sleeps: the
     /// place for pace, deadlines and streams. Returns when it is to be called again at the latest; the loop wakes at
-    /// that time to within 0.1 ms (with [`Settings::precise`]). A time that has come is no reason to spin: the loop
+    /// that time to within 0.1 ms (with [`NetSettings::precise`]). A time that has come is no reason to spin: the loop
     /// then only looks at its sockets and calls again.
     fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant>;
 
@@ -90,7 +90,7 @@ pub(crate) enum Stop {
 pub(crate) enum Notice<'a> {
     /// A round of connecting failed, and another one follows. Told for each round: report the first.
     Retrying(ConnId, &'a io::Error),
-    /// One peer more than [`Settings::connections_max`] got [`Settings::full`] and was closed.
+    /// One peer more than [`NetSettings::connections_max`] got [`NetSettings::full`] and was closed.
     TurnedAway(SocketAddr),
     /// No descriptor or memory is left for another connection: the listener rests until one closes. Told once.
     OutOfDescriptors(&'a io::Error),
@@ -108,7 +108,7 @@ pub(crate) enum Notice<'a> {
 }
 
 /// How a [`Net`] behaves.
-pub(crate) struct Settings {
+pub(crate) struct NetSettings {
     /// How all peers' bytes are framed; its `read_bytes` does not count.
     pub framing: FramingOptions,
     /// How many bytes the frames over [`LONG_FRAME_BYTES`](crate::limits::LONG_FRAME_BYTES) of all peers may have at
@@ -119,7 +119,7 @@ pub(crate) struct Settings {
     /// What one peer too many is sent before it is closed.
     pub full: &'static [u8],
     /// What [`Handler::on_input`] gets.
-    pub input: Option<Input>,
+    pub input: Option<StdinReader>,
     /// Where [`Net::print`] writes; watched for its reader's end even when nothing is printed.
     pub output: Option<Output>,
     /// Where [`Net::record`] writes. A writer gets whole blocks, each what was recorded in one or more calls; after its
@@ -131,9 +131,9 @@ pub(crate) struct Settings {
     pub precise: bool,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
+impl Default for NetSettings {
+    fn default() -> NetSettings {
+        NetSettings {
             framing: FramingOptions::default(),
             long_frames_bytes_max: LONG_FRAMES_BYTES_MAX,
             connections_max: 4096,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::sys::{self, Waker};
 
 /// Standard input, or what stands in for it in tests.
-pub(crate) struct Input {
+pub(crate) struct StdinReader {
     /// The thread takes it.
     reader: Option<Box<dyn Read + Send>>,
     /// What the thread has read; gone after the end.
@@ -16,19 +16,19 @@ pub(crate) struct Input {
     block_bytes: usize,
 }
 
-impl Input {
+impl StdinReader {
     /// Standard input, read in blocks of at most so many bytes.
     ///
     /// # Errors
     /// It is closed.
-    pub(crate) fn stdin(block_bytes: usize) -> io::Result<Input> {
-        Ok(Input { reader: Some(sys::stdin()?), blocks: None, block_bytes })
+    pub(crate) fn stdin(block_bytes: usize) -> io::Result<StdinReader> {
+        Ok(StdinReader { reader: Some(sys::stdin()?), blocks: None, block_bytes })
     }
 
     /// Another source.
     #[cfg(test)]
-    pub(crate) fn from_reader(reader: impl Read + Send + 'static, block_bytes: usize) -> Input {
-        Input { reader: Some(Box::new(reader)), blocks: None, block_bytes }
+    pub(crate) fn from_reader(reader: impl Read + Send + 'static, block_bytes: usize) -> StdinReader {
+        StdinReader { reader: Some(Box::new(reader)), blocks: None, block_bytes }
     }
 
     /// The next block, if one was read; empty at the end. The first call starts the thread.

@@ -20,7 +20,7 @@ fn forward(
     client: impl FnOnce(SocketAddr) + Send + 'static,
     mut handle: impl FnMut(&mut Net, &Event<'_>),
 ) -> Log {
-    let mut net = Net::new(Settings::default()).unwrap();
+    let mut net = Net::new(NetSettings::default()).unwrap();
     let address = net.listen(&[local()]).unwrap();
     let client = thread::spawn(move || client(address));
     let (mut log, mut open) = (Log::new(), 0);
@@ -313,7 +313,7 @@ fn frame_over_the_memory_budget_is_forwarded_unobserved() {
     let (listener, target) = listener();
     let server = thread::spawn(move || read_all(&accept(&listener)).unwrap().len());
     let mut unobserved = 0;
-    let mut net = Net::new(Settings { long_frames_bytes_max: 100 << 10, ..Settings::default() }).unwrap();
+    let mut net = Net::new(NetSettings { long_frames_bytes_max: 100 << 10, ..NetSettings::default() }).unwrap();
     let address = net.listen(&[local()]).unwrap();
     let client = thread::spawn(move || sent(&mut connect(address), &vec![b'x'; 500 << 10]));
     net.run(&mut probe(|net, event| {

@@ -37,8 +37,8 @@ pub(crate) use address::{Address, is_of_this_machine};
 
 pub(crate) use connection::{CloseReason, Closed, ConnId};
 pub(crate) use dial::Dial;
-pub(crate) use handler::{DRAIN_TIME, FLUSH_TIME, Handler, Notice, OUTPUT_TIME, Outcome, Rewrite, Settings, Stop};
-pub(crate) use input::Input;
+pub(crate) use handler::{DRAIN_TIME, FLUSH_TIME, Handler, NetSettings, Notice, OUTPUT_TIME, Outcome, Rewrite, Stop};
+pub(crate) use input::StdinReader;
 pub(crate) use outbox::OUTBOX_BYTES_MAX;
 pub(crate) use printer::{Output, WhenBehind};
 pub(crate) use reactor::{Background, run_in_background};

@@ -67,7 +67,8 @@ fn output_and_recording_are_complete_with_a_slow_reader() {
     const BYTES: usize = 4 << 20;
     let (reader, output) = output();
     let memory = Memory::default();
-    let settings = Settings { output: Some(output), recording: Some(Box::new(memory.clone())), ..Settings::default() };
+    let settings =
+        NetSettings { output: Some(output), recording: Some(Box::new(memory.clone())), ..NetSettings::default() };
     let reader = thread::spawn(move || {
         let mut text = Vec::new();
         reader.take(BYTES as u64).read_to_end(&mut text).map(|_| text)
@@ -99,7 +100,7 @@ fn small_output_needs_no_thread_and_large_output_starts_one() {
 fn unread_output_blocks_the_peer_until_the_shutdown_deadline() {
     let (reader, output) = output();
     let (address, peer) = talker(4 << 20);
-    let settings = Settings { output: Some(output), ..Settings::default() };
+    let settings = NetSettings { output: Some(output), ..NetSettings::default() };
     let (mut hurried, mut bytes) = (None, 0);
     let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
         echo(net, event, id);
@@ -131,11 +132,11 @@ fn slow_output_is_dropped_and_counted_where_peers_must_not_wait() {
     let (reader, output) = output();
     let memory = Memory::default();
     let (address, peer) = talker(BYTES);
-    let settings = Settings {
+    let settings = NetSettings {
         output: Some(output),
         recording: Some(Box::new(memory.clone())),
         when_behind: WhenBehind::Drop,
-        ..Settings::default()
+        ..NetSettings::default()
     };
     let (mut dropped, mut reader) = (0, Some(reader));
     let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
@@ -157,7 +158,7 @@ fn slow_output_is_dropped_and_counted_where_peers_must_not_wait() {
 fn closed_reader_is_noticed_while_idle() {
     let (reader, output) = output();
     let (listener, address) = listener();
-    let settings = Settings { output: Some(output), ..Settings::default() };
+    let settings = NetSettings { output: Some(output), ..NetSettings::default() };
     let mut reader = Some(reader);
     let mut stops = Vec::new();
     let (closed, _) = converse(settings, dial(address), |net, event, id| {
@@ -181,7 +182,7 @@ fn closed_reader_is_noticed_while_idle() {
 fn failed_recording_is_reported_once_and_the_run_continues() {
     let (address, peer) = talker(1 << 20);
     let failing = Memory(Arc::default(), true);
-    let settings = Settings { recording: Some(Box::new(failing)), ..Settings::default() };
+    let settings = NetSettings { recording: Some(Box::new(failing)), ..NetSettings::default() };
     let mut failures = Vec::new();
     let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
         echo(net, event, id);
@@ -198,7 +199,7 @@ fn failed_recording_is_reported_once_and_the_run_continues() {
 fn drain_time_does_not_count_while_our_output_is_blocked() {
     let (reader, output) = output();
     let (address, peer) = talker(1 << 20);
-    let settings = Settings { output: Some(output), ..Settings::default() };
+    let settings = NetSettings { output: Some(output), ..NetSettings::default() };
     let mut slow = Some(thread::spawn(move || {
         // Longer than the peer is given.
         thread::sleep(Duration::from_millis(150));
@@ -245,7 +246,7 @@ fn loop_in_another_thread_stops_on_request() {
             net.hurry();
         }
     }
-    let mut net = Net::new(Settings::default()).unwrap();
+    let mut net = Net::new(NetSettings::default()).unwrap();
     let address = net.listen(&[local()]).unwrap();
     let background = run_in_background(net, Server(Vec::new(), false)).unwrap();
     let mut peer = connect(address);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 
 use super::connection::{CloseReason, Connection, Phase};
-use super::dial::Progress;
+use super::dial::AttemptState;
 use super::handler::{Handler, Notice, Outcome, Stop};
 use super::printer::Printer;
 use super::reading::ReadResult;
@@ -26,7 +26,7 @@ const ACCEPTS_A_TURN: usize = 64;
 
 /// What poll watches.
 #[derive(Clone, Copy)]
-enum Source {
+enum PollSource {
     Wakeup,
     Output,
     Listener(usize),
@@ -67,18 +67,18 @@ impl Net {
     }
 
     /// Polls everything that is wanted; what is ready.
-    fn wait(&mut self, until: Option<Instant>) -> io::Result<Vec<(Source, PollFlags)>> {
+    fn wait(&mut self, until: Option<Instant>) -> io::Result<Vec<(PollSource, PollFlags)>> {
         self.resting = self.resting.filter(|&end| end > self.now);
         let is_held = self.is_held();
-        let mut sources = vec![Source::Wakeup];
+        let mut sources = vec![PollSource::Wakeup];
         let mut polled = vec![PollFd::new(&self.waker.ends.0, PollFlags::IN)];
         if let Some(watched) = self.output.as_ref().and_then(|output| output.watched.as_ref()) {
-            sources.push(Source::Output);
+            sources.push(PollSource::Output);
             polled.push(sys::watch_output(watched, false));
         }
         let listeners = self.listeners.iter().enumerate().filter(|_| self.resting.is_none());
         for (at, listener) in listeners {
-            sources.push(Source::Listener(at));
+            sources.push(PollSource::Listener(at));
             polled.push(PollFd::new(listener, PollFlags::IN));
         }
         for (at, connection) in self.connections.iter().enumerate() {
@@ -91,7 +91,7 @@ impl Net {
             flags.set(PollFlags::IN, self.may_read(connection, is_held));
             // A socket that is watched for nothing would report its end again and again.
             if let Some(socket) = pending.or(connection.socket.as_ref()).filter(|_| !flags.is_empty()) {
-                sources.push(Source::Connection(at));
+                sources.push(PollSource::Connection(at));
                 polled.push(PollFd::new(socket, flags));
             }
         }
@@ -112,11 +112,11 @@ impl Net {
         !is_held && to.is_none_or(|to| !to.is_connecting() && to.outbox.has_room(1))
     }
 
-    fn dispatch<H: Handler>(&mut self, source: Source, flags: PollFlags, handler: &mut H) {
+    fn dispatch<H: Handler>(&mut self, source: PollSource, flags: PollFlags, handler: &mut H) {
         let is_gone = flags.intersects(PollFlags::ERR | PollFlags::HUP);
         match source {
-            Source::Wakeup => self.waker.clear(),
-            Source::Output => {
+            PollSource::Wakeup => self.waker.clear(),
+            PollSource::Output => {
                 if let Some(output) = &mut self.output {
                     // Some systems cannot poll /dev/null, which is no end.
                     output.watched = None;
@@ -126,8 +126,8 @@ impl Net {
                     }
                 }
             }
-            Source::Listener(at) => self.accept(at, handler),
-            Source::Connection(at) => {
+            PollSource::Listener(at) => self.accept(at, handler),
+            PollSource::Connection(at) => {
                 let is_held = self.is_held();
                 let reads = self.may_read(&self.connections[at], is_held);
                 let connection = &mut self.connections[at];
@@ -285,19 +285,19 @@ impl Net {
         let id = connection.id;
         let Phase::Connecting(attempt) = &mut connection.phase else { return false };
         match attempt.advance(self.now) {
-            Progress::Wait(until, failure) => {
+            AttemptState::Wait(until, failure) => {
                 self.look_at(Some(until));
                 if let Some(error) = failure {
                     handler.on_notice(self, Notice::Retrying(id, &error));
                 }
                 false
             }
-            Progress::Connected(socket, peer) => {
+            AttemptState::Connected(socket, peer) => {
                 connection.open(socket, peer);
                 handler.on_connect(self, id);
                 true
             }
-            Progress::Failed(error) => {
+            AttemptState::Failed(error) => {
                 connection.end(CloseReason::Unreached(error));
                 true
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{CloseReason, ConnId, Connection, Link, Phase, earlier};
 use super::dial::{Attempt, Dial};
-use super::handler::{DRAIN_TIME, FLUSH_TIME, Rewrite, Settings};
+use super::handler::{DRAIN_TIME, FLUSH_TIME, NetSettings, Rewrite};
 use super::printer::{Output, Printer, WhenBehind};
 use super::signals::Signals;
 use super::sys::{self, Waker};
@@ -20,7 +20,7 @@ const FRAMER_BYTES: usize = 8 << 10;
 /// The sockets of a run, and its output. Made before signals are caught, given to each call of the
 /// [`Handler`](super::Handler).
 pub(crate) struct Net {
-    pub(super) settings: Settings,
+    pub(super) settings: NetSettings,
     pub(super) output: Option<Printer>,
     pub(super) recording: Option<Printer>,
     pub(super) listeners: Vec<TcpListener>,
@@ -52,7 +52,7 @@ impl Net {
     ///
     /// # Errors
     /// The system gives no waker.
-    pub(crate) fn new(mut settings: Settings) -> io::Result<Net> {
+    pub(crate) fn new(mut settings: NetSettings) -> io::Result<Net> {
         let waker = Waker::new()?;
         let when_behind = settings.when_behind;
         let output = settings.output.take().map(|output| Printer::new(output, when_behind, &waker));

@@ -16,7 +16,7 @@ use crate::commands::binding::Place;
 use crate::commands::obe::server::ObeServer;
 use crate::commands::run::open_net;
 use crate::exit::{Exit, Failure};
-use crate::net::{Input, Net, Settings};
+use crate::net::{Net, NetSettings, StdinReader};
 use forward::Forwarder;
 use observer::Observer;
 use options::{Form, Plan};
@@ -30,13 +30,13 @@ fn run(options: Options) -> Result<Exit, Failure> {
     let Plan { form, place, settings, mut observer } = options.plan()?;
     let input = match &form {
         Form::Roles(behavior) if behavior.reads_input => {
-            let input = Input::stdin(options::INPUT_BYTES);
+            let input = StdinReader::stdin(options::INPUT_BYTES);
             Some(input.map_err(|error| Failure::io("cannot read <stdin>", &error))?)
         }
         _ => None,
     };
     let recording = observer.recorder.take_file();
-    let mut net = open_net(Settings { input, recording, ..settings })?;
+    let mut net = open_net(NetSettings { input, recording, ..settings })?;
     match place {
         Some(place) => listen(&place, &form, &mut net, &mut observer)?,
         None => catch_signals(&mut net)?,

@@ -26,7 +26,7 @@ use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::LONG_FRAMES_BYTES_MAX;
-use crate::net::{Address, Settings, WhenBehind};
+use crate::net::{Address, NetSettings, WhenBehind};
 use crate::output::table::EndNames;
 use crate::text::shown;
 
@@ -316,7 +316,7 @@ pub(super) struct Plan<'a> {
     pub form: Form,
     /// Where to listen, unless it connects.
     pub place: Option<Place<'a>>,
-    pub settings: Settings,
+    pub settings: NetSettings,
     pub observer: Observer,
 }
 
@@ -436,7 +436,7 @@ impl Options {
         Ok(Route { target, dial, canonical, once: self.once })
     }
 
-    fn settings(&self) -> Settings {
+    fn settings(&self) -> NetSettings {
         let framing = match self.wire {
             Wire::Bcp => self.input.framing(),
             Wire::Obe => FramingOptions::obe(),
@@ -448,12 +448,12 @@ impl Options {
             Wire::Obe => LONG_FRAMES_BYTES_MAX,
         };
         let read_bytes = if self.connect.address.is_some() { framing.read_bytes } else { CLIENT_READ_BYTES };
-        Settings {
+        NetSettings {
             framing: FramingOptions { read_bytes, ..framing },
             long_frames_bytes_max,
             full: if self.wire == Wire::Bcp { b"error?message=too%20many%20connections\n" } else { b"" },
             when_behind: if self.forward.is_some() { WhenBehind::Drop } else { WhenBehind::Wait },
-            ..Settings::default()
+            ..NetSettings::default()
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::commands::run::{TimeLimits, drive, open_net};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
-use crate::net::{Background, Net, Settings, SocketAddr, run_in_background};
+use crate::net::{Background, Net, NetSettings, SocketAddr, run_in_background};
 use crate::output::show::{Show, Style};
 use crate::output::table::EndNames;
 use crate::output::{Console, stdout_is_terminal};
@@ -59,11 +59,11 @@ fn run(options: Options) -> Result<Exit, Failure> {
     }
     let junit = junit_file(&options)?;
     let mut recorder = recorder(&options)?;
-    let mut net = open_net(Settings {
+    let mut net = open_net(NetSettings {
         framing: options.limits.framing(),
         recording: recorder.take_file(),
         precise: !options.tempo.is_max(),
-        ..Settings::default()
+        ..NetSettings::default()
     })?;
     let media = if options.loopback { Some(MediaController::start(&options)?) } else { None };
     let place = Place {
@@ -210,7 +210,7 @@ impl MediaController {
     fn start(options: &Options) -> Result<MediaController, Failure> {
         let framing = options.limits.framing();
         let start = |error| Failure::io("cannot start the built-in media controller", &error);
-        let mut net = Net::new(Settings { framing: framing.clone(), ..Settings::default() }).map_err(start)?;
+        let mut net = Net::new(NetSettings { framing: framing.clone(), ..NetSettings::default() }).map_err(start)?;
         let place = Place { address: None, port: Some(0), announce: None, wire: Wire::Bcp };
         let address = place.listen(&mut net)?;
         let peers = Peers::built_in(framing, options.output.console(COMMAND.help.name))?;

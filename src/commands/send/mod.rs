@@ -26,7 +26,7 @@ use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, LineFramer, Wire};
 use crate::limits::OBE_BODY_BYTES_MAX;
-use crate::net::Settings;
+use crate::net::NetSettings;
 use crate::output::Console;
 use crate::output::show::Show;
 use crate::time;
@@ -375,13 +375,13 @@ impl SendPlan {
         })
     }
 
-    fn settings(&mut self) -> Result<Settings, Failure> {
-        Ok(Settings {
+    fn settings(&mut self) -> Result<NetSettings, Failure> {
+        Ok(NetSettings {
             framing: self.framing.clone(),
             input: if self.reads_input { Some(stdin()?) } else { None },
             recording: self.recorder.take_file(),
             precise: self.every.is_some(),
-            ..Settings::default()
+            ..NetSettings::default()
         })
     }
 }
