@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::error::{Malformed, MalformedReason};
-use super::json::{Canonicalizer, JsonError, plain_bytes, push_text};
-use super::value::{JsonValue, Param, Value, meaning};
+use super::json::{Canonicalizer, JsonError, push_text};
+use super::value::{JsonValue, Param, meaning};
 use crate::limits::{NAMES_COMPARED_MAX, READ_BYTES};
 use crate::text::trim;
 
@@ -95,12 +95,15 @@ impl Message {
 
     /// The value of the parameter with this name, in any case.
     pub fn find(&self, name: &str) -> Option<JsonValue<'_>> {
-        let wanted = canonical_name(name);
-        self.params().find(|param| param.name_json.eq_ignore_ascii_case(&wanted)).map(|param| param.value)
+        self.find_canonical(&canonical_name(name))
     }
 
-    /// Finds parameters by name when `names` of them are looked up: 60,000 fit in one line.
-    pub(crate) fn finder<'m>(&'m self, names: usize) -> impl Fn(&str) -> Option<JsonValue<'m>> {
+    fn find_canonical(&self, name: &[u8]) -> Option<JsonValue<'_>> {
+        self.params().find(|param| param.name_json.eq_ignore_ascii_case(name)).map(|param| param.value)
+    }
+
+    /// Finds parameters by [`canonical_name`] when `names` of them are looked up: 60,000 fit in one line.
+    pub(crate) fn finder<'m>(&'m self, names: usize) -> impl Fn(&[u8]) -> Option<JsonValue<'m>> {
         let index = (names > NAMES_COMPARED_MAX).then(|| {
             let mut index = HashMap::new();
             for param in self.params() {
@@ -109,8 +112,8 @@ impl Message {
             index
         });
         move |name| match &index {
-            Some(index) => index.get(&canonical_name(name).to_ascii_lowercase()).copied(),
-            None => self.find(name),
+            Some(index) => index.get(name).copied(),
+            None => self.find_canonical(name),
         }
     }
 
@@ -148,27 +151,19 @@ impl Message {
         out.push(b'}');
     }
 
-    /// The parameters as an object, or the value that [`Message::parse_value`] read.
-    pub fn value(&self) -> Value {
-        if self.is_scalar {
-            return JsonValue(&self.text).to_value();
-        }
-        Value::Object(self.params().map(|param| (param.name().into_owned(), param.value.to_value())).collect())
-    }
-
     /// Starts a new message with this command and without parameters.
     ///
     /// ```
-    /// use backbox::bcp::{DuplicatePolicy, Message, ParseOptions, Value};
+    /// use backbox::bcp::{DuplicatePolicy, Message, ParseOptions};
     /// let mut message = Message::new();
     /// message.begin(b"trigger");
     /// message.push_text(b"Name", b"multiball", false);
     /// message.push_json(b"count", b"[1, 2]", &ParseOptions::default()).unwrap();
-    /// message.push_value("ok", &Value::Bool(true));
-    /// message.dedup(DuplicatePolicy::Reject).unwrap();
+    /// message.push_text(b"name", b"again", false);
+    /// message.dedup(DuplicatePolicy::FirstWins).unwrap();
     /// let mut json = Vec::new();
     /// message.write_params(&mut json);
-    /// assert_eq!(json, br#"{"name":"multiball","count":[1,2],"ok":true}"#);
+    /// assert_eq!(json, br#"{"name":"multiball","count":[1,2]}"#);
     /// ```
     pub fn begin(&mut self, command: &[u8]) {
         self.clear();
@@ -199,9 +194,9 @@ impl Message {
     }
 
     /// Adds a parameter; its name is kept as it is.
-    pub fn push_value(&mut self, name: &str, value: &Value) {
+    pub fn push_value(&mut self, name: &str, value: JsonValue<'_>) {
         let member = self.start_member(name.as_bytes(), true);
-        value.write_json(&mut self.text);
+        self.text.extend_from_slice(value.0);
         self.end_member(member);
     }
 
@@ -251,16 +246,13 @@ impl Message {
 
     /// Sorts the parameters, and the members of all objects in them, by the code points of their names.
     pub fn sort_names(&mut self) {
-        for at in 0..self.members.len() {
-            let member = self.members[at];
+        for member in &mut self.members {
             if matches!(self.text[member.value().start], b'[' | b'{') {
-                let mut value = JsonValue(&self.text[member.value()]).to_value();
-                value.sort_names();
+                let sorted = JsonValue(&self.text[member.value()]).sorted();
                 let start = self.text.len();
-                self.text.extend_from_within(member.start..member.name_end + 2);
-                value.write_json(&mut self.text);
-                let name_end = start + (member.name_end - member.start);
-                self.members[at] = Member { start, name_end, end: self.text.len() };
+                self.text.extend_from_within(member.start..member.value().start);
+                self.text.extend_from_slice(&sorted);
+                *member = Member { start, name_end: start + member.name().len() + 1, end: self.text.len() };
             }
         }
         let text = &self.text;
@@ -314,12 +306,9 @@ pub(super) fn push_name(name: &[u8], keep_case: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// A name as it is in the text of a message.
-fn canonical_name(name: &str) -> Cow<'_, [u8]> {
-    if plain_bytes(name.as_bytes()) == name.len() {
-        return Cow::Borrowed(name.as_bytes());
-    }
+/// A name as it is in the text of a message, in lower case.
+pub(crate) fn canonical_name(name: &str) -> Vec<u8> {
     let mut canonical = Vec::with_capacity(name.len());
-    push_text(name.as_bytes(), &mut canonical);
-    Cow::Owned(canonical)
+    push_name(name.as_bytes(), false, &mut canonical);
+    canonical
 }

@@ -1,4 +1,4 @@
-//! Messages of the Backbox Control Protocol: between lines, JSON and plain data.
+//! Messages of the Backbox Control Protocol: between lines and JSON.
 //!
 //! A [`Message`] holds a command and parameters as canonical JSON text. It is read from a line
 //! ([`Message::parse_line`]), from a line of JSON Lines ([`Message::parse_json`]) or built from parameters
@@ -38,10 +38,12 @@ pub use error::{Malformed, MalformedReason};
 pub use escape::{escape, unescape};
 pub use json::{JsonError, JsonFault};
 pub use marker::{Marker, line_command, payload_marker};
+pub(crate) use message::canonical_name;
 pub use message::{DuplicatePolicy, Message, ParseOptions};
 pub(crate) use number::{push_float, push_integer};
 pub use parse::typed_text;
-pub(crate) use parse::{check_json, object_members};
+pub(crate) use parse::{canonical_json, check_json, object_members};
 pub use template::Side;
-pub use value::{JsonValue, Param, Value, ValueKind};
+pub(crate) use value::push_string;
+pub use value::{JsonValue, Param, ValueKind};
 pub use write::{WriteOptions, is_command, push_ascii_json, push_spaced_json, write_line};

@@ -206,8 +206,8 @@ impl Message {
         Ok(payload)
     }
 
-    /// Reads one JSON value, whatever it is, as a message of OBE_Socket. Afterwards [`Message::value`] is that value,
-    /// with the members of an object as parameters, and the command is empty until [`Message::take_command`].
+    /// Reads one JSON value, whatever it is, as a message of OBE_Socket. Afterwards [`Message::write_params`]
+    /// writes that value, with the members of an object as parameters, and the command is empty until [`Message::take_command`].
     ///
     /// # Errors
     /// [`Malformed`] when the text is empty, not UTF-8, not JSON, or more than one value.
@@ -304,6 +304,14 @@ pub(crate) fn object_members(text: &[u8]) -> Result<Option<Members>, JsonError> 
     message.parse_any(text, true)?;
     let members = message.params().map(|param| (param.name().into_owned(), param.value.0.to_vec())).collect();
     Ok((!message.is_scalar).then_some(members))
+}
+
+/// The canonical text of one JSON value.
+pub(crate) fn canonical_json(text: &[u8], allow_nan: bool) -> Result<Vec<u8>, Malformed> {
+    let (mut message, mut json) = (Message::new(), Vec::new());
+    message.parse_value(text, allow_nan)?;
+    message.write_params(&mut json);
+    Ok(json)
 }
 
 /// Checks that a text is one JSON value, as [`object_members`] does.

@@ -9,7 +9,9 @@ use memchr::memchr;
 
 use super::parse::push_typed;
 use super::value::meaning_bytes;
-use super::{JsonValue, Malformed, MalformedReason, Message, ParseOptions, Value, ValueKind, payload_marker, unescape};
+use super::{
+    JsonValue, Malformed, MalformedReason, Message, ParseOptions, ValueKind, canonical_name, payload_marker, unescape,
+};
 use crate::text::{is_white, trim};
 
 /// What a message must look like.
@@ -25,9 +27,18 @@ use crate::text::{is_white, trim};
 #[derive(Clone, Debug)]
 pub struct Pattern {
     command: Glob,
-    params: Vec<(Glob, ValuePattern)>,
-    /// Instead: the command, and the rest of a message of OBE_Socket, which must be equal.
-    whole: Option<(String, Value)>,
+    params: Vec<ParamPattern>,
+    /// Instead: the command, and the rest of a message of OBE_Socket as its comparison key.
+    whole: Option<(String, Vec<u8>)>,
+}
+
+/// A parameter that a message must have.
+#[derive(Clone, Debug)]
+struct ParamPattern {
+    name: Glob,
+    /// The name as it is looked up, if there is no star in it.
+    canonical: Option<Vec<u8>>,
+    value: ValuePattern,
 }
 
 /// What one parameter must hold.
@@ -38,8 +49,8 @@ enum ValuePattern {
     Text(Glob),
     /// A value of this type whose text matches (`int:*`).
     Typed(ValueKind, Glob),
-    /// A value that is equal to this [canonical](Value::canonical) one.
-    Equal(Value),
+    /// A value with this [comparison key](JsonValue::comparison_key).
+    Equal(Vec<u8>),
 }
 
 impl Pattern {
@@ -71,7 +82,7 @@ impl Pattern {
         }
         if let Some(marker) = marker {
             let digits = Glob::raw(&length[marker.digits_at - marker.at..]);
-            pattern.params.push((Glob::raw(b"bytes"), ValuePattern::Text(digits)));
+            pattern.params.push(ParamPattern::new(Glob::raw(b"bytes"), ValuePattern::Text(digits)));
         }
         Ok(pattern)
     }
@@ -101,14 +112,14 @@ impl Pattern {
             Err(_) => return Pattern::parse(text, true),
         }
         message.take_command();
-        let whole = Some((message.command().into_owned(), message.value().canonical_untyped()));
+        let whole = Some((message.command().into_owned(), untyped_key(&message)));
         Ok(Pattern { command: Glob::raw(b"*"), params: Vec::new(), whole })
     }
 
     /// Whether a message looks like this. `payload_bytes` is the length of its payload, if it has one.
     pub fn matches(&self, message: &Message, payload_bytes: Option<usize>) -> bool {
         if let Some((command, rest)) = &self.whole {
-            return *command == message.command() && *rest == message.value().canonical_untyped();
+            return *command == message.command() && *rest == untyped_key(message);
         }
         self.command.matches(&meaning_bytes(&message.command)) && self.lacking(message, payload_bytes).next().is_none()
     }
@@ -121,14 +132,14 @@ impl Pattern {
     /// The name and text of a parameter that a message must have to match, if the pattern tells: those that have it can
     /// be looked up.
     pub fn literal(&self) -> Option<(&[u8], &[u8])> {
-        self.params.iter().find_map(|(name, value)| {
+        self.params.iter().find_map(|param| {
             // It may mean the length of the payload instead.
-            let name = name.literal().filter(|name| *name != b"bytes")?;
-            match value {
+            let name = param.name.literal().filter(|name| *name != b"bytes")?;
+            match &param.value {
                 ValuePattern::Text(glob) => Some((name, glob.literal()?)),
                 // The text of a float may be another, and that of 0 too.
-                ValuePattern::Equal(Value::Number(digits)) if digits.parse().is_ok_and(|it: i64| it != 0) => {
-                    Some((name, digits.as_bytes()))
+                ValuePattern::Equal(key) if JsonValue(key).kind() == ValueKind::Integer && key != b"0" => {
+                    Some((name, key))
                 }
                 _ => None,
             }
@@ -137,34 +148,37 @@ impl Pattern {
 
     /// The names of the parameters that it asks for, with their stars.
     pub fn asked(&self) -> impl Iterator<Item = String> {
-        self.params.iter().map(|(name, _)| name.to_string())
+        self.params.iter().map(|param| param.name.to_string())
     }
 
     /// The names of the parameters that it asks for and a message does not have, or has with another value.
     pub fn lacks(&self, message: &Message, payload_bytes: Option<usize>) -> Vec<String> {
-        self.lacking(message, payload_bytes).map(Glob::to_string).collect()
+        self.lacking(message, payload_bytes).map(|param| param.name.to_string()).collect()
     }
 
-    fn lacking<'a>(&'a self, message: &'a Message, payload_bytes: Option<usize>) -> impl Iterator<Item = &'a Glob> {
+    fn lacking<'a>(
+        &'a self,
+        message: &'a Message,
+        payload_bytes: Option<usize>,
+    ) -> impl Iterator<Item = &'a ParamPattern> {
         let find = message.finder(self.params.len());
-        let has = move |name: &Glob, value: &ValuePattern| match name.literal() {
-            Some(literal) => {
-                let found = find(&String::from_utf8_lossy(literal));
+        let is_in_message = move |param: &ParamPattern| match &param.canonical {
+            Some(name) => {
                 // A message may have a parameter called bytes, and a payload; either may be meant.
-                found.is_some_and(|found| value.matches(found))
-                    || (literal == b"bytes" && payload_bytes.is_some_and(|bytes| value.matches_length(bytes)))
+                find(name).is_some_and(|found| param.value.matches(found))
+                    || (name == b"bytes" && payload_bytes.is_some_and(|bytes| param.value.matches_length(bytes)))
             }
-            None => message
-                .params()
-                .any(|param| name.matches(param.name().to_ascii_lowercase().as_bytes()) && value.matches(param.value)),
+            None => message.params().any(|found| {
+                param.name.matches(found.name().to_ascii_lowercase().as_bytes()) && param.value.matches(found.value)
+            }),
         };
-        self.params.iter().filter(move |(name, value)| !has(name, value)).map(|(name, _)| name)
+        self.params.iter().filter(move |param| !is_in_message(param))
     }
 
     /// Whether its command is `word` or it asks for a parameter of that name, without stars.
     pub fn names(&self, word: &str) -> bool {
         let is_word = |glob: &Glob| glob.literal() == Some(word.as_bytes());
-        is_word(&self.command) || self.params.iter().any(|(name, _)| is_word(name))
+        is_word(&self.command) || self.params.iter().any(|param| is_word(&param.name))
     }
 
     /// Reads `json={…}`: each member by type and value, without stars.
@@ -173,7 +187,7 @@ impl Pattern {
         message.parse_line(line, &ParseOptions::default())?;
         self.params.extend(message.params().map(|param| {
             let name = Glob { pieces: vec![param.name().into_owned().into_bytes()] };
-            (name, ValuePattern::Equal(param.value.to_value().canonical()))
+            ParamPattern::new(name, ValuePattern::Equal(param.value.comparison_key().into_owned()))
         }));
         Ok(())
     }
@@ -192,9 +206,23 @@ impl Pattern {
                 None => ValuePattern::Any,
                 Some(text) => ValuePattern::parse(text).map_err(|reason| Malformed::parameter(name, text, reason))?,
             };
-            self.params.push((glob, value));
+            self.params.push(ParamPattern::new(glob, value));
         }
         Ok(())
+    }
+}
+
+/// What a message of OBE_Socket is compared by.
+fn untyped_key(message: &Message) -> Vec<u8> {
+    let mut json = Vec::new();
+    message.write_params(&mut json);
+    JsonValue(&json).untyped_comparison_key()
+}
+
+impl ParamPattern {
+    fn new(name: Glob, value: ValuePattern) -> ParamPattern {
+        let canonical = name.literal().map(|name| canonical_name(&String::from_utf8_lossy(name)));
+        ParamPattern { name, canonical, value }
     }
 }
 
@@ -209,7 +237,7 @@ impl ValuePattern {
         push_typed(literal, true, &mut json)?;
         let value = JsonValue(&json);
         let is_text = value.kind() == ValueKind::Text;
-        Ok(if is_text { ValuePattern::Text(glob) } else { ValuePattern::Equal(value.to_value().canonical()) })
+        Ok(if is_text { ValuePattern::Text(glob) } else { ValuePattern::Equal(value.comparison_key().into_owned()) })
     }
 
     /// `int:*`, `float:1*`, `bool:*`: the type, and a text that matches after it.
@@ -240,12 +268,7 @@ impl ValuePattern {
             // Nothing follows the prefix of null.
             ValuePattern::Typed(ValueKind::Null, glob) => value.kind() == ValueKind::Null && glob.matches(b""),
             ValuePattern::Typed(kind, glob) => value.kind() == *kind && glob.matches(&value.text_bytes()),
-            ValuePattern::Equal(wanted) => match (wanted, value.kind()) {
-                // Thousands of patterns may be matched with thousands of messages.
-                (Value::Number(_), ValueKind::Text) => false,
-                (Value::Number(digits), ValueKind::Integer) if value.0 != b"-0" => value.0 == digits.as_bytes(),
-                _ => *wanted == value.to_value().canonical(),
-            },
+            ValuePattern::Equal(key) => value.comparison_key() == key.as_slice(),
         }
     }
 

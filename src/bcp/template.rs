@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Message;
+use super::{Message, canonical_name};
 use crate::text::{shown, trim};
 
 /// What a template is filled with.
@@ -76,7 +76,8 @@ pub struct Template {
 #[derive(Clone, Debug)]
 enum TemplatePart {
     Literal(Vec<u8>),
-    Param(String),
+    /// The name, as typed and canonical.
+    Param(String, Vec<u8>),
     Word(Word),
 }
 
@@ -189,7 +190,7 @@ impl Template {
             parts.push(match words.iter().find(|(word, _)| *word == name) {
                 Some((_, word)) => TemplatePart::Word(*word),
                 None if name.starts_with('@') => return Err(TemplateError::UnknownWord(shown(name.as_bytes()))),
-                None => TemplatePart::Param(name),
+                None => TemplatePart::Param(name.clone(), canonical_name(&name)),
             });
             rest = after;
         }
@@ -206,7 +207,7 @@ impl Template {
     /// The names of the parameters that it shows.
     pub fn params(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
-            TemplatePart::Param(name) => Some(name.as_str()),
+            TemplatePart::Param(name, _) => Some(name.as_str()),
             _ => None,
         })
     }
@@ -218,7 +219,7 @@ impl Template {
             match part {
                 TemplatePart::Literal(text) => out.extend_from_slice(text),
                 TemplatePart::Word(word) => context.write(*word, out),
-                TemplatePart::Param(name) => match (find(name), context.payload) {
+                TemplatePart::Param(name, canonical) => match (find(canonical), context.payload) {
                     (Some(value), _) => out.extend_from_slice(value.text().as_bytes()),
                     (None, Some(payload)) if name == "bytes" => {
                         out.extend_from_slice(payload.len().to_string().as_bytes());

@@ -1,11 +1,9 @@
-//! Values: as canonical JSON text in a message, and as plain data where one is kept, changed or compared.
+//! Values as canonical JSON text: their types and texts, and how they are compared, sorted and filled in.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::error::Malformed;
 use super::json::push_text;
-use super::message::Message;
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +63,67 @@ impl<'m> JsonValue<'m> {
         self.0
     }
 
-    /// The value as plain data.
-    pub fn to_value(self) -> Value {
-        let mut rest = self.0;
-        read_value(&mut rest)
+    /// What all values that mean the same have in common: integers by their digits, floats as doubles, NaN equal to NaN,
+    /// objects in any order, of a member given twice the last. It is for comparing, and not always JSON.
+    ///
+    /// ```
+    /// use backbox::bcp::{Message, ParseOptions};
+    /// let mut message = Message::new();
+    /// message.parse_line(b"t?a=float:1.50&b=float:15e-1&c=int:1&d=float:1", &ParseOptions::default()).unwrap();
+    /// let key = |name| message.find(name).unwrap().comparison_key();
+    /// assert_eq!(key("a"), key("b"));
+    /// assert_ne!(key("c"), key("d"));
+    /// ```
+    pub fn comparison_key(self) -> Cow<'m, [u8]> {
+        match self.kind() {
+            ValueKind::Text | ValueKind::Bool | ValueKind::Null => Cow::Borrowed(self.0),
+            ValueKind::Integer if self.0 != b"-0" => Cow::Borrowed(self.0),
+            _ => Cow::Owned(self.rewritten(&push_number_key, keep_last)),
+        }
+    }
+
+    /// The same where 1 equals 1.0, as in Python: messages of OBE_Socket have no types besides JSON's.
+    pub fn untyped_comparison_key(self) -> Vec<u8> {
+        let push_key = |scalar: &[u8], out: &mut Vec<u8>| match JsonValue(scalar).whole_float() {
+            Some(whole) => out.extend_from_slice(format!("{whole:.0}").as_bytes()),
+            None => push_number_key(scalar, out),
+        };
+        self.rewritten(&push_key, keep_last)
+    }
+
+    /// A float without fraction, which may equal an integer.
+    fn whole_float(self) -> Option<f64> {
+        if self.kind() == ValueKind::Float {
+            Some(self.float() + 0.0).filter(|number| number.fract() == 0.0)
+        } else {
+            None
+        }
+    }
+
+    fn float(self) -> f64 {
+        std::str::from_utf8(self.0).ok().and_then(|digits| digits.parse().ok()).unwrap_or(f64::NAN)
+    }
+
+    /// The value with the members of all objects sorted by the code points of their names; members of one name keep
+    /// their order.
+    pub fn sorted(self) -> Vec<u8> {
+        // UTF-8 sorts as the code points do.
+        self.rewritten(&copy, |members| members.sort_by(|(a, _), (b, _)| a.cmp(b)))
+    }
+
+    /// The value with `replace` of each string in it, which appends canonical JSON. Names stay.
+    pub(crate) fn with_strings(self, replace: &dyn Fn(&str, &mut Vec<u8>)) -> Vec<u8> {
+        let push = |scalar: &[u8], out: &mut Vec<u8>| match scalar[0] {
+            b'"' => replace(&JsonValue(scalar).text(), out),
+            _ => out.extend_from_slice(scalar),
+        };
+        self.rewritten(&push, |_| {})
+    }
+
+    fn rewritten(self, push_scalar: PushScalar<'_>, arrange: Arrange) -> Vec<u8> {
+        let (mut rest, mut out) = (self.0, Vec::with_capacity(self.0.len()));
+        rewrite(&mut rest, push_scalar, arrange, &mut out);
+        out
     }
 }
 
@@ -125,194 +180,92 @@ pub(super) fn meaning(canonical: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// A value as plain data. Numbers are their digits, so none is rounded; objects keep their order and duplicates.
-///
-/// ```
-/// use backbox::bcp::Value;
-/// let value = Value::parse(br#"{"b": [1.50, null], "a": "x"}"#, true).unwrap();
-/// assert_eq!(value.to_json(), r#"{"b":[1.50,null],"a":"x"}"#);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// `null`, BCP's `NoneType:`.
-    Null,
-    /// `true` or `false`.
-    Bool(bool),
-    /// A number as it was written.
-    Number(String),
-    /// A string.
-    Text(String),
-    /// A list.
-    List(Vec<Value>),
-    /// An object's members in their order.
-    Object(Vec<(String, Value)>),
-}
-
-impl Value {
-    /// Reads one JSON value.
-    ///
-    /// # Errors
-    /// [`Malformed`] when the text is empty, not UTF-8, not JSON, or more than one value.
-    pub fn parse(text: &[u8], allow_nan: bool) -> Result<Value, Malformed> {
-        let mut message = Message::new();
-        message.parse_value(text, allow_nan)?;
-        Ok(message.value())
-    }
-
-    /// Appends the canonical JSON text of the value.
-    pub fn write_json(&self, out: &mut Vec<u8>) {
-        match self {
-            Value::Null => out.extend_from_slice(b"null"),
-            Value::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
-            Value::Number(digits) => out.extend_from_slice(digits.as_bytes()),
-            Value::Text(text) => write_string(text, out),
-            Value::List(items) => {
-                out.push(b'[');
-                for (count, item) in items.iter().enumerate() {
-                    out.extend_from_slice(if count > 0 { b"," } else { b"" });
-                    item.write_json(out);
-                }
-                out.push(b']');
-            }
-            Value::Object(members) => {
-                out.push(b'{');
-                for (count, (name, value)) in members.iter().enumerate() {
-                    out.extend_from_slice(if count > 0 { b"," } else { b"" });
-                    write_string(name, out);
-                    out.push(b':');
-                    value.write_json(out);
-                }
-                out.push(b'}');
-            }
-        }
-    }
-
-    /// The canonical JSON text of the value.
-    pub fn to_json(&self) -> String {
-        let mut out = Vec::new();
-        self.write_json(&mut out);
-        String::from_utf8_lossy(&out).into_owned()
-    }
-
-    /// Sorts the members of all objects by the code points of their names; members of one name keep their order.
-    pub fn sort_names(&mut self) {
-        match self {
-            Value::List(items) => items.iter_mut().for_each(Value::sort_names),
-            Value::Object(members) => {
-                members.iter_mut().for_each(|(_, value)| value.sort_names());
-                // UTF-8 sorts as the code points do.
-                members.sort_by(|(a, _), (b, _)| a.cmp(b));
-            }
-            _ => {}
-        }
-    }
-
-    /// The representative of all values that mean the same, for comparing with `==`: integers by their digits, floats
-    /// as doubles, NaN equal to NaN, objects in any order, of a member given twice the last.
-    ///
-    /// ```
-    /// use backbox::bcp::Value;
-    /// let number = |digits: &str| Value::Number(digits.into()).canonical();
-    /// assert_eq!(number("-0"), number("0"));
-    /// assert_eq!(number("1.50"), number("15e-1"));
-    /// assert_ne!(number("1"), number("1.0"));
-    /// ```
-    #[must_use]
-    pub fn canonical(self) -> Value {
-        self.with_numbers(canonical_number)
-    }
-
-    /// The same where 1 equals 1.0, as in Python: messages of OBE_Socket have no types besides JSON's.
-    ///
-    /// ```
-    /// use backbox::bcp::Value;
-    /// let number = |digits: &str| Value::Number(digits.into()).canonical_untyped();
-    /// assert_eq!(number("1"), number("1.0"));
-    /// assert_ne!(number("9007199254740993"), number("9007199254740992.0"));
-    /// ```
-    #[must_use]
-    pub fn canonical_untyped(self) -> Value {
-        self.with_numbers(|digits| {
-            let digits = canonical_number(digits);
-            let is_whole = |number: &f64| digits.contains(['.', 'e']) && number.fract() == 0.0;
-            digits.parse().ok().filter(is_whole).map_or(digits, |number| format!("{number:.0}"))
-        })
-    }
-
-    fn with_numbers(self, canonical: fn(String) -> String) -> Value {
-        match self {
-            Value::Number(digits) => Value::Number(canonical(digits)),
-            Value::List(items) => Value::List(items.into_iter().map(|item| item.with_numbers(canonical)).collect()),
-            Value::Object(members) => {
-                let members = members.into_iter().map(|(name, value)| (name, value.with_numbers(canonical)));
-                Value::Object(members.collect::<BTreeMap<_, _>>().into_iter().collect())
-            }
-            other => other,
-        }
-    }
-}
-
-fn canonical_number(digits: String) -> String {
-    if digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
-        return if digits == "-0" { "0".to_owned() } else { digits };
-    }
-    // Adding 0 turns -0.0 into 0.0. Rust always writes a point or a word, so no float looks like an integer.
-    digits.parse::<f64>().map_or(digits, |number| format!("{:?}", number + 0.0))
-}
-
-fn write_string(text: &str, out: &mut Vec<u8>) {
+/// Appends text as a canonical JSON string.
+pub(crate) fn push_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     push_text(text.as_bytes(), out);
     out.push(b'"');
 }
 
-/// Takes the value at the front of canonical text.
-fn read_value(rest: &mut &[u8]) -> Value {
+/// Appends what takes the place of a string, a number or a word.
+type PushScalar<'f> = &'f dyn Fn(&[u8], &mut Vec<u8>);
+
+/// Arranges the members of an object: the text of a name, and `"name":value`.
+type Arrange = fn(&mut Vec<(String, Vec<u8>)>);
+
+fn copy(scalar: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(scalar);
+}
+
+/// Of members with one name the last, in the order of the names.
+fn keep_last(members: &mut Vec<(String, Vec<u8>)>) {
+    *members = members.drain(..).collect::<BTreeMap<_, _>>().into_iter().collect();
+}
+
+/// Appends a number so that equal numbers of one type are equal text; anything else as it is.
+fn push_number_key(scalar: &[u8], out: &mut Vec<u8>) {
+    match JsonValue(scalar).kind() {
+        ValueKind::Integer if scalar == b"-0" => out.push(b'0'),
+        // Adding 0 turns -0.0 into 0.0. Rust always writes a point or a word, so no float looks like an integer.
+        ValueKind::Float => out.extend_from_slice(format!("{:?}", JsonValue(scalar).float() + 0.0).as_bytes()),
+        _ => copy(scalar, out),
+    }
+}
+
+/// Takes the value at the front of canonical text and appends it rewritten.
+fn rewrite(rest: &mut &[u8], push_scalar: PushScalar<'_>, arrange: Arrange, out: &mut Vec<u8>) {
     match rest[0] {
-        b'"' => Value::Text(read_string(rest)),
         b'[' => {
-            let mut items = Vec::new();
-            read_sequence(rest, b']', |rest| items.push(read_value(rest)));
-            Value::List(items)
+            out.push(b'[');
+            take_items(rest, b']', |rest, count| {
+                out.extend_from_slice(if count > 0 { b"," } else { b"" });
+                rewrite(rest, push_scalar, arrange, out);
+            });
+            out.push(b']');
         }
         b'{' => {
             let mut members = Vec::new();
-            read_sequence(rest, b'}', |rest| {
-                let name = read_string(rest);
-                take(rest, 1);
-                members.push((name, read_value(rest)));
+            take_items(rest, b'}', |rest, _| {
+                let name = take(rest, string_bytes(rest));
+                let mut member = [name, take(rest, 1)].concat();
+                rewrite(rest, push_scalar, arrange, &mut member);
+                members.push((JsonValue(name).text().into_owned(), member));
             });
-            Value::Object(members)
+            arrange(&mut members);
+            out.push(b'{');
+            for (count, (_, member)) in members.iter().enumerate() {
+                out.extend_from_slice(if count > 0 { b"," } else { b"" });
+                out.extend_from_slice(member);
+            }
+            out.push(b'}');
         }
+        b'"' => push_scalar(take(rest, string_bytes(rest)), out),
         _ => {
             let length = rest.iter().position(|byte| matches!(byte, b',' | b']' | b'}')).unwrap_or(rest.len());
-            match take(rest, length) {
-                b"null" => Value::Null,
-                b"true" => Value::Bool(true),
-                b"false" => Value::Bool(false),
-                digits => Value::Number(String::from_utf8_lossy(digits).into_owned()),
-            }
+            push_scalar(take(rest, length), out);
         }
     }
 }
 
-fn read_sequence(rest: &mut &[u8], close: u8, mut item: impl FnMut(&mut &[u8])) {
+/// Takes a list or an object from the front; `item` takes each item, of which so many are before it.
+fn take_items(rest: &mut &[u8], close: u8, mut item: impl FnMut(&mut &[u8], usize)) {
     take(rest, 1);
+    let mut count = 0;
     while rest[0] != close {
-        item(rest);
-        if rest[0] == b',' {
-            take(rest, 1);
-        }
+        take(rest, usize::from(rest[0] == b','));
+        item(rest, count);
+        count += 1;
     }
     take(rest, 1);
 }
 
-fn read_string(rest: &mut &[u8]) -> String {
+/// The length of the string at the front, with its quotes.
+fn string_bytes(text: &[u8]) -> usize {
     let mut end = 1;
-    while rest[end] != b'"' {
-        end += if rest[end] == b'\\' { 2 } else { 1 };
+    while text[end] != b'"' {
+        end += if text[end] == b'\\' { 2 } else { 1 };
     }
-    JsonValue(take(rest, end + 1)).text().into_owned()
+    end + 1
 }
 
 fn take<'t>(rest: &mut &'t [u8], count: usize) -> &'t [u8] {
@@ -324,56 +277,64 @@ fn take<'t>(rest: &mut &'t [u8], count: usize) -> &'t [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bcp::Message;
 
-    fn number(digits: &str) -> Value {
-        Value::Number(digits.to_string())
+    fn key(json: &str) -> Vec<u8> {
+        JsonValue(json.as_bytes()).comparison_key().into_owned()
     }
 
     #[test]
     fn numbers_are_compared_by_value_and_type() {
-        for (a, b, same) in [
-            ("5", "5", true),
-            ("0", "-0", true),
-            ("5", "-5", false),
-            ("NaN", "NaN", true),
-            ("Infinity", "1e400", true),
-            ("Infinity", "-Infinity", false),
-            ("0.0", "-0.0", true),
-            ("1e5", "100000.0", true),
-            ("1e5", "100000", false),
-            ("123456789012345678901234567890", "123456789012345678901234567891", false),
+        for (a, b, same, same_untyped) in [
+            ("5", "5", true, true),
+            ("0", "-0", true, true),
+            ("5", "-5", false, false),
+            ("NaN", "NaN", true, true),
+            ("Infinity", "1e400", true, true),
+            ("Infinity", "-Infinity", false, false),
+            ("0.0", "-0.0", true, true),
+            ("1.50", "15e-1", true, true),
+            ("1e5", "100000.0", true, true),
+            ("1e5", "100000", false, true),
+            ("1", "1.0", false, true),
+            ("\"1.0\"", "\"1\"", false, false),
+            ("9007199254740993", "9007199254740992.0", false, false),
+            ("123456789012345678901234567890", "123456789012345678901234567891", false, false),
         ] {
-            assert_eq!(number(a).canonical() == number(b).canonical(), same, "{a} {b}");
+            assert_eq!(key(a) == key(b), same, "{a} {b}");
+            let [a, b] = [a, b].map(|json| JsonValue(json.as_bytes()).untyped_comparison_key());
+            assert_eq!(a == b, same_untyped, "{} {}", a.escape_ascii(), b.escape_ascii());
         }
     }
 
     #[test]
     fn objects_are_compared_by_name_and_the_last_of_two() {
-        let member = |name: &str, digits: &str| (name.to_string(), number(digits));
-        let twice = Value::Object(vec![member("a", "1"), member("b", "3"), member("a", "2")]);
-        let once = Value::Object(vec![member("b", "3"), member("a", "2")]);
-        assert_eq!(twice.clone().canonical(), once.clone().canonical());
-        assert_ne!(twice.canonical(), Value::Object(vec![member("a", "2")]));
-        assert_ne!(once.canonical(), Value::List(vec![]));
+        let (twice, once) = (key(r#"{"a":1,"b":3,"a":2}"#), key(r#"{"b":3,"a":2}"#));
+        assert_eq!(twice, once);
+        assert_ne!(twice, key(r#"{"a":2}"#));
+        assert_ne!(once, key("[]"));
     }
 
     #[test]
-    fn text_becomes_a_value_and_the_same_text_again() {
+    fn strings_are_replaced_and_all_else_stays() {
         let text = r#"{"a":[1,-2.50,NaN,"x\n\"],}",{}],"":null,"b":{"c":true,"c":false},"d":[]}"#;
-        assert_eq!(JsonValue(text.as_bytes()).to_value().to_json(), text);
+        assert_eq!(JsonValue(text.as_bytes()).with_strings(&push_string), text.as_bytes());
+        let filled = JsonValue(text.as_bytes())
+            .with_strings(&|text, out| out.extend_from_slice(text.len().to_string().as_bytes()));
+        assert_eq!(filled, text.replace(r#""x\n\"],}""#, "6").as_bytes());
     }
 
     #[test]
     fn names_are_sorted_by_code_point_at_all_levels() {
-        let mut value = JsonValue(r#"{"é":1,"b":[{"z":1,"Z":2}],"a":3,"😀":4,"b":5}"#.as_bytes()).to_value();
-        value.sort_names();
-        assert_eq!(value.to_json(), r#"{"a":3,"b":[{"Z":2,"z":1}],"b":5,"é":1,"😀":4}"#);
+        let value = JsonValue(r#"{"é":1,"b":[{"z":1,"Z":2}],"a":3,"😀":4,"b":5}"#.as_bytes()).sorted();
+        assert_eq!(value, r#"{"a":3,"b":[{"Z":2,"z":1}],"b":5,"é":1,"😀":4}"#.as_bytes());
         let mut message = Message::new();
-        message
-            .parse_line(br#"t?json={"b":[{"z":1,"Z":2}],"\u0001":1,"a":{}}"#, &crate::bcp::ParseOptions::default())
-            .unwrap();
+        let line = br#"t?json={"b":[{"z":1,"Z":2}],"\u0001":1,"a":{}}"#;
+        message.parse_line(line, &crate::bcp::ParseOptions::default()).unwrap();
         message.sort_names();
-        assert_eq!(message.value().to_json(), r#"{"\u0001":1,"a":{},"b":[{"Z":2,"z":1}]}"#);
+        let mut params = Vec::new();
+        message.write_params(&mut params);
+        assert_eq!(params, br#"{"\u0001":1,"a":{},"b":[{"Z":2,"z":1}]}"#);
     }
 
     #[test]

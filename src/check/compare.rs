@@ -33,7 +33,7 @@ pub struct CheckedMessage {
 pub(super) struct Identity {
     pub(super) command: String,
     /// The canonical JSON of each parameter.
-    params: BTreeMap<String, String>,
+    params: BTreeMap<String, Vec<u8>>,
     /// The line, if it is malformed: it is compared as bytes.
     malformed: Vec<u8>,
     /// One of no bytes is none.
@@ -144,7 +144,7 @@ impl Rules {
         let malformed = if message.is_none() { line.to_vec() } else { Vec::new() };
         let params = message.iter().flat_map(Message::params).map(|param| (param.name().into_owned(), param.value));
         let compared = params.filter(|(name, _)| !self.is_ignored(&command, name));
-        let params = compared.map(|(name, value)| (name, value.to_value().canonical().to_json())).collect();
+        let params = compared.map(|(name, value)| (name, value.comparison_key().into_owned())).collect();
         let identity = Identity { command, params, malformed, payload };
         let content = CheckedMessage { line: line.to_vec(), message, identity };
         (!content.matches(&self.excluded)).then_some(content)

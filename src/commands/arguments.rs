@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::bcp::{
-    DuplicatePolicy, JsonError, JsonFault, Malformed, MalformedReason, Message, ParseOptions, Value, is_command,
-    push_spaced_json, typed_text,
+    DuplicatePolicy, JsonError, JsonFault, JsonValue, Malformed, MalformedReason, Message, ParseOptions,
+    canonical_json, is_command, push_spaced_json, push_string, typed_text,
 };
 use crate::catalogue;
 use crate::cli::suggest;
@@ -54,19 +54,25 @@ pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
         [] => return Err(Failure::Usage("a command is missing: write COMMAND NAME=STRING".to_string())),
     };
     parts.begin(b"");
-    parts.push_value("command", &Value::Text(command.clone()));
+    let string = |text: &str| {
+        let mut json = Vec::new();
+        push_string(text, &mut json);
+        json
+    };
+    parts.push_value("command", JsonValue(&string(command)));
     for argument in arguments {
         let (name, value) = split(argument).map_err(Failure::Usage)?;
         let value = match value {
-            Written::Text(text) => Value::Text(text.to_owned()),
-            Written::Json(json) => Value::parse(json.as_bytes(), nan)
+            Written::Text(text) => string(text),
+            Written::Json(json) => canonical_json(json.as_bytes(), nan)
                 .map_err(|error| Failure::Usage(wrong_json(name, json, &error.reason)))?,
         };
-        parts.push_value(name, &value);
+        parts.push_value(name, JsonValue(&value));
     }
     parts.dedup(DuplicatePolicy::Reject).map_err(|error| Failure::Usage(error.to_string()))?;
-    let mut text = Vec::new();
-    push_spaced_json(parts.value().to_json().as_bytes(), &mut text);
+    let (mut json, mut text) = (Vec::new(), Vec::new());
+    parts.write_params(&mut json);
+    push_spaced_json(&json, &mut text);
     Ok(text)
 }
 

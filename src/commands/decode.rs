@@ -5,7 +5,9 @@ use std::io::BufReader;
 use std::path::Path;
 
 use crate::bcp::template::{Origin, Template};
-use crate::bcp::{Malformed, MalformedReason, Message, ParseOptions, Side, payload_marker, push_ascii_json, unescape};
+use crate::bcp::{
+    Malformed, MalformedReason, Message, ParseOptions, Side, canonical_name, payload_marker, push_ascii_json, unescape,
+};
 use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, set, text};
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire, body, is_ignored};
@@ -482,7 +484,8 @@ impl Decoder {
         self.has_empty_line |= is_printed && out.len() == start + 1;
         if is_printed && !self.unseen.is_empty() {
             let find = self.message.finder(self.unseen.len());
-            let is_seen = |name: &str| find(name).is_some() || (name == "bytes" && raw.payload.is_some());
+            let is_seen =
+                |name: &str| find(&canonical_name(name)).is_some() || (name == "bytes" && raw.payload.is_some());
             self.unseen.retain(|name| !is_seen(name));
         }
     }

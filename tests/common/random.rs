@@ -1,8 +1,17 @@
 //! Random messages that look for trouble.
 
-use backbox::bcp::Value;
-
 use super::seed::Random;
+
+/// A JSON value. Numbers are their digits.
+#[derive(Clone, Debug)]
+pub enum Value {
+    Null,
+    Bool(bool),
+    Number(String),
+    Text(String),
+    List(Vec<Value>),
+    Object(Vec<(String, Value)>),
+}
 
 /// A message for which the laws hold: `encode` accepts its command, its names are in normal form, and its numbers have
 /// no `+`.

@@ -3,12 +3,13 @@
 //! A reply is a message whose strings are filled in from the received one and then encoded like any other, so no value
 //! can end its line.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use crate::bcp::pattern::Pattern;
 use crate::bcp::{
-    DuplicatePolicy, Malformed, Message, ParseOptions, Value, WriteOptions, payload_marker, push_spaced_json,
-    write_line,
+    DuplicatePolicy, JsonValue, Malformed, Message, ParseOptions, WriteOptions, canonical_json, payload_marker,
+    push_spaced_json, push_string, write_line,
 };
 use crate::text::{shown, trim};
 
@@ -31,11 +32,11 @@ enum Content {
     /// The command is known and gets no reply.
     Nothing,
     Line {
-        command: String,
-        params: Vec<(String, Value)>,
+        message: Box<Message>,
         form: WriteOptions,
     },
-    Json(Value),
+    /// Canonical JSON.
+    Json(Vec<u8>),
 }
 
 impl Reply {
@@ -63,7 +64,7 @@ impl Reply {
     /// A sentence that shows what to write.
     pub(crate) fn parse_value(text: &str) -> Result<Reply, String> {
         let parse = || {
-            let (pattern, json) = match Value::parse(text.as_bytes(), true) {
+            let (pattern, json) = match canonical_json(text.as_bytes(), true) {
                 Ok(_) => ("*", text),
                 Err(_) => {
                     split(text).ok_or("write one JSON value, or 'PATTERN => JSON' with spaces around the arrow")?
@@ -73,7 +74,7 @@ impl Reply {
                 .map_err(|error| format!("{error}; write a pattern as COMMAND?NAME=TEXT or as JSON"))?;
             let content = match json.trim() {
                 "" => Content::Nothing,
-                json => Content::Json(Value::parse(json.as_bytes(), true).map_err(|why| why.to_string())?),
+                json => Content::Json(canonical_json(json.as_bytes(), true).map_err(|why| why.to_string())?),
             };
             Ok(Reply { pattern, text: text.to_owned(), content })
         };
@@ -96,17 +97,18 @@ impl Reply {
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
         let find = |name: &str| match (received.find(name), payload_bytes) {
-            (Some(value), _) => value.to_value(),
-            (None, Some(bytes)) if name.eq_ignore_ascii_case("bytes") => Value::Number(bytes.to_string()),
-            (None, _) => Value::Text(String::new()),
+            (Some(value), _) => value.json().to_vec(),
+            (None, Some(bytes)) if name.eq_ignore_ascii_case("bytes") => bytes.to_string().into_bytes(),
+            (None, _) => b"\"\"".to_vec(),
         };
+        let fill = |value: JsonValue<'_>| value.with_strings(&|text, out| fill_text(text, &find, out));
         match &self.content {
             Content::Nothing => {}
-            Content::Json(value) => push_spaced_json(fill(value, &find).to_json().as_bytes(), out),
-            Content::Line { command, params, form } => {
+            Content::Json(json) => push_spaced_json(&fill(JsonValue(json)), out),
+            Content::Line { message: written, form } => {
                 let mut message = Message::new();
-                message.begin(command.as_bytes());
-                params.iter().for_each(|(name, value)| message.push_value(name, &fill(value, &find)));
+                message.begin(written.command().as_bytes());
+                written.params().for_each(|param| message.push_value(&param.name(), JsonValue(&fill(param.value))));
                 message.dedup(DuplicatePolicy::FirstWins)?;
                 write_line(&message, None, form, out)?;
                 out.push(b'\n');
@@ -121,9 +123,9 @@ impl Reply {
     }
 
     /// The command of its line.
-    pub(crate) fn command(&self) -> Option<&str> {
+    pub(crate) fn command(&self) -> Option<Cow<'_, str>> {
         match &self.content {
-            Content::Line { command, .. } => Some(command),
+            Content::Line { message, .. } => Some(message.command()),
             Content::Nothing | Content::Json(_) => None,
         }
     }
@@ -141,10 +143,9 @@ impl Content {
         if payload_marker(text).is_some() {
             return Err("a reply has no payload".to_owned());
         }
-        let mut message = Message::new();
+        let mut message = Box::new(Message::new());
         message.parse_line(text, &ParseOptions::default()).map_err(|error| error.to_string())?;
-        let params = message.params().map(|param| (param.name().into_owned(), param.value.to_value())).collect();
-        Ok(Content::Line { command: message.command().into_owned(), params, form })
+        Ok(Content::Line { message, form })
     }
 }
 
@@ -153,31 +154,17 @@ fn split(text: &str) -> Option<(&str, &str)> {
     text.split_once(" => ").or_else(|| text.strip_suffix(" =>").map(|pattern| (pattern, "")))
 }
 
-/// A value with the parameters that `find` finds in its places.
-fn fill(value: &Value, find: &dyn Fn(&str) -> Value) -> Value {
-    match value {
-        Value::Text(text) => fill_text(text, find),
-        Value::List(items) => Value::List(items.iter().map(|item| fill(item, find)).collect()),
-        Value::Object(members) => {
-            Value::Object(members.iter().map(|(name, value)| (name.clone(), fill(value, find))).collect())
-        }
-        other => other.clone(),
-    }
-}
-
-fn fill_text(text: &str, find: &dyn Fn(&str) -> Value) -> Value {
+/// Appends the JSON of a string whose places have the JSON that `find` finds for them. A place alone keeps its type.
+fn fill_text(text: &str, find: &dyn Fn(&str) -> Vec<u8>, out: &mut Vec<u8>) {
     if let Some((name, "")) = place(text) {
-        return find(name);
+        return out.extend_from_slice(&find(name));
     }
     let (mut filled, mut rest) = (String::new(), text);
     while let Some((before, braced)) = rest.find('{').map(|at| rest.split_at(at)) {
         filled.push_str(before);
         rest = match place(braced) {
             Some((name, after)) => {
-                match find(name) {
-                    Value::Text(text) => filled.push_str(&text),
-                    other => filled.push_str(&other.to_json()),
-                }
+                filled.push_str(&JsonValue(&find(name)).text());
                 after
             }
             None => {
@@ -187,7 +174,7 @@ fn fill_text(text: &str, find: &dyn Fn(&str) -> Value) -> Value {
         };
     }
     filled.push_str(rest);
-    Value::Text(filled)
+    push_string(&filled, out);
 }
 
 /// The name in the `{name}` with which a text begins, and what follows; other braces are literal.

@@ -217,7 +217,7 @@ impl Peers {
         if self.outgoing.is_empty() {
             return true;
         }
-        match reply.command().map(|command| peer.conversation.send(command)) {
+        match reply.command().map(|command| peer.conversation.send(&command)) {
             // A media controller subscribes within the handshake, and gets its replies after it.
             Some(Err(ProtocolError::InHandshake)) if peer.backlog.len() < OUTBOX_BYTES_MAX => {
                 peer.backlog.append(&mut self.outgoing);
