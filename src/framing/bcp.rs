@@ -12,85 +12,68 @@ pub(super) struct LineState {
     is_after_start: bool,
     /// How many bytes have been searched for its LF, so that a line in single bytes is searched once.
     searched: usize,
-    /// Its length, if its payload is incomplete.
+    /// It is whole, but its payload is not. So it is not read again for each piece of the payload.
     awaited: Option<Awaited>,
     /// It is over the limit and is skipped.
     pub(super) skipped: Option<Skipped>,
 }
 
-/// A whole line whose payload is incomplete. Lengths are in bytes.
+/// Lengths in bytes.
 #[derive(Clone, Copy, Debug)]
 struct Awaited {
-    /// The line without LF.
     line: usize,
     payload: usize,
-    /// Line, LF and payload.
-    whole: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Skipped {
-    /// Only white space so far.
-    Blank,
-    /// A comment, or reported.
-    Known,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Skipped {
+    /// Whether its frame has been returned. Until then only white space was seen.
+    is_reported: bool,
 }
 
 impl Framer {
-    pub(super) fn next_line(&mut self) -> Option<Frame<'_>> {
-        self.skip_byte_order_mark(false)?;
-        loop {
-            if let Some(skipped) = self.lines.skipped {
-                match self.skip(skipped) {
-                    Some(frame) => return Some(frame),
-                    None if self.lines.skipped.is_some() => return None,
-                    None => continue,
-                }
-            }
-            let unread = self.buffer.unread();
-            let length = match self.lines.awaited {
-                Some(awaited) if unread.len() < awaited.whole => return None,
-                Some(awaited) => awaited.line,
-                None => {
-                    let searched = self.lines.searched;
-                    let found = memchr(b'\n', &unread[searched..]);
-                    let length = found.map_or(unread.len(), |found| searched + found);
-                    if length > self.options.line_bytes_max {
-                        self.lines.skipped = Some(Skipped::Blank);
-                        continue;
-                    }
-                    self.lines.searched = length;
-                    found?;
-                    length
-                }
-            };
-            return self.line(length, true);
-        }
-    }
-
-    pub(super) fn last_line(&mut self) -> Option<Frame<'_>> {
-        self.skip_byte_order_mark(true)?;
-        let number = self.number;
-        if let Some(skipped) = self.lines.skipped {
-            self.has_ended = true;
-            return (skipped == Skipped::Blank).then_some(Frame::Ignored { number, line: &[], whole: true });
-        }
-        let length = self.buffer.unread().len();
-        if let Some(awaited) = self.lines.awaited {
-            self.has_ended = true;
-            let fault = FramingError::PayloadCut { got: length - awaited.line - 1, announced: awaited.payload };
-            return Some(Frame::Bad { number, fault });
-        }
-        if length == 0 {
-            self.has_ended = true;
+    /// The next frame of BCP; `at_end`, what is left is the last one.
+    pub(super) fn next_line(&mut self, at_end: bool) -> Option<Frame<'_>> {
+        if !self.has_passed_byte_order_mark(at_end) {
             return None;
         }
-        self.line(length, false)
+        while let Some(skipped) = self.lines.skipped {
+            if let Some(frame) = self.skip(skipped, at_end) {
+                return Some(frame);
+            }
+            if self.lines.skipped.is_some() {
+                return None;
+            }
+        }
+        let (unread, searched) = (self.buffer.unread().len(), self.lines.searched);
+        if let Some(Awaited { line, payload }) = self.lines.awaited {
+            let got = unread - line - 1;
+            return match got < payload {
+                false => self.line(line, true),
+                true if at_end => self.fail(FramingError::PayloadCut { got, announced: payload }),
+                true => None,
+            };
+        }
+        let found = memchr(b'\n', &self.buffer.unread()[searched..]);
+        let length = found.map_or(unread, |found| searched + found);
+        self.lines.searched = length;
+        match found {
+            _ if length > self.options.line_bytes_max => {
+                self.lines.skipped = Some(Skipped { is_reported: false });
+                self.next_line(at_end)
+            }
+            None if at_end && length == 0 => {
+                self.has_ended = true;
+                None
+            }
+            None if !at_end => None,
+            _ => self.line(length, found.is_some()),
+        }
     }
 
     /// The frame of the line that is the first `length` bytes of the buffer; `None` if its payload is incomplete.
     fn line(&mut self, length: usize, has_lf: bool) -> Option<Frame<'_>> {
-        let number = self.number;
+        let (number, limit) = (self.number, self.options.payload_bytes_max);
         let line_bytes = length + usize::from(has_lf);
         let line = &self.buffer.unread()[..length];
         if is_ignored(line) {
@@ -100,85 +83,68 @@ impl Framer {
         let line = without_cr(&mut self.clean, line);
         let is_clean = line.len() < length;
         let marker = payload_marker(line);
-        let limit = self.options.payload_bytes_max;
-        let payload_bytes = match marker.filter(|_| self.options.payloads) {
+        let announced = match marker.filter(|_| self.options.payloads).map(|marker| marker.length) {
             None => None,
-            Some(marker) => match marker.length.filter(|&bytes| bytes <= limit) {
-                Some(bytes) => Some(bytes),
-                None => {
-                    self.has_ended = true;
-                    return Some(Frame::Bad { number, fault: FramingError::PayloadTooLarge { limit } });
-                }
-            },
+            Some(Some(bytes)) if bytes <= limit => Some(bytes),
+            Some(_) => return self.fail(FramingError::PayloadTooLarge { limit }),
         };
-        let payload = payload_bytes.unwrap_or(0);
-        let whole = line_bytes.saturating_add(payload);
-        if self.buffer.unread().len() < whole {
-            if has_lf {
-                self.lines.awaited = Some(Awaited { line: length, payload, whole });
-                return None;
+        let payload = announced.unwrap_or(0);
+        let after = &self.buffer.unread()[line_bytes..];
+        if after.len() < payload {
+            if !has_lf {
+                return self.fail(FramingError::PayloadCut { got: 0, announced: payload });
             }
-            self.has_ended = true;
-            return Some(Frame::Bad { number, fault: FramingError::PayloadCut { got: 0, announced: payload } });
+            self.lines.awaited = Some(Awaited { line: length, payload });
+            return None;
         }
-        let lines = memchr_iter(b'\n', &self.buffer.unread()[line_bytes..whole]).count();
-        let at = self.advance(whole, 1 + lines as u64);
-        let raw = self.buffer.taken(at, whole);
+        self.start_line(1 + memchr_iter(b'\n', &after[..payload]).count());
+        let raw = self.buffer.take(line_bytes + payload);
         let line = if is_clean { &self.clean } else { &raw[..length] };
-        let payload = payload_bytes.map(|_| &raw[line_bytes..]);
-        Some(Frame::Message(RawMessage { number, raw, line, marker, payload }))
+        Some(Frame::Message(RawMessage { number, raw, line, marker, payload: announced.map(|_| &raw[line_bytes..]) }))
     }
 
     /// Drops what is there of a line over the limit. Returns its frame as soon as it is known not to be blank.
-    fn skip(&mut self, skipped: Skipped) -> Option<Frame<'static>> {
-        let unread = self.buffer.unread();
+    fn skip(&mut self, skipped: Skipped, at_end: bool) -> Option<Frame<'static>> {
         let (number, limit) = (self.number, self.options.line_bytes_max);
+        let unread = self.buffer.unread();
         let lf = memchr(b'\n', unread);
         let length = lf.unwrap_or(unread.len());
-        let first = first_visible(&unread[..length]);
-        self.advance(length + usize::from(lf.is_some()), u64::from(lf.is_some()));
-        let is_known = skipped == Skipped::Known || first.is_some();
-        self.lines.skipped = match lf {
-            Some(_) => None,
-            None if is_known => Some(Skipped::Known),
-            None => Some(Skipped::Blank),
-        };
+        let first = first_visible(&unread[..length]).filter(|_| !skipped.is_reported);
+        self.take(length + usize::from(lf.is_some()), usize::from(lf.is_some()));
+        let is_reported = skipped.is_reported || first.is_some();
+        self.lines.skipped = if lf.is_some() { None } else { Some(Skipped { is_reported }) };
+        self.has_ended = at_end && lf.is_none();
         match first {
-            _ if skipped == Skipped::Known => None,
-            None if lf.is_none() => None,
-            None => Some(Frame::Ignored { number, line: &[], whole: true }),
             Some(b'#') => Some(Frame::Ignored { number, line: &[], whole: false }),
             Some(_) => Some(Frame::Bad { number, fault: FramingError::LineTooLong { limit } }),
+            None if is_reported || (lf.is_none() && !at_end) => None,
+            None => Some(Frame::Ignored { number, line: &[], whole: true }),
         }
     }
 
-    /// Takes bytes from the buffer, with so many LFs. Returns where they are.
-    fn advance(&mut self, bytes: usize, lines: u64) -> usize {
-        self.number += lines;
-        self.lines.searched = 0;
-        self.lines.awaited = None;
+    fn take(&mut self, bytes: usize, lfs: usize) -> &[u8] {
+        self.start_line(lfs);
         self.buffer.take(bytes)
     }
 
-    fn take(&mut self, bytes: usize, lines: u64) -> &[u8] {
-        let at = self.advance(bytes, lines);
-        self.buffer.taken(at, bytes)
+    /// Forgets the line at the front, so many lines before the next one.
+    fn start_line(&mut self, lfs: usize) {
+        self.number += lfs as u64;
+        self.lines.searched = 0;
+        self.lines.awaited = None;
     }
 
-    /// Skips a byte order mark at the start of the input. Returns `None` while it may still turn out to be one.
-    fn skip_byte_order_mark(&mut self, is_all: bool) -> Option<()> {
+    /// Skips a byte order mark at the start of the input. Returns false while there may still be one.
+    fn has_passed_byte_order_mark(&mut self, at_end: bool) -> bool {
         const MARK: &[u8] = "\u{feff}".as_bytes();
-        if !self.lines.is_after_start {
-            let unread = self.buffer.unread();
-            if !is_all && unread.len() < MARK.len() && MARK.starts_with(unread) {
-                return None;
-            }
+        let unread = self.buffer.unread();
+        if !self.lines.is_after_start && (at_end || unread.len() >= MARK.len() || !MARK.starts_with(unread)) {
             self.lines.is_after_start = true;
             if unread.starts_with(MARK) {
                 self.buffer.take(MARK.len());
             }
         }
-        Some(())
+        self.lines.is_after_start
     }
 }
 

@@ -21,16 +21,11 @@ impl Buffer {
         &self.bytes[self.start..self.end]
     }
 
-    /// Takes `count` bytes from the front. Until the next [`Buffer::space`], [`Buffer::taken`] finds them at the place
-    /// that this returns.
-    pub(super) fn take(&mut self, count: usize) -> usize {
+    /// Takes `count` bytes from the front.
+    pub(super) fn take(&mut self, count: usize) -> &[u8] {
         debug_assert!(count <= self.end - self.start);
         self.start += count;
-        self.start - count
-    }
-
-    pub(super) fn taken(&self, at: usize, count: usize) -> &[u8] {
-        &self.bytes[at..at + count]
+        &self.bytes[self.start - count..self.start]
     }
 
     /// Where to read into.
@@ -58,7 +53,7 @@ impl Buffer {
         self.end = self.bytes.len().min(self.end + count);
     }
 
-    /// Frees the memory of what has been taken. The places of [`Buffer::take`] are no longer valid.
+    /// Frees the memory of what has been taken.
     pub(super) fn give_back(&mut self) {
         self.bytes = self.unread().to_vec();
         (self.start, self.end) = (0, self.bytes.len());

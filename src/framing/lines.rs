@@ -105,8 +105,7 @@ impl LineFramer {
 
     fn line(&mut self, length: usize, end_bytes: usize) -> TextLine<'_> {
         self.number += 1;
-        let at = self.buffer.take(length + end_bytes);
-        let mut text = self.buffer.taken(at, length);
+        let mut text = &self.buffer.take(length + end_bytes)[..length];
         if self.end == b'\n' {
             if self.number == 1 {
                 text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);

@@ -15,10 +15,11 @@ use buffer::Buffer;
 
 pub use bcp::{is_ignored, without_cr};
 pub use lines::{LineFramer, TextLine};
-pub use obe::{ObeError, body, push_frame};
+pub use obe::{body, push_frame};
 
 use crate::bcp::Marker;
 use crate::limits::{LINE_BYTES_MAX, OBE_BODY_BYTES_MAX, PAYLOAD_BYTES_MAX, READ_BYTES};
+use crate::text::shown;
 
 /// Which protocol is on a connection or in a stream (`--wire`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,8 +151,27 @@ pub enum FramingError {
         /// How many the line announced.
         announced: usize,
     },
-    /// Something that is not a frame of OBE_Socket. Nothing after it can be read.
-    Obe(ObeError),
+    /// The length of a frame of OBE_Socket is not ten digits. Nothing after it can be read.
+    InvalidLength {
+        /// The first ten bytes, of which `count` are there.
+        found: [u8; obe::LENGTH_DIGITS],
+        /// How many bytes are there. Fewer than ten end the input.
+        count: usize,
+    },
+    /// The body of a frame of OBE_Socket is over the limit. Nothing after it can be read.
+    BodyTooLong {
+        /// Its length, in bytes.
+        announced: u64,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The input ended inside a body of OBE_Socket.
+    BodyCut {
+        /// How many bytes were there.
+        got: usize,
+        /// How many the length announced.
+        announced: u64,
+    },
 }
 
 impl fmt::Display for FramingError {
@@ -164,7 +184,19 @@ impl fmt::Display for FramingError {
             FramingError::PayloadCut { got, announced } => {
                 write!(f, "payload cut short: {got} of {announced} bytes came before the input ended")
             }
-            FramingError::Obe(error) => write!(f, "{error}"),
+            FramingError::InvalidLength { found, count } => {
+                write!(f, "invalid length: \"{}\"", shown(&found[..*count]))?;
+                f.write_str(match *count {
+                    obe::LENGTH_DIGITS => "; write ten digits (the reference class accepts a sign or spaces too)",
+                    _ => " at the end of the input; a length has ten digits",
+                })
+            }
+            FramingError::BodyTooLong { announced, limit } => {
+                write!(f, "a body of {announced} bytes is announced, and {limit} are allowed")
+            }
+            FramingError::BodyCut { got, announced } => {
+                write!(f, "body cut short: {got} of {announced} bytes came before the input ended")
+            }
         }
     }
 }
@@ -222,20 +254,26 @@ impl Framer {
 
     /// The next whole frame, or `None` if more bytes are needed.
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
-        match self.options.wire {
-            _ if self.has_ended => None,
-            Wire::Bcp => self.next_line(),
-            Wire::Obe => self.next_obe(),
-        }
+        self.frame(false)
     }
 
     /// The last frame of an input that has ended: a line without LF, or what is wrong with the end. Then `None`.
     pub fn end(&mut self) -> Option<Frame<'_>> {
+        self.frame(true)
+    }
+
+    fn frame(&mut self, at_end: bool) -> Option<Frame<'_>> {
         match self.options.wire {
             _ if self.has_ended => None,
-            Wire::Bcp => self.last_line(),
-            Wire::Obe => self.last_obe(),
+            Wire::Bcp => self.next_line(at_end),
+            Wire::Obe => self.next_obe(at_end),
         }
+    }
+
+    /// An error after which nothing can be read.
+    fn fail(&mut self, fault: FramingError) -> Option<Frame<'static>> {
+        self.has_ended = true;
+        Some(Frame::Bad { number: self.number, fault })
     }
 
     /// What is wrong with the end of a connection, if the protocol can tell: a message of OBE_Socket that is not whole.

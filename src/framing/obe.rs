@@ -1,112 +1,40 @@
 //! Frames of OBE_Socket: ten digits give the length of the JSON text that follows, in bytes.
 
-use std::fmt;
-
 use super::{Frame, Framer, FramingError, RawMessage};
 
 /// How many digits a length has, leading zeros included.
-const LENGTH_DIGITS: usize = 10;
-
-/// What can be wrong with the framing of OBE_Socket. Each error ends the input, because only a length tells where the
-/// next frame begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ObeError {
-    /// The length is not ten digits.
-    InvalidLength {
-        /// The first ten bytes, of which `count` are there.
-        found: [u8; LENGTH_DIGITS],
-        /// How many bytes are there. Fewer than ten end the input.
-        count: usize,
-    },
-    /// The body is over the limit.
-    TooLong {
-        /// Its length, in bytes.
-        announced: u64,
-        /// The limit, in bytes.
-        limit: usize,
-    },
-    /// The input ended inside a body.
-    CutShort {
-        /// How many bytes were there.
-        got: usize,
-        /// How many the length announced.
-        announced: u64,
-    },
-}
-
-impl fmt::Display for ObeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ObeError::InvalidLength { found, count } => {
-                write!(f, "invalid length: \"{}\"", crate::text::shown(&found[..*count]))?;
-                match *count {
-                    LENGTH_DIGITS => write!(f, "; write ten digits (the reference class accepts a sign or spaces too)"),
-                    _ => write!(f, " at the end of the input; a length has ten digits"),
-                }
-            }
-            ObeError::TooLong { announced, limit } => {
-                write!(f, "a body of {announced} bytes is announced, and {limit} are allowed")
-            }
-            ObeError::CutShort { got, announced } => {
-                write!(f, "body cut short: {got} of {announced} bytes came before the input ended")
-            }
-        }
-    }
-}
+pub(super) const LENGTH_DIGITS: usize = 10;
 
 impl Framer {
-    pub(super) fn next_obe(&mut self) -> Option<Frame<'_>> {
+    /// The next frame of OBE_Socket; `at_end`, what is left must be one. Each error ends the input, because only a
+    /// length tells where the next frame begins.
+    pub(super) fn next_obe(&mut self, at_end: bool) -> Option<Frame<'_>> {
         let unread = self.buffer.unread();
-        let limit = self.options.payload_bytes_max;
-        let announced = match announced(unread)? {
-            Ok(announced) if announced > limit as u64 => return self.fail(ObeError::TooLong { announced, limit }),
-            Ok(announced) => announced,
-            Err(error) => return self.fail(error),
-        };
-        let whole = LENGTH_DIGITS + announced as usize;
-        if unread.len() < whole {
+        let (number, limit) = (self.number, self.options.payload_bytes_max);
+        let digits = &unread[..unread.len().min(LENGTH_DIGITS)];
+        if digits.is_empty() || (digits.len() < LENGTH_DIGITS && !at_end) {
+            self.has_ended = at_end;
             return None;
         }
-        let number = self.number;
-        self.number += whole as u64;
-        let at = self.buffer.take(whole);
-        Some(Frame::Message(obe_message(number, self.buffer.taken(at, whole), &mut self.clean)))
-    }
-
-    pub(super) fn last_obe(&mut self) -> Option<Frame<'_>> {
-        let unread = self.buffer.unread();
-        if unread.is_empty() {
-            self.has_ended = true;
-            return None;
+        if digits.len() < LENGTH_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+            let (mut found, count) = ([0; LENGTH_DIGITS], digits.len());
+            found[..count].copy_from_slice(digits);
+            return self.fail(FramingError::InvalidLength { found, count });
         }
-        let error = match announced(unread) {
-            Some(Ok(announced)) => ObeError::CutShort { got: unread.len() - LENGTH_DIGITS, announced },
-            Some(Err(error)) => error,
-            None => invalid_length(unread),
-        };
-        self.fail(error)
+        let announced = digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        if announced > limit as u64 {
+            return self.fail(FramingError::BodyTooLong { announced, limit });
+        }
+        let (got, whole) = (unread.len() - LENGTH_DIGITS, LENGTH_DIGITS + announced as usize);
+        match unread.len() < whole {
+            true if at_end => self.fail(FramingError::BodyCut { got, announced }),
+            true => None,
+            false => {
+                self.number += whole as u64;
+                Some(Frame::Message(obe_message(number, self.buffer.take(whole), &mut self.clean)))
+            }
+        }
     }
-
-    fn fail(&mut self, error: ObeError) -> Option<Frame<'static>> {
-        self.has_ended = true;
-        Some(Frame::Bad { number: self.number, fault: FramingError::Obe(error) })
-    }
-}
-
-/// The length at the front, once all of it is there.
-fn announced(unread: &[u8]) -> Option<Result<u64, ObeError>> {
-    let digits = unread.get(..LENGTH_DIGITS)?;
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return Some(Err(invalid_length(unread)));
-    }
-    Some(Ok(digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))))
-}
-
-fn invalid_length(unread: &[u8]) -> ObeError {
-    let mut found = [0; LENGTH_DIGITS];
-    let count = unread.len().min(LENGTH_DIGITS);
-    found[..count].copy_from_slice(&unread[..count]);
-    ObeError::InvalidLength { found, count }
 }
 
 /// The message of a whole frame. `one_line` is used if there are line breaks in its body.
@@ -208,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_length_over_the_limit_ends_the_input_and_takes_no_memory() {
-        let fault = |announced| format!("0 !{}", ObeError::TooLong { announced, limit: 40 });
+        let fault = |announced| format!("0 !{}", FramingError::BodyTooLong { announced, limit: 40 });
         check(b"0000000041xx", &[&fault(41)]);
         check(b"9999999999xx", &[&fault(9_999_999_999)]);
         let mut framer = Framer::new(FramingOptions { read_bytes: 64, ..FramingOptions::obe() });

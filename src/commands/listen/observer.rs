@@ -115,7 +115,7 @@ impl Observer {
         let exit = match fault {
             _ if !is_open => Exit::Success,
             FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::Failed,
-            FramingError::PayloadTooLarge { .. } | FramingError::Obe(_) => Exit::Peer,
+            _ => Exit::Peer,
         };
         self.console.report(exit, place, fault);
     }
