@@ -259,11 +259,12 @@ fn reads_json(decoder: fn(&str) -> Option<Foreign>, line: &str, message: &Messag
     };
     equal(line, name, "json")?;
     let (read, _) = from_json(&format!("{{\"command\":\"t\",\"params\":{json}}}"))?;
-    equal(
-        line,
-        &String::from_utf8_lossy(read.value().to_json().as_bytes()),
-        &String::from_utf8_lossy(message.value().to_json().as_bytes()),
-    )
+    let [read, written] = [&read, message].map(|message| {
+        let mut json = Vec::new();
+        message.write_params(&mut json);
+        String::from_utf8_lossy(&json).into_owned()
+    });
+    equal(line, &read, &written)
 }
 
 fn reads_plain(decoder: fn(&str) -> Option<Foreign>, line: &str, message: &Message) -> Result<(), String> {

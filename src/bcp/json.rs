@@ -66,17 +66,12 @@ pub(super) struct Canonicalizer<'t, 'o> {
     pub(super) depth: usize,
     allow_nan: bool,
     /// Whether a comma before a closing bracket is dropped. (A VPX script always writes one.)
-    allow_trailing_comma: bool,
+    pub(super) allow_trailing_comma: bool,
 }
 
 impl<'t, 'o> Canonicalizer<'t, 'o> {
     pub(super) fn new(text: &'t [u8], out: &'o mut Vec<u8>, allow_nan: bool) -> Canonicalizer<'t, 'o> {
         Canonicalizer { text, at: 0, copied: 0, out, depth: 0, allow_nan, allow_trailing_comma: false }
-    }
-
-    /// The same for text on the wire, which may have a comma before a closing bracket.
-    pub(super) fn for_wire(text: &'t [u8], out: &'o mut Vec<u8>, allow_nan: bool) -> Canonicalizer<'t, 'o> {
-        Canonicalizer { allow_trailing_comma: true, ..Canonicalizer::new(text, out, allow_nan) }
     }
 
     /// The next byte.
@@ -178,7 +173,8 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
         self.skip_space();
         match self.peek() {
             Some(b'{') => self.nested(b'}', |json| {
-                json.name()?;
+                json.quoted_name()?;
+                json.colon()?;
                 json.value()
             }),
             Some(b'[') => self.nested(b']', Self::value),
@@ -189,13 +185,7 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
         }
     }
 
-    /// Reads a name with its quotes and the colon after it.
-    #[inline]
-    pub(super) fn name(&mut self) -> Result<(), JsonError> {
-        self.quoted_name()?;
-        self.colon()
-    }
-
+    /// Reads a name with its quotes.
     #[inline]
     pub(super) fn quoted_name(&mut self) -> Result<(), JsonError> {
         if self.peek() == Some(b'"') { self.string() } else { Err(self.unexpected()) }

@@ -1,4 +1,4 @@
-//! The payload marker: how a line says that raw bytes follow it (design.md, section 1, "payload").
+//! The payload marker: how a line says that raw bytes follow it (bcp(7), Payloads).
 
 use std::borrow::Cow;
 
@@ -34,16 +34,12 @@ pub fn payload_marker(line: &[u8]) -> Option<Marker> {
     if !line.last()?.is_ascii_digit() {
         return None;
     }
-    let digits = line.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-    let digits_at = line.len().checked_sub(digits)?;
-    let before = line.get(..digits_at)?.strip_suffix(NAME)?;
+    let digits = line.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (before, digits) = line.split_at(line.len() - digits);
+    let before = before.strip_suffix(NAME)?;
     let at = before.len().checked_sub(1)?;
-    let marked = match before.last()? {
-        b'&' => true,
-        b'?' => memchr(b'?', line) == Some(at),
-        _ => false,
-    };
-    marked.then(|| Marker { at, digits_at, length: number(line.get(digits_at..).unwrap_or_default()) })
+    let is_marker = before[at] == b'&' || (before[at] == b'?' && memchr(b'?', line) == Some(at));
+    is_marker.then(|| Marker { at, digits_at: line.len() - digits.len(), length: parse_length(digits) })
 }
 
 /// The command of a line (without LF and CR), malformed or not: what stands before its `?` or payload marker, trimmed.
@@ -60,8 +56,9 @@ pub fn line_command(line: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(trim(&text[..end]))
 }
 
-fn number(digits: &[u8]) -> Option<usize> {
-    digits.iter().try_fold(0usize, |sum, digit| sum.checked_mul(10)?.checked_add(usize::from(digit.wrapping_sub(b'0'))))
+/// The number in digits of any count; `None` if it is too large.
+fn parse_length(digits: &[u8]) -> Option<usize> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[cfg(test)]

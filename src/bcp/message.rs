@@ -200,13 +200,6 @@ impl Message {
         self.end_member(member);
     }
 
-    /// Adds a parameter whose value is a string, unless there is one of that name.
-    pub fn push_text_if_absent(&mut self, name: &str, text: &[u8]) {
-        if self.find(name).is_none() {
-            self.push_text(name.as_bytes(), text, true);
-        }
-    }
-
     /// Applies the policy for names that are given twice. Call it after the last parameter was added.
     ///
     /// # Errors

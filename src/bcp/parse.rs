@@ -76,7 +76,8 @@ impl Message {
     }
 
     fn parse_object(&mut self, text: &[u8], options: &ParseOptions) -> Result<(), Malformed> {
-        let mut json = Canonicalizer::for_wire(text, &mut self.text, options.allow_nan);
+        let mut json = Canonicalizer::new(text, &mut self.text, options.allow_nan);
+        json.allow_trailing_comma = true;
         json.skip_space();
         read_members(&mut json, options.names(), &mut self.members)
             .and_then(|()| json.end())
@@ -109,15 +110,11 @@ impl Message {
     fn parse_piece(&mut self, piece: &[u8], options: &ParseOptions) -> Result<(), Malformed> {
         let equals = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
         let (name, value) = (&piece[..equals], piece.get(equals + 1..).unwrap_or(b""));
-        let member = if has_escapes(name) {
-            let name = unescape(name);
-            if std::str::from_utf8(&name).is_err() {
-                return Err(Malformed::parameter(&piece[..equals], &piece[..equals], MalformedReason::NotUtf8));
-            }
-            self.start_member(trim(&name), options.keep_case)
-        } else {
-            self.start_member(trim(name), options.keep_case)
-        };
+        let decoded = unescape(name);
+        if std::str::from_utf8(&decoded).is_err() {
+            return Err(Malformed::parameter(name, name, MalformedReason::NotUtf8));
+        }
+        let member = self.start_member(trim(&decoded), options.keep_case);
         let typed = if has_escapes(value) {
             self.scratch.clear();
             push_unescaped(value, &mut self.scratch);
@@ -131,11 +128,11 @@ impl Message {
         self.end_member(member);
         typed.map_err(|reason| {
             let text = if reason == MalformedReason::NotUtf8 { value.into() } else { unescape(value) };
-            Malformed::parameter(&unescape(name), &text, reason)
+            Malformed::parameter(&decoded, &text, reason)
         })
     }
 
-    /// Reads one line of JSON Lines, `{"command":…,"params":{…},"bytes":…}`, and returns the payload, if it has one.
+    /// Reads one line of JSON Lines, `{"command":…,"params":{…},"bytes":…}`. Returns the payload, if it has one.
     ///
     /// # Errors
     /// [`Malformed`] when the text is not JSON or not a message: another key, a key or a parameter given twice, a
@@ -206,8 +203,8 @@ impl Message {
         Ok(payload)
     }
 
-    /// Reads one JSON value, whatever it is, as a message of OBE_Socket. Afterwards [`Message::write_params`]
-    /// writes that value, with the members of an object as parameters, and the command is empty until [`Message::take_command`].
+    /// Reads one JSON value, whatever it is, as a message of OBE_Socket. [`Message::write_params`] then writes that
+    /// value. The members of an object are parameters; the command is empty until [`Message::take_command`].
     ///
     /// # Errors
     /// [`Malformed`] when the text is empty, not UTF-8, not JSON, or more than one value.

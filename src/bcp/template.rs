@@ -106,25 +106,11 @@ const WORDS: [(&str, Word); 7] = [
 
 /// What is wrong with a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TemplateError {
-    /// A `{` without `}`; the text from there on.
-    Unclosed(String),
-    /// A `}` without `{`; the text up to it.
-    Unopened(String),
-    /// `{@word}` with a word that is unknown here.
-    UnknownWord(String),
-}
+pub struct TemplateError(String);
 
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TemplateError::Unclosed(text) => write!(f, "no }} after {text}; write {{{{ for a brace"),
-            TemplateError::Unopened(text) => write!(f, "no {{ before {text}; write }}}} for a brace"),
-            TemplateError::UnknownWord(word) => write!(
-                f,
-                "{{{word}}} is unknown; there are {{@command}}, {{@line}}, {{@json}} and {{NAME}} for a parameter"
-            ),
-        }
+        f.write_str(&self.0)
     }
 }
 
@@ -180,16 +166,22 @@ impl Template {
                 continue;
             }
             let Some(inside) = brace.strip_prefix('{') else {
-                return Err(TemplateError::Unopened(shown(&rest.as_bytes()[..=at])));
+                let text = shown(&rest.as_bytes()[..=at]);
+                return Err(TemplateError(format!("no {{ before {text}; write }}}} for a brace")));
             };
             let Some((name, after)) = inside.split_once('}') else {
-                return Err(TemplateError::Unclosed(shown(brace.as_bytes())));
+                let text = shown(brace.as_bytes());
+                return Err(TemplateError(format!("no }} after {text}; write {{{{ for a brace")));
             };
             parts.push(TemplatePart::Literal(std::mem::take(&mut literal)));
             let name = String::from_utf8_lossy(trim(name.as_bytes())).to_ascii_lowercase();
             parts.push(match words.iter().find(|(word, _)| *word == name) {
                 Some((_, word)) => TemplatePart::Word(*word),
-                None if name.starts_with('@') => return Err(TemplateError::UnknownWord(shown(name.as_bytes()))),
+                None if name.starts_with('@') => {
+                    let known = "{@command}, {@line}, {@json} and {NAME} for a parameter";
+                    let name = shown(name.as_bytes());
+                    return Err(TemplateError(format!("{{{name}}} is unknown; there are {known}")));
+                }
                 None => TemplatePart::Param(name.clone(), canonical_name(&name)),
             });
             rest = after;
@@ -301,13 +293,17 @@ mod tests {
     #[test]
     fn a_template_that_does_not_parse_is_an_error_with_its_text() {
         for (template, error) in [
-            ("a{name", TemplateError::Unclosed("{name".into())),
-            ("{", TemplateError::Unclosed("{".into())),
-            ("name}", TemplateError::Unopened("name}".into())),
-            ("{@nope}", TemplateError::UnknownWord("@nope".into())),
-            ("{@time}", TemplateError::UnknownWord("@time".into())),
+            ("a{name", "no } after {name; write {{ for a brace"),
+            ("{", "no } after {; write {{ for a brace"),
+            ("name}", "no { before name}; write }} for a brace"),
+            ("{@nope}", "{@nope} is unknown; there are {@command}, {@line}, {@json} and {NAME} for a parameter"),
+            ("{@time}", "{@time} is unknown; there are {@command}, {@line}, {@json} and {NAME} for a parameter"),
         ] {
-            assert_eq!(Template::parse(template).map(|_| ()), Err(error), "{template}");
+            assert_eq!(
+                Template::parse(template).map_err(|error| error.to_string()).map(|_| ()),
+                Err(error.to_owned()),
+                "{template}"
+            );
         }
     }
 }

@@ -63,8 +63,8 @@ impl<'m> JsonValue<'m> {
         self.0
     }
 
-    /// What all values that mean the same have in common: integers by their digits, floats as doubles, NaN equal to NaN,
-    /// objects in any order, of a member given twice the last. It is for comparing, and not always JSON.
+    /// Text that is the same for all values that mean the same: integers by their digits, floats as doubles, NaN equal
+    /// to NaN, objects in any order, of a member given twice the last. It is for comparing, and not always JSON.
     ///
     /// ```
     /// use backbox::bcp::{Message, ParseOptions};
@@ -91,13 +91,10 @@ impl<'m> JsonValue<'m> {
         self.rewritten(&push_key, keep_last)
     }
 
-    /// A float without fraction, which may equal an integer.
+    /// A float without fraction, which may equal an integer. Adding 0 turns -0.0 into 0.0.
     fn whole_float(self) -> Option<f64> {
-        if self.kind() == ValueKind::Float {
-            Some(self.float() + 0.0).filter(|number| number.fract() == 0.0)
-        } else {
-            None
-        }
+        let is_whole = |number: &f64| self.kind() == ValueKind::Float && number.fract() == 0.0;
+        Some(self.float() + 0.0).filter(is_whole)
     }
 
     fn float(self) -> f64 {

@@ -175,21 +175,7 @@ fn push_json_form(message: &Message, options: &WriteOptions, out: &mut Vec<u8>) 
 
 /// Appends canonical JSON text with `\uXXXX` (surrogate pairs) for everything beyond ASCII (`--ascii`).
 pub fn push_ascii_json(json: &[u8], out: &mut Vec<u8>) {
-    let mut rest = json;
-    while !rest.is_empty() {
-        let (ascii, beyond) = rest.split_at(rest.iter().position(|byte| !byte.is_ascii()).unwrap_or(rest.len()));
-        out.extend_from_slice(ascii);
-        rest = push_units(beyond, out);
-    }
-}
-
-/// Appends the characters beyond ASCII at the start of a text as `\uXXXX`. Returns the rest of the text.
-fn push_units<'t>(text: &'t [u8], out: &mut Vec<u8>) -> &'t [u8] {
-    let (beyond, rest) = text.split_at(text.iter().position(u8::is_ascii).unwrap_or(text.len()));
-    for unit in String::from_utf8_lossy(beyond).encode_utf16() {
-        out.extend_from_slice(&unit_escape(unit));
-    }
-    rest
+    push_restyled(json, Style { spaced: false, ascii: true, escape_risky: false }, out);
 }
 
 /// Appends canonical JSON text as Python's `json.dumps` writes it: in ASCII, with `, ` and `: `.
@@ -228,7 +214,10 @@ fn push_restyled(json: &[u8], style: Style, out: &mut Vec<u8>) {
             }
             0x80.. if style.ascii => {
                 out.extend_from_slice(&json[copied..at]);
-                copied = json.len() - push_units(&json[at..], out).len();
+                copied = at + json[at..].iter().position(u8::is_ascii).unwrap_or(json.len() - at);
+                for unit in String::from_utf8_lossy(&json[at..copied]).encode_utf16() {
+                    out.extend_from_slice(&unit_escape(unit));
+                }
                 at = copied - 1;
             }
             _ => {}

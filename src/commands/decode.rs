@@ -451,8 +451,11 @@ impl Decoder {
 
     fn message(&mut self, raw: &RawMessage<'_>, origin: &Origin<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
         let parsed = self.message.parse_line(raw.text(), &self.reading);
-        if let (Ok(()), Some(digits)) = (&parsed, raw.marker_as_parameter()) {
-            self.message.push_text_if_absent("bytes", digits);
+        match raw.marker_as_parameter() {
+            Some(digits) if parsed.is_ok() && self.message.find("bytes").is_none() => {
+                self.message.push_text(b"bytes", digits, true);
+            }
+            _ => {}
         }
         let Some(table) = &mut self.table else {
             parsed?;

@@ -1,7 +1,7 @@
 //! Bytes into bounded frames: where one message ends and the next begins.
 //!
-//! A [`Framer`] cuts a stream into lines of BCP with their payloads, or into frames of OBE_Socket; a [`LineFramer`] cuts
-//! one into bare lines. Nothing here does I/O or gives a line a meaning, and however a stream is split into reads, the
+//! A [`Framer`] cuts a stream into lines of BCP with their payloads, or into frames of OBE_Socket; a [`LineFramer`]
+//! cuts one into bare lines. Nothing here does I/O or gives a line a meaning, and however a stream is split into reads, the
 //! frames are the same.
 
 mod bcp;

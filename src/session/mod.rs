@@ -37,9 +37,6 @@ use std::{fmt, io};
 
 use crate::bcp::Side;
 
-/// The side under its old name, until its last user is gone.
-#[doc(hidden)]
-pub use crate::bcp::Side as RecordKind;
 pub use reader::{Reader, detect};
 pub use settings::{Listed, Settings};
 pub use update::{Verbatim, apply};

@@ -11,7 +11,7 @@ use super::input::{Input, mark};
 use super::logs::{self, Log};
 use super::settings::Settings;
 use super::{CONNECTION_MAX, Error, ErrorKind, HEADER, Kind, Note, Record, VERSION};
-use crate::bcp::{Side, is_command, payload_marker};
+use crate::bcp::{Side, is_command, line_command, payload_marker};
 use crate::framing::{FramingError, FramingOptions, is_ignored};
 use crate::text::{is_white, shown, trim};
 
@@ -118,8 +118,8 @@ impl<R: BufRead> Reader<R> {
                     return Err("#~ wants a pattern, such as '#~mode_list?running_modes=*'".into());
                 }
                 Some((b'~', pattern)) => {
-                    let record = self.record(Side::Server, pattern.to_vec(), None);
-                    return Ok(Some(Record { is_pattern: true, ..record }));
+                    let is_pattern = true;
+                    return Ok(Some(Record { is_pattern, ..self.record(Side::Server, pattern.to_vec(), None) }));
                 }
                 Some((b'@', stamp)) => (self.time, self.connection) = parse_stamp(stamp)?,
                 Some((b'!', _)) if self.messages > 0 => {
@@ -139,7 +139,7 @@ impl<R: BufRead> Reader<R> {
     fn read_whole_line(&mut self) -> Result<bool, Error> {
         let is_found = self.input.read_line()?;
         if is_found && !self.input.has_lf {
-            self.note = Some(Note { number: Some(self.input.number), text: CUT });
+            self.note(self.input.number, CUT);
         }
         Ok(self.input.has_lf)
     }
@@ -149,14 +149,15 @@ impl<R: BufRead> Reader<R> {
         let has_payload = self.framing.payloads || self.kind == Kind::Session;
         let announced = if has_payload { self.announced(&line)? } else { None };
         let payload = announced.map(|announced| self.input.read_payload(announced)).transpose()?;
-        match (payload.as_ref().map_or(0, Vec::len), announced.unwrap_or_default()) {
-            (got, announced) if got == announced => Ok(Some(self.record(Side::Client, line, payload))),
-            _ if self.kind == Kind::Session => {
-                self.note = Some(Note { number: Some(self.input.number), text: CUT });
-                Ok(None)
-            }
-            (got, announced) => Err(FramingError::PayloadCut { got, announced }.to_string().into()),
+        let (got, announced) = (payload.as_ref().map_or(0, Vec::len), announced.unwrap_or(0));
+        if got == announced {
+            return Ok(Some(self.record(Side::Client, line, payload)));
         }
+        if self.kind != Kind::Session {
+            return Err(FramingError::PayloadCut { got, announced }.to_string().into());
+        }
+        self.note(self.input.number, CUT);
+        Ok(None)
     }
 
     /// A line behind `#<` or `#>`, whose payload is the `#=` line that follows directly.
@@ -166,7 +167,7 @@ impl<R: BufRead> Reader<R> {
         let Some(announced) = announced.filter(|&announced| announced > 0) else { return Ok(Some(record)) };
         let (number, start) = (record.number, record.span.start);
         if !self.read_whole_line()? {
-            self.note = Some(Note { number: Some(number), text: CUT });
+            self.note(number, CUT);
             return Ok(None);
         }
         let Some(base64) = self.input.text.strip_prefix(b"#=") else {
@@ -174,12 +175,11 @@ impl<R: BufRead> Reader<R> {
             return Err(why.into());
         };
         let payload = STANDARD.decode(base64).map_err(|_| "bad base64 behind '#='")?;
-        match payload.len() {
-            got if got == announced => {
-                Ok(Some(Record { span: start..self.input.offset, payload: Some(payload), ..record }))
-            }
-            got => Err(format!("a payload of {got} bytes, where line {number} says {announced}").into()),
+        if payload.len() != announced {
+            let got = payload.len();
+            return Err(format!("a payload of {got} bytes, where line {number} says {announced}").into());
         }
+        Ok(Some(Record { span: start..self.input.offset, payload: Some(payload), ..record }))
     }
 
     /// The length of the payload that a line announces.
@@ -189,6 +189,10 @@ impl<R: BufRead> Reader<R> {
             Some(None) => Err(FramingError::PayloadTooLarge { limit }.to_string().into()),
             length => Ok(length.flatten()),
         }
+    }
+
+    fn note(&mut self, number: u64, text: &'static str) {
+        self.note = Some(Note { number: Some(number), text });
     }
 
     fn record(&self, side: Side, line: Vec<u8>, payload: Option<Vec<u8>>) -> Record {
@@ -201,13 +205,13 @@ impl<R: BufRead> Reader<R> {
         while self.input.read_line()? {
             let text = std::mem::take(&mut self.input.text);
             if !is_ignored(&text) {
-                let is_known = self.messages > 0 || self.is_forced || is_command(command(&text));
+                let is_known = self.messages > 0 || self.is_forced || has_command(&text);
                 return if is_known { self.plain_message(text) } else { Err(self.unknown(text)) };
             }
             // A user who asked for plain lines by name knows what the comments are.
             if !self.is_forced && !self.has_marks && mark(&text).is_some() {
                 self.has_marks = true;
-                self.note = Some(Note { number: Some(self.input.number), text: MARKS });
+                self.note(self.input.number, MARKS);
             }
         }
         Ok(None)
@@ -294,7 +298,7 @@ pub fn detect(head: &[u8]) -> Option<Kind> {
     match look(head, true) {
         Some(Kind::Lines) | None => {
             let first = head.split(|&byte| byte == b'\n').find(|line| !is_ignored(line))?;
-            is_command(command(first)).then_some(Kind::Lines)
+            has_command(first).then_some(Kind::Lines)
         }
         kind => kind,
     }
@@ -346,11 +350,9 @@ fn trim_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// The command of a line, trimmed.
-fn command(line: &[u8]) -> &[u8] {
-    let line = payload_marker(line).map_or(line, |marker| &line[..marker.at]);
-    let end = line.iter().position(|&byte| byte == b'?').unwrap_or(line.len());
-    trim(&line[..end])
+/// Whether a line of BCP may begin like this.
+fn has_command(line: &[u8]) -> bool {
+    is_command(line_command(line).as_bytes())
 }
 
 /// Reads line 1: whether it is a session's header, and one of a format that is known.
@@ -373,11 +375,8 @@ fn parse_stamp(text: &[u8]) -> Result<(Option<Duration>, u32), Error> {
     let mut words = text.split(|&byte| is_white(byte)).filter(|word| !word.is_empty());
     let (time, connection, more) = (words.next().and_then(parse_seconds), words.next(), words.next());
     if time.is_none() || more.is_some() {
-        return Err(
-            "bad time: write '#@SECONDS' or '#@SECONDS CONN', SECONDS with up to ten digits, a point and up to \
-                    nine more"
-                .into(),
-        );
+        let form = "'#@SECONDS' or '#@SECONDS CONN', SECONDS with up to ten digits, a point and up to nine more";
+        return Err(format!("bad time: write {form}").into());
     }
     let Some(word) = connection else { return Ok((time, 1)) };
     match parse_digits(word, 9).filter(|_| word[0] != b'0').and_then(|number| u32::try_from(number).ok()) {

@@ -54,8 +54,8 @@ impl<R: BufRead> Verbatim<R> {
     /// Copies what stands before `record`, which is the next one or a later one, and then skips that or copies it too.
     ///
     /// # Errors
-    /// What reading and writing fail with.
-    pub fn record(&mut self, record: &Record, is_copied: bool, copy: &mut impl Write) -> io::Result<()> {
+    /// The file cannot be read.
+    pub fn record(&mut self, record: &Record, is_copied: bool, copy: &mut Vec<u8>) -> io::Result<()> {
         self.up_to(record.span.start, copy)?;
         let mut bytes = Vec::new();
         self.file.by_ref().take(record.span.end.saturating_sub(self.at)).read_to_end(&mut bytes)?;
@@ -67,18 +67,16 @@ impl<R: BufRead> Verbatim<R> {
         let is_marked = bytes.iter().find(|&&byte| byte != b'\r') == Some(&b'#');
         let raw = record.payload.as_ref().map_or(0, |payload| if is_marked { 0 } else { payload.len() });
         let (line, payload) = bytes.split_at(bytes.len().saturating_sub(raw));
-        let mut clean = Vec::with_capacity(line.len());
-        push_without_cr(line, &mut clean);
-        copy.write_all(&clean)?;
-        copy.write_all(payload)
+        push_without_cr(line, copy);
+        copy.extend_from_slice(payload);
+        Ok(())
     }
 
     /// Copies comments, stamps and settings up to this place, such as [`super::Reader::position`].
     ///
     /// # Errors
-    /// What reading and writing fail with.
-    pub fn up_to(&mut self, end: u64, copy: &mut impl Write) -> io::Result<()> {
-        let mut clean = Vec::new();
+    /// The file cannot be read.
+    pub fn up_to(&mut self, end: u64, copy: &mut Vec<u8>) -> io::Result<()> {
         let mut between = self.file.by_ref().take(end.saturating_sub(self.at));
         self.at = self.at.max(end);
         loop {
@@ -86,11 +84,9 @@ impl<R: BufRead> Verbatim<R> {
             if chunk.is_empty() {
                 return Ok(());
             }
-            clean.clear();
-            push_without_cr(chunk, &mut clean);
+            push_without_cr(chunk, copy);
             let read = chunk.len();
             between.consume(read);
-            copy.write_all(&clean)?;
         }
     }
 }

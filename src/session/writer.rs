@@ -40,8 +40,8 @@ impl Writer {
 
     /// Appends a message, whole, so that what was written before and `out` are a valid file at every moment.
     ///
-    /// Its payload has to be as long as its line announces, and its connection within [`super::CONNECTION_MAX`]. Without
-    /// a time there is no stamp. CR and LF in a line are left out: a session file cannot hold them.
+    /// Its payload has to be as long as its line announces, and its connection within [`super::CONNECTION_MAX`].
+    /// Without a time there is no stamp. CR and LF in a line are left out: a session file cannot hold them.
     pub fn message(
         &mut self,
         time: Option<Duration>,
