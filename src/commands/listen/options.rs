@@ -169,15 +169,17 @@ pub const COMMAND: Command<Options> = Command {
         .complete(Complete::File)
         .conflicts(&["connect"], "with -c nothing connects to this command")
         .group("Connection"),
-        Flag::choice("as", "ROLE", &["media", "pin"], "Act as *ROLE*", |o: &mut Options, role| o.as_pin = role == "pin")
-            .default("media")
-            .more(
-                "`media` is a media controller. `pin` is a pin controller: it sends `hello` to each client, or with \
+        Flag::choice("as", "ROLE", &["media", "pin"], "Act as *ROLE*", |o: &mut Options, role| {
+            o.as_pin = role == "pin"
+        })
+        .default("media")
+        .more(
+            "`media` is a media controller. `pin` is a pin controller: it sends `hello` to each client, or with \
                  `-c` connects, sends `hello` and `reset`, and stays. It sends nothing else on its own; use `--stdin` \
                  and `--reply`.",
-            )
-            .conflicts(&["forward", "wire=obe"], NO_ROLE)
-            .group("Connection"),
+        )
+        .conflicts(&["forward", "wire=obe"], NO_ROLE)
+        .group("Connection"),
         Flag::value("connect", "ADDRESS", "Connect to *ADDRESS* instead of listening", |o: &mut Options, value| {
             address(value).map(|address| o.connect.address = Some(address))
         })
@@ -261,7 +263,7 @@ pub const COMMAND: Command<Options> = Command {
         Flag::value("reply", "RULE", "Reply to messages that match a pattern", |o: &mut Options, value| {
             text(value).map(|rule| o.replies.push(rule))
         })
-        .more("*RULE* is *PATTERN*` => `*LINE*. With `--wire obe` it is *PATTERN*` => `*JSON*, or one JSON value for all.")
+        .more("*RULE* is *PATTERN*` => `*LINE*, or with `--wire obe` *PATTERN*` => `*JSON* or one JSON value for all.")
         .repeats()
         .conflicts(&["forward"], NO_ROLE)
         .group("Replies"),
