@@ -1,9 +1,9 @@
-//! What the black-box tests share: a folder of their own for each run, and the built program with a time limit.
+//! Helpers of the tests that run the program: a temporary folder for each run, and a time limit.
 //!
-//! The words of the environment variable `BACKBOX_TEST_RUNNER` go before the program, so that the same tests run a
+//! `BACKBOX_TEST_RUNNER` is put before the program, so that the same tests run a
 //! binary for another machine under its emulator: `BACKBOX_TEST_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu'`.
 
-// Each test file compiles its own copy and uses a part of it.
+// Each test file compiles its own copy and uses only a part of it.
 #![allow(dead_code)]
 
 pub mod random;
@@ -18,19 +18,18 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long one run may take before it counts as stuck: far more than any needs, emulated or not.
+/// The time limit of one run. It is far more than any run needs, also under an emulator.
 pub const RUN_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// The built program.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_backbox");
 
-/// The words before the program: an emulator, or nothing.
+/// The words of `BACKBOX_TEST_RUNNER`: an emulator with its arguments, or nothing.
 pub fn runner() -> Vec<String> {
     let words = std::env::var("BACKBOX_TEST_RUNNER").unwrap_or_default();
     words.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The program as a command line, with nothing in its environment that would change what it does.
+/// A command that runs the program without the environment variables that change its behaviour.
 pub fn program() -> Command {
     let words = runner();
     let mut command = match words.split_first() {
@@ -45,11 +44,10 @@ pub fn program() -> Command {
     command
 }
 
-/// A folder that is empty at first and gone at the end.
+/// A temporary folder, removed when this is dropped.
 pub struct Workdir(PathBuf);
 
 impl Workdir {
-    /// Makes the folder.
     pub fn new() -> Workdir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -58,12 +56,11 @@ impl Workdir {
         Workdir(path)
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Puts a file into it.
+    /// Writes a file in the folder and returns its path.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.join(name);
         std::fs::write(&path, bytes).unwrap();
@@ -77,14 +74,12 @@ impl Drop for Workdir {
     }
 }
 
-/// What a run came to.
+/// The exit status and the output of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The exit status; none when a signal ended it.
+    /// `None` if a signal ended the run.
     pub code: Option<i32>,
-    /// Everything on standard output.
     pub stdout: Vec<u8>,
-    /// Everything on standard error.
     pub stderr: String,
 }
 
@@ -95,21 +90,21 @@ impl Outcome {
         std::str::from_utf8(&self.stdout).expect("standard output is UTF-8")
     }
 
-    /// Asserts the exit status, showing what was said when it is another.
+    /// Asserts the exit status; a failure shows standard error.
     #[track_caller]
     pub fn exits(&self, code: i32) -> &Outcome {
         assert_eq!(self.code, Some(code), "stderr: {}", self.stderr);
         self
     }
 
-    /// Asserts the whole of standard output.
+    /// Asserts that standard output is exactly `text`.
     #[track_caller]
     pub fn prints(&self, text: &str) -> &Outcome {
         assert_eq!(String::from_utf8_lossy(&self.stdout), text, "stderr: {}", self.stderr);
         self
     }
 
-    /// Asserts that standard error holds all of these texts.
+    /// Asserts that standard error contains each of these texts.
     #[track_caller]
     pub fn reports(&self, texts: &[&str]) -> &Outcome {
         for text in texts {
@@ -154,7 +149,7 @@ pub fn shell_in(folder: &Workdir, script: &str) -> Outcome {
     run(command, b"")
 }
 
-/// A search path on which `backbox` comes first; under an emulator it is a script in this folder.
+/// A search path that begins with the folder of `backbox`; under an emulator that is a script in this folder.
 pub fn path_with_backbox(folder: &Workdir) -> OsString {
     let words = runner();
     let place = if words.is_empty() {
@@ -180,8 +175,8 @@ fn make_executable(path: &Path) {
 #[cfg(not(unix))]
 fn make_executable(_: &Path) {}
 
-/// Runs a command to its end. Standard input is written by a thread of its own, and both outputs are read by one each,
-/// so that no pipe can block the test; a command over its time is killed and fails the test.
+/// Runs a command to its end. One thread writes standard input and one reads each output,
+/// so that no pipe can block the test. A command that exceeds its time is killed and fails the test.
 #[track_caller]
 pub fn run(mut command: Command, stdin: &[u8]) -> Outcome {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -189,7 +184,7 @@ pub fn run(mut command: Command, stdin: &[u8]) -> Outcome {
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {shown}: {error}"));
     let mut pipe = child.stdin.take().unwrap();
     let stdin = stdin.to_vec();
-    // A program that leaves without reading everything is no error of the writer's.
+    // A program may exit without reading all of its input.
     let writer = thread::spawn(move || drop(pipe.write_all(&stdin)));
     let stdout = read_all(child.stdout.take().unwrap());
     let stderr = read_all(child.stderr.take().unwrap());
@@ -214,7 +209,7 @@ fn read_all(mut output: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receive
 }
 
-/// Waits for a child's end; kills it and fails when the deadline has passed.
+/// Waits for a child process; kills it and panics at the deadline.
 #[track_caller]
 pub fn wait(child: &mut Child, deadline: Instant) -> ExitStatus {
     loop {
@@ -223,13 +218,13 @@ pub fn wait(child: &mut Child, deadline: Instant) -> ExitStatus {
             None if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
             None => {
                 let _ = child.kill();
-                panic!("the program still runs although its time is over");
+                panic!("the program exceeded its time");
             }
         }
     }
 }
 
-/// The program at work: standard input stays open, and its output is read as it comes.
+/// The running program: standard input stays open, and its output is read while it runs.
 pub struct Coprocess {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -238,7 +233,7 @@ pub struct Coprocess {
 }
 
 impl Coprocess {
-    /// Starts the program with these arguments. Standard error goes where the test's goes.
+    /// Starts the program with these arguments. It inherits standard error.
     pub fn start(args: &[&str]) -> Coprocess {
         let mut command = program();
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -256,23 +251,22 @@ impl Coprocess {
         Coprocess { child, stdin, pieces, pending: Vec::new() }
     }
 
-    /// The process's number.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Writes to its standard input.
+    /// Writes to standard input and flushes it.
     pub fn write(&mut self, bytes: &[u8]) {
         let stdin = self.stdin.as_mut().expect("standard input is open");
         stdin.write_all(bytes).and_then(|()| stdin.flush()).unwrap();
     }
 
-    /// Takes its standard input, for a thread that writes much.
+    /// Takes standard input, for a thread that writes to it.
     pub fn take_stdin(&mut self) -> ChildStdin {
         self.stdin.take().expect("standard input is open")
     }
 
-    /// What it writes next, up to and with this byte.
+    /// Reads the output up to and including this byte.
     #[track_caller]
     pub fn read_until(&mut self, end: u8) -> Vec<u8> {
         loop {
@@ -281,12 +275,12 @@ impl Coprocess {
             }
             match self.pieces.recv_timeout(RUN_TIME_MAX) {
                 Ok(piece) => self.pending.extend(piece),
-                Err(error) => panic!("no answer: {error}; so far {:?}", String::from_utf8_lossy(&self.pending)),
+                Err(error) => panic!("no output: {error}; so far {:?}", String::from_utf8_lossy(&self.pending)),
             }
         }
     }
 
-    /// Reads its output and drops it until this many bytes have come.
+    /// Reads this many bytes of output and drops them.
     #[track_caller]
     pub fn skip_bytes(&mut self, count: u64) {
         let mut seen = self.pending.len() as u64;
@@ -298,14 +292,14 @@ impl Coprocess {
         self.pending.clear();
     }
 
-    /// Closes its standard input and waits for its end.
+    /// Closes standard input and waits for the program to exit.
     #[track_caller]
     pub fn close(&mut self) -> ExitStatus {
         self.stdin = None;
         self.wait(Instant::now() + RUN_TIME_MAX)
     }
 
-    /// Waits for its end with standard input as it is.
+    /// Waits for the program to exit; standard input stays open.
     #[track_caller]
     pub fn wait(&mut self, deadline: Instant) -> ExitStatus {
         wait(&mut self.child, deadline)
@@ -314,13 +308,13 @@ impl Coprocess {
 
 impl Drop for Coprocess {
     fn drop(&mut self) {
-        // Only a test that failed leaves it running.
+        // It still runs only if the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The lines of a file in `tests/data`, each as JSON.
+/// Reads each line of a file in `tests/data` as JSON.
 pub fn cases(name: &str) -> Vec<serde_json::Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

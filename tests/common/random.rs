@@ -1,4 +1,4 @@
-//! Random messages that look for trouble.
+//! Random messages with characters and words that decoders often get wrong.
 
 use super::seed::Random;
 
@@ -13,20 +13,16 @@ pub enum Value {
     Object(Vec<(String, Value)>),
 }
 
-/// A message for which the laws hold: `encode` accepts its command, its names are in normal form, and its numbers have
+/// A message in normal form: `encode` accepts its command, its names are lower case and trimmed, and its numbers have
 /// no `+`.
 #[derive(Debug)]
 pub struct RandomMessage {
-    /// The command.
     pub command: String,
-    /// The parameters.
     pub params: Vec<(String, Value)>,
-    /// The payload.
     pub payload: Option<Vec<u8>>,
 }
 
 impl RandomMessage {
-    /// A random one.
     pub fn new(random: &mut Random) -> RandomMessage {
         let command = command(random);
         let count = if random.once_in(200) { 40 } else { random.below(6) };
@@ -44,7 +40,7 @@ impl RandomMessage {
         RandomMessage { command, params, payload: random.once_in(6).then(|| payload(random)) }
     }
 
-    /// Its canonical JSON, written by other code than the codec's.
+    /// The canonical JSON, written without the codec that is tested.
     pub fn json(&self) -> String {
         let mut out = format!("{{\"command\":\"{}\",\"params\":", self.command);
         write_json(&Value::Object(self.params.clone()), &mut out);
@@ -67,7 +63,7 @@ fn write_json(value: &Value, out: &mut String) {
         Value::Null => *out += "null",
         Value::Bool(on) => *out += &on.to_string(),
         Value::Number(digits) => *out += digits,
-        Value::Text(text) => spell_string(text, out),
+        Value::Text(text) => write_string(text, out),
         Value::List(items) => {
             out.push('[');
             for (count, item) in items.iter().enumerate() {
@@ -80,7 +76,7 @@ fn write_json(value: &Value, out: &mut String) {
             out.push('{');
             for (count, (name, value)) in members.iter().enumerate() {
                 separated(out, count);
-                spell_string(name, out);
+                write_string(name, out);
                 out.push(':');
                 write_json(value, out);
             }
@@ -89,7 +85,7 @@ fn write_json(value: &Value, out: &mut String) {
     }
 }
 
-fn spell_string(text: &str, out: &mut String) {
+fn write_string(text: &str, out: &mut String) {
     out.push('"');
     for letter in text.chars() {
         match letter {
@@ -112,8 +108,8 @@ fn write_base64(bytes: &[u8], out: &mut String) {
     *out += &base64::engine::general_purpose::STANDARD.encode(bytes);
 }
 
-/// Characters and words that some decoder trips over.
-const TROUBLE: &[&str] = &[
+/// Characters and words that some decoders get wrong.
+const DIFFICULT: &[&str] = &[
     "%",
     "&",
     "=",
@@ -209,10 +205,10 @@ const TROUBLE: &[&str] = &[
     "ABCDEFGHIJKLMNOP",
 ];
 
-/// A text of any kind, often empty and often one piece of trouble.
+/// A random string of up to 60 such pieces; it is often empty or a single piece.
 pub fn text(random: &mut Random) -> String {
     let pieces = if random.once_in(100) { 60 } else { random.below(5) };
-    (0..pieces).map(|_| *random.pick(TROUBLE)).collect()
+    (0..pieces).map(|_| *random.pick(DIFFICULT)).collect()
 }
 
 fn command(random: &mut Random) -> String {
@@ -231,7 +227,7 @@ fn name(random: &mut Random) -> String {
     text(random).to_ascii_lowercase().trim_matches(white).to_owned()
 }
 
-/// A value; `level` lists and objects are open around it.
+/// A random value inside `level` lists and objects.
 fn value(random: &mut Random, level: usize) -> Value {
     match random.below(if level < 5 { 12 } else { 10 }) {
         0..=4 => Value::Text(text(random)),
@@ -239,12 +235,12 @@ fn value(random: &mut Random, level: usize) -> Value {
         8 => Value::Bool(random.once_in(2)),
         9 => Value::Null,
         10 => Value::List((0..random.below(4)).map(|_| value(random, level + 1)).collect()),
-        // Nested objects may hold a name twice, in any case, with white space around it.
+        // Nested objects may contain a name twice, in any case, with white space around it.
         _ => Value::Object((0..random.below(4)).map(|_| (text(random), value(random, level + 1))).collect()),
     }
 }
 
-/// Lists and objects as deep as the limit allows; the parameters' object is the first level.
+/// Lists and objects nested up to the limit; the object of the parameters is the first level.
 fn deep(random: &mut Random) -> Value {
     let levels = backbox::limits::JSON_LEVELS_MAX - 1;
     (0..levels).fold(Value::Text(text(random)), |inside, _| match random.once_in(2) {
@@ -253,7 +249,7 @@ fn deep(random: &mut Random) -> Value {
     })
 }
 
-/// A number in JSON's spelling, without the `+` of an exponent.
+/// A JSON number, without the `+` of an exponent.
 fn number(random: &mut Random) -> String {
     const NUMBERS: &[&str] = &[
         "0",
@@ -298,7 +294,7 @@ fn number(random: &mut Random) -> String {
     }
 }
 
-/// Bytes of any kind, none of which may be taken for anything.
+/// Random payload bytes, including text that looks like messages.
 fn payload(random: &mut Random) -> Vec<u8> {
     let pieces: &[&[u8]] =
         &[b"", b"\n", b"\r\n", b"trigger?name=x\n", b"&bytes=9\n", b"\0\xff\xfe", b"#", b"\xef\xbb\xbf"];

@@ -12,16 +12,16 @@ use crate::harness::*;
 const PEERS: usize = 1000;
 const LINES: usize = 1000;
 const THREADS: usize = 8;
-/// How many lines a peer sends before the next one has its turn.
+/// The number of lines that a peer sends before the next peer continues.
 const TURN: usize = 50;
-/// How many misbehaving peers there are of each kind.
-const RUDE: usize = 10;
+/// The number of misbehaving peers of each kind.
+const MISBEHAVING: usize = 10;
 const BYTES_MAX: usize = 30_000_000;
 
-/// Peers that send their lines in turns, and wait until all of them are handled.
-fn speak(address: std::net::SocketAddr, numbers: std::ops::Range<usize>, all_here: &Barrier) {
+/// Sends the lines of all peers in turns, and waits until all of them are handled.
+fn send_lines(address: std::net::SocketAddr, numbers: std::ops::Range<usize>, all_connected: &Barrier) {
     let mut peers: Vec<(usize, Peer)> = numbers.map(|number| (number, connect(address))).collect();
-    all_here.wait();
+    all_connected.wait();
     for start in (0..LINES).step_by(TURN) {
         for (number, peer) in &mut peers {
             let turn: Vec<u8> = (start..start + TURN)
@@ -38,8 +38,8 @@ fn speak(address: std::net::SocketAddr, numbers: std::ops::Range<usize>, all_her
     }
 }
 
-/// What the misbehaving peers of each kind send that stay and read nothing.
-fn rude() -> Vec<Vec<u8>> {
+/// What misbehaving peers send that keep the connection and read nothing, by kind.
+fn misbehaviours() -> Vec<Vec<u8>> {
     let garbage = b"\xff\xfe\0?=&\x1b[2J%\n".repeat(50);
     let http = b"POST / HTTP/1.1\r\nHost: x\r\n\r\ntrigger?name=stolen\n".to_vec();
     let long = [&vec![b'x'; 2 << 20][..], b"\n"].concat();
@@ -50,39 +50,39 @@ fn rude() -> Vec<Vec<u8>> {
 /// A peer that causes replies and reads none, until it is reset.
 fn never_reads(address: std::net::SocketAddr) {
     let mut peer = connect(address);
-    let questions = b"nosuch\n".repeat(1000);
-    while peer.socket.write_all(&questions).is_ok() {}
+    let requests = b"nosuch\n".repeat(1000);
+    while peer.socket.write_all(&requests).is_ok() {}
 }
 
-/// Misbehaving peers while the others send; returns those that stay.
-fn trouble(address: std::net::SocketAddr) -> JoinHandle<Vec<Peer>> {
+/// Connects misbehaving peers while the others send; returns those that stay connected.
+fn misbehave(address: std::net::SocketAddr) -> JoinHandle<Vec<Peer>> {
     thread::spawn(move || {
-        let deaf = thread::spawn(move || (0..RUDE / 2).for_each(|_| never_reads(address)));
-        let mut staying = Vec::new();
-        for words in (0..RUDE).flat_map(|_| rude()) {
+        let never_reading = thread::spawn(move || (0..MISBEHAVING / 2).for_each(|_| never_reads(address)));
+        let mut connected = Vec::new();
+        for words in (0..MISBEHAVING).flat_map(|_| misbehaviours()) {
             let mut peer = connect(address);
-            // It may be dropped before all is said.
+            // The connection may be closed before everything is sent.
             let _ = peer.socket.write_all(&words);
-            staying.push(peer);
+            connected.push(peer);
         }
-        for _ in 0..RUDE {
+        for _ in 0..MISBEHAVING {
             let mut peer = connect(address);
             peer.send(b"trigger?name=half\ntrigger?na");
             peer.reset();
         }
-        deaf.join().unwrap();
-        staying
+        never_reading.join().unwrap();
+        connected
     })
 }
 
-/// Whether every line of every peer is there once, each peer's in order.
+/// Asserts that each line of each peer was printed once, in order for each peer.
 #[track_caller]
 fn check(printed: &str) {
     let mut next = vec![0; PEERS];
-    for said in printed.lines().filter_map(|line| line.strip_prefix("trigger?peer=")) {
-        let (peer, line) = said.split_once("&line=").unwrap();
+    for message in printed.lines().filter_map(|line| line.strip_prefix("trigger?peer=")) {
+        let (peer, line) = message.split_once("&line=").unwrap();
         let next = &mut next[peer.parse::<usize>().unwrap()];
-        assert_eq!(line.parse::<usize>().unwrap(), *next, "{said}");
+        assert_eq!(line.parse::<usize>().unwrap(), *next, "{message}");
         *next += 1;
     }
     assert!(next.iter().all(|&lines| lines == LINES), "a line is missing");
@@ -93,32 +93,32 @@ fn check(printed: &str) {
 fn thousand_peers_with_a_thousand_lines_among_misbehaving_ones() {
     let listening = listen(&["-q"]);
     let address = listening.address;
-    let all_here = Arc::new(Barrier::new(THREADS));
-    let troubling = trouble(address);
-    let speaking: Vec<_> = (0..THREADS)
+    let all_connected = Arc::new(Barrier::new(THREADS));
+    let misbehaving = misbehave(address);
+    let senders: Vec<_> = (0..THREADS)
         .map(|part| {
-            let all_here = Arc::clone(&all_here);
+            let all_connected = Arc::clone(&all_connected);
             let numbers = PEERS * part / THREADS..PEERS * (part + 1) / THREADS;
-            thread::spawn(move || speak(address, numbers, &all_here))
+            thread::spawn(move || send_lines(address, numbers, &all_connected))
         })
         .collect();
-    speaking.into_iter().for_each(|thread| thread.join().unwrap());
-    let staying = troubling.join().unwrap();
-    let most = listening.running.peak_memory();
+    senders.into_iter().for_each(|thread| thread.join().unwrap());
+    let connected = misbehaving.join().unwrap();
+    let peak = listening.running.peak_memory();
     let stopping = Instant::now();
     listening.running.signal(Signal::INT);
     let ended = listening.running.finish();
-    let took = stopping.elapsed();
-    drop(staying);
+    let duration = stopping.elapsed();
+    drop(connected);
     assert_eq!(ended.code, Some(130));
-    // Peers that do not close have half a second.
-    assert!(took < Duration::from_secs(3), "it took {took:?} to end");
-    assert!(most < BYTES_MAX, "{most} bytes");
-    assert!(!ended.stdout.contains("stolen"), "a web browser has played");
+    // Peers that do not close get half a second.
+    assert!(duration < Duration::from_secs(3), "it took {duration:?} to end");
+    assert!(peak < BYTES_MAX, "{peak} bytes");
+    assert!(!ended.stdout.contains("stolen"), "a message of an HTTP request was printed");
     check(&ended.stdout);
-    assert_eq!(ended.stderr.matches("closed: it sends HTTP").count(), RUDE);
-    assert_eq!(ended.stderr.matches("line over").count(), RUDE);
-    assert_eq!(ended.stderr.matches("payload over").count(), RUDE);
-    assert_eq!(ended.stderr.matches("reset: it does not read").count(), RUDE / 2);
-    eprintln!("{} MB at most, ended in {} ms", most / 1_000_000, took.as_millis());
+    assert_eq!(ended.stderr.matches("closed: it sends HTTP").count(), MISBEHAVING);
+    assert_eq!(ended.stderr.matches("line over").count(), MISBEHAVING);
+    assert_eq!(ended.stderr.matches("payload over").count(), MISBEHAVING);
+    assert_eq!(ended.stderr.matches("reset: it does not read").count(), MISBEHAVING / 2);
+    eprintln!("{} MB peak, ended in {} ms", peak / 1_000_000, duration.as_millis());
 }

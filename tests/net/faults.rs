@@ -1,7 +1,7 @@
-//! Peers, disks and people that misbehave. Nothing may hang, and nobody may be left with half a line and an orderly
-//! end: such a line would be executed.
+//! Faults of peers, disks and users. No run may hang, and no peer may receive an incomplete line and then an orderly
+//! close, because MPF executes such a line.
 //!
-//! What can go wrong, and the test that shows what then happens; those without a file are in this one.
+//! Each fault with its test. Tests without a module name are in this file.
 //!
 //! - refused, then accepted: `send::retry_connects_to_a_peer_that_starts_later`,
 //!   `forward::retry_makes_the_client_wait_for_the_target`,
@@ -10,7 +10,7 @@
 //!   [`reset_in_the_handshake_ends_a_client_and_not_a_server`]
 //! - half-open peer: [`half_closed_peer_receives_goodbye`], `listen::misbehaving_peers_disturb_no_other`,
 //!   `forward::each_byte_and_half_close_is_forwarded`
-//! - FIN never answered: `send::peer_that_never_closes_is_disconnected_and_reported`,
+//! - the peer never closes: `send::peer_that_never_closes_is_disconnected_and_reported`,
 //!   `listen::peer_that_does_not_close_after_a_signal_is_disconnected`
 //! - partial line, then close: `send::truncated_line_is_reported`, `listen::misbehaving_peers_disturb_no_other`
 //! - single bytes, payload in pieces: `send::lines_in_single_bytes_are_read`,
@@ -24,36 +24,36 @@
 //! - full disk under a recording: [`recording_on_a_full_disk_contains_only_whole_records`],
 //!   `roles::full_disk_under_a_recording_is_reported_at_once_and_3_at_the_end`,
 //!   `forward::full_disk_ends_the_recording_and_not_the_game`
-//! - signal in a message: [`signal_during_a_flood_finishes_the_line_and_sends_goodbye`],
+//! - signal inside a message: [`signal_during_a_flood_finishes_the_line_and_sends_goodbye`],
 //!   `send::incomplete_message_never_ends_in_an_orderly_close`, [`listen_sends_no_incomplete_line`],
 //!   `forward::unfinished_message_ends_in_a_reset`
-//! - `-W` in a message: `send_goals::timeout_inside_a_message_resets_the_connection`
-//! - connection lost in a message: [`connection_lost_inside_a_message_is_3`]
-//! - two that answer each other: `roles::two_programs_that_reply_to_each_other_are_stopped_and_reported`
-//! - two addresses, the first refuses: [`each_address_of_a_name_is_tried`]
+//! - timeout (`-W`) inside a message: `send_goals::timeout_inside_a_message_resets_the_connection`
+//! - connection lost inside a message: [`connection_lost_inside_a_message_is_3`]
+//! - two programs that reply to each other: `roles::two_programs_that_reply_to_each_other_are_stopped_and_reported`
+//! - two addresses, of which one refuses: [`each_address_of_a_name_is_tried`]
 //! - IPv6: `send_goals::ipv6_works_like_ipv4`, [`listen_and_forward_work_over_ipv6`]
 //! - second signal: [`second_signal_exits_at_once`], [`second_signal_inside_a_message_is_a_reset`],
 //!   [`second_signal_inside_a_message_of_listen_is_a_reset`], [`forward_sends_no_incomplete_line`]
-//! - payload of no bytes behind a goodbye: [`nothing_is_sent_after_a_goodbye_with_an_empty_payload`]
+//! - empty payload after a goodbye: [`nothing_is_sent_after_a_goodbye_with_an_empty_payload`]
 //!
-//! Where a run may be blocked, and the test that shows its way out.
+//! Each place where a run can block, with the test that it still ends.
 //!
 //! - accept: [`run_without_a_client_can_be_ended`]
 //! - read of a peer: `listen::signal_sends_goodbye_to_all_peers`
 //! - `-W`, `-n`: `roles::timeout_is_124_with_a_goal_unmet_else_0`,
 //!   `roles::goal_ends_the_run_whatever_is_printed`
-//! - connect that hangs: [`signal_ends_an_unaccepted_connection_attempt`],
+//! - connect that is not accepted: [`signal_ends_an_unaccepted_connection_attempt`],
 //!   [`unaccepted_connection_attempt_times_out`]
 //! - write to a peer that never reads: [`signal_and_timeout_end_a_run_whose_peer_does_not_read`]
 //! - the same in a large message: `send::incomplete_message_never_ends_in_an_orderly_close`
-//! - stdout that nobody reads: `listen::unread_stdout_stops_the_peers_and_not_the_signals`,
+//! - unread stdout: `listen::unread_stdout_stops_the_peers_and_not_the_signals`,
 //!   [`signal_ends_a_run_with_unread_output`], `send_goals::timeout_ends_a_run_with_unread_output`,
 //!   `listen_ways::timeout_ends_a_run_whose_output_is_not_read`
 //! - a recording into a pipe: `listen_ways::signal_ends_a_recording_into_an_unopened_pipe`,
 //!   `listen_ways::unread_recording_does_not_harm_a_forwarded_game`
-//! - stdout's reader gone: `send::closed_stdout_ends_an_idle_run_with_goodbye`, and of the
+//! - closed stdout: `send::closed_stdout_ends_an_idle_run_with_goodbye`, and the tests of the
 //!   same name in `listen` and `replay`
-//! - the same in a write: `listen::closed_stdout_is_noticed_in_a_write`,
+//! - stdout closed during a write: `listen::closed_stdout_is_noticed_in_a_write`,
 //!   [`stdout_closed_during_a_blocked_write_ends_the_run`]
 //! - a pause: [`signal_ends_a_pause`], `send::signal_ends_connecting`,
 //!   `replay::signal_sends_goodbye_and_prints_the_summary`
@@ -72,18 +72,18 @@ use rustix::process::Signal;
 
 use crate::harness::*;
 
-/// A line that is long enough to be cut.
+/// A line that is long enough to be truncated.
 fn long_line() -> String {
     format!("trigger?name={}\n", "0123456789".repeat(300))
 }
 
-/// What has come of lines like this one, to a peer that reads only now.
+/// Reads what was sent of repetitions of this line, and asserts that no orderly close follows an incomplete line.
 #[track_caller]
 fn whole_or_reset(peer: &mut Peer, line: &str) {
     match peer.rest() {
         Ok(text) => {
             let lines = text.strip_suffix("goodbye\n").unwrap_or(&text);
-            assert!(lines.split_inclusive('\n').all(|found| found == line), "half a line and an orderly end");
+            assert!(lines.split_inclusive('\n').all(|found| found == line), "an incomplete line and an orderly close");
         }
         Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
     }
@@ -111,11 +111,11 @@ fn reset_in_the_handshake_ends_a_client_and_not_a_server() {
     second.send(b"hello?version=1.1\n");
     assert_eq!(second.line(), "hello?version=1.1\n");
     let server = server();
-    let dialling = start(&["listen", "--as", "pin", "-c", &server.address]);
+    let connecting = start(&["listen", "--as", "pin", "-c", &server.address]);
     let mut peer = server.accept();
     assert!(peer.line().starts_with("hello?"));
     peer.reset();
-    let ended = dialling.finish();
+    let ended = connecting.finish();
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
 }
 
@@ -161,8 +161,8 @@ fn peer_that_writes_everything_before_it_reads_loses_nothing() {
     let mut peer = server.accept();
     (0..PIECES).for_each(|_| peer.send(piece.as_bytes()));
     let bytes = (piece.len() * PIECES) as u64;
-    let came = std::io::copy(peer.buffered(), &mut std::io::sink()).unwrap();
-    assert_eq!(came, bytes + "goodbye\n".len() as u64);
+    let received = std::io::copy(peer.buffered(), &mut std::io::sink()).unwrap();
+    assert_eq!(received, bytes + "goodbye\n".len() as u64);
     drop(peer);
     feeder.join().unwrap();
     assert_eq!(sending.finish().code, Some(0));
@@ -178,7 +178,7 @@ fn lack_of_descriptors_while_forwarding_is_reported_once_and_recovered() {
             thread::spawn(move || std::io::copy(&mut &socket, &mut &socket));
         }
     });
-    // A client is held while its target cannot be dialled, so that for a second there is no room at all.
+    // Clients wait while the target cannot be reached, so for a second no descriptor is free.
     let fixed = ["listen", "-a", "127.0.0.1:0", "--forward", &target, "--retry", "1s", "--announce"];
     let forwarding = Running::spawn(limited("ulimit -n 24", &fixed).arg(&file));
     let address = announced(&file);
@@ -198,11 +198,11 @@ fn lack_of_descriptors_while_forwarding_is_reported_once_and_recovered() {
     assert_eq!(ended.stderr.matches("no descriptor is left").count(), 1, "{}", ended.stderr);
 }
 
-/// How many messages of a recording can be read; all that is there has to be readable.
+/// The number of messages in a recording, all of which must be readable.
 #[track_caller]
 fn recorded(file: &str) -> usize {
     let text = fs::read_to_string(file).unwrap();
-    assert!(text.ends_with('\n'), "cut in a line: {}", &text[text.len().saturating_sub(100)..]);
+    assert!(text.ends_with('\n'), "truncated inside a line: {}", &text[text.len().saturating_sub(100)..]);
     let read = run(&["decode", file]);
     assert_eq!(read.code, Some(0), "{}", read.stderr);
     read.stdout.lines().count()
@@ -210,7 +210,7 @@ fn recorded(file: &str) -> usize {
 
 #[test]
 fn recording_on_a_full_disk_contains_only_whole_records() {
-    // A file that may not grow takes what fits and refuses the rest, as a disk does.
+    // A file size limit accepts what fits and refuses the rest, like a full disk.
     const LIMIT: &str = "trap '' XFSZ; ulimit -f 8";
     const LINES: usize = 1000;
     let text = "trigger?name=0123456789\n".repeat(LINES);
@@ -312,7 +312,7 @@ fn forward_sends_no_incomplete_line() {
         let client = connect(forwarding.address);
         let mut target = target.accept();
         let line = long_line();
-        // What both sockets and the forwarding hold is all that it can write.
+        // It can write only what the buffers of both sockets and of the forwarder can contain.
         flood(&client.socket, line.as_bytes());
         match twice {
             true => forwarding.running.signal_twice(Signal::TERM, Signal::INT),
@@ -378,10 +378,10 @@ fn listen_and_forward_work_over_ipv6() {
         Running::spawn(command(&over_6).arg(&second).args(["--once", "--forward", &address]).stdin(Stdio::null()));
     let ended = run(&["send", "-a", &announced(&second).to_string(), "trigger", "name=x"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let heard = listening.finish();
-    assert!(heard.stdout.starts_with("[::1]:") && heard.stdout.contains(" trigger\n"), "{heard:?}");
-    let overheard = forwarding.finish();
-    assert!(overheard.stdout.contains(" trigger\n"), "{overheard:?}");
+    let listened = listening.finish();
+    assert!(listened.stdout.starts_with("[::1]:") && listened.stdout.contains(" trigger\n"), "{listened:?}");
+    let forwarded = forwarding.finish();
+    assert!(forwarded.stdout.contains(" trigger\n"), "{forwarded:?}");
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn second_signal_exits_at_once() {
     sending.write(b"a\n");
     assert_eq!(peer.line(), "a\n");
     sending.signal_twice(Signal::INT, Signal::TERM);
-    // Of two that are delivered together either may be the second.
+    // Of two signals delivered together, either may be handled second.
     let ended = sending.finish();
     assert!(matches!(ended.code, Some(130 | 143)), "{ended:?}");
     assert_eq!(peer.rest().unwrap(), "", "for a goodbye there was no time");
@@ -452,7 +452,7 @@ fn signal_ends_an_unaccepted_connection_attempt() {
     let mut client = connect(forwarding.address);
     forwarding.running.signal(Signal::TERM);
     assert_eq!(forwarding.running.finish().code, Some(143));
-    assert!(client.rest().is_err(), "an orderly end");
+    assert!(client.rest().is_err(), "an orderly close");
 }
 
 #[test]
@@ -469,7 +469,7 @@ fn signal_ends_a_run_with_unread_output() {
     let (sending, stdout) = Running::spawn_unread(command(&["send", "-a", &server.address]).stdin(Stdio::piped()));
     let mut peer = server.accept();
     peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
-    // Until nothing is taken any more.
+    // Send until the buffers are full.
     while peer.socket.write_all("trigger?name=0123456789\n".repeat(10_000).as_bytes()).is_ok() {}
     sending.signal(Signal::INT);
     assert_eq!(sending.finish().code, Some(130));
@@ -484,7 +484,7 @@ fn stdout_closed_during_a_blocked_write_ends_the_run() {
     peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     while peer.socket.write_all("trigger?name=0123456789\n".repeat(10_000).as_bytes()).is_ok() {}
     drop(stdout);
-    // Its own end may be a reset, since what the peer said is not read to the end.
+    // The connection may end in a reset, because not everything that the peer sent was read.
     let _ = peer.buffered().read_to_end(&mut Vec::new());
     drop(peer);
     let ended = listening.finish();

@@ -1,4 +1,4 @@
-//! `backbox listen --forward`: between two programs, which nothing that happens to it may harm.
+//! `backbox listen --forward`: it forwards a connection, and its own faults do not disturb that connection.
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use crate::harness::*;
 
-/// A forwarder to a target that the test plays.
+/// A forwarder whose target is the test.
 struct Forwarding {
     listening: Listening,
     target: Server,
@@ -37,9 +37,9 @@ fn each_byte_and_half_close_is_forwarded() {
     let said = b"hello?version=1.1\r\n# odd\n\xff\xfe\0\nGET / HTTP/1.1\n\nf&bytes=4\na\nb\nx&bytes=zz9\nhalf";
     client.send(said);
     client.half_close();
-    let mut heard = Vec::new();
-    target.socket.read_to_end(&mut heard).unwrap();
-    assert_eq!(heard, said);
+    let mut received = Vec::new();
+    target.socket.read_to_end(&mut received).unwrap();
+    assert_eq!(received, said);
     target.send(b"hello?version=1.1\ngoodbye\n");
     target.half_close();
     assert_eq!(client.rest().unwrap(), "hello?version=1.1\ngoodbye\n");
@@ -71,7 +71,7 @@ fn signal_adds_no_goodbye_and_a_message_in_flight_is_finished() {
     let mut half = [0; 3];
     target.buffered().read_exact(&mut half).unwrap();
     forwarding.listening.running.signal(Signal::TERM);
-    // The direction that has nothing in flight ends, which shows that the signal has come.
+    // The direction without a message in flight ends, which shows that the signal was handled.
     assert_eq!(client.rest().unwrap(), "");
     client.send(b"defnot passed on\n");
     assert_eq!(target.rest().unwrap(), "def");
@@ -122,7 +122,7 @@ fn unread_stdout_slows_no_peer() {
     let mut target = target.accept();
     let lines = "trigger?name=0123456789\n".repeat(10_000);
     let writer = thread::spawn(move || {
-        // Ten times what the pipe and the sockets hold.
+        // Ten times the size of the pipe and the socket buffers.
         for _ in 0..10 {
             client.send(lines.as_bytes());
         }
@@ -146,7 +146,7 @@ fn output_beyond_the_queue_is_dropped_and_counted() {
         Running::spawn_unread(listen_command(&["--forward", &target.address, "--once"], &file).stdin(Stdio::null()));
     let mut client = connect(announced(&file));
     let mut target = target.accept();
-    // Nearly 1 MiB each; the queue holds 64 MiB.
+    // Nearly 1 MiB each; the limit of the queue is 64 MiB.
     let line = format!("trigger?name={}\n", "x".repeat(1_000_000));
     for _ in 0..LINES {
         client.send(line.as_bytes());
@@ -205,7 +205,7 @@ fn no_reply_is_recorded_before_its_request() {
     let file = directory().join("game.bcp");
     let forwarding = forward(&["--once", "--record", file.to_str().unwrap()]);
     let (mut client, mut target) = forwarding.pair();
-    let answering = thread::spawn(move || {
+    let replying = thread::spawn(move || {
         for _ in 0..EXCHANGES {
             let question = target.line();
             target.send(question.replace('q', "a").as_bytes());
@@ -215,7 +215,7 @@ fn no_reply_is_recorded_before_its_request() {
         client.send(format!("q?n={number}\n").as_bytes());
         assert_eq!(client.line(), format!("a?n={number}\n"));
     }
-    answering.join().unwrap();
+    replying.join().unwrap();
     drop(client);
     let ended = forwarding.listening.running.finish();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -235,11 +235,11 @@ fn pairs_are_numbered() {
     let forwarding = forward(&["-F", style, "-n", "4", "--record", file.to_str().unwrap()]);
     let (mut one, mut first) = forwarding.pair();
     let (mut two, mut second) = forwarding.pair();
-    for (says, hears, text) in [(&mut one, &mut first, "a\n"), (&mut two, &mut second, "b\n")] {
-        says.send(text.as_bytes());
-        assert_eq!(hears.line(), text);
-        hears.send(b"c\n");
-        assert_eq!(says.line(), "c\n");
+    for (sender, receiver, text) in [(&mut one, &mut first, "a\n"), (&mut two, &mut second, "b\n")] {
+        sender.send(text.as_bytes());
+        assert_eq!(receiver.line(), text);
+        receiver.send(b"c\n");
+        assert_eq!(sender.line(), "c\n");
     }
     let ended = forwarding.listening.running.finish();
     assert_eq!(ended.stdout, "1 client a\n1 server c\n2 client b\n2 server c\n", "{}", ended.stderr);
@@ -250,22 +250,22 @@ fn pairs_are_numbered() {
 
 #[test]
 fn refusing_target_resets_the_client_and_is_reported() {
-    let nobody = server().close();
-    // With --once the run ends too.
+    let closed = server().close();
+    // With --once, the run ends as well.
     for (once, code) in [(&[][..], 130), (&["--once"], 3)] {
-        let forwarding = listen(&[&["--forward", &nobody], once].concat());
-        // It may be reset before this is written, and before the call has come back to us.
-        let talk = TcpStream::connect_timeout(&forwarding.address, PATIENCE).and_then(|mut client| {
-            client.set_read_timeout(Some(PATIENCE))?;
+        let forwarding = listen(&[&["--forward", &closed], once].concat());
+        // The connection may be reset before this is written, or even before connect returns.
+        let result = TcpStream::connect_timeout(&forwarding.address, TIME_LIMIT).and_then(|mut client| {
+            client.set_read_timeout(Some(TIME_LIMIT))?;
             let _ = client.write_all(b"hello\n");
             client.read_to_string(&mut String::new())
         });
-        assert_eq!(talk.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::ConnectionReset);
         if once.is_empty() {
             forwarding.running.signal(Signal::INT);
         }
         let ended = forwarding.running.finish();
-        let said = format!("reset because {nobody} was not reached: connection refused");
+        let said = format!("reset because {closed} was not reached: connection refused");
         assert!(ended.code == Some(code) && ended.stderr.contains(&said), "{:?}: {}", ended.code, ended.stderr);
     }
 }
@@ -278,7 +278,7 @@ fn retry_makes_the_client_wait_for_the_target() {
     client.send(b"hello\n");
     let waiting = Instant::now();
     while !forwarding.running.has_reported("retrying until it accepts") {
-        assert!(waiting.elapsed() < PATIENCE, "it does not dial again");
+        assert!(waiting.elapsed() < TIME_LIMIT, "it does not connect again");
         thread::sleep(Duration::from_millis(2));
     }
     let target = Server::at(&later);
@@ -308,7 +308,7 @@ fn reset_is_forwarded_to_the_other_side() {
 fn forwarding_to_the_own_address_is_a_usage_error_with_advice() {
     let free = server().close();
     let number = free.rsplit(':').next().unwrap();
-    // 127.0.0.2 is like an address of another interface: of this computer, but not the one that was bound.
+    // 127.0.0.2 stands for an address of this computer on another interface than the bound one.
     for (own, target) in [(free.clone(), free.clone()), (format!("0.0.0.0:{number}"), format!("127.0.0.2:{number}"))] {
         let ended = run(&["listen", "-a", &own, "--forward", &target]);
         assert_eq!(ended.code, Some(2));
@@ -337,12 +337,12 @@ fn forward_refuses_options_that_send_something() {
     assert!(alone.stderr.contains("--canonical needs --forward"), "{}", alone.stderr);
 }
 
-/// A media controller that splits at every separator, and unescapes only `%XX` after that.
+/// Decodes like a media controller that splits at every separator and then unescapes only `%XX`.
 fn split_at_every_mark(line: &str) -> Vec<String> {
     line.split(['?', '&', '=', '#', '+', ';']).map(unescaped).collect()
 }
 
-/// One that unescapes a line before it splits it.
+/// Decodes like a media controller that unescapes a line before it splits it.
 fn unescape_first(line: &str) -> Vec<String> {
     let line = unescaped(line);
     let (command, query) = line.split_once('?').unwrap_or((&line, ""));
@@ -398,14 +398,14 @@ fn canonical_lines_survive_decoders_that_split_first_or_unescape_first() {
         assert_eq!(meant(&unescape_first(line)), expected, "{line}");
     }
     target.send(b"trigger?name=Brooks%20%26%20Dunn\n");
-    assert_eq!(client.line(), "trigger?name=Brooks%20%26%20Dunn\n", "what the target says is left alone");
+    assert_eq!(client.line(), "trigger?name=Brooks%20%26%20Dunn\n", "lines of the target are not rewritten");
 }
 
 #[test]
 fn canonical_leaves_payloads_and_lines_that_would_grow_too_long() {
     let forwarding = forward(&["--canonical", "--max-line", "70000"]);
     let (mut client, mut target) = forwarding.pair();
-    // It looks like lines that would be rewritten, and like the marker of a payload.
+    // The payload contains text that looks like a line to rewrite and like a payload marker.
     let payload = b"Trigger?a=%26\n&bytes=3\n\xff\0\r\n%26";
     let marker = format!("&bytes={}\n", payload.len());
     let grows = format!("T?a=%26{}\n", "é".repeat(20_000));
@@ -428,7 +428,7 @@ fn canonical_leaves_payloads_and_lines_that_would_grow_too_long() {
     slowly.iter().for_each(|byte| client.send(&[*byte]));
     client.send(rest);
     client.half_close();
-    let mut heard = Vec::new();
-    target.buffered().read_to_end(&mut heard).unwrap();
-    assert!(heard == expected.concat(), "{}", String::from_utf8_lossy(&heard));
+    let mut received = Vec::new();
+    target.buffered().read_to_end(&mut received).unwrap();
+    assert!(received == expected.concat(), "{}", String::from_utf8_lossy(&received));
 }

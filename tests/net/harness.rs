@@ -1,4 +1,4 @@
-//! Running the program and playing its peer. Everything ends in [`PATIENCE`], by a panic where it has to.
+//! Runs the program and acts as its peer. Every operation panics if it exceeds [`TIME_LIMIT`].
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long anything may take on a slow, busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The time limit of one operation, enough for a slow and busy machine.
+pub const TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// A real game.
+/// A recorded session of a real game.
 pub const GAME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sessions/one-ball-game.bcp");
 
-/// A running backbox. It is killed when the test is over.
+/// A running backbox. It is killed when this is dropped.
 pub struct Running {
     child: Child,
     pub stdin: Option<ChildStdin>,
@@ -30,7 +30,7 @@ pub struct Running {
     stderr_so_far: Arc<Mutex<Vec<u8>>>,
 }
 
-/// How it ended.
+/// The exit status and the output of a run.
 #[derive(Debug)]
 pub struct Finished {
     pub code: Option<i32>,
@@ -44,17 +44,17 @@ pub fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// Starts it with nothing on stdin.
+/// Starts the program with an empty standard input.
 pub fn start(arguments: &[&str]) -> Running {
     Running::spawn(command(arguments).stdin(Stdio::null()))
 }
 
-/// Starts it with a stdin that stays open.
+/// Starts the program with a standard input that stays open.
 pub fn start_with_input(arguments: &[&str]) -> Running {
     Running::spawn(command(arguments).stdin(Stdio::piped()))
 }
 
-/// Runs it to its end.
+/// Runs the program to its end.
 pub fn run(arguments: &[&str]) -> Finished {
     start(arguments).finish()
 }
@@ -68,7 +68,7 @@ impl Running {
         Running { stdin: child.stdin.take(), stdout, stderr, stderr_so_far, child }
     }
 
-    /// Starts it with a stdout that nobody reads, and gives that.
+    /// Starts the program and returns its standard output, which is not read.
     pub fn spawn_unread(command: &mut Command) -> (Running, std::process::ChildStdout) {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
@@ -81,7 +81,7 @@ impl Running {
         self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
-    /// Whether its standard error holds this so far.
+    /// Whether standard error contains this text so far.
     pub fn has_reported(&self, text: &str) -> bool {
         String::from_utf8_lossy(&self.stderr_so_far.lock().unwrap()).contains(text)
     }
@@ -90,27 +90,27 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// The most memory that it has had resident so far, in bytes.
+    /// The peak resident memory so far, in bytes.
     pub fn peak_memory(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
     }
 
-    /// Waits until a signal is its own business: one that comes earlier just ends it.
+    /// Waits until the signal handlers are installed; an earlier signal would end the process by default.
     #[track_caller]
     pub fn await_handlers(&self) {
-        // SIGTERM is 15, and is caught after SIGINT.
+        // SIGTERM is 15, and its handler is installed after the one of SIGINT.
         self.await_status("SigCgt:", |mask| u64::from_str_radix(mask, 16).is_ok_and(|mask| mask & (1 << 14) != 0));
     }
 
-    /// Waits until it waits for something itself.
+    /// Waits until the process sleeps.
     #[track_caller]
     pub fn await_sleep(&self) {
         self.await_status("State:", |state| state.starts_with('S'));
     }
 
-    /// Has two signals come as one, so that the second meets the first one's work not yet begun.
+    /// Delivers two signals at once, so that the second arrives before the first is handled.
     #[track_caller]
     pub fn signal_twice(&self, first: Signal, second: Signal) {
         self.signal(Signal::STOP);
@@ -118,30 +118,30 @@ impl Running {
         [first, second, Signal::CONT].into_iter().for_each(|signal| self.signal(signal));
     }
 
-    /// Waits until the system says this of it.
+    /// Waits until a field of `/proc/PID/status` has a certain value.
     #[track_caller]
-    fn await_status(&self, key: &str, is_so: impl Fn(&str) -> bool) {
+    fn await_status(&self, key: &str, matches: impl Fn(&str) -> bool) {
         let file = format!("/proc/{}/status", self.child.id());
         let holds =
-            |text: String| text.lines().filter_map(|line| line.strip_prefix(key)).any(|value| is_so(value.trim()));
-        let end = Instant::now() + PATIENCE;
+            |text: String| text.lines().filter_map(|line| line.strip_prefix(key)).any(|value| matches(value.trim()));
+        let end = Instant::now() + TIME_LIMIT;
         while !fs::read_to_string(&file).is_ok_and(holds) {
-            assert!(Instant::now() < end, "{key} does not become so");
+            assert!(Instant::now() < end, "{key} does not reach the expected value");
             thread::sleep(Duration::from_millis(2));
         }
     }
 
-    /// Fills its stdin with this, as [`flood`] does.
+    /// Fills standard input, as [`flood`] does.
     pub fn flood(&mut self, bytes: &[u8]) {
         flood(self.stdin.as_ref().unwrap(), bytes);
     }
 
-    /// Waits for its end.
+    /// Waits for the program to exit.
     #[track_caller]
     pub fn finish(mut self) -> Finished {
         let code = exit_code(&mut self.child);
         let text = |bytes: Receiver<Vec<u8>>| {
-            String::from_utf8_lossy(&bytes.recv_timeout(PATIENCE).expect("an output does not end")).into_owned()
+            String::from_utf8_lossy(&bytes.recv_timeout(TIME_LIMIT).expect("an output does not end")).into_owned()
         };
         let stdout = self.stdout.take().map(text).unwrap_or_default();
         let stderr = text(std::mem::replace(&mut self.stderr, channel().1));
@@ -149,7 +149,7 @@ impl Running {
     }
 }
 
-/// Writes this again and again, until nothing more has been taken for a while.
+/// Writes the bytes repeatedly until the receiver has accepted nothing for 300 ms.
 pub fn flood<W: AsFd>(file: &W, bytes: &[u8])
 where
     for<'a> &'a W: Write,
@@ -161,9 +161,9 @@ where
             Ok(count) if count < rest.len() => rest = &rest[count..],
             Ok(_) => rest = bytes,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                let mut room = [PollFd::new(file, PollFlags::OUT)];
-                let patience = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
-                if rustix::event::poll(&mut room, Some(&patience)).unwrap() == 0 {
+                let mut writable = [PollFd::new(file, PollFlags::OUT)];
+                let timeout = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
+                if rustix::event::poll(&mut writable, Some(&timeout)).unwrap() == 0 {
                     return;
                 }
             }
@@ -172,17 +172,17 @@ where
     }
 }
 
-/// Waits for a program's end; `None` when a signal ended it.
+/// Waits for a program to exit; `None` if a signal ended it.
 #[track_caller]
 pub fn exit_code(child: &mut Child) -> Option<i32> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIME_LIMIT;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status.code();
         }
         if Instant::now() > end {
             let _ = child.kill();
-            panic!("it does not end");
+            panic!("the program does not exit");
         }
         thread::sleep(Duration::from_millis(2));
     }
@@ -195,7 +195,7 @@ impl Drop for Running {
     }
 }
 
-/// Everything that a pipe brings, once it has ended.
+/// Reads a pipe to its end in a thread.
 fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (send, receive) = channel();
     thread::spawn(move || {
@@ -206,7 +206,7 @@ fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receive
 }
 
-/// The same, and what has come so far.
+/// Reads a pipe to its end in a thread, and shares what was read so far.
 fn watch(mut pipe: impl Read + Send + 'static, so_far: Arc<Mutex<Vec<u8>>>) -> Receiver<Vec<u8>> {
     let (send, receive) = channel();
     thread::spawn(move || {
@@ -222,7 +222,7 @@ fn watch(mut pipe: impl Read + Send + 'static, so_far: Arc<Mutex<Vec<u8>>>) -> R
     receive
 }
 
-/// A directory of its own for one test.
+/// A new directory for one test.
 pub fn directory() -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("net-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -231,15 +231,15 @@ pub fn directory() -> PathBuf {
     path
 }
 
-/// Waits for the address in an announced file.
+/// Waits for the address in the file of `--announce`.
 #[track_caller]
 pub fn announced(file: &Path) -> SocketAddr {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIME_LIMIT;
     loop {
         if let Ok(text) = fs::read_to_string(file) {
             return text.trim_end().parse().unwrap();
         }
-        assert!(Instant::now() < end, "nothing is announced");
+        assert!(Instant::now() < end, "no address is announced");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -263,7 +263,7 @@ pub fn listen_command(arguments: &[&str], file: &Path) -> Command {
     command
 }
 
-/// A shell's way to run backbox with a limit on what it may use.
+/// A command that runs backbox in a shell with a resource limit, such as `ulimit -n 20`.
 pub fn limited(limit: &str, arguments: &[&str]) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("{limit}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_backbox")]).args(arguments);
@@ -271,7 +271,7 @@ pub fn limited(limit: &str, arguments: &[&str]) -> Command {
     shell
 }
 
-/// A peer for `send` and `replay` to dial.
+/// A listening socket to which `send` and `replay` connect.
 pub struct Server {
     listener: TcpListener,
     pub address: String,
@@ -291,22 +291,22 @@ impl Server {
     #[track_caller]
     pub fn accept(&self) -> Peer {
         self.listener.set_nonblocking(true).unwrap();
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIME_LIMIT;
         loop {
             match self.listener.accept() {
                 Ok((socket, _)) => return Peer::new(socket),
-                Err(_) => assert!(Instant::now() < end, "nobody dials"),
+                Err(_) => assert!(Instant::now() < end, "no connection arrives"),
             }
             thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// An address where a connection is neither accepted nor refused, as long as what is returned is held.
+    /// A server that neither accepts nor refuses connections while the returned values exist.
     pub fn unresponsive() -> (Server, Vec<TcpStream>) {
         Server::fill(Server::at("127.0.0.1:0"))
     }
 
-    /// Lets this one neither accept nor refuse any more.
+    /// Fills the backlog of a server, so that it neither accepts nor refuses connections.
     pub fn fill(server: Server) -> (Server, Vec<TcpStream>) {
         rustix::net::listen(&server.listener, 0).unwrap();
         let address = server.address.parse().unwrap();
@@ -317,28 +317,28 @@ impl Server {
         (server, connections)
     }
 
-    /// An address where nobody listens.
+    /// Stops listening and returns the address, which then refuses connections.
     pub fn close(self) -> String {
         self.address
     }
 }
 
-/// One end of a connection, held by the test.
+/// The test's side of a connection.
 pub struct Peer {
     pub socket: TcpStream,
     reader: BufReader<TcpStream>,
 }
 
 pub fn connect(address: SocketAddr) -> Peer {
-    Peer::new(TcpStream::connect_timeout(&address, PATIENCE).unwrap())
+    Peer::new(TcpStream::connect_timeout(&address, TIME_LIMIT).unwrap())
 }
 
 impl Peer {
     fn new(socket: TcpStream) -> Peer {
         socket.set_nonblocking(false).unwrap();
         socket.set_nodelay(true).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(TIME_LIMIT)).unwrap();
+        socket.set_write_timeout(Some(TIME_LIMIT)).unwrap();
         let reader = BufReader::new(socket.try_clone().unwrap());
         Peer { socket, reader }
     }
@@ -347,7 +347,7 @@ impl Peer {
         self.socket.write_all(bytes).unwrap();
     }
 
-    /// The next line, with its LF.
+    /// Reads the next line, including its LF.
     #[track_caller]
     pub fn line(&mut self) -> String {
         let mut line = String::new();
@@ -355,13 +355,13 @@ impl Peer {
         line
     }
 
-    /// Everything up to the end of the connection, or what broke it.
+    /// Reads up to the end of the connection; an error if it was reset.
     pub fn rest(&mut self) -> std::io::Result<String> {
         let mut text = String::new();
         self.reader.read_to_string(&mut text).map(|_| text)
     }
 
-    /// What is still to be read, some of which may have come already.
+    /// The unread bytes, some of which may be buffered.
     pub fn buffered(&mut self) -> &mut impl Read {
         &mut self.reader
     }
@@ -370,7 +370,7 @@ impl Peer {
         self.socket.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
-    /// Breaks the connection off.
+    /// Closes the connection with a reset.
     pub fn reset(self) {
         rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO)).unwrap();
     }

@@ -1,4 +1,4 @@
-//! `backbox listen` with peers that are many, slow, misbehaving or gone.
+//! `backbox listen` with many, slow, misbehaving and disconnected peers.
 
 use std::collections::HashMap;
 use std::fs;
@@ -22,9 +22,9 @@ fn messages_of_send_are_printed_and_get_replies() {
     sending.write(b"hello?version=1.1\nreset\nreset\nnosuch?a=1\ndmd_frame?name=a&bytes=3\n\n\n\ntrigger?name=x\n");
     sending.stdin = None;
     let sent = sending.finish();
-    let answers = format!("{SUBSCRIBED}reset_complete\nerror?message=unknown%20command&command=nosuch\n");
-    // An error is a failed reply, also without a goal.
-    assert_eq!((sent.code, sent.stdout), (Some(4), answers));
+    let replies = format!("{SUBSCRIBED}reset_complete\nerror?message=unknown%20command&command=nosuch\n");
+    // An error counts as a failed reply, also without a goal.
+    assert_eq!((sent.code, sent.stdout), (Some(4), replies));
     let listened = listening.running.finish();
     assert_eq!(listened.code, Some(0), "{}", listened.stderr);
     assert_eq!(
@@ -55,10 +55,10 @@ fn handshake_is_exact_to_the_byte() {
 fn lines_and_payloads_may_arrive_in_single_bytes() {
     let listening = listen(&["--once"]);
     let mut peer = connect(listening.address);
-    let said = b"trigger?name=x\r\nf&bytes=4\nab\ncmode_stop?name=y\n";
-    said.iter().for_each(|&byte| peer.send(&[byte]));
+    let input = b"trigger?name=x\r\nf&bytes=4\nab\ncmode_stop?name=y\n";
+    input.iter().for_each(|&byte| peer.send(&[byte]));
     drop(peer);
-    assert_eq!(listening.running.finish().stdout.as_bytes(), said);
+    assert_eq!(listening.running.finish().stdout.as_bytes(), input);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn misbehaving_peers_disturb_no_other() {
     good.send(b"trigger?name=before\n");
     let mut http = connect(listening.address);
     http.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\ntrigger?name=stolen\n");
-    // What it sent is unread, so its end may be a reset.
+    // Unread data of the peer may turn the close into a reset.
     assert!(matches!(http.rest(), Ok(text) if text.is_empty()) || http.rest().is_err());
     let mut huge = connect(listening.address);
     huge.send(b"f&bytes=99999999999999\nxxxx");
@@ -147,19 +147,19 @@ fn http_after_blank_lines_and_comments_is_dropped_too() {
     let listening = listen(&[]);
     let request = b"GET / HTTP/1.1\r\n\r\ntrigger?name=stolen\n";
     for before in [&b""[..], b"\n", b"\r\n \n# a comment\n"] {
-        let said = [before, request].concat();
+        let input = [before, request].concat();
         let mut whole = connect(listening.address);
-        whole.send(&said);
+        whole.send(&input);
         assert!(whole.rest().is_ok_and(|text| text.is_empty()) || whole.rest().is_err());
         let mut bytewise = connect(listening.address);
-        // It breaks before everything is said.
-        let broken = said.iter().any(|&byte| {
+        // The connection may be closed before everything is sent.
+        let broken = input.iter().any(|&byte| {
             thread::sleep(Duration::from_millis(1));
             bytewise.socket.write_all(&[byte]).is_err()
         });
         assert!(broken || bytewise.rest().unwrap_or_default().is_empty());
     }
-    // After a first message the word is a command like any other.
+    // After a first message, an HTTP method is a command like any other.
     let mut good = connect(listening.address);
     good.send(b"\nhello\n");
     assert_eq!(good.line(), "hello?version=1.1\n");
@@ -187,7 +187,7 @@ fn malformed_line_is_printed_reported_and_answered_with_an_error() {
 fn peer_that_does_not_read_is_reset_and_reported() {
     let listening = listen(&["--once"]);
     let mut peer = connect(listening.address);
-    peer.socket.set_write_timeout(Some(PATIENCE)).unwrap();
+    peer.socket.set_write_timeout(Some(TIME_LIMIT)).unwrap();
     // Each line gets a reply, and the replies are not read.
     let lines = "nosuch\n".repeat(10_000);
     let broken = loop {
@@ -217,7 +217,7 @@ fn peer_over_the_limit_gets_an_error_and_is_closed() {
     first.send(b"goodbye\n");
     assert_eq!(first.rest().unwrap(), "");
     drop(first);
-    // Its place is free once its connection is over, which takes a moment.
+    // A new peer is accepted as soon as the closed connection has been handled.
     let mut served = false;
     for _ in 0..2000 {
         let mut next = connect(listening.address);
@@ -281,7 +281,7 @@ fn closed_stdout_is_noticed_in_a_write() {
     peer.send(b"trigger?name=x\n");
     stdout.read_exact(&mut [0; 15]).unwrap();
     drop(stdout);
-    // It may be gone already when this is written; what matters is that it ends.
+    // The write may fail because the program may have exited; the test checks only that it exits.
     let _ = peer.socket.write_all(b"trigger?name=y\n");
     assert_eq!(peer.rest().unwrap(), "goodbye\n");
     drop(peer);
@@ -337,8 +337,8 @@ fn port_in_use_is_3_and_named() {
 fn old_announcement_is_replaced() {
     let file = directory().join("address");
     fs::write(&file, "old").unwrap();
-    let mut taken = command(&["listen", "-a", "256.0.0.1:1", "--announce"]);
-    let ended = Running::spawn(taken.arg(&file).stdin(Stdio::null())).finish();
+    let mut command = command(&["listen", "-a", "256.0.0.1:1", "--announce"]);
+    let ended = Running::spawn(command.arg(&file).stdin(Stdio::null())).finish();
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(!file.exists(), "a script that waits for the file would connect to the old address");
     let _listening = Running::spawn(listen_command(&[], &file).stdin(Stdio::null()));
@@ -378,7 +378,7 @@ fn lack_of_descriptors_is_reported_once_and_recovered() {
     for (number, peer) in peers.iter_mut().enumerate() {
         peer.send(format!("trigger?name={number}\nhello\n").as_bytes());
     }
-    // The first are served and leave, which makes room for the others.
+    // The first peers close after they are served, which frees descriptors for the others.
     for mut peer in peers {
         assert_eq!(peer.line(), "hello?version=1.1\n");
     }

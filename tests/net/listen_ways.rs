@@ -1,4 +1,4 @@
-//! `backbox listen`: what is sent to whom, and an output that is not read.
+//! `backbox listen`: what is sent to which peer, and unread outputs.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -12,21 +12,21 @@ use rustix::process::Signal;
 
 use crate::harness::*;
 
-/// A named pipe.
+/// Makes a named pipe.
 fn pipe() -> PathBuf {
     let path = directory().join("pipe");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     path
 }
 
-/// An open end of a named pipe that is not read.
+/// Opens a named pipe for reading without reading it.
 fn unread_end(pipe: &Path) -> fs::File {
     OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(pipe).unwrap()
 }
 
 #[test]
 fn default_address_is_where_mpf_connects() {
-    // Another program may use it; that error names it too.
+    // If another program uses the port, the error also names the address.
     let ended = run(&["listen", "-W", "10ms"]);
     assert!(ended.stderr.contains("127.0.0.1:5050"), "{}", ended.stderr);
 }
@@ -49,8 +49,11 @@ fn peer_of_a_client_is_the_server() {
     let server = server();
     let listening = start(&["listen", "-c", &server.address, "--monitor", "none", "--json", "--meta", "-n", "1"]);
     server.accept().send(b"a?x=1\n");
-    let said: serde_json::Value = serde_json::from_str(&listening.finish().stdout).unwrap();
-    assert_eq!((&said["meta"]["from"], &said["meta"]["peer"]), (&"server".into(), &server.address.as_str().into()));
+    let message: serde_json::Value = serde_json::from_str(&listening.finish().stdout).unwrap();
+    assert_eq!(
+        (&message["meta"]["from"], &message["meta"]["peer"]),
+        (&"server".into(), &server.address.as_str().into())
+    );
 }
 
 #[test]
@@ -64,8 +67,8 @@ fn first_reply_that_matches_replaces_the_built_in_one() {
         peer.send(
             b"hello?version=1.1\nreset\nnosuch\nother\nerror?message=x\nq?t=a%0A%22%7Bn%7D%22&n=int:7\ngoodbye\n",
         );
-        let answer = "a?t=a%0A%22%7Bn%7D%22&n=int:7\n";
-        assert_eq!(peer.rest().unwrap(), format!("first?x=1\n{unknown}{answer}"));
+        let reply = "a?t=a%0A%22%7Bn%7D%22&n=int:7\n";
+        assert_eq!(peer.rest().unwrap(), format!("first?x=1\n{unknown}{reply}"));
     }
 }
 
@@ -88,7 +91,7 @@ fn line_of_stdin_goes_to_every_peer_despite_one_that_does_not_read() {
         assert!(good.line() == line);
     }
     feeder.join().unwrap();
-    // What it had not read is gone, and it does not read half a line and an orderly end.
+    // Unread data is lost, and no orderly close follows an incomplete line.
     assert!(deaf.rest().is_err());
     listening.signal(Signal::INT);
     assert_eq!(good.rest().unwrap(), "goodbye\n");
@@ -127,7 +130,7 @@ fn peer_that_breaks_the_framing_is_4_and_reported_once() {
     check(forwarding.running);
 }
 
-/// A run of one second whose output is not read; its peer sends as much as it can.
+/// Runs for one second with unread output, while the peer sends as much as it can.
 fn ends_in_time(goal: &[&str], forwards: bool, code: i32) {
     let (target, file) = (server(), directory().join("address"));
     let way: &[&str] = if forwards { &["--forward", &target.address] } else { &[] };
@@ -140,7 +143,7 @@ fn ends_in_time(goal: &[&str], forwards: bool, code: i32) {
     }
     peer.socket.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
     let lines = "trigger?name=0123456789\n".repeat(10_000);
-    // Forwarding accepts everything, until its time is up.
+    // Forwarding accepts everything until the timeout.
     while peer.socket.write_all(lines.as_bytes()).is_ok() {}
     let ended = listening.finish();
     drop((peer.rest(), stdout));
@@ -182,7 +185,7 @@ fn signal_ends_a_recording_into_an_unopened_pipe() {
         let recording = start(&[run, &["--record", pipe.to_str().unwrap()]].concat());
         recording.await_sleep();
         recording.signal(Signal::INT);
-        // Nothing has begun, so that the signal ends it as it ends any program.
+        // Signal handlers are not installed yet, so the signal has its default effect.
         assert_eq!(recording.finish().code, None, "{run:?}");
     }
 }
@@ -195,7 +198,7 @@ fn unread_recording_does_not_harm_a_forwarded_game() {
     let forwarding =
         listen(&["--forward", &target.address, "--once", "-m", "none", "--record", pipe.to_str().unwrap()]);
     let (mut client, mut target) = (connect(forwarding.address), target.accept());
-    // Nearly 1 MiB each; the queue holds 64 MiB.
+    // Nearly 1 MiB each; the limit of the queue is 64 MiB.
     let line = format!("trigger?name={}\n", "x".repeat(1_000_000));
     for _ in 0..LINES {
         client.send(line.as_bytes());
@@ -235,7 +238,7 @@ fn line_truncated_by_our_own_close_is_no_failure() {
     }
 }
 
-/// The rows of a table without their times, ports and durations.
+/// The rows of a table, without times, ports and durations.
 fn rows(table: &str) -> Vec<String> {
     let row = |line: &str| {
         let text = line.get(10..).unwrap_or(line);

@@ -1,7 +1,7 @@
-//! The subcommands that talk, run as programs against real sockets: on port 0, with a deadline for everything.
+//! `send`, `listen` and `replay` run as programs with real sockets on free ports. Everything has a time limit.
 //!
-//! Signals, `/proc` and terminals end and watch nearly every run here, so it is for Unix; `tests/network.rs` runs
-//! everywhere.
+//! These tests need Unix signals, `/proc` and terminals; `tests/network.rs` runs
+//! on every system.
 #![cfg(unix)]
 
 mod crowd;

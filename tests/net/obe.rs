@@ -1,19 +1,18 @@
-//! `--wire obe` over connections: `listen` as the server of OBE_Socket's clients, `send` as a client (design.md,
-//! sections 3, 9 and 10).
+//! `--wire obe` over connections: `listen` as a server and `send` as a client, see `obe-socket`(7).
 
 use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PATIENCE, Peer, connect, listen, run, server, start, start_with_input};
+use crate::harness::{Peer, TIME_LIMIT, connect, listen, run, server, start, start_with_input};
 use rustix::process::Signal;
 
-/// A frame of this body.
+/// A frame with this body.
 fn frame(body: &str) -> Vec<u8> {
     format!("{:010}{body}", body.len()).into_bytes()
 }
 
-/// The body of the next frame of a peer.
+/// Reads the body of the next frame of a peer.
 #[track_caller]
 fn body(peer: &mut Peer) -> String {
     let mut length = [0; 10];
@@ -23,7 +22,7 @@ fn body(peer: &mut Peer) -> String {
     String::from_utf8(body).unwrap()
 }
 
-/// What a server replies to one message on a connection of its own.
+/// Sends one message over a new connection and returns the reply.
 #[track_caller]
 fn ask(address: std::net::SocketAddr, message: &str) -> String {
     let mut peer = connect(address);
@@ -56,7 +55,7 @@ fn several_clients_are_served_at_once_and_no_connection_is_closed_first() {
     let listening = listen(&["--wire", "obe", "-n", "6", "--reply", "{\"a\": [1.0]}"]);
     let mut peers = [(); 3].map(|()| connect(listening.address));
     for round in 0..2 {
-        // The first to dial are the last to be done.
+        // The clients that connect first finish last.
         for peer in peers.iter_mut().rev() {
             for byte in frame(&format!("{round}")) {
                 peer.send(&[byte]);
@@ -85,7 +84,7 @@ fn bad_frame_closes_its_own_connection_only() {
         peer.send(bad);
         assert_eq!(peer.rest().unwrap_or_default(), "", "{why}");
         drop(peer);
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIME_LIMIT;
         while !listening.running.has_reported(why) {
             assert!(Instant::now() < end, "it does not say {why}");
             thread::sleep(Duration::from_millis(1));
@@ -153,14 +152,14 @@ fn reply_is_printed_and_the_connection_closed_at_once() {
     for byte in frame("{\"a\":\n[1]}") {
         peer.send(&[byte]);
     }
-    // Nobody closed before: the end of the connection is the client's.
+    // The server has not closed the connection before the client does.
     assert_eq!(peer.rest().unwrap(), "");
     let finished = sending.finish();
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "{\"a\":[1]}\n"), "{}", finished.stderr);
     assert_eq!(finished.stderr, "> {\"command\": \"Go On\", \"n\": 1, \"s\": \"int:1\"}\n< {\"a\":[1]}\n");
 }
 
-/// How `send` ends whose server replies this and closes.
+/// Runs `send` with a server that sends this reply and closes.
 #[track_caller]
 fn replied(reply: &[u8], arguments: &[&str]) -> crate::harness::Finished {
     let server = server();
@@ -198,7 +197,7 @@ fn each_reply_has_its_exit_status() {
 
 #[test]
 fn silent_server_is_awaited_until_the_timeout() {
-    // Some close once their client has, which is no answer.
+    // Some servers close after their client has closed, which is no reply.
     for closes in [false, true] {
         let server = server();
         let sending = start(&["send", "--wire=obe", "-a", &server.address, "x", "-W", "0.05"]);
@@ -227,9 +226,9 @@ fn refused_connection_is_an_error_unless_a_retry_succeeds() {
         finished.stderr
     );
     let sending = start(&["send", "--wire=obe", "-a", &address, "--retry", "20s", "-e", "1", "x"]);
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIME_LIMIT;
     while !sending.has_reported("retrying") {
-        assert!(Instant::now() < end, "it does not dial");
+        assert!(Instant::now() < end, "it does not connect");
         thread::sleep(Duration::from_millis(1));
     }
     let server = crate::harness::Server::at(&address);
@@ -247,7 +246,7 @@ fn stream_opens_a_connection_for_each_message() {
     for (line, message) in [("# no\n\n [1,  2]\r\n", "[1,  2]"), ("{oops}\n\"é\"\n", "\"é\""), ("5", "5")] {
         sending.write(line.as_bytes());
         if message == "5" {
-            // The last line needs no end.
+            // The last line needs no line feed.
             sending.stdin = None;
         }
         let mut peer = server.accept();
@@ -287,7 +286,7 @@ fn empty_input_opens_no_connection() {
     sending.await_handlers();
     sending.signal(Signal::TERM);
     assert_eq!(sending.finish().code, Some(143));
-    // The one who does send is the first to have called.
+    // Only the run with a valid option connects.
     let sending = start(&["send", "--wire=obe", "-a", &server.address, "--no-reply", "x"]);
     assert_eq!(body(&mut server.accept()), "{\"command\": \"x\"}");
     assert_eq!(sending.finish().code, Some(0));
@@ -323,7 +322,7 @@ fn large_message_and_large_reply_are_complete() {
     let server = server();
     let mut sending = start_with_input(&["send", "--wire=obe", "-a", &server.address]);
     let large = format!("\"{}\"", "x".repeat(8 << 20));
-    let answer = thread::spawn({
+    let replier = thread::spawn({
         let large = large.clone();
         move || {
             let mut peer = server.accept();
@@ -336,7 +335,7 @@ fn large_message_and_large_reply_are_complete() {
     sending.stdin = None;
     let finished = sending.finish();
     assert!(finished.code == Some(0) && finished.stdout == large + "\n", "{}", finished.stderr);
-    answer.join().unwrap();
+    replier.join().unwrap();
 }
 
 #[test]
@@ -364,11 +363,11 @@ fn invalid_client_options_are_refused_with_a_reason() {
 
 #[test]
 fn default_port_is_that_of_the_reference_class() {
-    // Whether it can be bound here or not, it is told which.
+    // Whether or not the address can be bound here, the message names it.
     let listened = run(&["listen", "--wire", "obe", "-e", "x", "-W", "0.01"]);
     assert!(matches!(listened.code, Some(3 | 124)), "{}", listened.stderr);
     assert!(listened.stderr.contains("127.0.0.1:61981"), "{}", listened.stderr);
-    // An address of this host at which no server of a laboratory is: only Linux has more than one.
+    // A loopback address that no other server uses. Only Linux has more than one by default.
     if cfg!(target_os = "linux") {
         let refused = run(&["send", "--wire=obe", "x", "-a", "127.0.0.61"]);
         assert_eq!(refused.code, Some(3), "{}", refused.stderr);

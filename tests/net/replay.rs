@@ -1,4 +1,4 @@
-//! `backbox replay` against a peer of its own and against others.
+//! `backbox replay` against the test and against other backbox processes.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::harness::*;
 
-/// A file with this text.
+/// Writes a session file with this text.
 fn session(text: &str) -> String {
     let file = directory().join("session.bcp");
     fs::write(&file, text).unwrap();
@@ -77,7 +77,7 @@ fn recorded_pace_is_divided_by_the_speed_and_the_end_is_waited_for() {
     let (middle, rest) = (begin.elapsed(), peer.rest().unwrap());
     let end = begin.elapsed();
     assert_eq!(rest, "higoodbye\n");
-    // A line can be read late but never sent early; what is recorded after it takes another half second over the speed.
+    // A line may be read late but is never sent early.
     assert!(middle > Duration::from_millis(400), "{middle:?}");
     assert!(end > Duration::from_millis(650), "{end:?}");
     drop(peer);
@@ -107,7 +107,7 @@ fn wrong_file_is_reported_before_connecting() {
         let file = session(text);
         let ended = run(&["replay", "-a", "127.0.0.1:1", &file]);
         assert_eq!(ended.code, Some(code), "{text}: {}", ended.stderr);
-        // An editor finds the place of what is wrong with a line.
+        // The message begins with FILE:LINE:, so that an editor can open the place.
         let said_by = if complaint.starts_with(':') { "" } else { "backbox replay: " };
         assert!(ended.stderr.starts_with(&format!("{said_by}{file}:")), "{}", ended.stderr);
         assert!(ended.stderr.contains(complaint), "{text}: {}", ended.stderr);
@@ -214,7 +214,7 @@ fn recording_tells_what_was_not_sent_because_of_a_signal() {
     let playing = start(&["replay", "-a", &server.address, &file, "--record", recording.to_str().unwrap()]);
     let mut peer = server.accept();
     assert_eq!(peer.line(), line);
-    // Once it does not grow any more the peer, which reads nothing, holds up what waits to be written.
+    // When the recording stops growing, writing is blocked by the peer, which reads nothing.
     let length = || fs::metadata(&recording).unwrap().len();
     let mut before = 0;
     while length() != before {
@@ -226,7 +226,7 @@ fn recording_tells_what_was_not_sent_because_of_a_signal() {
     drop(peer);
     let ended = playing.finish();
     assert_eq!(ended.code, Some(130));
-    // What did not leave does not count.
+    // Unsent messages do not count.
     let sent = format!("replayed {got} messages ({} bytes) of ", got * line.len());
     assert!(ended.stderr.contains(&sent), "{sent}: {}", ended.stderr);
     let recorded = fs::read_to_string(&recording).unwrap();

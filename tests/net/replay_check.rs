@@ -1,4 +1,4 @@
-//! `backbox replay --check`: the replies of a peer, compared with the recorded ones.
+//! `backbox replay --check`: it compares the replies of a peer with the recorded ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::harness::*;
 
-/// A conversation with a reply of each kind.
+/// A recording with each kind of reply.
 const TALK: &str = "\
 #backbox-session 1
 #@0
@@ -38,7 +38,7 @@ fn session(text: &str) -> PathBuf {
     file
 }
 
-/// A stand-in that plays the server of this recording.
+/// Starts a server that replays the server side of this recording.
 fn stand_in(text: &str) -> (Running, String) {
     let address = directory().join("address");
     let file = session(text);
@@ -48,7 +48,7 @@ fn stand_in(text: &str) -> (Running, String) {
     (running, bound)
 }
 
-/// A check of this file against the stand-in for another recording.
+/// Checks this file against a server that replays another recording.
 fn check_file(file: &Path, replies: &str, flags: &[&str]) -> Finished {
     let (stand_in, address) = stand_in(replies);
     let fixed = ["replay", "--check", "-a", &address, "--reply-timeout", "0.3", file.to_str().unwrap()];
@@ -61,7 +61,7 @@ fn check(recording: &str, replies: &str, flags: &[&str]) -> Finished {
     check_file(&session(recording), replies, flags)
 }
 
-/// The first lines of the differences, after the file's name.
+/// The headline of each difference, after the file name.
 fn heads(ended: &Finished) -> Vec<&str> {
     let heads = ended.stdout.lines().filter(|line| !line.starts_with("  ") && !line.starts_with("FAIL: "));
     heads.map(|line| line.split_once("talk.bcp").unwrap().1).collect()
@@ -220,7 +220,7 @@ fn an_update_leaves_a_file_that_another_program_has_changed_and_the_report_is_wr
 
 #[test]
 fn an_update_that_will_not_be_written_is_refused_before_connecting() {
-    // Beside a file of such a name there is no room for a longer one.
+    // The name of the temporary file beside it would be too long.
     let file = directory().join("n".repeat(255));
     fs::write(&file, TALK).unwrap();
     let server = server();
@@ -355,7 +355,7 @@ fn options_of_a_check_need_one() {
     }
 }
 
-/// A recording that `listen` made with its default flags while this was played to it.
+/// Replays a file to `listen` with default options and returns the recording that `listen` makes.
 fn recorded(file: &str, flags: &[&str]) -> PathBuf {
     let record = directory().join("made.bcp");
     let listening = listen(&["--record", record.to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! What `replay` reads: sessions, plain lines, logs, standard input; what is wrong with them is reported before it
+//! What `replay` reads: sessions, plain lines, logs, standard input. Errors in them are reported before it
 //! connects.
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::io::Read;
 
 use crate::harness::*;
 
-/// A file with these bytes.
+/// Writes a file with these bytes.
 fn file(bytes: &[u8]) -> String {
     let path = directory().join("input");
     fs::write(&path, bytes).unwrap();
@@ -32,9 +32,9 @@ fn wrong_line_is_reported_with_its_place_before_connecting() {
         let input = file(&bytes);
         let ended = run(&["replay", "-a", "127.0.0.1:1", &input]);
         assert_eq!(ended.code, Some(1), "{reason}: {}", ended.stderr);
-        let said_by = if place.is_empty() { "backbox replay: " } else { "" };
-        let said = format!("{said_by}{input}{place}: {reason}");
-        assert!(ended.stderr.starts_with(&said), "{said}: {}", ended.stderr);
+        let prefix = if place.is_empty() { "backbox replay: " } else { "" };
+        let expected = format!("{prefix}{input}{place}: {reason}");
+        assert!(ended.stderr.starts_with(&expected), "{expected}: {}", ended.stderr);
     }
 }
 
@@ -86,7 +86,7 @@ fn standard_input_is_read_to_its_end_before_it_is_played() {
 
 #[test]
 fn error_on_standard_input_is_reported_before_a_connection() {
-    for (wrong, said) in
+    for (wrong, expected) in
         [("#@soon\nb\n", "<stdin>:4: bad time"), ("#@1 2\nb\n", "backbox replay: <stdin>: several connections")]
     {
         let mut playing = start_with_input(&["replay", "-a", "127.0.0.1:1", "-"]);
@@ -95,7 +95,7 @@ fn error_on_standard_input_is_reported_before_a_connection() {
         playing.stdin = None;
         let ended = playing.finish();
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-        assert!(ended.stderr.starts_with(said), "{}", ended.stderr);
+        assert!(ended.stderr.starts_with(expected), "{}", ended.stderr);
     }
 }
 

@@ -1,4 +1,4 @@
-//! `backbox replay --serve`: the recorded server, played to a client.
+//! `backbox replay --serve`: it plays the recorded server to a client.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -11,7 +11,7 @@ use crate::harness::*;
 const TALK: &str = "#backbox-session 1\n#@0\nhello?version=1.1\n#@0.01\n#<hello?version=1.1\n#@0.02\nreset\n#@0.03\n\
                     #<reset_complete\n#<f&bytes=3\n#=YQpi\n#@0.04\ngoodbye\n";
 
-/// A `replay --serve` of this session, and its address.
+/// Starts `replay --serve` with this session and returns its address.
 fn serve(text: &str, arguments: &[&str]) -> (Running, SocketAddr) {
     let folder = directory();
     let (file, address) = (folder.join("session.bcp"), folder.join("address"));
@@ -25,7 +25,7 @@ fn serve(text: &str, arguments: &[&str]) -> (Running, SocketAddr) {
 fn line_leaves_when_what_was_sent_before_it_has_arrived() {
     let (serving, address) = serve(TALK, &[]);
     let mut peer = connect(address);
-    // What differs from the recording in its order and its form says the same.
+    // Another order of parameters and another form of the same value count as equal.
     peer.send(b"HELLO?version=%31.1\n");
     assert_eq!(peer.line(), "hello?version=1.1\n");
     peer.send(b"not_recorded\nreset\n");
@@ -38,12 +38,12 @@ fn line_leaves_when_what_was_sent_before_it_has_arrived() {
     drop(peer);
     let ended = serving.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "HELLO?version=%31.1\nnot_recorded\nreset\ngoodbye\n"));
-    let said: Vec<&str> = ended.stderr.lines().collect();
+    let messages: Vec<&str> = ended.stderr.lines().collect();
     let first =
         format!("playing the server of session.bcp (3 messages, 0.0 s as recorded) to the first client of {address}");
-    assert_eq!(said[0], first);
-    assert!(said[1].starts_with("replayed 3 messages (46 bytes) of session.bcp in "), "{}", ended.stderr);
-    assert!(said[1].ends_with("; received 4 messages (47 bytes) from the client; done"), "{}", ended.stderr);
+    assert_eq!(messages[0], first);
+    assert!(messages[1].starts_with("replayed 3 messages (46 bytes) of session.bcp in "), "{}", ended.stderr);
+    assert!(messages[1].ends_with("; received 4 messages (47 bytes) from the client; done"), "{}", ended.stderr);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn only_the_first_client_is_served_and_one_that_leaves_early_is_3() {
     let (serving, address) = serve(TALK, &[]);
     let first = connect(address);
     // No other client is accepted.
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TIME_LIMIT;
     while TcpListener::bind(address).is_err() {
         assert!(Instant::now() < end, "it still listens");
     }
@@ -107,10 +107,10 @@ fn session_without_a_line_of_the_server_and_a_port_in_use_are_reported() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("nothing for --serve to play: the server sent no line"), "{}", ended.stderr);
     fs::write(&file, TALK).unwrap();
-    let taken = server();
-    let ended = run(&["replay", "--serve", "-a", &taken.address, file.to_str().unwrap()]);
+    let other = server();
+    let ended = run(&["replay", "--serve", "-a", &other.address, file.to_str().unwrap()]);
     assert_eq!(ended.code, Some(3));
-    assert!(ended.stderr.contains(&format!("cannot listen on {}: ", taken.address)), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("cannot listen on {}: ", other.address)), "{}", ended.stderr);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `backbox replay`: its pace, its passes, its time limit, and the files that it writes.
+//! `backbox replay`: its pace, passes, timeout, and the files that it writes.
 
 use std::fs;
 use std::io::Read;
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::harness::*;
 
-/// A file with this text, named `session.bcp` in a folder of its own.
+/// Writes `session.bcp` with this text in a new folder.
 fn session(text: &str) -> String {
     let file = directory().join("session.bcp");
     fs::write(&file, text).unwrap();
     file.to_str().unwrap().to_owned()
 }
 
-/// A place for a file in a folder of its own.
+/// The path of a file that does not exist, in a new folder.
 fn place() -> String {
     directory().join("new").to_str().unwrap().to_owned()
 }
@@ -28,7 +28,7 @@ fn rate_paces_lines_without_times() {
     let begin = Instant::now();
     assert_eq!(peer.line(), "b\n");
     assert_eq!(peer.rest().unwrap(), "c\ngoodbye\n");
-    // Read late, perhaps, but never sent early: two beats behind the first line, and one more before it leaves.
+    // A line may be read late but is never sent early. The third line follows the first after two intervals.
     assert!(begin.elapsed() > Duration::from_millis(450), "{:?}", begin.elapsed());
     drop(peer);
     assert_eq!(playing.finish().code, Some(0));
@@ -111,7 +111,7 @@ fn timeout_limits_the_whole_run_and_the_summary_is_printed() {
         "{}",
         ended.stderr
     );
-    // With --retry, a closed port is a timeout too.
+    // With --retry, a refused connection ends in a timeout too.
     let closed = server.close();
     let why = format!(
         "backbox replay: timed out after 0.2 s waiting for the last message to be sent (see --timeout); cannot connect \
@@ -123,7 +123,7 @@ fn timeout_limits_the_whole_run_and_the_summary_is_printed() {
     let (engaged, _calls) = Server::unresponsive();
     let silent = run(&["replay", "-W", "200ms", "-a", &engaged.address, &file]);
     assert_eq!(silent.code, Some(124), "{}", silent.stderr);
-    // When all is sent the time does no harm.
+    // After everything is sent, the timeout is not an error.
     let ended = run(&["replay", "--loopback", "-W", "0.3", &session("#backbox-session 1\n#@0\na\n#@600\n#<b\n")]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
@@ -142,7 +142,7 @@ fn summary_counts_messages_bytes_and_lateness() {
     let lateness = ended.stderr.lines().find_map(|line| line.strip_prefix("lateness: ")).unwrap();
     let numbers: Vec<f64> = lateness.split(' ').filter_map(|word| word.parse().ok()).collect();
     assert!(numbers.len() == 4 && numbers.is_sorted() && numbers[3] > 0.0, "{lateness}");
-    // As fast as it goes nothing is late.
+    // At maximum speed, nothing is late.
     let ended = run(&["replay", "--loopback", "--speed", "max", &file]);
     assert_eq!(ended.code, Some(0));
     assert!(!ended.stderr.contains("lateness"), "{}", ended.stderr);
@@ -186,7 +186,7 @@ fn both_directions_are_recorded_and_shown() {
     let (record, file) = (place(), session("hello?version=1.1\nf&bytes=3\na\nb"));
     let ended = run(&["replay", "-v", "--loopback", "--record", &record, &file]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    // The replies may arrive before the goodbye or after it.
+    // The replies may arrive before or after the goodbye.
     for line in ["\n> f&bytes=3 <3 bytes>\n", "\n> goodbye\n", "\n< hello?version=1.1\n"] {
         assert!(ended.stderr.contains(line), "{}", ended.stderr);
     }
@@ -194,7 +194,7 @@ fn both_directions_are_recorded_and_shown() {
     for line in ["\nhello?version=1.1\n", "\nf&bytes=3\na\nb", "\n#<hello?version=1.1\n", "closed by the "] {
         assert!(recorded.contains(line), "{recorded}");
     }
-    // What was recorded is played again.
+    // The recording can be replayed.
     assert_eq!(run(&["replay", "--loopback", &record]).code, Some(0));
 }
 
@@ -208,12 +208,12 @@ fn guard_warns_once_for_each_kind_and_everything_is_sent() {
     drop(peer);
     let ended = playing.finish();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let said: Vec<&str> = ended.stderr.lines().collect();
-    assert!(said[0].starts_with(&format!("{file}:1: would end MPF 0.81: switch needs state")), "{}", ended.stderr);
-    assert!(said[0].ends_with("(sent all the same, and 1 more of this kind)"), "{}", ended.stderr);
-    assert!(said[1].starts_with(&format!("{file}:3: would be ignored by MPF")), "{}", ended.stderr);
-    assert!(said[2].starts_with("playing the client of "), "{}", ended.stderr);
-    // The media controller in this process is no MPF.
+    let messages: Vec<&str> = ended.stderr.lines().collect();
+    assert!(messages[0].starts_with(&format!("{file}:1: would end MPF 0.81: switch needs state")), "{}", ended.stderr);
+    assert!(messages[0].ends_with("(sent all the same, and 1 more of this kind)"), "{}", ended.stderr);
+    assert!(messages[1].starts_with(&format!("{file}:3: would be ignored by MPF")), "{}", ended.stderr);
+    assert!(messages[2].starts_with("playing the client of "), "{}", ended.stderr);
+    // The test is not MPF, so it accepts what would end MPF.
     assert!(!run(&["replay", "--loopback", &file]).stderr.contains("MPF"));
 }
 

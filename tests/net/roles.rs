@@ -109,12 +109,12 @@ fn timeout_is_124_with_a_goal_unmet_else_0() {
 
 #[test]
 fn timeout_counts_from_the_first_connection_attempt() {
-    let nobody = server().close();
-    let dialling = ["listen", "-c", &nobody, "--retry", "1000s", "-W", "200ms"];
-    let ended = run(&[&dialling[..], &["-n", "1"]].concat());
+    let closed = server().close();
+    let connecting = ["listen", "-c", &closed, "--retry", "1000s", "-W", "200ms"];
+    let ended = run(&[&connecting[..], &["-n", "1"]].concat());
     assert_eq!(ended.code, Some(124), "{}", ended.stderr);
     assert!(ended.stderr.contains("timed out after 0.2 s"), "{}", ended.stderr);
-    let ended = run(&dialling);
+    let ended = run(&connecting);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
 }
 
@@ -261,7 +261,7 @@ fn reconnect_subscribes_again() {
     listening.write(b"trigger?name=out\n");
     assert_eq!(peer.line(), "trigger?name=out\n");
     listening.stdin = None;
-    // After a goodbye it connects again as well.
+    // It also reconnects after a goodbye.
     peer.send(b"trigger?name=b\ngoodbye\n");
     drop(peer);
     let mut peer = server.accept();
@@ -293,7 +293,7 @@ fn reconnecting_ends_with_retry_timeout_signal_and_closed_stdout() {
     let stopped = lose(&[]);
     let waiting = Instant::now();
     while !stopped.has_reported("connecting again") {
-        assert!(waiting.elapsed() < PATIENCE, "it does not connect again");
+        assert!(waiting.elapsed() < TIME_LIMIT, "it does not connect again");
         std::thread::sleep(Duration::from_millis(2));
     }
     stopped.signal(Signal::INT);
@@ -326,7 +326,7 @@ fn two_programs_that_reply_to_each_other_are_stopped_and_reported() {
     while !second.has_reported("two programs reply to each other")
         && !first.running.has_reported("two programs reply to each other")
     {
-        assert!(waiting.elapsed() < PATIENCE, "nobody stops");
+        assert!(waiting.elapsed() < TIME_LIMIT, "the replies do not stop");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

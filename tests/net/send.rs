@@ -1,4 +1,4 @@
-//! `backbox send` against peers of every temper.
+//! `backbox send` against well-behaved and misbehaving peers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -131,8 +131,8 @@ fn peer_that_keeps_sending_is_disconnected_after_half_a_second() {
     let sending = start(&["send", "-a", &server.address, "trigger", "name=x"]);
     let mut peer = server.accept();
     assert_eq!(peer.rest().unwrap(), "trigger?name=x\ngoodbye\n");
-    let talk = thread::spawn(move || {
-        let end = Instant::now() + PATIENCE;
+    let sender = thread::spawn(move || {
+        let end = Instant::now() + TIME_LIMIT;
         while peer.socket.write_all(b"tick\n").is_ok() && Instant::now() < end {
             thread::sleep(Duration::from_millis(10));
         }
@@ -142,7 +142,7 @@ fn peer_that_keeps_sending_is_disconnected_after_half_a_second() {
     assert!(began.elapsed() >= Duration::from_millis(500), "{:?}", began.elapsed());
     assert_eq!(ended.code, Some(0));
     assert!(ended.stdout.starts_with("tick\ntick\n"), "{}", ended.stdout);
-    assert!(talk.join().unwrap(), "the connection stays open");
+    assert!(sender.join().unwrap(), "the connection stays open");
 }
 
 #[test]
@@ -153,10 +153,10 @@ fn flooding_peer_is_disconnected() {
     let printed = thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap());
     let mut peer = server.accept();
     let flood = b"trigger?name=y\n".repeat(1000);
-    let talk = thread::spawn(move || while peer.socket.write_all(&flood).is_ok() {});
+    let sender = thread::spawn(move || while peer.socket.write_all(&flood).is_ok() {});
     assert_eq!(sending.finish().code, Some(0));
     assert!(printed.join().unwrap() > 0);
-    talk.join().unwrap();
+    sender.join().unwrap();
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn incomplete_message_never_ends_in_an_orderly_close() {
     let mut peer = server.accept();
     let mut stdin = sending.stdin.take().unwrap();
     let feeder = thread::spawn(move || {
-        // More than any socket's buffers take; the end of the program is the end of the pipe.
+        // More than the socket buffers can contain; the write ends when the program exits.
         let _ = stdin.write_all(b"f&bytes=16777216\n");
         let _ = stdin.write_all(&vec![b'x'; 16 << 20]);
         stdin
@@ -333,7 +333,7 @@ fn incomplete_message_never_ends_in_an_orderly_close() {
     assert_eq!(peer.line(), "f&bytes=16777216\n");
     sending.signal(Signal::TERM);
     assert_eq!(sending.finish().code, Some(143));
-    let broken = peer.rest().expect_err("an orderly end inside a message");
+    let broken = peer.rest().expect_err("an orderly close inside a message");
     assert_eq!(broken.kind(), std::io::ErrorKind::ConnectionReset);
     drop(feeder.join());
 }
@@ -349,8 +349,8 @@ fn two_peers_that_write_before_they_read_do_not_block() {
     let feeder = thread::spawn(move || stdin.write_all(ours.as_bytes()));
     let mut peer = server.accept();
     peer.send(theirs.as_bytes());
-    let came = peer.rest().unwrap();
-    assert!(came.strip_suffix("goodbye\n") == Some(&text), "{} bytes came", came.len());
+    let received = peer.rest().unwrap();
+    assert!(received.strip_suffix("goodbye\n") == Some(&text), "{} bytes received", received.len());
     drop(peer);
     feeder.join().unwrap().unwrap();
     let ended = sending.finish();

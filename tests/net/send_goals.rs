@@ -1,4 +1,4 @@
-//! What `backbox send` waits for, and how each way of its coming or not coming ends.
+//! What `backbox send` waits for, and its exit status when that is or is not received.
 
 use std::io::Write;
 use std::thread;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::*;
 
-/// Starts `send` to a port; the peer has dialled when this returns.
+/// Starts `send` and accepts its connection.
 fn sending(arguments: &[&str]) -> (Running, Peer) {
     let server = server();
     let mut all = vec!["send", "-a", &server.address];
@@ -16,12 +16,12 @@ fn sending(arguments: &[&str]) -> (Running, Peer) {
     (running, peer)
 }
 
-/// What a run comes to when the peer answers its first line with this, and waits for its goodbye.
+/// Runs `send` with a peer that sends this reply to the first line and waits for the goodbye.
 #[track_caller]
-fn answered(arguments: &[&str], answer: &[u8]) -> Finished {
+fn run_with_reply(arguments: &[&str], reply: &[u8]) -> Finished {
     let (running, mut peer) = sending(arguments);
     peer.line();
-    peer.send(answer);
+    peer.send(reply);
     assert_eq!(peer.rest().unwrap(), "goodbye\n", "{arguments:?}");
     drop(peer);
     running.finish()
@@ -29,41 +29,41 @@ fn answered(arguments: &[&str], answer: &[u8]) -> Finished {
 
 #[test]
 fn run_ends_at_the_last_goal_and_prints_matches() {
-    let ended = answered(&["-e", "b", "-e", "c?x=1", "a?"], b"b?n=1\nd\nc?x=2\nc?x=int:1\n");
+    let ended = run_with_reply(&["-e", "b", "-e", "c?x=1", "a?"], b"b?n=1\nd\nc?x=2\nc?x=int:1\n");
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "b?n=1\nc?x=int:1\n", ""));
-    let ended = answered(&["--all", "-e", "b", "a?"], b"hello?controller_name=MPF&version=1.1\nb\n");
+    let ended = run_with_reply(&["--all", "-e", "b", "a?"], b"hello?controller_name=MPF&version=1.1\nb\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "hello?controller_name=MPF&version=1.1\nb\n"));
 }
 
 #[test]
 fn count_counts_printed_messages_exactly() {
-    let ended = answered(&["-n", "2", "-x", "b", "a?"], b"hello?version=1.1\nb\nc\nb\nd\ne\n");
+    let ended = run_with_reply(&["-n", "2", "-x", "b", "a?"], b"hello?version=1.1\nb\nc\nb\nd\ne\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "c\nd\n"));
 }
 
 #[test]
 fn unprinted_messages_also_meet_goals_and_fail() {
-    let ended = answered(&["-x", "b", "-e", "b", "a?"], b"b\n");
+    let ended = run_with_reply(&["-x", "b", "-e", "b", "a?"], b"b\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
-    let ended = answered(&["-m", "c", "-e", "b", "a?"], b"c\nb\n");
+    let ended = run_with_reply(&["-m", "c", "-e", "b", "a?"], b"c\nb\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
-    let ended = answered(&["-x", "error", "-e", "b", "a?"], b"error?message=no\n");
+    let ended = run_with_reply(&["-x", "error", "-e", "b", "a?"], b"error?message=no\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), ""));
 }
 
 #[test]
 fn reply_is_recognised_from_the_catalogue() {
     let words = ["-w", "service", "subcommand=coil_pulse", "coil=c_knocker"];
-    let ended = answered(&words, b"hello?version=1.1\nlist_coils\ncoil_pulse\n");
+    let ended = run_with_reply(&words, b"hello?version=1.1\nlist_coils\ncoil_pulse\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "list_coils\ncoil_pulse\n"));
-    let ended = answered(&words, b"coil_pulse?error=no%20such%20coil\n");
+    let ended = run_with_reply(&words, b"coil_pulse?error=no%20such%20coil\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), "coil_pulse?error=no%20such%20coil\n"));
     assert!(ended.stderr.contains(": the reply failed: coil_pulse?error="), "{}", ended.stderr);
 }
 
 #[test]
 fn failed_reply_is_4_at_once_unless_expected() {
-    for (arguments, answer, code) in [
+    for (arguments, reply, code) in [
         (&["-e", "x", "a?"][..], &b"error?message=no\n"[..], 4),
         (&["-e", "*", "a?"], b"error?message=no\n", 4),
         (&["-e", "error", "a?"], b"error?message=no\n", 0),
@@ -71,14 +71,14 @@ fn failed_reply_is_4_at_once_unless_expected() {
         (&["-e", "b", "a?"], b"b?error=bool:False\n", 0),
         (&["-n", "5", "--fail-on", "trigger?name=tilt", "a?"], b"b\ntrigger?name=tilt\n", 4),
     ] {
-        let ended = answered(arguments, answer);
+        let ended = run_with_reply(arguments, reply);
         assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
     }
 }
 
 #[test]
 fn messages_after_the_failed_reply_are_not_reported() {
-    let ended = answered(&["-n", "9", "--fail-on", "tilt", "a?"], &b"tilt\n".repeat(50));
+    let ended = run_with_reply(&["-n", "9", "--fail-on", "tilt", "a?"], &b"tilt\n".repeat(50));
     assert_eq!((ended.code, ended.stderr.matches("the reply failed: tilt").count()), (Some(4), 1), "{}", ended.stderr);
 }
 
@@ -132,15 +132,15 @@ fn unsent_messages_at_the_timeout_are_reported() {
         assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
         drop(peer);
         let ended = running.finish();
-        let told = ended.stderr.contains("the time is up: the rest of standard input was not sent");
-        assert_eq!((ended.code, told), (Some(0), rest), "{}", ended.stderr);
+        let reported = ended.stderr.contains("the time is up: the rest of standard input was not sent");
+        assert_eq!((ended.code, reported), (Some(0), rest), "{}", ended.stderr);
     }
 }
 
 #[test]
 fn timeout_starts_with_the_first_line() {
     let (mut running, mut peer) = sending(&["-W", "100ms", "-e", "b", "-"]);
-    // Longer than the time: were it counted from the start, goodbye would come instead of the line.
+    // Longer than the timeout: if it counted from the start, a goodbye would be sent instead of the line.
     thread::sleep(Duration::from_millis(300));
     running.write(b"a\n");
     assert_eq!(peer.rest().unwrap(), "a\ngoodbye\n");
@@ -162,7 +162,7 @@ fn timeout_ends_a_run_whose_peer_does_not_read() {
     let mut running = start_with_input(&["send", "-a", &server.address, "-W", "100ms", "-e", "b"]);
     let mut stdin = running.stdin.take().unwrap();
     let feeder = thread::spawn(move || {
-        // More than any socket's buffers take; the end of the program is the end of the pipe.
+        // More than the socket buffers can contain; the write ends when the program exits.
         let text = "trigger?name=0123456789012345678901234567890123456789\n".repeat(1 << 20);
         let _ = stdin.write_all(text.as_bytes());
     });
@@ -241,9 +241,9 @@ fn reply_sent_with_the_close_is_printed_and_counted() {
 
 #[test]
 fn messages_are_printed_as_json_or_by_a_template() {
-    let ended = answered(&["--json", "-e", "b", "a?"], b"c\nB?N=int:1&l=x%20y\n");
+    let ended = run_with_reply(&["--json", "-e", "b", "a?"], b"c\nB?N=int:1&l=x%20y\n");
     assert_eq!(ended.stdout, "{\"command\":\"b\",\"params\":{\"n\":1,\"l\":\"x y\"}}\n");
-    let ended = answered(&["-F", "{@command}={n}", "-m", "b", "-n", "1", "a?"], b"c\nb?n=int:1\n");
+    let ended = run_with_reply(&["-F", "{@command}={n}", "-m", "b", "-n", "1", "a?"], b"c\nb?n=int:1\n");
     assert_eq!(ended.stdout, "b=1\n");
 }
 
@@ -291,7 +291,7 @@ fn timeout_inside_a_message_resets_the_connection() {
     });
     assert_eq!(peer.line(), "f&bytes=16777216\n");
     assert_eq!(running.finish().code, Some(124));
-    let broken = peer.rest().expect_err("an orderly end inside a message");
+    let broken = peer.rest().expect_err("an orderly close inside a message");
     assert_eq!(broken.kind(), std::io::ErrorKind::ConnectionReset);
     drop(feeder.join());
 }

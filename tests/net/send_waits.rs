@@ -6,7 +6,7 @@ use crate::harness::*;
 
 const MODES: &[u8] = b"mode_list?json={\"running_modes\": [[\"attract\", 10]]}\n";
 
-/// Starts `send` to a port; the peer has been connected to when this returns.
+/// Starts `send` and accepts its connection.
 fn sending(arguments: &[&str]) -> (Running, Peer) {
     let server = server();
     let running = start(&[&["send", "-a", &server.address], arguments].concat());
@@ -105,7 +105,7 @@ fn repetition_ends_when_the_goals_are_met() {
 
 #[test]
 fn timeout_applies_while_reconnecting() {
-    // A port that refuses, and one that never accepts.
+    // An address that refuses connections, and one that never accepts them.
     for hangs in [false, true] {
         let server = server();
         let arguments = ["send", "-a", &server.address, "--reconnect", "-W", "1500ms", "-e", "b", "a?"];

@@ -1,4 +1,4 @@
-//! The ways in which `backbox send` opens, sends and leaves: handshake, payload, repetition, pace.
+//! `backbox send`: handshake, payload, repetition, interval, reconnection.
 
 use std::time::{Duration, Instant};
 
@@ -130,8 +130,12 @@ fn each_repetition_of_a_message_is_sent() {
     let server = server();
     let sending = start(&["send", "-a", &server.address, "--repeat", "100000", "trigger", "name=x"]);
     let mut peer = server.accept();
-    let came = peer.rest().unwrap();
-    assert!(came == format!("{}goodbye\n", "trigger?name=x\n".repeat(100_000)), "{} bytes came", came.len());
+    let received = peer.rest().unwrap();
+    assert!(
+        received == format!("{}goodbye\n", "trigger?name=x\n".repeat(100_000)),
+        "{} bytes received",
+        received.len()
+    );
     drop(peer);
     assert_eq!(sending.finish().code, Some(0));
 }
@@ -192,7 +196,7 @@ fn message_that_would_stop_mpf_is_refused_before_connecting_unless_forced() {
         assert!(ended.stderr.ends_with("; --force sends it all the same\n"), "{}", ended.stderr);
     }
     let sending = start(&["send", "-a", &server.address, "--force", "TRIGGER?name=x"]);
-    // The first that dials is the one that was forced.
+    // Only the run with --force connects.
     assert_eq!(server.accept().rest().unwrap(), "TRIGGER?name=x\ngoodbye\n");
     assert_eq!(sending.finish().code, Some(0));
 }
@@ -220,7 +224,7 @@ fn reconnecting_sends_nothing_twice() {
     let server = server();
     let mut sending = start_with_input(&["send", "-q", "-a", &server.address, "--reconnect", "-e", "done"]);
     for line in ["a\n", "b\n"] {
-        // Before it has noticed the loss it would write into a connection that is gone.
+        // Until the loss is noticed, it would write to the lost connection.
         let mut peer = server.accept();
         sending.write(line.as_bytes());
         assert_eq!(peer.line(), line);
@@ -236,8 +240,8 @@ fn reconnecting_sends_nothing_twice() {
     let ended = sending.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "done\n"));
     for line in [1, 2] {
-        let told = format!("{}: connection lost after line {line}, which may be lost too", server.address);
-        assert_eq!(ended.stderr.matches(&told).count(), 1, "{}", ended.stderr);
+        let expected = format!("{}: connection lost after line {line}, which may be lost too", server.address);
+        assert_eq!(ended.stderr.matches(&expected).count(), 1, "{}", ended.stderr);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is shown only on a terminal.
+//! Output that is printed only on a terminal.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
@@ -10,7 +10,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::harness::*;
 
-/// A terminal: its near side for a program, and everything written to it once it is closed.
+/// Opens a terminal: the side for a program, and everything written to it after it is closed.
 fn terminal() -> (File, Receiver<String>) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
@@ -21,7 +21,7 @@ fn terminal() -> (File, Receiver<String>) {
     thread::spawn(move || {
         let (mut text, mut bytes) = (Vec::new(), [0; 4096]);
         let mut master = File::from(master);
-        // The end of the last program that has the near side is an error of this one.
+        // Reading fails when the last program has closed its side.
         while let Ok(count) = master.read(&mut bytes) {
             text.extend_from_slice(&bytes[..count]);
         }
@@ -30,7 +30,7 @@ fn terminal() -> (File, Receiver<String>) {
     (near, receive)
 }
 
-/// Plays a session that takes more than a second, with its standard error on a terminal; what is seen there.
+/// Replays a session that takes more than a second with standard error on a terminal, and returns what is printed.
 fn seen(arguments: &[&str], output_too: bool) -> String {
     let file = directory().join("session.bcp");
     fs::write(&file, "#backbox-session 1\n#@0\nhello?version=1.1\n#@1.1\nreset\n#@1.3\ngoodbye\n").unwrap();
@@ -41,7 +41,7 @@ fn seen(arguments: &[&str], output_too: bool) -> String {
     let mut child = command.spawn().unwrap();
     drop(command);
     assert_eq!(exit_code(&mut child), Some(0));
-    seen.recv_timeout(PATIENCE).expect("the terminal does not end")
+    seen.recv_timeout(TIME_LIMIT).expect("the terminal does not end")
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn progress_line_is_redrawn_and_erased_at_the_end() {
     assert!(before.starts_with("playing the client of session.bcp"), "{seen:?}");
     let (line, after) = after.split_once("\u{1b}[?7h\u{1b}[K").unwrap_or_else(|| panic!("{seen:?}"));
     assert_eq!(line, "1/3 0:01/0:01 ×1.0", "{seen:?}");
-    // What is received and what is reported take the place of the line.
+    // Received messages and reports replace the progress line.
     assert!(after.contains("\r\u{1b}[K\u{1b}[1mreset_complete\u{1b}[0m\r\n"), "{seen:?}");
     assert!(after.contains("\r\u{1b}[Kreplayed 3 messages "), "{seen:?}");
     assert!(after.contains("; done\r\nlateness: p50 ") && after.ends_with(" ms\r\n"), "{seen:?}");
@@ -70,7 +70,7 @@ fn quiet_prints_no_progress_line() {
     assert_eq!(seen(&["-q"], false), "");
 }
 
-/// What a terminal shows of a `listen` with a hostile peer.
+/// Returns what `listen` prints on a terminal with a hostile peer.
 fn shown(arguments: &[&str]) -> String {
     let (file, (near, seen)) = (directory().join("address"), terminal());
     let mut command = listen_command(arguments, &file);
@@ -81,7 +81,7 @@ fn shown(arguments: &[&str]) -> String {
     peer.half_close();
     let _ = peer.rest();
     assert!(matches!(exit_code(&mut child), Some(1)));
-    seen.recv_timeout(PATIENCE).expect("the terminal does not end")
+    seen.recv_timeout(TIME_LIMIT).expect("the terminal does not end")
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn control_characters_of_a_peer_are_escaped() {
     ] {
         let seen = shown(arguments);
         assert!(seen.contains(trigger) && seen.contains(payload), "{seen:?}");
-        // Said of the line that is no message, and of the half one.
+        // One report for the malformed line and one for the incomplete one.
         assert!(seen.contains("a: invalid integer: int:\\x1b[m") && seen.contains("a line: \\x1b[5m"), "{seen:?}");
         let ours = ["\x1b[0m", "\x1b[1m", "\x1b[31m"].iter().fold(seen.clone(), |rest, code| rest.replace(code, ""));
         assert!(!ours.contains(['\x1b', '\u{9b}', '\x07']), "{seen:?}");
@@ -135,7 +135,7 @@ fn forward_colours_the_two_directions() {
     drop(client);
     assert_eq!(exit_code(&mut child), Some(0));
     assert_eq!(
-        seen.recv_timeout(PATIENCE).unwrap(),
+        seen.recv_timeout(TIME_LIMIT).unwrap(),
         "\x1b[36m> \x1b[0m\x1b[1mhello\x1b[0m?version=1.1\r\n\x1b[33m< \x1b[0m\x1b[1mgoodbye\x1b[0m\r\n"
     );
 }
@@ -154,7 +154,7 @@ fn send_without_output_reports_what_it_sent() {
         drop(command);
         server.accept().rest().unwrap();
         assert_eq!(exit_code(&mut child), Some(0));
-        let seen = seen.recv_timeout(PATIENCE).expect("the terminal does not end");
+        let seen = seen.recv_timeout(TIME_LIMIT).expect("the terminal does not end");
         assert_eq!(seen, expected.replace("ADDRESS", &server.address));
     }
 }
