@@ -7,7 +7,7 @@ mod common;
 
 use backbox::bcp::pattern::Pattern;
 use backbox::bcp::{Malformed, MalformedReason, Message, ParseOptions, WriteOptions, is_command, unescape, write_line};
-use backbox::framing::{Frame, Framer, FramingOptions, LineFramer, TextLine};
+use backbox::framing::{Frame, Framer, FramingOptions};
 use backbox::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use common::random::{RandomMessage, text};
 use common::seed::{Random, for_each_case};
@@ -365,9 +365,9 @@ fn any_split_of_the_input_gives_the_same_frames() {
 
 /// The bare lines of a stream that comes in pieces of these sizes, as text.
 fn bare_lines(end: u8, limit: usize, stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
-    let mut framer = LineFramer::new(end, limit);
+    let mut framer = Framer::bare_lines(end, limit);
     let mut seen = Vec::new();
-    let mut show = |line: TextLine<'_>| seen.push(format!("{line:?}"));
+    let mut show = |line: Frame<'_>| seen.push(format!("{line:?}"));
     let mut rest = stream;
     while !rest.is_empty() {
         let space = framer.space();
@@ -375,7 +375,7 @@ fn bare_lines(end: u8, limit: usize, stream: &[u8], pieces: &mut dyn FnMut() -> 
         space[..piece.len()].copy_from_slice(piece);
         framer.filled(piece.len());
         rest = behind;
-        while let Some(line) = framer.next_line() {
+        while let Some(line) = framer.next_frame() {
             show(line);
         }
     }

@@ -169,7 +169,7 @@ impl Pattern {
                     || (name == b"bytes" && payload_bytes.is_some_and(|bytes| param.value.matches_length(bytes)))
             }
             None => message.params().any(|found| {
-                param.name.matches(found.name().to_ascii_lowercase().as_bytes()) && param.value.matches(found.value)
+                param.name.matches_in_any_case(&meaning_bytes(found.name_json)) && param.value.matches(found.value)
             }),
         };
         self.params.iter().filter(move |param| !is_in_message(param))
@@ -351,6 +351,14 @@ impl Glob {
             }
         }
         true
+    }
+
+    /// The same for a glob in lower case.
+    fn matches_in_any_case(&self, text: &[u8]) -> bool {
+        match text.iter().any(u8::is_ascii_uppercase) {
+            true => self.matches(&text.to_ascii_lowercase()),
+            false => self.matches(text),
+        }
     }
 }
 

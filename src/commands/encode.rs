@@ -6,7 +6,7 @@ use crate::bcp::{Malformed, MalformedReason, Message, ParseOptions, WriteOptions
 use crate::catalogue;
 use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, path, push, set, text};
 use crate::exit::{Exit, Failure};
-use crate::framing::{LineFramer, TextLine, Wire, push_frame};
+use crate::framing::{Frame, Framer, Wire, push_frame};
 use crate::limits::{OBE_BODY_BYTES_MAX, json_line_bytes_max};
 use crate::text::trim;
 
@@ -232,17 +232,16 @@ impl Encoder {
 
     /// Encodes each line of an input.
     fn lines(&mut self, source: &Path, filter: &mut Filter) -> Result<(), Failure> {
-        let mut framer = LineFramer::new(b'\n', self.line_bytes_max());
+        let mut framer = Framer::bare_lines(b'\n', self.line_bytes_max());
         let source = filter.open(source)?;
         filter.feed(source, &mut framer, |line, out| self.line(line, out).map(|()| true)).map(|_| ())
     }
 
-    fn line(&mut self, line: TextLine<'_>, out: &mut Vec<u8>) -> Result<(), (u64, String)> {
-        let (number, text) = match line {
-            TextLine::Whole { text, .. } if text.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r')) => return Ok(()),
-            TextLine::Whole { number, text } => (number, text),
-            TextLine::TooLong { number } => return Err((number, self.too_long())),
-        };
+    fn line(&mut self, line: Frame<'_>, out: &mut Vec<u8>) -> Result<(), (u64, String)> {
+        let (number, text) = line.bare_line().map_err(|number| (number, self.too_long()))?;
+        if text.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
+            return Ok(());
+        }
         let encoded = match self.wire {
             Wire::Bcp => self
                 .message

@@ -6,7 +6,7 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use crate::exit::{Exit, Failure};
-use crate::framing::{Frame, Framer, LineFramer, TextLine, Wire, is_ignored};
+use crate::framing::{Frame, Framer, Wire, is_ignored};
 use crate::limits::{READ_BYTES, WRITE_BYTES};
 use crate::net::widen_pipes;
 use crate::output::{Console, Stdout};
@@ -108,53 +108,6 @@ fn whole_lines(head: &[u8]) -> usize {
     head.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n") && !is_ignored(line)).count()
 }
 
-/// A framer, as the loop of the filters uses it.
-pub(crate) trait Framing {
-    /// What it cuts an input into.
-    type Piece<'a>
-    where
-        Self: 'a;
-    /// What stands between the name of the input and the number of a piece.
-    fn place(&self) -> &'static str;
-    fn space(&mut self) -> &mut [u8];
-    fn filled(&mut self, count: usize);
-    /// The next piece; `at_end`, what is left counts as the last one.
-    fn piece(&mut self, at_end: bool) -> Option<Self::Piece<'_>>;
-    /// Whether nothing more can be read, though the input goes on.
-    fn is_over(&self) -> bool;
-}
-
-macro_rules! framing {
-    ($framer:ident, $piece:ident, $next:ident, $place:expr, $is_over:expr) => {
-        impl Framing for $framer {
-            type Piece<'a> = $piece<'a>;
-            fn space(&mut self) -> &mut [u8] {
-                $framer::space(self)
-            }
-            fn filled(&mut self, count: usize) {
-                $framer::filled(self, count);
-            }
-            fn piece(&mut self, at_end: bool) -> Option<$piece<'_>> {
-                if at_end { self.end() } else { self.$next() }
-            }
-            fn place(&self) -> &'static str {
-                $place(self)
-            }
-            fn is_over(&self) -> bool {
-                $is_over(self)
-            }
-        }
-    };
-}
-
-framing!(Framer, Frame, next_frame, place_of, Framer::has_ended);
-framing!(LineFramer, TextLine, next_line, |_| ":", |_| false);
-
-/// A message of OBE_Socket has no line number.
-fn place_of(framer: &Framer) -> &'static str {
-    if framer.wire() == Wire::Obe { ": offset " } else { ":" }
-}
-
 /// The outputs of a filter.
 pub(crate) struct Filter {
     pub output: Stdout,
@@ -224,25 +177,26 @@ impl Filter {
         Ok(())
     }
 
-    /// Reads an input to its end, piece by piece. After each read, what `convert` has appended is written. Its errors
-    /// are the number of the piece and the reason; they are reported. The input is left when it returns `false`.
+    /// Reads an input to its end, frame by frame. After each read, what `convert` has appended is written. Its errors
+    /// are the number of the frame and the reason; they are reported. The input is left when it returns `false`.
     ///
     /// Whether the run goes on.
     ///
     /// # Errors
     /// The input cannot be read, or the output not written.
-    pub(crate) fn feed<F: Framing>(
+    pub(crate) fn feed(
         &mut self,
         mut source: Source,
-        framer: &mut F,
-        mut convert: impl FnMut(F::Piece<'_>, &mut Vec<u8>) -> Result<bool, (u64, String)>,
+        framer: &mut Framer,
+        mut convert: impl FnMut(Frame<'_>, &mut Vec<u8>) -> Result<bool, (u64, String)>,
     ) -> Result<bool, Failure> {
-        let place = framer.place();
+        // A message of OBE_Socket has no line number.
+        let place = if framer.wire() == Wire::Obe { ": offset " } else { ":" };
         loop {
             let count = source.read(framer.space())?;
             framer.filled(count);
-            while let Some(piece) = framer.piece(count == 0) {
-                let goes_on = match convert(piece, self.output.buffer()) {
+            while let Some(frame) = if count == 0 { framer.end() } else { framer.next_frame() } {
+                let goes_on = match convert(frame, self.output.buffer()) {
                     Ok(goes_on) => goes_on,
                     Err((number, reason)) => self.report(&format!("{}{}{number}", source.name, place), reason)?,
                 };
@@ -254,7 +208,7 @@ impl Filter {
                 }
             }
             self.output.flush()?;
-            if count == 0 || framer.is_over() {
+            if count == 0 || framer.has_ended() {
                 return Ok(true);
             }
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::bcp::Malformed;
 use crate::exit::Failure;
-use crate::framing::{LineFramer, TextLine};
+use crate::framing::{Frame, Framer};
 
 use super::input::Filter;
 
@@ -30,7 +30,7 @@ impl Strings {
     pub(crate) fn run(&self, words: &[impl AsRef<OsStr>], input: &Path, filter: &mut Filter) -> Result<(), Failure> {
         let is_dash = |word: &dyn AsRef<OsStr>| word.as_ref() == "-";
         if words.is_empty() || (words.len() == 1 && is_dash(&words[0])) {
-            let mut framer = LineFramer::new(self.end_in, self.bytes_max);
+            let mut framer = Framer::bare_lines(self.end_in, self.bytes_max);
             let source = filter.open(input)?;
             return filter.feed(source, &mut framer, |line, out| self.line(line, out)).map(|_| ());
         }
@@ -52,11 +52,8 @@ impl Strings {
         filter.output.flush()
     }
 
-    fn line(&self, line: TextLine<'_>, out: &mut Vec<u8>) -> Result<bool, (u64, String)> {
-        let (number, text) = match line {
-            TextLine::Whole { number, text } => (number, text),
-            TextLine::TooLong { number } => return Err((number, self.too_long("the string is"))),
-        };
+    fn line(&self, line: Frame<'_>, out: &mut Vec<u8>) -> Result<bool, (u64, String)> {
+        let (number, text) = line.bare_line().map_err(|number| (number, self.too_long("the string is")))?;
         let start = out.len();
         let converted = (self.convert)(text, out).map_err(|error| error.to_string());
         converted.and_then(|()| self.check_length(text.len(), out.len() - start)).map_err(|reason| {

@@ -11,7 +11,7 @@ use crate::text::is_white;
 pub(super) struct LineState {
     is_after_start: bool,
     /// How many bytes have been searched for its LF, so that a line in single bytes is searched once.
-    searched: usize,
+    pub(super) searched: usize,
     /// It is whole, but its payload is not. So it is not read again for each piece of the payload.
     awaited: Option<Awaited>,
     /// It is over the limit and is skipped.
@@ -28,7 +28,7 @@ struct Awaited {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Skipped {
     /// Whether its frame has been returned. Until then only white space was seen.
-    is_reported: bool,
+    pub(super) is_reported: bool,
 }
 
 impl Framer {
@@ -122,7 +122,8 @@ impl Framer {
         }
     }
 
-    fn take(&mut self, bytes: usize, lfs: usize) -> &[u8] {
+    /// Takes bytes with so many LFs, or other ends of lines.
+    pub(super) fn take(&mut self, bytes: usize, lfs: usize) -> &[u8] {
         self.start_line(lfs);
         self.buffer.take(bytes)
     }

@@ -2,119 +2,40 @@
 
 use memchr::memchr;
 
-use super::buffer::Buffer;
-use crate::limits::READ_BYTES;
+use super::bcp::Skipped;
+use super::{Frame, Framer, FramingError, RawMessage};
 
-/// One line of an input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TextLine<'a> {
-    /// A line without its end.
-    Whole {
-        /// Its number, from 1.
-        number: u64,
-        /// Its bytes.
-        text: &'a [u8],
-    },
-    /// A line over the limit; it is skipped to its end.
-    TooLong {
-        /// Its number, from 1.
-        number: u64,
-    },
-}
-
-/// Cuts a stream of bytes into lines; used like [`Framer`](super::Framer).
-///
-/// ```
-/// use backbox::framing::{LineFramer, TextLine};
-/// let mut lines = LineFramer::new(b'\n', 100);
-/// lines.space()[..4].copy_from_slice(b"a\r\nb");
-/// lines.filled(4);
-/// assert_eq!(lines.next_line(), Some(TextLine::Whole { number: 1, text: b"a" }));
-/// assert_eq!(lines.next_line(), None);
-/// assert_eq!(lines.end(), Some(TextLine::Whole { number: 2, text: b"b" }));
-/// ```
-#[derive(Debug)]
-pub struct LineFramer {
-    buffer: Buffer,
-    end: u8,
-    line_bytes_max: usize,
-    number: u64,
-    /// How many bytes at the front of the buffer have been searched for the end.
-    searched: usize,
-    is_skipping: bool,
-}
-
-impl LineFramer {
-    /// A framer for lines that end in `end`. Before LF a CR belongs to the end, and a byte order mark at the start of
-    /// the input is skipped; before NUL every byte counts.
-    pub fn new(end: u8, line_bytes_max: usize) -> LineFramer {
-        LineFramer { buffer: Buffer::new(READ_BYTES), end, line_bytes_max, number: 0, searched: 0, is_skipping: false }
-    }
-
-    /// Where to read into.
-    pub fn space(&mut self) -> &mut [u8] {
-        self.buffer.space()
-    }
-
-    /// Adds the first `count` bytes of [`LineFramer::space`].
-    pub fn filled(&mut self, count: usize) {
-        self.buffer.filled(count);
-    }
-
-    /// Adds bytes that were read elsewhere.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let space = self.space();
-            let (now, later) = bytes.split_at(bytes.len().min(space.len()));
-            space[..now.len()].copy_from_slice(now);
-            self.filled(now.len());
-            bytes = later;
-        }
-    }
-
-    /// The next whole line, or `None` if more bytes are needed.
-    pub fn next_line(&mut self) -> Option<TextLine<'_>> {
-        loop {
-            let unread = self.buffer.unread();
-            let found = memchr(self.end, &unread[self.searched..]);
-            let length = found.map_or(unread.len(), |found| self.searched + found);
-            if self.is_skipping {
-                self.buffer.take(length + usize::from(found.is_some()));
-                self.is_skipping = found.is_none();
-                found?;
-                continue;
-            }
-            self.searched = length;
-            if length > self.line_bytes_max {
-                self.searched = 0;
-                self.number += 1;
-                self.is_skipping = true;
-                return Some(TextLine::TooLong { number: self.number });
-            }
+impl Framer {
+    /// The next line that ends in `end`; `at_end`, what is left is the last one.
+    pub(super) fn next_bare_line(&mut self, end: u8, at_end: bool) -> Option<Frame<'_>> {
+        let (number, limit, searched) = (self.number, self.options.line_bytes_max, self.lines.searched);
+        let unread = self.buffer.unread();
+        let found = memchr(end, &unread[searched..]);
+        let length = found.map_or(unread.len(), |found| searched + found);
+        let end_bytes = usize::from(found.is_some());
+        if self.lines.skipped.is_some() {
+            self.take(length + end_bytes, end_bytes);
             found?;
-            self.searched = 0;
-            return Some(self.line(length, 1));
+            self.lines.skipped = None;
+            return self.next_bare_line(end, at_end);
         }
-    }
-
-    /// The last line of an input that has ended without a line end.
-    pub fn end(&mut self) -> Option<TextLine<'_>> {
-        let length = self.buffer.unread().len();
-        (length > 0 && !self.is_skipping).then(|| self.line(length, 0))
-    }
-
-    fn line(&mut self, length: usize, end_bytes: usize) -> TextLine<'_> {
-        self.number += 1;
-        let mut text = &self.buffer.take(length + end_bytes)[..length];
-        if self.end == b'\n' {
-            if self.number == 1 {
-                text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
-            }
-            if end_bytes > 0 {
-                text = text.strip_suffix(b"\r").unwrap_or(text);
-            }
+        self.lines.searched = length;
+        if length > limit {
+            self.lines.skipped = Some(Skipped { is_reported: true });
+            return Some(Frame::Bad { number, fault: FramingError::LineTooLong { limit } });
         }
-        TextLine::Whole { number: self.number, text }
+        if found.is_none() && !(at_end && length > 0) {
+            return None;
+        }
+        let raw = self.take(length + end_bytes, 1);
+        let mut line = &raw[..length];
+        if end == b'\n' && number == 1 {
+            line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+        }
+        if end == b'\n' && found.is_some() {
+            line = line.strip_suffix(b"\r").unwrap_or(line);
+        }
+        Some(Frame::Message(RawMessage { number, raw, line, marker: None, payload: None }))
     }
 }
 
@@ -123,16 +44,16 @@ mod tests {
     use super::*;
 
     fn lines(end: u8, limit: usize, input: &[u8], piece: usize) -> Vec<String> {
-        let mut framer = LineFramer::new(end, limit);
+        let mut framer = Framer::bare_lines(end, limit);
         let mut seen = Vec::new();
-        let show = |line: TextLine<'_>| match line {
-            TextLine::Whole { number, text } => format!("{number} {}", text.escape_ascii()),
-            TextLine::TooLong { number } => format!("{number} too long"),
+        let show = |frame: Frame<'_>| match frame.bare_line() {
+            Ok((number, text)) => format!("{number} {}", text.escape_ascii()),
+            Err(number) => format!("{number} too long"),
         };
         for bytes in input.chunks(piece) {
             framer.space()[..bytes.len()].copy_from_slice(bytes);
             framer.filled(bytes.len());
-            while let Some(line) = framer.next_line() {
+            while let Some(line) = framer.next_frame() {
                 seen.push(show(line));
             }
         }

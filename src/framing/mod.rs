@@ -1,7 +1,6 @@
 //! Bytes into bounded frames: where one message ends and the next begins.
 //!
-//! A [`Framer`] cuts a stream into lines of BCP with their payloads, or into frames of OBE_Socket; a [`LineFramer`]
-//! cuts one into bare lines. Nothing here does I/O or gives a line a meaning, and however a stream is split into reads, the
+//! A [`Framer`] cuts a stream into lines of BCP with their payloads, frames of OBE_Socket, or bare lines. Nothing here does I/O or gives a line a meaning, and however a stream is split into reads, the
 //! frames are the same.
 
 mod bcp;
@@ -14,7 +13,6 @@ use std::fmt;
 use buffer::Buffer;
 
 pub use bcp::{is_ignored, without_cr};
-pub use lines::{LineFramer, TextLine};
 pub use obe::{body, push_frame};
 
 use crate::bcp::Marker;
@@ -101,6 +99,19 @@ pub enum Frame<'a> {
         /// What is wrong.
         fault: FramingError,
     },
+}
+
+impl<'a> Frame<'a> {
+    /// The number and the text of a frame of [`Framer::bare_lines`].
+    ///
+    /// # Errors
+    /// The number of a line over the limit.
+    pub fn bare_line(self) -> Result<(u64, &'a [u8]), u64> {
+        match self {
+            Frame::Message(RawMessage { number, line, .. }) | Frame::Ignored { number, line, .. } => Ok((number, line)),
+            Frame::Bad { number, .. } => Err(number),
+        }
+    }
 }
 
 /// A message as it was received.
@@ -226,6 +237,8 @@ pub struct Framer {
     /// The line at the front of the buffer without CR, if it has one.
     clean: Vec<u8>,
     lines: bcp::LineState,
+    /// What ends a bare line, in a framer for those.
+    bare_end: Option<u8>,
     has_ended: bool,
 }
 
@@ -234,7 +247,26 @@ impl Framer {
     pub fn new(options: FramingOptions) -> Framer {
         let buffer = Buffer::new(options.read_bytes);
         let number = u64::from(options.wire == Wire::Bcp);
-        Framer { options, buffer, number, clean: Vec::new(), lines: bcp::LineState::default(), has_ended: false }
+        let lines = bcp::LineState::default();
+        Framer { options, buffer, number, clean: Vec::new(), lines, bare_end: None, has_ended: false }
+    }
+
+    /// A framer for bare lines that end in `end`: JSON Lines and lists of strings, which know neither comments nor
+    /// payloads. Before LF a CR belongs to the end, and a byte order mark at the start of the input is skipped; before
+    /// NUL every byte counts.
+    ///
+    /// ```
+    /// use backbox::framing::Framer;
+    /// let mut framer = Framer::bare_lines(b'\n', 100);
+    /// framer.space()[..4].copy_from_slice(b"a\r\nb");
+    /// framer.filled(4);
+    /// assert_eq!(framer.next_frame().unwrap().bare_line(), Ok((1, &b"a"[..])));
+    /// assert_eq!(framer.next_frame(), None);
+    /// assert_eq!(framer.end().unwrap().bare_line(), Ok((2, &b"b"[..])));
+    /// ```
+    pub fn bare_lines(end: u8, line_bytes_max: usize) -> Framer {
+        let options = FramingOptions { line_bytes_max, ..FramingOptions::default() };
+        Framer { bare_end: Some(end), ..Framer::new(options) }
     }
 
     /// The protocol.
@@ -252,6 +284,17 @@ impl Framer {
         self.buffer.filled(count);
     }
 
+    /// Adds bytes that were read elsewhere.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let space = self.space();
+            let (now, later) = bytes.split_at(bytes.len().min(space.len()));
+            space[..now.len()].copy_from_slice(now);
+            self.filled(now.len());
+            bytes = later;
+        }
+    }
+
     /// The next whole frame, or `None` if more bytes are needed.
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
         self.frame(false)
@@ -263,10 +306,11 @@ impl Framer {
     }
 
     fn frame(&mut self, at_end: bool) -> Option<Frame<'_>> {
-        match self.options.wire {
+        match (self.bare_end, self.options.wire) {
             _ if self.has_ended => None,
-            Wire::Bcp => self.next_line(at_end),
-            Wire::Obe => self.next_obe(at_end),
+            (Some(end), _) => self.next_bare_line(end, at_end),
+            (None, Wire::Bcp) => self.next_line(at_end),
+            (None, Wire::Obe) => self.next_obe(at_end),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::commands::arguments::{mistyped, read_message, unknown_choice};
 use crate::commands::input::Source;
 use crate::commands::stream::{Item, Stream};
 use crate::exit::Failure;
-use crate::framing::{FramingError, FramingOptions, LineFramer, TextLine};
+use crate::framing::{Framer, FramingError, FramingOptions};
 use crate::limits::OBE_BODY_BYTES_MAX;
 use crate::output::Console;
 use crate::text::{is_white, shown, trim};
@@ -26,7 +26,7 @@ pub(crate) enum Messages {
     /// Standard input, each message sent when it arrives. It is dry while nothing read so far is left to be sent.
     Stream { stream: Box<Stream>, is_dry: bool },
     /// The same for OBE_Socket: JSON Lines.
-    Lines { lines: Box<LineFramer>, has_ended: bool, text: Vec<u8> },
+    Lines { lines: Box<Framer>, has_ended: bool, text: Vec<u8> },
 }
 
 impl Messages {
@@ -90,12 +90,12 @@ impl Messages {
 }
 
 /// The next message of JSON Lines, which is put into `text`. Blank lines and those that begin with `#` are ignored.
-fn next_line<'a>(lines: &mut LineFramer, has_ended: bool, text: &'a mut Vec<u8>) -> Item<'a> {
+fn next_line<'a>(lines: &mut Framer, has_ended: bool, text: &'a mut Vec<u8>) -> Item<'a> {
     // All whole lines are read before more input is, so that at the end only the last can be left.
-    while let Some(line) = if has_ended { lines.end() } else { lines.next_line() } {
-        let (number, line) = match line {
-            TextLine::Whole { number, text } => (number, trim(text)),
-            TextLine::TooLong { number } => {
+    while let Some(line) = if has_ended { lines.end() } else { lines.next_frame() } {
+        let (number, line) = match line.bare_line() {
+            Ok((number, text)) => (number, trim(text)),
+            Err(number) => {
                 return Item::Malformed { number, reason: format!("line over {OBE_BODY_BYTES_MAX} bytes") };
             }
         };

@@ -24,7 +24,7 @@ use crate::commands::shared::{
 use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
-use crate::framing::{FramingOptions, LineFramer, Wire};
+use crate::framing::{Framer, FramingOptions, Wire};
 use crate::limits::OBE_BODY_BYTES_MAX;
 use crate::net::NetSettings;
 use crate::output::Console;
@@ -398,7 +398,7 @@ impl Options {
             (words, wire) if words.is_empty() || words == ["-"] => match wire {
                 Wire::Bcp => Messages::Stream { stream: Box::new(Stream::new(framing)), is_dry: true },
                 Wire::Obe => {
-                    let lines = Box::new(LineFramer::new(b'\n', OBE_BODY_BYTES_MAX));
+                    let lines = Box::new(Framer::bare_lines(b'\n', OBE_BODY_BYTES_MAX));
                     Messages::Lines { lines, has_ended: false, text: Vec::new() }
                 }
             },
