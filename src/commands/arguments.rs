@@ -4,15 +4,13 @@ use std::path::Path;
 
 use crate::bcp::{
     DuplicatePolicy, JsonError, JsonFault, JsonValue, Malformed, MalformedReason, Message, ParseOptions,
-    canonical_json, is_command, push_spaced_json, push_string, typed_text,
+    canonical_json, is_command, line_command, push_spaced_json, push_string, typed_text,
 };
 use crate::catalogue;
 use crate::cli::suggest;
 use crate::exit::Failure;
 use crate::output::Console;
 use crate::text::{shown, trim};
-
-use crate::bcp::line_command;
 
 /// Reads a message from arguments into `parts`; returns notes for strings that look like something else.
 ///

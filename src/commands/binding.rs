@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::dial::{MEDIA_PORT, OBE_PORT};
+use super::dial::{MEDIA_PORT, OBE_PORT, resolve};
 use super::result_file::write_whole;
 use crate::exit::{Failure, plain_words};
 use crate::framing::Wire;
@@ -60,18 +60,13 @@ impl Place<'_> {
             Wire::Obe => OBE_PORT,
         };
         let default = Address::new("127.0.0.1", self.port.unwrap_or(usual));
-        let address = match self.address {
-            Some(text) => Address::parse(text, &default).map_err(Failure::Usage)?,
-            None => default,
-        };
-        let mut sockets =
-            address.resolve().map_err(|error| Failure::io(format_args!("cannot resolve {address}"), &error))?;
-        // MPF dials the IPv4 loopback address, whatever localhost means here.
+        let (address, mut sockets) = resolve(self.address, default)?;
+        // MPF connects to the IPv4 loopback address, whatever localhost means here.
         sockets.sort_by_key(SocketAddr::is_ipv6);
         Ok((address, sockets))
     }
 
-    /// Writes the address for those who wait for it, and warns if other computers can connect.
+    /// Writes the address to the file of `--announce`, and warns if other computers can connect.
     ///
     /// # Errors
     /// The file of `--announce` cannot be written.
@@ -89,7 +84,7 @@ impl Place<'_> {
         match self.announce {
             None => Ok(()),
             Some(file) => write_whole(file, format!("{address}\n").as_bytes())
-                .map_err(|error| Failure::io(format_args!("cannot write {}", name(file)), &error)),
+                .map_err(|error| Failure::io(format_args!("cannot write {}", file_name(file)), &error)),
         }
     }
 }
@@ -98,11 +93,7 @@ impl Place<'_> {
 fn withdraw(file: &Path) -> Result<(), Failure> {
     let is_file = fs::symlink_metadata(file).is_ok_and(|found| found.is_file() || found.is_symlink());
     match is_file.then(|| fs::remove_file(file)) {
-        Some(Err(error)) => Err(Failure::io(format_args!("cannot remove the old {}", name(file)), &error)),
+        Some(Err(error)) => Err(Failure::io(format_args!("cannot remove the old {}", file_name(file)), &error)),
         _ => Ok(()),
     }
-}
-
-fn name(file: &Path) -> String {
-    file_name(file)
 }

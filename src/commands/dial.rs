@@ -15,6 +15,19 @@ pub const PIN_PORT: u16 = 5051;
 /// The default port of OBE_Socket servers.
 pub const OBE_PORT: u16 = 61981;
 
+/// Reads and resolves an address; what is left out is that of `default`.
+///
+/// # Errors
+/// [`Failure::Usage`] for an invalid address, [`Failure::Io`] for a name that cannot be resolved.
+pub fn resolve(text: Option<&str>, default: Address) -> Result<(Address, Vec<SocketAddr>), Failure> {
+    let address = match text {
+        Some(text) => Address::parse(text, &default).map_err(Failure::Usage)?,
+        None => default,
+    };
+    let sockets = address.resolve().map_err(|error| Failure::io(format_args!("cannot resolve {address}"), &error))?;
+    Ok((address, sockets))
+}
+
 /// A server to connect to.
 #[derive(Debug)]
 pub struct Target {
@@ -24,19 +37,13 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads and resolves an address; what is left out is `localhost` and `port`. Made before signals are caught: a
-    /// resolver takes its time and knows of no stop.
+    /// The server at an address; what is left out is `localhost` and `port`. Call it before signals are caught: a
+    /// signal does not end a resolver.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for what is no address, [`Failure::Io`] for a name that has none.
+    /// As for [`resolve`].
     pub fn resolve(text: Option<&str>, port: u16) -> Result<Target, Failure> {
-        let default = Address::new("localhost", port);
-        let address = match text {
-            Some(text) => Address::parse(text, &default).map_err(Failure::Usage)?,
-            None => default,
-        };
-        let sockets =
-            address.resolve().map_err(|error| Failure::io(format_args!("cannot resolve {address}"), &error))?;
+        let (address, sockets) = resolve(text, Address::new("localhost", port))?;
         Ok(Target { address, sockets })
     }
 
@@ -45,7 +52,7 @@ impl Target {
         Dial::new(self.sockets.clone()).retry(retry)
     }
 
-    /// What it resolves to, in the order in which it is dialled.
+    /// What it resolves to, in the order in which it is tried.
     pub fn sockets(&self) -> &[SocketAddr] {
         &self.sockets
     }

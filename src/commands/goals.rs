@@ -1,13 +1,18 @@
-//! Goals: what a run waits for, and which replies are failures.
+//! Goals: what a run of `send` or `listen` waits for, for how long, and which replies are failures.
 //!
 //! In: which of the patterns, the count, the reply and the handshake have arrived, and what is reported if not.
 //! Out: clocks and sockets; which messages are printed; what the run does when all goals are met.
 
-use crate::bcp::pattern::Pattern;
-use crate::bcp::{Message, ValueKind};
-use crate::text::shown;
+use std::time::Duration;
 
-use crate::bcp::line_command;
+use crate::bcp::pattern::Pattern;
+use crate::bcp::{Message, ValueKind, line_command};
+use crate::cli::{Flag, number, text};
+use crate::commands::shared::patterns_on;
+use crate::exit::Failure;
+use crate::framing::Wire;
+use crate::text::shown;
+use crate::time;
 
 /// What a run waits for. All goals must be met; a run without goals waits for nothing.
 #[derive(Clone, Debug, Default)]
@@ -41,16 +46,6 @@ pub struct Verdict {
 }
 
 impl Goals {
-    /// Waits for a message that matches (`-e`); `text` is the pattern as typed.
-    pub fn expect(&mut self, text: &str, pattern: Pattern) {
-        self.expected.push(Expected { text: text.to_owned(), pattern, met: false });
-    }
-
-    /// Waits until so many messages are printed (`-n`).
-    pub fn count(&mut self, messages: u64) {
-        self.count = Some(messages);
-    }
-
     /// Waits for this command (`-w`).
     pub fn expect_reply(&mut self, command: &str) {
         self.reply = Some(command.to_owned());
@@ -61,9 +56,9 @@ impl Goals {
         self.handshake = Some(false);
     }
 
-    /// Treats a message that matches as a failed reply (`--fail-on`); this is no goal.
-    pub fn fail_on(&mut self, pattern: Pattern) {
-        self.failures.push(pattern);
+    /// Treats a message that matches one of these as a failed reply (`--fail-on`); this is no goal.
+    pub fn fail_on(&mut self, patterns: Vec<Pattern>) {
+        self.failures = patterns;
     }
 
     /// Whether there is anything to wait for.
@@ -156,6 +151,89 @@ pub(crate) fn is_error(message: &Message) -> bool {
     })
 }
 
+/// `-e`, `-n`, `-W` and `--idle` as typed.
+#[derive(Clone, Debug, Default)]
+pub struct GoalOptions {
+    /// `-e`.
+    pub expected: Vec<String>,
+    /// `-n`.
+    pub count: Option<u64>,
+    /// `-W`; zero is no limit.
+    pub timeout: Option<Duration>,
+    /// `--idle`.
+    pub idle: Option<Duration>,
+}
+
+impl GoalOptions {
+    /// The goals of these options.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for an invalid pattern, and for a count of 0.
+    pub fn goals(&self, wire: Wire) -> Result<Goals, Failure> {
+        if self.count == Some(0) {
+            return Err(Failure::Usage("-n 0 waits for nothing: leave it out, or write 1 or more".into()));
+        }
+        let patterns = patterns_on(wire, "-e", &self.expected)?;
+        let expected = self.expected.iter().zip(patterns);
+        let expected = expected.map(|(text, pattern)| Expected { text: text.clone(), pattern, met: false }).collect();
+        Ok(Goals { expected, count: self.count, ..Goals::default() })
+    }
+
+    /// How long the run may take: `otherwise` unless `-W` says so; `None` is no limit.
+    pub fn time(&self, otherwise: Option<Duration>) -> Option<Duration> {
+        self.timeout.or(otherwise).filter(|time| !time.is_zero())
+    }
+}
+
+impl<T: AsMut<GoalOptions> + 'static> Flag<T> {
+    /// `-e`.
+    pub const EXPECT: Flag<T> = Flag::value(
+        "expect",
+        "PATTERN",
+        "Wait for a message that matches *PATTERN*, print matches",
+        |o: &mut T, value| {
+            o.as_mut().expected.push(text(value)?);
+            Ok(())
+        },
+    )
+    .short('e')
+    .more(
+        "Only the messages that match are printed. With several patterns, each must be matched. A *PATTERN* is a \
+             BCP line whose command, names and plain values may hold `*`; see `backbox-decode`(1).",
+    )
+    .repeats()
+    .group("Goals")
+    .common();
+    /// `-n`.
+    pub const COUNT: Flag<T> = Flag::value("count", "N", "Exit after printing *N* messages", |o: &mut T, value| {
+        o.as_mut().count = Some(number(&value)?);
+        Ok(())
+    })
+    .short('n')
+    .group("Goals")
+    .common();
+    /// `-W`.
+    pub const TIMEOUT: Flag<T> = Flag::value("timeout", "DURATION", "Exit after *DURATION*", |o: &mut T, value| {
+        o.as_mut().timeout = Some(time::parse_duration(&text(value)?)?);
+        Ok(())
+    })
+    .short('W')
+    .more(
+        "With a goal, the exit status is 124 if the goal is not met by then. Without one, this is how long to stay and \
+         print. `0` is no limit.",
+    )
+    .group("Goals")
+    .common();
+    /// `--idle`.
+    pub const IDLE: Flag<T> =
+        Flag::value("idle", "DURATION", "Exit when nothing has arrived for *DURATION*", |o: &mut T, value| {
+            o.as_mut().idle = Some(time::parse_duration(&text(value)?)?);
+            Ok(())
+        })
+        .more("With a goal that is not met by then, the exit status is 124.")
+        .group("Goals");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,17 +245,17 @@ mod tests {
         parts
     }
 
-    fn pattern(text: &str) -> Pattern {
-        Pattern::parse(text, false).unwrap()
+    /// Goals of `-e` and `-n`.
+    fn goals(expected: &[&str], count: Option<u64>) -> Goals {
+        let expected = expected.iter().map(ToString::to_string).collect();
+        GoalOptions { expected, count, ..GoalOptions::default() }.goals(Wire::Bcp).unwrap()
     }
 
     #[test]
     fn all_goals_must_be_met_and_one_message_can_meet_several() {
         let mut goals = Goals::default();
         assert!(!goals.are_set() && !goals.are_met() && goals.missing().is_empty());
-        goals.expect("a", pattern("a"));
-        goals.expect("*?x=1", pattern("*?x=1"));
-        goals.count(2);
+        goals = self::goals(&["a", "*?x=1"], Some(2));
         goals.handshake();
         assert_eq!(goals.receive(&parts("a?x=1"), None, true), Verdict { expected: true, failed: false });
         goals.printed();
@@ -190,10 +268,8 @@ mod tests {
 
     #[test]
     fn missing_goals_read_as_a_list() {
-        let mut goals = Goals::default();
-        goals.expect("Trigger?name=x", pattern("Trigger?name=x"));
-        assert_eq!((goals.missing().as_str(), goals.lacks_trigger()), ("Trigger?name=x", true));
-        goals.expect("b", pattern("b"));
+        let mut goals = goals(&["Trigger?name=x", "b"], None);
+        assert_eq!((goals.missing().as_str(), goals.lacks_trigger()), ("Trigger?name=x and b", true));
         goals.expect_reply("c");
         assert_eq!(goals.missing(), "the reply c, Trigger?name=x and b");
         goals.receive(&parts("trigger?name=x"), None, true);
@@ -231,7 +307,7 @@ mod tests {
             ("trigger?name=other", false),
         ] {
             let mut goals = Goals::default();
-            goals.fail_on(pattern("trigger?name=tilt"));
+            goals.fail_on(vec![Pattern::parse("trigger?name=tilt", false).unwrap()]);
             assert_eq!(goals.receive(&parts(line), None, true).failed, failed, "{line}");
         }
     }
@@ -246,8 +322,7 @@ mod tests {
             ("coil_pulse", "coil_pulse?error=x", true),
             ("error", "coil_pulse?error=x", true),
         ] {
-            let mut goals = Goals::default();
-            goals.expect(text, pattern(text));
+            let mut goals = goals(&[text], None);
             assert_eq!(goals.receive(&parts(line), None, true).failed, failed, "{text} {line}");
         }
     }

@@ -7,7 +7,6 @@ mod binding;
 mod decode;
 mod dial;
 mod encode;
-mod goal_flags;
 mod goals;
 mod input;
 mod lint;

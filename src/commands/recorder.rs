@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::bcp::template::Side;
 use crate::cli::{Complete, Flag};
+use crate::commands::dial::MEDIA_PORT;
 use crate::commands::result_file::to_write;
 use crate::exit::Failure;
 use crate::framing::{Frame, Framer, FramingOptions};
@@ -17,9 +18,6 @@ use crate::net::Net;
 use crate::session::{CONNECTION_MAX, Writer};
 use crate::text::{file_name, shown};
 use crate::time::timestamp;
-
-/// The port that a session file need not name: the usual one of a media controller.
-const USUAL_PORT: u16 = 5050;
 
 /// Where to record, and whether to replace an old file.
 #[derive(Clone, Debug, Default)]
@@ -38,8 +36,8 @@ impl<T: AsMut<RecordOptions> + 'static> Flag<T> {
         })
         .more(
             "Each message is written when it is seen, so what is there is valid at every moment. A *FILE* that is not \
-             empty is refused before anything is sent. A full disk is said at once and is exit status 3 at the end; \
-             the run goes on.",
+             empty is refused before anything is sent. A full disk is reported at once, the run goes on, and the \
+             exit status is 3.",
         )
         .complete(Complete::File)
         .group("Recording")
@@ -116,7 +114,8 @@ impl Recorder {
             handle.set_len(0).map_err(failure)?;
         }
         self.opening = Some(format!("{}, {opening}", clock_time(SystemTime::now())));
-        self.writer = Some(Writer::new((port != USUAL_PORT).then_some(port)));
+        // A session file need not name the usual port of a media controller.
+        self.writer = Some(Writer::new((port != MEDIA_PORT).then_some(port)));
         Ok(())
     }
 
@@ -168,21 +167,26 @@ impl Recorder {
     }
 
     fn push_message(&mut self, now: Instant, conn: u64, from: Side, line: &[u8], payload: Option<&[u8]>) {
-        let Some(writer) = &mut self.writer else { return };
-        if let Some(opening) = self.opening.take() {
-            writer.comment(&opening, &mut self.bytes);
-        }
-        let time = now.checked_duration_since(*self.start.get_or_insert(now)).unwrap_or_default();
+        let time = now.saturating_duration_since(*self.start.get_or_insert(now));
         let connection = u32::try_from(conn).unwrap_or(u32::MAX).min(CONNECTION_MAX);
-        writer.message(Some(time), connection, from, line, payload, &mut self.bytes);
+        if let Some((writer, out)) = self.writer() {
+            writer.message(Some(time), connection, from, line, payload, out);
+        }
     }
 
     fn push_comment(&mut self, text: &str) {
-        let Some(writer) = &mut self.writer else { return };
+        if let Some((writer, out)) = self.writer() {
+            writer.comment(text, out);
+        }
+    }
+
+    /// The writer and its output, after the first comment; `None` without `--record`.
+    fn writer(&mut self) -> Option<(&mut Writer, &mut Vec<u8>)> {
+        let writer = self.writer.as_mut()?;
         if let Some(opening) = self.opening.take() {
             writer.comment(&opening, &mut self.bytes);
         }
-        writer.comment(text, &mut self.bytes);
+        Some((writer, &mut self.bytes))
     }
 
     fn hand_over(&mut self, net: &mut Net) {
@@ -231,15 +235,9 @@ impl Write for RecordFile {
 /// How many of these bytes of a recording are whole messages and comments.
 fn whole_messages(bytes: &[u8]) -> u64 {
     let framing = FramingOptions { line_bytes_max: usize::MAX, payload_bytes_max: usize::MAX, ..Default::default() };
-    let (mut framer, mut rest) = (Framer::new(framing), bytes);
-    while !rest.is_empty() {
-        let space = framer.space();
-        let count = space.len().min(rest.len());
-        space[..count].copy_from_slice(&rest[..count]);
-        framer.filled(count);
-        rest = &rest[count..];
-        while framer.next_frame().is_some() {}
-    }
+    let mut framer = Framer::new(framing);
+    framer.feed(bytes);
+    while framer.next_frame().is_some() {}
     (bytes.len() - framer.unread().len()) as u64
 }
 

@@ -49,14 +49,8 @@ impl Stream {
     }
 
     /// Adds input.
-    pub fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let space = self.framer.space();
-            let (piece, rest) = bytes.split_at(bytes.len().min(space.len()));
-            space[..piece.len()].copy_from_slice(piece);
-            self.framer.filled(piece.len());
-            bytes = rest;
-        }
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.framer.feed(bytes);
     }
 
     /// The input has ended.

@@ -15,7 +15,7 @@ use crate::cli::{Command, Complete, Example, Flag, Help, Section, suggest, text}
 use crate::commands::arguments::note_mistyped_patterns;
 use crate::commands::binding::Place;
 use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
-use crate::commands::goal_flags::GoalOptions;
+use crate::commands::goals::GoalOptions;
 use crate::commands::recorder::RecordOptions;
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::run::TimeLimits;

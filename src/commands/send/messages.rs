@@ -274,11 +274,6 @@ pub(crate) struct InFlight {
 
 impl InFlight {
     pub(crate) fn push(&mut self, number: u64) {
-        self.count += u64::from(number > 0);
-        self.numbers.push_back(number);
-    }
-
-    pub(crate) fn push_again(&mut self, number: u64) {
         self.numbers.push_back(number);
     }
 
@@ -376,7 +371,7 @@ mod tests {
         in_flight.all_sent();
         [2, 0, 4, 0, 5].into_iter().for_each(|number| in_flight.push(number));
         in_flight.lose(&[b"r\n".to_vec(), b"d\n".to_vec()]);
-        assert_eq!((in_flight.last, in_flight.count), (4, 4));
+        assert_eq!(in_flight.last, 4);
         assert_eq!(in_flight.waiting, [(5, b"d\n".to_vec())]);
         in_flight = InFlight::default();
         in_flight.push(7);

@@ -12,11 +12,9 @@ use crate::catalogue;
 use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, number, text};
 use crate::commands::arguments::{note_mistyped_patterns, read_value};
 use crate::commands::dial::{OBE_PORT, PIN_PORT, Target};
-use crate::commands::goal_flags::GoalOptions;
-use crate::commands::goals::Goals;
+use crate::commands::goals::{GoalOptions, Goals};
 use crate::commands::obe::send::ObeSender;
-use crate::commands::recorder::RecordOptions;
-use crate::commands::recorder::Recorder;
+use crate::commands::recorder::{RecordOptions, Recorder};
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net, stdin};
 use crate::commands::shared::{
     self, ConnectOptions, Display, OBE_IS_JSON, OutputOptions, Selection, Verbose, flatten, patterns_on,
@@ -321,25 +319,17 @@ impl SendPlan {
     fn new(options: Options, console: &Console) -> Result<SendPlan, Failure> {
         let wire = options.wire;
         let mut goals = options.goals.goals(wire)?;
-        patterns_on(wire, "--fail-on", &options.fail_on)?.into_iter().for_each(|pattern| goals.fail_on(pattern));
+        goals.fail_on(patterns_on(wire, "--fail-on", &options.fail_on)?);
         if options.hello {
             goals.handshake();
         }
-        let (show, mut framing, host, port) = match wire {
-            Wire::Bcp => {
-                note_mistyped_patterns(options.goals.expected.iter().chain(options.display.selection.typed()), console);
-                (options.display.show(options.output.color, false)?, options.limits.framing(), None, PIN_PORT)
-            }
-            Wire::Obe => {
-                if options.display.selection.template.as_ref().is_some_and(Template::shows_json) {
-                    return Err(Failure::Usage(OBE_IS_JSON.to_owned()));
-                }
-                let show = options.display.selection.show_obe()?.for_stdout(options.output.color, false);
-                (show, FramingOptions::obe(), Some("127.0.0.1"), OBE_PORT)
-            }
+        let show = options.show(console)?;
+        let mut framing = match wire {
+            Wire::Bcp => options.limits.framing(),
+            Wire::Obe => FramingOptions::obe(),
         };
         let messages = options.messages(&framing, &mut goals, console)?;
-        let target = target(options.connect.address.as_deref(), host, port)?;
+        let target = target(options.connect.address.as_deref(), wire)?;
         if let (Messages::One { message, .. }, false, Wire::Bcp) = (&messages, options.force, wire) {
             guard(message.line(), message.payload()).map_err(Failure::Refused)?;
         }
@@ -387,6 +377,21 @@ impl SendPlan {
 }
 
 impl Options {
+    /// How replies are printed. Patterns that are probably mistyped are noted.
+    fn show(&self, console: &Console) -> Result<Show, Failure> {
+        let (selection, color) = (&self.display.selection, self.output.color);
+        match self.wire {
+            Wire::Bcp => {
+                note_mistyped_patterns(self.goals.expected.iter().chain(selection.typed()), console);
+                self.display.show(color, false)
+            }
+            Wire::Obe if selection.template.as_ref().is_some_and(Template::shows_json) => {
+                Err(Failure::Usage(OBE_IS_JSON.to_owned()))
+            }
+            Wire::Obe => Ok(selection.show_obe()?.for_stdout(color, false)),
+        }
+    }
+
     /// Where the messages come from, and the goal that `-w` makes of it.
     fn messages(&self, framing: &FramingOptions, goals: &mut Goals, console: &Console) -> Result<Messages, Failure> {
         let times = self.repeat.unwrap_or(1);
@@ -416,9 +421,12 @@ impl Options {
     }
 }
 
-/// The server to connect to: the one of `-a`, else of the variable, else `host` (default: localhost). Its port is
-/// `port` unless the address names another.
-fn target(address: Option<&str>, host: Option<&str>, port: u16) -> Result<Target, Failure> {
+/// The server to connect to: that of `-a`, else of the variable, else the usual one of the wire.
+fn target(address: Option<&str>, wire: Wire) -> Result<Target, Failure> {
+    let (host, port) = match wire {
+        Wire::Bcp => (None, PIN_PORT),
+        Wire::Obe => (Some("127.0.0.1"), OBE_PORT),
+    };
     if address.is_some() {
         return Target::resolve(address, port);
     }

@@ -8,7 +8,9 @@ use super::messages::{InFlight, Messages, Pace, guard, payload};
 use crate::bcp::conversation::{Conversation, ConversationConfig, PeerError, ReceiveOutcome, Role, write_message};
 use crate::bcp::{Message, ParseOptions, Side, ValueKind, line_command};
 use crate::commands::arguments::unknown_word;
-use crate::commands::run::{ClientRun, End, closing, note_on_terminal, report_unprinted, subscription_hint};
+use crate::commands::run::{
+    ClientRun, End, closing, note_on_terminal, report_bad_frame, report_unprinted, subscription_hint,
+};
 use crate::commands::stream::Item;
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, FramingError, RawMessage};
@@ -129,8 +131,12 @@ impl<'a> Sender<'a> {
 
     /// Whether the run goes on over another connection when it loses this one.
     fn goes_on_without(&self) -> bool {
-        let has_all = if self.plan.goals.are_set() { self.plan.goals.are_met() } else { !self.plan.stays };
-        self.plan.reconnects && self.end.is_none() && !(self.is_complete && has_all)
+        self.plan.reconnects && self.end.is_none() && !(self.is_complete && self.has_all())
+    }
+
+    /// Whether nothing more is waited for.
+    fn has_all(&self) -> bool {
+        if self.plan.goals.are_set() { self.plan.goals.are_met() } else { !self.plan.stays }
     }
 
     /// Ends the run in order: everything sent goes out, `goodbye` in the same write where it fits.
@@ -182,8 +188,7 @@ impl<'a> Sender<'a> {
         let due = if self.is_complete { None } else { self.send_messages(net, now) };
         if self.is_complete {
             self.plan.limits.begin(now);
-            let has_all = if self.plan.goals.are_set() { self.plan.goals.are_met() } else { !self.plan.stays };
-            if has_all {
+            if self.has_all() {
                 self.leave(net);
             } else if net.pending(self.id) == 0 {
                 self.plan.limits.begin_idle(now);
@@ -248,6 +253,7 @@ impl Sender<'_> {
         self.plan.traffic.sent(line, payload.map(<[u8]>::len));
         self.plan.recorder.message(net, self.id.0, Side::Client, line, payload);
         self.plan.limits.begin(now);
+        self.in_flight.count += 1;
         self.in_flight.push(number);
         net.send(self.id, whole);
         self.pace.sent(now);
@@ -261,7 +267,7 @@ impl Sender<'_> {
             // A goodbye is the last message on this connection too.
             if self.conversation.send(&line_command(line)).is_ok() {
                 self.plan.limits.begin(now);
-                self.in_flight.push_again(number);
+                self.in_flight.push(number);
                 net.send(self.id, &message);
             }
         }
@@ -404,7 +410,7 @@ impl Handler for Sender<'_> {
             Frame::Message(message) => self.receive(net, message),
             Frame::Ignored { .. } => {}
             Frame::Bad { number, fault: fault @ FramingError::LineTooLong { .. } } => {
-                self.console.report(Exit::Failed, format_args!("{}: line {number}", self.plan.target.address), fault);
+                report_bad_frame(self.console, &self.plan.target, *number, *fault);
             }
             // It may be that this connection was left already.
             Frame::Bad { fault, .. } => {
