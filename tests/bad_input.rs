@@ -1,11 +1,11 @@
-//! Bad input: garbage, truncated input, huge lengths, deep nesting. Each is reported with its place and skipped, and
-//! never a panic.
+//! Bad input: garbage, truncated input, huge lengths, deep nesting. Each is reported with its place and skipped,
+//! without a panic.
 
 mod common;
 
 use common::{Outcome, Workdir, backbox, backbox_in};
 
-/// Decodes `bad` between two good lines; both must come out, whatever becomes of it.
+/// Decodes `bad` between two good lines, which must both be decoded.
 #[track_caller]
 fn between_good_lines(bad: &[u8]) -> Outcome {
     let mut stdin = b"good?n=1\n".to_vec();
@@ -56,7 +56,7 @@ fn line_over_the_limit_is_reported_and_skipped() {
     let allowed = backbox(["decode", "--max-line=3000000"], long.clone() + "\n");
     allowed.exits(0).reports_nothing();
     assert!(allowed.stdout.len() > 2 << 20);
-    // A comment has no limit, with or without an end.
+    // A comment has no length limit, with or without a line end.
     between_good_lines(format!("#{long}").as_bytes()).exits(0).reports_nothing();
     backbox(["decode"], format!("#{long}")).exits(0).reports_nothing();
     backbox(["decode"], &long).exits(1).reports(&["<stdin>:1: line over"]);
@@ -86,7 +86,7 @@ fn huge_length_is_not_allocated() {
         let outcome = backbox(["decode", "-F", "{@command}"], format!("a\nf&bytes={claim}\nb\n"));
         outcome.exits(1).prints("a\n").reports(&["<stdin>:2: payload over 16777216 bytes"]);
     }
-    // Allowed, it is waited for without being believed.
+    // If the limit allows the length, the payload is awaited but no memory is reserved for it.
     let most = usize::MAX;
     let outcome = backbox(["decode", &format!("--max-payload={most}")], format!("f&bytes={most}\nb\n"));
     outcome.exits(1).prints("").reports(&[&format!("2 of {most} bytes")]);
@@ -131,10 +131,10 @@ fn sixty_thousand_names_are_read_in_linear_time() {
 fn many_names_are_looked_up_among_many_in_linear_time() {
     let names: Vec<String> = (0..60_000).map(|n| format!("n{n}")).collect();
     let line = format!("t?{}\n", names.join("&"));
-    // As much as one argument may hold.
+    // The maximum length of one argument.
     let asked: Vec<&str> = names.iter().step_by(4).map(String::as_str).collect();
     let began = std::time::Instant::now();
-    // Either took a minute in a build that is not optimized, when each name was looked for along the line.
+    // With a linear search for each name, this takes a minute in a debug build.
     backbox(["decode", "-F", "found", "-m", &format!("t?{}", asked.join("&"))], &line).exits(0).prints("found\n");
     backbox(["decode", "-F", &format!("{{{}}}", asked.join("}{"))], &line).exits(0).prints("\n");
     assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());

@@ -1,4 +1,4 @@
-//! The completions in real shells, where these are installed: each loads its script and is asked for candidates.
+//! Shell completion in the shells that are installed: each loads its script and lists candidates.
 
 #![cfg(unix)]
 
@@ -8,7 +8,7 @@ use common::{Workdir, backbox, path_with_backbox};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// What a shell prints that reads `script`; nothing where it is not installed. It must not complain.
+/// Returns the output of a shell script, or `None` if the shell is not installed. Standard error must be empty.
 fn run(folder: &Workdir, shell: &str, args: &[&str], script: &str) -> Option<String> {
     let child = Command::new(shell)
         .args(args)
@@ -33,17 +33,17 @@ fn run(folder: &Workdir, shell: &str, args: &[&str], script: &str) -> Option<Str
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
-/// The script of `--completions` for this shell.
+/// The output of `--completions` for this shell.
 fn completions(shell: &str) -> String {
     backbox(["--completions", shell], "").exits(0).text().to_owned()
 }
 
-/// A word as all three shells read it back.
+/// Quotes a word for all three shells.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// What is offered once, in the order of the offers.
+/// The candidates without repetitions, in order.
 fn unique(words: impl Iterator<Item = String>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for word in words.filter(|word| !word.is_empty()) {
@@ -110,7 +110,7 @@ fn fish_completes() {
     }
 }
 
-/// What is put into zsh's start-up file: complete one line at the first prompt, write down what is added, and leave.
+/// The start-up file for zsh: it completes one line at the first prompt, writes the candidates, and exits.
 const ZSH_START: &str = r#"
 TMOUT=20
 autoload -Uz compinit
@@ -135,7 +135,7 @@ zle-line-init() {
 zle -N zle-line-init
 "#;
 
-/// What zsh, on a terminal of its own, offers for this command line when the script is in this file: sourced as
+/// Returns the candidates of zsh on a terminal for this command line. The script is sourced as
 /// `backbox.zsh`, found by `compinit` as `_backbox`.
 fn zsh_offers(file: &str, line: &str) -> Vec<String> {
     let folder = Workdir::new();

@@ -1,4 +1,4 @@
-//! `replay --dry-run` against its data files: every case of `session.jsonl` that says what is printed, the logs of
+//! `replay --dry-run` with its data files: the cases of `session.jsonl` with an expected output, the logs of
 //! `tests/data/logs`, and the recordings of real games.
 
 mod common;
@@ -34,15 +34,19 @@ fn every_case_is_printed_as_expected_and_a_second_time_the_same() {
         let ended = backbox(&arguments, &input);
         assert_eq!(ended.stdout.escape_ascii().to_string(), printed.escape_ascii().to_string(), "{name}");
         assert_eq!(ended.code, Some(exit), "{name}: {}", ended.stderr);
-        let place = |said: &str| said.split_once(": ").map(|(number, _)| format!("<stdin>:{number}: "));
+        let place = |text: &str| text.split_once(": ").map(|(number, _)| format!("<stdin>:{number}: "));
         if let Some(place) = case["note"].as_str().and_then(place) {
             assert!(ended.stderr.contains(&place), "{name}: {}", ended.stderr);
         }
         if let Some(error) = case["error"].as_str() {
             let has_number = error.starts_with(|c: char| c.is_ascii_digit());
-            let said =
+            let report =
                 if has_number { format!("<stdin>:{error}") } else { format!("backbox replay: <stdin>: {error}") };
-            assert!(ended.stderr.lines().any(|line| line.starts_with(&said)) || has_number, "{name}: {}", ended.stderr);
+            assert!(
+                ended.stderr.lines().any(|line| line.starts_with(&report)) || has_number,
+                "{name}: {}",
+                ended.stderr
+            );
             assert!(!has_number || ended.stderr.contains(&place(error).unwrap()), "{name}: {}", ended.stderr);
         }
         if exit == 0 {
@@ -73,7 +77,7 @@ fn each_log_is_converted_to_its_session() {
         assert_eq!(ended.code, Some(0), "{name}: {}", ended.stderr);
         let expected = data(&format!("logs/{stem}.bcp"));
         assert_eq!(ended.stdout.escape_ascii().to_string(), expected.escape_ascii().to_string(), "{name}");
-        // What the log has lost is reported.
+        // Messages that are missing from the log are reported.
         assert!(ended.stderr.lines().any(|line| line.starts_with(&format!("{path}: "))), "{}", ended.stderr);
         assert_eq!(backbox(["replay", "-q", "--dry-run", &path], "").stderr, "", "{name}");
     }

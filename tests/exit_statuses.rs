@@ -1,10 +1,10 @@
-//! Each exit status that the filters can end with, provoked once.
+//! Each exit status of the filters, with a run that produces it.
 
 mod common;
 
 use common::{Workdir, backbox_in};
 
-/// Exit status, arguments, standard input, and what standard error says.
+/// Exit status, arguments, standard input, and a part of standard error.
 const TABLE: &[(i32, &[&str], &str, &str)] = &[
     (0, &["decode"], "t?a=1\n", ""),
     (0, &["decode", "-m", "other"], "t?a=1\n", ""),
@@ -30,7 +30,7 @@ const TABLE: &[(i32, &[&str], &str, &str)] = &[
     (2, &["encode", "t", "a"], "", "name=a"),
     (2, &["encode", "-s", "-b", "x"], "", "-b"),
     (3, &["decode", "missing"], "", "cannot open missing"),
-    // The graver status decides, whatever came first.
+    // The more severe status wins, independent of the order.
     (3, &["decode", "missing", "bad.bcp"], "", "bad.bcp:1: "),
     (3, &["decode", "bad.bcp", "missing"], "", "bad.bcp:1: "),
     (3, &["encode", "-i", "missing"], "", "cannot open missing"),
@@ -42,11 +42,11 @@ fn each_exit_status_of_the_filters() {
     let folder = Workdir::new();
     folder.write("good.bcp", "good\n");
     folder.write("bad.bcp", "t?a=int:x\n");
-    for (code, args, stdin, says) in TABLE {
+    for (code, args, stdin, expected) in TABLE {
         let outcome = backbox_in(&folder, *args, stdin);
         assert_eq!(outcome.code, Some(*code), "{args:?}: {}", outcome.stderr);
-        assert!(outcome.stderr.contains(says), "{args:?}: {}", outcome.stderr);
-        assert_eq!(outcome.stderr.is_empty(), says.is_empty(), "{args:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(expected), "{args:?}: {}", outcome.stderr);
+        assert_eq!(outcome.stderr.is_empty(), expected.is_empty(), "{args:?}: {}", outcome.stderr);
     }
     let provoked = |code: u8| TABLE.iter().any(|(provoked, ..)| *provoked == i32::from(code));
     let statuses = [backbox::exit::Exit::Success, backbox::exit::Exit::Failed, backbox::exit::Exit::Usage];
@@ -60,10 +60,10 @@ fn signal_ends_a_filter_as_a_shell_expects() {
     let mut filter = common::Coprocess::start(&["decode", "-F", "{@command}"]);
     filter.write(b"a\n");
     assert_eq!(filter.read_until(b'\n'), b"a\n");
-    // The shell's own: a machine with nothing but Rust need not have the program.
+    // The `kill` of the shell, because the program may not be installed.
     let killed = common::shell_in(&Workdir::new(), &format!("kill -TERM {}", filter.id()));
     killed.exits(0);
-    // The shell says 143 for this; only TERM, since a test in the background of a shell has INT ignored.
+    // A shell reports 143 for SIGTERM. SIGINT is not tested, because shells ignore it for background jobs.
     let deadline = std::time::Instant::now() + common::RUN_TIME_MAX;
     assert_eq!(filter.wait(deadline).signal(), Some(15));
 }

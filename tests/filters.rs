@@ -1,5 +1,5 @@
-//! `encode` and `decode` as filters: as coprocesses, with readers that leave, on full
-//! disks, with flags that make no sense, on a terminal. `bad_input.rs` and `memory.rs` have the rest.
+//! `encode` and `decode` as filters: as coprocesses, with closed readers, on full disks, with invalid options, on a
+//! terminal. `bad_input.rs` and `memory.rs` contain further tests.
 
 mod common;
 
@@ -8,23 +8,23 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::Instant;
 
-/// How many rounds a coprocess has to go.
+/// The number of requests to a coprocess.
 const ROUNDS: usize = 3_000;
 
-/// What is written in round `n`, and what has to come back, each without its end.
+/// The input of round `n` and the expected output, both without their terminators.
 type Round = fn(usize) -> (String, String);
 
 #[track_caller]
 fn check_coprocess(args: &[&str], end_in: u8, end_out: u8, round: Round) {
     let mut filter = Coprocess::start(args);
     for n in 0..ROUNDS {
-        let (question, answer) = round(n);
-        let mut line = question.into_bytes();
+        let (input, expected) = round(n);
+        let mut line = input.into_bytes();
         line.push(end_in);
         filter.write(&line);
         let mut got = filter.read_until(end_out);
         got.pop();
-        assert_eq!(String::from_utf8_lossy(&got), answer, "round {n}");
+        assert_eq!(String::from_utf8_lossy(&got), expected, "round {n}");
     }
     assert_eq!(filter.close().code(), Some(0));
 }
@@ -60,13 +60,13 @@ fn decode_of_strings_is_a_coprocess() {
     check_coprocess(&["encode", "-s0"], 0, b'\n', |n| (format!("{n}\n"), format!("{n}%0A")));
 }
 
-/// Runs a filter on an endless input and leaves after the first `lines` lines of its output, as `head` does.
+/// Runs a filter on an endless input and closes its output after `lines` lines, as `head` does.
 fn leave_after(args: &[&str], begin: &str, lines: usize) -> Option<i32> {
     let mut child =
         program().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let begin = begin.to_owned();
-    // It ends when nobody reads any more, whatever comes first: the filter's end, or nothing at all.
+    // Writing fails when the filter has exited.
     let writer = std::thread::spawn(move || {
         let good = if begin.contains('{') { "{\"command\":\"t\"}\n" } else { "t\n" };
         let block = good.repeat(10_000);
@@ -87,7 +87,7 @@ fn leave_after(args: &[&str], begin: &str, lines: usize) -> Option<i32> {
     status.code()
 }
 
-/// The head of a log, and what `--from` calls it.
+/// The beginning of a log, and its name in `--from`.
 const LOGS: &[(&str, &str)] = &[
     ("21:02:29.935 : DEBUG [BCPClientSocket] Sending \"hello?version=1.1\"\n", "mpf-console"),
     ("08:04:31.505 : VERBOSE : BCP : Received BCP command: mode_start?name=base\n", "gmc"),
@@ -243,7 +243,7 @@ fn name_that_no_message_had_is_noted() {
 fn pattern_without_its_question_mark_is_refused() {
     let outcome = backbox(["decode", "-m", "mode_start name=game"], b"");
     outcome.exits(2).reports(&["-m: mode_start name=game: no ? after the command; write COMMAND?NAME=TEXT"]);
-    // A payload's length stands behind the command itself.
+    // The payload length follows the command itself.
     let frame = b"dmd_frame&bytes=4\n\x01\x02\x03\x04reset\n";
     backbox(["decode", "-F", "{@line}", "-m", "dmd_frame&bytes=4"], frame)
         .exits(0)
@@ -382,7 +382,7 @@ fn unreadable_file_is_reported_and_the_others_are_decoded() {
 fn file_that_fails_while_it_is_read_is_exit_3() {
     let folder = Workdir::new();
     folder.write("good.bcp", "good\n");
-    // Its first page is mapped nowhere, so that the first read fails, for every user.
+    // The first page of the address space is not mapped, so the first read fails for every user.
     let decode = backbox_in(&folder, ["decode", "-F", "{@command}", "/proc/self/mem", "good.bcp"], "");
     decode.exits(3).prints("good\n").reports(&["cannot read /proc/self/mem: "]);
     backbox(["encode", "-i", "/proc/self/mem"], "").exits(3).reports(&["cannot read /proc/self/mem: "]);
@@ -402,7 +402,7 @@ fn file_without_permission_is_exit_3() {
     backbox_in(&folder, ["decode", "secret.bcp"], "").exits(3).reports(&["cannot open secret.bcp: permission denied"]);
 }
 
-/// Options that cannot be used together, with a word that the message contains.
+/// Options that cannot be used together, with a part of the message.
 const SENSELESS: &[(&[&str], &str)] = &[
     (&["decode", "-s", "-F", "x"], "-F"),
     (&["decode", "-s", "-m", "x"], "-m"),
@@ -447,11 +447,17 @@ fn dash_is_standard_input_for_bare_strings_too() {
 
 #[test]
 fn encode_writes_only_what_decode_accepts() {
-    let says = "longer than 8 bytes; --max-line allows more";
+    let expected = "longer than 8 bytes; --max-line allows more";
     let outcome = backbox(["encode", "-s", "--max-line=8"], "a  b\na   b\nc\n");
-    outcome.exits(1).prints("a%20%20b\nc\n").reports(&["<stdin>:2: the result would be ", says]);
-    backbox(["encode", "-s", "--max-line=8", "a   b"], "").exits(1).prints("").reports(&["the result would be ", says]);
-    backbox(["decode", "-s", "--max-line=8", "a%20%20%20"], "").exits(1).prints("").reports(&["the string is ", says]);
+    outcome.exits(1).prints("a%20%20b\nc\n").reports(&["<stdin>:2: the result would be ", expected]);
+    backbox(["encode", "-s", "--max-line=8", "a   b"], "")
+        .exits(1)
+        .prints("")
+        .reports(&["the result would be ", expected]);
+    backbox(["decode", "-s", "--max-line=8", "a%20%20%20"], "")
+        .exits(1)
+        .prints("")
+        .reports(&["the string is ", expected]);
     backbox(["decode", "-s", "--max-line=8", "a%20%20b"], "").exits(0).prints("a  b\n");
 }
 
@@ -514,7 +520,7 @@ fn errors_are_coloured_on_request() {
     assert!(is_coloured(&["encode", "--color=always"], None));
 }
 
-/// What a run shows on a terminal of its own, made by `script`; nothing where that is not installed.
+/// Returns the output of a run on a terminal, made by `script`(1), or `None` if that is not installed.
 #[cfg(target_os = "linux")]
 fn on_a_terminal(folder: &Workdir, line: &str) -> Option<String> {
     let has_script = common::shell_in(folder, "script --version").code == Some(0);
@@ -553,7 +559,7 @@ fn terminal_gets_colors_and_no_control_characters() {
     for reads in ["backbox decode", "backbox encode", "backbox encode -s", "backbox decode --view=table -"] {
         assert_eq!(on_a_terminal(&folder, reads).unwrap().trim(), "reading standard input (Ctrl-D ends it)", "{reads}");
     }
-    // Into a pipe a template prints what the text is.
+    // In a pipe, a template prints the text unchanged.
     backbox_in(&folder, ["decode", "-F", "{a}", "evil.bcp"], "").prints("\x1b[2J\u{9b}5n\n");
 }
 

@@ -1,7 +1,7 @@
-//! The laws of the codec, on random messages and lines that look for trouble: what `encode` writes decodes to the same
-//! message, and what `decode` reads is written the same way again.
+//! Properties of the codec, tested with random messages and lines: the output of `encode` decodes to the same message,
+//! and a decoded line is encoded to a fixed form.
 //!
-//! `BACKBOX_TEST_COUNT=1000000 cargo test --release --test laws` runs them for longer, `BACKBOX_TEST_SEED` elsewhere.
+//! `BACKBOX_TEST_COUNT=1000000 cargo test --release --test laws` tests more cases; `BACKBOX_TEST_SEED` selects others.
 
 mod common;
 
@@ -12,20 +12,19 @@ use backbox::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use common::random::{RandomMessage, text};
 use common::seed::{Random, for_each_case};
 
-/// How many random messages or lines each law is held to.
+/// The default number of random messages or lines for each property.
 const CASES: u64 = 20_000;
 
-/// A message with its payload, or what is wrong with it.
+/// A message with its payload, or the error.
 type Read = Result<(Message, Option<Vec<u8>>), String>;
 
-/// Reads a message in JSON.
 fn from_json(json: &str) -> Read {
     let mut message = Message::new();
     let payload = message.parse_json(json.as_bytes(), &ParseOptions::default(), PAYLOAD_BYTES_MAX);
     payload.map(|payload| (message, payload)).map_err(|error| format!("{json} is refused: {error}"))
 }
 
-/// What `encode` prints for a message, its payload included.
+/// The output of `encode` for a message, including its payload.
 fn encoded(message: &Message, payload: Option<&[u8]>) -> Result<Vec<u8>, Malformed> {
     let mut out = Vec::new();
     write_line(message, payload.map(<[u8]>::len), &WriteOptions::default(), &mut out)?;
@@ -34,7 +33,7 @@ fn encoded(message: &Message, payload: Option<&[u8]>) -> Result<Vec<u8>, Malform
     Ok(out)
 }
 
-/// The messages of a stream, as `decode` sees them.
+/// Decodes the messages of a stream.
 fn decoded(stream: &[u8]) -> Vec<Read> {
     let mut framer = Framer::new(FramingOptions { read_bytes: stream.len(), ..FramingOptions::default() });
     framer.space()[..stream.len()].copy_from_slice(stream);
@@ -65,7 +64,7 @@ fn json_of(message: &Message, payload: Option<&[u8]>) -> String {
     String::from_utf8(out).expect("the JSON form is UTF-8")
 }
 
-/// Says what two texts are when they differ.
+/// An error that shows both texts if they differ.
 fn equal(what: &str, got: &str, wanted: &str) -> Result<(), String> {
     if got == wanted { Ok(()) } else { Err(format!("{what}\n   got {got}\nwanted {wanted}")) }
 }
@@ -82,7 +81,7 @@ fn encode_then_decode_returns_the_same_bytes() {
         equal("the JSON is written in another way", &json_of(&message, payload.as_deref()), &json)?;
         let mut stream = encoded(&message, payload.as_deref()).map_err(|error| format!("{json}: {error}"))?;
         let line = shown(&stream);
-        // A message behind it shows that the payload ends where it should.
+        // A second message shows that the payload ends at the right place.
         stream.extend_from_slice(b"next\n");
         match decoded(&stream).as_slice() {
             [Ok((message, payload)), Ok((next, None))] if next.command() == "next" => {
@@ -140,7 +139,7 @@ fn fixed_point(stream: &[u8], message: &Message, payload: Option<&[u8]>) -> Resu
     equal(&line, &shown(&second), &shown(&first))
 }
 
-/// A line of any kind: pieces of trouble, a real line or one that `encode` wrote, most often with bytes changed.
+/// A random line: difficult pieces, a real line or an encoded message, usually with changed bytes.
 fn line(random: &mut Random, real: &[&[u8]]) -> Vec<u8> {
     let mut line = match random.below(4) {
         0 => format!("t?{}={}&{}", text(random), text(random), text(random)).into_bytes(),
@@ -191,10 +190,11 @@ fn line_is_a_pattern_that_matches_itself() {
     });
 }
 
-/// What another program's decoder makes of a line: the parameters as names and texts, or the one JSON text.
+/// The result of another program's decoder: the parameters as names and strings, or one JSON text.
 type Foreign = Vec<(String, String)>;
 
-/// A decoder that splits at every mark and expects each piece to hold one `=`, then unescapes: many of .NET and Node.
+/// A decoder that splits at every separator, expects one `=` in each piece, then unescapes, as many in .NET and Node
+/// do.
 fn splits_at_every_mark(line: &str) -> Option<Foreign> {
     let mut halves = line.split('?');
     let (_, query) = (halves.next()?, halves.next().unwrap_or_default());
@@ -217,7 +217,7 @@ fn unescapes_first(line: &str) -> Option<Foreign> {
     query.split('&').filter(|piece| !piece.is_empty()).map(parameter).collect()
 }
 
-/// A decoder that takes a line for a URL: it cuts at `#`, splits at `;` too, and unescapes twice, as old MPF did.
+/// A decoder that treats a line as a URL: it ends at `#`, also splits at `;`, and unescapes twice, as old MPF does.
 fn reads_it_as_a_url(line: &str) -> Option<Foreign> {
     let line = line.split('#').next()?;
     let query = line.split_once('?').map_or("", |(_, query)| query);
@@ -228,7 +228,7 @@ fn reads_it_as_a_url(line: &str) -> Option<Foreign> {
     query.split(['&', ';']).filter(|piece| !piece.is_empty()).map(parameter).collect()
 }
 
-/// `%XX` and `+`, as everyone's library decodes them.
+/// Decodes `%XX` and `+`, as URL libraries do.
 fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&unescape(text.as_bytes())).into_owned()
 }
@@ -246,7 +246,7 @@ fn every_kind_of_decoder_reads_the_same_message() {
             let decoders = [splits_at_every_mark, unescapes_first, reads_it_as_a_url];
             decoders.iter().try_for_each(|decoder| reads_json(*decoder, line, &message))
         } else {
-            // What is escaped twice has no plain form, so the decoder that unescapes twice is not asked.
+            // Doubly escaped text has no plain form, so the decoder that unescapes twice is skipped.
             [splits_at_every_mark, unescapes_first].iter().try_for_each(|decoder| reads_plain(*decoder, line, &message))
         }
     });
@@ -273,7 +273,7 @@ fn reads_plain(decoder: fn(&str) -> Option<Foreign>, line: &str, message: &Messa
     equal(line, &format!("{foreign:?}"), &format!("{wanted:?}"))
 }
 
-/// A value as it stands in a plain query once escapes are decoded.
+/// The text of a value in a plain query after its escapes are decoded.
 fn plain_text(param: &backbox::bcp::Param<'_>) -> String {
     use backbox::bcp::ValueKind;
     let text = param.value.text();
@@ -291,17 +291,17 @@ fn plain_text(param: &backbox::bcp::Param<'_>) -> String {
     }
 }
 
-/// The frames of a stream that comes in pieces of these sizes, as text; what is ignored is left out.
+/// The frames of a stream read in pieces of these sizes, as text, without ignored lines.
 fn frames(framing: &FramingOptions, stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
     let mut framer = Framer::new(framing.clone());
     let mut seen = Vec::new();
     let mut rest = stream;
     while !rest.is_empty() {
         let space = framer.space();
-        let (piece, behind) = rest.split_at(pieces().min(space.len()).min(rest.len()));
+        let (piece, remaining) = rest.split_at(pieces().min(space.len()).min(rest.len()));
         space[..piece.len()].copy_from_slice(piece);
         framer.filled(piece.len());
-        rest = behind;
+        rest = remaining;
         while let Some(frame) = framer.next_frame() {
             seen.push(format!("{frame:?}"));
         }
@@ -363,7 +363,7 @@ fn any_split_of_the_input_gives_the_same_frames() {
     });
 }
 
-/// The bare lines of a stream that comes in pieces of these sizes, as text.
+/// The lines of a stream read in pieces of these sizes, as text.
 fn bare_lines(end: u8, limit: usize, stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
     let mut framer = Framer::bare_lines(end, limit);
     let mut seen = Vec::new();
@@ -371,10 +371,10 @@ fn bare_lines(end: u8, limit: usize, stream: &[u8], pieces: &mut dyn FnMut() -> 
     let mut rest = stream;
     while !rest.is_empty() {
         let space = framer.space();
-        let (piece, behind) = rest.split_at(pieces().min(space.len()).min(rest.len()));
+        let (piece, remaining) = rest.split_at(pieces().min(space.len()).min(rest.len()));
         space[..piece.len()].copy_from_slice(piece);
         framer.filled(piece.len());
-        rest = behind;
+        rest = remaining;
         while let Some(line) = framer.next_frame() {
             show(line);
         }
@@ -387,7 +387,7 @@ fn bare_lines(end: u8, limit: usize, stream: &[u8], pieces: &mut dyn FnMut() -> 
 
 #[test]
 fn any_split_of_the_input_gives_the_same_lines() {
-    // Each of these framers has a buffer of 64 KiB, which takes more time than its work.
+    // Fewer cases, because each framer allocates a buffer of 64 KiB.
     for_each_case(CASES / 20, |random| {
         let stream = stream(random);
         let (end, limit) = (*random.pick(b"\n\0"), *random.pick(&[6, 12, LINE_BYTES_MAX]));

@@ -1,18 +1,17 @@
-//! Dependencies run one way: this reads every path in `src` and fails on one that runs the
-//! wrong way.
+//! Modules depend only on lower layers: this reads every path in `src` and fails on one to a higher layer.
 //!
-//! Unit tests may use what they like: a module behind `#[cfg(test)]`, and files named `…_tests.rs`, are not looked at.
+//! Unit tests may use any module: code after `#[cfg(test)]` and files named `…_tests.rs` are not checked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What everyone may use: exit statuses, limits, text, durations. They use each other and nothing above them.
+/// Modules that every module may use: exit statuses, limits, text, durations. They use only each other.
 const BASE: &[&str] = &["exit", "limits", "text", "time"];
 
-/// Every other top module, and which of the others it may use, from the bottom to the top.
+/// Every other top-level module with the ones that it may use, from the bottom to the top.
 const LAYERS: &[(&str, &[&str])] = &[
     ("bcp", &[]),
-    // A line announces the payload that follows it.
+    // A line announces its payload, so framing reads lines.
     ("framing", &["bcp"]),
     ("catalogue", &["bcp"]),
     ("session", &["framing", "bcp"]),
@@ -25,7 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("main", &["commands"]),
 ];
 
-/// Parts of the standard library that only these modules may name.
+/// Parts of the standard library that only these modules may use.
 const STANDARD: &[(&str, &[&str])] = &[
     ("std::net", &["net"]),
     ("std::thread", &["net"]),
@@ -34,7 +33,7 @@ const STANDARD: &[(&str, &[&str])] = &[
     ("signal_hook", &["net"]),
 ];
 
-/// Parts of the standard library that a pure layer never names: it opens nothing, reads no clock.
+/// Parts of the standard library that pure layers must not use: they open nothing and read no clock.
 const IMPURE: &[&str] =
     &["std::fs", "std::io", "std::time::Instant", "std::time::SystemTime", "std::env", "std::process"];
 const PURE: &[&str] = &["bcp", "framing", "catalogue", "check"];
@@ -57,7 +56,7 @@ fn modules_depend_only_on_lower_layers() {
 #[test]
 fn planted_violation_is_found() {
     for (module, text, found) in [
-        ("bcp::line", "use crate::net::dial;", "bcp must not use net"),
+        ("bcp::line", "use crate::net::connect;", "bcp must not use net"),
         ("bcp::line", "use super::super::net::wait;", "bcp must not use net"),
         ("bcp", "use super::framing::Frame;", "bcp must not use framing"),
         ("bcp", "use std::{fmt, time::{Duration, Instant}};", "bcp must not name std::time::Instant"),
@@ -126,7 +125,7 @@ fn module_of(path: &Path) -> Vec<String> {
     module
 }
 
-/// What is wrong with the paths in one file.
+/// The violations in one file.
 fn offences(source: &Source) -> Vec<String> {
     let layer = source.module[0].as_str();
     let place = source.module.join("::");
@@ -154,7 +153,7 @@ fn offences(source: &Source) -> Vec<String> {
     found
 }
 
-/// The top module that a path of this crate leads to.
+/// The top-level module of a path in this crate.
 fn top_module<'a>(path: &'a str, module: &[String]) -> Option<&'a str> {
     let mut steps = path.split("::");
     match steps.next()? {
@@ -176,7 +175,7 @@ fn top_module<'a>(path: &'a str, module: &[String]) -> Option<&'a str> {
 fn code(text: &str) -> String {
     let mut code = String::new();
     for line in without_tests(text).lines() {
-        // A `//` inside a string cuts that string short, which hides nothing: paths stand before it.
+        // A `//` inside a string ends that string early, which is harmless because paths precede it.
         let line = line.split("//").next().unwrap_or_default();
         for (count, piece) in line.split('"').enumerate() {
             code.push_str(if count % 2 == 0 { piece } else { " " });
@@ -186,21 +185,21 @@ fn code(text: &str) -> String {
     code
 }
 
-/// The text up to the unit tests in it. A module of tests in a file of its own is one line, and more code follows it.
+/// The text without its unit tests. A test module in another file is a single line, after which code follows.
 fn without_tests(text: &str) -> String {
     let mut pieces = text.split("#[cfg(test)]\n");
     let mut kept = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        let (item, behind) = piece.split_once('\n').unwrap_or((piece, ""));
+        let (item, following) = piece.split_once('\n').unwrap_or((piece, ""));
         if item.ends_with('{') {
             break;
         }
-        kept.push_str(behind);
+        kept.push_str(following);
     }
     kept
 }
 
-/// Every path that is used, groups taken apart: `a::{b, c::d}` is `a::b` and `a::c::d`.
+/// Every path, with groups expanded: `a::{b, c::d}` is `a::b` and `a::c::d`.
 fn paths(code: &str) -> Vec<String> {
     let mut paths = Vec::new();
     let roots = ["crate::", "super::", "std::", "rustix::", "signal_hook::", "backbox::"];
@@ -218,7 +217,7 @@ fn paths(code: &str) -> Vec<String> {
     paths
 }
 
-/// Takes one path apart, behind `prefix`; gives how many bytes it took.
+/// Expands one path after `prefix`; returns its length in bytes.
 fn expand(prefix: &str, text: &str, paths: &mut Vec<String>) -> usize {
     let simple = text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':').unwrap_or(text.len());
     let head = format!("{prefix}{}", &text[..simple]);

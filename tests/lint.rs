@@ -1,4 +1,4 @@
-//! `decode --lint` as a run: what it prints, what it leaves with, and that `encode` writes nothing that it finds.
+//! `decode --lint` as a program: its output, its exit status, and that it finds nothing in the output of `encode`.
 
 mod common;
 
@@ -9,7 +9,7 @@ fn encoded_lines_have_no_lint_findings() {
     let messages: String = cases("roundtrip.jsonl").iter().map(|case| format!("{}\n", case["message"])).collect();
     let lines = backbox(["encode"], messages);
     let findings = backbox(["decode", "--lint"], lines.exits(0).stdout.clone());
-    // A message may still be none that MPF takes: a trigger without a name.
+    // MPF may still reject such a message, for example a trigger without a name.
     let traps: Vec<&str> = findings.text().lines().filter(|line| !line.contains(": stop: ")).collect();
     assert_eq!(traps, [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! The subcommands that talk, on every system: what `tests/net` tests in full needs Unix signals and `/proc`.
+//! `send`, `listen` and `replay` on every system. The full tests in `tests/net` need Unix signals and `/proc`.
 
 mod common;
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::{Outcome, RUN_TIME_MAX, Workdir, backbox, backbox_in, program, wait};
 
-/// A peer for one connection; what it got, or how that was cut off.
+/// Accepts one connection; the thread returns what it received, or the error.
 fn peer(reply: &'static [u8]) -> (String, thread::JoinHandle<std::io::Result<Vec<u8>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -24,7 +24,7 @@ fn peer(reply: &'static [u8]) -> (String, thread::JoinHandle<std::io::Result<Vec
     (address, served)
 }
 
-/// A server of ours, and where it listens.
+/// A running server and its address.
 struct Server {
     child: Option<Child>,
     address: SocketAddr,
@@ -43,7 +43,7 @@ impl Server {
         let address = loop {
             match std::fs::read_to_string(&announced).ok().and_then(|text| text.trim().parse().ok()) {
                 Some(address) => break address,
-                None => assert!(Instant::now() < end, "nothing is announced"),
+                None => assert!(Instant::now() < end, "no address is announced"),
             }
             thread::sleep(Duration::from_millis(5));
         };
@@ -136,7 +136,7 @@ fn a_reader_that_has_gone_ends_a_server_when_it_prints() {
     let mut server = Server::start(&["listen", "--no-auto"]);
     drop(server.child.as_mut().unwrap().stdout.take());
     let mut socket = server.connect();
-    // Windows notices at a write only. The server may have ended before.
+    // Windows notices this only at a write, which fails if the server has exited.
     let _ = socket.write_all(b"one\n");
     let mut child = server.child.take().unwrap();
     assert_eq!(wait(&mut child, Instant::now() + RUN_TIME_MAX).code(), Some(0));

@@ -6,7 +6,7 @@ use backbox::framing::{Framer, FramingOptions};
 use common::seed::for_each_case;
 use common::{Coprocess, Workdir, backbox, backbox_in};
 
-/// A frame of this body.
+/// A frame with this body.
 fn frame(body: &[u8]) -> Vec<u8> {
     [format!("{:010}", body.len()).as_bytes(), body].concat()
 }
@@ -40,7 +40,7 @@ fn length_counts_bytes() {
     backbox(["encode", "--wire", "obe"], "\"é\"\n").exits(0).prints("0000000004\"é\"");
 }
 
-/// Frames that end the rest of their input, and what is said of them.
+/// Frames after which the input cannot be read further, and their error messages.
 const BROKEN: &[(&[u8], &str)] = &[
     (b"+000000004\"OK\"", "invalid length: \"+000000004\"; write ten digits (the reference class"),
     (b"         4\"OK\"", "invalid length: \"         4\""),
@@ -150,17 +150,17 @@ fn options_of_bcp_are_refused_with_a_reason() {
     backbox(["decode", "--wire", "osc"], "").exits(2).reports(&["osc", "bcp", "obe"]);
 }
 
-/// The frames of a stream that comes in pieces of these sizes, as text.
+/// The frames of a stream read in pieces of these sizes, as text.
 fn frames(stream: &[u8], pieces: &mut dyn FnMut() -> usize) -> Vec<String> {
     let mut framer = Framer::new(FramingOptions { payload_bytes_max: 12, read_bytes: 7, ..FramingOptions::obe() });
     let mut seen = Vec::new();
     let mut rest = stream;
     while !rest.is_empty() {
         let space = framer.space();
-        let (piece, behind) = rest.split_at(pieces().min(space.len()).min(rest.len()));
+        let (piece, remaining) = rest.split_at(pieces().min(space.len()).min(rest.len()));
         space[..piece.len()].copy_from_slice(piece);
         framer.filled(piece.len());
-        rest = behind;
+        rest = remaining;
         while let Some(frame) = framer.next_frame() {
             seen.push(format!("{frame:?}"));
         }

@@ -1,5 +1,5 @@
-//! Help, man pages and what they have in common: each option of a subcommand is on each of its pages, examples run,
-//! help works when everything else is wrong. That `man/` is up to date is a unit test of `commands`, which renders it.
+//! Help and man pages: each option of a subcommand is in its help and man page, examples run, and help works beside
+//! invalid arguments. A unit test of `commands` checks that `man/` is up to date.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn man_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("man")
 }
 
-/// Whether a program is installed; said aloud when it is not.
+/// Whether a program is installed; prints a note if not.
 #[cfg(unix)]
 fn is_here(program: &str) -> bool {
     let here = shell_in(&Workdir::new(), &format!("command -v {program}")).code == Some(0);
@@ -39,8 +39,8 @@ fn mandoc_finds_nothing_wrong() {
     }
 }
 
-/// The options that a help text lists, as they are spelled: words at the beginning of a line that is indented less than
-/// a description, which may mention one there too.
+/// The options in a help text: words at the beginning of a line that is indented less than
+/// a description.
 fn listed(help: &str) -> Vec<String> {
     let is_item = |line: &&str| line.trim_start().starts_with('-') && !line.starts_with("        ");
     let lines = help.lines().filter(is_item);
@@ -110,7 +110,7 @@ fn help_works_beside_invalid_arguments() {
     }
 }
 
-/// The command lines of a help text's examples, each with what is said about it.
+/// The examples of a help text, each with its description.
 #[cfg(unix)]
 fn examples(help: &str) -> Vec<(String, String)> {
     let (_, after) = help.split_once("\nExamples:\n").expect("there are examples");
@@ -132,14 +132,14 @@ fn examples_of_the_filters_run() {
     let session = std::fs::read("tests/data/sessions/one-ball-game.bcp").unwrap();
     folder.write("game.bcp", session);
     let mut count = 0;
-    // Others wait for a machine.
+    // Other examples need a running peer.
     for name in ["encode", "decode"] {
         for (line, about) in examples(backbox([name, "--help"], "").text()) {
             count += 1;
             let outcome = shell_in(&folder, &line);
             assert_eq!(outcome.code, Some(0), "{line}: {}", outcome.stderr);
             assert!(!outcome.stdout.is_empty(), "{line} prints nothing");
-            // An example that names its one line of output has to be right about it.
+            // If the description is a line of output, it must match.
             let named = about.strip_prefix(" Prints ").and_then(|rest| rest.strip_suffix('.'));
             let named = named.filter(|named| !named.contains(' ') || named.starts_with(char::is_uppercase));
             assert!(named.is_none_or(|named| outcome.text() == format!("{named}\n")), "{line}: {}", outcome.text());

@@ -1,13 +1,12 @@
-//! The README's examples, run as they stand.
+//! Runs the examples of the README.
 //!
-//! A block marked `console` holds commands behind `$ ` (continued behind `> `), each followed by its whole standard
-//! output; a line `...` stands for any number of lines. The block runs in one shell, so `$?`, variables and folders
-//! carry over, and its commands' standard error is shown when something differs. A block marked `sh` is only checked
-//! for its syntax; one marked `sh run` has to run to its end with exit status 0.
+//! A `console` block contains commands after `$ ` (continued after `> `), each followed by its complete standard
+//! output; a line `...` matches any number of lines. The block runs in one shell, so `$?`, variables and the directory
+//! carry over. Standard error is shown if the output differs. A block marked `sh` is only checked for its syntax; a
+//! block marked `sh run` must exit with status 0.
 //!
-//! The blocks run in their order, in one folder that holds the sessions of `tests/data/sessions` under their names, the
-//! first of them as `game.bcp` too, and all of them once more under `tests/data/sessions`; a log of MPF is `mpf.log`;
-//! `backbox` is on the path.
+//! The blocks run in order, in one folder that contains the files of `tests/data/sessions`, the first of them also as
+//! `game.bcp`, and all of them also in `tests/data/sessions`; a log of MPF is `mpf.log`; `backbox` is on the path.
 
 #![cfg(unix)]
 
@@ -16,20 +15,19 @@ mod common;
 use common::{Outcome, Workdir, shell_in};
 use std::path::Path;
 
-/// What stands behind each command's output, on a line of its own.
+/// A line that is printed after the output of each command.
 const MARK: &str = "-- end of one command --";
 
-/// Tools that an example may use and a machine need not have.
+/// Tools in examples that may be missing on a machine.
 const OPTIONAL_TOOLS: &[&str] = &["jq", "nc", "socat"];
 
-/// A fenced block of a Markdown text.
+/// A fenced block of Markdown.
 #[derive(Debug, PartialEq, Eq)]
 struct Block {
-    /// The line of its opening fence, from 1.
+    /// The line number of its opening fence, from 1.
     line: usize,
-    /// What stands behind the fence.
+    /// The info string after the fence.
     kind: String,
-    /// Its lines.
     text: String,
 }
 
@@ -50,7 +48,7 @@ fn blocks(markdown: &str) -> Vec<Block> {
     blocks
 }
 
-/// The commands of a `console` block, each with the output it is said to have.
+/// The commands of a `console` block, each with its expected output.
 fn commands(text: &str) -> Vec<(String, String)> {
     let mut commands: Vec<(String, String)> = Vec::new();
     for line in text.lines() {
@@ -67,10 +65,10 @@ fn commands(text: &str) -> Vec<(String, String)> {
     commands
 }
 
-/// Whether an output is the one that is told, where `...` stands for any lines.
-fn is_told(output: &str, told: &str) -> bool {
-    let (output, told): (Vec<&str>, Vec<&str>) = (output.lines().collect(), told.lines().collect());
-    let mut pieces = told.split(|line| *line == "...");
+/// Whether the output matches the expected one, in which `...` matches any lines.
+fn matches_output(output: &str, expected: &str) -> bool {
+    let (output, expected): (Vec<&str>, Vec<&str>) = (output.lines().collect(), expected.lines().collect());
+    let mut pieces = expected.split(|line| *line == "...");
     let first = pieces.next().unwrap_or_default();
     let Some(mut rest) = output.strip_prefix(first) else { return false };
     let pieces: Vec<&[&str]> = pieces.collect();
@@ -83,7 +81,7 @@ fn is_told(output: &str, told: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// One shell script that runs the commands and puts a mark behind each output, without disturbing `$?`.
+/// A shell script that runs the commands and prints a mark after each output, without changing `$?`.
 fn script(commands: &[(String, String)]) -> String {
     let marked =
         |(command, _): &(String, String)| format!("{command}\n{{ _s=$?; printf '\\n{MARK}\\n'; }}; (exit $_s)\n");
@@ -108,14 +106,14 @@ fn folder_with_sessions() -> Workdir {
     folder
 }
 
-/// What is wrong with a block, if anything.
+/// The error in a block, if any.
 fn wrong(folder: &Workdir, block: &Block) -> Option<String> {
     let missing = OPTIONAL_TOOLS.iter().find(|tool| {
         let words = block.text.split(|c: char| !c.is_alphanumeric());
         words.clone().any(|word| word == **tool) && shell_in(folder, &format!("command -v {tool}")).code != Some(0)
     });
     match (block.kind.as_str(), missing) {
-        ("console", Some(tool)) => println!("skipped: line {} needs {tool}, which is not here", block.line),
+        ("console", Some(tool)) => println!("skipped: line {} needs {tool}, which is not installed", block.line),
         ("console", None) => return wrong_console(folder, &commands(&block.text)),
         ("sh" | "sh run", _) => {
             folder.write("example.sh", &block.text);
@@ -139,10 +137,10 @@ fn wrong_console(folder: &Workdir, commands: &[(String, String)]) -> Option<Stri
     let end = format!("\n{MARK}\n");
     let text = outcome.text();
     let mut outputs = text.split(end.as_str());
-    for (command, told) in commands {
+    for (command, expected) in commands {
         let Some(output) = outputs.next() else { return Some(format!("{command}\nnever ran: {}", outcome.stderr)) };
-        if !is_told(output, told) {
-            return Some(format!("{command}\nprints\n{output}and not\n{told}stderr:\n{}", outcome.stderr));
+        if !matches_output(output, expected) {
+            return Some(format!("{command}\nprints\n{output}and not\n{expected}stderr:\n{}", outcome.stderr));
         }
     }
     None
@@ -154,8 +152,8 @@ fn each_example_of_the_readme_prints_what_it_shows() {
     let blocks = blocks(&readme);
     assert!(blocks.iter().any(|block| block.kind == "console"), "the README has no example");
     let folder = folder_with_sessions();
-    let told = |block: &Block| wrong(&folder, block).map(|wrong| format!("README.md:{}: {wrong}", block.line));
-    let wrong: Vec<String> = blocks.iter().filter_map(told).collect();
+    let check = |block: &Block| wrong(&folder, block).map(|wrong| format!("README.md:{}: {wrong}", block.line));
+    let wrong: Vec<String> = blocks.iter().filter_map(check).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

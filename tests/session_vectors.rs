@@ -1,5 +1,5 @@
-//! The session format against its data files: `tests/data/session.jsonl` (what is read), `session-writer.jsonl` (what
-//! is written), a session recorded from a real game, and the example of the manual page.
+//! The session format with its data files: `tests/data/session.jsonl` (reading), `session-writer.jsonl` (writing), a
+//! session recorded from a real game, and the example of the manual page.
 
 mod common;
 
@@ -34,12 +34,12 @@ fn from_case(value: &Value) -> Record {
     }
 }
 
-/// The same record without its place in a file.
+/// The record without its place in a file.
 fn placeless(record: &Record) -> Record {
     Record { number: 0, span: 0..0, ..record.clone() }
 }
 
-/// A text of a case: itself, `{"b64": …}`, or `{"parts": [[text, times]…]}`.
+/// The input of a case: a string, `{"b64": …}`, or `{"parts": [[text, times]…]}`.
 fn text(value: &Value) -> Vec<u8> {
     if let Some(text) = value.as_str() {
         return text.as_bytes().to_vec();
@@ -61,17 +61,17 @@ fn cases(file: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// All that a reader finds in an input.
+/// Everything that the reader returns for an input.
 #[derive(Debug, Default, PartialEq)]
 struct Reading {
     records: Vec<Record>,
-    /// Line number and text.
+    /// The line number and the message.
     error: Option<(Option<u64>, String)>,
     note: Option<Note>,
     kind: Option<Kind>,
 }
 
-/// An input that is read in pieces of at most so many bytes, with interruptions.
+/// An input that is read in pieces of limited size, with interruptions.
 struct Pieces<'a> {
     rest: &'a [u8],
     piece: usize,
@@ -136,7 +136,7 @@ fn input_of(case: &Value) -> Vec<u8> {
     }
 }
 
-/// What a case expects of a reading: records, error, note.
+/// Asserts the records, the error and the note of a case.
 fn check_case(case: &Value, reading: &Reading, how: &str) {
     let name = case["name"].as_str().unwrap();
     if let Some(records) = case["records"].as_array() {
@@ -150,19 +150,19 @@ fn check_case(case: &Value, reading: &Reading, how: &str) {
     });
     match (&reading.error, expected) {
         (None, None) => {}
-        (Some((number, said)), Some((at, words))) => {
-            assert!(*number == at && said.contains(words), "{name}, {how}: {number:?} {said}");
+        (Some((number, error)), Some((at, words))) => {
+            assert!(*number == at && error.contains(words), "{name}, {how}: {number:?} {error}");
         }
-        (said, _) => panic!("{name}, {how}: {said:?}"),
+        (error, _) => panic!("{name}, {how}: {error:?}"),
     }
     assert_eq!(case["exit"].as_u64(), Some(u64::from(reading.error.is_some())), "{name}, {how}");
     let note = reading.note.map(|note| (note.number, note.text));
     let expected = match reading.kind {
         Some(kind) if kind.is_log() && !reading.records.is_empty() => Some((None, "log")),
-        // The error says all of an input that ends in its first line.
+        // If an input ends in its first line, the error contains everything.
         Some(Kind::Session) if reading.records.is_empty() => note.map(|(number, _)| (number, "ends inside")),
         Some(Kind::Session) => line_of_note(case).map(|number| (Some(number), "ends inside")),
-        // It names no note, but its second line begins like a session's.
+        // The case has no note, but its second line looks like a session's line.
         _ if name == "only-comments" => Some((Some(2), "looks like a session's line")),
         _ => line_of_note(case).map(|number| (Some(number), "looks like a session's line")),
     };
@@ -190,7 +190,7 @@ fn each_case_is_read_as_expected_in_pieces_of_any_size() {
     for case in &cases {
         let kind = kind_of(case);
         let input = input_of(case);
-        // A long line in single bytes takes seconds.
+        // A long line in single bytes would take seconds.
         let pieces = if input.len() < 100_000 { &[1, 2, 3, 7][..] } else { &[4096] };
         for &piece in [input.len().max(1)].iter().chain(pieces) {
             check_case(case, &read(kind, &input, piece), &format!("pieces of {piece}"));
@@ -205,7 +205,7 @@ fn trailing_data_changes_no_earlier_record() {
         let (case, kind) = (&case, kind_of(&case));
         let input = input_of(case);
         let alone = read(kind, &input, input.len().max(1));
-        // A cut input, and one that is wrong as a whole, would be completed by what follows.
+        // Trailing data would change a truncated input and one that is invalid as a whole.
         let has_end = alone.note.is_none() && input.ends_with(b"\n") && alone.error.iter().all(|(at, _)| at.is_some());
         if !has_end {
             continue;
@@ -240,7 +240,7 @@ fn records_survive_writing_and_reading() {
             (_, Value::String(base64)) => STANDARD.decode(base64).unwrap(),
             _ => continue,
         };
-        // Plain lines become a session as a recorder would write it; a session keeps its own comments and stamps.
+        // Plain lines are written as a recorder writes them; a session keeps its comments and time stamps.
         if first.kind == Some(Kind::Lines) {
             assert_eq!(written, dry_run, "{}", case["name"]);
         }
@@ -273,7 +273,7 @@ fn real_game_survives_reading_and_writing() {
     assert_eq!(String::from_utf8_lossy(&write(None, &reading.records)), String::from_utf8_lossy(&lines.concat()));
 }
 
-/// The lines of the display in `man/backbox-session.5` that stands between the comments `name: begin` and `name: end`.
+/// The lines of `man/backbox-session.5` between the comments `name: begin` and `name: end`.
 fn display(name: &str) -> String {
     let page = std::fs::read_to_string(format!("{}/man/backbox-session.5", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let (_, from) = page.split_once(&format!(".\\\" {name}: begin\n.Bd -literal -offset indent\n")).unwrap();
@@ -299,7 +299,7 @@ fn example_of_the_manual_page_is_read_as_described() {
     assert_eq!(reading.records.iter().map(shown).collect::<String>(), display("messages"));
     let payloads: Vec<&[u8]> = reading.records.iter().filter_map(|record| record.payload.as_deref()).collect();
     assert_eq!(payloads, [&[0, 1, 2, 3][..], b"ABC"]);
-    // The page's rules for writers give the example back, but for what a writer is not told.
+    // Writing the records again gives the example, except for lines that are not records.
     let untold = |line: &&str| !line.starts_with("#!ignore") && !line.starts_with("# ");
     let example: String = display("example").split_inclusive('\n').filter(untold).collect();
     assert_eq!(String::from_utf8(write(Some(5051), &reading.records)).unwrap(), example);
@@ -357,12 +357,12 @@ fn damaged_inputs_end_without_a_panic() {
     });
 }
 
-/// Every record and every error of an input.
+/// Reads every record and error of an input.
 fn collect(kind: Option<Kind>, input: &[u8], piece: usize) -> Vec<Result<Record, String>> {
     let pieces = Pieces { rest: input, piece, is_interrupted: false };
     let reader = Reader::new(pieces, kind, &FramingOptions::default()).unwrap();
     let records: Vec<_> = reader.map(|record| record.map_err(|error| format!("{:?} {error}", error.number))).collect();
-    // Spans stand in order and hold what was read.
+    // Spans are in order and contain what was read.
     let spans = records.iter().flatten().map(|record| record.span.clone());
     let ends: Vec<u64> = spans.flat_map(|span| [span.start, span.end]).collect();
     assert!(ends.is_sorted() && ends.last().is_none_or(|end| *end <= input.len() as u64), "{ends:?}");

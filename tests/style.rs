@@ -1,16 +1,16 @@
-//! The house rules that no compiler knows: files of a readable size, lines that fit, reasons beside dependencies, and
-//! nothing that the oldest Rust we promise (`rust-version`) cannot read.
+//! Style rules that the compiler does not check: file size, line width, reasons for dependencies, and nothing that the
+//! oldest supported Rust (`rust-version`) rejects.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The longest file in lines: what is longer does more than one thing.
+/// The maximum number of lines of a file.
 const FILE_LINES_MAX: usize = 600;
 
-/// The widest line in characters; rustfmt leaves comments and texts to us.
+/// The maximum line width in characters; rustfmt does not break comments and strings.
 const LINE_CHARS_MAX: usize = 120;
 
-/// A rule: the numbers of the lines, from 1, that break it.
+/// A rule returns the numbers of the lines, from 1, that break it.
 type Rule = fn(&str) -> Vec<usize>;
 
 const RULES: &[(&str, Rule)] = &[
@@ -19,7 +19,7 @@ const RULES: &[(&str, Rule)] = &[
     ("no unsafe code", unsafe_code),
     ("no let chain: Rust 1.85 has none", let_chains),
     ("no format_args! bound to a name: Rust 1.85 drops what it borrows", bound_format_args),
-    ("a module opens with //! and what it does", no_opening),
+    ("a module begins with //! and its purpose", no_opening),
 ];
 
 #[test]
@@ -64,15 +64,15 @@ fn too_wide(text: &str) -> Vec<usize> {
     wide.map(|(number, _)| number).collect()
 }
 
-/// The word itself, in code; the attributes that forbid it are `unsafe_code`.
+/// Finds the keyword in code; the lint `unsafe_code` is another word.
 fn unsafe_code(text: &str) -> Vec<usize> {
     let word = concat!("un", "safe");
-    let offends = |line: &str| {
+    let has_word = |line: &str| {
         !is_comment(line) && line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
     };
-    // Help and rules may speak of it, in strings.
-    let offends = |line: &str| offends(line) && !line.contains('"');
-    numbered(text).filter(|(_, line)| offends(line)).map(|(number, _)| number).collect()
+    // Strings may contain the word.
+    let has_word = |line: &str| has_word(line) && !line.contains('"');
+    numbered(text).filter(|(_, line)| has_word(line)).map(|(number, _)| number).collect()
 }
 
 fn is_comment(line: &str) -> bool {
@@ -83,7 +83,7 @@ fn no_opening(text: &str) -> Vec<usize> {
     if text.starts_with("//! ") { vec![] } else { vec![1] }
 }
 
-/// `if let … && …`, `while let … && …` and `… && let …`, over line breaks too.
+/// Finds `if let … && …`, `while let … && …` and `… && let …`, also across line breaks.
 fn let_chains(text: &str) -> Vec<usize> {
     let code = numbered(text).map(|(_, line)| if is_comment(line) { "" } else { line });
     let code = code.collect::<Vec<_>>().join("\n");
@@ -100,7 +100,7 @@ fn let_chains(text: &str) -> Vec<usize> {
     found
 }
 
-/// `let … = format_args!(…)`, over a line break too.
+/// Finds `let … = format_args!(…)`, also across a line break.
 fn bound_format_args(text: &str) -> Vec<usize> {
     let code = numbered(text).map(|(_, line)| if is_comment(line) { "" } else { line });
     let code = code.collect::<Vec<_>>().join("\n");
@@ -108,7 +108,7 @@ fn bound_format_args(text: &str) -> Vec<usize> {
     bound.map(|(at, _)| code[..at].matches('\n').count() + 1).collect()
 }
 
-/// Whether `&&` stands between here and the next `{`, outside of brackets.
+/// Whether `&&` precedes the next `{`, outside of brackets.
 fn has_and_before_block(code: &str) -> bool {
     let mut depth = 0usize;
     let mut previous = ' ';
@@ -148,12 +148,12 @@ fn each_dependency_has_a_comment_with_its_reason() {
     let manifest = fs::read_to_string("Cargo.toml").unwrap();
     let (count, without) = dependencies_without_reason(&manifest);
     assert!(count >= 5, "only {count} dependencies found");
-    assert!(without.is_empty(), "a comment with the reason has to stand above {without:?}");
+    assert!(without.is_empty(), "a comment with the reason is missing above {without:?}");
     let planted = "[dependencies]\n# Why.\na = \"1\"\nb = \"1\"\n\n[profile.release]\nlto = true\n";
     assert_eq!(dependencies_without_reason(planted), (2, vec!["b = \"1\"".to_owned()]));
 }
 
-/// How many dependencies there are, and the lines of those without a comment above.
+/// The number of dependencies, and the lines of those without a comment above.
 fn dependencies_without_reason(manifest: &str) -> (usize, Vec<String>) {
     let (mut count, mut without) = (0, Vec::new());
     let (mut inside, mut above) = (false, "");

@@ -1,7 +1,7 @@
-//! The vectors of `tests/data`: hand-written cases that every implementation of BCP can be held to.
+//! The test vectors of `tests/data`: hand-written cases for any implementation of BCP.
 //!
-//! `cli.jsonl` has whole runs; the other files have messages and lines, and each of those goes through one run of a
-//! filter, since a filter has to take a stream anyway.
+//! `cli.jsonl` contains complete runs. Each other file contains messages or lines, which are the input of one run of a
+//! filter.
 
 mod common;
 
@@ -17,7 +17,7 @@ fn every_command_line_case_prints_what_is_expected() {
     assert!(differences.is_empty(), "{} cases differ:\n{}", differences.len(), differences.join("\n"));
 }
 
-/// What is different from what a case wants.
+/// The differences from the expected result of a case.
 fn difference(case: &Value) -> Option<String> {
     let folder = Workdir::new();
     for (name, text) in case["files"].as_object().into_iter().flatten() {
@@ -48,11 +48,11 @@ fn wrong(case: &Value, outcome: &Outcome) -> Vec<String> {
         wrong.push(format!("exit {:?}, not {exit}: {}", outcome.code, outcome.stderr));
     }
     if exit == 0 && case["stderr_has"].is_null() && !outcome.stderr.is_empty() {
-        wrong.push(format!("says {}", outcome.stderr));
+        wrong.push(format!("reports {}", outcome.stderr));
     }
-    // A status that is not 0 without a word would be a riddle.
+    // An exit status other than 0 must be explained on standard error.
     if exit != 0 && outcome.stderr.is_empty() {
-        wrong.push("says nothing".to_owned());
+        wrong.push("reports nothing".to_owned());
     }
     wrong
 }

@@ -1,5 +1,4 @@
-//! The inputs: lines of a captured game, repeated to the size that is wanted, in a directory that is removed at the
-//! end.
+//! The inputs: lines of a recorded game, repeated up to a size, in a directory that is removed at the end.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -7,27 +6,26 @@ use std::path::{Path, PathBuf};
 
 use crate::run::Work;
 
-/// A captured game: what stands in it without `#` is what MPF sent.
+/// A recorded game. Its lines without `#` were sent by MPF.
 const SESSION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sessions/one-ball-game.bcp");
 
-/// What an input is made of.
+/// The content of an input.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Every line that MPF sent in the game.
     Game,
-    /// The largest of them, tables of settings, frames for a display, and text that is not plain ASCII.
+    /// The largest of these lines, tables of settings, frames for a display, and text outside ASCII.
     Devices,
 }
 
 /// A file that a filter reads.
 pub struct Input {
-    /// Where it is.
     pub path: PathBuf,
-    /// What the table calls it.
+    /// Its name in the table.
     pub name: &'static str,
-    /// How many messages it holds.
+    /// The number of messages.
     pub lines: u64,
-    /// How long it is.
+    /// The size in bytes.
     pub bytes: u64,
 }
 
@@ -37,10 +35,10 @@ impl Input {
         self.name == "game lines"
     }
 
-    /// BCP of one kind, `bytes` long or as little longer as whole messages need.
+    /// Writes BCP of one kind, at least `bytes` long and up to the end of a message.
     ///
     /// # Errors
-    /// The captured game cannot be read, or the file cannot be written.
+    /// The recorded game cannot be read, or the file cannot be written.
     pub fn messages(kind: Kind, bytes: u64, scratch: &Scratch) -> Result<Input, String> {
         let session = fs::read(SESSION).map_err(|error| format!("cannot read the captured game: {error}"))?;
         let sent: Vec<&[u8]> =
@@ -99,7 +97,7 @@ fn joined(lines: &[&[u8]]) -> Vec<u8> {
     lines.iter().flat_map(|line| line.iter().copied().chain([b'\n'])).collect()
 }
 
-/// One block of the second input, and how many messages it holds.
+/// One block of the second input, and its number of messages.
 fn devices(sent: &[&[u8]]) -> (Vec<u8>, usize) {
     const LARGE: [&[u8]; 3] = [b"device?", b"settings?", b"monitored_event?"];
     const TEXTS: [&str; 3] = [
@@ -126,28 +124,28 @@ fn devices(sent: &[&[u8]]) -> (Vec<u8>, usize) {
     (block, lines)
 }
 
-/// A line with as many settings as a large machine has: those of the game, sixteen times.
+/// A line with the settings of a large machine: those of the game, sixteen times.
 fn settings_table(sent: &[&[u8]]) -> Vec<u8> {
     const BEGIN: &[u8] = b"settings?json={\"settings\": [[";
     let entries = sent.iter().find_map(|line| line.strip_prefix(BEGIN)?.strip_suffix(b"]]}")).unwrap_or_default();
     [BEGIN, &[entries; 16].join(&b"], ["[..]), b"]]}\n"].concat()
 }
 
-/// A frame for a display of 128 by 32 dots in sixteen shades, so some of its bytes are line ends.
+/// A frame for a display of 128 by 32 dots in sixteen shades; some of its bytes are line feeds.
 fn display_frame() -> Vec<u8> {
     let mut frame = b"dmd_frame?name=default&bytes=4096\n".to_vec();
     frame.extend((0..4096u32).map(|dot| (dot % 128 / 8 + dot / 128) as u8 & 15));
     frame
 }
 
-/// A directory for the inputs, which is removed when it goes out of use.
+/// A directory for the inputs, removed when this is dropped.
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// Makes the directory, among the system's temporary files.
+    /// Creates a temporary directory.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The directory cannot be created.
     pub fn new() -> Result<Scratch, String> {
         let path = std::env::temp_dir().join(format!("backbox-bench-{}", std::process::id()));
         fs::create_dir(&path).map_err(|error| format!("cannot make a temporary directory: {error}"))?;
@@ -158,7 +156,7 @@ impl Scratch {
         self.0.join(name)
     }
 
-    /// A file with copies of one line.
+    /// Writes a file with copies of one line.
     ///
     /// # Errors
     /// It cannot be written.
@@ -182,7 +180,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Whatever is left behind is among the temporary files, and there is nobody to tell.
+        // Files that cannot be removed stay among the temporary files.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

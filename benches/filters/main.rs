@@ -1,17 +1,17 @@
 //! `cargo bench --bench filters`: how fast `decode` and `encode` are, and how much memory they use.
 //!
-//! Times differ from machine to machine and from minute to minute, so each row is a ratio: two programs that do the same
-//! work on the same input are measured in turn, A B A B, and compared pair by pair. The input is a recorded game. A
-//! program that is not installed is named, and its rows are left out. Each row prints its floor, the least ratio (or the
-//! most memory) that a release must keep. A row below its floor does not fail the run, because a busy machine misses
-//! some; the exit status is 1 only when something did not run.
+//! Times differ from machine to machine and from minute to minute, so each row is a ratio: two programs that do the
+//! same work on the same input are measured in turn, A B A B, and compared pair by pair. The input is a recorded game.
+//! A program that is not installed is named, and its rows are left out. Each row prints its floor, the least ratio (or
+//! the most memory) that a release must keep. A row below its floor does not fail the run, because a busy machine
+//! misses some; the exit status is 1 only when something did not run.
 //!
 //! Settings, as environment variables:
 //!
 //! - `BACKBOX_BENCH_MB`: the size of each input (200),
-//! - `BACKBOX_BENCH_STREAM_MB`: how much is streamed while memory is watched (1000),
-//! - `BACKBOX_BENCH_ROUNDS`: how many pairs a row measures (7),
-//! - `BACKBOX_MPF_PYTHON`: a Python that has MPF; without it the one of `.venv`, which `tests/peers/venv.sh` makes.
+//! - `BACKBOX_BENCH_STREAM_MB`: the size of the stream for the memory rows (1000),
+//! - `BACKBOX_BENCH_ROUNDS`: the number of pairs in a row (7),
+//! - `BACKBOX_MPF_PYTHON`: a Python with MPF; the default is the one of `.venv`, which `tests/peers/venv.sh` makes.
 
 mod input;
 mod pairs;
@@ -36,7 +36,7 @@ const FRAMES_FLOOR: Floor = Floor::AtLeast(12.0);
 const PIPE_FLOOR: Floor = Floor::AtLeast(0.42);
 const MEMORY_FLOOR: Floor = Floor::AtMost(4.0);
 
-/// How many names the longest lines have.
+/// The number of names in the longest lines.
 const NAMES: usize = 60_000;
 
 /// The settings of a run, from the environment.
@@ -80,7 +80,7 @@ fn settings() -> Result<Settings, String> {
 fn run(settings: &Settings) -> Result<(), String> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     println!(
-        "backbox {}, {} {}, {cores} cores; inputs of {} MB, {} pairs a row\n",
+        "backbox {}, {} {}, {cores} cores; inputs of {} MB, {} pairs per row\n",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::OS,
         std::env::consts::ARCH,
@@ -112,7 +112,7 @@ fn run(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// Lines a second of a filter, from a file, against those of MPF's own codec.
+/// Compares a filter with MPF's own codec, in lines per second.
 fn against_mpf(
     work: Work,
     input: &Input,
@@ -130,11 +130,11 @@ fn against_mpf(
     let floor = if work == Work::Decode { DECODE_FLOOR } else { ENCODE_FLOOR };
     let floor = input.is_game().then_some(floor);
     let beside = format!("{} : {} lines/s", rate(pairs.median_a()), rate(pairs.median_b()));
-    table.ratio(&format!("{} {}, times MPF's codec", work.name(), input.name), &pairs, floor, &beside);
+    table.ratio(&format!("{} {}, relative to MPF's codec", work.name(), input.name), &pairs, floor, &beside);
     Ok(())
 }
 
-/// Frames a second of `decode --wire obe`, from a file, against those of Python's json.
+/// Compares `decode --wire obe` with Python's json, in frames per second.
 fn against_python(input: &Input, settings: &Settings, table: &mut Table) -> Result<(), String> {
     if python_frames_per_second(&input.path)?.is_none() {
         println!("(no python3 on this system: OBE_Socket's frames are not compared)");
@@ -146,11 +146,11 @@ fn against_python(input: &Input, settings: &Settings, table: &mut Table) -> Resu
         || python_frames_per_second(&input.path)?.ok_or_else(|| "python3 is no longer found".to_owned()),
     )?;
     let beside = format!("{} : {} frames/s", rate(pairs.median_a()), rate(pairs.median_b()));
-    table.ratio(&format!("decode {}, times Python's json", input.name), &pairs, Some(FRAMES_FLOOR), &beside);
+    table.ratio(&format!("decode {}, relative to Python's json", input.name), &pairs, Some(FRAMES_FLOOR), &beside);
     Ok(())
 }
 
-/// Bytes a second of `cat f | backbox decode | cat`, against those of `cat f | cat | cat`.
+/// Compares `cat f | backbox decode | cat` with `cat f | cat | cat`, in bytes per second.
 fn against_cat(input: &Input, settings: &Settings, table: &mut Table) -> Result<(), String> {
     let bytes = input.bytes as f64;
     if !run::has_cat() {
@@ -164,7 +164,7 @@ fn against_cat(input: &Input, settings: &Settings, table: &mut Table) -> Result<
     )?;
     let beside = format!("{} : {} B/s", rate(pairs.median_a()), rate(pairs.median_b()));
     table.ratio(
-        &format!("cat | decode | cat, {}, times cat | cat | cat", input.name),
+        &format!("cat | decode | cat, {}, relative to cat | cat | cat", input.name),
         &pairs,
         Some(PIPE_FLOOR),
         &beside,
@@ -182,9 +182,9 @@ fn memory(work: Work, input: &Input, settings: &Settings, table: &mut Table) -> 
     Ok(())
 }
 
-/// Lines with so many names that comparing them pairwise would take seconds, against one long value of the same size.
+/// Compares lines with many names, for which pairwise comparison would take seconds, with one long value of that size.
 fn many_names(scratch: &Scratch, settings: &Settings, table: &mut Table) -> Result<(), String> {
-    // Enough copies that the start of the process does not count.
+    // Enough copies to make the start of the process negligible.
     const COPIES: usize = 20;
     let json = |names: String| format!("{{\"command\":\"t\",\"params\":{{{names}}}}}");
     let rows = [
@@ -206,7 +206,7 @@ fn many_names(scratch: &Scratch, settings: &Settings, table: &mut Table) -> Resu
             || time_filter(work, &plain, true).map(milliseconds),
         )?;
         let beside = format!("{:.2} : {:.2} ms a line", pairs.median_a(), pairs.median_b());
-        table.ratio(&format!("{what}, times the time of one value"), &pairs, None, &beside);
+        table.ratio(&format!("{what}, time relative to one value"), &pairs, None, &beside);
     }
     Ok(())
 }

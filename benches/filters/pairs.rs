@@ -1,15 +1,15 @@
-//! Two measurements in turn, and what their ratio comes to.
+//! Alternating measurements of two things, and their ratio.
 
-/// What two things measured, pair by pair.
+/// The measurements of two things, in pairs.
 pub struct Pairs {
     a: Vec<f64>,
     b: Vec<f64>,
 }
 
-/// Measures A B A B…, so that whatever else the machine does falls on both.
+/// Measures A B A B…, so that other load on the machine affects both.
 ///
 /// # Errors
-/// The first error of either; nothing is compared then.
+/// The first error of either measurement.
 pub fn interleave(
     rounds: usize,
     mut a: impl FnMut() -> Result<f64, String>,
@@ -24,23 +24,23 @@ pub fn interleave(
 }
 
 impl Pairs {
-    /// The ratios A to B of the pairs, from the smallest to the largest.
+    /// The ratios A to B of the pairs, sorted.
     pub fn ratios(&self) -> Vec<f64> {
         sorted(self.a.iter().zip(&self.b).map(|(a, b)| a / b).collect())
     }
 
-    /// The median of what A measured.
+    /// The median of A.
     pub fn median_a(&self) -> f64 {
         median(&sorted(self.a.clone()))
     }
 
-    /// The median of what B measured.
+    /// The median of B.
     pub fn median_b(&self) -> f64 {
         median(&sorted(self.b.clone()))
     }
 }
 
-/// The middle of numbers in their order; of an even count the mean of the two in the middle, of none NaN.
+/// The median of sorted numbers; NaN if there are none.
 pub fn median(sorted: &[f64]) -> f64 {
     let upper = sorted.len() / 2;
     let at = |place: usize| sorted.get(place).copied().unwrap_or(f64::NAN);

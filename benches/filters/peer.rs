@@ -1,16 +1,16 @@
-//! The peer: MPF's own codec, in the Python that has it.
+//! The peer: MPF's own codec, in a Python with MPF.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::run::Work;
 
-/// How long MPF is measured each time, in seconds: its rate does not depend on how much it is given.
+/// The duration of one measurement of MPF, in seconds. Its rate does not depend on the size of the input.
 const SECONDS: &str = "1";
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// An MPF that is installed.
+/// An installed MPF.
 pub struct Mpf {
     python: PathBuf,
 }
@@ -27,7 +27,7 @@ impl Mpf {
         quiet.is_ok_and(|status| status.success()).then_some(Mpf { python })
     }
 
-    /// How many lines of a file MPF reads and writes in a second; its start and its imports do not count.
+    /// The lines per second that MPF reads and writes, without its start and imports.
     ///
     /// # Errors
     /// MPF cannot be run, or cannot read the file.
@@ -39,11 +39,11 @@ impl Mpf {
     }
 }
 
-/// How many frames of a file Python's json reads and writes in a second, without its start; `None` where there is no
+/// The frames per second that Python's json reads and writes, without its start; `None` without
 /// Python.
 ///
 /// # Errors
-/// It cannot be run, or cannot read the file.
+/// Python cannot be run, or cannot read the file.
 pub fn python_frames_per_second(file: &Path) -> Result<Option<f64>, String> {
     let version = Command::new("python3").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if version.is_err() {
@@ -54,7 +54,7 @@ pub fn python_frames_per_second(file: &Path) -> Result<Option<f64>, String> {
     measured(command.stdin(Stdio::null()), "Python's json").map(Some)
 }
 
-/// The rate that a script prints.
+/// Reads the rate that a script prints.
 fn measured(command: &mut Command, what: &str) -> Result<f64, String> {
     let output = command.stderr(Stdio::inherit()).output().map_err(|error| format!("cannot run {what}: {error}"))?;
     if !output.status.success() {

@@ -1,4 +1,4 @@
-//! One run of a filter: how long it took, or how much memory it held.
+//! One run of a filter: its duration or its memory.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +10,7 @@ use crate::input::Input;
 
 const BACKBOX: &str = env!("CARGO_BIN_EXE_backbox");
 
-/// What a filter does.
+/// The work of a filter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// BCP into JSON Lines.
@@ -22,7 +22,6 @@ pub enum Work {
 }
 
 impl Work {
-    /// The name of the subcommand.
     pub fn name(self) -> &'static str {
         match self {
             Work::Decode | Work::DecodeObe => "decode",
@@ -51,11 +50,11 @@ impl Work {
     }
 }
 
-/// How many seconds a filter takes for a file, from its start to its end; `good` says whether every line is
+/// The seconds that a filter takes for a file, from start to exit; `good` tells whether every line is
 /// well-formed.
 ///
 /// # Errors
-/// It could not be run, or ended with another status than 0, or than 1 where the input is not good.
+/// The filter cannot be run, or exits with another status than 0, or 1 if the input is not good.
 pub fn time_filter(work: Work, file: &Path, good: bool) -> Result<f64, String> {
     let start = Instant::now();
     let mut command = work.of_file(file);
@@ -68,21 +67,21 @@ pub fn time_filter(work: Work, file: &Path, good: bool) -> Result<f64, String> {
     if status.code() == Some(i32::from(!good)) { Ok(seconds) } else { Err(unexpected(work.name(), status)) }
 }
 
-/// Whether there is a `cat` to compare with.
+/// Whether `cat` is installed.
 pub fn has_cat() -> bool {
     Command::new("cat").stdin(Stdio::null()).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// How many seconds `cat FILE | MIDDLE | cat` takes.
+/// The seconds that `cat FILE | MIDDLE | cat` takes.
 ///
 /// # Errors
-/// One of the three could not be run, or failed.
+/// One of the three programs cannot be run or fails.
 pub fn time_pipe(file: &Path, middle: &[&str]) -> Result<f64, String> {
     let start = Instant::now();
     let mut first = spawn(Command::new("cat").arg(file).stdin(Stdio::null()).stdout(Stdio::piped()))?;
     let (program, arguments) = middle.split_first().ok_or("nothing to run")?;
-    let mut second = spawn(Command::new(program).args(arguments).stdin(behind(&mut first)?).stdout(Stdio::piped()))?;
-    let mut third = spawn(Command::new("cat").stdin(behind(&mut second)?).stdout(Stdio::null()))?;
+    let mut second = spawn(Command::new(program).args(arguments).stdin(output_of(&mut first)?).stdout(Stdio::piped()))?;
+    let mut third = spawn(Command::new("cat").stdin(output_of(&mut second)?).stdout(Stdio::null()))?;
     for child in [&mut third, &mut second, &mut first] {
         let status = child.wait().map_err(|error| format!("cannot wait for a pipe: {error}"))?;
         if !status.success() {
@@ -92,11 +91,11 @@ pub fn time_pipe(file: &Path, middle: &[&str]) -> Result<f64, String> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// The most memory that was resident, in KiB, while `bytes` or more went through a filter: the input, again and again.
-/// `None` where the system does not say.
+/// The peak resident memory of a filter, in KiB, after it has read the input repeatedly, `bytes` or more.
+/// `None` if the system does not report it.
 ///
 /// # Errors
-/// The filter could not be run, or failed.
+/// The filter cannot be run or fails.
 pub fn peak_kib(work: Work, input: &Input, bytes: u64) -> Result<Option<u64>, String> {
     let mut child = spawn(work.command().stdin(Stdio::piped()).stdout(Stdio::null()))?;
     let mut stdin = child.stdin.take().ok_or("the filter has no standard input")?;
@@ -104,7 +103,7 @@ pub fn peak_kib(work: Work, input: &Input, bytes: u64) -> Result<Option<u64>, St
         let copied = File::open(&input.path).and_then(|mut file| io::copy(&mut file, &mut stdin));
         copied.map_err(|error| format!("cannot stream the input through {}: {error}", work.name()))?;
     }
-    // The peak can be read as long as the process is there, which it is as long as its input is open.
+    // The peak can be read while the process runs, which it does while its input is open.
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
     drop(stdin);
     let ended = child.wait().map_err(|error| format!("cannot wait for {}: {error}", work.name()))?;
@@ -122,11 +121,11 @@ fn spawn(command: &mut Command) -> Result<Child, String> {
     command.spawn().map_err(|error| format!("cannot run {}: {error}", command.get_program().to_string_lossy()))
 }
 
-/// The output of a child, to be the input of the next.
-fn behind(child: &mut Child) -> Result<Stdio, String> {
+/// The output of a child, as the input of the next one.
+fn output_of(child: &mut Child) -> Result<Stdio, String> {
     child.stdout.take().map(Stdio::from).ok_or_else(|| "a pipe has no output".to_string())
 }
 
 fn unexpected(what: &str, status: ExitStatus) -> String {
-    format!("{what} ended with {status}, so its time says nothing")
+    format!("{what} ended with {status}, so its time is not used")
 }

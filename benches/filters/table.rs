@@ -2,12 +2,10 @@
 
 use crate::pairs::{Pairs, median};
 
-/// What a row must reach.
+/// The value that a row must reach.
 #[derive(Clone, Copy)]
 pub enum Floor {
-    /// This much or more.
     AtLeast(f64),
-    /// This much or less.
     AtMost(f64),
 }
 
@@ -28,17 +26,16 @@ impl Floor {
     }
 }
 
-/// A table whose header has been printed.
+/// A table whose header is printed.
 pub struct Table(());
 
 impl Table {
-    /// Prints the header.
     pub fn new() -> Table {
         print_row("measurement", "median", "min - max", "floor", "", "absolute (A : B)");
         Table(())
     }
 
-    /// A row of ratios. `beside` has the absolute values, for scale only.
+    /// Prints a row of ratios; `beside` contains the absolute values.
     pub fn ratio(&mut self, what: &str, pairs: &Pairs, floor: Option<Floor>, beside: &str) {
         let ratios = pairs.ratios();
         let middle = median(&ratios);
@@ -48,7 +45,7 @@ impl Table {
         print_row(what, &short(middle), &spread, &bound, verdict, beside);
     }
 
-    /// A row with one number.
+    /// Prints a row with one number.
     pub fn single(&mut self, what: &str, reached: f64, floor: Option<Floor>) {
         let (bound, verdict) = floor.map_or((String::new(), ""), |floor| (floor.text(), floor.verdict(reached)));
         print_row(what, &short(reached), "", &bound, verdict, "");

@@ -1,12 +1,12 @@
-//! `cargo bench --bench listen`: how fast `backbox listen` is, and how much memory it needs. Each figure has its floor
-//! beside it.
+//! `cargo bench --bench listen`: speed and memory of `backbox listen`. Each figure is printed with its floor (the value
+//! that it must reach).
 //!
-//! Short lines a second from four peers, printed into a pipe; a thousand peers with a thousand lines each; what
-//! `--forward` adds to a message, as round trips with and without it, in turn. A floor that was missed is printed and
-//! fails nothing, because a busy machine misses some; the exit status is 1 only when something did not run.
+//! It measures short lines per second from four peers, printed into a pipe; a thousand peers with a thousand lines
+//! each; and the latency that `--forward` adds, from round trips with and without it. A missed floor is printed and
+//! does not fail the run, because a busy machine misses some; the exit status is 1 only if a measurement fails.
 //!
-//! Settings, as environment variables: `BACKBOX_BENCH_LINES`, how many short lines come from four peers (5000000),
-//! `BACKBOX_BENCH_ROUNDS`, how often each of the two is measured (5), and `BACKBOX_BENCH_TRIPS`, how many round trips
+//! Settings, as environment variables: `BACKBOX_BENCH_LINES`, the number of short lines from four peers (5000000),
+//! `BACKBOX_BENCH_ROUNDS`, the rounds of each measurement (5), and `BACKBOX_BENCH_TRIPS`, the number of round trips
 //! (1000).
 
 #[path = "../send/frame.rs"]
@@ -30,21 +30,21 @@ use table::{Floor, Table, rate};
 
 const BACKBOX: &str = env!("CARGO_BIN_EXE_backbox");
 
-/// The floors: lines a second, seconds, MB, and milliseconds.
+/// The floors: lines per second, seconds, MB, and milliseconds.
 const SHORT_LINES_FLOOR: Floor = Floor::AtLeast(4e6);
 const CROWD_FLOOR: Floor = Floor::AtMost(0.5);
 const MEMORY_FLOOR: Floor = Floor::AtMost(30.0);
 const FORWARD_FLOOR: Floor = Floor::AtMost(0.05);
 
-/// How many peers there are in a crowd, and how many lines each of them sends.
+/// The number of peers in a crowd, and of the lines that each sends.
 const CROWD: usize = 1000;
 const CROWD_LINES: usize = 1000;
 
-/// How many threads send for all peers of a row.
+/// The number of threads that send for all peers.
 const SENDERS: usize = 4;
 
-/// How long `listen` may take to accept.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The time limit for `listen` to accept.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     bench("listen", |scratch| {
@@ -54,24 +54,24 @@ fn main() -> ExitCode {
         let mut table = Table::new();
         let few = measure(scratch, rounds, SENDERS, lines / SENDERS)?;
         let lines_a_second = (lines / SENDERS * SENDERS) as f64 / few.seconds;
-        let what = format!("four peers' short lines into a pipe, {}lines/s", rate(lines_a_second));
+        let what = format!("short lines from four peers into a pipe, {}lines/s", rate(lines_a_second));
         table.single(&what, lines_a_second, Some(SHORT_LINES_FLOOR));
         allow_descriptors();
         let crowd = measure(scratch, rounds, CROWD, CROWD_LINES)?;
         table.single("1000 peers x 1000 lines, s", crowd.seconds, Some(CROWD_FLOOR));
-        table.single("the same, peak memory in MB", crowd.megabytes, Some(MEMORY_FLOOR));
+        table.single("1000 peers x 1000 lines, peak memory in MB", crowd.megabytes, Some(MEMORY_FLOOR));
         forward(scratch, trips, &mut table)
     })
 }
 
-/// A crowd needs a descriptor for each peer, in here and in there.
+/// A crowd needs a descriptor for each peer, in this process and in `listen`.
 fn allow_descriptors() {
     // Windows has no such limit.
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-        // If it is not allowed, connecting reports what is missing.
+        // If this fails, connecting reports the error.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     }
 }
@@ -92,7 +92,7 @@ impl Listening {
         let mut command = Command::new(BACKBOX);
         command.args(["listen", "-q", "-a", "127.0.0.1:0", "--announce"]).arg(&file).args(arguments);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(failed)?;
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIME_LIMIT;
         let address = loop {
             match fs::read_to_string(&file) {
                 Ok(text) => break text.trim_end().parse().map_err(failed)?,
@@ -104,7 +104,7 @@ impl Listening {
         Ok(Listening { child, address })
     }
 
-    /// The most memory that it has had resident so far, in MB; 0 where the system does not say.
+    /// The peak resident memory so far, in MB; 0 if the system does not report it.
     fn megabytes(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -120,7 +120,7 @@ impl Drop for Listening {
     }
 }
 
-/// What `listen` needed for a row.
+/// The time and memory of `listen` in a row.
 struct Usage {
     seconds: f64,
     megabytes: f64,
@@ -139,12 +139,12 @@ fn measure(scratch: &Path, rounds: usize, peers: usize, lines: usize) -> Result<
     Ok(Usage { seconds: median(&seconds), megabytes: median(&megabytes) })
 }
 
-/// From the first connection to the last line printed.
+/// The time from the first connection to the last printed line.
 fn round(scratch: &Path, peers: usize, lines: usize) -> Result<Usage, String> {
     let mut listening = Listening::start(scratch, &[])?;
     let stdout = listening.child.stdout.take().ok_or("no stdout")?;
     let address = listening.address;
-    // Made before the clock starts: what is measured is the listener, not this.
+    // Made before the clock starts, so that only the listener is measured.
     let texts: Vec<Vec<u8>> = (0..SENDERS).map(|sender| text_of(sender, lines)).collect();
     let wanted = texts.iter().map(Vec::len).sum::<usize>() * (peers / SENDERS);
     let began = Instant::now();
@@ -165,7 +165,7 @@ fn text_of(sender: usize, lines: usize) -> Vec<u8> {
     (0..lines).flat_map(|line| format!("trigger?c={sender:04}&n={:09}\n", line % 1_000_000_000).into_bytes()).collect()
 }
 
-/// Opens so many connections and sends the text over each, a piece at a time; they stay open until all is sent.
+/// Opens connections and sends a text over each in pieces; they stay open until everything is sent.
 fn send(address: SocketAddr, peers: usize, text: &[u8]) -> io::Result<()> {
     let mut sockets = (0..peers).map(|_| TcpStream::connect(address)).collect::<io::Result<Vec<_>>>()?;
     for piece in text.chunks(64 << 10) {
@@ -176,19 +176,19 @@ fn send(address: SocketAddr, peers: usize, text: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads so many bytes.
+/// Reads a number of bytes.
 fn drain(mut stdout: ChildStdout, mut wanted: usize) -> Result<(), String> {
     let mut bytes = vec![0; 64 << 10];
     while wanted > 0 {
         match stdout.read(&mut bytes).map_err(failed)? {
-            0 => return Err(format!("listen ended with {wanted} bytes to come")),
+            0 => return Err(format!("listen exited before the last {wanted} bytes")),
             count => wanted = wanted.saturating_sub(count),
         }
     }
     Ok(())
 }
 
-/// What forwarding adds to a message: half of what it adds to a round trip, each beside one without it.
+/// The latency that forwarding adds to a message: half of what it adds to a round trip.
 fn forward(scratch: &Path, trips: usize, table: &mut Table) -> Result<(), String> {
     let target = echo().map_err(failed)?;
     let mut listening = Listening::start(scratch, &["--forward", &target.to_string()])?;
@@ -199,12 +199,12 @@ fn forward(scratch: &Path, trips: usize, table: &mut Table) -> Result<(), String
     let pairs = interleave(trips, || forwarded.trip().map_err(failed), || direct.trip().map_err(failed))?;
     let added = (pairs.median_a() - pairs.median_b()) / 2.0 * 1e3;
     let beside = format!("{:.0} : {:.0} us", pairs.median_a() * 1e6, pairs.median_b() * 1e6);
-    table.single("what --forward adds to a message, ms", added, Some(FORWARD_FLOOR));
-    table.ratio("a round trip through --forward, x one without", &pairs, None, &beside);
+    table.single("latency that --forward adds to a message, ms", added, Some(FORWARD_FLOOR));
+    table.ratio("round trip through --forward, relative to one without it", &pairs, None, &beside);
     Ok(())
 }
 
-/// A server that sends back what it receives; its address.
+/// Starts a server that sends back what it receives; returns its address.
 fn echo() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -234,11 +234,11 @@ impl Requester {
     fn connect(address: SocketAddr) -> io::Result<Requester> {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(TIME_LIMIT))?;
         Ok(Requester { socket: BufReader::new(socket), line: String::new() })
     }
 
-    /// How many seconds one round trip took.
+    /// The seconds of one round trip.
     fn trip(&mut self) -> io::Result<f64> {
         let began = Instant::now();
         self.socket.get_mut().write_all(b"trigger?name=x\n")?;

@@ -1,12 +1,12 @@
-//! `cargo bench --bench replay`: how punctual `backbox replay` is, how fast, and how much memory it needs.
+//! `cargo bench --bench replay`: timing, speed and memory of `backbox replay`.
 //!
 //! 600 messages at about 120 a second are played as recorded and four times as fast, in turn with a bare loop that
-//! sleeps as often and as long, so that the load of the machine affects both; lateness is what the summary says. Then:
-//! whether it drifts over passes, and a long game without waiting, to a peer that only reads.
+//! sleeps as often and as long, so that the load of the machine affects both; the summary reports the lateness. Then:
+//! the drift over several passes, and a long game at maximum speed, to a peer that only reads.
 //!
-//! A floor that is missed is printed and fails nothing, because a busy machine misses some; the exit status is 1 only
-//! when something did not run. Settings, as environment variables: `BACKBOX_BENCH_ROUNDS`, how often each pace is
-//! measured (3), and `BACKBOX_BENCH_MB`, the size of the long game (1000).
+//! A missed floor is printed and does not fail the run, because a busy machine misses some; the exit status is 1 only
+//! if a measurement fails. Settings, as environment variables: `BACKBOX_BENCH_ROUNDS`, how often each speed is measured
+//! (3), and `BACKBOX_BENCH_MB`, the size of the long game (1000).
 
 #[path = "../send/common.rs"]
 mod common;
@@ -29,7 +29,7 @@ use frame::{bench, setting};
 use pairs::{interleave, median};
 use table::{Floor, Table, rate};
 
-/// In milliseconds, a tenth of which is no drift; then messages a second.
+/// In milliseconds (a drift of a tenth is none), then messages per second.
 const P50_FLOOR: Floor = Floor::AtMost(0.15);
 const P90_FLOOR: Floor = Floor::AtMost(0.1);
 const DRIFT_FLOOR: Floor = Floor::AtMost(0.1);
@@ -37,7 +37,7 @@ const MAX_SPEED_FLOOR: Floor = Floor::AtLeast(1e6);
 /// In MB.
 const MEMORY_FLOOR: Floor = Floor::AtMost(16.0);
 
-/// How many messages are paced, and how far apart.
+/// The number of paced messages, and the time between them.
 const MESSAGES: u32 = 600;
 const GAP: Duration = Duration::from_micros(8333);
 
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// A session of messages of the client, one each [`GAP`].
+/// Writes a session with one client message each [`GAP`].
 fn paced_session(path: &Path, messages: u32) -> Result<String, String> {
     let mut text = "#backbox-session 1\n".to_owned();
     for number in 0..messages {
@@ -71,7 +71,7 @@ fn paced_session(path: &Path, messages: u32) -> Result<String, String> {
     Ok(path.to_string_lossy().into_owned())
 }
 
-/// Replays a session and gives the four percentiles of lateness in its summary, in milliseconds.
+/// Replays a session and returns the four percentiles of lateness in its summary, in milliseconds.
 fn measured(address: &str, session: &str, flags: &[&str]) -> Result<Vec<f64>, String> {
     let summary = summary(address, session, flags)?;
     let line = summary.lines().find_map(|line| line.strip_prefix("lateness: "));
@@ -79,7 +79,7 @@ fn measured(address: &str, session: &str, flags: &[&str]) -> Result<Vec<f64>, St
     if numbers.len() == LEVELS.len() { Ok(numbers) } else { Err(format!("no lateness in: {summary}")) }
 }
 
-/// Replays a session and gives what it prints on standard error.
+/// Replays a session and returns its standard error.
 fn summary(address: &str, session: &str, flags: &[&str]) -> Result<String, String> {
     let output =
         Command::new(BACKBOX).args(["replay", "-a", address, session]).args(flags).stdout(Stdio::null()).output();
@@ -90,7 +90,7 @@ fn summary(address: &str, session: &str, flags: &[&str]) -> Result<String, Strin
     }
 }
 
-/// Lateness at a speed, beside a loop that only sleeps; of each percentile the median of all rounds.
+/// Compares the lateness at a speed with a loop that only sleeps; each percentile is the median of all rounds.
 fn lateness(address: &str, session: &str, speed: u32, rounds: usize, table: &mut Table) -> Result<(), String> {
     let (mut ours, mut bare) = (vec![Vec::new(); LEVELS.len()], vec![Vec::new(); LEVELS.len()]);
     let times = speed.to_string();
@@ -108,13 +108,13 @@ fn lateness(address: &str, session: &str, speed: u32, rounds: usize, table: &mut
         },
     )?;
     let beside = format!("{:.3} : {:.3} ms", pairs.median_a(), pairs.median_b());
-    table.ratio(&format!("lateness p50 at {speed}x, x that of a bare sleep loop"), &pairs, None, &beside);
+    table.ratio(&format!("lateness p50 at {speed}x, relative to a bare sleep loop"), &pairs, None, &beside);
     for ((level, ours), bare) in LEVELS.iter().zip(&mut ours).zip(&mut bare) {
         let (ours, bare) = (middle(ours), middle(bare));
         let goal = if *level == "p50" { Some(P50_FLOOR) } else { None };
         table.single(&format!("lateness {level} at {speed}x, ms (a bare sleep loop: {bare:.3})"), ours, goal);
         if *level == "p90" {
-            table.single("  above the bare loop's, ms", ours - bare, Some(P90_FLOOR));
+            table.single("  more than the bare sleep loop, ms", ours - bare, Some(P90_FLOOR));
         }
     }
     Ok(())
@@ -125,7 +125,7 @@ fn middle(numbers: &mut [f64]) -> f64 {
     median(numbers)
 }
 
-/// How much longer than `gap` each sleep of a bare loop takes, at each of the [`LEVELS`], in milliseconds.
+/// The lateness of a bare loop of sleeps of `gap`, at each of the [`LEVELS`], in milliseconds.
 fn bare_loop(gap: Duration) -> Vec<f64> {
     let mut late: Vec<f64> = (0..MESSAGES)
         .map(|_| {
@@ -139,11 +139,11 @@ fn bare_loop(gap: Duration) -> Vec<f64> {
     [50, 90, 99, 100].iter().map(|percent| late[(late.len() * percent / 100).min(last)]).collect()
 }
 
-/// How much later lines leave in ten passes than in one: a clock that drifts is later with each pass.
+/// Compares the lateness of ten passes with one, because a drifting clock is later with each pass.
 fn drift(address: &str, session: &str, table: &mut Table) -> Result<(), String> {
     let one = measured(address, session, &[])?[0];
     let ten = measured(address, session, &["--repeat", "10"])?[0];
-    table.single("drift, ms of p50 from one pass to ten", ten - one, Some(DRIFT_FLOOR));
+    table.single("drift, increase of p50 from one pass to ten, ms", ten - one, Some(DRIFT_FLOOR));
     Ok(())
 }
 
@@ -170,13 +170,13 @@ fn highest_speed(scratch: &Path, megabytes: usize, address: &str, table: &mut Ta
     let (played, whole) = (middle(&mut played), middle(&mut whole));
     let floor = Some(MAX_SPEED_FLOOR);
     table.single(&format!("--speed max to a peer that only reads, {}messages/s", rate(played)), played, floor);
-    table.single(&format!("  with reading the file before, {}messages/s", rate(whole)), whole, None);
+    table.single(&format!("  including the first reading of the file, {}messages/s", rate(whole)), whole, None);
     let peak = peak(address, &path)?;
-    table.single(&format!("peak memory of {megabytes} MB, MB"), peak, Some(MEMORY_FLOOR));
+    table.single(&format!("peak memory with a file of {megabytes} MB, MB"), peak, Some(MEMORY_FLOOR));
     Ok(())
 }
 
-/// The most memory that a replay has had resident, in MB; 0 where the system does not say.
+/// The peak resident memory of a replay, in MB; 0 if the system does not report it.
 fn peak(address: &str, path: &str) -> Result<f64, String> {
     let mut command = Command::new(BACKBOX);
     command.args(["replay", "-q", "--speed", "max", "-a", address, path]).stdout(Stdio::null());

@@ -1,4 +1,4 @@
-//! What the benches of `send` and `replay` have in common: their peer, and a long input.
+//! Helpers of the benches of `send` and `replay`: their peer, and a long input.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
@@ -6,13 +6,13 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-/// The program that is measured.
+/// The measured program.
 pub const BACKBOX: &str = env!("CARGO_BIN_EXE_backbox");
 
-/// A captured game: what stands in it without `#` is what MPF sent.
+/// A recorded game. Its lines without `#` were sent by MPF.
 const SESSION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sessions/one-ball-game.bcp");
 
-/// A peer that reads everything and closes, one connection after the other; gives its address.
+/// Starts a peer that reads everything and closes, one connection after another; returns its address.
 pub fn sink() -> Result<String, String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| format!("cannot listen: {error}"))?;
     let address = listener.local_addr().map_err(|error| format!("cannot listen: {error}"))?;
@@ -25,7 +25,7 @@ pub fn sink() -> Result<String, String> {
     Ok(address.to_string())
 }
 
-/// A file with what MPF sent in a game, again and again, and how many lines it holds.
+/// Writes a file that repeats what MPF sent in a game; returns its path and number of lines.
 pub fn game(scratch: &Path, bytes: usize) -> Result<(PathBuf, usize), String> {
     let failed = |error| format!("cannot write the input: {error}");
     let session = fs::read_to_string(SESSION).map_err(|error| format!("cannot read the captured game: {error}"))?;

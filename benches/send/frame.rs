@@ -1,4 +1,4 @@
-//! What a program of `cargo bench` does before and after it measures.
+//! The common start and end of the bench programs.
 
 use std::env;
 use std::fs;
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-/// Runs a bench of this name, if a bench is asked for; its error ends it with status 1.
+/// Runs the bench of this name; an error ends it with status 1.
 pub fn bench(name: &str, run: impl FnOnce(&Path) -> Result<(), String>) -> ExitCode {
-    // `cargo bench` says `--bench`; `cargo test --benches` does not, and wants to know no more than that this builds.
+    // `cargo bench` passes `--bench`; `cargo test --benches` does not, and only checks that this builds.
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     let asked = |flag: &str| arguments.iter().any(|argument| argument == flag);
     if !asked("--bench") || asked("--test") || asked("--list") {
@@ -34,7 +34,7 @@ fn scratch(name: &str) -> Result<PathBuf, String> {
     Ok(scratch)
 }
 
-/// A setting of the environment.
+/// Reads a setting from the environment.
 pub fn setting<T: FromStr>(name: &str, usual: T) -> Result<T, String> {
     match env::var(name) {
         Ok(text) => text.parse().map_err(|_| format!("{name}={text} is no size; write a whole number")),

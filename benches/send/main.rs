@@ -1,11 +1,11 @@
-//! `cargo bench --bench send`: how fast `backbox send` is, with the floor beside each figure.
+//! `cargo bench --bench send`: the speed of `backbox send`. Each figure is printed with its floor.
 //!
-//! One message and goodbye against `nc -N` with the same, in turn; a file to a peer that only reads; a line from
-//! standard input to the peer. A figure below its floor is printed and fails nothing, since a busy machine misses some;
-//! the exit status is 1 only when something did not run.
+//! It compares one message and goodbye with `nc -N`, and measures a file sent to a peer that only reads, and a line
+//! from standard input to the peer. A missed floor does not fail the run, because a busy machine misses some; the exit
+//! status is 1 only if a measurement fails.
 //!
-//! Settings, as environment variables: `BACKBOX_BENCH_MB`, the size of the file (200), and `BACKBOX_BENCH_SENDS`, how
-//! many pairs of one-shot sends, and how many lines one by one (200).
+//! Settings, as environment variables: `BACKBOX_BENCH_MB`, the size of the file (200), and `BACKBOX_BENCH_SENDS`, the
+//! number of pairs of one-shot sends, and of paced lines (200).
 
 mod common;
 mod frame;
@@ -27,13 +27,13 @@ use frame::{bench, setting};
 use pairs::{interleave, median};
 use table::{Floor, Table, rate};
 
-/// The floors: a share of `nc`'s time, lines a second, and milliseconds.
+/// The floors: the ratio to `nc`'s time, lines per second, and milliseconds.
 const ONE_SHOT_FLOOR: Floor = Floor::AtMost(1.0);
 const OBE_FLOOR: Floor = Floor::AtMost(1.0);
 const BULK_FLOOR: Floor = Floor::AtLeast(1.8e6);
 const PACED_FLOOR: Floor = Floor::AtMost(0.1);
 
-/// How far apart the paced lines are: far enough for both programs to sleep.
+/// The time between paced lines, long enough for both programs to sleep.
 const PACE: Duration = Duration::from_millis(2);
 
 fn main() -> ExitCode {
@@ -52,21 +52,21 @@ fn input(path: &Path) -> Result<Stdio, String> {
     File::open(path).map(Stdio::from).map_err(|error| format!("cannot read the input: {error}"))
 }
 
-/// One message and goodbye, against `nc -N` with the same literal address.
+/// Compares one message and goodbye with `nc -N`.
 fn one_shot(scratch: &Path, sends: usize, table: &mut Table) -> Result<(), String> {
     let address = sink()?;
     let words = ["-a", &address, "trigger", "name=x"];
     against_nc((scratch, "trigger?name=x\ngoodbye\n"), &words, sends, ("", ONE_SHOT_FLOOR), table)
 }
 
-/// One message and its reply with `--wire obe`, against `nc -N` with the same.
+/// Compares one message and its reply with `--wire obe` with `nc -N`.
 fn one_shot_obe(scratch: &Path, sends: usize, table: &mut Table) -> Result<(), String> {
     let address = replier()?;
     let words = ["-a", &address, "--wire", "obe", "done"];
     against_nc((scratch, "0000000019{\"command\": \"done\"}"), &words, sends, (" --wire obe", OBE_FLOOR), table)
 }
 
-/// `send` with these words, of which the second is the address, against `nc -N` with the same message.
+/// Compares `send` with these words, of which the second is the address, with `nc -N` and the same message.
 fn against_nc(
     (scratch, text): (&Path, &str),
     words: &[&str],
@@ -81,8 +81,8 @@ fn against_nc(
         println!("(no nc on this system: one-shot sends are not compared)");
         return Ok(());
     }
-    // Copied, as an installation does and nc's did: what a linker has written lies in the page cache in small pieces,
-    // and mapping those costs a thirtieth of the time.
+    // Measure a copy, as an installation is: a file written by the linker is in the page cache in small pieces,
+    // which makes the start slower by about 3 %.
     let installed = scratch.join("backbox");
     fs::copy(BACKBOX, &installed).map_err(|error| format!("cannot copy the program: {error}"))?;
     let pairs = interleave(
@@ -91,7 +91,7 @@ fn against_nc(
         || seconds(Command::new("nc").args(["-N", host, port]).stdin(input(&message)?)),
     )?;
     let beside = format!("{:.2} : {:.2} ms", pairs.median_a() * 1e3, pairs.median_b() * 1e3);
-    table.ratio(&format!("one-shot send{name}, x the time of nc -N"), &pairs, Some(goal), &beside);
+    table.ratio(&format!("one-shot send{name}, time relative to nc -N"), &pairs, Some(goal), &beside);
     Ok(())
 }
 
@@ -102,14 +102,14 @@ fn replier() -> Result<String, String> {
     thread::spawn(move || {
         let mut bytes = [0; 256];
         for mut socket in listener.incoming().flatten() {
-            // The program that is measured reports what went wrong.
+            // The measured program reports errors.
             let _ = socket.read(&mut bytes).and_then(|_| socket.write_all(b"0000000004\"OK\""));
         }
     });
     Ok(address.to_string())
 }
 
-/// Game lines a second from a file, each of them judged by the guard.
+/// Game lines per second from a file; the guard checks each of them.
 fn bulk(scratch: &Path, megabytes: usize, table: &mut Table) -> Result<(), String> {
     let (path, lines) = game(scratch, megabytes.saturating_mul(1_000_000))?;
     let address = sink()?;
@@ -124,7 +124,7 @@ fn bulk(scratch: &Path, megabytes: usize, table: &mut Table) -> Result<(), Strin
     Ok(())
 }
 
-/// The time from writing a line into stdin until the peer reads it.
+/// The time from writing a line to standard input until the peer reads it.
 fn paced(lines: usize, table: &mut Table) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("cannot pace: {error}");
     let listener = TcpListener::bind("127.0.0.1:0").map_err(failed)?;
@@ -135,8 +135,8 @@ fn paced(lines: usize, table: &mut Table) -> Result<(), String> {
         .stdout(Stdio::null())
         .spawn()
         .map_err(failed)?;
-    let taken = child.stdin.take().ok_or("no stdin")?;
-    let (mut stdin, mut socket): (_, TcpStream) = (taken, listener.accept().map_err(failed)?.0);
+    let stdin = child.stdin.take().ok_or("no stdin")?;
+    let (mut stdin, mut socket): (_, TcpStream) = (stdin, listener.accept().map_err(failed)?.0);
     let mut times = Vec::new();
     let mut bytes = [0; 256];
     for _ in 0..lines {
@@ -151,12 +151,12 @@ fn paced(lines: usize, table: &mut Table) -> Result<(), String> {
     drop(socket);
     child.wait().map_err(failed)?;
     times.sort_by(f64::total_cmp);
-    table.single("a paced line from stdin to the peer, ms", median(&times), Some(PACED_FLOOR));
+    table.single("paced line from standard input to the peer, ms", median(&times), Some(PACED_FLOOR));
     Ok(())
 }
 
-/// Runs a command to its end and says how many seconds it took. What it complains of goes where ours goes: a pipe to
-/// read it from would be measured too, and so would the folders in which cargo has every program look for libraries.
+/// Runs a command to its end and returns the seconds. Standard error is inherited: a pipe to
+/// read it would be measured too, and so would the library folders that cargo sets.
 fn seconds(command: &mut Command) -> Result<f64, String> {
     let began = Instant::now();
     let status = command.stdout(Stdio::null()).env_remove("LD_LIBRARY_PATH").status();

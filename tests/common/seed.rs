@@ -45,9 +45,6 @@ pub fn for_each_case(count: u64, check: impl Fn(&mut Random) -> Result<(), Strin
     let failures = (first..first.saturating_add(count))
         .filter_map(|seed| check(&mut Random::new(seed)).err().map(|failure| (failure, seed)));
     if let Some((failure, seed)) = failures.min_by_key(|(failure, _)| failure.len()) {
-        panic!(
-            "{failure}
-repeat with BACKBOX_TEST_SEED={seed} BACKBOX_TEST_COUNT=1"
-        );
+        panic!("{failure}\nrepeat with BACKBOX_TEST_SEED={seed} BACKBOX_TEST_COUNT=1");
     }
 }
