@@ -361,14 +361,10 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
 const SPECIAL: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
-    while byte < 0x20 {
-        table[byte] = true;
+    while byte < table.len() {
+        table[byte] = matches!(byte as u8, 0..0x20 | b'"' | b'\\' | 0x7f | 0xc2);
         byte += 1;
     }
-    table[b'"' as usize] = true;
-    table[b'\\' as usize] = true;
-    table[0x7f] = true;
-    table[0xc2] = true;
     table
 };
 

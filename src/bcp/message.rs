@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::error::{Malformed, MalformedReason};
 use super::json::{Canonicalizer, JsonError, push_text};
 use super::value::{JsonValue, Param, meaning};
@@ -124,12 +127,8 @@ impl Message {
         out.extend_from_slice(b"\",\"params\":");
         self.write_params(out);
         if let Some(bytes) = payload {
-            use base64::Engine as _;
             out.extend_from_slice(b",\"bytes\":\"");
-            // A multiple of three bytes at a time, so that a large payload is not held three times.
-            for chunk in bytes.chunks(3 << 10) {
-                out.extend_from_slice(base64::engine::general_purpose::STANDARD.encode(chunk).as_bytes());
-            }
+            push_base64(bytes, out);
             out.push(b'"');
         }
         out.push(b'}');
@@ -286,6 +285,13 @@ impl Message {
 
     pub(super) fn end_member(&mut self, member: Member) {
         self.members.push(Member { end: self.text.len(), ..member });
+    }
+}
+
+/// Appends standard base64, in pieces of whole triples, so that a large payload is not held three times.
+pub(crate) fn push_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    for piece in bytes.chunks(3 << 10) {
+        out.extend_from_slice(STANDARD.encode(piece).as_bytes());
     }
 }
 

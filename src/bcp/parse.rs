@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use memchr::memchr;
 
 use super::error::{Malformed, MalformedReason};
@@ -370,9 +371,7 @@ pub fn typed_text(text: &str) -> Option<String> {
 }
 
 fn decode_base64(text: &[u8], payload_bytes_max: usize) -> Result<Vec<u8>, Malformed> {
-    let payload = base64::engine::general_purpose::STANDARD
-        .decode(text)
-        .map_err(|_| Malformed::parameter(b"bytes", text, MalformedReason::Base64))?;
+    let payload = STANDARD.decode(text).map_err(|_| Malformed::parameter(b"bytes", text, MalformedReason::Base64))?;
     if payload.len() > payload_bytes_max {
         return Err(Malformed::parameter(b"bytes", b"", MalformedReason::PayloadTooLarge(payload_bytes_max)));
     }

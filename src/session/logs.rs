@@ -344,10 +344,11 @@ fn take_apart<'a>(pieces: &[Piece], line: &'a [u8]) -> Option<Parsed<'a>> {
             Text(text) => rest = rest.strip_prefix(text.as_bytes())?,
             Level(end) => {
                 let level = until(&mut rest, end)?;
-                let number = level.strip_prefix(b"Level ");
-                let is_level = number
-                    .map_or(level.iter().all(u8::is_ascii_uppercase), |number| number.iter().all(u8::is_ascii_digit));
-                if level.is_empty() || !is_level {
+                let is_level = match level.strip_prefix(b"Level ") {
+                    Some(number) => number.iter().all(u8::is_ascii_digit),
+                    None => !level.is_empty() && level.iter().all(u8::is_ascii_uppercase),
+                };
+                if !is_level {
                     return None;
                 }
             }

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::{HEADER, Record, VERSION};
-use crate::bcp::Side;
+use crate::bcp::{Side, push_base64};
 use crate::framing::is_ignored;
 
 /// The latest time that a stamp can hold: ten digits of seconds.
@@ -117,10 +114,7 @@ pub fn push_message(side: Side, line: &[u8], payload: &[u8], out: &mut Vec<u8>) 
         out.extend_from_slice(payload);
     } else if !payload.is_empty() {
         out.extend_from_slice(b"#=");
-        // In pieces of whole triples: the base64 of a large payload is not kept twice.
-        for piece in payload.chunks(48 << 10) {
-            out.extend_from_slice(STANDARD.encode(piece).as_bytes());
-        }
+        push_base64(payload, out);
         out.push(b'\n');
     }
 }
