@@ -17,7 +17,7 @@ const LINE_BYTES_KEPT: usize = 64 << 10;
 /// The marks of a session's lines. Only the very first two bytes count.
 const MARKS: &[u8] = b"@<>=~!";
 
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// An input whose head has been read and looked at.
 #[derive(Debug)]

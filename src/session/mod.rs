@@ -98,21 +98,11 @@ impl Kind {
     pub const NAMES: [&str; 8] =
         ["session", "bcp", "mpf-file", "mpf-console", "mpf-json", "mpf-mc", "gmc", "monitor-cache"];
 
-    /// Every kind, in the order of its names.
-    const ALL: [Kind; Kind::NAMES.len()] = [
-        Kind::Session,
-        Kind::Lines,
-        Kind::MpfFile,
-        Kind::MpfConsole,
-        Kind::MpfJson,
-        Kind::MpfMc,
-        Kind::Gmc,
-        Kind::MonitorCache,
-    ];
-
     /// The kind of this name.
     pub fn named(name: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+        use Kind::{Gmc, Lines, MonitorCache, MpfConsole, MpfFile, MpfJson, MpfMc, Session};
+        let all = [Session, Lines, MpfFile, MpfConsole, MpfJson, MpfMc, Gmc, MonitorCache];
+        all.into_iter().find(|kind| kind.name() == name)
     }
 
     /// The name that `--from` knows it by.

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memchr;
 
-use super::input::{Input, mark};
+use super::input::{BYTE_ORDER_MARK, Input, mark};
 use super::logs::{self, Log};
 use super::settings::Settings;
 use super::{CONNECTION_MAX, Error, ErrorKind, HEADER, Kind, Note, Record, VERSION};
@@ -294,10 +294,9 @@ impl<R: BufRead> Iterator for Reader<R> {
 /// assert_eq!(detect(b"{\"command\":\"hello\"}\n"), None);
 /// ```
 pub fn detect(head: &[u8]) -> Option<Kind> {
-    let head = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(head);
     match look(head, true) {
         Some(Kind::Lines) | None => {
-            let first = head.split(|&byte| byte == b'\n').find(|line| !is_ignored(line))?;
+            let first = after_mark(head).split(|&byte| byte == b'\n').find(|line| !is_ignored(line))?;
             has_command(first).then_some(Kind::Lines)
         }
         kind => kind,
@@ -310,7 +309,7 @@ fn read_head<R: BufRead>(input: &mut R, bytes_max: usize) -> io::Result<(Kind, V
     loop {
         input.by_ref().take(wanted - head.len() as u64).read_to_end(&mut head)?;
         let has_ended = (head.len() as u64) < wanted;
-        let found = look(head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&head), has_ended);
+        let found = look(&head, has_ended);
         match found.or((has_ended || head.len() > bytes_max).then_some(Kind::Lines)) {
             Some(kind) => return Ok((kind, head)),
             None => wanted *= 4,
@@ -320,34 +319,33 @@ fn read_head<R: BufRead>(input: &mut R, bytes_max: usize) -> io::Result<(Kind, V
 
 /// The kind of an input by its first lines; `None` while more of them have to be seen.
 fn look(head: &[u8], has_ended: bool) -> Option<Kind> {
-    let mut rest = head;
-    let mut lines = 0;
+    let head = after_mark(head);
+    let (mut rest, mut lines) = (head, 0);
     while !rest.is_empty() && lines < LINES_LOOKED_AT {
         let length = match memchr(b'\n', rest) {
             Some(length) => length,
             None if has_ended => rest.len(),
             None => return None,
         };
-        let line = &rest[..length];
-        if rest.len() == head.len() && !matches!(is_header(trim_cr(line)), Ok(false)) {
+        let line = rest[..length].strip_suffix(b"\r").unwrap_or(&rest[..length]);
+        if rest.len() == head.len() && !matches!(is_header(line), Ok(false)) {
             return Some(Kind::Session);
         }
-        let mut next = length + 1;
+        let mut payload = 0;
         if !is_ignored(line) {
-            if let Some(kind) = logs::kind_of_line(trim_cr(line)) {
+            if let Some(kind) = logs::kind_of_line(line) {
                 return Some(kind);
             }
             lines += 1;
-            let payload = payload_marker(trim_cr(line)).and_then(|marker| marker.length);
-            next = next.saturating_add(payload.unwrap_or_default());
+            payload = payload_marker(line).and_then(|marker| marker.length).unwrap_or(0);
         }
-        rest = rest.get(next..).unwrap_or_default();
+        rest = &rest[rest.len().min((length + 1).saturating_add(payload))..];
     }
     (lines == LINES_LOOKED_AT).then_some(Kind::Lines)
 }
 
-fn trim_cr(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
+fn after_mark(head: &[u8]) -> &[u8] {
+    head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head)
 }
 
 /// Whether a line of BCP may begin like this.
