@@ -139,6 +139,13 @@ fn closed_connection_is_one_difference_that_counts_the_rest() {
 }
 
 #[test]
+fn peer_that_closes_before_our_goodbye_has_missed_nothing() {
+    let recording = "#backbox-session 1\n#@0\nask\n#@0.01\n#<reply\n#<goodbye\n#@1.5\ngoodbye\n";
+    let ended = check(recording, recording.split_inclusive("#@1.5").next().unwrap().trim_end_matches("#@1.5"), &[]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "PASS: 1 reply as recorded\n"), "{}", ended.stderr);
+}
+
+#[test]
 fn updated_file_passes_and_is_not_changed_again() {
     for (replies, flags) in [
         (TALK.replace("value=int:1", "value=int:7").replace("#<set?name=b&value=int:2\n", ""), &[][..]),

@@ -251,6 +251,9 @@ impl Playing {
             Some(End::Closed(CloseReason::Broken(_) | CloseReason::Http)) => CloseKind::Broken,
             _ => return Ok(()),
         };
+        // A peer that has closed in order needs no goodbye.
+        let lacks_goodbye = self.pass.request.as_ref().is_some_and(|request| is_goodbye(&request.line));
+        self.pass.is_complete |= kind == CloseKind::Closed && lacks_goodbye;
         let (at, is_complete) = (self.at(now), self.pass.is_complete);
         if let Gate::Check(checking) = &mut self.gate {
             checking.check.closed(kind, at);
