@@ -19,7 +19,7 @@ use crate::text::{shown, trim};
 pub fn read_message(words: &[String], reading: &ParseOptions, parts: &mut Message) -> Result<Vec<String>, Failure> {
     let (command, arguments) = match words {
         [command, arguments @ ..] => (command, arguments),
-        [] => return Err(Failure::Usage("a command is missing: write COMMAND NAME=STRING".to_string())),
+        [] => return Err(no_command()),
     };
     let trimmed = trim(command.as_bytes());
     if !is_command(trimmed) {
@@ -49,7 +49,7 @@ pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
             return Err(Failure::Usage(format!("{}: {}", shown(json.as_bytes()), why.unwrap_or_default())));
         }
         [command, arguments @ ..] => (command, arguments),
-        [] => return Err(Failure::Usage("a command is missing: write COMMAND NAME=STRING".to_string())),
+        [] => return Err(no_command()),
     };
     parts.begin(b"");
     let string = |text: &str| {
@@ -72,6 +72,10 @@ pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
     parts.write_params(&mut json);
     push_spaced_json(&json, &mut text);
     Ok(text)
+}
+
+fn no_command() -> Failure {
+    Failure::Usage("a command is missing: write COMMAND NAME=STRING".to_owned())
 }
 
 fn command_complaint(command: &str, trimmed: &[u8]) -> String {
@@ -157,8 +161,8 @@ fn typed_note(name: &str, text: &str, json: &str) -> String {
     format!("{name}={text} is the string \"{text}\"; for {kind} write {name}:={json}")
 }
 
-/// A note about a command that is not in the catalogue but is near one that is, or is the name of a file. It is sent all
-/// the same, because BCP is open.
+/// A note about a command that is not in the catalogue but is near one that is, or is the name of a file. The command is
+/// sent all the same, because BCP is open.
 pub fn mistyped(command: &str) -> Option<String> {
     near(command).or_else(|| {
         let is_file = !catalogue::knows(command) && Path::new(command).is_file();

@@ -1,13 +1,17 @@
-//! Messages on standard input that are sent as they arrive: BCP lines verbatim, and JSON Lines.
+//! Messages on standard input that are sent as they arrive: BCP lines verbatim, and JSON Lines; with `--wire obe` only
+//! the latter.
 
-use crate::bcp::{Message, ParseOptions, WriteOptions, write_line};
-use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage};
-use crate::limits::json_line_bytes_max;
+use crate::bcp::{Message, ParseOptions, WriteOptions, check_json, write_line};
+use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire};
+use crate::limits::{OBE_BODY_BYTES_MAX, json_line_bytes_max};
+use crate::text::trim;
 
 /// Reads messages in pieces, in the form in which they are sent.
 #[derive(Debug)]
 pub struct Stream {
     framer: Framer,
+    /// What the messages are sent as.
+    wire: Wire,
     /// The limits of what is sent, in bytes.
     line_bytes_max: usize,
     payload_bytes_max: usize,
@@ -40,12 +44,15 @@ pub enum Item<'a> {
 impl Stream {
     /// A stream whose messages are sent within the limits of `framing`.
     pub fn new(framing: &FramingOptions) -> Stream {
-        let FramingOptions { line_bytes_max, payload_bytes_max, .. } = *framing;
+        let FramingOptions { wire, line_bytes_max, payload_bytes_max, .. } = *framing;
         // A line of JSON may be longer than the line that it becomes.
         let json_bytes_max = json_line_bytes_max(line_bytes_max, payload_bytes_max);
-        let framer = Framer::new(FramingOptions { line_bytes_max: json_bytes_max, ..framing.clone() });
+        let framer = match wire {
+            Wire::Bcp => Framer::new(FramingOptions { line_bytes_max: json_bytes_max, ..framing.clone() }),
+            Wire::Obe => Framer::bare_lines(b'\n', OBE_BODY_BYTES_MAX),
+        };
         let (message, out) = (Message::new(), Vec::new());
-        Stream { framer, line_bytes_max, payload_bytes_max, has_ended: false, is_at_last: false, message, out }
+        Stream { framer, wire, line_bytes_max, payload_bytes_max, has_ended: false, is_at_last: false, message, out }
     }
 
     /// Adds input.
@@ -65,17 +72,31 @@ impl Stream {
 
     /// The next message. Blank lines and comments are skipped: to MPF they are commands.
     pub fn next_item(&mut self) -> Item<'_> {
-        let limits = (self.line_bytes_max, self.payload_bytes_max);
+        let (wire, limits) = (self.wire, (self.line_bytes_max, self.payload_bytes_max));
         let (number, length) = loop {
             let has_ended = self.has_ended();
             let frame = if self.is_at_last { self.framer.end() } else { self.framer.next_frame() };
             match frame {
                 Some(Frame::Ignored { .. }) => {}
-                Some(Frame::Bad { number, fault }) => return Item::Malformed { number, reason: fault.to_string() },
-                Some(Frame::Message(raw)) => match write_message(&raw, limits, &mut self.message, &mut self.out) {
-                    Ok(length) => break (raw.number, length),
-                    Err(reason) => return Item::Malformed { number: raw.number, reason },
-                },
+                Some(Frame::Bad { number, fault }) => {
+                    let reason = match wire {
+                        Wire::Bcp => fault.to_string(),
+                        // No option changes this limit.
+                        Wire::Obe => format!("line over {OBE_BODY_BYTES_MAX} bytes"),
+                    };
+                    return Item::Malformed { number, reason };
+                }
+                Some(Frame::Message(raw)) => {
+                    let written = match wire {
+                        Wire::Bcp => write_message(&raw, limits, &mut self.message, &mut self.out),
+                        Wire::Obe if matches!(trim(raw.line).first(), None | Some(b'#')) => continue,
+                        Wire::Obe => write_json(trim(raw.line), &mut self.out),
+                    };
+                    match written {
+                        Ok(length) => break (raw.number, length),
+                        Err(reason) => return Item::Malformed { number: raw.number, reason },
+                    }
+                }
                 None if self.is_at_last => return Item::End,
                 None if has_ended => self.is_at_last = true,
                 None => return Item::Pending,
@@ -109,6 +130,13 @@ fn write_message(
     out.push(b'\n');
     out.extend_from_slice(json_payload.as_deref().or(raw.payload).unwrap_or_default());
     Ok(length)
+}
+
+/// Writes a message of OBE_Socket, which is any JSON value; returns its length.
+fn write_json(line: &[u8], out: &mut Vec<u8>) -> Result<usize, String> {
+    check_json(line).map_err(|error| error.to_string())?;
+    line.clone_into(out);
+    Ok(line.len())
 }
 
 #[cfg(test)]
@@ -146,6 +174,17 @@ mod tests {
             assert_eq!(wrong.len(), 1);
             assert!(wrong[0].starts_with("9: "), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn any_json_value_is_a_message_of_obe_socket() {
+        let mut stream = Stream::new(&FramingOptions::obe());
+        stream.feed(b" # no\n\n \"OK\"\r\n{oops\n5");
+        stream.end();
+        assert_eq!(stream.next_item(), Item::Message { number: 3, line: b"\"OK\"", whole: b"\"OK\"" });
+        assert!(matches!(stream.next_item(), Item::Malformed { number: 4, .. }));
+        assert_eq!(stream.next_item(), Item::Message { number: 5, line: b"5", whole: b"5" });
+        assert_eq!(stream.next_item(), Item::End);
     }
 
     #[test]

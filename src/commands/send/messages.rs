@@ -5,16 +5,15 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::bcp::{Message, ParseOptions, WriteOptions, check_json, payload_marker, write_line};
+use crate::bcp::{Message, ParseOptions, WriteOptions, payload_marker, write_line};
 use crate::catalogue;
 use crate::commands::arguments::{mistyped, read_message, unknown_choice};
 use crate::commands::input::Source;
 use crate::commands::stream::{Item, Stream};
 use crate::exit::Failure;
-use crate::framing::{Framer, FramingError, FramingOptions};
-use crate::limits::OBE_BODY_BYTES_MAX;
+use crate::framing::{FramingError, FramingOptions};
 use crate::output::Console;
-use crate::text::{is_white, shown, trim};
+use crate::text::{is_white, shown};
 
 /// Where the messages come from.
 #[derive(Debug)]
@@ -25,8 +24,6 @@ pub(crate) enum Messages {
     One { message: Outgoing, times: u64, sent: u64 },
     /// Standard input, each message sent when it arrives. It is dry while nothing read so far is left to be sent.
     Stream { stream: Box<Stream>, is_dry: bool },
-    /// The same for OBE_Socket: JSON Lines.
-    Lines { lines: Box<Framer>, has_ended: bool, text: Vec<u8> },
 }
 
 impl Messages {
@@ -44,7 +41,6 @@ impl Messages {
                 *is_dry = item == Item::Pending;
                 item
             }
-            Messages::Lines { lines, has_ended, text } => next_line(lines, *has_ended, text),
         }
     }
 
@@ -58,7 +54,6 @@ impl Messages {
         match self {
             Messages::None | Messages::One { .. } => false,
             Messages::Stream { stream, is_dry } => *is_dry && !stream.has_ended(),
-            Messages::Lines { has_ended, .. } => !has_ended,
         }
     }
 
@@ -72,8 +67,6 @@ impl Messages {
             Messages::None | Messages::One { .. } => {}
             Messages::Stream { stream, .. } if block.is_empty() => stream.end(),
             Messages::Stream { stream, .. } => stream.feed(block),
-            Messages::Lines { has_ended, .. } if block.is_empty() => *has_ended = true,
-            Messages::Lines { lines, .. } => lines.feed(block),
         }
         bytes.map(|_| ()).map_err(|error| Failure::io("cannot read <stdin>", &error))
     }
@@ -87,28 +80,6 @@ impl Messages {
         let is_empty = matches!(self.next(), Item::Pending | Item::End);
         (!is_empty).then(|| "the rest of standard input was not sent".to_owned())
     }
-}
-
-/// The next message of JSON Lines, which is put into `text`. Blank lines and those that begin with `#` are ignored.
-fn next_line<'a>(lines: &mut Framer, has_ended: bool, text: &'a mut Vec<u8>) -> Item<'a> {
-    // All whole lines are read before more input is, so that at the end only the last can be left.
-    while let Some(line) = if has_ended { lines.end() } else { lines.next_frame() } {
-        let (number, line) = match line.bare_line() {
-            Ok((number, text)) => (number, trim(text)),
-            Err(number) => {
-                return Item::Malformed { number, reason: format!("line over {OBE_BODY_BYTES_MAX} bytes") };
-            }
-        };
-        match check_json(line) {
-            _ if matches!(line.first(), None | Some(b'#')) => {}
-            Ok(()) => {
-                line.clone_into(text);
-                return Item::Message { number, line: text, whole: text };
-            }
-            Err(why) => return Item::Malformed { number, reason: why.to_string() },
-        }
-    }
-    if has_ended { Item::End } else { Item::Pending }
 }
 
 /// The message of the arguments, as it is sent.

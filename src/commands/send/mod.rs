@@ -22,8 +22,7 @@ use crate::commands::shared::{
 use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
-use crate::framing::{Framer, FramingOptions, Wire};
-use crate::limits::OBE_BODY_BYTES_MAX;
+use crate::framing::{FramingOptions, Wire};
 use crate::net::NetSettings;
 use crate::output::Console;
 use crate::output::show::Show;
@@ -94,14 +93,13 @@ pub const COMMAND: Command<Options> = Command {
             "[*OPTION*]... [*LINE* | `-`]",
         ],
         description: &[
-            "Connects, sends, sends `goodbye`, and prints what arrives until the peer closes, except the `hello`, \
-             `reset` and `goodbye` that it handles itself. With arguments it sends one message and does not read \
-             standard input, so it is safe in a loop that reads lines.",
-            "Without arguments, or with `-`, the messages come from standard input, each sent when it arrives. A line \
-             that begins with `{` is a message in JSON, any other a BCP line, sent verbatim. Blank lines and lines \
-             that begin with `#` are not sent: to MPF they would be commands.",
-            "With `-e`, `-n`, `-w` or `--hello` it waits until all of these goals are met, for at most 10 s unless \
-             `-W` says otherwise. A reply that is an `error`, or has a parameter `error` that is set (not false, null \
+            "With arguments it sends one message and does not read standard input, so it is safe in a loop that reads \
+             lines. It prints what it receives, except the `hello`, `reset` and `goodbye` that it handles itself.",
+            "Without arguments, or with `-`, it reads messages from standard input and sends each when it arrives. A \
+             line that begins with `{` is JSON, any other a BCP line, sent verbatim. Blank lines and lines that begin \
+             with `#` are not sent: to MPF they would be commands.",
+            "With `-e`, `-n`, `-w` or `--hello` it waits until all of these goals are met, for at most 10 s (see \
+             `-W`). A reply that is an `error`, or has a parameter `error` that is set (not false, null \
              or empty), is a failure: it ends the run with status 4, unless a pattern of `-e` asks for an error.",
             "At the end it sends `goodbye`, if possible in one write with the last message, closes its side, and \
              reads until the peer closes, for at most 500 ms.",
@@ -127,14 +125,14 @@ pub const COMMAND: Command<Options> = Command {
         ],
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
-            Example { line: "backbox send trigger name=multiball", text: "Fires a trigger at the machine." },
+            Example { line: "backbox send trigger name=multiball", text: "Sends a trigger to MPF." },
             Example {
                 line: "backbox send -a pinball.local switch name=s_start state:=1",
                 text: "Closes a switch of a machine elsewhere; its state is a number.",
             },
             Example {
                 line: "backbox send -w service subcommand=coil_pulse coil=c_knocker",
-                text: "Pulses a coil; the exit status says whether there is one of that name.",
+                text: "Pulses a coil; if there is no such coil, the exit status is 4.",
             },
             Example {
                 line: "backbox send --ready 60s trigger name=multiball",
@@ -147,7 +145,7 @@ pub const COMMAND: Command<Options> = Command {
             },
             Example {
                 line: "backbox send --wire obe goodset pickiness:=4",
-                text: "Asks a measurement server of `optbayesexpt` for a good setting, and prints it.",
+                text: "Prints a good setting from a measurement server of `optbayesexpt`.",
             },
             Example { line: "backbox send < game.bcp", text: "Sends the messages of a recorded client." },
         ],
@@ -335,7 +333,7 @@ impl SendPlan {
         }
         let mut recorder = options.record.open_file()?;
         recorder.begin(&format!("connecting to {}", target.address), target.address.port)?;
-        let reads_input = matches!(messages, Messages::Stream { .. } | Messages::Lines { .. });
+        let reads_input = matches!(messages, Messages::Stream { .. });
         match reads_input {
             true => note_terminal_input(console),
             false => framing.read_bytes = ONE_SHOT_READ_BYTES,
@@ -400,13 +398,9 @@ impl Options {
                 return Err(Failure::Usage("--every needs messages: - reads them from standard input".to_owned()));
             }
             ([], _) if self.hello => Messages::None,
-            (words, wire) if words.is_empty() || words == ["-"] => match wire {
-                Wire::Bcp => Messages::Stream { stream: Box::new(Stream::new(framing)), is_dry: true },
-                Wire::Obe => {
-                    let lines = Box::new(Framer::bare_lines(b'\n', OBE_BODY_BYTES_MAX));
-                    Messages::Lines { lines, has_ended: false, text: Vec::new() }
-                }
-            },
+            (words, _) if words.is_empty() || words == ["-"] => {
+                Messages::Stream { stream: Box::new(Stream::new(framing)), is_dry: true }
+            }
             (words, Wire::Bcp) => {
                 let message = Outgoing::read(words, self.payload.as_deref(), framing, console)?;
                 if self.wait {
