@@ -1,4 +1,4 @@
-//! Conversations without a socket: one side alone, both sides joined in memory, and the whole table.
+//! Tests of conversations without a socket: one side, both sides connected in memory, and each state and event.
 
 use super::*;
 use crate::bcp::ParseOptions;
@@ -42,20 +42,20 @@ fn check(side: &mut Conversation, line: &str, outcome: ReceiveOutcome, sent: &st
     assert_eq!(receive(side, line), (outcome, sent.to_owned()), "{line}");
 }
 
-/// What both sides send, in order, until neither sends anything.
+/// The lines that both sides send, in order, until neither sends anything.
 fn joined(one: &mut Conversation, other: &mut Conversation) -> Vec<String> {
     let (mut log, mut sent) = (Vec::new(), Vec::new());
     one.open(&mut sent).unwrap();
     let mut waiting = String::from_utf8(sent).unwrap();
     let mut sides = [other, one];
     while !waiting.is_empty() {
-        assert!(log.len() < 50, "they do not stop: {log:?}");
-        let mut answers = String::new();
+        assert!(log.len() < 50, "the replies do not stop: {log:?}");
+        let mut replies = String::new();
         for line in waiting.lines() {
             log.push(line.to_owned());
-            answers.push_str(&receive(sides[0], line).1);
+            replies.push_str(&receive(sides[0], line).1);
         }
-        waiting = answers;
+        waiting = replies;
         sides.reverse();
     }
     log
@@ -83,13 +83,13 @@ fn two_sides_with_the_same_role_do_not_reply_endlessly() {
     for (one, other) in ROLES.into_iter().flat_map(|one| ROLES.map(|other| (one, other))) {
         let (mut first, mut second) = (side(one), side(other));
         joined(&mut first, &mut second);
-        // Each error that one says may only be followed by silence.
+        // Nothing may follow an error that one side sends.
         let mut line = "nosuch".to_owned();
         for turn in 0.. {
             let (_, sent) = receive(if turn % 2 == 0 { &mut first } else { &mut second }, &line);
             let Some(next) = sent.lines().next() else { break };
             line = next.to_owned();
-            assert!(turn < 3, "{one:?} and {other:?} answer each other for ever");
+            assert!(turn < 3, "{one:?} and {other:?} reply to each other endlessly");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Canonical JSON against hand-made cases, and against serde_json on random and on broken JSON.
+//! Tests of canonical JSON: hand-made cases, and comparison with serde_json on random and invalid JSON.
 
 use super::*;
 use crate::bcp::value::meaning;
@@ -118,7 +118,7 @@ fn text_of_100_000_levels_is_refused_at_the_129th() {
     assert_eq!(canonical(&"{\"a\":".repeat(100_000)), Err(JsonFault::TooDeep));
 }
 
-/// A small generator with a fixed seed (an xorshift), so that a failure comes back.
+/// A random number generator (xorshift) with a fixed seed, so that failures are reproducible.
 struct Random(u64);
 
 impl Random {
@@ -186,7 +186,7 @@ fn serde_json_agrees_on_random_json() {
     }
 }
 
-/// serde_json keeps the `+` of an exponent, which canonical text does not have.
+/// Removes the `+` of exponents, which serde_json keeps and canonical JSON omits.
 fn without_plus(value: serde_json::Value) -> serde_json::Value {
     serde_json::from_str(&value.to_string().replace("E+", "E").replace("e+", "e")).unwrap()
 }

@@ -1,4 +1,4 @@
-//! Lines and JSON into messages: the rules that the data files do not single out.
+//! Tests of lines and JSON read into messages: the rules that the data files do not test separately.
 
 use super::*;
 use crate::bcp::canonical_name;

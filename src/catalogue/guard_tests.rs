@@ -1,4 +1,4 @@
-//! The guard, rule by rule, and against what a running MPF 0.81 did.
+//! Tests of the guard: each rule, and the recorded behaviour of MPF 0.81.
 
 use base64::Engine as _;
 use serde_json::Value;
@@ -118,7 +118,7 @@ fn json_is_checked_under_every_command() {
         "over 4300 digits",
     );
     passes(&format!("nosuch?json={{\"{digits}\":\"\\\\\\\"{digits}\", \"b\":{digits}.0}}"));
-    // In any other spelling it is a parameter named json, and the name is missing.
+    // In upper case, it is a parameter named json, and the name is missing.
     refused(b"trigger?JSON={\"name\":\"a\"}", None, GuardRule::Missing, "trigger needs name; write trigger name=NAME");
 }
 
@@ -212,12 +212,12 @@ fn types_of_values_are_checked() {
     }
 }
 
-/// What MPF survives and the guard refuses all the same, by rule: it is lost, or read as something else.
+/// Lines that MPF survives and the guard refuses, by rule, because MPF loses or misreads them.
 const REFUSED_ALL_THE_SAME: &[(GuardRule, &[&str])] = &[
     (
         GuardRule::Command,
         &[
-            // Never sent: to backbox they are comments.
+            // Never sent, because backbox reads them as comments.
             "# comment\n",
             "#@0.000000\n",
             "#\n",
@@ -240,20 +240,20 @@ const REFUSED_ALL_THE_SAME: &[(GuardRule, &[&str])] = &[
             "trigger:[\n",
         ],
     ),
-    // Other peers reject a lone surrogate and more than 128 levels.
+    // Other peers reject lone surrogates and more than 128 levels.
     (GuardRule::Json, &["trigger?json={\"name\":\"\\ud800\"}\n", "trigger?json={\"name\":\"a\",\"x\":[[[["]),
-    // They end an MPF that has such a display, which this one had not.
+    // They stop an MPF with such a display, which this one did not have.
     (GuardRule::Payload, &["dmd_frame?name=x\n", "rgb_dmd_frame?name=x\n"]),
     (GuardRule::Missing, &["dmd_frame&bytes=4\nABCD"]),
     (GuardRule::Spelling, &["TRIGGER?name=my_trigger\n", "GOODBYE\n", "goodbye \n"]),
-    // The first swallows the bytes that follow; Python reads the other's 1_0 as 10.
+    // MPF reads the bytes after the first as its payload, and reads 1_0 in the second as 10.
     (GuardRule::Marker, &["#&bytes=4\n", "trigger?name=my_trigger&bytes=1_0\n0123456789"]),
 ];
 
-/// `send` ends each line with LF; this one is cut short, and without its last character has no number.
+/// A truncated line without a number. `send` never sends it, because it ends each line with LF.
 const HALF_A_LINE: &str = "trigger?name=a&n=int:5";
 
-/// The cases of a data file: what was sent, and whether it ended MPF.
+/// The cases of a data file: what was sent, and whether it stopped MPF.
 fn cases(file: &str) -> Vec<(Vec<u8>, bool)> {
     let read = |line: &str| {
         let case: Value = serde_json::from_str(line).unwrap();
@@ -266,7 +266,7 @@ fn cases(file: &str) -> Vec<(Vec<u8>, bool)> {
     file.lines().map(read).collect()
 }
 
-/// The first rule that an input breaks, cut into lines and payloads as MPF cuts it.
+/// The first rule that an input breaks, split into lines and payloads as in MPF.
 fn first_refusal(mut input: &[u8]) -> Option<GuardRule> {
     while !input.is_empty() {
         let end = input.iter().position(|&b| b == b'\n').unwrap_or(input.len());

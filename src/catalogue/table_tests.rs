@@ -1,5 +1,5 @@
 //! bcp(7), Commands, is rendered from the table. A stale page is rewritten and fails the test, so running it a second
-//! time and committing is all there is to do; where `CI` is set it only fails.
+//! time and committing updates it; if `CI` is set, the test only fails.
 
 use std::path::Path;
 
@@ -46,7 +46,7 @@ fn rendered() -> String {
     page + &historical.join(" ,\n") + " .\n"
 }
 
-/// Some parameters of a command, as roff.
+/// Renders parameters of a command as roff.
 fn parameters<'p>(opening: &str, list: impl Iterator<Item = &'p Parameter>) -> String {
     let list: Vec<String> =
         list.map(|p| format!(".Va {}\n({})", p.name, p.param_type.description().replace('-', "\\-"))).collect();

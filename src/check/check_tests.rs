@@ -1,5 +1,5 @@
-//! `replay --check` without sockets: the scripts of `tests/data/check.jsonl` with their reports, and the law that one
-//! mutation is one difference.
+//! Tests of `replay --check` without sockets: the scripts of `tests/data/check.jsonl` with their reports, and that one
+//! mutation of a reply is one difference.
 
 #[path = "report_tests.rs"]
 mod report;
@@ -116,7 +116,7 @@ fn event(value: &Value) -> (When, What) {
     (when, what)
 }
 
-/// An entry of the report as the scripts write it.
+/// An entry of the report, in the form of the scripts.
 fn entry(entry: &Entry) -> Value {
     let index = entry.recorded.as_ref().map(|recorded| recorded.number - 1);
     let names: Vec<&str> = match &entry.kind {
@@ -129,7 +129,7 @@ fn entry(entry: &Entry) -> Value {
     }
 }
 
-/// How many random scripts the law is held to.
+/// The number of random scripts.
 const CASES: u64 = 6_000;
 
 #[test]
@@ -167,7 +167,7 @@ fn line(side: Side, text: String) -> Record {
     record(0, Some(Duration::ZERO), side, text.as_bytes(), None)
 }
 
-/// So many replies or patterns after one request, and what the peer sends instead at once: the kinds of the entries.
+/// The kinds of the entries for one request with these replies or patterns, if the peer sends `messages` instead.
 fn kinds_of_block(replies: Vec<Record>, messages: impl Iterator<Item = String>) -> Vec<&'static str> {
     let script: Vec<Record> = [line(Side::Client, "ask".to_owned())].into_iter().chain(replies).collect();
     let mut check = script::check(&script, &Settings::default());
@@ -198,7 +198,7 @@ fn each_reply_of_a_huge_block_that_differs_has_an_entry() {
 
 #[test]
 fn huge_block_without_its_first_reply_has_one_entry() {
-    // All that follows is kept for the alignment: more than 10,000 messages.
+    // All following messages are kept for the alignment: more than 10,000.
     let reply = |number| line(Side::Server, format!("set?name=a{number}"));
     let messages = (1..12_000).map(|number| format!("set?name=a{number}"));
     assert_eq!(kinds_of_block((0..12_000).map(reply).collect(), messages), ["no-reply"]);
@@ -206,7 +206,7 @@ fn huge_block_without_its_first_reply_has_one_entry() {
 
 #[test]
 fn many_patterns_are_compared_with_many_messages() {
-    // All patterns differ, and each is matched by the one message that stands at the opposite end.
+    // Each pattern matches one message; the messages are in reverse order.
     const COUNT: usize = 2_200;
     let pattern = |number| Record { is_pattern: true, ..line(Side::Server, format!("set?name=a{number}&value=int:*")) };
     let messages = (0..COUNT).rev().map(|number| format!("set?name=a{number}&value=int:1"));
@@ -214,7 +214,7 @@ fn many_patterns_are_compared_with_many_messages() {
     assert_eq!(kinds, ["out-of-order"; COUNT - 1]);
 }
 
-/// The kinds of the entries when a reply arrives before its request, and so many other messages after it.
+/// The kinds of the entries if a reply arrives before its request, and a number of other messages after it.
 fn kinds_after_unmatched(count: usize) -> Vec<&'static str> {
     let script = [(Side::Client, "ask"), (Side::Server, "first"), (Side::Client, "more"), (Side::Server, "second")];
     let script = script.map(|(side, text)| line(side, text.to_owned()));

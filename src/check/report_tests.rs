@@ -1,4 +1,4 @@
-//! The report of a check as text and as JUnit's XML.
+//! Tests of the report of a check, as text and as JUnit XML.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::check::{CloseKind, Entry, EntryWriter, JunitSuite, junit, summary};
 use crate::session::Record;
 use crate::text::shown;
 
-/// The entries for a request and these replies when these messages are received instead, ten milliseconds apart.
+/// The entries for a request with these replies if these messages are received instead, ten milliseconds apart.
 fn report(replies: &[(&str, &[u8])], messages: &[(&str, &[u8])], exact: bool, gone: Option<CloseKind>) -> Vec<Entry> {
     let time = |count: usize| Duration::from_millis(10) * count as u32;
     let record = |side, number: usize, line: &[u8], payload: &[u8]| {
@@ -86,7 +86,7 @@ fn error_no_reply_and_a_close_have_their_own_headlines() {
          \x20   message: not recorded, actual \"no\"\n",
     );
     check(&["set?name=a"], &[], "game.bcp:6: no reply within 1.010 s\n  - expected set?name=a\n");
-    // No message with another command stands for a reply.
+    // A message with another command does not replace a reply.
     check(
         &["set?name=a", "end"],
         &["sett?name=a", "end"],
@@ -150,16 +150,16 @@ fn summary_counts_replies_and_messages() {
     assert_eq!(summary(&entries, 3), "FAIL: 2 of 3 replies differ");
 }
 
-/// An element of a schema: the attributes that are required and allowed, and the children in order.
+/// An element of a schema: its required and allowed attributes, and its children in order.
 struct Element {
     name: &'static str,
     required: &'static [&'static str],
     allowed: &'static [&'static str],
-    /// Each with the least and the greatest count.
+    /// Each with its minimum and maximum count.
     children: &'static [(&'static str, usize, usize)],
 }
 
-/// What Ant's `JUnit.xsd` and Jenkins's `jenkins-junit.xsd` both allow.
+/// The schema that Ant's `JUnit.xsd` and Jenkins's `jenkins-junit.xsd` have in common.
 const SCHEMA: &[Element] = &[
     Element { name: "testsuites", required: &[], allowed: &[], children: &[("testsuite", 0, usize::MAX)] },
     Element {
@@ -181,7 +181,7 @@ const SCHEMA: &[Element] = &[
     Element { name: "system-err", required: &[], allowed: &[], children: &[] },
 ];
 
-/// Checks one element and all in it against the schema; gives the text after it.
+/// Checks an element and its children against the schema; returns the text after it.
 fn element<'t>(text: &'t str, name: &str) -> &'t str {
     let schema = SCHEMA.iter().find(|element| element.name == name).unwrap_or_else(|| panic!("<{name}>"));
     let head = text.strip_prefix('<').and_then(|text| text.strip_prefix(name)).unwrap();

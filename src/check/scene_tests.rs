@@ -10,7 +10,7 @@ use crate::session::Record;
 use super::script::{Settings, Speed, What, When, record};
 use super::seed::Random;
 
-/// What happens to one reply of a peer that otherwise replies as recorded.
+/// A change to one reply of a peer that otherwise replies as recorded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mutation {
     Value,
@@ -32,7 +32,7 @@ pub enum Mutation {
     Closed,
 }
 
-/// All of them.
+/// Every mutation.
 pub const MUTATIONS: [Mutation; 17] = [
     Mutation::Value,
     Mutation::OtherText,
@@ -62,7 +62,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// The scene as text, for failures.
+    /// The scene as text for failure messages.
     pub fn shown(&self) -> String {
         let shown = |r: &Record| format!("{:?} {:?} {}", r.time, r.side, r.line.escape_ascii());
         let event = |(when, what): &(When, What)| match what {
@@ -77,7 +77,7 @@ impl Scene {
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A random scene.
+/// Makes a random scene.
 pub fn scene(random: &mut Random) -> Scene {
     let settings = Settings {
         exact: random.once_in(2),
@@ -109,7 +109,7 @@ pub fn scene(random: &mut Random) -> Scene {
     scene
 }
 
-/// A reply of a few kinds, so that equal ones are common.
+/// A random reply out of few, so that equal replies are common.
 fn reply(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
     let n = random.below(4);
     match random.below(7) {
@@ -129,7 +129,7 @@ fn line_of(event: &mut (When, What)) -> &mut Vec<u8> {
     }
 }
 
-/// Replaces a part of a line; whether that changed it.
+/// Replaces a part of a line; returns whether that changed the line.
 fn replace(line: &mut Vec<u8>, old: &str, new: &str) -> bool {
     let text = String::from_utf8(line.clone()).unwrap();
     let changed = text.replacen(old, new, 1);
@@ -137,7 +137,7 @@ fn replace(line: &mut Vec<u8>, old: &str, new: &str) -> bool {
     changed != text
 }
 
-/// Mutates the reply `at`. Returns how many entries that makes, or `None` if it cannot be mutated so.
+/// Mutates the reply `at`. Returns the number of resulting entries, or `None` if the mutation does not apply.
 pub fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Random) -> Option<RangeInclusive<usize>> {
     let exact = scene.settings.exact;
     let is_any_order = |line: &[u8]| line.starts_with(b"mv?") && !scene.settings.any_order.is_empty();
@@ -154,7 +154,7 @@ pub fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Ran
             done(replace(line, "?name=", "?new=1&name=") || replace(line, "{\"all\"", "{\"x\": 1, \"all\""))
         }
         Mutation::Nested => done(replace(line, "[true]", "[false]")),
-        // No message with another command stands for a reply.
+        // A message with another command does not replace a reply.
         Mutation::Command => {
             *line = [b"x", old.as_slice()].concat();
             Some(if exact { 2..=2 } else { 1..=1 })
@@ -185,7 +185,7 @@ pub fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Ran
         Mutation::Late => {
             let (When::At(time) | When::After(_, time)) = &mut scene.events[at].0;
             *time += Duration::from_millis(1500);
-            // It is missing, and if it arrives before the end, it was not recorded there.
+            // The reply is missing, and if it arrives later, it is also a message that was not recorded there.
             Some(1..=1 + usize::from(exact))
         }
         Mutation::Swapped | Mutation::AcrossBlocks => {
@@ -198,7 +198,7 @@ pub fn mutate(scene: &mut Scene, mutation: Mutation, at: usize, random: &mut Ran
             let any = is_any_order(a) || is_any_order(b);
             let entries = match mutation {
                 Mutation::Swapped => usize::from(!any)..=usize::from(!any),
-                // Missing in one block, and in the other too unless it still counts there.
+                // The reply is missing in one block, and in the other block unless it still matches there.
                 _ => 1..=if exact { 4 } else { 2 },
             };
             (scene.events[at].1, scene.events[other].1) = (second, first);

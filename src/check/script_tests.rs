@@ -1,4 +1,4 @@
-//! A check run without sockets: a recording, and what the peer sends at which time, from a script.
+//! Runs a check without sockets from a script: a recording, and what the peer sends at which time.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use crate::check::{Check, CheckConfig, CloseKind, NextStep, Rules};
 use crate::framing::{Frame, Framer, FramingOptions};
 use crate::session::Record;
 
-/// How far apart requests may have been recorded that leave in one write.
+/// The maximum time between recorded requests that are sent in one write.
 const TOGETHER: Duration = Duration::from_millis(2);
 
-/// A record of a recording, without a place in a file.
+/// A record without a place in a file.
 pub fn record(number: u64, time: Option<Duration>, side: Side, line: &[u8], payload: Option<&[u8]>) -> Record {
     let (line, payload) = (line.to_vec(), payload.map(<[u8]>::to_vec));
     Record { number, span: 0..0, time, connection: 1, side, is_pattern: false, line, payload }
 }
 
-/// A script whose records have no numbers gets those of their places, from 1.
+/// Numbers the records of a script from 1 if they have no numbers.
 fn numbered(script: &[Record]) -> Vec<Record> {
     let number = |(record, place): (&Record, u64)| match record.number {
         0 => Record { number: place, ..record.clone() },
@@ -28,25 +28,25 @@ fn numbered(script: &[Record]) -> Vec<Record> {
 /// When something happens.
 #[derive(Clone, Copy, Debug)]
 pub enum When {
-    /// So long after the start.
+    /// After the start.
     At(Duration),
-    /// So long after a request left, counted from 1.
+    /// After a request was sent; requests are counted from 1.
     After(usize, Duration),
 }
 
-/// What the peer does.
+/// An action of the peer.
 #[derive(Clone, Debug)]
 pub enum What {
-    /// It sends a line with its payload.
+    /// Sends a line with its payload.
     Sends(Vec<u8>, Vec<u8>),
-    /// It goes away.
+    /// Closes the connection.
     Closes(CloseKind),
 }
 
 /// The pace of the requests.
 #[derive(Clone, Copy, Debug)]
 pub enum Speed {
-    /// So many times as fast as recorded.
+    /// This many times as fast as recorded.
     Times(f64),
     /// Without waiting.
     Max,
@@ -87,15 +87,15 @@ impl Default for Settings {
 
 /// The outcome of a check.
 pub struct Outcome {
-    /// The check, which is over.
+    /// The finished check.
     pub check: Check,
-    /// When each request left.
+    /// The time at which each request was sent.
     pub sent: Vec<Option<Duration>>,
-    /// Which event each received message was.
+    /// The event of each received message.
     pub events: Vec<usize>,
 }
 
-/// A check of a script.
+/// Prepares the check of a script.
 pub fn check(script: &[Record], settings: &Settings) -> Check {
     let mut rules = Rules::default();
     settings.ignore.iter().for_each(|text| rules.ignore(text).unwrap());
@@ -109,12 +109,12 @@ pub fn check(script: &[Record], settings: &Settings) -> Check {
     Check::new(CheckConfig { rules, exact, reply_timeout, fail_fast, last_goodbye })
 }
 
-/// When requests are due, and which leave in one write.
+/// Determines when requests are due, and which are sent in one write.
 #[derive(Default)]
 struct Pace {
-    /// When the first record was recorded, and the latest one.
+    /// The recorded times of the first record and the latest one.
     times: Option<(Duration, Duration)>,
-    /// When the first request of the last write was recorded, while no reply stands after it.
+    /// The recorded time of the first request of the last write, unless a reply follows it.
     first: Option<Option<Duration>>,
 }
 
@@ -193,7 +193,7 @@ pub fn play(script: &[Record], events: &[(When, What)], settings: &Settings) -> 
     Outcome { check, sent, events: received }
 }
 
-/// What is received goes through the framing, as it does from a socket.
+/// Received bytes pass through the framing, as they do from a socket.
 fn receive(check: &mut Check, line: &[u8], payload: &[u8], now: Duration, mut count: impl FnMut()) {
     let bytes = [line, b"\n", payload].concat();
     let mut framer = Framer::new(FramingOptions { read_bytes: bytes.len(), ..FramingOptions::default() });

@@ -1,4 +1,4 @@
-//! `--update` without files: whatever a peer changed, the updated recording agrees with it, and a second check passes.
+//! Tests of `--update` without files: after an update, a second check of the same replies passes.
 
 use super::scene::{MUTATIONS, Mutation, mutate, scene};
 use super::script::play;
@@ -8,10 +8,10 @@ use crate::check::edits;
 use crate::framing::FramingOptions;
 use crate::session::{Reader, Record, Writer, apply};
 
-/// How many random scripts are updated.
+/// The number of random scripts.
 const CASES: u64 = 4_000;
 
-/// A session file of a recording, with a comment after each record.
+/// Writes a recording as a session file with a comment after each record.
 fn write(script: &[Record]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut writer = Writer::new(None);
@@ -22,7 +22,7 @@ fn write(script: &[Record]) -> Vec<u8> {
     file
 }
 
-/// The records of a session file; an update may have left none.
+/// Reads the records of a session file, which may have none after an update.
 fn read(file: &[u8]) -> Vec<Record> {
     Reader::new(file, None, &FramingOptions::default()).unwrap().filter_map(Result::ok).collect()
 }
@@ -36,7 +36,7 @@ fn second_check_of_an_updated_recording_passes() {
         }
         let mutation = *random.pick(&MUTATIONS);
         let at = random.below(scene.events.len());
-        // When a reply is late, so is the next request; an updated recording does not wait for it.
+        // A late reply also delays the next request, but not with the updated recording.
         let unstable = matches!(mutation, Mutation::Late | Mutation::AcrossBlocks | Mutation::Closed);
         if unstable || mutate(&mut scene, mutation, at, random).is_none() {
             return Ok(());

@@ -3,7 +3,7 @@
 use super::super::toy_tests::PROGRAM;
 use super::*;
 
-/// What is printed for these words, or the complaint.
+/// The printed text for these arguments, or the error.
 fn top(words: &[&str]) -> Result<String, String> {
     match PROGRAM.parse(words.iter().map(OsString::from)).1 {
         Ok(Invocation::Print(text)) => Ok(text),

@@ -3,7 +3,7 @@
 use super::super::toy_tests::PROGRAM;
 use super::*;
 
-/// The candidates, and `files` if these may follow.
+/// The candidates, and `files` if file names are completed too.
 fn offers(words: &[&str]) -> Vec<String> {
     let reply = complete(&PROGRAM, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
     let lines = reply.lines().map(|line| line.split('\t').next().unwrap_or("").to_owned());

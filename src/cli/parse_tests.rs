@@ -1,4 +1,4 @@
-//! Tests of the parser: each rule once, then every short line of a nasty vocabulary.
+//! Tests of the parser: each rule, then every short combination of unusual arguments.
 
 use super::super::toy_tests::{COUNT, Count, PRESS, PROGRAM, Press, WAIT};
 use super::*;
@@ -179,8 +179,8 @@ fn value_need_not_be_utf_8_unless_its_setter_says_so() {
     assert_eq!(parse_count(vec!["-F".into(), word()]), Err("-F: \"a\\xFF\" is not UTF-8".to_owned()));
 }
 
-/// Words that have broken parsers of command lines.
-fn nasty() -> Vec<OsString> {
+/// Arguments that often break command line parsers.
+fn unusual_words() -> Vec<OsString> {
     #[cfg_attr(windows, allow(unused_mut))]
     let mut words: Vec<OsString> = [
         "",
@@ -236,7 +236,7 @@ fn nasty() -> Vec<OsString> {
     words
 }
 
-/// The same options in the plainest spelling.
+/// The same options in their plainest form.
 fn spelled_out(options: &Count) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     for (given, spelling) in [
@@ -266,19 +266,19 @@ fn spelled_out(options: &Count) -> Vec<OsString> {
     words
 }
 
-/// What has to hold of any line, whatever is in it.
+/// Properties of every command line.
 fn check(line: &[OsString], prints: &[String; 3]) {
     match parse_count(line.to_vec()) {
         Ok(Invocation::Run(options)) => {
             let again = parse_count(spelled_out(&options));
             assert_eq!(again, Ok(Invocation::Run(options.clone())), "{line:?}");
-            let (flags, behind) = match line.iter().position(|word| word == "--") {
-                Some(place) if !line[..place].iter().any(takes_the_next) => (&line[..place], &line[place + 1..]),
+            let (flags, operands) = match line.iter().position(|word| word == "--") {
+                Some(place) if !line[..place].iter().any(takes_a_value) => (&line[..place], &line[place + 1..]),
                 _ => (line, &line[..0]),
             };
-            assert!(options.words.ends_with(behind), "{line:?}");
-            let plain = flags.iter().all(|word| !dashed(word));
-            assert!(!plain || options.words.len() == flags.len() + behind.len(), "{line:?}");
+            assert!(options.words.ends_with(operands), "{line:?}");
+            let plain = flags.iter().all(|word| !has_dash(word));
+            assert!(!plain || options.words.len() == flags.len() + operands.len(), "{line:?}");
         }
         Ok(Invocation::Print(text)) => {
             assert!(prints.contains(&text), "{line:?}");
@@ -294,11 +294,11 @@ fn check(line: &[OsString], prints: &[String; 3]) {
     }
 }
 
-fn dashed(word: &OsString) -> bool {
+fn has_dash(word: &OsString) -> bool {
     word.len() > 1 && word.to_string_lossy().starts_with('-')
 }
 
-fn takes_the_next(word: &OsString) -> bool {
+fn takes_a_value(word: &OsString) -> bool {
     ["-b", "--bytes", "--max-line", "--color"].iter().any(|flag| word == flag)
 }
 
@@ -306,7 +306,7 @@ fn takes_the_next(word: &OsString) -> bool {
 fn each_command_line_of_three_unusual_words_has_a_known_result() {
     let page = COUNT;
     let prints = [help::short(&PROGRAM, &page), help::long(&PROGRAM, &page), PROGRAM.version_line()];
-    let words = nasty();
+    let words = unusual_words();
     check(&[], &prints);
     for first in &words {
         check(std::slice::from_ref(first), &prints);

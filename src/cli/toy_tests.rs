@@ -1,4 +1,4 @@
-//! A program of two subcommands that share options: what the tests of this module parse and render.
+//! An example program with two subcommands that share options, for the tests of this module.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,6 @@ use super::{
 };
 use crate::exit::Exit;
 
-/// The program.
 pub const PROGRAM: Program = Program {
     help: Help {
         name: "toy",
@@ -25,7 +24,6 @@ pub const PROGRAM: Program = Program {
 
 const SUBCOMMANDS: &[&dyn Subcommand] = &[&PRESS, &COUNT];
 
-/// Prose without any.
 const EMPTY: Help = Help {
     name: "",
     summary: "",
@@ -38,7 +36,7 @@ const EMPTY: Help = Help {
     see_also: &[],
 };
 
-/// The options that both subcommands have.
+/// The options of both subcommands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shared {
     /// `-q`.
@@ -47,13 +45,12 @@ pub struct Shared {
     pub color: Option<&'static str>,
 }
 
-/// How the shared flags reach them.
+/// Access to the shared options.
 pub trait HasShared: Sized + 'static {
-    /// Where they are.
     fn shared(&mut self) -> &mut Shared;
 }
 
-/// Named for the toy, since these names are those of every flag in the crate.
+/// Names of the example program's options.
 impl<T: HasShared> Flag<T> {
     const TOY_QUIET: Flag<T> = Flag::switch("quiet", "Print no notes", |o: &mut T| o.shared().quiet = true)
         .short('q')
@@ -66,7 +63,7 @@ impl<T: HasShared> Flag<T> {
         .group("Output");
 }
 
-/// What `toy count` is told.
+/// The options of `toy count`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     /// Shared with `toy press`.
@@ -151,7 +148,7 @@ pub const COUNT: Command<Count> = Command {
     }),
 };
 
-/// What `toy press` is told.
+/// The options of `toy press`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Press {
     /// Shared with `toy count`.
@@ -190,6 +187,6 @@ fn buttons() -> Vec<(String, Vec<String>)> {
     vec![("start".to_owned(), words(&["player=", "when="])), ("stop".to_owned(), words(&["hard="]))]
 }
 
-/// `toy wait`, which takes nothing at all.
+/// `toy wait`, which has no options or positionals.
 pub const WAIT: Command<Press> =
     Command { help: Help { name: "wait", ..EMPTY }, flags: &[], positionals: None, run: |_| Ok(Exit::Success) };

@@ -1,7 +1,7 @@
-//! The man pages, rendered from the tables in mdoc. A page that is not up to date is rewritten and fails its test, so
-//! that it is enough to run the test again and commit. Where `CI` is set it only fails.
+//! Renders the man pages from the tables as mdoc. The test rewrites a page that is not up to date and fails, so
+//! that running it again and committing updates the page. If `CI` is set, it only fails.
 //!
-//! A page depends on the tables only. Options and examples, which you may copy, keep their ASCII dashes and quotes.
+//! A page depends only on the tables. Options and examples keep their ASCII dashes and quotes for copying.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 use super::PROGRAM;
 use crate::cli::{Flag, Help, Program, Section, Span, Subcommand, capitalized, exits, groups, spans};
 
-/// The date of the release, so that a page changes only with its text.
+/// The date of the release, so that a page changes only if its text does.
 const DATE: &str = "November 21, 2026";
 
 /// A literal longer than this, in characters, may be broken across lines.
 const UNBROKEN_CHARS_MAX: usize = 40;
 
-/// Stands for a space at which no line is broken.
+/// A placeholder for a space at which no line is broken.
 const GLUE: char = '\u{a0}';
 
-/// Every rendered man page: its file's name and its text.
+/// Every rendered man page: file name and text.
 fn rendered() -> Vec<(String, String)> {
     let name = PROGRAM.help.name;
     let mut pages = vec![(format!("{name}.1"), program_page(&PROGRAM))];
@@ -138,7 +138,7 @@ fn description(out: &mut String, help: &Help) {
     }
 }
 
-/// What follows the options: sections, exit statuses, further pages.
+/// The sections after the options: further sections, exit statuses, other pages.
 fn end(out: &mut String, help: &Help, further: &[(String, u8)]) {
     for Section { title, paragraphs: texts } in help.sections {
         heading(out, "Sh", title);
@@ -180,7 +180,7 @@ fn paragraphs(out: &mut String, texts: &[&str]) {
     *out += &texts.join(".Pp\n");
 }
 
-/// A list of terms, each ready as the rest of an `.It` line, with the text about it, ready too.
+/// A list of terms with their texts; each term is the rendered rest of an `.It` line.
 fn list(out: &mut String, items: impl Iterator<Item = (String, String)>) {
     *out += ".Bl -tag -width Ds\n";
     for (term, text) in items {
@@ -202,7 +202,7 @@ fn item(flag: &Flag) -> (String, String) {
     (term, roff_lines(&flag.sentences()))
 }
 
-/// One argument of a macro that is never taken for a macro itself, as `No` would be.
+/// Quotes an argument of a macro that would otherwise be read as a macro, such as `No`.
 fn quoted(text: &str) -> String {
     match text.contains(' ') {
         true => format!("\"{text}\""),
@@ -211,7 +211,7 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// The text as roff, fonts and escapes included, in one line; [`roff_lines`] breaks it.
+/// The text as roff with fonts and escapes, in one line; [`roff_lines`] splits it.
 fn roff(text: &str) -> String {
     let mut out = String::new();
     for span in spans(text) {
@@ -232,14 +232,14 @@ fn roff(text: &str) -> String {
     out
 }
 
-/// Something typed, as roff: no character of it is changed by the formatter, so that it can be copied from the page.
+/// Literal text as roff: the formatter changes no character, so that it can be copied from the page.
 fn roff_literal(text: &str) -> String {
     let mut out = String::new();
     escape(text, true, &mut out);
     out
 }
 
-/// A paragraph as source lines of a man page: a sentence begins a line, and no line begins with what roff would obey.
+/// A paragraph as source lines: each sentence begins a line, and no line begins with a roff request.
 fn roff_lines(text: &str) -> String {
     let mut lines = vec![String::new()];
     for word in roff(text).split(' ').filter(|word| !word.is_empty()) {
@@ -271,8 +271,8 @@ fn ends_sentence(line: &str) -> bool {
     bare.ends_with(['.', '!', '?']) && !bare.ends_with("..")
 }
 
-/// Escapes for roff. A dash of something typed has to stay the dash that shells know, which is `\-`; so has one that
-/// begins a word, since that is an option whether it was marked or not.
+/// Escapes text for roff. A dash in literal text must stay an ASCII dash, which is `\-`; so must one that
+/// begins a word, because that is an option even if it is not marked.
 fn escape(text: &str, literal: bool, out: &mut String) {
     let mut begins = out.is_empty() || out.ends_with([' ', '-']);
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! What the types of the option tables do not enforce.
+//! Rules of the option tables that the types do not enforce.
 
 use std::collections::HashMap;
 

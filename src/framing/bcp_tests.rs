@@ -1,4 +1,4 @@
-//! The framer, fed whole, byte by byte and with trailing data: the frames are the same.
+//! Tests that the framer returns the same frames for whole input, single bytes and trailing data.
 
 use super::*;
 use crate::framing::FramingOptions;
@@ -190,7 +190,7 @@ fn raw_is_verbatim_and_line_has_no_cr() {
 
 #[test]
 fn payload_in_single_bytes_does_not_reparse_its_line() {
-    // Read again for each byte, the line would be 64 GiB, which takes minutes.
+    // Parsing the line again for each byte would read 64 GiB, which takes minutes.
     let line = [&b"f?a=\r"[..], &vec![b'x'; 1_000_000], b"&bytes=65536\n"].concat();
     let mut framer = Framer::new(FramingOptions::default());
     let began = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! Two programs with the loop between them.
+//! Tests of forwarding between two programs.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,10 +10,10 @@ use super::loop_tests::*;
 use super::*;
 use crate::framing::Frame;
 
-/// What the pair did, as text.
+/// The events of a pair, as text.
 type Log = Vec<String>;
 
-/// Forwards clients to `target` until the first pair has ended; runs `client` against it. What was seen.
+/// Forwards clients to `target` until the first pair ends, and runs `client` against it. Returns the events.
 fn forward(
     target: Dial,
     make: fn() -> Option<Box<dyn Rewrite>>,
@@ -71,7 +71,7 @@ fn both_directions_and_half_closes_are_forwarded_verbatim() {
     let server = thread::spawn(move || {
         let mut socket = accept(&listener);
         let got = read_all(&socket).unwrap();
-        // The client has closed its side, and still gets the reply.
+        // The client has closed its side and still receives the reply.
         sent(&mut socket, b"late\n");
         got
     });
@@ -96,7 +96,7 @@ fn both_directions_and_half_closes_are_forwarded_verbatim() {
 
 #[test]
 fn request_is_observed_before_its_reply_in_every_exchange() {
-    // A switch of threads takes milliseconds under Wine.
+    // Switching threads takes milliseconds under Wine.
     const EXCHANGES: usize = if cfg!(windows) { 100 } else { 2000 };
     let (listener, target) = listener();
     let server = thread::spawn(move || {
@@ -172,26 +172,26 @@ fn reset_is_forwarded_as_a_reset() {
 fn client_of_a_refusing_target_is_reset_and_a_waiting_client_is_served_later() {
     let reset = |address| {
         let end = read_all(&connect(address));
-        // Wine sometimes forgets a reset that comes before the read.
+        // Wine sometimes loses a reset that arrives before the read.
         assert!(end == Err(io::ErrorKind::ConnectionReset) || (cfg!(windows) && end == Ok(Vec::new())), "{end:?}");
     };
     let log = forward(dial(closed_port()), || None, reset, |_, _| {});
     assert_eq!(log, ["2 Unreached", "1 LinkLost"]);
 
     let target = closed_port();
-    let (tell, told) = channel();
+    let (signal, signalled) = channel();
     let server = thread::spawn(move || {
-        told.recv().unwrap();
+        signalled.recv().unwrap();
         let listener = std::net::TcpListener::bind(target).unwrap();
         read_all(&accept(&listener)).unwrap()
     });
     forward(
-        dial(target).retry(PATIENCE),
+        dial(target).retry(TIME_LIMIT),
         || None,
         |address| sent(&mut connect(address), b"early\n"),
         |_, event| {
             if let Event::Notice(Notice::Retrying(..)) = event {
-                let _ = tell.send(());
+                let _ = signal.send(());
             }
         },
     );
@@ -216,13 +216,13 @@ fn client_that_closes_before_the_target_connects_is_noticed() {
 #[test]
 fn shutdown_finishes_the_message_in_flight_and_forwards_nothing_after_it() {
     let (listener, target) = listener();
-    let (tell, told) = channel();
+    let (signal, signalled) = channel();
     let server = thread::spawn(move || {
         let mut socket = accept(&listener);
         let mut begin = [0; 6];
         socket.read_exact(&mut begin).unwrap();
         assert_eq!(&begin, b"one\ntw");
-        tell.send(()).unwrap();
+        signal.send(()).unwrap();
         read_all(&socket)
     });
     let mut stopped = false;
@@ -232,12 +232,12 @@ fn shutdown_finishes_the_message_in_flight_and_forwards_nothing_after_it() {
         move |address| {
             let mut socket = connect(address);
             sent(&mut socket, b"one\ntw");
-            told.recv().unwrap();
+            signalled.recv().unwrap();
             sent(&mut socket, b"o\nthree\nfour\n");
             assert_eq!(read_all(&socket), Ok(Vec::new()));
         },
         |net, event| {
-            // The stop comes inside the second message.
+            // The shutdown is requested inside the second message.
             if matches!(event, Event::Sent(ConnId(2))) && !std::mem::replace(&mut stopped, true) {
                 net.hurry();
             }
@@ -251,10 +251,10 @@ fn shutdown_finishes_the_message_in_flight_and_forwards_nothing_after_it() {
 #[test]
 fn message_unfinished_at_the_shutdown_deadline_ends_in_a_reset() {
     let (listener, target) = listener();
-    let (tell, told) = channel::<()>();
+    let (signal, signalled) = channel::<()>();
     let server = thread::spawn(move || {
         let outcome = read_all(&accept(&listener));
-        drop(tell);
+        drop(signal);
         outcome
     });
     let mut stopped = false;
@@ -264,8 +264,8 @@ fn message_unfinished_at_the_shutdown_deadline_ends_in_a_reset() {
         move |address| {
             let mut socket = connect(address);
             sent(&mut socket, b"f&bytes=10\n123");
-            // The rest never comes.
-            let _ = told.recv();
+            // The rest is never sent.
+            let _ = signalled.recv();
         },
         |net, event| {
             if matches!(event, Event::Sent(ConnId(2))) && !std::mem::replace(&mut stopped, true) {
@@ -276,7 +276,7 @@ fn message_unfinished_at_the_shutdown_deadline_ends_in_a_reset() {
     assert_eq!(server.join().unwrap(), Err(io::ErrorKind::ConnectionReset));
 }
 
-/// Holds each line back until it is whole, and sends it in upper case.
+/// Delays each line until it is complete, and sends it in upper case.
 #[derive(Default)]
 struct Upper(Vec<u8>);
 

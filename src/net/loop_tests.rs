@@ -1,4 +1,4 @@
-//! The loop over real loopback sockets, with plain blocking sockets as peers.
+//! Tests of the loop with loopback sockets; the peers are blocking sockets.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::framing::{Frame, FramingError, FramingOptions};
 
-/// No test takes so long unless something hangs.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// The time limit of a test.
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// What a handler was told.
+/// A call of the handler.
 pub(super) enum Event<'a> {
     Connect(ConnId),
     Message(ConnId, &'a Frame<'a>),
@@ -26,7 +26,7 @@ pub(super) enum Event<'a> {
     Notice(Notice<'a>),
 }
 
-/// A handler that is one closure; it may answer a turn with the next one's time.
+/// A handler with one closure for all calls; for `on_turn` it returns the time of the next one.
 pub(super) struct Probe<F> {
     handle: F,
     pub(super) wants_input: fn(&Net) -> bool,
@@ -34,7 +34,7 @@ pub(super) struct Probe<F> {
 }
 
 pub(super) fn probe<F: FnMut(&mut Net, Event<'_>) -> Option<Instant>>(handle: F) -> Probe<F> {
-    Probe { handle, wants_input: |_| false, end: Instant::now() + PATIENCE }
+    Probe { handle, wants_input: |_| false, end: Instant::now() + TIME_LIMIT }
 }
 
 impl<F: FnMut(&mut Net, Event<'_>) -> Option<Instant>> Handler for Probe<F> {
@@ -82,7 +82,7 @@ pub(super) fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A port that refuses.
+/// An address that refuses connections.
 pub(super) fn closed_port() -> SocketAddr {
     listener().1
 }
@@ -93,17 +93,17 @@ pub(super) fn dial(address: SocketAddr) -> Dial {
 
 pub(super) fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(TIME_LIMIT)).unwrap();
     socket
 }
 
 pub(super) fn accept(listener: &TcpListener) -> TcpStream {
     let (socket, _) = listener.accept().unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(TIME_LIMIT)).unwrap();
     socket
 }
 
-/// All that a peer sends, or how it was cut off.
+/// Reads everything that a peer sends, or the error.
 pub(super) fn read_all(mut socket: &TcpStream) -> Result<Vec<u8>, io::ErrorKind> {
     let mut bytes = Vec::new();
     socket.read_to_end(&mut bytes).map(|_| bytes).map_err(|error| error.kind())
@@ -116,7 +116,7 @@ pub(super) fn line<'a>(frame: &Frame<'a>) -> &'a [u8] {
     }
 }
 
-/// Runs a handler over one connection to `address`; how that was closed and what became of the run.
+/// Runs a handler with one connection to `address`; returns how the connection closed and the outcome of the run.
 pub(super) fn converse(
     settings: NetSettings,
     to: Dial,
@@ -188,11 +188,11 @@ fn peer_that_never_closes_is_drained_for_a_limited_time() {
 fn incomplete_message_ends_in_a_reset_and_a_complete_one_in_a_close() {
     for (inside, expected) in [(true, Err(io::ErrorKind::ConnectionReset)), (false, Ok(()))] {
         let (listener, address) = listener();
-        let (tell, told) = channel::<()>();
+        let (signal, signalled) = channel::<()>();
         let peer = thread::spawn(move || {
             let socket = accept(&listener);
-            // It reads only when all is over.
-            let _ = told.recv();
+            // The peer reads only at the end.
+            let _ = signalled.recv();
             read_all(&socket).map(|_| ())
         });
         let message = vec![b'x'; 64 << 20];
@@ -205,7 +205,7 @@ fn incomplete_message_ends_in_a_reset_and_a_complete_one_in_a_close() {
         });
         assert_eq!(closed.unsent, usize::from(inside));
         assert!(closed.waiting.is_empty());
-        drop(tell);
+        drop(signal);
         assert_eq!(peer.join().unwrap(), expected);
     }
 }
@@ -231,17 +231,17 @@ fn refused_connection_is_reported_after_each_address_was_tried() {
 #[test]
 fn retry_connects_to_a_server_that_starts_later() {
     let address = closed_port();
-    let (tell, told) = channel();
+    let (signal, signalled) = channel();
     let peer = thread::spawn(move || {
-        told.recv().unwrap();
+        signalled.recv().unwrap();
         let listener = TcpListener::bind(address).unwrap();
         read_all(&accept(&listener)).unwrap()
     });
-    let (closed, _) = converse(NetSettings::default(), dial(address).retry(PATIENCE), |net, event, id| {
+    let (closed, _) = converse(NetSettings::default(), dial(address).retry(TIME_LIMIT), |net, event, id| {
         match event {
             Event::Notice(Notice::Retrying(_, error)) => {
                 assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-                let _ = tell.send(());
+                let _ = signal.send(());
             }
             Event::Connect(_) => {
                 net.send(id, b"here\n");
@@ -524,7 +524,7 @@ fn long_frames_share_a_budget_and_the_peer_that_exceeds_it_is_reset() {
     let peers = thread::spawn(move || {
         let (mut one, mut two) = (connect(address), connect(address));
         one.write_all(&vec![b'a'; 200 << 10]).unwrap();
-        // The second one finds too little left, whatever of it has arrived when it is reset.
+        // The second frame exceeds the rest of the budget, however much of it has arrived.
         let mut reply = [0; 1];
         one.read_exact(&mut reply).unwrap();
         let _ = two.write_all(&vec![b'b'; 200 << 10]);
@@ -533,12 +533,12 @@ fn long_frames_share_a_budget_and_the_peer_that_exceeds_it_is_reset() {
         let _ = one.shutdown(Shutdown::Write);
         (cut_off, read_all(&one).unwrap())
     });
-    let (mut lengths, mut reasons, mut told) = (Vec::new(), Vec::new(), false);
+    let (mut lengths, mut reasons, mut reported) = (Vec::new(), Vec::new(), false);
     net.run(&mut probe(|net, event| {
         match event {
             Event::Turn => {
                 let is_held = net.find(ConnId(1)).is_some_and(|one| one.long_bytes == 200 << 10);
-                if is_held && !std::mem::replace(&mut told, true) {
+                if is_held && !std::mem::replace(&mut reported, true) {
                     net.send(ConnId(1), b".");
                 }
             }

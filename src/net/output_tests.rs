@@ -1,4 +1,4 @@
-//! What the loop prints and records, and how it ends; a pipe stands in for standard output.
+//! Tests of printing and recording in the loop, and of its end; a pipe replaces standard output.
 #![cfg(unix)]
 
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::loop_tests::*;
 use super::*;
 
-/// A pipe with an output at its writing end.
+/// A pipe whose writing end is the output.
 fn output() -> (File, Output) {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     (File::from(reader), Output::from_file(File::from(writer)))
@@ -33,7 +33,7 @@ impl Write for Memory {
     }
 }
 
-/// A peer that sends so many bytes in lines of 1 KiB, then closes its side and waits for our end.
+/// A peer that sends a number of bytes in lines of 1 KiB, then closes its side and waits for our close.
 fn talker(bytes: usize) -> (SocketAddr, thread::JoinHandle<bool>) {
     let (listener, address) = listener();
     let peer = thread::spawn(move || {
@@ -48,7 +48,7 @@ fn talker(bytes: usize) -> (SocketAddr, thread::JoinHandle<bool>) {
     (address, peer)
 }
 
-/// Prints and records each message; finishes at the peer's end.
+/// Prints and records each message; finishes when the peer closes.
 fn echo(net: &mut Net, event: &Event<'_>, id: ConnId) {
     match event {
         Event::Message(_, frame) => {
@@ -108,7 +108,7 @@ fn unread_output_blocks_the_peer_until_the_shutdown_deadline() {
             bytes += line(frame).len() + 1;
         }
         if matches!(event, Event::Turn) && net.is_held() && hurried.is_none() {
-            // Held up for good: what is to be read waits in the socket.
+            // The output stays blocked, so unread data waits in the socket.
             assert!(bytes < 1 << 20);
             hurried = Some(Instant::now());
             net.cut(id);
@@ -118,11 +118,11 @@ fn unread_output_blocks_the_peer_until_the_shutdown_deadline() {
         None
     });
     let took = hurried.unwrap().elapsed();
-    assert!(took >= OUTPUT_TIME && took < PATIENCE / 2, "{took:?}");
+    assert!(took >= OUTPUT_TIME && took < TIME_LIMIT / 2, "{took:?}");
     assert!(matches!(closed.reason, CloseReason::ByUs), "{closed:?}");
     assert!(outcome.unprinted > 0);
     drop(reader);
-    // What it sends is read to its end: it is not reset.
+    // Everything that the peer sends is read, so the connection is not reset.
     assert!(peer.join().unwrap());
 }
 
@@ -201,7 +201,7 @@ fn drain_time_does_not_count_while_our_output_is_blocked() {
     let (address, peer) = talker(1 << 20);
     let settings = NetSettings { output: Some(output), ..NetSettings::default() };
     let mut slow = Some(thread::spawn(move || {
-        // Longer than the peer is given.
+        // Longer than the time limit of the peer.
         thread::sleep(Duration::from_millis(150));
         let mut text = Vec::new();
         reader.take(1 << 20).read_to_end(&mut text).map(|_| text.len())

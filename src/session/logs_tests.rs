@@ -1,4 +1,4 @@
-//! The clock of logs, and one line for each form of the tables.
+//! Tests of the clock of logs, and of one line for each log format.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn without_a_date_a_step_back_over_twelve_hours_is_midnight() {
     let mut clock = Clock::default();
     let mut minutes = |hour, minute| minutes(&mut clock, None, hour, minute);
     assert_eq!([minutes(23, 58), minutes(23, 59), minutes(0, 1), minutes(11, 0)], [0, 1, 3, 662]);
-    // Eleven hours back: the clock was set.
+    // Eleven hours back: the clock was changed.
     assert_eq!([minutes(0, 0), minutes(11, 1), minutes(23, 0), minutes(1, 0)], [662, 663, 1382, 1502]);
 }
 

@@ -1,10 +1,10 @@
-//! Limits, places and memory of the reader; what it reads is in `tests/data/session.jsonl`.
+//! Tests of limits, places and memory of the reader. The accepted input is tested with `tests/data/session.jsonl`.
 
 use std::io::Read;
 
 use super::*;
 
-/// What a reader finds: `LINE SPAN text|payload`, `LINE !error`, `LINE note`.
+/// The results of a reader: `LINE SPAN text|payload`, `LINE !error`, `LINE note`.
 fn read(framing: &FramingOptions, input: impl Read) -> Vec<String> {
     let input = io::BufReader::with_capacity(7, input);
     let mut reader = Reader::new(input, None, framing).unwrap();
@@ -98,7 +98,7 @@ fn input_that_cannot_be_read_is_an_error_without_a_place() {
     assert!(matches!(error.kind, ErrorKind::Io(_)) && error.number.is_none() && reader.next().is_none());
 }
 
-/// So many bytes of one kind.
+/// A number of equal bytes.
 fn run_of(byte: u8, count: u64) -> impl Read {
     io::repeat(byte).take(count)
 }
