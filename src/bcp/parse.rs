@@ -1,5 +1,6 @@
 //! Lines of BCP, lines of JSON Lines and JSON values, into a [`Message`].
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use base64::Engine as _;
@@ -111,8 +112,9 @@ impl Message {
     fn parse_piece(&mut self, piece: &[u8], options: &ParseOptions) -> Result<(), Malformed> {
         let equals = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
         let (name, value) = (&piece[..equals], piece.get(equals + 1..).unwrap_or(b""));
+        // The line is UTF-8, so only what was decoded may not be.
         let decoded = unescape(name);
-        if std::str::from_utf8(&decoded).is_err() {
+        if matches!(decoded, Cow::Owned(_)) && std::str::from_utf8(&decoded).is_err() {
             return Err(Malformed::parameter(name, name, MalformedReason::NotUtf8));
         }
         let member = self.start_member(trim(&decoded), options.keep_case);

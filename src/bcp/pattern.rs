@@ -355,10 +355,7 @@ impl Glob {
 
     /// The same for a glob in lower case.
     fn matches_in_any_case(&self, text: &[u8]) -> bool {
-        match text.iter().any(u8::is_ascii_uppercase) {
-            true => self.matches(&text.to_ascii_lowercase()),
-            false => self.matches(text),
-        }
+        self.matches(text) || (text.iter().any(u8::is_ascii_uppercase) && self.matches(&text.to_ascii_lowercase()))
     }
 }
 
