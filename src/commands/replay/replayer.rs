@@ -427,8 +427,11 @@ impl Handler for Replayer<'_> {
     fn on_close(&mut self, net: &mut Net, id: ConnId, mut closed: Closed) {
         let reason = std::mem::replace(&mut closed.reason, CloseReason::ByUs);
         let playing = &mut self.playing;
+        // A peer that has sent its goodbye may close while ours is on its way, which then meets a reset.
+        let is_parted = playing.pass.peer_left && playing.pass.said_goodbye && closed.unsent <= 1;
         let end = match (playing.end.take(), reason) {
             (end, CloseReason::ByUs | CloseReason::Reset) => end.unwrap_or(End::Done),
+            (None | Some(End::Done), CloseReason::Lost(_)) if is_parted => End::Closed(CloseReason::ByPeer),
             (None | Some(End::Done | End::Closed(CloseReason::ByPeer)), reason) => End::Closed(reason),
             (Some(end), CloseReason::Unreached(error)) => {
                 playing.unreached = Some(error);
@@ -437,6 +440,9 @@ impl Handler for Replayer<'_> {
             (Some(end), _) => end,
         };
         playing.take_back(closed.unsent - playing.pass.cut);
+        if is_parted {
+            closed.unsent = 0;
+        }
         playing.count_written(0, net.now());
         // A peer that was not connected had nothing to send.
         let was_connected = playing.start.is_some();
