@@ -161,8 +161,8 @@ fn typed_note(name: &str, text: &str, json: &str) -> String {
     format!("{name}={text} is the string \"{text}\"; for {kind} write {name}:={json}")
 }
 
-/// A note about a command that is not in the catalogue but is near one that is, or is the name of a file. The command is
-/// sent all the same, because BCP is open.
+/// A note about a command that is not in the catalogue but is near one that is, or is the name of a file. The command
+/// is sent all the same, because BCP is open.
 pub fn mistyped(command: &str) -> Option<String> {
     near(command).or_else(|| {
         let is_file = !catalogue::knows(command) && Path::new(command).is_file();

@@ -1,7 +1,7 @@
 //! Bytes into bounded frames: where one message ends and the next begins.
 //!
-//! A [`Framer`] cuts a stream into lines of BCP with their payloads, frames of OBE_Socket, or bare lines. Nothing here does I/O or gives a line a meaning, and however a stream is split into reads, the
-//! frames are the same.
+//! A [`Framer`] cuts a stream into lines of BCP with their payloads, frames of OBE_Socket, or bare lines. Nothing here
+//! does I/O or gives a line a meaning. However a stream is split into reads, the frames are the same.
 
 mod bcp;
 mod buffer;

@@ -18,14 +18,14 @@ pub(crate) const DRAIN_TIME: Duration = Duration::from_millis(500);
 /// peer's own end.
 pub(crate) const FLUSH_TIME: Duration = Duration::from_millis(300);
 
-/// After [`Net::hurry`] and the end of all connections, how long a standard output that nobody reads, or a slow disk, is waited for.
+/// After [`Net::hurry`] and the end of all connections, how long to wait for a standard output that nothing reads, or a
+/// slow disk.
 pub(crate) const OUTPUT_TIME: Duration = Duration::from_millis(500);
 
 /// What a command does on the network. Its methods never block and touch no socket; they act through the [`Net`].
 ///
-/// Order of calls: `on_turn` comes first. For each connection: `on_connect`, any number of
-/// `on_message`, at most one `on_eof`, exactly one `on_close`, and nothing after it. A `connect` that fails has only its
-/// `on_close`. No method is called from inside a method of `Net`: what an action causes is reported later, before the
+/// Order of calls: `on_turn` comes first. For each connection: `on_connect`, any number of `on_message`, at most one
+/// `on_eof`, exactly one `on_close`, and nothing after it. A `connect` that fails has only its `on_close`. No method is called from inside a method of `Net`: what an action causes is reported later, before the
 /// loop sleeps. What was sent, printed and recorded in one call leaves in one write where it fits.
 pub(crate) trait Handler {
     /// A connection is open: accepted, or made by [`Net::connect`].

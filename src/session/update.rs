@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn verbatim_copy_loses_mark_and_carriage_returns_outside_of_payloads() {
-        let file = "\u{feff}#backbox-session 1\r\n# x\r\n\r#@0.0\na&bytes=3\r\n\r\n\r#<b\r\n#\r>c&bytes=1\n#=DQ==\r\n# y\r\nhalf";
+        let file = "\u{feff}#backbox-session 1\r\n# x\r\n\r#@0.0\na&bytes=3\r\n\r\n\r#<b\r\n#\r>c&bytes=1\n\
+                    #=DQ==\r\n# y\r\nhalf";
         for kept in [true, false] {
             let mut reader = Reader::new(file.as_bytes(), None, &Default::default()).unwrap();
             assert_eq!(reader.kind(), Kind::Session);
