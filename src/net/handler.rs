@@ -25,8 +25,9 @@ pub(crate) const OUTPUT_TIME: Duration = Duration::from_millis(500);
 /// What a command does on the network. Its methods never block and touch no socket; they act through the [`Net`].
 ///
 /// Order of calls: `on_turn` comes first. For each connection: `on_connect`, any number of `on_message`, at most one
-/// `on_eof`, exactly one `on_close`, and nothing after it. A `connect` that fails has only its `on_close`. No method is called from inside a method of `Net`: what an action causes is reported later, before the
-/// loop sleeps. What was sent, printed and recorded in one call leaves in one write where it fits.
+/// `on_eof`, exactly one `on_close`, and nothing after it. A `connect` that fails has only its `on_close`. No method is
+/// called from inside a method of `Net`: what an action causes is reported later, before the loop sleeps. What was
+/// sent, printed and recorded in one call leaves in one write where it fits.
 pub(crate) trait Handler {
     /// A connection is open: accepted, or made by [`Net::connect`].
     fn on_connect(&mut self, net: &mut Net, id: ConnId);

@@ -94,8 +94,8 @@ pub const COMMAND: Command<Options> = Command {
                     "3. `--reply-timeout` has passed since its last reply was due, or the peer is gone.",
                     "Compared are the command, the names, each value with its type, and the payload. The order of \
                      parameters, escapes, and the form (plain or `json=`) do not count. Messages that were not \
-                     recorded are differences only with `--exact`. Use a fresh peer for each check, because a replay changes \
-                     the state of MPF.",
+                     recorded are differences only with `--exact`. Use a fresh peer for each check, because a replay \
+                     changes the state of MPF.",
                     "These options can also stand in the session file, as `#!ignore`, `#!exclude`, `#!any-order` and \
                      `#!exact`.",
                 ],
