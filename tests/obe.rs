@@ -50,7 +50,7 @@ const BROKEN: &[(&[u8], &str)] = &[
     (b"000000000", "invalid length: \"000000000\" at the end of the input"),
     (b"0067108865\"OK\"", "a body of 67108865 bytes is announced, and 67108864 are allowed"),
     (b"9999999999", "a body of 9999999999 bytes is announced"),
-    (b"0000000004\"O", "body cut short: 2 of 4 bytes came"),
+    (b"0000000004\"O", "body cut short: 2 of 4 bytes before"),
 ];
 
 /// Bodies that are reported and skipped.

@@ -181,7 +181,7 @@ pub const COMMAND: Command<Options> = Command {
             .short('0')
             .group("Strings")
             .conflicts(&["wire=obe"], OBE_HAS_NO_ESCAPES)
-            .needs(&["string"], "it says how bare strings end on output"),
+            .needs(&["string"], "it sets how bare strings end on output"),
         Flag::WIRE.group("Input"),
         Flag::switch("no-payload", "Read a log without its payloads", |o: &mut Options| o.no_payload = true)
             .more("No bytes follow a line with `&bytes=`*N*. *N* becomes the parameter `bytes`, a string.")

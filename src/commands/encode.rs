@@ -113,7 +113,7 @@ pub const COMMAND: Command<Options> = Command {
             .short('0')
             .group("Input")
             .conflicts(&["wire=obe"], OBE_HAS_NO_ESCAPES)
-            .needs(&["string"], "it says how bare strings end on input"),
+            .needs(&["string"], "it sets how bare strings end on input"),
         Flag::WIRE.group("Input"),
         Flag::FAIL_FAST.conflicts(&["COMMAND"], "it stops reading an input, and the arguments are not read from one"),
         Flag::MAX_LINE.group("Input").conflicts(&["wire=obe"], "a message of OBE_Socket has a limit of 64 MiB"),

@@ -181,7 +181,7 @@ impl ClientRun<'_> {
         let address = &self.target.address;
         if !self.closed.unfinished.is_empty() {
             let half = shown(&self.closed.unfinished);
-            console.report(Exit::Failed, address, format_args!("the connection ended inside a line: {half}"));
+            console.report(Exit::Failed, address, format_args!("the connection ended inside a message: {half}"));
         }
         match std::mem::replace(&mut self.end, End::Done) {
             End::Signal(signal) => return Ok(Exit::Signal(signal)),
@@ -200,7 +200,7 @@ impl ClientRun<'_> {
         }
         if let (End::TimeUp { .. }, Some(left_out)) = (&self.end, &self.left_out) {
             // To stop then was the wish, but nothing is lost without a report.
-            console.report(Exit::Success, address, format_args!("the time is up: {left_out}"));
+            console.report(Exit::Success, address, format_args!("timed out: {left_out}"));
         }
         match self.missing.take().filter(|missing| !missing.is_empty()) {
             Some(missing) => self.unmet(&missing, console),
@@ -250,7 +250,7 @@ impl ClientRun<'_> {
                 Err(Failure::Peer(format!("{address} is an HTTP server; -a ADDRESS names another one")))
             }
             End::TimeUp { .. } | End::Idle(_) if self.closed.unsent > 0 => {
-                Err(Failure::Io(format!("{address} did not read the last message before the time was up")))
+                Err(Failure::Io(format!("{address} did not read the last message in time")))
             }
             End::Closed(_) | End::Done if !self.all_sent() => {
                 Err(Failure::Io(format!("{address} closed the connection before {}", self.complete_when)))

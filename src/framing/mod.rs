@@ -193,7 +193,7 @@ impl fmt::Display for FramingError {
                 write!(f, "payload over {limit} bytes; --max-payload allows more")
             }
             FramingError::PayloadCut { got, announced } => {
-                write!(f, "payload cut short: {got} of {announced} bytes came before the input ended")
+                write!(f, "payload cut short: {got} of {announced} bytes before the end of the input")
             }
             FramingError::InvalidLength { found, count } => {
                 write!(f, "invalid length: \"{}\"", shown(&found[..*count]))?;
@@ -206,7 +206,7 @@ impl fmt::Display for FramingError {
                 write!(f, "a body of {announced} bytes is announced, and {limit} are allowed")
             }
             FramingError::BodyCut { got, announced } => {
-                write!(f, "body cut short: {got} of {announced} bytes came before the input ended")
+                write!(f, "body cut short: {got} of {announced} bytes before the end of the input")
             }
         }
     }

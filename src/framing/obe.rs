@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_body_cut_short_says_how_much_came() {
-        check(b"0000000004\"O", &["0 !body cut short: 2 of 4 bytes came before the input ended"]);
-        check(b"0000000002[]0000000001", &["0 []", "12 !body cut short: 0 of 1 bytes came before the input ended"]);
+        check(b"0000000004\"O", &["0 !body cut short: 2 of 4 bytes before the end of the input"]);
+        check(b"0000000002[]0000000001", &["0 []", "12 !body cut short: 0 of 1 bytes before the end of the input"]);
     }
 }

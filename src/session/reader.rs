@@ -160,7 +160,7 @@ impl<R: BufRead> Reader<R> {
         Ok(None)
     }
 
-    /// A line behind `#<` or `#>`, whose payload is the `#=` line that follows directly.
+    /// A line after `#<` or `#>`, whose payload is the `#=` line that follows directly.
     fn marked_message(&mut self, side: Side, line: &[u8]) -> Result<Option<Record>, Error> {
         let announced = if is_ignored(line) { None } else { self.announced(line)? };
         let record = self.record(side, line.to_vec(), announced.map(|_| Vec::new()));
@@ -174,7 +174,7 @@ impl<R: BufRead> Reader<R> {
             let why = format!("no payload: line {number} announces {announced} bytes, and '#=' follows directly");
             return Err(why.into());
         };
-        let payload = STANDARD.decode(base64).map_err(|_| "bad base64 behind '#='")?;
+        let payload = STANDARD.decode(base64).map_err(|_| "bad base64 after '#='")?;
         if payload.len() != announced {
             let got = payload.len();
             return Err(format!("a payload of {got} bytes, where line {number} says {announced}").into());

@@ -101,7 +101,7 @@ impl Writer {
     }
 }
 
-/// Appends a message as a session file has it: its line behind the mark of its side, and its payload.
+/// Appends a message as a session file has it: its line after the mark of its side, and its payload.
 pub fn push_message(side: Side, line: &[u8], payload: &[u8], out: &mut Vec<u8>) {
     let mark = match side {
         Side::Server => "#<",

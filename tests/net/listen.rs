@@ -136,7 +136,7 @@ fn misbehaving_peers_disturb_no_other() {
         ": line 1: payload over 16777216 bytes",
         ": line 1: line over 1048576 bytes",
         "is not UTF-8",
-        ": closed the connection inside a line: hal\n",
+        ": closed the connection inside a message: hal\n",
     ] {
         assert!(ended.stderr.contains(complaint), "{complaint} in {}", ended.stderr);
     }

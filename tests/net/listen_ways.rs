@@ -148,7 +148,7 @@ fn ends_in_time(goal: &[&str], forwards: bool, code: i32) {
     let ended = listening.finish();
     drop((peer.rest(), stdout));
     assert_eq!(ended.code, Some(code), "{arguments:?} {}", ended.stderr);
-    assert!(ended.stderr.contains("nobody reads the output; what came last is lost"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no program reads the output; the last messages are lost"), "{}", ended.stderr);
 }
 
 #[test]

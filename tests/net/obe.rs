@@ -100,7 +100,7 @@ fn bad_frame_closes_its_own_connection_only() {
     assert_eq!(ask(listening.address, "{\"command\": \"done\"}"), "\"OK\"");
     let finished = listening.running.finish();
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(4), "[]\n\"go\"\n{\"command\": \"done\"}\n"));
-    assert!(finished.stderr.contains("offset 12: body cut short: 2 of 4 bytes came"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("offset 12: body cut short: 2 of 4 bytes before"), "{}", finished.stderr);
     assert_eq!(finished.stderr.lines().count(), 9, "{}", finished.stderr);
 }
 
@@ -129,7 +129,7 @@ fn invalid_server_options_are_refused_with_a_reason() {
         (&["--stdin"], "only replies"),
         (&["--no-auto"], "--no-auto"),
         (&["--accept-version", "1"], "--accept-version"),
-        (&["--record", "x"], "a session file holds BCP"),
+        (&["--record", "x"], "a session file contains BCP only"),
         (&["--json"], "--json"),
         (&["-F", "{@json}"], "{@json}"),
         (&["--max-line", "9"], "64 MiB"),
@@ -183,7 +183,7 @@ fn each_reply_has_its_exit_status() {
         (b"0000000002OK", &[], 4, "", "offset 0: not JSON at byte 1: unexpected OK"),
         (b"+000000002[]", &[], 4, "", "offset 0: invalid length: \"+000000002\""),
         (b"0067108865", &[], 4, "", "a body of 67108865 bytes is announced"),
-        (b"0000000004\"O", &[], 4, "", "offset 0: body cut short: 2 of 4 bytes came"),
+        (b"0000000004\"O", &[], 4, "", "offset 0: body cut short: 2 of 4 bytes before"),
         (b"00000000", &[], 4, "", "\"00000000\" at the end of the input"),
         (b"0000000002[]0000000002[]", &[], 4, "[]\n", "offset 12: more than one reply"),
         (b"", &[], 1, "", "still waiting for a reply"),

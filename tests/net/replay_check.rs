@@ -320,6 +320,16 @@ fn signal_or_timeout_ends_a_check_with_a_partial_report() {
 }
 
 #[test]
+fn fail_fast_stops_at_the_first_difference_and_its_summary_is_true() {
+    let file = session("#backbox-session 1\nhello\n#<hello?version=2\nfoo\n#<bar\n");
+    let flags = ["replay", "--check", "--loopback", "--fail-fast", "--reply-timeout", "0.1"];
+    let ended = run(&[&flags[..], &[file.to_str().unwrap()]].concat());
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("replayed 1 message "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("; stopped at the first difference\n"), "{}", ended.stderr);
+}
+
+#[test]
 fn recorded_server_checks_a_client() {
     let (address, file) = (directory().join("address"), session(TALK));
     let fixed = ["replay", "--serve", "--check", "-a", "127.0.0.1:0", "--announce", address.to_str().unwrap()];

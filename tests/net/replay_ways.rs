@@ -105,7 +105,7 @@ fn timeout_limits_the_whole_run_and_the_summary_is_printed() {
     let ended = playing.finish();
     assert_eq!(ended.code, Some(124), "{}", ended.stderr);
     assert!(ended.stderr.contains("replayed 1 message (2 bytes)"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("; the time was up\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("; timed out\n"), "{}", ended.stderr);
     assert!(
         ended.stderr.ends_with("timed out after 0.2 s waiting for the last message to be sent (see --timeout)\n"),
         "{}",

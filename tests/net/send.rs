@@ -195,7 +195,7 @@ fn truncated_line_is_reported() {
     drop(peer);
     let ended = sending.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "b\n"));
-    assert!(ended.stderr.ends_with(": the connection ended inside a line: hal\\x1bf\n"), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with(": the connection ended inside a message: hal\\x1bf\n"), "{}", ended.stderr);
 }
 
 #[test]

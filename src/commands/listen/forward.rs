@@ -98,7 +98,7 @@ impl Forwarder {
         let (client, side) = (&of.client, of.side.name());
         if !closed.unfinished.is_empty() && !self.observer.has_ended() {
             let half = shown(&closed.unfinished);
-            let why = format!("the {side} closed the connection inside a line: {half}");
+            let why = format!("the {side} closed the connection inside a message: {half}");
             self.observer.console.report(Exit::Failed, client, why);
         }
         match &closed.reason {

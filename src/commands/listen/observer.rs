@@ -21,7 +21,7 @@ use crate::output::{Console, say};
 use crate::text::shown;
 
 /// What is reported of output that nobody read.
-const UNREAD: &str = "nobody reads the output; what came last is lost";
+const UNREAD: &str = "no program reads the output; the last messages are lost";
 
 /// Prints and records what is received until the run ends.
 pub(crate) struct Observer {

@@ -102,7 +102,7 @@ pub const COMMAND: Command<Options> = Command {
              `--reply` says. A *PATTERN* may be JSON there, which must equal a whole message.",
             "It ends with a signal, when the reader of its output has gone, and with `--once`, `-n`, `-e`, `-W` and \
              `--idle`. It then sends `goodbye`, which ends an MPF whose `exit_on_close` is true (its default).",
-            "A malformed line is reported on standard error, printed, and answered with an `error`. A peer that does \
+            "A malformed line is reported on standard error, printed, and gets the reply `error`. A peer that does \
              not read is reset. A connection that begins with an HTTP request is closed.",
         ],
         arguments: &[],
@@ -294,7 +294,7 @@ pub const COMMAND: Command<Options> = Command {
         .common(),
         Flag::TIMEOUT,
         Flag::IDLE,
-        Flag::RECORD.conflicts(&["wire=obe"], "a session file holds BCP; keep standard output in a file"),
+        Flag::RECORD.conflicts(&["wire=obe"], "a session file contains BCP only; write standard output to a file"),
         Flag::OVERWRITE.needs(&["record"], "it replaces the old recording"),
         Flag::MAX_LINE.conflicts(&["wire=obe"], "an OBE_Socket message may always have 64 MiB"),
         Flag::MAX_PAYLOAD.conflicts(&["wire=obe"], "an OBE_Socket message may always have 64 MiB"),

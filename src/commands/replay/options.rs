@@ -71,8 +71,8 @@ pub const COMMAND: Command<Options> = Command {
         summary: "play a recorded session to a peer",
         synopsis: &["[*OPTION*]... *FILE*...", "`--check` [*OPTION*]... *FILE*..."],
         description: &[
-            "Connects, sends what the client of a recorded session sent, at the recorded pace, and prints what comes \
-             back. It sends nothing else but a `goodbye` at the end, unless the recording has one. Messages recorded \
+            "Connects, sends what the client of a recorded session sent, at the recorded pace, and prints the replies. \
+             It sends nothing else but a `goodbye` at the end, unless the recording has one. Messages recorded \
              within 2 ms of each other leave in one write. After the last one it stays as long as the recording \
              continued. A summary on standard error has the numbers of messages and bytes, the time, and how late the \
              messages left.",

@@ -117,7 +117,7 @@ pub const COMMAND: Command<Options> = Command {
                     "With `--wire obe` each message has its own connection, which is closed after its reply; each \
                      reply is printed as one line. A message is one argument that is JSON, or a *COMMAND* with its \
                      parameters, or a line of standard input (lines that begin with `#` are ignored). `-W` limits the \
-                     wait for each reply (default: 10 s). `-e` takes a *PATTERN*, or JSON that a whole reply must \
+                     wait for each reply (default: 10 s). `-e` accepts a *PATTERN*, or JSON that a whole reply must \
                      equal. The default address is `127.0.0.1:61981`.",
                 ],
             },

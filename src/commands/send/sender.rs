@@ -534,7 +534,7 @@ impl Sender<'_> {
         let address = &self.plan.target.address;
         if !closed.unfinished.is_empty() {
             let half = shown(&closed.unfinished);
-            self.console.report(Exit::Failed, address, format_args!("the connection ended inside a line: {half}"));
+            self.console.report(Exit::Failed, address, format_args!("the connection ended inside a message: {half}"));
         }
         let unit = if self.plan.reads_input { "line" } else { "message" };
         let text = match self.in_flight.last {
