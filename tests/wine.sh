@@ -35,6 +35,6 @@ rustup --quiet target add "$TARGET"
 [ -d "$WINEPREFIX/drive_c" ] || wineboot --init >/dev/null 2>&1
 add_random_numbers
 if [ $# -eq 0 ]; then
-    set -- --lib --test filters --test vectors --test check --test session_vectors --test net
+    set -- --lib --test filters --test vectors --test session_vectors --test dry_run --test network
 fi
 cargo test --locked --target "$TARGET" "$@"

@@ -368,7 +368,7 @@ impl Handler for Peers {
         let said_goodbye = peer.as_ref().is_some_and(|peer| peer.conversation.peer_has_left());
         let how = describe_close(&closed, them, said_goodbye);
         if let Some(peer) = peer {
-            report_close(&mut self.observer.console, &peer.address, &closed, ("line", "BCP"));
+            report_close(&mut self.observer.console, &peer.address, &closed, ("message", "BCP"));
             self.observer.recorder.closed(net, id.0, &how, them, &closed.unfinished);
             self.observer.closed(net, id.0, &how, Some(them));
             if self.behavior.once {

@@ -283,8 +283,8 @@ impl Playing {
         match &self.end {
             _ if self.checked.is_err() => "an error ended it",
             None | Some(End::Done | End::Closed(CloseReason::ByPeer)) if self.pass.is_complete => "done",
-            Some(End::Done) => "stopped at the first difference",
-            None | Some(End::Closed(CloseReason::ByPeer)) => "the peer closed before the end",
+            Some(End::Done) if self.checking().is_some() => "stopped at the first difference",
+            None | Some(End::Done | End::Closed(CloseReason::ByPeer)) => "the peer closed before the end",
             Some(End::Signal(_)) => "stopped by a signal",
             Some(End::TimeUp { .. } | End::Idle(_)) => "timed out",
             Some(End::Closed(CloseReason::Broken(_) | CloseReason::Http)) => "the peer broke the framing",
