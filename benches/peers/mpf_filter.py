@@ -27,7 +27,7 @@ MARKER = b"&bytes="
 # The clock is read once in this many lines, so that reading it does not count.
 LINES_A_LOOK = 64
 
-# Only this much of a large file is measured; two seconds never reach the rest.
+# Only this much of a large file is read, because two seconds are too short for the rest.
 FILE_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -38,7 +38,7 @@ def decode_pass(data, writer, deadline):
     for line in iter(reader.readline, b""):
         message = line.rstrip(b"\n")
         if not message.strip() or message.lstrip().startswith(b"#"):
-            continue  # To MPF these are commands, to backbox not; the work must be the same.
+            continue  # MPF reads these as commands, backbox does not; both must do the same work.
         payload = None
         if MARKER in message:
             message, size = message.split(MARKER)
@@ -82,14 +82,14 @@ def measure(one_pass, data, seconds):
     while time.perf_counter() - start < seconds:
         done_lines, done_bytes = one_pass(data, io.StringIO(), start + seconds)
         if done_lines == 0:
-            sys.exit("mpf_filter.py: the file holds no message")
+            sys.exit("mpf_filter.py: the file contains no message")
         lines += done_lines
         size += done_bytes
     return lines, size, time.perf_counter() - start
 
 
 def whole_lines(path, limit):
-    """The beginning of a file, cut after its last line end if there is more.
+    """Returns the beginning of a file, up to its last line end if the file is longer.
 
     A payload may be cut as well, or hold that line end; MPF's reader gets what there is, as at the end of an input.
     """

@@ -3,10 +3,10 @@
 
 usage: obe_filter.py FILE [--seconds 1]
 
-Each frame of FILE is read as the reference class reads it, json.loads, and written as a line by json.dumps. FILE is gone
-through, again and again when it is short, until the seconds have passed. Start, imports and reading FILE are not
+Each frame of FILE is read as by the reference class, with json.loads, and written as a line by json.dumps. FILE is read
+again, if it is short, until the seconds have passed. Start, imports and reading FILE are not
 counted; writing is, into memory. Prints one line: {"lines": ..., "seconds": ..., "lines_per_second": ...}.
-Exit status: 0 measured, 1 FILE cannot be read or holds no frame.
+Exit status: 0 measured, 1 FILE cannot be read or contains no frame.
 """
 import argparse
 import io
@@ -16,10 +16,10 @@ import time
 
 LENGTH_DIGITS = 10
 
-# The clock is asked once in so many frames, so that asking costs nothing to speak of.
+# The clock is read once in this many frames, so that reading it does not count.
 FRAMES_A_LOOK = 64
 
-# Of a file larger than this only the beginning is measured: a second never reaches the rest.
+# Only this much of a large file is read, because one second is too short for the rest.
 FILE_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -52,7 +52,7 @@ def main():
     while time.perf_counter() - start < options.seconds:
         done = one_pass(data, io.StringIO(), start + options.seconds)
         if done == 0:
-            sys.exit("obe_filter.py: the file holds no frame")
+            sys.exit("obe_filter.py: the file contains no frame")
         lines += done
     seconds = time.perf_counter() - start
     print(json.dumps({"lines": lines, "seconds": round(seconds, 3), "lines_per_second": round(lines / seconds)}))

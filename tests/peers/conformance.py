@@ -7,7 +7,7 @@ Media controllers: `backbox listen` and the independent one beside this file pas
 of the latter fails in one or two. Pin controllers: a running MPF 0.81 passes every file on its own port.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/conformance.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not, 2 it could not be tried.
+Exit status: 0 all checks passed, 1 one failed, 2 they could not run.
 """
 import glob
 import os

@@ -1,9 +1,9 @@
-"""Checks the guard's rules for placeholders against Python: what they refuse, Python does not compile.
+"""Checks the guard's rules for placeholders: Python must not compile any expression that they refuse.
 
     python3 tests/peers/expressions.py target/release/backbox [--messages N] [--seed N]
 
-MPF compiles a placeholder as a Python expression and ends if that fails. The guard looks at brackets, quotes and
-operators only and must not refuse what MPF accepts, with a few exceptions that nobody writes on one line: comments,
+MPF compiles a placeholder as a Python expression and exits if that fails. The guard checks only brackets, quotes and
+operators, and must not refuse what MPF accepts, with a few exceptions that are not used in one line: comments,
 triple quotes, a default of a lambda, a comma or a dot at the end. The share of malformed expressions that it refuses is
 printed.
 """
@@ -23,7 +23,7 @@ PIECES = (
     "and or not in is if else for from lambda yield await async None True"
 ).split() + [" ", " ", " ", "\n", "\r", "\\\n", "\\\r", "é"]
 
-# Whole phrases, so that much of what comes out is an expression.
+# Complete phrases, so that many of the combinations are expressions.
 PHRASES = (
     "players[0].score", "a + 1", "f(a, *b, **c)", "a if b else c", "[x for x in y]", "lambda a, /, *, b: a", "(a, b)",
     "{1: 2}", "a[1:, ::2]", "not a", "a not in b", "a is not None", "-1", "'a' 'b'", "(yield)", "1if a else 2", "x == 1",
@@ -50,7 +50,7 @@ def is_exception(text):
 
 
 def guard_refuses(program, texts):
-    """The line numbers that the guard refuses, with its reasons."""
+    """Returns the line numbers that the guard refuses, with the reasons."""
     # MPF decodes twice, and so does the guard.
     twice = (urllib.parse.quote(text.replace("%", "%25"), safe="") for text in texts)
     lines = "".join(f"evaluate_placeholder?placeholder={text}\n" for text in twice)
@@ -69,7 +69,7 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     rng = random.Random(options.seed)
-    # A space at the start ends MPF in another place.
+    # A leading space stops MPF for another reason.
     texts = [text for text in (expression(rng) for _ in range(options.messages)) if text.strip("\n")[:1].strip()]
     refused = guard_refuses(options.program, texts)
     wrong = [(text, refused[at]) for at, text in enumerate(texts)

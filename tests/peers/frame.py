@@ -1,4 +1,4 @@
-"""The frame of the checks that run an MPF: arguments, a folder, the steps in their order, cleaning up."""
+"""Common parts of the checks that run MPF: arguments, a folder, the steps in order, cleanup."""
 import argparse
 import contextlib
 import importlib.util
@@ -13,7 +13,7 @@ from processes import Failed
 
 
 def main(steps, documentation, make):
-    """Runs the steps in their order and cleans up whatever happens; gives the status to leave with.
+    """Runs the steps in order and always cleans up; returns the exit status.
 
     `make(backbox, folder, stack)` makes what each step is called with; when one fails, its `show()` is called.
     """
@@ -25,7 +25,7 @@ def main(steps, documentation, make):
         return give_up('mpf is not installed in this Python; run it with "$(tests/peers/venv.sh)"')
     if shutil.which(options.backbox) is None:
         return give_up(f"cannot run {options.backbox}; build it with cargo build --release")
-    # Ending by SIGTERM has to clean up as well.
+    # SIGTERM must also clean up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = tempfile.mkdtemp(prefix="backbox-mpf-")
     try:
@@ -39,13 +39,13 @@ def main(steps, documentation, make):
 
 
 def give_up(reason):
-    """Says why the check cannot be made at all."""
+    """Reports why the check cannot run."""
     print(f"{os.path.basename(sys.argv[0])}: {reason}", file=sys.stderr)
     return 2
 
 
 def run(this, steps):
-    """All steps; the output of all processes is shown when one fails."""
+    """Runs all steps; prints the output of all processes if one fails."""
     for step in steps:
         try:
             step(this)
@@ -59,7 +59,7 @@ def run(this, steps):
 
 
 def free_port():
-    """A port that was free a moment ago; MPF cannot pick one itself."""
+    """Returns a port that was just free, because MPF cannot choose one itself."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

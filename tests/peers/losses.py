@@ -1,8 +1,8 @@
-"""What MPF's own encoder loses, class by class: for each message, what a right reader of MPF's line must come to.
+"""What MPF's own encoder loses, by class: for each message, the correct result of decoding MPF's line.
 
 MPF 0.81 writes `name=value` with every text escaped, and all parameters as raw JSON once one of them is a list or an
-object. The classes are the cases in which that line does not say what was meant, or not in backbox's normal form. They
-are told from the message and MPF's line, never from what came out, and each predicts the result exactly, so that no
+object. The classes are the cases in which that line differs from the message or from backbox's normal form. They
+are determined from the message and MPF's line, never from the output, and each predicts the result exactly, so that no
 fault can hide in one. bcp.7 lists the same classes ("What MPF loses").
 """
 import json
@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 
 from messages import WHITE_SPACE, fold
 
-# What a line comes to that is no message: an error, and nothing at all.
+# The result of a line that is not a message: an error, or nothing.
 REFUSED = "refused"
 NOTHING = "nothing"
 
@@ -27,7 +27,7 @@ CLASSES = {
 
 
 def predict(command, params, line):
-    """What a right reader gets from `line`, which MPF wrote for this message.
+    """Returns the correct result of decoding `line`, which MPF wrote for this message.
 
     Returns three things: the pair of command and parameters, or REFUSED or NOTHING; the set of classes that apply; and
     the length of the payload that the line announces without meaning to, or None.
@@ -48,7 +48,7 @@ def predict(command, params, line):
 
 
 def plain(pairs, line, found):
-    """The parameters that a reader makes of `name=value&...`, and the length of an unmeant payload or None."""
+    """Decodes the parameters of `name=value&...`; also returns the length of an unintended payload, or None."""
     payload = None
     if pairs and pairs[-1][0] == "bytes" and isinstance(pairs[-1][1], str) and is_digits(pairs[-1][1]):
         found.add("bytes last")
@@ -64,7 +64,7 @@ def plain(pairs, line, found):
 
 
 def whole_json(query, found):
-    """What a reader makes of the rest of a query that began with json=; MPF has escaped it."""
+    """Decodes the rest of a query that began with json=, which MPF has escaped."""
     try:
         pairs = json.loads(unquote_plus(query), object_pairs_hook=Pairs)
     except ValueError:
@@ -73,15 +73,15 @@ def whole_json(query, found):
 
 
 class Pairs(list):
-    """A JSON object as its members in order, so that two that collide are both seen."""
+    """A JSON object as a list of its members in order, so that duplicates are kept."""
 
     def as_members(self):
-        """The pairs, objects further in as dictionaries."""
+        """The pairs, with nested objects as dictionaries."""
         return [(name, as_dictionaries(value)) for name, value in self]
 
 
 def as_dictionaries(value):
-    """A JSON value whose objects are dictionaries again."""
+    """Converts the objects in a JSON value to dictionaries."""
     if isinstance(value, Pairs):
         return dict(value.as_members())
     return [as_dictionaries(item) for item in value] if isinstance(value, list) else value
@@ -93,7 +93,7 @@ def is_digits(text):
 
 
 def typed(value, found):
-    """What a reader makes of a plain value: a text is typed once more by its prefix."""
+    """Decodes a plain value: the prefix of a string selects its type."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if not isinstance(value, str):
@@ -102,7 +102,7 @@ def typed(value, found):
     for prefix, number in (("int:", int), ("float:", float)):
         if value.startswith(prefix):
             try:
-                # Python reads other scripts' digits too; backbox reads ASCII.
+                # Python also reads digits of other scripts; backbox reads only ASCII digits.
                 result = number(value[len(prefix):].encode("ascii").decode())
             except ValueError:
                 found.add("typed text, unreadable")
@@ -117,7 +117,7 @@ def typed(value, found):
 
 
 def as_json(value, found):
-    """A value as MPF's JSON holds it: a tuple is a list there, what JSON has no form for is its str()."""
+    """A value in MPF's JSON: a tuple becomes a list, and a value without a JSON form its str()."""
     if isinstance(value, tuple):
         found.add("no JSON type")
         value = list(value)
@@ -132,7 +132,7 @@ def as_json(value, found):
 
 
 def first_wins(pairs, found):
-    """The parameters by folded name, of two that collide the first."""
+    """The parameters by folded name; the first of duplicates wins."""
     members = {}
     for name, value in pairs:
         members.setdefault(fold(name), value)
@@ -141,14 +141,14 @@ def first_wins(pairs, found):
 
 
 def last_wins(pairs, found):
-    """The parameters by folded name, of two that collide the last, at the place of the first."""
+    """The parameters by folded name; the last of duplicates wins, at the place of the first."""
     members = {fold(name): value for name, value in pairs}
     note_names(pairs, members, found)
     return members
 
 
 def note_names(pairs, members, found):
-    """Adds the classes that folding the names brings in."""
+    """Adds the classes that result from folding the names."""
     if any(fold(name) != name for name, _ in pairs):
         found.add("case and blanks")
     if len(members) != len(pairs):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A small media controller, independent of backbox, with faults on request: media_controller.py [--fault NAME]
 
-It listens on a free port of 127.0.0.1, prints the port as its first line, serves one connection after the other, and
+It listens on a free port of 127.0.0.1, prints the port as its first line, serves one connection after another, and
 ends with its standard input. Without a fault it follows the BCP specification.
 """
 import argparse
@@ -44,7 +44,7 @@ class Connection:
         self.file, self.fault = peer.makefile("rwb"), fault
 
     def serve(self):
-        """Reads lines until the peer closes or says goodbye."""
+        """Reads lines until the peer closes or sends goodbye."""
         while True:
             raw = self.file.readline()
             if not raw:
@@ -95,7 +95,7 @@ class Connection:
             self.reply("error", message="unknown protocol version")
 
     def normal(self, name):
-        """A command or name as it is compared."""
+        """Folds a command or name for comparison."""
         name = name if self.fault == "trimming" else name.strip(" \t\v\f")
         return name if self.fault == "case" else name.lower()
 

@@ -1,7 +1,7 @@
-"""Random messages that favour trouble, and what it means for two of them to be the same.
+"""Random messages with difficult content, and the comparison of two messages.
 
-A message here is a pair: the command, and a dictionary of parameters with Python's own types. Nothing in this file knows
-backbox or MPF; what becomes of a message on the wire is mpf_codec.py's business.
+A message is a pair: the command, and a dictionary of parameters with Python types. Nothing in this file depends on
+backbox or MPF; mpf_codec.py tests how a message is encoded.
 """
 import json
 import math
@@ -20,7 +20,7 @@ NAMES = PLAIN_NAMES + ["json", "bytes", "", "x y", "a=b", "a&b", "%41", "a+b", "
                        "\U0001f3b1", "q\"uote", "back\\slash", "\x00", "\x7f", "\x85", "\u2028", "json=", "bytes=4", "callback",
                        "\u00e9" * 40]
 
-# Each one broke some reader of BCP, or would break a careless one.
+# Each of these broke a decoder of BCP, or may break one.
 TROUBLE = ["%", "&", "=", "?", "+", "#", ";", ":", "/", "//", "\"", "'", "\\", "\\u0041", "\\n", "{", "}", "[", "]", ",", "@",
            "\x00", "\x01", "\x08", "\t", "\n", "\v", "\f", "\r", "\x1b", "\x1f", " ", "\x7f", "\x80", "\x85", "\x9b", "\xa0",
            "\u00df", "\u0130", "\u0661", "\u212a", "\u2028", "\u2029", "\ufeff", "\ufffd", "\uffff", "\U0001f3b1", "\U0010ffff",
@@ -44,7 +44,7 @@ class Generator:
         self.random = random.Random(seed)
 
     def text(self):
-        """A string: typed-looking, a stew of troublesome pieces, or any characters but lone surrogates."""
+        """A string: one that looks typed, difficult pieces, or any characters except lone surrogates."""
         pick = self.random.random()
         if pick < 0.2:
             return self.random.choice(TYPED)
@@ -55,12 +55,12 @@ class Generator:
         return "".join(self.character() for _ in range(self.random.randrange(12)))
 
     def character(self):
-        """Any character that UTF-8 can hold, from every length of its encoding."""
+        """Any character of UTF-8, from each length of its encoding."""
         low, high = self.random.choice([(0, 0x80), (0x80, 0x800), (0x800, 0xD800), (0xE000, 0x10000), (0x10000, 0x110000)])
         return chr(self.random.randrange(low, high))
 
     def integer(self):
-        """An integer, now and then of 40 digits or more; never over the 4,300 that Python refuses to read."""
+        """An integer, sometimes of 40 digits or more, but within the 4,300 digits that Python reads."""
         pick = self.random.random()
         if pick < 0.6:
             return self.random.choice(INTEGERS)
@@ -68,7 +68,7 @@ class Generator:
         return self.random.choice([1, -1]) * self.random.randrange(10 ** (digits - 1), 10**digits)
 
     def number(self):
-        """An integer or a float, the floats from the corners of the format too."""
+        """An integer or a float, including the extremes of floats."""
         if self.random.random() < 0.5:
             return self.integer()
         if self.random.random() < 0.7:
@@ -76,39 +76,39 @@ class Generator:
         return self.random.uniform(-1, 1) * 10.0 ** self.random.randrange(-308, 308)
 
     def scalar(self):
-        """A value that the plain form can hold."""
+        """A value that has a plain form."""
         pick = self.random.random()
         if pick < 0.6:
             return self.text()
         return self.number() if pick < 0.85 else self.random.choice([True, False, None])
 
     def nested(self, depth):
-        """A list or an object, `depth` further levels at the most."""
+        """A list or an object with at most `depth` further levels."""
         def inner():
             return self.nested(depth - 1) if depth > 0 and self.random.random() < 0.3 else self.scalar()
 
         size = self.random.randrange(4)
         if self.random.random() < 0.5:
             return [inner() for _ in range(size)]
-        # Names inside are taken as they are, so they need not be in normal form.
+        # Nested names are kept verbatim, so they need not be in normal form.
         return {self.random.choice(NAMES) + self.random.choice(["", " ", "A"]): inner() for _ in range(size)}
 
     def tower(self):
-        """Lists and objects inside each other, down to the last level that a message may have."""
+        """Nested lists and objects, down to the maximum level."""
         value = self.scalar()
         for _ in range(self.random.choice([LEVELS_MAX - 1, LEVELS_MAX - 2, 60])):
             value = [value] if self.random.random() < 0.5 else {self.random.choice(NAMES): value}
         return value
 
     def value(self):
-        """Any value that a message can hold."""
+        """Any value of a message."""
         pick = self.random.random()
         if pick < 0.8:
             return self.scalar()
         return self.tower() if pick > 0.99 else self.nested(4)
 
     def name(self):
-        """A name in normal form: trimmed, without ASCII capitals; any text now and then."""
+        """A name in normal form: trimmed, without ASCII capitals; sometimes any text."""
         return fold(self.text() if self.random.random() < 0.1 else self.random.choice(NAMES))
 
     def message(self):

@@ -2,7 +2,7 @@
 """The BCP client of mpf-monitor 1.0.1 without its windows: monitor.py PORT
 
 It connects to PORT as the monitor does and prints each message that it received, a JSON list of command and parameters a line,
-until SIGTERM. Exit status: 0 without a complaint, 1 when one of its threads failed or it was disconnected.
+until SIGTERM. Exit status: 0 without errors, 1 if one of its threads failed or it was disconnected.
 """
 import json
 import logging
@@ -14,17 +14,17 @@ import types
 
 
 class Timer:
-    """Stands for Qt's timer, which the client has for playing its cache, and only stops here; so no Qt is needed."""
+    """Replaces Qt's timer, with which the client plays its cache and which is only stopped here; Qt is not needed."""
 
     def __init__(self, _parent):
-        """Has nothing to own it."""
+        """Ignores the parent."""
 
     def stop(self):
-        """Has never been started."""
+        """Does nothing, because the timer is never started."""
 
 
 class Monitor:
-    """What the client asks of the monitor's main window."""
+    """The parts of the monitor's main window that the client uses."""
 
     log = logging.getLogger("monitor")
     device_window = None
@@ -35,7 +35,7 @@ class Monitor:
         self.complaints = []
 
     def handle_mpf_disconnected(self):
-        """Called by the client when the other side has gone."""
+        """Called by the client when the other side has closed the connection."""
         self.complaints.append("disconnected")
 
 
@@ -59,7 +59,7 @@ def main():
         except queue.Empty:
             continue
     monitor.thread_stopper.set()
-    # Closed under its threads, the client fails by itself; they look at the stopper once a second.
+    # Closing the socket while its threads run makes the client fail; they check the stop flag once a second.
     for thread in filter(None, (client.receive_thread, client.sending_thread)):
         thread.join(10)
     client.close()

@@ -4,17 +4,17 @@
 usage: mpf_check.py BACKBOX [--keep]
 
 Two conversations with MPF are recorded by `listen --forward`: the commands of MPF's service shell, and a game of
-one ball. Each is then played with `--check` to one fresh MPF after the other, as recorded and as fast as it goes, and has
-to pass with the settings that MPF needs; the game also on both ports at once, with a replay as MPF's media controller
-beside the one that plays the ball. Then the recordings are changed in one place, sixteen ways: each change has to
+one ball. Each is then played with `--check` to several fresh MPFs, as recorded and at maximum speed, and must
+pass with the settings that MPF needs; the game also on both ports at once, with a replay as MPF's media controller
+beside the one that plays the ball. Then the recordings are changed in one place, in sixteen ways: each change must
 be found, at its line, as one difference, with the parameter named. What MPF never does (a payload, an `error`, a
-late reply, a connection that it closes) is done by a stand-in, `replay --serve`. Last the recipe of docs/ci.md is run as it
-is written, on MPF's own ports.
+late reply, a closed connection) is done by `replay --serve` in its place. Finally the recipe of docs/ci.md is run
+unchanged, on MPF's own ports.
 
-BACKBOX_CHECKS says how many fresh MPFs each recording meets at each speed, 10 unless given.
+BACKBOX_CHECKS is the number of fresh MPFs for each recording and speed (default 10).
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_check.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+Exit status: 0 all checks passed, 1 one failed (all output is printed), 2 they could not run.
 """
 import os
 import re
@@ -39,13 +39,13 @@ MONITORED = ["modes", "core_events", "player_vars", "machine_vars"]
 
 
 class Player:
-    """Plays a ball over one connection, and waits for what MPF says to it."""
+    """Plays a ball over one connection, and waits for the messages of MPF."""
 
     def __init__(self, port):
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self._lines = self._socket.makefile("r", encoding="utf-8", newline="\n")
 
-    def say(self, *lines):
+    def send(self, *lines):
         """Sends lines, in one write."""
         self._socket.sendall("".join(f"{line}\n" for line in lines).encode())
 
@@ -56,9 +56,9 @@ class Player:
                 return
         raise Failed(f"MPF closed the connection before {pattern}")
 
-    def leave(self):
-        """Says goodbye, and waits until MPF has closed."""
-        self.say("goodbye")
+    def close(self):
+        """Sends goodbye, and waits until MPF has closed."""
+        self.send("goodbye")
         self._socket.shutdown(socket.SHUT_WR)
         self._lines.read()
         self._socket.close()
@@ -73,7 +73,7 @@ def start_up(this, machine, name, *flags):
 
 
 def end(this):
-    """SIGINT ends listen, and its goodbye MPF."""
+    """SIGINT ends listen, whose goodbye ends MPF."""
     this.listen.signal(signal.SIGINT)
     for process, status in ((this.listen, 130), (this.mpf, 0)):
         process.wait()
@@ -95,7 +95,7 @@ def record(this, name, talk):
 def service_recorded(this):
     """the commands of `mpf service` are recorded by listen --forward"""
     start_up(this, "machine", "service")
-    # The service shell wants to know the machine.
+    # The service shell needs the machine folder.
     os.symlink(os.path.join(this.folder, "mpf-service-machine"), os.path.join(this.folder, "mpf-machine"))
     this.service = record(this, "service", service)
     end(this)
@@ -116,37 +116,37 @@ def game_recorded(this):
 def play(this):
     """One player, one ball, one target, drain; MPF reports what it does."""
     player = Player(this.forward_port)
-    player.say("hello?version=1.1")
+    player.send("hello?version=1.1")
     player.wait_for("hello")
-    player.say(*[f"monitor_start?category={category}" for category in MONITORED])
-    # Behind all machine variables, whose order is another with each start of MPF.
+    player.send(*[f"monitor_start?category={category}" for category in MONITORED])
+    # After all machine variables, whose order differs with each start of MPF.
     player.wait_for("settings")
-    player.say(*[f"register_trigger?event={event}" for event in (EJECTING, "backbox_song")])
-    player.say("switch?name=s_start&state=int:1")
-    player.say("switch?name=s_start&state=int:0")
+    player.send(*[f"register_trigger?event={event}" for event in (EJECTING, "backbox_song")])
+    player.send("switch?name=s_start&state=int:1")
+    player.send("switch?name=s_start&state=int:0")
     player.wait_for("ball_start")
     player.wait_for(r"trigger\?.*" + EJECTING)
-    player.say("switch?name=s_target&state=int:1")
+    player.send("switch?name=s_target&state=int:1")
     player.wait_for(r"trigger\?.*backbox_song")
-    player.say("switch?name=s_target&state=int:0")
-    player.say("switch?name=s_trough&state=int:1")
+    player.send("switch?name=s_target&state=int:0")
+    player.send("switch?name=s_trough&state=int:1")
     player.wait_for("ball_end")
     player.wait_for(r"mode_list\?(?!.*game).*attract")
-    player.leave()
+    player.close()
 
 
 def replies(text):
-    """How many replies a recording holds."""
+    """The number of replies in a recording."""
     return len(re.findall(r"^#<", text, re.M))
 
 
 def messages(text):
-    """How many messages of the client a recording holds."""
+    """The number of messages of the client in a recording."""
     return len(re.findall(r"^[^#]", text, re.M))
 
 
 def check(this, text, *flags, port=None):
-    """Plays a recording with --check; the ended process."""
+    """Plays a recording with --check; returns the ended process."""
     this.checks = getattr(this, "checks", 0) + 1
     path = os.path.join(this.folder, f"check-{this.checks}.bcp")
     with open(path, "w", encoding="utf-8", newline="\n") as file:
@@ -159,7 +159,7 @@ def check(this, text, *flags, port=None):
 
 
 def passes(this, machine, text):
-    """A recording against fresh MPFs, at both speeds."""
+    """Checks a recording against fresh MPFs, at both speeds."""
     for speed in ("1", "max"):
         for count in range(CHECKS):
             start_up(this, machine, f"{machine}-{speed}-{count}")
@@ -182,7 +182,7 @@ def game_passes(this):
 
 
 def media_controller(this, text, name):
-    """Starts a replay that is an MPF's media controller and checks what it says, and that MPF."""
+    """Starts a replay as the media controller of an MPF whose messages it checks, and starts that MPF."""
     path = os.path.join(this.folder, f"media-{name}.bcp")
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
@@ -207,7 +207,7 @@ def both_ports_pass(this):
                 raise Failed(f"{process.name} left with {process.status}: {process.out()} {process.err()}")
         this.mpf.wait()
     print(f"    {CHECKS} times: {media.err().splitlines()[1]}")
-    # A line that MPF said behind the ball's start, and is recorded otherwise.
+    # A line that MPF sent after the start of the ball, changed in the recording.
     old = next(line for line in this.media.splitlines() if line.startswith("ball_end"))
     media = media_controller(this, this.media.replace(old, "ball_ended", 1), "both-changed")
     check(this, this.game)
@@ -225,7 +225,7 @@ def mutants(this):
     switches = next(line for line in text.splitlines() if line.startswith("#<list_switches?"))
     hello = next(line for line in text.splitlines() if line.startswith("#<hello?"))
     lights = '#<list_lights?json={"lights": []}'
-    # What is recorded otherwise than MPF says it, and what has to be said of that line.
+    # Changes to the recording, and the expected report of the changed line.
     changes = [
         (evaluated, evaluated.replace("42", "43"), "differs in value"),
         (evaluated, evaluated.replace("int:42", "42"), "differs in value"),
@@ -240,12 +240,12 @@ def mutants(this):
     ]
     found(this, text, [], "--exact")
     found(this, text.replace(evaluated, "#~evaluate_placeholder?value=int:4*"), [])
-    for old, new, said in changes:
+    for old, new, report in changes:
         if text.count(old) != 1 or old == new:
             raise Failed(f"{old} stands {text.count(old)} times in the recording")
-        # The line that is said to differ: the first that was changed, or added, or the reply to a changed request.
+        # The reported line: the first changed or added line, or the reply to a changed request.
         line = number(text, old) + new.count("\n") + (2 if not old.startswith("#") else 0)
-        found(this, text.replace(old, new), [(str(line), said)])
+        found(this, text.replace(old, new), [(str(line), report)])
     found(this, text.replace(f"{lights}\n", ""), [("", "not recorded: received after line .*")], "--exact")
     end(this)
     print(f"    {len(changes) + 1} changes")
@@ -261,7 +261,7 @@ def swapped(this):
 
 
 def number(text, part):
-    """The number of the line where this stands first."""
+    """The number of the first line with this text."""
     return text[:text.index(part)].count("\n") + 1
 
 
@@ -270,7 +270,7 @@ def recipe(this):
     with open(os.path.join(HERE, "..", "..", "docs", "ci.md"), encoding="utf-8") as file:
         script = next(block for block in re.findall(r"```sh\n(.*?)```", file.read(), re.S) if "mpf game" in block)
     if any(is_taken(port) for port in (5050, 5051)):
-        print("    skipped: port 5050 or 5051 is taken, and the recipe has MPF's own")
+        print("    skipped: port 5050 or 5051 is in use, and the recipe uses them")
         return
     folder = os.path.join(this.folder, "recipe")
     shutil.copytree(os.path.join(HERE, "machine"), os.path.join(folder, "my_machine"))
@@ -290,7 +290,7 @@ def recipe(this):
 
 
 def is_taken(port):
-    """Whether somebody listens there."""
+    """Whether a program listens on this port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -332,12 +332,12 @@ def stand_in(this):
 
 
 def found(this, text, expected, *flags, port=None):
-    """Checks a recording, which has to have these differences: pairs of a line number and what is said of it."""
+    """Checks a recording, which must have these differences: pairs of a line number and a pattern of the report."""
     process = check(this, text, "--speed", "max", "--reply-timeout", "1s", *flags, port=port)
     heads = [re.match(r".*?\.bcp:?(\d*): (.*)", line).groups() for line in process.out().splitlines()
              if not line.startswith(("  ", "PASS: ", "FAIL: "))]
     alike = len(heads) == len(expected) and all(
-        line == number and re.fullmatch(said, head) for (line, head), (number, said) in zip(heads, expected))
+        line == number and re.fullmatch(report, head) for (line, head), (number, report) in zip(heads, expected))
     if not alike or process.status != (1 if expected else 0):
         raise Failed(f"differences {heads}, not {expected}, and {process.status}: {process.out()} {process.err()}")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks backbox's codec against MPF's own, over random messages.
+"""Compares backbox's codec with MPF's own, with random messages.
 
 usage: mpf_codec.py BACKBOX [--messages 20000] [--seed N]
 
@@ -8,7 +8,7 @@ connection; and what MPF's encoder writes, read by `backbox decode`. Types count
 order. Every difference of the third part must be one that losses.py predicts; any other difference is a failure.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_codec.py target/release/backbox
-Exit status: 0 all is as it should be, 1 a difference, 2 it could not be tried.
+Exit status: 0 no difference, 1 a difference, 2 the check could not run.
 """
 import argparse
 import asyncio
@@ -42,13 +42,13 @@ class Differences:
         self.count = 0
 
     def add(self, message, line, got, want):
-        """One message that came out wrong: what it was, its line, and both results."""
+        """Records a wrong result: the message, its line, and both results."""
         self.count += 1
         if self.count <= SHOWN_MAX:
             print(f"DIFFERENCE\n  message: {message!r}\n  line:    {line!r}\n  got:     {got!r}\n  wanted:  {want!r}")
 
     def check(self, message, line, got, want):
-        """Adds a difference unless both are the same."""
+        """Records a difference unless both are the same."""
         if not same(got, want):
             self.add(message, line, got, want)
 
@@ -67,7 +67,7 @@ def run_filter(program, command, data):
 
 
 def give_up(reason):
-    """Leaves when the check cannot be made at all."""
+    """Exits if the check cannot run."""
     print(f"mpf_codec.py: {reason}", file=sys.stderr)
     sys.exit(2)
 
@@ -90,13 +90,13 @@ def folded(text):
 
 
 def from_backbox(program, generator, count, differences):
-    """Part 1: each message, through `backbox encode`, has to be itself to MPF's decode_command_string."""
+    """Part 1: MPF's decode_command_string must decode the output of `backbox encode` to the same message."""
     speller = Speller(generator.random)
     texts = []
     for _ in range(count):
         command, params = generator.message()
         if generator.random.random() < 0.1:
-            # Outside the law, but inside section 5: encode folds what is not in normal form.
+            # encode folds names that are not in normal form.
             command = generator.unfold(command)
             params = {generator.unfold(name): value for name, value in params.items()}
         texts.append(speller.message(command, params))
@@ -109,7 +109,7 @@ def from_backbox(program, generator, count, differences):
         forms["json" if "?json=" in line else "plain"] += 1
         try:
             got = decode_command_string(line)
-        except Exception as error:  # Whatever it is, it would end MPF.
+        except Exception as error:  # Any exception would end MPF.
             got = error
         differences.check(text, line, got, folded(text))
         if not SAFE_LINE.fullmatch(line):
@@ -136,7 +136,7 @@ def payloads_from_backbox(program, generator, count, differences):
 
 
 async def read_stream(stream, count):
-    """What MPF reads from a connection that carries `stream`; what ends MPF's reading stands for all that follow."""
+    """What MPF reads from a connection with `stream`; an error that ends MPF's reading is the result of all that follow."""
     reader = asyncio.StreamReader(limit=len(stream) + 1)
     reader.feed_data(stream)
     reader.feed_eof()
@@ -153,7 +153,7 @@ async def read_stream(stream, count):
 
 
 def from_mpf(program, generator, count, differences):
-    """Part 3: each line that MPF's encode_command_string writes has to come out of `backbox decode` as predicted."""
+    """Part 3: `backbox decode` must decode each line of MPF's encode_command_string as predicted."""
     stream = bytearray()
     place = 1
     cases = {}
@@ -162,7 +162,7 @@ def from_mpf(program, generator, count, differences):
         line = encode_command_string(command, **params)
         want, classes, payload = predict(command, params, line)
         cases[place] = (command, params, line, want, classes, payload)
-        # A payload that was not meant gets its bytes all the same, or it would swallow the next message.
+        # An unintended payload also gets its bytes, because it would otherwise consume the next message.
         stream += line.encode() + b"\n" + b"x" * (payload or 0)
         place += 1
     output, reports, status = run_filter(program, "decode", bytes(stream))
@@ -195,12 +195,12 @@ def compare(message, line, got, want, payload, differences):
         try:
             got = json.loads(got)
         except ValueError:
-            pass  # The text itself is shown as the difference.
+            pass  # The text itself is printed as the difference.
     differences.check(message, line, got, want)
 
 
 def mpf_message(generator):
-    """A message as MPF's code might send it: capitals, blanks and objects of Python included."""
+    """A message as MPF's code may send it, with capitals, blanks and Python objects."""
     command, params = generator.message()
     source = generator.random
     if source.random() < 0.1:
@@ -217,7 +217,7 @@ def mpf_message(generator):
 
 
 def main():
-    """Reads the arguments, runs the three parts, prints the verdict."""
+    """Reads the arguments, runs the three parts, prints the result."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("backbox", help="the program to check")
     parser.add_argument("--messages", type=int, default=20_000, help="how many in each direction (default 20000)")

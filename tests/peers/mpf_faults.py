@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Checks that no way to end `backbox` in the middle of a message harms a running MPF 0.81, nor a `listen --forward` whose output is not read.
+"""Checks that `backbox` does not harm a running MPF 0.81 when it ends inside a message, or when its output is not read.
 
 usage: mpf_faults.py BACKBOX [--keep]
 
-The lines that are sent end MPF wherever they are cut, as the last step shows. MPF is stopped (SIGSTOP) until `send`, or
-`listen --forward` before it, can write no more and stands in the middle of such a line; then it is ended by a signal, by two, by
--W, by the loss of its connection, by SIGKILL. MPF must go on. Then more than the queue of listen --forward holds passes a
-forward whose reader has stopped reading: MPF plays on, and the output that was dropped is counted.
+The lines end MPF wherever they are truncated, as the last step shows. MPF is stopped (SIGSTOP) until `send`, or
+`listen --forward` before it, blocks inside such a line; then backbox is ended by a signal, by two, by
+-W, by the loss of its connection, by SIGKILL. MPF must continue. Then more than the queue limit passes a
+`listen --forward` whose output is not read: MPF continues, and the dropped output is counted.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_faults.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not (the output of all processes is printed), 2 it could not be tried.
+Exit status: 0 all checks passed, 1 one failed (the output of all processes is printed), 2 they could not run.
 """
 import os
 import re
@@ -22,16 +22,16 @@ from mpf_forward import announce
 from mpf_live import counted, descriptors, main, settled_descriptors, start_up
 from processes import LOOK_SECONDS, Failed
 
-# Nearly as long as a line may be, and no JSON any more when the last byte is missing.
+# Nearly the maximum line length, and invalid JSON without the last byte.
 LINE = b'trigger?json={"name": "backbox_count_up", "text": "' + b"x" * 60_000 + b'"}\n'
 # More than the 64 MiB of the queue of listen --forward.
 UNREAD_LINES = 1_200
-# Who has taken nothing at so many looks, 20 ms apart, takes nothing more.
+# A process that has read nothing in this many checks, 20 ms apart, is blocked.
 LOOKS = 25
 
 
 def stuck(this, name, *arguments, port=None):
-    """Starts a `send` to MPF, stops MPF once it acts on what is sent, and gives the `send` when it takes no more."""
+    """Starts a `send` to MPF, stops MPF once it executes messages, and returns the `send` when it is blocked."""
     path, before = os.path.join(this.folder, f"{name}.in"), counted(this)[-1]
     this.before = settled_descriptors(this)
     os.mkfifo(path)
@@ -40,27 +40,27 @@ def stuck(this, name, *arguments, port=None):
     stdin = this.stack.enter_context(open(path, "wb", buffering=0))
     os.set_blocking(stdin.fileno(), False)
     stdin.write(b"trigger?name=backbox_count_up\n")
-    # Stopped earlier, MPF would greet a peer that has gone, and learn that before it reads the half message.
+    # If stopped earlier, MPF would greet a closed peer, and notice that before it reads the incomplete message.
     this.wait(f"MPF to act on what {name} sends", lambda: counted(this)[-1] > before)
     this.mpf.signal(signal.SIGSTOP)
     rest, looks = LINE, 0
     while looks < LOOKS:
-        taken = stdin.write(rest)
-        looks = 0 if taken else looks + 1
-        rest = rest[taken or 0:] or LINE
-        if not taken:
+        written = stdin.write(rest)
+        looks = 0 if written else looks + 1
+        rest = rest[written or 0:] or LINE
+        if not written:
             time.sleep(LOOK_SECONDS)
     return process
 
 
 def goes_on(this, process, *statuses, may_leak=False):
-    """The ended process exited with one of these, and MPF, which goes on, lives and replies. An orderly end without a
+    """The process exited with one of these statuses, and MPF, after SIGCONT, replies. An orderly close without a
     goodbye, which forwarding does not add, costs MPF a descriptor until its garbage is collected."""
     process.wait()
     this.mpf.signal(signal.SIGCONT)
     if process.status not in statuses:
         raise Failed(f"{process.name} exited with {process.status}, not one of {statuses}: {process.err()}")
-    # Until it has read all that had come, and seen the end.
+    # Until MPF has read everything and noticed the close.
     most = this.before + (1 if may_leak else 0)
     this.wait(f"MPF to be rid of {process.name}", lambda: this.before <= descriptors(this) <= most)
     reply = this.send("-W", "60s", "-w", "service", "subcommand=list_coils")
@@ -69,14 +69,14 @@ def goes_on(this, process, *statuses, may_leak=False):
 
 
 def one_signal(this):
-    """SIGTERM in the middle of a message: 143, and MPF lives"""
+    """SIGTERM in the middle of a message: 143, and MPF continues"""
     process = stuck(this, "one-signal")
     process.signal(signal.SIGTERM)
     goes_on(this, process, 143)
 
 
 def two_signals(this):
-    """two signals in the middle of a message: it leaves at once, and MPF lives"""
+    """two signals in the middle of a message: it exits at once, and MPF continues"""
     process = stuck(this, "two-signals")
     for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
         process.signal(number)
@@ -84,19 +84,19 @@ def two_signals(this):
 
 
 def time_up(this):
-    """-W in the middle of a message: 124, and MPF lives"""
+    """-W in the middle of a message: 124, and MPF continues"""
     goes_on(this, stuck(this, "time-up", "-W", "3s", "-e", "nothing_such"), 124)
 
 
 def killed(this):
-    """SIGKILL in the middle of a message, and MPF lives"""
+    """SIGKILL in the middle of a message, and MPF continues"""
     process = stuck(this, "killed")
     process.signal(signal.SIGKILL)
     goes_on(this, process, -signal.SIGKILL)
 
 
 def lost(this):
-    """a connection that is lost in the middle of a message, because listen --forward ends: 3, and MPF goes on"""
+    """a connection that is lost in the middle of a message, because listen --forward ends: 3, and MPF continues"""
     for name, numbers in (("once", [signal.SIGTERM]), ("killed", [signal.SIGKILL])):
         forward, port = announce(this, f"forward-{name}", "--forward", str(this.own_port), "-q")
         process = stuck(this, f"lost-{name}", port=port)
@@ -107,7 +107,7 @@ def lost(this):
 
 
 def unread(this):
-    """more than the queue of listen --forward holds, while its reader does not read: MPF acts on each line, what was missed is counted"""
+    """more than the queue of listen --forward while its output is not read: MPF executes each line, dropped output is counted"""
     before, go = counted(this)[-1], os.path.join(this.folder, "go")
     path = os.path.join(this.folder, "unread")
     with open(path, "wb") as file:
@@ -132,9 +132,9 @@ def unread(this):
 
 
 def not_blind(this):
-    """half such a line and an orderly end does end MPF, so that the steps above mean something"""
+    """half such a line and an orderly close does end MPF, which proves that the steps above can fail"""
     with socket.create_connection(("127.0.0.1", this.own_port), timeout=30) as client:
-        # Its greeting, left unread, would make a reset of the end.
+        # An unread greeting would turn the close into a reset.
         client.makefile("rb").readline()
         client.sendall(LINE[:-100])
         client.shutdown(socket.SHUT_WR)

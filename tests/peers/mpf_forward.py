@@ -4,9 +4,9 @@
 usage: mpf_forward.py BACKBOX [--keep]
 
 MPF connects to a first forwarder, which records, and whose output is read for one line only. It forwards to a second
-one, which rewrites what MPF sends, and whose recording meets a full disk. That one forwards to `listen`, the media
-controller. MPF must start, act on events and leave as if there were no forwarders. A third forwarder, whose output is
-not read, stands before MPF's own port; its replies must arrive as if it were not there. The recorded session must hold
+one, which rewrites what MPF sends, and whose recording is on a full disk. That one forwards to `listen`, the media
+controller. MPF must start, act on events and exit as it does without forwarders. A third forwarder, whose output is
+not read, forwards to MPF's own port; it must not delay replies. The recorded session must contain
 what was sent, decode, and play. Then 20,000 requests and replies pass through one forwarder: no reply may be recorded
 before its request. What `--canonical` writes for strings that break other decoders is read by MPF's own decoder.
 
@@ -31,13 +31,13 @@ EXCHANGES = 20000
 SECONDS_MAX = 60
 REQUESTS = 1000
 REQUEST = "service?subcommand=list_coils"
-# Nearly as long as a line may be, and so many of them are more than a pipe holds.
+# Nearly the maximum line length; this many lines exceed the size of a pipe.
 LONG_LINE = 'trigger?json={"name": "backbox_count_up", "text": "' + "x" * 60_000 + '"}'
 UNREAD_LINES = 40
 
 
 def announce(this, name, *arguments, shell=None):
-    """Starts a `listen` on a free port; the process and the port. `shell` is what its output goes through."""
+    """Starts a `listen` on a free port; returns the process and the port. `shell` is a command for its output."""
     path = os.path.join(this.folder, f"{name}.address")
     line = [this.backbox, "listen", "-a", "127.0.0.1:0", "--announce", path, *arguments]
     process = this.start(name, ["sh", "-c", f'"$@" | {shell}', "sh", *line] if shell else line)
@@ -45,7 +45,7 @@ def announce(this, name, *arguments, shell=None):
 
 
 def start_up(this):
-    """MPF starts through two forwarders: the reader of one has gone, the disk of the other is full"""
+    """MPF starts through two forwarders: the output of one is closed, the disk of the other is full"""
     this.listen, port = announce(this, "listen")
     this.second, port = announce(this, "second", "--forward", str(port), "--canonical", "--json", "--record", "/dev/full")
     this.session = os.path.join(this.folder, "game.bcp")
@@ -70,7 +70,7 @@ def play_on(this):
         this.must_send("trigger", "name=backbox_count_up")
     this.wait(f"the count of {SENDS}", lambda: counted(this)[-1:] == [SENDS])
     if counted(this) != list(range(SENDS + 1)):
-        raise Failed(f"the counts that came through the forwarders are not 0 to {SENDS}, each once: {counted(this)}")
+        raise Failed(f"the counts received through the forwarders are not 0 to {SENDS}, each once: {counted(this)}")
 
 
 def unread(this):
@@ -94,7 +94,7 @@ def unread(this):
 
 
 def measure(port, requests, long_lines):
-    """Sends MPF so many requests after so many long lines; the median of the seconds until a reply."""
+    """Sends MPF requests after long lines; returns the median of the seconds until a reply."""
     with socket.create_connection(("127.0.0.1", port), timeout=SECONDS_MAX) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         lines, seconds = client.makefile("r", encoding="utf-8", newline="\n"), []
@@ -130,7 +130,7 @@ def leaving(this):
 
 
 def recorded(this):
-    """the recorded session holds what was sent, decodes, and plays"""
+    """the recorded session contains what was sent, decodes, and plays"""
     sent = decode(this, this.session)
     listened = os.path.join(this.folder, "listen.out")
     if sent != decode(this, listened):
@@ -163,7 +163,7 @@ def exchanges(this):
                 client.sendall(b"q?n=%d\n" % number)
                 if lines.readline() != b"a?n=%d\n" % number:
                     raise Failed(f"no reply to request {number}")
-            # A file made of a socket keeps it open, so closing it would not be enough.
+            # A file object keeps the socket open, so closing only the socket is not enough.
             client.shutdown(socket.SHUT_RDWR)
         replier.join(SECONDS_MAX)
         forwarder.wait()
@@ -209,12 +209,12 @@ def risky_strings(this):
 
 
 def decode(this, path):
-    """What `backbox decode` makes of a file, a line a message."""
+    """Decodes a file with `backbox decode`, one message per line."""
     return run(this, "decode", path).splitlines()
 
 
 def run(this, *arguments):
-    """Runs backbox to its end, which has to be 0; what it printed."""
+    """Runs backbox, which must exit with 0; returns its output."""
     done = subprocess.run(
         [this.backbox, *arguments], capture_output=True, timeout=SECONDS_MAX, check=False, stdin=subprocess.DEVNULL)
     if done.returncode != 0:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks `backbox listen` as the media controller of a whole game on a running MPF 0.81, and the same game with a cure.
+"""Checks `backbox listen` as the media controller of a whole game on a running MPF 0.81, and the same game with --canonical.
 
 usage: mpf_game.py BACKBOX [--keep]
 
@@ -9,7 +9,7 @@ decode, to lint without a finding that stops MPF, and to play. Then a fresh MPF 
 --forward --canonical` in between: every message has to come out as it went in, and the game has to be the same.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_game.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not (what everyone said is printed), 2 it could not be tried.
+Exit status: 0 all is as it should be, 1 something is not (what everyone messages is printed), 2 it could not be tried.
 """
 import json
 import os
@@ -21,17 +21,17 @@ from mpf_forward import announce, run
 from mpf_live import main
 from processes import SECONDS_MAX, Failed
 
-# Once MPF says this the ball is on its way to the playfield, and not before can it hit a target.
+# After MPF sends this, the ball is on its way to the playfield and can hit a target.
 EJECTING = "balldevice_bd_plunger_ejecting_ball"
 ATTRACT = [["attract", 10]]
-# What MPF says of a game, in this order; between these lines it says more.
+# Messages of MPF during a game, in this order, with others between them.
 STORY = [
     ("mode_start", "name", "game"), ("player_added", "player_num", 1), ("player_turn_start", "player_num", 1),
     ("mode_start", "name", "base"), ("ball_start", "ball", 1), ("trigger", "name", EJECTING),
     ("player_variable", "value", 1000), ("trigger", "name", "backbox_song"), ("ball_end", None, None),
     ("mode_start", "name", "attract"), ("mode_stop", "name", "game"), ("mode_list", "running_modes", ATTRACT),
 ]
-# What the machine's target says with marks that decoders break on; the list has MPF write JSON with the marks in it.
+# The message of the machine's target, with characters that break decoders; the list makes MPF write them as JSON.
 SONG = {"name": "backbox_song", "title": "Brooks & Dunn",
         "lines": ["HIGH SCORE #2", "Ball search enabled?", "100% + x=y"]}
 
@@ -42,14 +42,14 @@ def game(this):
 
 
 def recorded(this):
-    """its recording holds what was said, lints without a stop, and plays"""
+    """its recording contains the printed messages, has no lint finding that stops MPF, and plays"""
     with open(os.path.join(this.folder, "plain.out"), encoding="utf-8") as file:
-        said = decode(this, file.name)
-    if this.plain != said:
-        raise Failed(f"{len(this.plain)} messages of MPF were recorded and {len(said)} printed, or they differ")
+        messages = decode(this, file.name)
+    if this.plain != messages:
+        raise Failed(f"{len(this.plain)} messages of MPF were recorded and {len(messages)} printed, or they differ")
     at = 0
     for command, name, value in STORY:
-        found = [place for place, message in enumerate(said[at:], at)
+        found = [place for place, message in enumerate(messages[at:], at)
                  if message["command"] == command and (name is None or message["params"].get(name) == value)]
         if not found:
             raise Failed(f"there is no {command} with {name} {value} after message {at}")
@@ -59,7 +59,7 @@ def recorded(this):
     if ": stop: " in findings or ": trap: " not in findings:
         raise Failed(f"lint has to find the trap in the song, and nothing that stops MPF, but found: {findings}")
     run(this, "replay", "--loopback", "--speed", "max", session)
-    print(f"    {len(said)} messages of MPF")
+    print(f"    {len(messages)} messages of MPF")
 
 
 def canonical(this):
@@ -71,10 +71,10 @@ def canonical(this):
 
 
 def alike(this):
-    """every message comes out of --canonical as it went in, and MPF plays the same game"""
+    """--canonical changes no message, and MPF plays the same game"""
     front = decode(this, os.path.join(this.folder, "cured-front.bcp"))
     if front != this.cured:
-        raise Failed("what came out behind --canonical is not what went in")
+        raise Failed("--canonical has changed messages")
     songs = [message["params"] for message in this.cured if message["params"].get("name") == SONG["name"]]
     if songs != [{**SONG, "priority": 0}]:
         raise Failed(f"MPF's song arrived as {songs}")
@@ -99,32 +99,32 @@ def play(this, name, *flags):
         front = os.path.join(this.folder, f"{name}-front.bcp")
         forward, port = announce(this, f"{name}-front", "--forward", str(port), "--record", front, "--once", *flags)
     this.start_mpf(port, "game", f"mpf-{name}")
-    heard(this, "mode_list?", "attract")
+    wait_printed(this, "mode_list?", "attract")
     this.must_send("--retry", "30s", "switch", "name=s_start", "state:=1")
     this.must_send("switch", "name=s_start", "state:=0")
-    heard(this, "ball_start?")
-    heard(this, f"trigger?name={EJECTING}")
+    wait_printed(this, "ball_start?")
+    wait_printed(this, f"trigger?name={EJECTING}")
     this.must_send("switch", "name=s_target", "state:=1")
-    # Of what the target does, this is the last that MPF says.
-    heard(this, "trigger?", "backbox_song")
+    # The last message that the target causes.
+    wait_printed(this, "trigger?", "backbox_song")
     this.must_send("switch", "name=s_target", "state:=0")
     this.must_send("switch", "name=s_trough", "state:=1")
-    heard(this, "ball_end")
-    # The attract mode alone, for the second time, is the last that MPF says.
+    wait_printed(this, "ball_end")
+    # The last message: the attract mode alone, for the second time.
     this.wait("the attract mode alone after the game", lambda: sum(
         line.startswith("mode_list?") and "attract" in line and "game" not in line for line in this.printed()) == 2)
     end(this, forward)
     return decode(this, record)
 
 
-def heard(this, beginning, part=""):
+def wait_printed(this, beginning, part=""):
     """Waits until `listen` has printed such a line."""
     this.wait(f"{beginning}...{part}", lambda: any(
         line.startswith(beginning) and part in line for line in this.printed()))
 
 
 def end(this, forward):
-    """SIGINT ends listen, its goodbye MPF, and both listen --forward."""
+    """SIGINT ends listen, whose goodbye ends MPF, and both listen --forward."""
     this.listen.signal(signal.SIGINT)
     for process, status in ((this.listen, 130), (this.mpf, 0), (forward, 0)):
         if process is None:
@@ -135,12 +135,12 @@ def end(this, forward):
 
 
 def decode(this, path):
-    """What `backbox decode` makes of a file: a message each."""
+    """Decodes a file with `backbox decode`; returns the messages."""
     return [json.loads(line) for line in run(this, "decode", path).splitlines()]
 
 
 def lint(this, path):
-    """What `decode --lint` finds in a file; traps are the peers' own, so that finding some is no failure here."""
+    """The findings of `decode --lint` in a file; findings about other peers are no failure here."""
     command = [this.backbox, "decode", "--lint", path]
     done = subprocess.run(command, capture_output=True, timeout=SECONDS_MAX, check=False, stdin=subprocess.DEVNULL)
     if done.returncode not in (0, 1):

@@ -27,7 +27,7 @@ from processes import SECONDS_MAX, Failed, Process, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CASES = [os.path.join(HERE, "..", "data", name) for name in ("guard.jsonl", "guard-more.jsonl")]
-# As many as start side by side without slowing each other down much.
+# The number of MPFs that start in parallel without much delay.
 ENDING_AT_ONCE = 6
 
 # With -b MPF connects to no media controller and opens its own port at once.
@@ -39,7 +39,7 @@ bcp:
       port: {own}
 """
 
-# With displays it knows dmd_frame and rgb_dmd_frame, and ends on those for any other display.
+# With displays, MPF knows dmd_frame and rgb_dmd_frame, and exits on those for an unknown display.
 DISPLAYS = """
 displays:
   window:
@@ -80,7 +80,7 @@ ENDING = {
 }
 
 
-# What random lines are made of: everything that Python's numbers, escapes and JSON have a rule about.
+# Parts of random lines: everything for which Python's numbers, escapes and JSON have a rule.
 PIECES = """int: float: bool: NoneType: 5 - + _ 1_0 . e nan inf %20 % %3A %69 int%3A float%3A1 %41 a = & x= y= json= json={ { }
  [ ] " : , \\u00e9 \\ud800 \\ 1 0 01 null true false NaN -Infinity é ٣ %D9%A3 %FF ? # ; "a" "a": {"a": [1, 1.5 1e5 "a":1}
  Infinity %0A %2B""".split() + [" ", "\t", "\x1c", "\u2003"]
@@ -115,7 +115,7 @@ class Machine:
             return False
 
     def check_lives(self, after):
-        """Fails unless it still answers."""
+        """Fails unless MPF still replies."""
         if self.process.status is None and self._is_ready():
             return
         raise Failed(f"MPF did not survive {after}")
@@ -134,12 +134,12 @@ class Run:
         return self.machines[-1]
 
     def show(self):
-        """What every MPF said, for the person who looks into a failure."""
+        """Prints the output of every MPF after a failure."""
         for machine in self.machines:
             machine.process.show()
 
     def send(self, machine, lines, *flags):
-        """Sends `lines` as a stream, and gives how `send` left and what it said."""
+        """Sends `lines` as a stream; returns the exit status of `send` and its standard error."""
         arguments = [self.backbox, "send", "-a", f"127.0.0.1:{machine.port}", *flags]
         try:
             done = subprocess.run(arguments, input=lines, capture_output=True, timeout=SECONDS_MAX, check=False)
@@ -165,7 +165,7 @@ def read_alike(this):
         try:
             decode_command_string(line)
             raised = None
-        except Exception as error:  # Whatever it is, it ends MPF.
+        except Exception as error:  # Any exception ends MPF.
             raised = error
         if (raised is not None) != (number in ends) and number not in others:
             raise Failed(f"{line!r}: MPF's decoder raised {raised!r}, and lint disagrees")
@@ -179,9 +179,9 @@ def refused(this):
     machine = this.start_machine()
     machine.wait_until_ready()
     for kind, lines in ENDING.items():
-        status, said = this.send(machine, lines)
-        if status != 1 or "would end MPF 0.81" not in said or "--force" not in said:
-            raise Failed(f"{kind}: send left with {status} and said {said!r}")
+        status, errors = this.send(machine, lines)
+        if status != 1 or "would end MPF 0.81" not in errors or "--force" not in errors:
+            raise Failed(f"{kind}: send exited with {status} and reported {errors!r}")
     machine.check_lives("what send refused to send")
 
 
@@ -196,11 +196,11 @@ def survived(this):
               for case in cases if not case["ends_mpf"]]
     statuses = []
     for lines in inputs:
-        status, said = this.send(machine, lines)
+        status, errors = this.send(machine, lines)
         # 4: MPF's reply reports a failure. 3: MPF closed after this goodbye, before send sent its own. MPF continues.
         fine = (0, 1, 3, 4) if b"goodbye" in lines else (0, 1, 4)
-        if machine.process.status is not None or status not in fine or (status == 1) != ("MPF 0.81" in said):
-            raise Failed(f"{lines[:80]}: send left with {status} and said {said!r}; MPF: {machine.process.status}")
+        if machine.process.status is not None or status not in fine or (status == 1) != ("MPF 0.81" in errors):
+            raise Failed(f"{lines[:80]}: send exited with {status} and reported {errors!r}; MPF: {machine.process.status}")
         statuses.append(status)
     machine.check_lives("the lines that it survived one by one")
     print(f"    {len(inputs)} inputs, the guard refused {statuses.count(1)} of them")
@@ -221,7 +221,7 @@ def forced(this):
 
 
 def read_all(client):
-    """Everything up to the peer's end."""
+    """Reads everything until the peer closes."""
     received = b""
     deadline = time.monotonic() + SECONDS_MAX
     while time.monotonic() < deadline:

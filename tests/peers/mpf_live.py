@@ -4,11 +4,11 @@
 usage: mpf_live.py BACKBOX [--keep]
 
 MPF is started with the machine beside this file and connects to `listen`, its media controller, which has to bring it through
-start-up; `send` fires events that MPF acts on; after 100 sends MPF has the descriptors that it had before; both leave as
-they should. Every port is a free one of the loopback interface, every wait has a deadline, and no process is left.
+start-up; `send` fires events that MPF executes; after 100 sends MPF has as many descriptors as before; both exit as
+expected. Every port is a free one of the loopback interface, every wait has a deadline, and no process is left.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_live.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not (the output of all processes is printed), 2 it could not be tried.
+Exit status: 0 all checks passed, 1 one failed (the output of all processes is printed), 2 they could not run.
 """
 import os
 import re
@@ -24,7 +24,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SENDS = 100
 SUBSCRIPTIONS = ["core_events", "service_events", "modes", "player_vars", "machine_vars"]
 
-# A client that leaves without goodbye costs MPF a descriptor until Python's garbage collector comes by. It never comes here, so that a descriptor lost once is still lost when they are counted.
+# A client that closes without goodbye costs MPF a descriptor until Python's garbage collector runs. It is disabled here,
+# so that a lost descriptor is still counted.
 START_MPF = "import gc, runpy; gc.disable(); runpy.run_module('mpf', run_name='__main__', alter_sys=True)"
 
 PORTS = """#config_version=6
@@ -79,7 +80,7 @@ class Run:
         return process
 
     def must_send(self, *arguments):
-        """A send that has to leave with 0."""
+        """Runs a send that must exit with 0."""
         process = self.send(*arguments)
         if process.status != 0:
             raise Failed(f"send {' '.join(arguments)} exited with {process.status}: {process.err()}")
@@ -92,7 +93,7 @@ class Run:
             return re.findall(r"""BCPClientSocket\S* : (Sending|Received) "(?:b['"])?(.*?)['"]?"$""", file.read(), re.M)
 
     def received(self):
-        """The lines that MPF's log says it received so far, from all clients."""
+        """The lines that MPF has received so far according to its log, from all clients."""
         return [line for direction, line in self.bcp_log() if direction == "Received"]
 
     def printed(self):
@@ -155,7 +156,7 @@ def counted(this):
 
 
 def many_sends(this):
-    """100 sends: each leaves with 0, each event is acted on once, MPF's descriptors are what they were"""
+    """100 sends: each exits with 0, each event is executed once, and MPF has as many descriptors as before"""
     before = settled_descriptors(this)
     most = before
     for _ in range(SENDS):
@@ -168,17 +169,17 @@ def many_sends(this):
     print(f"    descriptors of MPF: {before} before, {most} at the most, {descriptors(this)} after {SENDS} sends")
 
 
-def watch_is_not_blind(this):
-    """a client that leaves without goodbye does cost MPF a descriptor, so that the count above means something"""
+def lost_descriptor_is_counted(this):
+    """a client that closes without goodbye does cost MPF a descriptor, which proves that the count above can fail"""
     before = descriptors(this)
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", this.own_port), timeout=30) as client:
-            client.makefile("rb").readline()  # MPF's hello: it has taken the connection.
+            client.makefile("rb").readline()  # MPF's hello: it has accepted the connection.
     this.wait("MPF to lose three descriptors", lambda: descriptors(this) == before + 3)
 
 
 def refused(this):
-    """send to a closed port exits with 3 and says how to wait for it"""
+    """send to a closed port exits with 3 and names the option that waits for it"""
     with socket.socket() as taken:
         # Bound, but not listening: no other program can have the port, and it refuses.
         taken.bind(("127.0.0.1", 0))
@@ -188,7 +189,7 @@ def refused(this):
 
 
 def leaving(this):
-    """SIGINT: listen says goodbye and leaves with 130, and MPF ends with its media controller"""
+    """SIGINT: listen sends goodbye and exits with 130, and MPF ends with its media controller"""
     this.listen.signal(signal.SIGINT)
     this.listen.wait()
     if this.listen.status != 130:
@@ -201,7 +202,7 @@ def leaving(this):
 
 
 def descriptors(this):
-    """How many descriptors MPF has open now."""
+    """The number of descriptors that MPF has open."""
     try:
         return len(os.listdir(f"/proc/{this.mpf.pid}/fd"))
     except OSError:
@@ -209,7 +210,7 @@ def descriptors(this):
 
 
 def settled_descriptors(this):
-    """The number of MPF's descriptors once it has stayed alike for 20 looks."""
+    """The number of MPF's descriptors after it has not changed for 20 checks."""
     seen = []
 
     def settled():
@@ -221,4 +222,4 @@ def settled_descriptors(this):
 
 
 if __name__ == "__main__":
-    sys.exit(main([start_up, trigger, many_sends, watch_is_not_blind, refused, leaving], __doc__))
+    sys.exit(main([start_up, trigger, many_sends, lost_descriptor_is_counted, refused, leaving], __doc__))

@@ -62,7 +62,7 @@ class Media(threading.Thread):
 
 def main():
     """The steps of mpf_live's kind, in their order."""
-    return mpf_live.main([readiness, answers, failed_answers, json_lines, time_up, peer_leaves, hello, many_sends,
+    return mpf_live.main([readiness, replies, failed_replies, json_lines, time_up, peer_leaves, hello, many_sends,
                           leaving], __doc__)
 
 
@@ -86,12 +86,12 @@ def readiness(this):
         raise Failed("it ended before the media controller was ready")
 
 
-def answers(this):
+def replies(this):
     """send -w service is 0 for a coil that exists"""
     must(this.send("-w", "service", "subcommand=coil_pulse", "coil=c_knocker"), 0, r"coil_pulse[^\n]*\n")
 
 
-def failed_answers(this):
+def failed_replies(this):
     """... and 4 for one that does not, printed and reported"""
     process = this.send("-w", "service", "subcommand=coil_pulse", "coil=c_nothing")
     must(process, 4, r"coil_pulse\?[^\n]*error=[^\n]*\n", "the reply failed: coil_pulse?")
@@ -107,7 +107,7 @@ def json_lines(this):
 
 
 def time_up(this):
-    """a message that does not arrive by -W is 124, and MPF goes on"""
+    """a message that does not arrive by -W is 124, and MPF continues"""
     began = time.monotonic()
     must(this.send("-W", "300ms", "-e", "nothing_such", "trigger", "name=x"), 124, None, "timed out after 0.3 s")
     if time.monotonic() - began < 0.3:
@@ -127,10 +127,10 @@ def hello(this):
     port = this.wait("listen to announce its address", lambda: port_of(announced))
     must(this.send("--hello", "trigger", "name=x", port=port), 0)
     this.listen.wait()
-    heard = this.listen.out().split("\n")
+    received = this.listen.out().split("\n")
     this.listen = None
-    if heard[1:] != ["reset", "trigger?name=x", "goodbye", ""] or not heard[0].startswith("hello?version=1.1&"):
-        raise Failed(f"listen printed {heard}")
+    if received[1:] != ["reset", "trigger?name=x", "goodbye", ""] or not received[0].startswith("hello?version=1.1&"):
+        raise Failed(f"listen printed {received}")
 
 
 def counted(this):
@@ -157,7 +157,7 @@ def many_sends(this):
 
 
 def leaving(this):
-    """MPF lives until its media controller leaves"""
+    """MPF runs until its media controller closes"""
     if this.mpf.status is not None:
         raise Failed(f"MPF left with {this.mpf.status}")
     this.media.leave()

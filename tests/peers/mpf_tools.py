@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Checks `backbox listen` with the tools that people attach to a running MPF 0.81: `mpf service` and mpf-monitor 1.0.1.
+"""Checks `backbox listen` with tools for a running MPF 0.81: `mpf service` and mpf-monitor 1.0.1.
 
 usage: mpf_tools.py BACKBOX [--keep]
 
-`listen --forward` stands before MPF's own port. The commands of MPF's service shell pass through it and get
-replies; then mpf-monitor's BCP client, without its windows, watches MPF through it; then the same client meets `listen
+`listen --forward` forwards to MPF's own port. The commands of MPF's service shell pass through it and get
+replies; then mpf-monitor's BCP client, without its windows, watches MPF through it; then the same client connects to `listen
 --as pin`, a stand-in for MPF. No program may report an error, and the recording must be what was sent. Every port is a free one
 of the loopback interface, every wait has a deadline, and no process is left.
 
 Run it with a Python that has both: "$(tests/peers/venv.sh)" tests/peers/mpf_tools.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not (the output of all processes is printed), 2 it could not be tried.
+Exit status: 0 all checks passed, 1 one failed (the output of all processes is printed), 2 they could not run.
 """
 import json
 import os
@@ -22,7 +22,7 @@ from mpf_live import HERE, main
 from mpf_send import PROBE
 from processes import Failed, wait_for
 
-# `mpf service` connects to localhost:5051 only, so its connection is led to another port; all else is MPF's own.
+# `mpf service` connects to localhost:5051 only, so its connection is redirected to another port; everything else is MPF's own.
 SERVICE = """
 import asyncio, runpy, sys
 connect, port = asyncio.open_connection, int(sys.argv.pop(1))
@@ -30,7 +30,7 @@ asyncio.open_connection = lambda _host, _port: connect("127.0.0.1", port)
 sys.stdin = open(sys.argv.pop(1))
 runpy.run_module("mpf", run_name="__main__", alter_sys=True)
 """
-# What is typed into the service shell, and what it has to print for it.
+# Commands for the service shell, and the expected output.
 TYPED = [
     ("list_switches", "| s_start "), ("list_coils", "| c_knocker "), ("coil_pulse c_knocker", "Success"),
     ("coil_pulse c_nothing", "Error: Coil not found"), ("coil_pulse c_knocker pulse_ms:30", "Success"),
@@ -60,7 +60,7 @@ def service(this):
     shell.wait()
     if shell.status != 0 or shell.err():
         raise Failed(f"the service shell exited with {shell.status} and printed {shell.out()} {shell.err()}")
-    # Each part has to stand in what follows the prompt of its command.
+    # Each part must be in the output after the prompt of its command.
     replies = shell.out().split("(service) ")[1:]
     if len(replies) != len(TYPED):
         raise Failed(f"{len(TYPED)} commands, but {len(replies)} prompts: {shell.out()}")
@@ -72,31 +72,31 @@ def service(this):
 def monitor(this):
     """mpf-monitor's client watches MPF through listen --forward"""
     client = watch(this, "monitor", this.forward_port)
-    wait(this, client, "the attract mode", lambda: any(command == "mode_list" for command, _ in taken(client)))
+    wait(this, client, "the attract mode", lambda: any(command == "mode_list" for command, _ in received(client)))
     for _ in range(COUNTS):
         this.must_send("trigger", "name=backbox_count_up")
     wait(this, client, f"the counts 0 to {COUNTS}", lambda: counts(client)[-1:] == [COUNTS])
     if counts(client) != list(range(COUNTS + 1)):
         raise Failed(f"the monitor counted {counts(client)}, not 0 to {COUNTS}")
     ended(client)
-    this.commands = [command for command, _ in taken(client)]
+    this.commands = [command for command, _ in received(client)]
     print(f"    {len(this.commands)} messages, of them {this.commands.count('monitored_event')} of events")
 
 
 def monitor_pin(this):
-    """the same client gets on with listen --as pin"""
+    """the same client works with listen --as pin"""
     reply = 'monitor_start?category=modes => mode_list?json={"running_modes": [["attract", 10]]}'
     stand_in, port = announce(this, "pin", "--as", "pin", "--reply", reply, "--once")
     client = watch(this, "monitor-pin", port)
-    wait(this, client, "the stand-in's reply", lambda: len(taken(client)) >= 2)
-    # Its thread sends the categories one after the other, and closing would drop those that wait.
+    wait(this, client, "the reply of listen", lambda: len(received(client)) >= 2)
+    # Its thread sends the categories one after another, and closing would drop the rest.
     wait(this, client, "all that it asks for", lambda: stand_in.out().count("\n") == len(CATEGORIES))
     ended(client)
     stand_in.wait()
-    (first, greeting), second = taken(client)
+    (first, greeting), second = received(client)
     attract = ["mode_list", {"running_modes": [["attract", 10]]}]
     if first != "hello" or greeting.get("version") != "1.1" or second != attract:
-        raise Failed(f"the monitor received {taken(client)}")
+        raise Failed(f"the monitor received {received(client)}")
     if stand_in.out().splitlines() != [f"monitor_start?category={name}" for name in CATEGORIES]:
         raise Failed(f"the stand-in printed {stand_in.out()}")
     quiet(stand_in, 0, "listening on ", "received ")
@@ -119,13 +119,13 @@ def leaving(this):
 
 
 def recorded(this):
-    """the recording holds what the service shell and the monitor sent and received"""
+    """the recording contains what the service shell and the monitor sent and received"""
     sent, replies = exchange(this.session, 1)
     words = [line.split()[0] for line, _ in TYPED if line != "exit"]
-    asked = [re.sub(r'.*?subcommand(?:=|": ")(\w+).*', r"\1", line) for line in sent if line.startswith("service?")]
+    requested = [re.sub(r'.*?subcommand(?:=|": ")(\w+).*', r"\1", line) for line in sent if line.startswith("service?")]
     wanted = ["start", *[word for word in words if word != "placeholder_evaluate"], "stop"]
-    if asked != wanted:
-        raise Failed(f"the recorded service shell asked for {asked}, not {wanted}")
+    if requested != wanted:
+        raise Failed(f"the recorded service shell requested {requested}, not {wanted}")
     received = [line.partition("?")[0] for line in replies]
     if received.count("coil_pulse") != words.count("coil_pulse") or "service_stop" not in received:
         raise Failed(f"the service shell received {received}")
@@ -147,27 +147,27 @@ def wait(this, client, what, condition):
 
 
 def ended(client):
-    """Ends the monitor's client, which has to leave without a complaint."""
+    """Ends the monitor's client, which must exit without an error."""
     client.signal(signal.SIGTERM)
     client.wait()
     quiet(client, 0)
 
 
 def quiet(process, status, *beginnings):
-    """A process must have ended with this status, and printed lines with these beginnings and no other."""
+    """Fails unless the process ended with this status and printed exactly lines with these beginnings."""
     lines = process.err().splitlines()
     if process.status != status or len(lines) != len(beginnings) or not all(map(str.startswith, lines, beginnings)):
         raise Failed(f"{process.name} exited with {process.status}, not {status}, and printed {process.err()!r}")
 
 
-def taken(client):
-    """The messages that the monitor's client has taken so far: lists of command and parameters."""
+def received(client):
+    """The messages that the monitor's client has received so far: lists of command and parameters."""
     return [json.loads(line) for line in client.out().split("\n")[:-1]]
 
 
 def counts(client):
-    """Each value of the machine variable backbox_count that the monitor's client has taken, in order."""
-    return [values["value"] for command, values in taken(client)
+    """Each value of the machine variable backbox_count that the monitor's client has received, in order."""
+    return [values["value"] for command, values in received(client)
             if command == "machine_variable" and values["name"] == "backbox_count"]
 
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Checks `encode` and `decode --wire obe` against Python's json, over random values.
+"""Compares `encode` and `decode --wire obe` with Python's json, with random values.
 
 usage: obe_codec.py BACKBOX [--values 300] [--seed N]
 
 Both ways: what `backbox encode` frames, read by Python; and what Python frames, printed by `backbox decode`. Texts go
 through unchanged, to the byte. Commands written as arguments come out as json.dumps writes them.
-Exit status: 0 all is as it should be, 1 a difference, 2 it could not be tried.
+Exit status: 0 no difference, 1 a difference, 2 the check could not run.
 """
 import json
 import re
@@ -19,7 +19,7 @@ SECONDS_MAX = 60
 
 
 def run(program, *arguments, data=b""):
-    """The output of one run; a run that reports an error ends this script."""
+    """Returns the output of a run; exits if the run reports an error."""
     try:
         done = subprocess.run([program, *arguments], input=data, capture_output=True, timeout=SECONDS_MAX)
     except OSError as error:
@@ -31,14 +31,14 @@ def run(program, *arguments, data=b""):
 
 
 def check(what, got, want):
-    """Ends the script at a difference."""
+    """Exits if the values differ."""
     if got != want:
         print(f"DIFFERENCE: {what}\n  got:    {got!r}\n  wanted: {want!r}")
         sys.exit(1)
 
 
 def arguments(command):
-    """A command as the words of a command line, or nothing where a word cannot express it."""
+    """A command as command line arguments, or None if arguments cannot express it."""
     words = [command["command"]]
     for name, value in command.items():
         if name == "command":
@@ -47,7 +47,7 @@ def arguments(command):
         if "=" in name or name.endswith(":"):
             return None
         words.append(f"{name}={value}" if isinstance(value, str) else f"{name}:={json.dumps(value)}")
-    # What no command line can hold, or what would be taken for one JSON value or a flag.
+    # Text that arguments cannot contain, or that would be read as a JSON value or an option.
     if any("\0" in word for word in words) or words[0].startswith(("{", "[", '"', "-")) or len(words) == 1:
         return None
     return words
@@ -79,7 +79,7 @@ def main():
             continue
         written += 1
         [body] = frames(run(options.backbox, "encode", "--wire", "obe", "--", *words))
-        # The + of an exponent is dropped, as everywhere.
+        # The + of an exponent is dropped.
         check("a command of arguments", body.decode(), re.sub(r"(\d)e\+(\d)", r"\1e\2", json.dumps(command)))
     check("whether enough commands were written", written > options.values // 8, True)
     print(f"{len(texts)} values both ways, {written} commands from arguments, seed {options.seed}: all the same")

@@ -3,9 +3,9 @@
 
 usage: obe_live.py BACKBOX [--values 300] [--seed N]
 
-The client asks `backbox listen` 300 things, and several clients ask at once; the server is sent 300 things by `backbox
-send`, from arguments and as JSON Lines, and leaves one command without a reply.
-Exit status: 0 all is as it should be, 1 a difference, 2 it could not be tried.
+The client sends 300 requests to `backbox listen`, and several clients at once; the server gets 300 from `backbox
+send`, from arguments and as JSON Lines, and does not reply to one command.
+Exit status: 0 no difference, 1 a difference, 2 the check could not run.
 """
 import json
 import subprocess
@@ -21,7 +21,7 @@ from obe_values import same
 
 
 def check(what, got, want):
-    """Ends the script at a difference."""
+    """Exits if the values differ."""
     if not (got == want or same(got, want)):
         print(f"DIFFERENCE: {what}\n  got:    {got!r}\n  wanted: {want!r}")
         sys.exit(1)
@@ -76,7 +76,7 @@ def as_server(program, values):
 
 
 class Replier:
-    """A server in a thread, which replies to everything but one command, and remembers what came."""
+    """A server in a thread, which replies to everything except one command, and stores what it receives."""
 
     def __init__(self, count):
         self.server, self.received, self.failed = Server(), [], None
@@ -84,18 +84,18 @@ class Replier:
         self.thread.start()
 
     def run(self, count):
-        """Serves so many clients."""
+        """Serves a number of clients."""
         try:
             for _ in range(count):
                 message = self.server.receive()
                 self.received.append(message)
                 if not (isinstance(message, dict) and message.get("command") == "unknown"):
                     self.server.reply({"reply": message})
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is a failure of the check.
+        except Exception as error:  # noqa: BLE001 - any exception is a failure of the check.
             self.failed = error
 
     def join(self):
-        """Waits for the end of the thread; what came."""
+        """Waits for the thread; returns what was received."""
         self.thread.join(SECONDS_MAX)
         check("whether the server lives", self.failed, None)
         self.server.close()

@@ -1,6 +1,6 @@
 """Both roles of OBE_Socket, written from its documentation: one connection a message, one reply, only clients close.
 
-Only Python's standard library is needed. Nothing in this file knows backbox.
+Only Python's standard library is needed. Nothing in this file depends on backbox.
 """
 import json
 import socket
@@ -12,7 +12,7 @@ ADDRESS = ("127.0.0.1", 0)
 
 
 def receive(connection):
-    """The next message of a connection, read in pieces like the reference class does; no end of it is in order."""
+    """Reads the next message of a connection in pieces, as the reference class does; every early close is an error."""
     def exactly(count):
         data = b""
         while len(data) < count:
@@ -30,14 +30,14 @@ def send(connection, value):
 
 
 def ask(address, value):
-    """What a server replies to one message, over a connection of its own."""
+    """Sends one message over a new connection and returns the reply."""
     with socket.create_connection(address, timeout=SECONDS_MAX) as connection:
         send(connection, value)
         return receive(connection)
 
 
 class Server:
-    """A server that serves one client after the other and never closes first: a connection goes with the next one."""
+    """A server that serves one client after another and never closes first: the next client replaces the connection."""
 
     def __init__(self):
         self.socket = socket.create_server(ADDRESS, backlog=1)
@@ -46,7 +46,7 @@ class Server:
         self.address = "%s:%d" % self.socket.getsockname()
 
     def receive(self):
-        """The message of the next client. A client that closes without one ends the server, as the reference's does."""
+        """Returns the message of the next client. A client that closes without one ends the server, as in the reference."""
         previous = self.connection
         self.connection, _ = self.socket.accept()
         if previous is not None:
@@ -55,7 +55,7 @@ class Server:
         return receive(self.connection)
 
     def reply(self, value):
-        """Replies to the message that was received last."""
+        """Replies to the last message."""
         send(self.connection, value)
 
     def close(self):

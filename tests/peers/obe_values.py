@@ -1,6 +1,6 @@
-"""Random JSON values that favour trouble, and OBE_Socket's frames as its documentation describes them.
+"""Random JSON values with difficult content, and OBE_Socket's frames as its documentation describes them.
 
-Only Python's standard library is needed. Nothing in this file knows backbox.
+Only Python's standard library is needed. Nothing in this file depends on backbox.
 """
 import argparse
 import json
@@ -75,7 +75,7 @@ class Values:
 
 
 def arguments():
-    """What the command line asks for: the options, the values' source, and the values."""
+    """Reads the command line; returns the options, the source of the values, and the values."""
     parser = argparse.ArgumentParser()
     parser.add_argument("backbox")
     parser.add_argument("--values", type=int, default=300)

@@ -1,18 +1,18 @@
-"""Processes under watch: their output in files, every wait with a deadline, nothing left running."""
+"""Processes with their output in files; every wait has a deadline, and no process is left running."""
 import os
 import re
 import signal
 import subprocess
 import time
 
-# Generous, since a slow machine is no fault; only a hang ever waits this long.
+# Long enough for a slow machine; only a process that hangs reaches this limit.
 SECONDS_MAX = 60
 LOOK_SECONDS = 0.02
 SHOWN_LINES = 40
 
 
 class Failed(Exception):
-    """Something is not as it should be; the text says what."""
+    """A failed check, with its reason."""
 
 
 class Process:
@@ -30,7 +30,7 @@ class Process:
         return self
 
     def __exit__(self, *_):
-        """Ends it with its children when it still runs."""
+        """Ends the process and its children if it still runs."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             if self.status is not None:
                 return
@@ -42,7 +42,7 @@ class Process:
 
     @property
     def status(self):
-        """How it left, a signal as a negative number; None while it runs."""
+        """The exit status, negative for a signal; None while the process runs."""
         return self._process.poll()
 
     def signal(self, number):
@@ -70,7 +70,7 @@ class Process:
             return file.read()
 
     def show(self):
-        """Prints how it is and the last lines of its output."""
+        """Prints the state of the process and the last lines of its output."""
         state = "still runs" if self.status is None else f"exited with {self.status}"
         for kind, text in (("output", self.out()), ("errors", self.err())):
             print(f"--- {self.name} {state}; the last lines of its {kind}:")
@@ -84,7 +84,7 @@ def wait_for(what, condition, processes):
     """
     deadline = time.monotonic() + SECONDS_MAX
     while True:
-        # Asked before the condition: what a process did just before it left still counts.
+        # Read before the condition, so that what a process did just before its end still counts.
         left = [process for process in processes if process.status is not None]
         value = condition()
         if value:

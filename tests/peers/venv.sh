@@ -13,7 +13,7 @@ fail() {
     exit 1
 }
 
-# The version alone would not do: an installation that was killed midway has the metadata of a package that lacks files.
+# The version alone is not enough: an interrupted installation has the metadata of a package without its files.
 usable() {
     [ -x "$python" ] && "$python" - "$MPF_VERSION" "$MONITOR_VERSION" >/dev/null 2>&1 <<'CHECK'
 import sys
@@ -27,7 +27,7 @@ sys.exit([version("mpf"), version("mpf-monitor")] != sys.argv[1:])
 CHECK
 }
 
-# What pip and venv say is kept for the case that they fail; standard output holds nothing but the path.
+# The output of pip and venv is printed only if they fail; standard output contains only the path.
 attempt() {
     local log
     log=$(mktemp) || return 1
@@ -40,7 +40,7 @@ attempt() {
     return 1
 }
 
-# Of the monitor only its BCP client is run, so Qt, which it names as a dependency, is left out.
+# Only the BCP client of the monitor is run, so its dependency Qt is not installed.
 install_peers() {
     attempt "$python" -m pip install --disable-pip-version-check "$@" "mpf==$MPF_VERSION" &&
         attempt "$python" -m pip install --disable-pip-version-check --no-deps "$@" "mpf-monitor==$MONITOR_VERSION"
@@ -50,20 +50,20 @@ make() {
     command -v python3 >/dev/null || fail 'python3 is not on the PATH; install it (Debian: apt-get install python3-venv)'
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         fail "MPF $MPF_VERSION needs Python 3.10 or newer, and python3 is $(python3 --version 2>&1)"
-    # An environment that works but holds other versions is mended; one that does not, or cannot be, is made anew.
+    # A working environment with other versions is updated; one that does not work or cannot be updated is recreated.
     if [ -x "$python" ] && "$python" -c '' 2>/dev/null && install_peers --force-reinstall 2>/dev/null && usable; then
         return
     fi
     attempt python3 -m venv --clear "$venv" ||
         fail "cannot make a virtual environment in $venv (Debian: apt-get install python3-venv)"
-    install_peers || fail "cannot install $peers into $venv; their package index has to be reachable"
+    install_peers || fail "cannot install $peers into $venv; the package index must be reachable"
     usable || fail "$peers are installed in $venv, but do not import; remove $venv and try again"
 }
 
-# Two checks started at once must not install into the same place; this file itself is the lock, so that none is left.
+# Two checks must not install at the same time; this file itself is the lock, so no lock file is left.
 if command -v flock >/dev/null; then
     exec 9<"${BASH_SOURCE[0]}"
-    flock -w 600 9 || fail 'another venv.sh has been at work for ten minutes'
+    flock -w 600 9 || fail 'another venv.sh has been running for ten minutes'
 fi
 usable || make
 printf '%s\n' "$python"
