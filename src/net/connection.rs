@@ -85,10 +85,10 @@ pub(super) enum Phase {
         until: Option<Instant>,
         drain: Duration,
     },
-    /// It is half-closed; the peer's end is read for so long, until then once that counts.
+    /// It is half-closed. The peer's end is read for so long, counted while our own output does not keep us from it.
     Draining {
-        until: Option<Instant>,
-        drain: Duration,
+        since: Option<Instant>,
+        left: Duration,
     },
     #[default]
     Shut,
@@ -200,9 +200,9 @@ impl Connection {
                 *old = earlier(*old, until);
                 *old_drain = drain.min(*old_drain);
             }
-            Phase::Draining { until: old, drain: old_drain } => {
-                *old_drain = drain.min(*old_drain);
-                *old = earlier(*old, now.checked_add(drain));
+            Phase::Draining { since, left } => {
+                let passed = since.map_or(Duration::ZERO, |since| now.duration_since(since));
+                *left = drain.saturating_add(passed).min(*left);
             }
             Phase::Shut => {}
         }
@@ -219,18 +219,18 @@ impl Connection {
                 return until;
             }
             self.shut_writing();
-            self.phase = Phase::Draining { until: None, drain };
+            self.phase = Phase::Draining { since: None, left: drain };
         }
-        let Phase::Draining { until, drain } = &mut self.phase else { return None };
+        let Phase::Draining { since, left } = &mut self.phase else { return None };
         if self.at_end {
             self.close(false);
         } else if is_held {
-            // The peer's time does not pass while our own output keeps us from reading.
-            *until = None;
+            // A peer that floods is held up again and again: what has passed stays counted.
+            *left = left.saturating_sub(since.take().map_or(Duration::ZERO, |since| now.duration_since(since)));
         } else {
-            *until = until.or_else(|| now.checked_add(*drain));
+            let until = since.get_or_insert(now).checked_add(*left);
             if until.is_none_or(|until| now < until) {
-                return *until;
+                return until;
             }
             self.close(false);
         }

@@ -101,7 +101,7 @@ fn control_characters_of_a_peer_are_escaped() {
         let seen = shown(arguments);
         assert!(seen.contains(trigger) && seen.contains(payload), "{seen:?}");
         // One report for the malformed line and one for the incomplete one.
-        assert!(seen.contains("a: invalid integer: int:\\x1b[m") && seen.contains("a line: \\x1b[5m"), "{seen:?}");
+        assert!(seen.contains("a: invalid integer: int:\\x1b[m") && seen.contains("a message: \\x1b[5m"), "{seen:?}");
         let ours = ["\x1b[0m", "\x1b[1m", "\x1b[31m"].iter().fold(seen.clone(), |rest, code| rest.replace(code, ""));
         assert!(!ours.contains(['\x1b', '\u{9b}', '\x07']), "{seen:?}");
     }
