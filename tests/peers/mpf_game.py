@@ -9,7 +9,7 @@ decode, to lint without a finding that stops MPF, and to play. Then a fresh MPF 
 --forward --canonical` in between: every message has to come out as it went in, and the game has to be the same.
 
 Run it with a Python that has mpf 0.81.0: "$(tests/peers/venv.sh)" tests/peers/mpf_game.py target/release/backbox
-Exit status: 0 all is as it should be, 1 something is not (what everyone messages is printed), 2 it could not be tried.
+Exit status: 0 all is as it should be, 1 something is not (the output of all processes is printed), 2 it could not be tried.
 """
 import json
 import os
