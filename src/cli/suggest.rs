@@ -1,6 +1,6 @@
 //! The near word for a mistyped one.
 
-/// Words longer than this, in characters, are never compared: nobody mistypes a name of this length.
+/// Words longer than this, in characters, are never compared: no name is this long.
 const WORD_CHARS_MAX: usize = 40;
 
 /// More edits than this make another word of any word.

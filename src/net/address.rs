@@ -64,7 +64,7 @@ impl Address {
     /// resolver takes, so this is called before signals are caught.
     ///
     /// # Errors
-    /// What the resolver says.
+    /// What the resolver returns.
     pub(crate) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         if self.host.eq_ignore_ascii_case("localhost") {
             let both: [IpAddr; 2] = [Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];

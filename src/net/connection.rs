@@ -41,7 +41,7 @@ pub(crate) enum CloseReason {
     /// The connection was lost. A loss after `finish` is [`CloseReason::ByUs`] if all messages were written and the
     /// peer had sent something: some peers answer our last words with a reset.
     Lost(io::Error),
-    /// The peer broke the framing; `on_message` has seen the fault, then `on_eof` came.
+    /// The peer broke the framing; `on_message` has seen the fault, then `on_eof` was called.
     Broken(FramingError),
     /// The first bytes were a web browser's or a web server's. It was dropped.
     Http,

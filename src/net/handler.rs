@@ -77,7 +77,7 @@ pub(crate) trait Handler {
 /// Why [`Handler::on_stop`] is called.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// This signal came (2 or 15; Ctrl-C on Windows is 2). Called once.
+    /// This signal arrived (2 or 15; Ctrl-C on Windows is 2). Called once.
     Signal(u8),
     /// [`Background::stop`] was called.
     Asked,
@@ -162,7 +162,7 @@ pub(crate) trait Rewrite: Send {
 /// What became of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// How many bytes of output were not written since nobody read them after [`Net::hurry`].
+    /// How many bytes of output were not written because nothing read them after [`Net::hurry`].
     pub unprinted: u64,
     /// How many bytes of the recording were not written in time.
     pub unrecorded: u64,

@@ -50,7 +50,7 @@ impl StdinReader {
     }
 }
 
-/// The body of the thread: reads one block ahead, until the end, an error or nobody takes any.
+/// The body of the thread: reads one block ahead, until the end, an error, or nothing reads them any more.
 fn read_blocks(
     mut reader: Box<dyn Read + Send>,
     blocks: &SyncSender<io::Result<Vec<u8>>>,

@@ -221,7 +221,7 @@ impl Printer {
 }
 
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
-    // What a panicking thread left behind is still a queue.
+    // What a panicking thread has left is still a queue.
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -21,7 +21,7 @@ use super::sys::{self, Waker};
 /// that trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
-/// How many connections are accepted in one turn, so that a flood of them delays nobody long.
+/// How many connections are accepted in one turn, so that a flood of them delays no peer long.
 const ACCEPTS_A_TURN: usize = 64;
 
 /// What poll watches.

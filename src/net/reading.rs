@@ -19,7 +19,7 @@ pub(super) enum ReadResult {
 }
 
 impl Net {
-    /// Reads at most 64 KiB, so that a flood delays nobody long.
+    /// Reads at most 64 KiB, so that a flood delays no other peer long.
     pub(super) fn read<H: Handler>(&mut self, at: usize, handler: &mut H) {
         match self.read_once(at, handler) {
             ReadResult::Some | ReadResult::Nothing => {}

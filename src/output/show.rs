@@ -1,7 +1,7 @@
 //! One way of printing a message for all live subcommands: as it stands, as JSON, or as a line of a template.
 //!
-//! Into a pipe a message goes as it came. A terminal gets nothing that could move its cursor, payloads as their length,
-//! and colours. Writing it anywhere is the caller's business.
+//! Into a pipe a message is written as it arrived. A terminal gets nothing that could move its cursor, payloads as
+//! their length, and colours. The caller writes the result.
 
 use std::io::{self, IsTerminal};
 
@@ -20,7 +20,7 @@ pub enum Style {
     Line,
     /// As JSON Lines, with a member `meta` or without.
     Json {
-        /// Whether each says when, where and by whom it was said.
+        /// Whether each has the time, the connection and the sender.
         meta: bool,
     },
     /// A line of this form for each.
@@ -31,7 +31,7 @@ pub enum Style {
 #[derive(Clone, Copy, Debug, Default)]
 struct Terminal {
     colored: bool,
-    /// Whether a mark says which end said it.
+    /// Whether a mark shows which end sent it.
     marked: bool,
 }
 
@@ -52,7 +52,7 @@ impl Show {
         Show { style, matching, excluded, terminal: None, line: Vec::new() }
     }
 
-    /// Prints for whatever standard output is; with `marked` a terminal is shown which end said a message.
+    /// Prints for whatever standard output is; with `marked` a mark shows on a terminal which end sent a message.
     #[must_use]
     pub fn for_stdout(mut self, color: Color, marked: bool) -> Show {
         let is_terminal = io::stdout().is_terminal();
@@ -154,7 +154,7 @@ impl Terminal {
         out: &mut Vec<u8>,
     ) {
         if let Some(origin) = origin.filter(|_| self.marked) {
-            // The marks are those of -v and of curl: what went to the accepting side, what came from it.
+            // The marks are those of -v and of curl: what was sent to the server, what the server sent.
             let (color, mark): (&[u8], &[u8]) = match origin.from {
                 Side::Client => (b"\x1b[36m", b"> "),
                 Side::Server => (b"\x1b[33m", b"< "),

@@ -124,7 +124,7 @@ impl<R: BufRead> Input<R> {
         }
     }
 
-    /// Reads the raw payload behind the current line: fewer bytes when the input ends in it.
+    /// Reads the raw payload after the current line: fewer bytes when the input ends in it.
     pub(super) fn read_payload(&mut self, length: usize) -> io::Result<Vec<u8>> {
         let mut payload = Vec::new();
         self.reader.by_ref().take(length as u64).read_to_end(&mut payload)?;
@@ -134,7 +134,7 @@ impl<R: BufRead> Input<R> {
     }
 }
 
-/// The character behind `#` when a session's line has a mark and is no comment, and what follows it.
+/// The character after `#` if a session's line has a mark and is no comment, and what follows it.
 pub(super) fn mark(line: &[u8]) -> Option<(u8, &[u8])> {
     match line {
         [b'#', mark, rest @ ..] if MARKS.contains(mark) => Some((*mark, rest)),

@@ -178,7 +178,7 @@ pub(super) fn kind_of_line(line: &[u8]) -> Option<Kind> {
     })
 }
 
-/// What is said of a line that may hold BCP in an unknown form: then no error claims that there is none.
+/// The report about a line that may contain BCP in an unknown form, so that no error claims that there is none.
 fn ask(number: u64, line: &[u8]) -> Option<String> {
     let may_be = ["Received", "Sending"].iter().any(|word| memmem::find(line, word.as_bytes()).is_some());
     may_be.then(|| {
@@ -215,7 +215,7 @@ pub(super) struct Log {
     clock: Clock,
     /// The program whose messages are read: the first one found, since two logs of one conversation would double it.
     program: Option<&'static Program>,
-    /// What is said if there is no message.
+    /// The error if there is no message.
     evidence: Option<String>,
 }
 
@@ -383,7 +383,7 @@ fn until<'a>(rest: &mut &'a [u8], end: &str) -> Option<&'a [u8]> {
 /// The milliseconds of a day.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
-/// When a line was written, as it says itself.
+/// When a line was written, by its own time stamp.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct When {
     /// Year, month and day.

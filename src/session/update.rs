@@ -63,7 +63,7 @@ impl<R: BufRead> Verbatim<R> {
         if !is_copied {
             return Ok(());
         }
-        // Behind a marked line the payload is base64, behind a plain one it is raw.
+        // After a marked line the payload is base64, after a plain one it is raw.
         let is_marked = bytes.iter().find(|&&byte| byte != b'\r') == Some(&b'#');
         let raw = record.payload.as_ref().map_or(0, |payload| if is_marked { 0 } else { payload.len() });
         let (line, payload) = bytes.split_at(bytes.len().saturating_sub(raw));
