@@ -75,3 +75,9 @@ pub(crate) mod output;
 pub mod session;
 pub mod text;
 pub mod time;
+
+/// Why the guard refuses a line, for `fuzz/`, which sees public items only.
+#[cfg(fuzzing)]
+pub fn refusal(line: &[u8], payload: Option<&[u8]>) -> Option<String> {
+    catalogue::check_line(line, payload).err().map(|refusal| refusal.to_string())
+}
