@@ -50,6 +50,11 @@ pub fn file_name(path: impl AsRef<OsStr>) -> String {
     safe(path.as_ref().as_encoded_bytes())
 }
 
+/// `1 message`, `2 messages`.
+pub(crate) fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Foreign text as an error message shows it: bytes that are not UTF-8 as `\xFF`, control characters escaped,
 /// and cut to [`SHOWN_CHARS_MAX`] characters, then `…`.
 pub fn shown(bytes: &[u8]) -> String {

@@ -49,7 +49,7 @@ fn each_byte_and_half_close_is_forwarded() {
         assert!(ended.stdout.contains(line), "{line:?} in {}", ended.stdout);
     }
     assert!(ended.stderr.contains("is not UTF-8"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("the client closed the connection inside a message: half"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("client: closed the connection inside a message: half"), "{}", ended.stderr);
 }
 
 #[test]

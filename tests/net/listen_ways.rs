@@ -271,9 +271,21 @@ fn table_in_a_pipe_has_both_directions_and_how_the_connection_closed() {
             "MPF→MC  switch            s  state 1",
             "MC→MPF  error             message unknown command  command b",
             "MPF→MC  goodbye",
-            "closed by MPF (goodbye): 5 messages in, 5 out, 1 malformed",
+            "closed by MPF (goodbye): 5 messages from MPF, 5 from MC, 1 malformed",
         ]
     );
+}
+
+#[test]
+fn table_names_the_program_that_greets() {
+    let listening = listen(&["--view", "table", "--once"]);
+    let mut peer = connect(listening.address);
+    peer.send(b"hello?version=1.1&controller_name=mpf&controller_version=0.81.0\n");
+    peer.half_close();
+    peer.rest().unwrap();
+    let table = listening.running.finish().stdout;
+    assert!(table.contains("  version 1.1  controller_name mpf  controller_version 0.81.0\n"), "{table}");
+    assert_eq!(rows(&table)[2], "the client is mpf 0.81.0", "{table}");
 }
 
 #[test]

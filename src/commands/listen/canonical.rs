@@ -9,24 +9,17 @@ use crate::net::Rewrite;
 /// The longest line that MPF reads, in bytes without LF; others were written against it.
 const SAFE_LINE_BYTES_MAX: usize = 65_536;
 
-/// What comes next.
-#[derive(Clone, Copy, Debug)]
-enum Inside {
-    Line,
-    /// The rest of a line that is too long.
-    LongLine,
-    /// So many bytes of a payload.
-    Payload(usize),
-    /// Nothing that can be understood: the length of a payload was not a number.
-    Unknown,
-}
+/// In place of the length of a payload that is not a number: what follows cannot be understood.
+const UNKNOWN: usize = usize::MAX;
 
 /// Rewrites a stream of BCP, given in any pieces.
-#[derive(Debug)]
 pub(super) struct Canonical {
-    inside: Inside,
     /// The beginning of a line that is not whole.
     line: Vec<u8>,
+    /// Whether the beginning of the line was too long to be kept.
+    is_long: bool,
+    /// How many bytes of a payload follow, or [`UNKNOWN`].
+    payload: usize,
     message: Message,
     clean: Vec<u8>,
     /// The longest line that is rewritten, in bytes without LF.
@@ -36,21 +29,25 @@ pub(super) struct Canonical {
 impl Rewrite for Canonical {
     fn rewrite(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
         while !bytes.is_empty() {
-            let (taken, next) = match self.inside {
-                Inside::Line => {
-                    bytes = self.read_line(bytes, out);
-                    continue;
+            if self.payload > 0 {
+                let (payload, rest) = bytes.split_at(self.payload.min(bytes.len()));
+                out.extend_from_slice(payload);
+                self.payload -= if self.payload == UNKNOWN { 0 } else { payload.len() };
+                bytes = rest;
+                continue;
+            }
+            let end = memchr::memchr(b'\n', bytes);
+            let (piece, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
+            self.line.extend_from_slice(piece);
+            bytes = rest;
+            match end {
+                Some(_) if !self.is_long => self.write_line(out),
+                None if !self.is_long && self.line.len() <= self.line_bytes_max => {}
+                _ => {
+                    out.append(&mut self.line);
+                    self.is_long = end.is_none();
                 }
-                Inside::Unknown => (bytes.len(), Inside::Unknown),
-                Inside::Payload(left) if left > bytes.len() => (bytes.len(), Inside::Payload(left - bytes.len())),
-                Inside::Payload(left) => (left, Inside::Line),
-                Inside::LongLine => match memchr::memchr(b'\n', bytes) {
-                    None => (bytes.len(), Inside::LongLine),
-                    Some(end) => (end + 1, Inside::Line),
-                },
-            };
-            out.extend_from_slice(&bytes[..taken]);
-            (bytes, self.inside) = (&bytes[taken..], next);
+            }
         }
     }
 
@@ -59,7 +56,7 @@ impl Rewrite for Canonical {
     }
 
     fn is_inside_message(&self) -> bool {
-        matches!(self.inside, Inside::LongLine | Inside::Payload(_))
+        self.is_long || (1..UNKNOWN).contains(&self.payload)
     }
 }
 
@@ -67,30 +64,12 @@ impl Canonical {
     /// At the start of a stream; a line over `line_bytes_max` is not changed.
     pub(super) fn new(line_bytes_max: usize) -> Canonical {
         let (line, clean) = (Vec::new(), Vec::new());
-        Canonical { inside: Inside::Line, line, message: Message::new(), clean, line_bytes_max }
+        Canonical { line, is_long: false, payload: 0, message: Message::new(), clean, line_bytes_max }
     }
 
-    /// Reads up to the end of the line that has begun; returns what comes after it.
-    fn read_line<'a>(&mut self, bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
-        let Some(end) = memchr::memchr(b'\n', bytes) else {
-            self.line.extend_from_slice(bytes);
-            if self.line.len() > self.line_bytes_max {
-                out.append(&mut self.line);
-                self.inside = Inside::LongLine;
-            }
-            return &[];
-        };
-        self.line.extend_from_slice(&bytes[..end]);
-        let line = std::mem::take(&mut self.line);
-        self.inside = self.write(&line, out);
-        self.line = line;
-        self.line.clear();
-        self.line.shrink_to(SAFE_LINE_BYTES_MAX);
-        &bytes[end + 1..]
-    }
-
-    /// Appends a whole line, rewritten where possible; returns what follows it.
-    fn write(&mut self, line: &[u8], out: &mut Vec<u8>) -> Inside {
+    /// Appends the line, which is whole, rewritten where possible.
+    fn write_line(&mut self, out: &mut Vec<u8>) {
+        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
         let mark = "\u{feff}".as_bytes();
         let (mark, text) = line.split_at(if line.starts_with(mark) { mark.len() } else { 0 });
         let text = without_cr(&mut self.clean, text);
@@ -111,11 +90,9 @@ impl Canonical {
             out.extend_from_slice(line);
         }
         out.push(b'\n');
-        match payload {
-            None | Some(Some(0)) => Inside::Line,
-            Some(Some(bytes)) => Inside::Payload(bytes),
-            Some(None) => Inside::Unknown,
-        }
+        self.payload = payload.map_or(0, |length| length.unwrap_or(UNKNOWN));
+        self.line.clear();
+        self.line.shrink_to(SAFE_LINE_BYTES_MAX);
     }
 }
 

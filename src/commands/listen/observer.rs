@@ -1,6 +1,7 @@
-//! What all forms of `listen` have in common: they print and record what is received, know when the run ends, and
-//! what its exit status is.
+//! What all forms of `listen` have in common: they print and record what is received and sent, know when the run
+//! ends, and what its exit status is.
 
+use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,165 +13,165 @@ use crate::commands::recorder::Recorder;
 use crate::commands::run::{End, TimeLimits, seconds};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure, plain_words};
-use crate::framing::{FramingError, RawMessage};
+use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire, body};
 use crate::limits::READ_BYTES;
-use crate::net::{CloseReason, Closed, DRAIN_TIME, FLUSH_TIME, Net, Notice, Outcome, Stop};
+use crate::net::{CloseReason, Closed, ConnId, Net, Notice, Outcome};
 use crate::output::show::Show;
-use crate::output::table::Seen;
 use crate::output::{Console, say};
-use crate::text::shown;
+use crate::text::{count, shown};
 
 /// What is reported of output that nobody read.
 const UNREAD: &str = "no program reads the output; the last messages are lost";
 
-/// Prints and records what is received until the run ends.
+/// The program at the other end of a connection.
+pub(super) struct Peer {
+    pub id: ConnId,
+    /// The number of the connection, or of the forwarded pair.
+    pub connection: u64,
+    /// Its address; of a forwarded pair that of the client.
+    pub address: String,
+    /// Its end of the connection.
+    pub side: Side,
+}
+
+/// Prints and records what is received and sent until the run ends.
 pub(crate) struct Observer {
     pub console: Console,
     pub recorder: Recorder,
     pub traffic: Traffic,
-    /// The message received last.
-    pub message: Message,
+    pub goals: Goals,
+    pub limits: TimeLimits,
+    pub wire: Wire,
+    /// Whether it stands between two programs, so that each connection is half of a pair.
+    pub is_forwarding: bool,
     /// The table view, instead of what `show` prints.
     pub(super) rows: Option<Rows>,
-    /// `None` for a peer inside this process, which prints nothing.
-    show: Option<Show>,
-    goals: Goals,
-    limits: TimeLimits,
+    /// The message received last.
+    pub message: Message,
+    /// How many connections, or forwarded pairs, there have been.
+    pub connections: u64,
+    /// What ends the run.
+    pub end: Option<End>,
+    show: Show,
     /// One moment on both clocks: messages are stamped with the one that never jumps.
     clock: (Instant, Duration),
     /// What is printed once the present read is handled.
     printed: Vec<u8>,
-    end: Option<End>,
-    /// Whether the connections are being closed, and if so, whether in a hurry.
-    left: Option<bool>,
-    /// Whether standard output is still written.
-    prints: bool,
-    connections: u64,
     received: u64,
     sent: u64,
 }
 
 impl Observer {
-    pub(crate) fn new(console: Console, show: Option<Show>, goals: Goals, limits: TimeLimits) -> Observer {
+    pub(crate) fn new(console: Console, show: Show) -> Observer {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Observer {
             console,
             recorder: Recorder::default(),
             traffic: Traffic::default(),
-            message: Message::new(),
+            goals: Goals::default(),
+            limits: TimeLimits::default(),
+            wire: Wire::Bcp,
+            is_forwarding: false,
             rows: None,
+            message: Message::new(),
+            connections: 0,
+            end: None,
             show,
-            goals,
-            limits,
             clock: (Instant::now(), unix),
             printed: Vec::new(),
-            end: None,
-            left: None,
-            prints: true,
-            connections: 0,
             received: 0,
             sent: 0,
         }
     }
 
-    /// `-W` and `--idle` count from here.
-    pub(crate) fn begin(&mut self) {
-        let now = Instant::now();
-        self.limits.begin(now);
-        self.limits.be_active(now);
+    /// How reports name a peer.
+    pub(super) fn name(&self, peer: &Peer) -> String {
+        if self.is_forwarding { format!("{} {}", peer.address, peer.side.name()) } else { peer.address.clone() }
     }
 
-    /// The time of day, from the clock that never jumps.
-    fn time(&self, now: Instant) -> Duration {
-        self.clock.1.saturating_add(now.saturating_duration_since(self.clock.0))
+    /// Reports what is wrong with the message of this number.
+    pub(super) fn report(&mut self, exit: Exit, peer: &Peer, number: u64, why: impl Display) {
+        let unit = if self.wire == Wire::Bcp { "line" } else { "offset" };
+        self.console.report(exit, format_args!("{}: {unit} {number}", self.name(peer)), why);
     }
 
-    /// Counts a connection, or a forwarded pair; `how` is such as `connected from 127.0.0.1:34928`.
-    pub(crate) fn connected(&mut self, now: Instant, connection: u64, how: &str) {
+    /// Counts a connection, or a forwarded pair.
+    pub(super) fn connected(&mut self, now: Instant, peer: &Peer) {
         self.connections += 1;
         self.limits.be_active(now);
-        let time = self.time(now);
+        let origin = self.origin(now, peer, peer.side);
         if let Some(rows) = &mut self.rows {
-            rows.opened(time, connection, how, &mut self.printed);
+            rows.opened(&origin, &mut self.printed);
         }
     }
 
-    /// Counts a message that was sent.
-    pub(crate) fn sent(&mut self, now: Instant, connection: u64, from: Side, line: &[u8], payload: Option<&[u8]>) {
-        self.sent += 1;
-        self.limits.be_active(now);
-        self.traffic.sent(line, payload.map(<[u8]>::len));
-        let seen = Seen { time: Some(self.time(now)), connection, from };
-        if let (Some(rows), Some(show)) = (&mut self.rows, &self.show) {
-            rows.sent(seen, line, payload, show, &mut self.printed);
+    /// Records, prints and counts what a peer sent; whether it is a well-formed message, which then is
+    /// [`Observer::message`].
+    pub(super) fn receive(&mut self, net: &mut Net, peer: &Peer, frame: &Frame<'_>) -> bool {
+        self.recorder.frame(net, peer.connection, peer.side, frame);
+        match frame {
+            Frame::Message(message) => self.receive_message(net.now(), peer, message),
+            Frame::Ignored { .. } => false,
+            Frame::Bad { number, fault } => {
+                let origin = self.origin(net.now(), peer, peer.side);
+                if let Some(rows) = &mut self.rows {
+                    rows.count(&origin, None);
+                }
+                let exit = match fault {
+                    // It was cut short because we have closed the connection.
+                    _ if !self.is_forwarding && !net.is_open(peer.id) => Exit::Success,
+                    FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::Failed,
+                    _ => Exit::Peer,
+                };
+                self.report(exit, peer, *number, fault);
+                false
+            }
         }
     }
 
-    /// Reports something that is no message. A peer that breaks the framing is to blame, unless we have ended the
-    /// connection.
-    pub(crate) fn receive_bad(&mut self, id: u64, from: Side, place: String, fault: FramingError, is_open: bool) {
-        if let Some(rows) = &mut self.rows {
-            rows.count(id, from, None);
+    /// A malformed line of BCP is printed too, as it is.
+    fn receive_message(&mut self, now: Instant, peer: &Peer, message: &RawMessage<'_>) -> bool {
+        if self.is_forwarding && peer.side == Side::Client {
+            self.traffic.sent(message.line, message.payload.map(<[u8]>::len));
+        } else {
+            self.traffic.came(message);
         }
-        let exit = match fault {
-            _ if !is_open => Exit::Success,
-            FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::Failed,
-            _ => Exit::Peer,
+        let read = match self.wire {
+            Wire::Bcp => self.message.parse_line(message.text(), &ParseOptions::default()),
+            Wire::Obe => self.message.parse_value(body(message.raw), true),
         };
-        self.console.report(exit, place, fault);
-    }
-
-    /// A connection, or a forwarded pair, has closed; `them` is the peer's side, unless it was forwarded.
-    pub(crate) fn closed(&mut self, net: &mut Net, connection: u64, how: &str, them: Option<Side>) {
-        let time = self.time(net.now());
-        if let Some(rows) = &mut self.rows {
-            rows.closed(time, connection, how, them, &mut self.printed);
-            self.flush(net, 1);
+        match (&read, self.wire) {
+            (Ok(()), Wire::Bcp) => {}
+            (Ok(()), Wire::Obe) => self.message.take_command(),
+            (Err(why), Wire::Bcp) => self.report(Exit::Failed, peer, message.number, why),
+            (Err(why), Wire::Obe) => {
+                self.report(Exit::Peer, peer, message.number, why);
+                return false;
+            }
         }
+        self.print(now, peer, message, read.as_ref().copied());
+        read.is_ok()
     }
 
-    /// Parses a BCP message into [`Observer::message`] and prints it. One that is malformed is printed too, as it is.
-    /// `origin` needs no time.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn receive(
-        &mut self,
-        now: Instant,
-        message: &RawMessage<'_>,
-        origin: Origin<'_>,
-    ) -> Result<(), Malformed> {
-        let read = self.message.parse_line(message.text(), &ParseOptions::default());
-        self.print(now, message, read.as_ref().copied(), origin);
-        read
-    }
-
-    /// Prints a message, which is in [`Observer::message`] unless it is malformed, and tells the goals.
-    pub(crate) fn print(
-        &mut self,
-        now: Instant,
-        message: &RawMessage<'_>,
-        read: Result<(), &Malformed>,
-        origin: Origin<'_>,
-    ) {
+    /// Prints a message, which is in [`Observer::message`] unless it is malformed, and checks the goals.
+    fn print(&mut self, now: Instant, peer: &Peer, message: &RawMessage<'_>, read: Result<(), &Malformed>) {
         self.received += 1;
         self.limits.be_active(now);
-        let time = self.time(now);
+        let origin = self.origin(now, peer, peer.side);
+        let read = read.map(|()| &self.message);
         if let Some(rows) = &mut self.rows {
-            rows.count(origin.connection.unwrap_or(1), origin.from, read.ok().map(|()| &self.message));
+            rows.count(&origin, read.ok());
         }
-        // What comes after the goals are met is not printed.
-        let Some(show) = self.show.as_mut().filter(|_| !matches!(self.end, Some(End::Done))) else { return };
-        let origin = Origin { time: Some(time), ..origin };
-        let parts = read.ok().map(|()| &self.message);
+        // What is received after the goals are met is not printed.
+        if matches!(self.end, Some(End::Done)) {
+            return;
+        }
         let is_printed = match &mut self.rows {
-            None => show.show(message, parts, Some(&origin), &mut self.printed),
+            None => self.show.show(message, read.ok(), Some(&origin), &mut self.printed),
             Some(rows) => {
-                let is_selected = show.selects(parts, message.payload.map(<[u8]>::len));
-                if is_selected {
-                    let seen = Seen { time: Some(time), connection: origin.connection.unwrap_or(1), from: origin.from };
-                    let message_or_why = read.map(|()| &self.message);
-                    rows.received(seen, message.line, message.payload, message_or_why, &mut self.printed);
+                let is_selected = rows.message(&self.show, &origin, message, read, &mut self.printed);
+                if let Ok(message) = read {
+                    rows.greeted(&origin, message, &mut self.printed);
                 }
                 is_selected
             }
@@ -179,8 +180,8 @@ impl Observer {
             self.goals.printed();
         }
         if self.goals.are_set() && self.end.is_none() {
-            if let Some(parts) = parts {
-                self.goals.receive(parts, message.payload.map(<[u8]>::len), false);
+            if let Ok(read) = read {
+                self.goals.receive(read, message.payload.map(<[u8]>::len), false);
             }
             if self.goals.are_met() {
                 self.end(End::Done);
@@ -188,40 +189,98 @@ impl Observer {
         }
     }
 
-    /// Hands over what was printed: at the end of a turn, and before it grows.
-    pub(crate) fn flush(&mut self, net: &mut Net, at_least: usize) {
-        if self.printed.len() < at_least.max(1) {
+    /// Where and when `from` sent a message. The time of day is from the clock that never jumps.
+    fn origin<'p>(&self, now: Instant, peer: &'p Peer, from: Side) -> Origin<'p> {
+        let time = Some(self.clock.1.saturating_add(now.saturating_duration_since(self.clock.0)));
+        Origin { time, connection: Some(peer.connection), peer: Some(&peer.address), from }
+    }
+
+    /// Records, prints and counts whole messages that were sent to a peer.
+    pub(super) fn sent(&mut self, net: &mut Net, peer: &Peer, messages: &[u8]) {
+        let (now, from) = (net.now(), peer.side.other());
+        self.limits.be_active(now);
+        let origin = self.origin(now, peer, from);
+        let (line_bytes_max, payload_bytes_max) = (usize::MAX, usize::MAX);
+        let framing =
+            FramingOptions { wire: self.wire, line_bytes_max, payload_bytes_max, ..FramingOptions::default() };
+        let mut framer = Framer::new(FramingOptions { read_bytes: messages.len(), ..framing });
+        framer.feed(messages);
+        while let Some(frame) = framer.next_frame() {
+            self.recorder.frame(net, peer.connection, from, &frame);
+            let Frame::Message(message) = frame else { continue };
+            self.sent += 1;
+            self.traffic.sent(message.line, message.payload.map(<[u8]>::len));
+            if let Some(rows) = &mut self.rows {
+                let mut sent = Message::new();
+                let read = sent.parse_line(message.text(), &ParseOptions::default());
+                let read = read.as_ref().map(|()| &sent);
+                rows.count(&origin, read.ok());
+                rows.message(&self.show, &origin, &message, read, &mut self.printed);
+            }
+        }
+    }
+
+    /// Reports and records how a connection closed, which is returned in words.
+    pub(super) fn closed(&mut self, net: &mut Net, peer: &Peer, closed: &Closed) -> String {
+        let name = self.name(peer);
+        match &closed.reason {
+            CloseReason::Lost(error) => self.console.note(format_args!("{name}: {}", plain_words(error))),
+            CloseReason::NoRoom(limit) => {
+                let why = format!("reset: its message needs more than is left of {limit} bytes for all long ones");
+                self.console.report(Exit::Failed, &name, why);
+            }
+            CloseReason::Http => self.console.report(Exit::Failed, &name, "closed: it sends HTTP, not BCP"),
+            // What broke the framing was reported as a frame.
+            _ => {}
+        }
+        // Where we have closed the connection, the peer is not to blame for half a message.
+        if matches!(closed.reason, CloseReason::ByPeer | CloseReason::Lost(_)) && !closed.unfinished.is_empty() {
+            let half = shown(&closed.unfinished);
+            self.console.report(Exit::Failed, &name, format_args!("closed the connection inside a message: {half}"));
+        }
+        let how = self.describe_close(peer.side, &closed.reason);
+        self.recorder.closed(net, peer.connection, &how, peer.side, &closed.unfinished);
+        how
+    }
+
+    fn describe_close(&self, side: Side, reason: &CloseReason) -> String {
+        let (them, us) = (side.name(), side.other().name());
+        let us = if self.is_forwarding { "backbox".to_owned() } else { format!("the {us}") };
+        match reason {
+            CloseReason::ByPeer => format!("closed by the {them}"),
+            CloseReason::ByUs => format!("closed by {us}"),
+            CloseReason::Lost(error) => format!("lost the {them}: {}", plain_words(error)),
+            CloseReason::Unreached(error) => format!("did not reach the {them}: {}", plain_words(error)),
+            CloseReason::Broken(_) => format!("closed by {us}, because the {them} broke the framing"),
+            CloseReason::NoRoom(_) => format!("reset by {us}, because there was no room for a long message"),
+            CloseReason::Http => format!("closed by {us}, because the {them} sent HTTP"),
+            CloseReason::LinkLost => format!("reset by {us}, because the other side was lost"),
+            CloseReason::Reset => format!("reset by {us}"),
+        }
+    }
+
+    /// A connection, or both of a forwarded pair, has closed; `how` is what [`Observer::closed`] returned.
+    pub(super) fn ended(&mut self, net: &mut Net, peer: &Peer, how: &str) {
+        let origin = self.origin(net.now(), peer, peer.side);
+        if let Some(rows) = &mut self.rows {
+            rows.closed(&origin, how, &mut self.printed);
+            self.flush(net, 1);
+        }
+    }
+
+    /// Passes what was printed to the loop: at the end of a turn, and before it grows.
+    pub(super) fn flush(&mut self, net: &mut Net, at_least: usize) {
+        if self.printed.len() < at_least {
             return;
         }
-        if self.prints {
-            net.print(&self.printed);
-        }
+        net.print(&self.printed);
         self.printed.clear();
         // One huge message must not keep its memory.
         self.printed.shrink_to(2 * READ_BYTES);
     }
 
-    /// What is done in each turn of the loop: when to come again, and whether the connections are to be closed: in a
-    /// hurry, after a signal or `-W`, or in order, when output has all the time that it needs. That is told once.
-    pub(crate) fn turn(&mut self, net: &mut Net, now: Instant) -> (Option<Instant>, Option<bool>) {
-        self.flush(net, 1);
-        let end = self.limits.passed(now).filter(|_| self.left != Some(true));
-        if self.end.is_some() && end.is_some() {
-            // It met its goal, and its output is not read.
-            self.left = Some(true);
-            net.hurry();
-        } else if let Some(end) = end {
-            self.end(end);
-        }
-        let next = self.limits.deadline().filter(|_| self.left != Some(true));
-        let in_hurry = self.end.as_ref().map(|end| matches!(end, End::Signal(_) | End::TimeUp { .. }));
-        let leaves = in_hurry.filter(|_| in_hurry > self.left);
-        self.left = leaves.or(self.left);
-        (next, leaves)
-    }
-
-    /// Ends the run, if nothing ended it before. A signal and a failure count more than what came before.
-    pub(crate) fn end(&mut self, end: End) {
+    /// Ends the run, if nothing ended it before. A signal and a failure count more than what ended it before.
+    pub(super) fn end(&mut self, end: End) {
         let counts_more = match (&self.end, &end) {
             (None, _) | (_, End::Signal(_)) => true,
             (Some(End::Signal(_)), _) => false,
@@ -232,28 +291,8 @@ impl Observer {
         }
     }
 
-    /// Whether the run ends.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.end.is_some()
-    }
-
-    /// What `on_stop` is told. Forwarding outlives its output, everything else ends with it.
-    pub(crate) fn stop(&mut self, stop: Stop) {
-        self.end(match stop {
-            Stop::Signal(signal) => End::Signal(signal),
-            Stop::Asked => End::Done,
-            Stop::OutputGone(error) => End::Output(error),
-        });
-    }
-
-    /// Standard output cannot be written, and the run goes on. That is reported at once, since it may do so for hours.
-    pub(crate) fn stop_printing(&mut self, error: &io::Error) {
-        self.prints = false;
-        self.console.report_failure(&Failure::output(error));
-    }
-
     /// Reports what `on_notice` is told, but for what only some forms have.
-    pub(crate) fn notice(&mut self, net: &mut Net, notice: Notice<'_>) {
+    pub(super) fn notice(&mut self, net: &mut Net, notice: Notice<'_>) {
         match notice {
             Notice::TurnedAway(peer) => say(&format!("{peer}: rejected: too many connections\n")),
             Notice::OutOfDescriptors(error) => say(&format!(
@@ -276,54 +315,39 @@ impl Observer {
     }
 
     /// Whether there is a goal that is not met.
-    pub(crate) fn is_unmet(&self) -> bool {
+    pub(super) fn is_unmet(&self) -> bool {
         self.goals.are_set() && !self.goals.are_met()
     }
 
-    /// If `-W` passed before the server was reached, that is why: `failure` says so, given how long it was tried.
-    pub(crate) fn was_not_connected(&mut self, failure: impl FnOnce(Duration) -> Failure) {
-        let Some(End::TimeUp { limit, .. }) = self.end else { return };
-        let failure = failure(limit);
-        self.end = Some(End::Failed(match failure.message().filter(|_| self.is_unmet()) {
-            Some(why) => {
-                let (limit, missing) = (seconds(limit), self.goals.missing());
-                Failure::Timeout(format!("timed out after {limit} waiting for {missing} (see --timeout): {why}"))
-            }
-            None => failure,
-        }));
-    }
-
     /// The exit status of the run, after its totals. A signal decides, else what ended it, else the worst thing
-    /// reported before.
+    /// reported before. `unreached` is why the server was never reached.
     ///
     /// # Errors
     /// What ended it, when that is an error.
-    pub(crate) fn settle(mut self, outcome: Outcome) -> Result<Exit, Failure> {
-        self.report_totals();
+    pub(super) fn settle(mut self, outcome: Outcome, unreached: Option<Failure>) -> Result<Exit, Failure> {
+        if unreached.is_none() {
+            self.report_totals();
+        }
         if outcome.unrecorded > 0 {
             let why = format!("{} bytes at the end are not recorded: the disk is too slow", outcome.unrecorded);
             self.console.report(Exit::Io, "--record", why);
         }
-        let (unread, missing) = (outcome.unprinted > 0, self.goals.missing());
-        let unmet = self.is_unmet();
-        let end = self.end.take().unwrap_or(End::Done);
-        match end {
-            End::Signal(signal) => {
-                if unread {
-                    self.console.report(Exit::Success, "<stdout>", UNREAD);
-                }
-                Ok(Exit::Signal(signal))
-            }
+        if outcome.unprinted > 0 {
+            let failure = if self.goals.are_set() { Failure::Timeout } else { Failure::Io };
+            self.console.report_failure(&failure(UNREAD.to_owned()));
+        }
+        let (unmet, missing) = (self.is_unmet(), self.goals.missing());
+        match self.end.unwrap_or(End::Done) {
+            End::Signal(signal) => Ok(Exit::Signal(signal)),
             End::Output(error) => match Failure::output(&error) {
                 Failure::OutputClosed => Ok(self.console.worst()),
                 failure => Err(failure),
             },
             End::Failed(failure) => Err(failure),
-            _ if unread && self.goals.are_set() => Err(Failure::Timeout(format!("timed out: {UNREAD}"))),
-            _ if unread => Err(Failure::Io(UNREAD.to_owned())),
             End::TimeUp { limit, option } if unmet => {
-                let limit = seconds(limit);
-                Err(Failure::Timeout(format!("timed out after {limit} waiting for {missing} (see {option})")))
+                let why = unreached.as_ref().and_then(Failure::message).map(|why| format!(": {why}"));
+                let (limit, why) = (seconds(limit), why.unwrap_or_default());
+                Err(Failure::Timeout(format!("timed out after {limit} waiting for {missing} (see {option}){why}")))
             }
             End::Idle(limit) if unmet => {
                 let limit = seconds(limit);
@@ -332,59 +356,14 @@ impl Observer {
             End::Closed(_) if unmet => {
                 Err(Failure::Refused(format!("the connection ended; still waiting for {missing}")))
             }
+            End::TimeUp { .. } => unreached.map_or(Ok(self.console.worst()), Err),
             _ => Ok(self.console.worst()),
         }
     }
 
     fn report_totals(&self) {
-        let messages = |count: u64| format!("{count} message{}", if count == 1 { "" } else { "s" });
-        let (received, connections) = (messages(self.received), self.connections);
-        let plural = if connections == 1 { "" } else { "s" };
+        let (received, connections) = (count(self.received, "message"), count(self.connections, "connection"));
         let sent = if self.sent == 0 { String::new() } else { format!(", sent {}", self.sent) };
-        self.console.note(format_args!("received {received} on {connections} connection{plural}{sent}"));
-    }
-}
-
-/// Ends a connection in order.
-pub(crate) fn finish(net: &mut Net, id: crate::net::ConnId) {
-    net.finish(id, FLUSH_TIME, DRAIN_TIME);
-}
-
-/// Reports an end that was not in order; `frame` and `protocol` name what should have come.
-pub(crate) fn report_close(console: &mut Console, peer: &str, closed: &Closed, (frame, protocol): (&str, &str)) {
-    match &closed.reason {
-        CloseReason::Lost(error) => console.note(format_args!("{peer}: {}", plain_words(error))),
-        CloseReason::NoRoom(limit) => {
-            let why = format!("reset: its {frame} needs more than is left of {limit} bytes for all long ones");
-            console.report(Exit::Failed, peer, why);
-        }
-        CloseReason::Http => {
-            console.report(Exit::Failed, peer, format_args!("closed: it sends HTTP, not {protocol}"));
-        }
-        // What broke it was reported as a frame.
-        _ => {}
-    }
-    if closed.unfinished.is_empty() || matches!(closed.reason, CloseReason::Broken(_) | CloseReason::Http) {
-        return;
-    }
-    // Half a message is nobody's fault where we ended the connection.
-    if matches!(closed.reason, CloseReason::ByPeer) {
-        let half = shown(&closed.unfinished);
-        console.report(Exit::Failed, peer, format_args!("closed the connection inside a {frame}: {half}"));
-    }
-}
-
-/// How a connection ended, for its recording; `them` is the peer's side.
-pub(crate) fn describe_close(closed: &Closed, them: Side, said_goodbye: bool) -> String {
-    let (theirs, ours) = (them.name(), them.other().name());
-    match &closed.reason {
-        CloseReason::ByPeer => format!("closed by the {theirs}"),
-        CloseReason::ByUs if said_goodbye => format!("closed by the {theirs}"),
-        CloseReason::ByUs => format!("closed by the {ours}"),
-        CloseReason::Lost(error) | CloseReason::Unreached(error) => format!("lost: {}", plain_words(error)),
-        CloseReason::Broken(_) => format!("closed by the {ours}, because the {theirs} broke the framing"),
-        CloseReason::NoRoom(_) => format!("reset by the {ours}, because there was no room for a long message"),
-        CloseReason::Http => format!("closed by the {ours}, because the {theirs} sent HTTP"),
-        CloseReason::Reset | CloseReason::LinkLost => format!("reset by the {ours}"),
+        self.console.note(format_args!("received {received} on {connections}{sent}"));
     }
 }

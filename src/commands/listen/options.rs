@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::forward::Route;
 use super::observer::Observer;
+use super::peers::{Behavior, Server};
 use super::reply::Reply;
-use super::roles::{Behavior, Server};
 use super::rows::Rows;
 use crate::bcp::conversation::{Role, write_message};
 use crate::bcp::pattern::Pattern;
@@ -22,16 +21,17 @@ use crate::commands::run::TimeLimits;
 use crate::commands::shared::{
     ConnectOptions, Display, Input, LiveView, OBE_IS_JSON, OutputOptions, Selection, Verbose, address, flatten,
 };
+use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::LONG_FRAMES_BYTES_MAX;
-use crate::net::{Address, NetSettings, WhenBehind};
+use crate::net::{Address, NetSettings, StdinReader, WhenBehind};
 use crate::output::table::EndNames;
 use crate::text::shown;
 
 /// What a media controller subscribes to by default: without subscriptions a whole game is two lines.
-pub(crate) const CATEGORIES_OF_MEDIA: [&str; 5] =
+pub(super) const CATEGORIES_OF_MEDIA: [&str; 5] =
     ["core_events", "service_events", "modes", "player_vars", "machine_vars"];
 
 /// What a client subscribes to by default that joins a running MPF.
@@ -40,8 +40,11 @@ const CATEGORIES_OF_CLIENT: [&str; 5] = ["devices", "events", "modes", "machine_
 /// How much of a client's bytes is read at a time: a thousand clients must not need much memory.
 const CLIENT_READ_BYTES: usize = 8 << 10;
 
-/// How much standard input is read at a time.
-pub(super) const INPUT_BYTES: usize = 16 << 10;
+/// How much standard input is read at a time: less than may wait for a peer.
+const INPUT_BYTES: usize = 16 << 10;
+
+/// What an OBE_Socket server replies to what matches no `--reply`.
+const OBE_REPLY: &str = "\"OK\"";
 
 /// What was typed.
 #[derive(Debug, Default)]
@@ -306,16 +309,9 @@ pub const COMMAND: Command<Options> = Command {
     run: super::run,
 };
 
-/// What is done with the connections.
-pub(super) enum Form {
-    Roles(Box<Behavior>),
-    Forward(Box<Route>),
-    Obe { replies: Vec<Reply>, once: bool },
-}
-
 /// What the options mean, resolved and checked.
 pub(super) struct Plan<'a> {
-    pub form: Form,
+    pub behavior: Behavior,
     /// Where to listen, unless it connects.
     pub place: Option<Place<'a>>,
     pub settings: NetSettings,
@@ -329,95 +325,74 @@ impl Options {
     /// [`Failure::Usage`] for options that are wrong or make no sense together, [`Failure::Io`] for a file that cannot
     /// be opened and a name that has no address.
     pub(super) fn plan(&self) -> Result<Plan<'_>, Failure> {
-        refuse_one_file_twice(&[("--announce", self.announce.as_deref()), ("--record", self.record.file.as_deref())])?;
-        let observer = self.observer()?;
-        let form = match (&self.forward, self.wire) {
-            (_, Wire::Obe) => Form::Obe { replies: self.replies()?, once: self.once },
-            (Some(target), Wire::Bcp) => Form::Forward(Box::new(self.route(target)?)),
-            (None, Wire::Bcp) => Form::Roles(Box::new(self.behavior()?)),
-        };
         let (address, announce) = (self.address.as_deref(), self.announce.as_deref());
+        refuse_one_file_twice(&[("--announce", announce), ("--record", self.record.file.as_deref())])?;
+        let observer = self.observer()?;
         let place = Place { address, port: None, announce, wire: self.wire };
         let place = self.connect.address.is_none().then_some(place);
-        Ok(Plan { form, place, settings: self.settings(), observer })
+        Ok(Plan { behavior: self.behavior()?, place, settings: self.settings()?, observer })
     }
 
     fn observer(&self) -> Result<Observer, Failure> {
-        let console = self.output.console(COMMAND.help.name);
+        let (console, color, selection) =
+            (self.output.console(COMMAND.help.name), self.output.color, &self.display.selection);
         let show = match self.wire {
             Wire::Bcp => {
-                let typed = self.goals.expected.iter().chain(self.display.selection.typed());
-                note_mistyped_patterns(typed, &console);
-                self.display.show(self.output.color, self.forward.is_some())?
+                note_mistyped_patterns(self.goals.expected.iter().chain(selection.typed()), &console);
+                self.display.show(color, self.forward.is_some())?
             }
-            Wire::Obe => {
-                if self.display.selection.template.as_ref().is_some_and(Template::shows_json) {
-                    return Err(Failure::Usage(format!("-F and --wire obe cannot be used together so: {OBE_IS_JSON}")));
-                }
-                self.display.selection.show_obe()?.for_stdout(self.output.color, false)
+            Wire::Obe if selection.template.as_ref().is_some_and(Template::shows_json) => {
+                return Err(Failure::Usage(format!("-F and --wire obe cannot be used together so: {OBE_IS_JSON}")));
             }
+            Wire::Obe => selection.show_obe()?.for_stdout(color, false),
         };
-        let goals = self.goals.goals(self.wire)?;
-        let limits = TimeLimits::new(self.goals.time(None), self.goals.idle);
-        let mut observer = Observer::new(console, Some(show), goals, limits);
-        if self.wire == Wire::Bcp && !self.display.json && self.display.selection.template.is_none() {
+        let mut observer = Observer::new(console, show);
+        if self.wire == Wire::Bcp && !self.display.json && selection.template.is_none() {
             let ends = self.end_names();
-            observer.rows = self.view.table(ends, self.output.color).map(|table| Rows::new(table, ends));
+            observer.rows = self.view.table(ends, color).map(|table| Rows::new(table, ends));
         }
+        observer.goals = self.goals.goals(self.wire)?;
+        observer.limits = TimeLimits::new(self.goals.time(None), self.goals.idle);
         observer.traffic = Traffic::new(self.verbose.0);
         observer.recorder = self.record.open_file()?;
+        observer.wire = self.wire;
+        observer.is_forwarding = self.forward.is_some();
         Ok(observer)
     }
 
     /// The names of both ends in the table. A forwarded game is known by its ports.
     fn end_names(&self) -> EndNames {
-        let names = |text: &Option<String>| {
-            let default = Address::new("localhost", MEDIA_PORT);
-            EndNames::of_port(text.as_ref().and_then(|t| Address::parse(t, &default).ok()).unwrap_or(default).port)
+        let default = Address::new("localhost", MEDIA_PORT);
+        let port = |text: &Option<String>| {
+            text.as_ref()
+                .and_then(|text| Address::parse(text, &default).ok())
+                .map_or(MEDIA_PORT, |address| address.port)
         };
         match (&self.forward, self.as_pin == self.connect.address.is_some()) {
             (None, true) => EndNames::MPF_CONNECTED,
             (None, false) => EndNames::MPF_LISTENED,
-            (Some(_), _) => match names(&self.address) {
-                EndNames::UNKNOWN => names(&self.forward),
+            (Some(_), _) => match EndNames::of_port(port(&self.address)) {
+                EndNames::UNKNOWN => EndNames::of_port(port(&self.forward)),
                 ends => ends,
             },
         }
     }
 
-    fn replies(&self) -> Result<Vec<Reply>, Failure> {
-        let parse = |text: &String| match self.wire {
-            Wire::Bcp => Reply::parse(text, self.input.line_bytes_max),
-            Wire::Obe => Reply::parse_value(text),
-        };
-        let complaint = |why| Failure::Usage(format!("--reply: {why}"));
-        self.replies.iter().map(|text| parse(text).map_err(complaint)).collect()
-    }
-
     fn behavior(&self) -> Result<Behavior, Failure> {
-        let connects = self.connect.address.is_some();
-        let role = match (self.as_pin, connects) {
-            (false, false) => Role::MediaController,
-            (true, true) => Role::PinController,
-            (true, false) | (false, true) => Role::Client,
+        let (role, port, defaults) = match (self.as_pin, self.connect.address.is_some()) {
+            (false, false) => (Role::MediaController, MEDIA_PORT, &CATEGORIES_OF_MEDIA),
+            (true, true) => (Role::PinController, MEDIA_PORT, &CATEGORIES_OF_MEDIA),
+            (true, false) | (false, true) => (Role::Client, PIN_PORT, &CATEGORIES_OF_CLIENT),
         };
         let subscribes = !self.monitor.is_empty() || !self.register.is_empty();
         if self.no_auto && subscribes && role == Role::MediaController {
             let why = "--no-auto and --monitor or --register cannot be used together: the reply to reset subscribes";
             return Err(Failure::Usage(why.to_owned()));
         }
-        let (port, defaults) = match role {
-            Role::Client => (PIN_PORT, &CATEGORIES_OF_CLIENT),
-            Role::MediaController | Role::PinController => (MEDIA_PORT, &CATEGORIES_OF_MEDIA),
-        };
-        let server = match &self.connect.address {
-            None => None,
-            Some(address) => {
-                let target = Target::resolve(Some(address), port)?;
-                let dial = target.dial_for(self.connect.retry);
-                Some(Server { target, dial, reconnects: self.reconnect })
-            }
-        };
+        let server = self.connect.address.as_deref().or(self.forward.as_deref()).map(|address| {
+            let target = Target::resolve(Some(address), port)?;
+            Ok(Server { dial: target.dial_for(self.connect.retry), target })
+        });
         Ok(Behavior {
             role,
             subscriptions: subscriptions(&self.monitor, &self.register, defaults)?,
@@ -425,38 +400,36 @@ impl Options {
             replies: self.replies()?,
             is_mute: self.no_auto,
             once: self.once,
-            reads_input: self.stdin,
-            framing: self.input.framing(),
-            server,
+            input: self.stdin.then(|| Stream::new(&self.input.framing())),
+            server: server.transpose()?,
+            reconnects: self.reconnect,
+            canonical: self.canonical.then_some(self.input.line_bytes_max),
         })
     }
 
-    fn route(&self, target: &str) -> Result<Route, Failure> {
-        let target = Target::resolve(Some(target), MEDIA_PORT)?;
-        let dial = target.dial_for(self.connect.retry);
-        let canonical = self.canonical.then_some(self.input.line_bytes_max);
-        Ok(Route { target, dial, canonical, once: self.once })
+    fn replies(&self) -> Result<Vec<Reply>, Failure> {
+        let texts = self.replies.iter().map(String::as_str).chain((self.wire == Wire::Obe).then_some(OBE_REPLY));
+        let replies = texts.map(|text| Reply::parse(text, self.wire, self.input.line_bytes_max));
+        replies.collect::<Result<_, _>>().map_err(|why| Failure::Usage(format!("--reply: {why}")))
     }
 
-    fn settings(&self) -> NetSettings {
-        let framing = match self.wire {
-            Wire::Bcp => self.input.framing(),
-            Wire::Obe => FramingOptions::obe(),
+    fn settings(&self) -> Result<NetSettings, Failure> {
+        let (framing, full): (_, &[u8]) = match self.wire {
+            Wire::Bcp => (self.input.framing(), b"error?message=too%20many%20connections\n"),
+            Wire::Obe => (FramingOptions::obe(), b""),
         };
         // With larger limits at least one message of the largest size must fit.
         let longest = framing.line_bytes_max.saturating_add(framing.payload_bytes_max);
-        let long_frames_bytes_max = match self.wire {
-            Wire::Bcp => LONG_FRAMES_BYTES_MAX.max(longest.saturating_mul(2)),
-            Wire::Obe => LONG_FRAMES_BYTES_MAX,
-        };
         let read_bytes = if self.connect.address.is_some() { framing.read_bytes } else { CLIENT_READ_BYTES };
-        NetSettings {
+        let input = self.stdin.then(|| StdinReader::stdin(INPUT_BYTES)).transpose();
+        Ok(NetSettings {
             framing: FramingOptions { read_bytes, ..framing },
-            long_frames_bytes_max,
-            full: if self.wire == Wire::Bcp { b"error?message=too%20many%20connections\n" } else { b"" },
+            long_frames_bytes_max: LONG_FRAMES_BYTES_MAX.max(longest.saturating_mul(2)),
+            full,
+            input: input.map_err(|error| Failure::io("cannot read <stdin>", &error))?,
             when_behind: if self.forward.is_some() { WhenBehind::Drop } else { WhenBehind::Wait },
             ..NetSettings::default()
-        }
+        })
     }
 }
 
@@ -464,16 +437,16 @@ impl Options {
 ///
 /// # Errors
 /// [`Failure::Usage`] for an unknown category, and for an event whose registration would end MPF.
-pub(crate) fn subscriptions(monitor: &[String], register: &[String], defaults: &[&str]) -> Result<Vec<u8>, Failure> {
+fn subscriptions(monitor: &[String], register: &[String], defaults: &[&str]) -> Result<Vec<u8>, Failure> {
     let named: Vec<&str> = monitor.iter().map(String::as_str).collect();
     let categories = match named.as_slice() {
-        [] => defaults.to_vec(),
-        ["none"] => Vec::new(),
+        [] => defaults,
+        ["none"] => &[],
         names if names.contains(&"none") => {
             return Err(Failure::Usage("--monitor none cannot be used with another category".to_owned()));
         }
-        names if names.contains(&"all") => CATEGORIES.to_vec(),
-        names => names.to_vec(),
+        names if names.contains(&"all") => CATEGORIES,
+        names => names,
     };
     if let Some(unknown) = categories.iter().find(|name| !CATEGORIES.contains(name)) {
         let words = category_words();
@@ -484,17 +457,21 @@ pub(crate) fn subscriptions(monitor: &[String], register: &[String], defaults: &
         return Err(Failure::Usage(format!("--monitor: unknown category {}; {advice}", shown(unknown.as_bytes()))));
     }
     let mut lines = Vec::new();
-    for category in categories {
-        write_message("monitor_start", &[("category", category)], &mut lines);
-    }
+    push_subscriptions(categories, &mut lines);
     for event in register {
         let start = lines.len();
         write_message("register_trigger", &[("event", event)], &mut lines);
-        let line = &lines[start..];
-        catalogue::check_line(line.strip_suffix(b"\n").unwrap_or(line), None)
+        catalogue::check_line(lines[start..].trim_ascii_end(), None)
             .map_err(|refusal| Failure::Usage(format!("--register: {refusal}")))?;
     }
     Ok(lines)
+}
+
+/// Appends the lines that subscribe to these categories.
+pub(super) fn push_subscriptions(categories: &[&str], lines: &mut Vec<u8>) {
+    for category in categories {
+        write_message("monitor_start", &[("category", category)], lines);
+    }
 }
 
 /// Every word that `--monitor` accepts.

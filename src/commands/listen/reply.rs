@@ -3,7 +3,6 @@
 //! A reply is a message whose strings are filled in from the received one and then encoded like any other, so no value
 //! can end its line.
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use crate::bcp::pattern::Pattern;
@@ -11,23 +10,22 @@ use crate::bcp::{
     DuplicatePolicy, JsonValue, Malformed, Message, ParseOptions, WriteOptions, canonical_json, payload_marker,
     push_spaced_json, push_string, write_line,
 };
+use crate::framing::{Wire, push_frame};
 use crate::text::{shown, trim};
 
-/// How often a reply may fire on one connection in [`FIRINGS_TIME`].
-const FIRINGS_MAX: u32 = 1000;
+/// How often a reply may be sent on one connection in [`FIRINGS_TIME`].
+pub(super) const FIRINGS_MAX: u32 = 1000;
 
 const FIRINGS_TIME: Duration = Duration::from_secs(1);
 
 /// A reply, and what it replies to.
-#[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pattern: Pattern,
-    /// As it was typed.
-    text: String,
+    /// As it was typed, for messages.
+    pub text: String,
     content: Content,
 }
 
-#[derive(Clone, Debug)]
 enum Content {
     /// The command is known and gets no reply.
     Nothing,
@@ -40,57 +38,34 @@ enum Content {
 }
 
 impl Reply {
-    /// Reads `PATTERN => LINE`. No reply becomes a line of more than `line_bytes_max` bytes.
+    /// Reads `PATTERN => LINE`; no reply becomes a line of more than `line_bytes_max` bytes. With OBE_Socket reads
+    /// `PATTERN => JSON`, or one JSON value that is the reply to everything.
     ///
     /// # Errors
     /// A sentence that shows what to write.
-    pub(crate) fn parse(text: &str, line_bytes_max: usize) -> Result<Reply, String> {
-        let parse = || {
-            let (pattern, line) = split(text).ok_or("write 'PATTERN => LINE', with spaces around the arrow")?;
-            let pattern = Pattern::parse(pattern.trim(), false)
-                .map_err(|error| format!("{error}; write a pattern as COMMAND?NAME=TEXT"))?;
-            let form = WriteOptions { line_bytes_max, ..WriteOptions::default() };
-            let reply = Reply { pattern, text: text.to_owned(), content: Content::parse_line(line, form)? };
-            // What cannot be encoded is found now, not in the middle of a game.
-            reply.write(&Message::new(), None, &mut Vec::new()).map_err(|why| why.to_string())?;
-            Ok(reply)
+    pub(crate) fn parse(text: &str, wire: Wire, line_bytes_max: usize) -> Result<Reply, String> {
+        let typed = shown(text.as_bytes());
+        let read = match wire {
+            Wire::Bcp => parse_bcp(text, line_bytes_max),
+            Wire::Obe => parse_obe(text),
         };
-        parse().map_err(|why: String| format!("{}: {why}", shown(text.as_bytes())))
-    }
-
-    /// Reads `PATTERN => JSON`, or one JSON value that is the reply to everything.
-    ///
-    /// # Errors
-    /// A sentence that shows what to write.
-    pub(crate) fn parse_value(text: &str) -> Result<Reply, String> {
-        let parse = || {
-            let (pattern, json) = match canonical_json(text.as_bytes(), true) {
-                Ok(_) => ("*", text),
-                Err(_) => {
-                    split(text).ok_or("write one JSON value, or 'PATTERN => JSON' with spaces around the arrow")?
-                }
-            };
-            let pattern = Pattern::parse_value(pattern.trim())
-                .map_err(|error| format!("{error}; write a pattern as COMMAND?NAME=TEXT or as JSON"))?;
-            let content = match json.trim() {
-                "" => Content::Nothing,
-                json => Content::Json(canonical_json(json.as_bytes(), true).map_err(|why| why.to_string())?),
-            };
-            Ok(Reply { pattern, text: text.to_owned(), content })
-        };
-        parse().map_err(|why: String| format!("{}: {why}", shown(text.as_bytes())))
+        let (pattern, content) = read.map_err(|why| format!("{typed}: {why}"))?;
+        let reply = Reply { pattern, text: typed, content };
+        // What cannot be encoded is found now, not in the middle of a game.
+        reply.write(&Message::new(), None, &mut Vec::new()).map_err(|why| format!("{}: {why}", reply.text))?;
+        Ok(reply)
     }
 
     /// Whether it replies to this message.
-    pub(crate) fn matches(&self, message: &Message, payload_bytes: Option<usize>) -> bool {
+    pub(super) fn matches(&self, message: &Message, payload_bytes: Option<usize>) -> bool {
         self.pattern.matches(message, payload_bytes)
     }
 
-    /// Appends the reply to a message: a line with its LF, JSON, or nothing.
+    /// Appends the reply to a message: a line with its LF, a frame of OBE_Socket, or nothing.
     ///
     /// # Errors
     /// The filled line is over the limit; then nothing is appended.
-    pub(crate) fn write(
+    pub(super) fn write(
         &self,
         received: &Message,
         payload_bytes: Option<usize>,
@@ -104,7 +79,11 @@ impl Reply {
         let fill = |value: JsonValue<'_>| value.with_strings(&|text, out| fill_text(text, &find, out));
         match &self.content {
             Content::Nothing => {}
-            Content::Json(json) => push_spaced_json(&fill(JsonValue(json)), out),
+            Content::Json(json) => {
+                let mut body = Vec::new();
+                push_spaced_json(&fill(JsonValue(json)), &mut body);
+                push_frame(&body, out);
+            }
             Content::Line { message: written, form } => {
                 let mut message = Message::new();
                 message.begin(written.command().as_bytes());
@@ -116,37 +95,39 @@ impl Reply {
         }
         Ok(())
     }
-
-    /// As it was typed, for messages.
-    pub(crate) fn shown(&self) -> String {
-        shown(self.text.as_bytes())
-    }
-
-    /// The command of its line.
-    pub(crate) fn command(&self) -> Option<Cow<'_, str>> {
-        match &self.content {
-            Content::Line { message, .. } => Some(message.command()),
-            Content::Nothing | Content::Json(_) => None,
-        }
-    }
 }
 
-impl Content {
-    fn parse_line(text: &str, form: WriteOptions) -> Result<Content, String> {
-        let text = trim(text.as_bytes());
-        if text.is_empty() {
-            return Ok(Content::Nothing);
-        }
-        if text.contains(&b'\n') {
-            return Err("a reply is one line".to_owned());
-        }
-        if payload_marker(text).is_some() {
-            return Err("a reply has no payload".to_owned());
-        }
-        let mut message = Box::new(Message::new());
-        message.parse_line(text, &ParseOptions::default()).map_err(|error| error.to_string())?;
-        Ok(Content::Line { message, form })
+fn parse_bcp(text: &str, line_bytes_max: usize) -> Result<(Pattern, Content), String> {
+    let (pattern, line) = split(text).ok_or("write 'PATTERN => LINE', with spaces around the arrow")?;
+    let pattern = Pattern::parse(pattern.trim(), false)
+        .map_err(|error| format!("{error}; write a pattern as COMMAND?NAME=TEXT"))?;
+    let line = trim(line.as_bytes());
+    if line.is_empty() {
+        return Ok((pattern, Content::Nothing));
     }
+    if line.contains(&b'\n') {
+        return Err("a reply is one line".to_owned());
+    }
+    if payload_marker(line).is_some() {
+        return Err("a reply has no payload".to_owned());
+    }
+    let mut message = Box::new(Message::new());
+    message.parse_line(line, &ParseOptions::default()).map_err(|error| error.to_string())?;
+    Ok((pattern, Content::Line { message, form: WriteOptions { line_bytes_max, ..WriteOptions::default() } }))
+}
+
+fn parse_obe(text: &str) -> Result<(Pattern, Content), String> {
+    let (pattern, json) = match canonical_json(text.as_bytes(), true) {
+        Ok(_) => ("*", text),
+        Err(_) => split(text).ok_or("write one JSON value, or 'PATTERN => JSON' with spaces around the arrow")?,
+    };
+    let pattern = Pattern::parse_value(pattern.trim())
+        .map_err(|error| format!("{error}; write a pattern as COMMAND?NAME=TEXT or as JSON"))?;
+    let content = match json.trim() {
+        "" => Content::Nothing,
+        json => Content::Json(canonical_json(json.as_bytes(), true).map_err(|why| why.to_string())?),
+    };
+    Ok((pattern, content))
 }
 
 /// The two sides of the arrow.
@@ -184,42 +165,38 @@ fn place(text: &str) -> Option<(&str, &str)> {
     is_name.then_some((name, after))
 }
 
-/// How often each reply has fired on one connection: since when, and `None` once it is stopped. Two programs that reply
-/// to each other could go on for ever.
-#[derive(Debug)]
-pub(crate) struct Firings(Vec<Option<(Instant, u32)>>);
+/// How often a reply was sent on one connection since some moment. Two programs that reply to each other could go on
+/// for ever.
+#[derive(Clone, Copy)]
+pub(super) struct Firings {
+    since: Instant,
+    count: u32,
+}
 
 impl Firings {
-    /// None of so many replies has fired.
-    pub(crate) fn new(replies: usize, now: Instant) -> Firings {
-        Firings(vec![Some((now, 0)); replies])
+    pub(super) fn new(now: Instant) -> Firings {
+        Firings { since: now, count: 0 }
     }
 
-    /// Counts one more.
-    ///
-    /// # Errors
-    /// It must not fire any more: the first time with the reason.
-    pub(crate) fn fire(&mut self, reply: usize, now: Instant) -> Result<(), Option<String>> {
-        let (since, count) = self.0[reply].ok_or(None)?;
-        self.0[reply] = match count {
-            _ if now.saturating_duration_since(since) >= FIRINGS_TIME => Some((now, 1)),
-            FIRINGS_MAX => None,
-            _ => Some((since, count + 1)),
-        };
-        self.0[reply].map(|_| ()).ok_or_else(|| {
-            let why = "two programs reply to each other";
-            Some(format!("stopped because it fired {FIRINGS_MAX} times in a second: {why}"))
-        })
+    /// Counts one more; returns how many there were in the present second. Above [`FIRINGS_MAX`] it counts on, and the
+    /// reply must not be sent any more.
+    pub(super) fn count(&mut self, now: Instant) -> u32 {
+        if self.count <= FIRINGS_MAX && now.saturating_duration_since(self.since) >= FIRINGS_TIME {
+            *self = Firings::new(now);
+        }
+        self.count = self.count.saturating_add(1);
+        self.count
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::framing::body;
     use crate::limits::LINE_BYTES_MAX;
 
     fn replied(reply: &str, line: &str) -> String {
-        let reply = Reply::parse(reply, LINE_BYTES_MAX).unwrap();
+        let reply = Reply::parse(reply, Wire::Bcp, LINE_BYTES_MAX).unwrap();
         let mut parts = Message::new();
         parts.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
         let mut out = Vec::new();
@@ -249,7 +226,7 @@ mod tests {
         let mut parts = Message::new();
         parts.parse_line(b"q?n=12345", &ParseOptions::default()).unwrap();
         for (limit, fits) in [(9, true), (8, false)] {
-            let (reply, mut out) = (Reply::parse("q => a?x={n}", limit).unwrap(), Vec::new());
+            let (reply, mut out) = (Reply::parse("q => a?x={n}", Wire::Bcp, limit).unwrap(), Vec::new());
             assert_eq!(reply.write(&parts, None, &mut out).is_ok(), fits);
             assert_eq!(out, if fits { &b"a?x=12345\n"[..] } else { b"" });
         }
@@ -269,12 +246,13 @@ mod tests {
     #[test]
     fn json_reply_is_for_everything_or_a_pattern_and_is_filled_too() {
         let answer = |reply: &str, received: &str| {
-            let reply = Reply::parse_value(reply).unwrap();
+            let reply = Reply::parse(reply, Wire::Obe, LINE_BYTES_MAX).unwrap();
             let (mut parts, mut out) = (Message::new(), Vec::new());
             parts.parse_value(received.as_bytes(), true).unwrap();
             parts.take_command();
             reply.write(&parts, None, &mut out).unwrap();
-            reply.matches(&parts, None).then(|| String::from_utf8(out).unwrap())
+            let sent = String::from_utf8(body(&out).to_vec()).unwrap();
+            reply.matches(&parts, None).then_some(sent)
         };
         let goodset = r#"{"command": "goodset", "pickiness": 4}"#;
         for (reply, received, expected) in [
@@ -291,7 +269,7 @@ mod tests {
         for (reply, why) in
             [("a", "write one JSON value"), ("a => b", "not JSON"), ("a?x=int:y => 1", "invalid integer")]
         {
-            assert!(Reply::parse_value(reply).map(|_| ()).unwrap_err().contains(why), "{reply}");
+            assert!(Reply::parse(reply, Wire::Obe, LINE_BYTES_MAX).map(|_| ()).unwrap_err().contains(why), "{reply}");
         }
     }
 
@@ -306,7 +284,7 @@ mod tests {
             ("a => b c?x", "b c"),
             ("a => ?x", "a => ?x"),
         ] {
-            let seen = Reply::parse(text, LINE_BYTES_MAX).map(|_| ()).unwrap_err();
+            let seen = Reply::parse(text, Wire::Bcp, LINE_BYTES_MAX).map(|_| ()).unwrap_err();
             assert!(seen.contains(why), "{text}: {seen}");
         }
     }

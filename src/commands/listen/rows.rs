@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::bcp::template::Side;
-use crate::bcp::{Malformed, Message, ParseOptions, payload_marker};
+use crate::bcp::template::{Origin, Side};
+use crate::bcp::{Malformed, Message};
+use crate::framing::RawMessage;
 use crate::output::show::Show;
 use crate::output::stdout_columns;
 use crate::output::table::{Emphasis, EndNames, Seen, Table};
+use crate::text::count;
 
 /// Formats the rows, and counts what the last row of a connection tells.
 pub(super) struct Rows {
     table: Table,
     ends: EndNames,
-    /// What was sent last.
-    message: Message,
     connections: HashMap<u64, Counts>,
 }
 
@@ -22,86 +22,84 @@ pub(super) struct Rows {
 #[derive(Default)]
 struct Counts {
     opened: Duration,
-    /// From the client, from the server.
-    messages: [u64; 2],
+    from_client: u64,
+    from_server: u64,
     malformed: u64,
     said_goodbye: bool,
 }
 
 impl Rows {
     pub(super) fn new(table: Table, ends: EndNames) -> Rows {
-        Rows { table, ends, message: Message::new(), connections: HashMap::new() }
+        Rows { table, ends, connections: HashMap::new() }
     }
 
-    pub(super) fn opened(&mut self, time: Duration, connection: u64, text: &str, out: &mut Vec<u8>) {
-        self.connections.insert(connection, Counts { opened: time, ..Counts::default() });
+    /// Appends the first row of a connection.
+    pub(super) fn opened(&mut self, origin: &Origin<'_>, out: &mut Vec<u8>) {
+        let counts = Counts { opened: origin.time.unwrap_or_default(), ..Counts::default() };
+        self.connections.insert(origin.connection.unwrap_or(1), counts);
+        let how = if origin.from == Side::Client { "from" } else { "to" };
+        self.event(origin, &format!("connected {how} {}", origin.peer.unwrap_or_default()), out);
+    }
+
+    /// Appends a row about a connection.
+    fn event(&mut self, origin: &Origin<'_>, text: &str, out: &mut Vec<u8>) {
         self.fit(out);
-        self.table.event(Some(time), connection, text, out);
+        self.table.event(origin.time, origin.connection.unwrap_or(1), text, out);
     }
 
     /// Counts a message, or something malformed.
-    pub(super) fn count(&mut self, connection: u64, from: Side, message: Option<&Message>) {
-        let counts = self.connections.entry(connection).or_default();
-        match message {
-            None => counts.malformed += 1,
-            Some(message) => {
-                counts.messages[usize::from(from == Side::Server)] += 1;
-                counts.said_goodbye |= message.command() == "goodbye";
-            }
+    pub(super) fn count(&mut self, origin: &Origin<'_>, message: Option<&Message>) {
+        let counts = self.connections.entry(origin.connection.unwrap_or(1)).or_default();
+        match (message, origin.from) {
+            (None, _) => counts.malformed += 1,
+            (Some(_), Side::Client) => counts.from_client += 1,
+            (Some(_), Side::Server) => counts.from_server += 1,
         }
+        counts.said_goodbye |= message.is_some_and(|message| message.command() == "goodbye");
     }
 
-    /// Appends the row of a message, or of a line that is none.
-    pub(super) fn received(
+    /// Appends the row of a message, or of a malformed line, if `show` selects it; whether it does.
+    pub(super) fn message(
         &mut self,
-        seen: Seen,
-        line: &[u8],
-        payload: Option<&[u8]>,
+        show: &Show,
+        origin: &Origin<'_>,
+        raw: &RawMessage<'_>,
         message: Result<&Message, &Malformed>,
         out: &mut Vec<u8>,
-    ) {
-        let is_error = message.is_ok_and(|message| message.command() == "error");
-        let emphasis = if is_error { Emphasis::Failed } else { Emphasis::Normal };
-        self.fit(out);
-        self.table.message(seen, line, payload, message, emphasis, out);
-    }
-
-    /// Counts a message that was sent, and appends its row if `show` selects it.
-    pub(super) fn sent(&mut self, seen: Seen, line: &[u8], payload: Option<&[u8]>, show: &Show, out: &mut Vec<u8>) {
-        let mut message = std::mem::take(&mut self.message);
-        let text = payload_marker(line).map_or(line, |marker| &line[..marker.at]);
-        let parsed = message.parse_line(text, &ParseOptions::default());
-        let parsed = parsed.as_ref().map(|()| &message);
-        self.count(seen.connection, seen.from, parsed.ok());
-        if show.selects(parsed.ok(), payload.map(<[u8]>::len)) {
-            self.received(seen, line, payload, parsed, out);
+    ) -> bool {
+        let is_selected = show.selects(message.ok(), raw.payload.map(<[u8]>::len));
+        if is_selected {
+            let is_error = message.is_ok_and(|message| message.command() == "error");
+            let emphasis = if is_error { Emphasis::Failed } else { Emphasis::Normal };
+            let seen = Seen { time: origin.time, connection: origin.connection.unwrap_or(1), from: origin.from };
+            self.fit(out);
+            self.table.message(seen, raw.line, raw.payload, message, emphasis, out);
         }
-        self.message = message;
+        is_selected
     }
 
-    /// Appends the last row of a connection: `how` it closed, how long it lasted, and what it carried. `them` is the
-    /// peer's side, unless it was forwarded.
-    pub(super) fn closed(&mut self, time: Duration, connection: u64, how: &str, them: Option<Side>, out: &mut Vec<u8>) {
-        let Some(counts) = self.connections.remove(&connection) else { return };
+    /// Appends the row that tells what program a peer is, if this is the `hello` of one that has a name.
+    pub(super) fn greeted(&mut self, origin: &Origin<'_>, hello: &Message, out: &mut Vec<u8>) {
+        let Some(name) = hello.find("controller_name").filter(|_| hello.command() == "hello") else { return };
+        let version = hello.find("controller_version").map(|version| version.text()).unwrap_or_default();
+        let text = format!("the {} is {} {version}", origin.from.name(), name.text());
+        self.event(origin, text.trim_end(), out);
+    }
+
+    /// Appends the last row of a connection: `how` it closed, how long it lasted, and what it carried.
+    pub(super) fn closed(&mut self, origin: &Origin<'_>, how: &str, out: &mut Vec<u8>) {
+        let counts = self.connections.remove(&origin.connection.unwrap_or(1)).unwrap_or_default();
         let EndNames { client, server } = self.ends;
-        let [by_client, by_server] = counts.messages;
-        let mut how = how.to_owned();
-        if self.ends != EndNames::UNKNOWN {
-            how = how.replace("the client", client).replace("the server", server);
-        }
-        if counts.said_goodbye {
-            how.push_str(" (goodbye)");
-        }
-        let seconds = time.saturating_sub(counts.opened).as_secs_f64();
-        let plural = |count: u64| if count == 1 { "" } else { "s" };
-        let carried = match them {
-            Some(Side::Client) => format!("{by_client} message{} in, {by_server} out", plural(by_client)),
-            Some(Side::Server) => format!("{by_server} message{} in, {by_client} out", plural(by_server)),
-            None => format!("{by_client} message{} from {client}, {by_server} from {server}", plural(by_client)),
+        let how = match self.ends {
+            EndNames::UNKNOWN => how.to_owned(),
+            _ => how.replace("the client", client).replace("the server", server),
         };
+        let goodbye = if counts.said_goodbye { " (goodbye)" } else { "" };
+        let seconds = origin.time.unwrap_or_default().saturating_sub(counts.opened).as_secs_f64();
         let malformed = if counts.malformed > 0 { format!(", {} malformed", counts.malformed) } else { String::new() };
-        self.fit(out);
-        self.table.event(Some(time), connection, &format!("{how} after {seconds:.1} s: {carried}{malformed}"), out);
+        let (messages, from_server) = (count(counts.from_client, "message"), counts.from_server);
+        let carried = format!("{messages} from {client}, {from_server} from {server}{malformed}");
+        self.event(origin, &format!("{how}{goodbye} after {seconds:.1} s: {carried}"), out);
     }
 
     /// Takes the present width of the terminal, once for all rows that are printed together.

@@ -1,4 +1,3 @@
-//! OBE_Socket, the other wire: what `send` and `listen` do with `--wire obe` (`obe-socket`(7)).
+//! OBE_Socket, the other wire: what `send` does with `--wire obe` (`obe-socket`(7)).
 
 pub(super) mod send;
-pub(super) mod server;

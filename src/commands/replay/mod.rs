@@ -22,7 +22,7 @@ pub(super) use options::COMMAND;
 
 use crate::commands::binding::Place;
 use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
-use crate::commands::listen::roles::Peers;
+use crate::commands::listen::peers::Peers;
 use crate::commands::recorder::Recorder;
 use crate::commands::result_file::ResultFile;
 use crate::commands::run::{TimeLimits, drive, open_net};
@@ -208,12 +208,12 @@ impl MediaController {
     /// # Errors
     /// The system gives no socket or thread.
     fn start(options: &Options) -> Result<MediaController, Failure> {
-        let framing = options.limits.framing();
         let start = |error| Failure::io("cannot start the built-in media controller", &error);
-        let mut net = Net::new(NetSettings { framing: framing.clone(), ..NetSettings::default() }).map_err(start)?;
+        let settings = NetSettings { framing: options.limits.framing(), ..NetSettings::default() };
+        let mut net = Net::new(settings).map_err(start)?;
         let place = Place { address: None, port: Some(0), announce: None, wire: Wire::Bcp };
         let address = place.listen(&mut net)?;
-        let peers = Peers::built_in(framing, options.output.console(COMMAND.help.name))?;
+        let peers = Peers::built_in(options.output.console(COMMAND.help.name));
         let background = run_in_background(net, peers).map_err(start)?;
         Ok(MediaController { address, background })
     }

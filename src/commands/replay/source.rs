@@ -15,6 +15,7 @@ use crate::framing::FramingOptions;
 use crate::limits::READ_BYTES;
 use crate::output::Console;
 use crate::session::{Error, ErrorKind, Kind, Note, Reader, Record, Settings};
+pub(super) use crate::text::count;
 use crate::text::file_name;
 
 /// How many connection numbers an error lists.
@@ -106,11 +107,6 @@ impl Summary {
             None => messages,
         }
     }
-}
-
-/// `1 message`, `2 messages`.
-pub(super) fn count(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 impl Recording {

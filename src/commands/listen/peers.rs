@@ -1,0 +1,595 @@
+//! What `listen` does with its connections in each of its roles: as a media controller, as a pin controller that others
+//! connect to or that connects itself, as a client joined to MPF, as an OBE_Socket server, and between two programs.
+//! `replay --loopback` runs the media controller too.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Instant;
+
+use super::canonical::Canonical;
+use super::observer::{Observer, Peer};
+use super::options::{CATEGORIES_OF_MEDIA, push_subscriptions};
+use super::reply::{FIRINGS_MAX, Firings, Reply};
+use crate::bcp::conversation::{
+    self, Conversation, ConversationConfig, PeerError, ProtocolError, ReceiveOutcome, Role,
+};
+use crate::bcp::line_command;
+use crate::bcp::pattern::Pattern;
+use crate::bcp::template::Side;
+use crate::catalogue;
+use crate::commands::binding::Place;
+use crate::commands::dial::Target;
+use crate::commands::run::End;
+use crate::commands::stream::{Item, Stream};
+use crate::exit::{Exit, Failure, plain_words};
+use crate::framing::{Frame, RawMessage, Wire};
+use crate::limits::READ_BYTES;
+use crate::net::{
+    CloseReason, Closed, ConnId, DRAIN_TIME, Dial, FLUSH_TIME, Handler, Net, Notice, OUTBOX_BYTES_MAX, Outcome,
+    Rewrite, SocketAddr, Stop, is_of_this_machine,
+};
+use crate::output::Console;
+use crate::output::show::{Show, Style};
+use crate::text::shown;
+
+/// What `listen` sends, and when.
+#[derive(Default)]
+pub(crate) struct Behavior {
+    pub role: Role,
+    /// The lines with which it subscribes.
+    pub subscriptions: Vec<u8>,
+    /// Which `hello` is accepted, instead of one with version 1, 1.x or none.
+    pub accepts: Option<Pattern>,
+    /// The first reply that matches is sent.
+    pub replies: Vec<Reply>,
+    /// Whether the built-in replies are turned off.
+    pub is_mute: bool,
+    /// Whether the first connection that closes ends the run.
+    pub once: bool,
+    /// Standard input, until its end: what is sent to every peer.
+    pub input: Option<Stream>,
+    /// The server that it connects to, or to which each client is forwarded.
+    pub server: Option<Server>,
+    /// Whether it connects again when the connection is lost.
+    pub reconnects: bool,
+    /// The longest line that `--canonical` rewrites, in bytes.
+    pub canonical: Option<usize>,
+}
+
+/// A server, and how it is connected to.
+pub(crate) struct Server {
+    pub target: Target,
+    pub dial: Dial,
+}
+
+/// What passes over a connection.
+enum Exchange {
+    /// Our side of a conversation.
+    Bcp(Conversation),
+    /// A reply to each message of OBE_Socket.
+    Obe,
+    /// What the other connection of a forwarded pair carries too.
+    Forwarded { other: ConnId },
+}
+
+/// One connection.
+struct PeerState {
+    peer: Peer,
+    exchange: Exchange,
+    /// What standard input and replies had to send before the handshake was complete.
+    backlog: Vec<u8>,
+    /// How often each reply was sent.
+    firings: Vec<Firings>,
+}
+
+impl PeerState {
+    /// Whether a message, of this line and maybe a payload, can be sent now. Before the handshake is complete it waits
+    /// in the backlog. A media controller subscribes within the handshake, and gets its replies after it.
+    ///
+    /// # Errors
+    /// It must not be sent.
+    fn admit(&mut self, line: &[u8], message: &[u8]) -> Result<bool, ProtocolError> {
+        let has_room = self.backlog.len() + message.len() <= OUTBOX_BYTES_MAX;
+        let Exchange::Bcp(conversation) = &mut self.exchange else { return Ok(true) };
+        match conversation.send(&line_command(line)) {
+            Err(ProtocolError::InHandshake) if has_room => {
+                self.backlog.extend_from_slice(message);
+                Ok(false)
+            }
+            sent => sent.map(|()| true),
+        }
+    }
+}
+
+/// Exchanges messages with every peer; the observer prints them.
+pub(crate) struct Peers {
+    behavior: Behavior,
+    pub observer: Observer,
+    peers: BTreeMap<ConnId, PeerState>,
+    /// What is sent to a peer in one write.
+    outgoing: Vec<u8>,
+    /// Why the server last was not reached, and the last connection of which that was reported.
+    last_error: Option<io::Error>,
+    reported: Option<ConnId>,
+    /// Whether the connections are being closed, and if so, whether in a hurry.
+    left: Option<bool>,
+}
+
+impl Peers {
+    pub(crate) fn new(behavior: Behavior, observer: Observer) -> Peers {
+        let (peers, outgoing) = (BTreeMap::new(), Vec::new());
+        Peers { behavior, observer, peers, outgoing, last_error: None, reported: None, left: None }
+    }
+
+    /// The media controller that `replay --loopback` plays to. Its loop has no output, so it prints nothing.
+    pub(crate) fn built_in(console: Console) -> Peers {
+        let mut behavior = Behavior::default();
+        push_subscriptions(&CATEGORIES_OF_MEDIA, &mut behavior.subscriptions);
+        Peers::new(behavior, Observer::new(console, Show::new(Style::Raw, Vec::new(), Vec::new())))
+    }
+
+    /// Listens, and reports the address.
+    ///
+    /// # Errors
+    /// The address cannot be used, or is where it would forward to.
+    pub(super) fn listen(&mut self, net: &mut Net, place: &Place<'_>) -> Result<(), Failure> {
+        let own = place.listen(net)?;
+        let mut opening = vec![format!("listening on {own}")];
+        if let Some(Server { target, .. }) = &self.behavior.server {
+            refuse_own(target, own)?;
+            opening.push(format!("forwarding to {}", target.address));
+        }
+        self.begin(net, &opening.join(", "), own.port())?;
+        place.announce(own)?;
+        opening[0].push_str(" (Ctrl-C stops)");
+        opening.iter().for_each(|text| self.observer.console.note(text));
+        Ok(())
+    }
+
+    /// Begins to connect to the server.
+    ///
+    /// # Errors
+    /// The recording cannot be emptied.
+    pub(super) fn connect(&mut self, net: &mut Net) -> Result<(), Failure> {
+        let Some(Server { target, dial }) = &self.behavior.server else { return Ok(()) };
+        let (opening, port) = (format!("connecting to {}", target.address), target.address.port);
+        net.connect(dial.clone());
+        self.begin(net, &opening, port)
+    }
+
+    /// Catches signals, which until here end what can block, such as opening a pipe to record into. `-W` and `--idle`
+    /// count from here.
+    fn begin(&mut self, net: &mut Net, opening: &str, port: u16) -> Result<(), Failure> {
+        self.observer.recorder.begin(opening, port)?;
+        net.catch_signals().map_err(|error| Failure::io("cannot catch signals", &error))?;
+        let now = Instant::now();
+        self.observer.limits.begin(now);
+        self.observer.limits.be_active(now);
+        Ok(())
+    }
+
+    /// Sends what is in [`Peers::outgoing`], in one write.
+    fn send_outgoing(&mut self, net: &mut Net, id: ConnId) {
+        if let Some(state) = self.peers.get(&id) {
+            send(net, &state.peer, &self.outgoing, &mut self.observer);
+        }
+        self.outgoing.clear();
+        self.outgoing.shrink_to(OUTBOX_BYTES_MAX);
+    }
+
+    fn receive(&mut self, net: &mut Net, id: ConnId, message: &RawMessage<'_>) {
+        let Some(state) = self.peers.get_mut(&id) else { return };
+        let outcome = match &mut state.exchange {
+            Exchange::Bcp(conversation) => conversation.receive(&self.observer.message, &mut self.outgoing),
+            Exchange::Obe => ReceiveOutcome::Deliver,
+            Exchange::Forwarded { .. } => return,
+        };
+        if self.behavior.is_mute {
+            self.outgoing.clear();
+        }
+        let has_reply = outcome != ReceiveOutcome::PeerLeft && self.reply(net.now(), id, message);
+        self.send_outgoing(net, id);
+        let Some(state) = self.peers.get_mut(&id) else { return };
+        match outcome {
+            ReceiveOutcome::Deliver | ReceiveOutcome::Consumed => {}
+            ReceiveOutcome::PeerLeft => finish(net, id),
+            ReceiveOutcome::Ready => {
+                self.outgoing.append(&mut state.backlog);
+                self.send_outgoing(net, id);
+            }
+            ReceiveOutcome::UnusualVersion(version) => {
+                let (address, version) = (&state.peer.address, shown(version.as_bytes()));
+                self.observer.console.note(format_args!("{address}: accepted protocol version {version}"));
+            }
+            // It would refuse our version again.
+            ReceiveOutcome::PeerError(fault @ PeerError::VersionRefused(_)) => {
+                self.observer.end(End::Failed(Failure::Peer(format!("{}: {fault}", state.peer.address))));
+            }
+            ReceiveOutcome::PeerError(fault @ PeerError::Version(_)) if !has_reply => {
+                self.observer.report(Exit::Peer, &state.peer, message.number, fault);
+            }
+            ReceiveOutcome::PeerError(_) => {}
+        }
+    }
+
+    /// Replies to a malformed line, which is empty if it was not kept.
+    fn receive_malformed(&mut self, net: &mut Net, id: ConnId, line: &[u8]) {
+        let Some(state) = self.peers.get_mut(&id) else { return };
+        match &mut state.exchange {
+            Exchange::Bcp(conversation) if !self.behavior.is_mute => {
+                conversation.receive_malformed(line, &mut self.outgoing);
+                self.send_outgoing(net, id);
+            }
+            Exchange::Bcp(_) | Exchange::Forwarded { .. } => {}
+            Exchange::Obe => finish(net, id),
+        }
+    }
+
+    /// Replaces the built-in reply by the scripted one; whether there is one. An `error` of BCP never gets a reply.
+    fn reply(&mut self, now: Instant, id: ConnId, message: &RawMessage<'_>) -> bool {
+        let (received, bytes) = (&self.observer.message, message.payload.map(<[u8]>::len));
+        let mut replies = self.behavior.replies.iter().enumerate();
+        let matching = replies.find(|(_, reply)| reply.matches(received, bytes));
+        let (Some((index, reply)), Some(state)) = (matching, self.peers.get_mut(&id)) else { return false };
+        let is_bcp = matches!(state.exchange, Exchange::Bcp(_));
+        if is_bcp && received.command() == "error" {
+            return false;
+        }
+        self.outgoing.clear();
+        let count = if is_bcp { state.firings[index].count(now) } else { 0 };
+        let problem = match count {
+            ..=FIRINGS_MAX => {
+                let written = reply.write(received, bytes, &mut self.outgoing).map_err(|why| why.to_string());
+                let line = self.outgoing.strip_suffix(b"\n").unwrap_or(&self.outgoing);
+                let checked = written.and_then(|()| check(&self.behavior, line, None));
+                if checked.is_err() || state.admit(line, &self.outgoing) != Ok(true) {
+                    self.outgoing.clear();
+                }
+                checked.err().map(|why| format!("not sent: {why}"))
+            }
+            // Reported once.
+            _ => (count == FIRINGS_MAX + 1).then(|| {
+                format!("stopped because it was sent {FIRINGS_MAX} times in a second: two programs reply to each other")
+            }),
+        };
+        if let Some(problem) = problem {
+            let why = format!("--reply {}: {problem}", reply.text);
+            self.observer.report(Exit::Failed, &state.peer, message.number, why);
+        }
+        true
+    }
+
+    /// Sends a message of standard input to every peer.
+    fn send_to_all(&mut self, net: &mut Net, place: &str, line: &[u8], whole: &[u8]) {
+        let payload = whole.get(line.len() + 1..).filter(|payload| !payload.is_empty());
+        if let Err(why) = check(&self.behavior, line, payload) {
+            return self.observer.console.report(Exit::Failed, place, format_args!("not sent: {why}"));
+        }
+        if self.peers.is_empty() {
+            self.observer.console.report(Exit::Failed, place, "not sent: no peer is connected");
+        }
+        for (&id, state) in &mut self.peers {
+            match state.admit(line, whole) {
+                Ok(true) => send(net, &state.peer, whole, &mut self.observer),
+                Ok(false) => continue,
+                Err(why) => {
+                    let why = format!("not sent to {}: {why}", state.peer.address);
+                    self.observer.console.report(Exit::Failed, place, why);
+                }
+            }
+            if line_command(line).eq_ignore_ascii_case("goodbye") {
+                finish(net, id);
+            }
+        }
+    }
+
+    /// Sends the last words and ends all connections: in a hurry after a signal, `-W` or `--idle`, else when output has
+    /// had all the time that it needs.
+    fn leave(&mut self, net: &mut Net, in_hurry: bool) {
+        for (&id, state) in &mut self.peers {
+            match &mut state.exchange {
+                Exchange::Bcp(conversation) => {
+                    if in_hurry {
+                        net.cut(id);
+                    }
+                    if net.is_open(id) {
+                        let mut goodbye = Vec::new();
+                        conversation.leave(&mut goodbye);
+                        send(net, &state.peer, &goodbye, &mut self.observer);
+                    }
+                }
+                // What a client sent to a target that was not reached is lost, so it must not see an orderly end.
+                Exchange::Forwarded { other } if net.peer(id).is_none() => {
+                    net.reset(id);
+                    net.reset(*other);
+                }
+                Exchange::Forwarded { .. } | Exchange::Obe => {}
+            }
+        }
+        if in_hurry {
+            return net.hurry();
+        }
+        self.peers.keys().for_each(|&id| finish(net, id));
+        net.leave();
+    }
+
+    /// What follows from the end of the connection to our server; `how` it ended.
+    fn lose_server(&mut self, net: &mut Net, reason: &CloseReason, how: &str, said_goodbye: bool) {
+        let Some(server) = self.behavior.server.as_ref().filter(|_| self.observer.end.is_none()) else { return };
+        let address = &server.target.address;
+        let end = match reason {
+            CloseReason::Unreached(error) => End::Failed(server.target.failure(error, server.dial.retry)),
+            _ if self.behavior.reconnects => {
+                self.observer.console.note(format_args!("{address}: {how}; connecting again"));
+                net.connect(server.dial.clone().again());
+                return;
+            }
+            // The fault was reported, with exit status 4.
+            CloseReason::Broken(_) => End::Done,
+            CloseReason::Http => {
+                End::Failed(Failure::Peer(format!("{address} is an HTTP server; -c ADDRESS names another one")))
+            }
+            _ if said_goodbye || self.observer.is_unmet() => End::Closed(CloseReason::ByPeer),
+            _ => End::Failed(Failure::Io(format!("{address}: {how}, without a goodbye"))),
+        };
+        self.observer.end(end);
+    }
+
+    /// Connects an accepted client with the server that it is forwarded to; `client` is numbered.
+    fn forward(&mut self, net: &mut Net, client: &Peer) -> Exchange {
+        let Some(server) = &self.behavior.server else { return Exchange::Obe };
+        let other = net.connect(server.dial.clone());
+        let rewrite = self.behavior.canonical.map(|limit| Box::new(Canonical::new(limit)) as Box<dyn Rewrite>);
+        net.link(client.id, other, rewrite);
+        net.link(other, client.id, None);
+        let peer = Peer { id: other, side: Side::Server, address: client.address.clone(), ..*client };
+        let exchange = Exchange::Forwarded { other: client.id };
+        self.peers.insert(other, PeerState { peer, exchange, backlog: Vec::new(), firings: Vec::new() });
+        Exchange::Forwarded { other }
+    }
+
+    /// Begins a conversation with the first lines of its role.
+    fn open_conversation(&mut self) -> Conversation {
+        let Behavior { role, subscriptions, accepts, server, .. } = &self.behavior;
+        let config = ConversationConfig {
+            subscriptions: if *role == Role::MediaController { subscriptions.clone() } else { Vec::new() },
+            is_known: catalogue::knows,
+            accept_version: accepts.clone(),
+        };
+        let mut conversation = Conversation::new(*role, config);
+        match (role, server) {
+            (Role::MediaController, _) => {}
+            // As MPF greets the clients of its own port.
+            (Role::Client, None) => conversation::write_hello(&mut self.outgoing),
+            (Role::Client, Some(_)) => self.outgoing.extend_from_slice(subscriptions),
+            // A conversation may always begin with its first message.
+            (Role::PinController, _) => drop(conversation.open(&mut self.outgoing)),
+        }
+        conversation
+    }
+
+    /// The server was not reached, and is tried again.
+    fn retry(&mut self, net: &mut Net, id: ConnId, error: &io::Error) {
+        let Some(Server { target, .. }) = &self.behavior.server else { return };
+        let mut what = target.address.to_string();
+        if let Some(PeerState { peer, exchange: Exchange::Forwarded { other }, .. }) = self.peers.get(&id) {
+            if net.has_left(*other) {
+                return net.reset(id);
+            }
+            what = format!("{}: waits for {what}", peer.address);
+        }
+        if self.reported.replace(id) != Some(id) {
+            self.observer.console.note(format_args!("{what}: {}; retrying until it accepts", plain_words(error)));
+        }
+        self.last_error = Some(error.kind().into());
+    }
+
+    /// The exit status of the run.
+    ///
+    /// # Errors
+    /// What ended it, when that is an error.
+    pub(super) fn settle(self, outcome: Outcome) -> Result<Exit, Failure> {
+        let server = self.behavior.server.filter(|_| self.observer.connections == 0 && !self.observer.is_forwarding);
+        let unreached = server.map(|server| {
+            let error = self.last_error.unwrap_or_else(|| io::ErrorKind::TimedOut.into());
+            server.target.failure(&error, self.observer.limits.timeout.unwrap_or_default())
+        });
+        self.observer.settle(outcome, unreached)
+    }
+}
+
+impl Handler for Peers {
+    fn on_connect(&mut self, net: &mut Net, id: ConnId) {
+        // The server of a forwarded pair is known already.
+        if self.peers.contains_key(&id) {
+            return;
+        }
+        let is_forwarding = self.observer.is_forwarding;
+        let is_server = self.behavior.server.is_some() && !is_forwarding;
+        let side = if is_server { Side::Server } else { Side::Client };
+        let address = net.peer(id).map(|peer| peer.to_string()).unwrap_or_default();
+        let peer = Peer { id, connection: self.observer.connections + 1, address, side };
+        self.observer.connected(net.now(), &peer);
+        let exchange = match self.observer.wire {
+            Wire::Obe => Exchange::Obe,
+            Wire::Bcp if is_forwarding => self.forward(net, &peer),
+            Wire::Bcp => Exchange::Bcp(self.open_conversation()),
+        };
+        let firings = vec![Firings::new(net.now()); self.behavior.replies.len()];
+        self.peers.insert(id, PeerState { peer, exchange, backlog: Vec::new(), firings });
+        self.send_outgoing(net, id);
+    }
+
+    fn on_message(&mut self, net: &mut Net, id: ConnId, frame: &Frame<'_>) {
+        let Some(state) = self.peers.get(&id) else { return };
+        let is_read = self.observer.receive(net, &state.peer, frame);
+        match frame {
+            Frame::Message(message) if is_read => self.receive(net, id, message),
+            Frame::Message(message) => self.receive_malformed(net, id, message.line),
+            Frame::Bad { .. } => self.receive_malformed(net, id, b""),
+            Frame::Ignored { .. } => {}
+        }
+        self.observer.flush(net, READ_BYTES);
+    }
+
+    fn on_eof(&mut self, net: &mut Net, id: ConnId) {
+        // The loop passes on the end of a forwarded connection.
+        if !self.observer.is_forwarding {
+            finish(net, id);
+        }
+    }
+
+    fn on_close(&mut self, net: &mut Net, id: ConnId, mut closed: Closed) {
+        let Some(PeerState { peer, exchange, .. }) = self.peers.remove(&id) else {
+            return self.lose_server(net, &closed.reason, "", false);
+        };
+        let said_goodbye = matches!(&exchange, Exchange::Bcp(conversation) if conversation.peer_has_left());
+        if said_goodbye && matches!(closed.reason, CloseReason::ByUs) {
+            // We only reply to its goodbye.
+            closed.reason = CloseReason::ByPeer;
+        }
+        if let (CloseReason::Unreached(error), Some(server)) = (&closed.reason, &self.behavior.server) {
+            let advice = if server.dial.retry.is_zero() { "; --retry 30s waits for it" } else { "" };
+            let (target, why) = (&server.target.address, plain_words(error));
+            let why = format!("reset because {target} was not reached: {why}{advice}");
+            // With --once there is no other client; without it, others may be forwarded.
+            let exit = if self.behavior.once { Exit::Io } else { Exit::Success };
+            self.observer.console.report(exit, &peer.address, why);
+        }
+        let how = self.observer.closed(net, &peer, &closed);
+        if matches!(exchange, Exchange::Forwarded { other } if self.peers.contains_key(&other)) {
+            return;
+        }
+        self.observer.ended(net, &peer, &how);
+        if self.behavior.once {
+            self.observer.end(End::Closed(CloseReason::ByPeer));
+        }
+        if !self.observer.is_forwarding {
+            self.lose_server(net, &closed.reason, &how, said_goodbye);
+        }
+    }
+
+    fn wants_input(&mut self, _net: &Net) -> bool {
+        // Until the first peer is there it would be sent to nobody.
+        self.behavior.input.is_some() && !self.peers.is_empty()
+    }
+
+    fn on_input(&mut self, net: &mut Net, bytes: io::Result<&[u8]>) {
+        let Some(mut input) = self.behavior.input.take() else { return };
+        match bytes {
+            Ok([]) => input.end(),
+            Ok(bytes) => input.feed(bytes),
+            Err(error) => {
+                self.observer.console.report_failure(&Failure::io("cannot read <stdin>", &error));
+                input.end();
+            }
+        }
+        loop {
+            match input.next_item() {
+                Item::Pending => break self.behavior.input = Some(input),
+                Item::End => break,
+                Item::Malformed { number, reason: why } => {
+                    self.observer.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
+                }
+                Item::Message { number, line, whole } => {
+                    self.send_to_all(net, &format!("<stdin>:{number}"), line, whole);
+                }
+            }
+        }
+    }
+
+    fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
+        self.observer.flush(net, 1);
+        let passed = self.observer.limits.passed(now);
+        // A limit may also pass after a goal is met, while the output is not read.
+        let in_hurry = passed.is_some() || matches!(self.observer.end, Some(End::Signal(_)));
+        if let Some(end) = passed {
+            self.observer.end(end);
+        }
+        if self.observer.end.is_some() && Some(in_hurry) > self.left {
+            self.left = Some(in_hurry);
+            self.leave(net, in_hurry);
+        }
+        self.observer.limits.deadline().filter(|_| self.left != Some(true))
+    }
+
+    fn on_stop(&mut self, _net: &mut Net, stop: Stop) {
+        match stop {
+            Stop::Signal(signal) => self.observer.end(End::Signal(signal)),
+            Stop::Asked => self.observer.end(End::Done),
+            // Forwarding outlives its output, maybe for hours.
+            Stop::OutputGone(error) if self.observer.is_forwarding => {
+                self.observer.console.report_failure(&Failure::output(&error));
+            }
+            Stop::OutputGone(error) => self.observer.end(End::Output(error)),
+        }
+    }
+
+    fn on_notice(&mut self, net: &mut Net, notice: Notice<'_>) {
+        match notice {
+            Notice::Retrying(id, error) => self.retry(net, id, error),
+            Notice::Unobserved(id, limit) => {
+                let Some(PeerState { peer, .. }) = self.peers.get(&id) else { return };
+                let why = format!(
+                    "a message of the {} needs more than is left of {limit} bytes for all long ones: \
+                     what it sends is forwarded but no longer printed or recorded",
+                    peer.side.name()
+                );
+                self.observer.console.report(Exit::Failed, &peer.address, &why);
+                self.observer.recorder.comment(net, &format!("connection {}: {why}", peer.connection));
+            }
+            notice => self.observer.notice(net, notice),
+        }
+    }
+}
+
+/// Checks what is sent to a running MPF.
+///
+/// # Errors
+/// It would end MPF.
+fn check(behavior: &Behavior, line: &[u8], payload: Option<&[u8]>) -> Result<(), String> {
+    if behavior.role != Role::Client || behavior.server.is_none() {
+        return Ok(());
+    }
+    catalogue::check_line(line, payload).map_err(|refusal| refusal.to_string())
+}
+
+/// Refuses to forward to ourselves: each connection would lead to the next.
+///
+/// # Errors
+/// [`Failure::Usage`] with the correct command.
+fn refuse_own(target: &Target, own: SocketAddr) -> Result<(), Failure> {
+    let is_own = |there: &SocketAddr| {
+        let is_here = there.ip() == own.ip() || (own.ip().is_unspecified() && is_of_this_machine(there.ip()));
+        // Connecting to no address in particular reaches this computer.
+        there.port() == own.port() && (is_here || there.ip().is_unspecified())
+    };
+    if !target.sockets().iter().any(is_own) {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "--forward {} is the address on which this command listens; start the media controller on another port, such \
+         as 5052, and write --forward :5052, or listen elsewhere with -a",
+        target.address
+    )))
+}
+
+/// Ends a connection in order.
+fn finish(net: &mut Net, id: ConnId) {
+    net.finish(id, FLUSH_TIME, DRAIN_TIME);
+}
+
+/// Sends whole messages. A peer that does not read is reset, which is reported.
+fn send(net: &mut Net, peer: &Peer, messages: &[u8], observer: &mut Observer) {
+    if messages.is_empty() || !net.is_open(peer.id) {
+        return;
+    }
+    if net.has_room(peer.id, messages.len()) {
+        net.send(peer.id, messages);
+        observer.sent(net, peer, messages);
+    } else {
+        let why = format!("reset: it does not read, and {OUTBOX_BYTES_MAX} bytes wait for it");
+        observer.console.report(Exit::Failed, &peer.address, why);
+        net.reset(peer.id);
+    }
+}
