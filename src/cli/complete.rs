@@ -14,9 +14,9 @@ pub(super) const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 /// The script that makes a shell complete the program's command lines; `None` for an unknown shell.
 pub(super) fn script(shell: &str) -> Option<&'static str> {
     match shell {
-        "bash" => Some(include_str!("completions/backbox.bash")),
-        "zsh" => Some(include_str!("completions/backbox.zsh")),
-        "fish" => Some(include_str!("completions/backbox.fish")),
+        "bash" => Some(include_str!("../../completions/backbox.bash")),
+        "zsh" => Some(include_str!("../../completions/_backbox")),
+        "fish" => Some(include_str!("../../completions/backbox.fish")),
         _ => None,
     }
 }
