@@ -11,7 +11,7 @@ mod table;
 
 pub(crate) use guard::{Refusal, check_line};
 pub(crate) use lint::lint;
-pub(crate) use table::CATEGORIES;
+pub(crate) use table::{CATEGORIES, MONITOR_WORDS};
 
 use crate::bcp::{Message, ValueKind};
 use table::{COMMANDS, CommandEntry, HISTORICAL, SUBCOMMANDS};

@@ -138,7 +138,10 @@ const ERROR: Parameter = optional("error", STRING);
 const OPEN: Acceptance = Acceptance::Open(&["self", "client"]);
 
 /// The values of `category`.
-pub(crate) const CATEGORIES: &[&str] = &[
+pub(crate) const CATEGORIES: &[&str] = MONITOR_WORDS.split_at(MONITOR_WORDS.len() - 2).0;
+
+/// The values of `--monitor`: each category, and words for all and none of them.
+pub(crate) const MONITOR_WORDS: &[&str] = &[
     "events",
     "devices",
     "drivers",
@@ -149,6 +152,8 @@ pub(crate) const CATEGORIES: &[&str] = &[
     "core_events",
     "service_events",
     "status_request",
+    "all",
+    "none",
 ];
 
 /// The values of the `subcommand` of `service`. All but the first two are also the command of the reply.

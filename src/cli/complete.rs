@@ -126,7 +126,6 @@ fn argument(command: &dyn Subcommand, before: &[String], typed: &str) -> Offer {
 fn values(complete: Complete, prefix: &str) -> Offer {
     let words: Vec<String> = match complete {
         Complete::Words(words) => words.iter().map(|word| (*word).to_owned()).collect(),
-        Complete::List(list) => list(),
         Complete::Keyed(_) | Complete::Nothing | Complete::File => Vec::new(),
     };
     let words = words.into_iter().map(|word| (format!("{prefix}{word}"), String::new())).collect();

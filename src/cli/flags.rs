@@ -16,8 +16,6 @@ pub enum Complete {
     File,
     /// One of these words.
     Words(&'static [&'static str]),
-    /// One of the words that this function lists.
-    List(fn() -> Vec<String>),
     /// Positionals only: the first is one of the keys, and those after it are completed from that key's words.
     Keyed(fn() -> Vec<(String, Vec<String>)>),
 }

@@ -265,7 +265,8 @@ fn refusing_target_resets_the_client_and_is_reported() {
             forwarding.running.signal(Signal::INT);
         }
         let ended = forwarding.running.finish();
-        let said = format!("reset because {closed} was not reached: connection refused");
+        let said =
+            format!(": reset: connection refused at {closed}: no program is listening on this port; --retry 30s");
         assert!(ended.code == Some(code) && ended.stderr.contains(&said), "{:?}: {}", ended.code, ended.stderr);
     }
 }

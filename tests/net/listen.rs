@@ -363,7 +363,11 @@ fn address_that_other_computers_reach_is_reported() {
 fn unknown_category_is_a_usage_error() {
     let ended = run(&["listen", "--monitor", "mode"]);
     assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("unknown category mode; did you mean modes?"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("--monitor: invalid value \"mode\"; did you mean modes? (one of events, "),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

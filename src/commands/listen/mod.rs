@@ -15,17 +15,15 @@ use crate::commands::run::open_net;
 use crate::exit::{Exit, Failure};
 use crate::net::NetSettings;
 use options::Plan;
-use peers::Peers;
 
 /// Runs `backbox listen`.
 ///
 /// # Errors
 /// Options that are wrong, and what ends the run.
 fn run(options: Options) -> Result<Exit, Failure> {
-    let Plan { behavior, place, settings, mut observer } = options.plan()?;
-    let recording = observer.recorder.take_file();
+    let Plan { mut peers, place, settings } = options.plan()?;
+    let recording = peers.observer.recorder.take_file();
     let mut net = open_net(NetSettings { recording, ..settings })?;
-    let mut peers = Peers::new(behavior, observer);
     match place {
         Some(place) => peers.listen(&mut net, &place)?,
         None => peers.connect(&mut net)?,

@@ -149,7 +149,10 @@ impl Observer {
                 return false;
             }
         }
-        self.print(now, peer, message, read.as_ref().copied());
+        // What is received after the goals are met is not printed.
+        if !matches!(self.end, Some(End::Done)) {
+            self.print(now, peer, message, read.as_ref().copied());
+        }
         read.is_ok()
     }
 
@@ -159,22 +162,9 @@ impl Observer {
         self.limits.be_active(now);
         let origin = self.origin(now, peer, peer.side);
         let read = read.map(|()| &self.message);
-        if let Some(rows) = &mut self.rows {
-            rows.count(&origin, read.ok());
-        }
-        // What is received after the goals are met is not printed.
-        if matches!(self.end, Some(End::Done)) {
-            return;
-        }
         let is_printed = match &mut self.rows {
             None => self.show.show(message, read.ok(), Some(&origin), &mut self.printed),
-            Some(rows) => {
-                let is_selected = rows.message(&self.show, &origin, message, read, &mut self.printed);
-                if let Ok(message) = read {
-                    rows.greeted(&origin, message, &mut self.printed);
-                }
-                is_selected
-            }
+            Some(rows) => rows.message(&self.show, &origin, message, read, &mut self.printed),
         };
         if is_printed {
             self.goals.printed();
@@ -213,9 +203,7 @@ impl Observer {
             if let Some(rows) = &mut self.rows {
                 let mut sent = Message::new();
                 let read = sent.parse_line(message.text(), &ParseOptions::default());
-                let read = read.as_ref().map(|()| &sent);
-                rows.count(&origin, read.ok());
-                rows.message(&self.show, &origin, &message, read, &mut self.printed);
+                rows.message(&self.show, &origin, &message, read.as_ref().map(|()| &sent), &mut self.printed);
             }
         }
     }
@@ -248,14 +236,10 @@ impl Observer {
         let us = if self.is_forwarding { "backbox".to_owned() } else { format!("the {us}") };
         match reason {
             CloseReason::ByPeer => format!("closed by the {them}"),
-            CloseReason::ByUs => format!("closed by {us}"),
             CloseReason::Lost(error) => format!("lost the {them}: {}", plain_words(error)),
             CloseReason::Unreached(error) => format!("did not reach the {them}: {}", plain_words(error)),
-            CloseReason::Broken(_) => format!("closed by {us}, because the {them} broke the framing"),
-            CloseReason::NoRoom(_) => format!("reset by {us}, because there was no room for a long message"),
-            CloseReason::Http => format!("closed by {us}, because the {them} sent HTTP"),
-            CloseReason::LinkLost => format!("reset by {us}, because the other side was lost"),
-            CloseReason::Reset => format!("reset by {us}"),
+            CloseReason::ByUs | CloseReason::Broken(_) | CloseReason::Http => format!("closed by {us}"),
+            CloseReason::Reset | CloseReason::LinkLost | CloseReason::NoRoom(_) => format!("reset by {us}"),
         }
     }
 

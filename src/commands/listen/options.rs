@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use super::observer::Observer;
-use super::peers::{Behavior, Server};
+use super::peers::{Behavior, Peers, Server};
 use super::reply::Reply;
 use super::rows::Rows;
-use crate::bcp::conversation::{Role, write_message};
+use crate::bcp::conversation::{ConversationConfig, Role, write_message};
 use crate::bcp::pattern::Pattern;
 use crate::bcp::template::Template;
-use crate::catalogue::{self, CATEGORIES};
-use crate::cli::{Command, Complete, Example, Flag, Help, Section, suggest, text};
+use crate::catalogue::{self, CATEGORIES, MONITOR_WORDS};
+use crate::cli::{Command, Complete, Example, Flag, Help, Section, text};
 use crate::commands::arguments::note_mistyped_patterns;
 use crate::commands::binding::Place;
 use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
@@ -26,9 +26,8 @@ use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::LONG_FRAMES_BYTES_MAX;
-use crate::net::{Address, NetSettings, StdinReader, WhenBehind};
+use crate::net::{NetSettings, StdinReader, WhenBehind};
 use crate::output::table::EndNames;
-use crate::text::shown;
 
 /// What a media controller subscribes to by default: without subscriptions a whole game is two lines.
 pub(super) const CATEGORIES_OF_MEDIA: [&str; 5] =
@@ -36,9 +35,6 @@ pub(super) const CATEGORIES_OF_MEDIA: [&str; 5] =
 
 /// What a client subscribes to by default that joins a running MPF.
 const CATEGORIES_OF_CLIENT: [&str; 5] = ["devices", "events", "modes", "machine_vars", "player_vars"];
-
-/// How much of a client's bytes is read at a time: a thousand clients must not need much memory.
-const CLIENT_READ_BYTES: usize = 8 << 10;
 
 /// How much standard input is read at a time: less than may wait for a peer.
 const INPUT_BYTES: usize = 16 << 10;
@@ -60,7 +56,7 @@ pub struct Options {
     wire: Wire,
     address: Option<String>,
     announce: Option<PathBuf>,
-    monitor: Vec<String>,
+    monitor: Vec<&'static str>,
     register: Vec<String>,
     replies: Vec<String>,
     accepts: Option<Pattern>,
@@ -239,15 +235,14 @@ pub const COMMAND: Command<Options> = Command {
         .conflicts(&["as=pin", "connect"], "only a media controller accepts or refuses a version")
         .conflicts(&["forward", "wire=obe"], NO_ROLE)
         .group("Connection"),
-        Flag::value("monitor", "CATEGORY", "Subscribe to *CATEGORY*", |o: &mut Options, value| {
-            text(value).map(|category| o.monitor.push(category))
+        Flag::choice("monitor", "CATEGORY", MONITOR_WORDS, "Subscribe to *CATEGORY*", |o: &mut Options, category| {
+            o.monitor.push(category)
         })
         .more(
             "Replaces the default list, which for a media controller is `core_events`, `service_events`, `modes`, \
-             `player_vars` and `machine_vars`. `all` and `none` work too.",
+             `player_vars` and `machine_vars`.",
         )
         .repeats()
-        .complete(Complete::List(category_words))
         .conflicts(&["forward", "wire=obe"], NO_ROLE)
         .conflicts(&["as=pin"], "clients subscribe to a pin controller")
         .group("Subscriptions"),
@@ -311,11 +306,10 @@ pub const COMMAND: Command<Options> = Command {
 
 /// What the options mean, resolved and checked.
 pub(super) struct Plan<'a> {
-    pub behavior: Behavior,
+    pub peers: Peers,
     /// Where to listen, unless it connects.
     pub place: Option<Place<'a>>,
     pub settings: NetSettings,
-    pub observer: Observer,
 }
 
 impl Options {
@@ -328,9 +322,10 @@ impl Options {
         let (address, announce) = (self.address.as_deref(), self.announce.as_deref());
         refuse_one_file_twice(&[("--announce", announce), ("--record", self.record.file.as_deref())])?;
         let observer = self.observer()?;
+        let peers = Peers::new(self.behavior()?, observer);
         let place = Place { address, port: None, announce, wire: self.wire };
         let place = self.connect.address.is_none().then_some(place);
-        Ok(Plan { behavior: self.behavior()?, place, settings: self.settings()?, observer })
+        Ok(Plan { peers, place, settings: self.settings()? })
     }
 
     fn observer(&self) -> Result<Observer, Failure> {
@@ -348,7 +343,8 @@ impl Options {
         };
         let mut observer = Observer::new(console, show);
         if self.wire == Wire::Bcp && !self.display.json && selection.template.is_none() {
-            let ends = self.end_names();
+            let is_server_mpf = self.as_pin != self.connect.address.is_some();
+            let ends = if is_server_mpf { EndNames::MPF_LISTENED } else { EndNames::MPF_CONNECTED };
             observer.rows = self.view.table(ends, color).map(|table| Rows::new(table, ends));
         }
         observer.goals = self.goals.goals(self.wire)?;
@@ -358,24 +354,6 @@ impl Options {
         observer.wire = self.wire;
         observer.is_forwarding = self.forward.is_some();
         Ok(observer)
-    }
-
-    /// The names of both ends in the table. A forwarded game is known by its ports.
-    fn end_names(&self) -> EndNames {
-        let default = Address::new("localhost", MEDIA_PORT);
-        let port = |text: &Option<String>| {
-            text.as_ref()
-                .and_then(|text| Address::parse(text, &default).ok())
-                .map_or(MEDIA_PORT, |address| address.port)
-        };
-        match (&self.forward, self.as_pin == self.connect.address.is_some()) {
-            (None, true) => EndNames::MPF_CONNECTED,
-            (None, false) => EndNames::MPF_LISTENED,
-            (Some(_), _) => match EndNames::of_port(port(&self.address)) {
-                EndNames::UNKNOWN => EndNames::of_port(port(&self.forward)),
-                ends => ends,
-            },
-        }
     }
 
     fn behavior(&self) -> Result<Behavior, Failure> {
@@ -389,19 +367,23 @@ impl Options {
             let why = "--no-auto and --monitor or --register cannot be used together: the reply to reset subscribes";
             return Err(Failure::Usage(why.to_owned()));
         }
-        let server = self.connect.address.as_deref().or(self.forward.as_deref()).map(|address| {
-            let target = Target::resolve(Some(address), port)?;
-            Ok(Server { dial: target.dial_for(self.connect.retry), target })
-        });
+        let server = |address: &Option<String>| {
+            let target = address.as_ref().map(|address| Target::resolve(Some(address), port)).transpose()?;
+            Ok(target.map(|target| Server { dial: target.dial_for(self.connect.retry), target }))
+        };
         Ok(Behavior {
             role,
-            subscriptions: subscriptions(&self.monitor, &self.register, defaults)?,
-            accepts: self.accepts.clone(),
+            config: ConversationConfig {
+                subscriptions: subscriptions(&self.monitor, &self.register, defaults)?,
+                is_known: catalogue::knows,
+                accept_version: self.accepts.clone(),
+            },
             replies: self.replies()?,
             is_mute: self.no_auto,
             once: self.once,
             input: self.stdin.then(|| Stream::new(&self.input.framing())),
-            server: server.transpose()?,
+            server: server(&self.connect.address)?,
+            target: server(&self.forward)?,
             reconnects: self.reconnect,
             canonical: self.canonical.then_some(self.input.line_bytes_max),
         })
@@ -420,10 +402,9 @@ impl Options {
         };
         // With larger limits at least one message of the largest size must fit.
         let longest = framing.line_bytes_max.saturating_add(framing.payload_bytes_max);
-        let read_bytes = if self.connect.address.is_some() { framing.read_bytes } else { CLIENT_READ_BYTES };
         let input = self.stdin.then(|| StdinReader::stdin(INPUT_BYTES)).transpose();
         Ok(NetSettings {
-            framing: FramingOptions { read_bytes, ..framing },
+            framing,
             long_frames_bytes_max: LONG_FRAMES_BYTES_MAX.max(longest.saturating_mul(2)),
             full,
             input: input.map_err(|error| Failure::io("cannot read <stdin>", &error))?,
@@ -436,26 +417,17 @@ impl Options {
 /// The lines that subscribe to these categories (by default to `defaults`) and these events.
 ///
 /// # Errors
-/// [`Failure::Usage`] for an unknown category, and for an event whose registration would end MPF.
-fn subscriptions(monitor: &[String], register: &[String], defaults: &[&str]) -> Result<Vec<u8>, Failure> {
-    let named: Vec<&str> = monitor.iter().map(String::as_str).collect();
-    let categories = match named.as_slice() {
+/// [`Failure::Usage`] for `none` and another category, and for an event whose registration would end MPF.
+fn subscriptions(monitor: &[&str], register: &[String], defaults: &[&str]) -> Result<Vec<u8>, Failure> {
+    let categories = match monitor {
         [] => defaults,
         ["none"] => &[],
-        names if names.contains(&"none") => {
+        words if words.contains(&"none") => {
             return Err(Failure::Usage("--monitor none cannot be used with another category".to_owned()));
         }
-        names if names.contains(&"all") => CATEGORIES,
-        names => names,
+        words if words.contains(&"all") => CATEGORIES,
+        words => words,
     };
-    if let Some(unknown) = categories.iter().find(|name| !CATEGORIES.contains(name)) {
-        let words = category_words();
-        let advice = match suggest(unknown, words.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean {near}?"),
-            None => format!("use one of {}", words.join(", ")),
-        };
-        return Err(Failure::Usage(format!("--monitor: unknown category {}; {advice}", shown(unknown.as_bytes()))));
-    }
     let mut lines = Vec::new();
     push_subscriptions(categories, &mut lines);
     for event in register {
@@ -474,19 +446,13 @@ pub(super) fn push_subscriptions(categories: &[&str], lines: &mut Vec<u8>) {
     }
 }
 
-/// Every word that `--monitor` accepts.
-fn category_words() -> Vec<String> {
-    CATEGORIES.iter().chain(&["all", "none"]).map(|word| (*word).to_owned()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn lines(monitor: &[&str], register: &[&str]) -> Result<String, Failure> {
-        let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-        subscriptions(&owned(monitor), &owned(register), &CATEGORIES_OF_MEDIA)
-            .map(|lines| String::from_utf8(lines).unwrap())
+        let register: Vec<String> = register.iter().map(ToString::to_string).collect();
+        subscriptions(monitor, &register, &CATEGORIES_OF_MEDIA).map(|lines| String::from_utf8(lines).unwrap())
     }
 
     #[test]
@@ -499,10 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_category_is_a_usage_error_with_the_nearest_one_or_all() {
-        let why = |word| lines(&[word], &[]).unwrap_err().message().unwrap_or_default().to_owned();
-        assert_eq!(why("mode"), "--monitor: unknown category mode; did you mean modes?");
-        assert!(why("xyz").starts_with("--monitor: unknown category xyz; use one of events, devices"));
+    fn no_category_and_another_is_a_usage_error() {
         assert!(matches!(lines(&["none", "modes"], &[]), Err(Failure::Usage(_))));
     }
 

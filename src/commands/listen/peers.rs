@@ -14,7 +14,6 @@ use crate::bcp::conversation::{
     self, Conversation, ConversationConfig, PeerError, ProtocolError, ReceiveOutcome, Role,
 };
 use crate::bcp::line_command;
-use crate::bcp::pattern::Pattern;
 use crate::bcp::template::Side;
 use crate::catalogue;
 use crate::commands::binding::Place;
@@ -36,10 +35,8 @@ use crate::text::shown;
 #[derive(Default)]
 pub(crate) struct Behavior {
     pub role: Role,
-    /// The lines with which it subscribes.
-    pub subscriptions: Vec<u8>,
-    /// Which `hello` is accepted, instead of one with version 1, 1.x or none.
-    pub accepts: Option<Pattern>,
+    /// With the lines that it subscribes with, also as a client.
+    pub config: ConversationConfig,
     /// The first reply that matches is sent.
     pub replies: Vec<Reply>,
     /// Whether the built-in replies are turned off.
@@ -48,8 +45,10 @@ pub(crate) struct Behavior {
     pub once: bool,
     /// Standard input, until its end: what is sent to every peer.
     pub input: Option<Stream>,
-    /// The server that it connects to, or to which each client is forwarded.
+    /// The server that it connects to.
     pub server: Option<Server>,
+    /// The server to which each client is forwarded.
+    pub target: Option<Server>,
     /// Whether it connects again when the connection is lost.
     pub reconnects: bool,
     /// The longest line that `--canonical` rewrites, in bytes.
@@ -124,7 +123,8 @@ impl Peers {
     /// The media controller that `replay --loopback` plays to. Its loop has no output, so it prints nothing.
     pub(crate) fn built_in(console: Console) -> Peers {
         let mut behavior = Behavior::default();
-        push_subscriptions(&CATEGORIES_OF_MEDIA, &mut behavior.subscriptions);
+        behavior.config.is_known = catalogue::knows;
+        push_subscriptions(&CATEGORIES_OF_MEDIA, &mut behavior.config.subscriptions);
         Peers::new(behavior, Observer::new(console, Show::new(Style::Raw, Vec::new(), Vec::new())))
     }
 
@@ -135,8 +135,11 @@ impl Peers {
     pub(super) fn listen(&mut self, net: &mut Net, place: &Place<'_>) -> Result<(), Failure> {
         let own = place.listen(net)?;
         let mut opening = vec![format!("listening on {own}")];
-        if let Some(Server { target, .. }) = &self.behavior.server {
+        if let Some(Server { target, .. }) = &self.behavior.target {
             refuse_own(target, own)?;
+            if let Some(rows) = &mut self.observer.rows {
+                rows.name_ends([own.port(), target.address.port]);
+            }
             opening.push(format!("forwarding to {}", target.address));
         }
         self.begin(net, &opening.join(", "), own.port())?;
@@ -335,33 +338,27 @@ impl Peers {
         self.observer.end(end);
     }
 
-    /// Connects an accepted client with the server that it is forwarded to; `client` is numbered.
-    fn forward(&mut self, net: &mut Net, client: &Peer) -> Exchange {
-        let Some(server) = &self.behavior.server else { return Exchange::Obe };
-        let other = net.connect(server.dial.clone());
+    /// Connects an accepted client with the server that it is forwarded to.
+    fn forward(&mut self, net: &mut Net, client: &Peer, dial: Dial) -> ConnId {
+        let other = net.connect(dial);
         let rewrite = self.behavior.canonical.map(|limit| Box::new(Canonical::new(limit)) as Box<dyn Rewrite>);
         net.link(client.id, other, rewrite);
         net.link(other, client.id, None);
         let peer = Peer { id: other, side: Side::Server, address: client.address.clone(), ..*client };
         let exchange = Exchange::Forwarded { other: client.id };
         self.peers.insert(other, PeerState { peer, exchange, backlog: Vec::new(), firings: Vec::new() });
-        Exchange::Forwarded { other }
+        other
     }
 
     /// Begins a conversation with the first lines of its role.
     fn open_conversation(&mut self) -> Conversation {
-        let Behavior { role, subscriptions, accepts, server, .. } = &self.behavior;
-        let config = ConversationConfig {
-            subscriptions: if *role == Role::MediaController { subscriptions.clone() } else { Vec::new() },
-            is_known: catalogue::knows,
-            accept_version: accepts.clone(),
-        };
-        let mut conversation = Conversation::new(*role, config);
+        let Behavior { role, config, server, .. } = &self.behavior;
+        let mut conversation = Conversation::new(*role, config.clone());
         match (role, server) {
             (Role::MediaController, _) => {}
             // As MPF greets the clients of its own port.
             (Role::Client, None) => conversation::write_hello(&mut self.outgoing),
-            (Role::Client, Some(_)) => self.outgoing.extend_from_slice(subscriptions),
+            (Role::Client, Some(_)) => self.outgoing.extend_from_slice(&config.subscriptions),
             // A conversation may always begin with its first message.
             (Role::PinController, _) => drop(conversation.open(&mut self.outgoing)),
         }
@@ -370,7 +367,9 @@ impl Peers {
 
     /// The server was not reached, and is tried again.
     fn retry(&mut self, net: &mut Net, id: ConnId, error: &io::Error) {
-        let Some(Server { target, .. }) = &self.behavior.server else { return };
+        let Some(Server { target, .. }) = self.behavior.server.as_ref().or(self.behavior.target.as_ref()) else {
+            return;
+        };
         let mut what = target.address.to_string();
         if let Some(PeerState { peer, exchange: Exchange::Forwarded { other }, .. }) = self.peers.get(&id) {
             if net.has_left(*other) {
@@ -389,7 +388,7 @@ impl Peers {
     /// # Errors
     /// What ended it, when that is an error.
     pub(super) fn settle(self, outcome: Outcome) -> Result<Exit, Failure> {
-        let server = self.behavior.server.filter(|_| self.observer.connections == 0 && !self.observer.is_forwarding);
+        let server = self.behavior.server.filter(|_| self.observer.connections == 0);
         let unreached = server.map(|server| {
             let error = self.last_error.unwrap_or_else(|| io::ErrorKind::TimedOut.into());
             server.target.failure(&error, self.observer.limits.timeout.unwrap_or_default())
@@ -404,16 +403,14 @@ impl Handler for Peers {
         if self.peers.contains_key(&id) {
             return;
         }
-        let is_forwarding = self.observer.is_forwarding;
-        let is_server = self.behavior.server.is_some() && !is_forwarding;
-        let side = if is_server { Side::Server } else { Side::Client };
+        let side = if self.behavior.server.is_some() { Side::Server } else { Side::Client };
         let address = net.peer(id).map(|peer| peer.to_string()).unwrap_or_default();
         let peer = Peer { id, connection: self.observer.connections + 1, address, side };
         self.observer.connected(net.now(), &peer);
-        let exchange = match self.observer.wire {
-            Wire::Obe => Exchange::Obe,
-            Wire::Bcp if is_forwarding => self.forward(net, &peer),
-            Wire::Bcp => Exchange::Bcp(self.open_conversation()),
+        let exchange = match (&self.behavior.target, self.observer.wire) {
+            (Some(target), _) => Exchange::Forwarded { other: self.forward(net, &peer, target.dial.clone()) },
+            (None, Wire::Bcp) => Exchange::Bcp(self.open_conversation()),
+            (None, Wire::Obe) => Exchange::Obe,
         };
         let firings = vec![Firings::new(net.now()); self.behavior.replies.len()];
         self.peers.insert(id, PeerState { peer, exchange, backlog: Vec::new(), firings });
@@ -448,13 +445,12 @@ impl Handler for Peers {
             // We only reply to its goodbye.
             closed.reason = CloseReason::ByPeer;
         }
-        if let (CloseReason::Unreached(error), Some(server)) = (&closed.reason, &self.behavior.server) {
-            let advice = if server.dial.retry.is_zero() { "; --retry 30s waits for it" } else { "" };
-            let (target, why) = (&server.target.address, plain_words(error));
-            let why = format!("reset because {target} was not reached: {why}{advice}");
+        if let (CloseReason::Unreached(error), Some(server)) = (&closed.reason, &self.behavior.target) {
+            let failure = server.target.failure(error, server.dial.retry);
             // With --once there is no other client; without it, others may be forwarded.
             let exit = if self.behavior.once { Exit::Io } else { Exit::Success };
-            self.observer.console.report(exit, &peer.address, why);
+            let why = failure.message().unwrap_or_default();
+            self.observer.console.report(exit, &peer.address, format_args!("reset: {why}"));
         }
         let how = self.observer.closed(net, &peer, &closed);
         if matches!(exchange, Exchange::Forwarded { other } if self.peers.contains_key(&other)) {
@@ -464,9 +460,7 @@ impl Handler for Peers {
         if self.behavior.once {
             self.observer.end(End::Closed(CloseReason::ByPeer));
         }
-        if !self.observer.is_forwarding {
-            self.lose_server(net, &closed.reason, &how, said_goodbye);
-        }
+        self.lose_server(net, &closed.reason, &how, said_goodbye);
     }
 
     fn wants_input(&mut self, _net: &Net) -> bool {

@@ -33,6 +33,13 @@ impl Rows {
         Rows { table, ends, connections: HashMap::new() }
     }
 
+    /// A forwarded game is known by its ports.
+    pub(super) fn name_ends(&mut self, ports: [u16; 2]) {
+        let mut ends = ports.into_iter().map(EndNames::of_port);
+        self.ends = ends.find(|&ends| ends != EndNames::UNKNOWN).unwrap_or(EndNames::UNKNOWN);
+        self.table.restart(self.ends);
+    }
+
     /// Appends the first row of a connection.
     pub(super) fn opened(&mut self, origin: &Origin<'_>, out: &mut Vec<u8>) {
         let counts = Counts { opened: origin.time.unwrap_or_default(), ..Counts::default() };
@@ -58,7 +65,8 @@ impl Rows {
         counts.said_goodbye |= message.is_some_and(|message| message.command() == "goodbye");
     }
 
-    /// Appends the row of a message, or of a malformed line, if `show` selects it; whether it does.
+    /// Counts a message, or a malformed line, and appends its row if `show` selects it; whether it does. After the
+    /// `hello` of a program with a name follows the row that tells its name.
     pub(super) fn message(
         &mut self,
         show: &Show,
@@ -67,23 +75,21 @@ impl Rows {
         message: Result<&Message, &Malformed>,
         out: &mut Vec<u8>,
     ) -> bool {
+        self.count(origin, message.ok());
         let is_selected = show.selects(message.ok(), raw.payload.map(<[u8]>::len));
         if is_selected {
-            let is_error = message.is_ok_and(|message| message.command() == "error");
-            let emphasis = if is_error { Emphasis::Failed } else { Emphasis::Normal };
+            let command = message.map(Message::command).unwrap_or_default();
+            let emphasis = if command == "error" { Emphasis::Failed } else { Emphasis::Normal };
             let seen = Seen { time: origin.time, connection: origin.connection.unwrap_or(1), from: origin.from };
             self.fit(out);
             self.table.message(seen, raw.line, raw.payload, message, emphasis, out);
+            let text = |name| message.ok().and_then(|message| message.find(name)).map(|value| value.text());
+            if let Some(name) = text("controller_name").filter(|_| command == "hello") {
+                let version = text("controller_version").unwrap_or_default();
+                self.event(origin, format!("the {} is {name} {version}", origin.from.name()).trim_end(), out);
+            }
         }
         is_selected
-    }
-
-    /// Appends the row that tells what program a peer is, if this is the `hello` of one that has a name.
-    pub(super) fn greeted(&mut self, origin: &Origin<'_>, hello: &Message, out: &mut Vec<u8>) {
-        let Some(name) = hello.find("controller_name").filter(|_| hello.command() == "hello") else { return };
-        let version = hello.find("controller_version").map(|version| version.text()).unwrap_or_default();
-        let text = format!("the {} is {} {version}", origin.from.name(), name.text());
-        self.event(origin, text.trim_end(), out);
     }
 
     /// Appends the last row of a connection: `how` it closed, how long it lasted, and what it carried.
