@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::exit::{Failure, plain_words};
-use crate::net::{Address, Dial, SocketAddr};
+use crate::net::{Address, SocketAddr};
 
 /// The port on which a media controller listens and to which MPF connects.
 pub const MEDIA_PORT: u16 = 5050;
@@ -45,11 +45,6 @@ impl Target {
     pub fn resolve(text: Option<&str>, port: u16) -> Result<Target, Failure> {
         let (address, sockets) = resolve(text, Address::new("localhost", port))?;
         Ok(Target { address, sockets })
-    }
-
-    /// How the loop connects to it: each address in turn, and again until `retry` has passed.
-    pub(crate) fn dial_for(&self, retry: Duration) -> Dial {
-        Dial::new(self.sockets.clone()).retry(retry)
     }
 
     /// What it resolves to, in the order in which it is tried.

@@ -1,15 +1,14 @@
 //! One connection: its socket, what was read and not handled, what waits to be written, and how far it has closed.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::dial::Attempt;
+use super::connect::ConnectAttempt;
 use super::handler::Rewrite;
 use super::outbox::Outbox;
 use super::sys;
-use crate::framing::{Framer, FramingError, FramingOptions, Wire};
+use crate::framing::{Framer, FramingError};
 
 /// From how many bytes on a write takes its time, in which a second signal can end the process.
 const LONG_WRITE_BYTES: usize = 16 << 10;
@@ -20,12 +19,6 @@ const LONG_WRITE_BYTES: usize = 16 << 10;
 /// connection is over is accepted everywhere and does nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ConnId(pub u64);
-
-impl fmt::Display for ConnId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// What ended a connection first.
 #[derive(Debug)]
@@ -76,19 +69,16 @@ impl Closed {
 }
 
 /// How far a connection has come.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) enum Phase {
-    Connecting(Attempt),
+    Connecting(ConnectAttempt),
     Open,
-    /// What waits is written, until then; then it drains for so long.
+    /// What waits is written, then we half-close and read up to the peer's end: at most for the time that is `left` of
+    /// each, `since` it last began to count. The second is `drain`.
     Closing {
-        until: Option<Instant>,
-        drain: Duration,
-    },
-    /// It is half-closed. The peer's end is read for so long, counted while our own output does not keep us from it.
-    Draining {
         since: Option<Instant>,
         left: Duration,
+        drain: Duration,
     },
     #[default]
     Shut,
@@ -106,14 +96,12 @@ pub(super) struct Connection {
     /// `None` while connecting and when it is over.
     pub socket: Option<TcpStream>,
     pub peer: Option<SocketAddr>,
-    pub accepted: bool,
+    pub is_accepted: bool,
     pub phase: Phase,
     /// `None` while its frames are reported, and when what is read is no longer framed.
     pub framer: Option<Framer>,
     pub outbox: Outbox,
     pub link: Option<Link>,
-    /// What poll saw: an error. Some systems forget it by that, and then read it as an end.
-    pub has_error: bool,
     /// The socket takes nothing more until poll sees room.
     pub is_blocked: bool,
     /// Nothing more is read: the peer has closed.
@@ -123,26 +111,16 @@ pub(super) struct Connection {
     /// We have half-closed.
     pub is_write_shut: bool,
     /// No message was read, so it can still be HTTP.
-    pub is_new: bool,
+    pub may_be_http: bool,
     pub noticed: bool,
     pub reason: Option<CloseReason>,
     /// How many messages were dropped by `cut`.
     pub cut: usize,
-    /// How many bytes of a long frame it holds.
-    pub long_bytes: usize,
     /// Whether even the end of this process would reset it.
-    is_armed: bool,
+    pub is_armed: bool,
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnId, phase: Phase, framer: Framer) -> Connection {
-        Connection { id, phase, framer: Some(framer), is_new: true, ..Connection::default() }
-    }
-
-    pub(super) fn open(&mut self, socket: TcpStream, peer: SocketAddr) {
-        (self.socket, self.peer, self.phase) = (Some(socket), Some(peer), Phase::Open);
-    }
-
     pub(super) fn is_connecting(&self) -> bool {
         matches!(self.phase, Phase::Connecting(_))
     }
@@ -151,35 +129,32 @@ impl Connection {
         matches!(self.phase, Phase::Open)
     }
 
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. })
+    }
+
     pub(super) fn is_shut(&self) -> bool {
         matches!(self.phase, Phase::Shut)
     }
 
-    pub(super) fn is_leaving(&self) -> bool {
-        matches!(self.phase, Phase::Closing { .. } | Phase::Draining { .. })
-    }
-
     /// Whether messages can be sent: on a connection that is being made they wait.
     pub(super) fn accepts(&self) -> bool {
-        (self.is_open() || self.is_connecting()) && !self.is_write_shut
+        self.is_open() || self.is_connecting()
     }
 
     /// Writes what the socket takes; whether that emptied the outbox.
     pub(super) fn flush(&mut self) -> io::Result<bool> {
-        let Some(socket) = self.socket.as_ref().filter(|_| !self.is_blocked && !self.outbox.is_empty()) else {
+        let Some(mut socket) = self.socket.as_ref().filter(|_| !self.is_blocked && !self.outbox.is_empty()) else {
             return Ok(false);
         };
-        while !self.outbox.is_empty() {
+        while !self.outbox.is_empty() && !self.is_blocked {
             if self.outbox.unsent().len() > LONG_WRITE_BYTES {
                 arm(socket, &mut self.is_armed, true);
             }
-            match (&*socket).write(self.outbox.unsent()) {
+            match socket.write(self.outbox.unsent()) {
                 Ok(count) => self.outbox.sent(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.is_blocked = true;
-                    break;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_blocked = true,
                 Err(error) => return Err(error),
             }
         }
@@ -189,20 +164,14 @@ impl Connection {
 
     /// Begins to end in order, or shortens the times of an end that has begun.
     pub(super) fn finish(&mut self, now: Instant, flush: Duration, drain: Duration) {
-        let until = now.checked_add(flush);
+        let time = if self.is_write_shut { drain } else { flush };
         match &mut self.phase {
             Phase::Connecting(_) => self.end(CloseReason::Reset),
-            Phase::Open => {
-                self.reason.get_or_insert(CloseReason::ByUs);
-                self.phase = Phase::Closing { until, drain };
-            }
-            Phase::Closing { until: old, drain: old_drain } => {
-                *old = earlier(*old, until);
-                *old_drain = drain.min(*old_drain);
-            }
-            Phase::Draining { since, left } => {
+            Phase::Open => self.phase = Phase::Closing { since: Some(now), left: time, drain },
+            Phase::Closing { since, left, drain: old_drain } => {
                 let passed = since.map_or(Duration::ZERO, |since| now.duration_since(since));
-                *left = drain.saturating_add(passed).min(*left);
+                *left = time.saturating_add(passed).min(*left);
+                *old_drain = drain.min(*old_drain);
             }
             Phase::Shut => {}
         }
@@ -210,21 +179,17 @@ impl Connection {
 
     /// Moves towards the end; when to look again. `is_held` is whether our own output keeps us from reading.
     pub(super) fn advance(&mut self, now: Instant, is_held: bool) -> Option<Instant> {
-        if let Phase::Closing { until, drain } = self.phase {
-            // A forwarded message in flight may have its end still to come.
-            if !self.outbox.is_empty() || self.outbox.is_inside_message() {
-                if until.is_some_and(|until| now >= until) {
-                    self.close(self.outbox.is_inside_message());
-                }
-                return until;
-            }
-            self.shut_writing();
-            self.phase = Phase::Draining { since: None, left: drain };
+        let Phase::Closing { since, left, drain } = &mut self.phase else { return None };
+        // A forwarded message in flight may have its end still to come.
+        let is_written = self.outbox.is_empty() && !self.outbox.is_inside_message();
+        if is_written && !self.is_write_shut {
+            // The peer learns that nothing more comes, and can still reply. It may be gone, which reading tells.
+            let _ = self.socket.as_ref().map(|socket| socket.shutdown(std::net::Shutdown::Write));
+            (self.is_write_shut, *since, *left) = (true, None, *drain);
         }
-        let Phase::Draining { since, left } = &mut self.phase else { return None };
-        if self.at_end {
+        if is_written && self.at_end {
             self.close(false);
-        } else if is_held {
+        } else if is_written && is_held {
             // A peer that floods is held up again and again: what has passed stays counted.
             *left = left.saturating_sub(since.take().map_or(Duration::ZERO, |since| now.duration_since(since)));
         } else {
@@ -232,58 +197,28 @@ impl Connection {
             if until.is_none_or(|until| now < until) {
                 return until;
             }
-            self.close(false);
+            self.close(self.outbox.is_inside_message());
         }
         None
     }
 
-    /// The peer learns that nothing more comes, and can still reply.
-    pub(super) fn shut_writing(&mut self) {
-        if !std::mem::replace(&mut self.is_write_shut, true) {
-            // It may be gone, which reading tells.
-            let _ = self.socket.as_ref().map(|socket| socket.shutdown(std::net::Shutdown::Write));
-        }
-    }
-
-    /// Ends at once for this reason, if there is none yet: by a reset if it was open.
+    /// Ends at once, by a reset if it was open. The first reason counts, but what happens after our own end has begun.
     pub(super) fn end(&mut self, reason: CloseReason) {
-        self.reason.get_or_insert(reason);
+        if matches!(self.reason, None | Some(CloseReason::ByUs)) {
+            self.reason = Some(reason);
+        }
         self.close(true);
     }
 
     /// The connection is of no more use.
     pub(super) fn lose(&mut self, error: io::Error) {
-        let all_said = self.cut == 0 && self.outbox.is_empty() && self.noticed;
-        if !(self.is_leaving() && all_said) && matches!(self.reason, None | Some(CloseReason::ByUs)) {
-            self.reason = Some(CloseReason::Lost(error));
-        }
+        let has_finished = matches!(self.reason, Some(CloseReason::ByUs));
+        let all_sent = self.cut == 0 && self.outbox.is_empty() && self.noticed;
         self.noticed = true;
-        self.close(self.outbox.is_inside_message());
+        self.end(if has_finished && all_sent { CloseReason::ByUs } else { CloseReason::Lost(error) });
     }
 
-    /// Its framing cannot be followed any further.
-    pub(super) fn break_off(&mut self, fault: FramingError) {
-        self.reason.get_or_insert(CloseReason::Broken(fault));
-        self.discards = true;
-    }
-
-    pub(super) fn can_be_http(&self, framing: &FramingOptions) -> bool {
-        self.is_new && self.link.is_none() && framing.wire == Wire::Bcp
-    }
-
-    pub(super) fn drop_http(&mut self) {
-        if matches!(self.reason, None | Some(CloseReason::ByUs)) {
-            self.reason = Some(CloseReason::Http);
-        }
-        self.close(self.outbox.is_inside_message());
-    }
-
-    /// Whether it ended otherwise than in order.
-    pub(super) fn has_broken(&self) -> bool {
-        !matches!(self.reason, None | Some(CloseReason::ByPeer | CloseReason::ByUs))
-    }
-
-    pub(super) fn close(&mut self, is_reset: bool) {
+    fn close(&mut self, is_reset: bool) {
         if let Some(socket) = self.socket.take().filter(|_| is_reset) {
             sys::reset_when_closed(&socket, true);
         }
@@ -309,9 +244,4 @@ fn arm(socket: &TcpStream, is_armed: &mut bool, arms: bool) {
         sys::reset_when_closed(socket, arms);
         *is_armed = arms;
     }
-}
-
-/// The earlier of two points in time of which either may be missing.
-pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    one.into_iter().chain(other).min()
 }

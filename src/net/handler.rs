@@ -5,11 +5,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::connection::{Closed, ConnId};
-use super::input::StdinReader;
-use super::printer::{Output, WhenBehind};
 use super::sockets::Net;
+use super::stdio::{StdinReader, WhenBehind};
+use super::sys::Output;
 use crate::framing::{Frame, FramingOptions};
-use crate::limits::LONG_FRAMES_BYTES_MAX;
 
 /// How long the peer may take to close after we have half-closed.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_millis(500);
@@ -60,11 +59,11 @@ pub(crate) trait Handler {
 
     /// Called in every turn of the loop, after everything that has happened was reported and before it sleeps: the
     /// place for pace, deadlines and streams. Returns when it is to be called again at the latest; the loop wakes at
-    /// that time to within 0.1 ms (with [`NetSettings::precise`]). A time that has come is no reason to spin: the loop
+    /// that time to within 0.1 ms. A time that has come is no reason to spin: the loop
     /// then only looks at its sockets and calls again.
     fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant>;
 
-    /// Something asks the run to end, or output is no longer possible. For a signal and [`Stop::Asked`]: for each open
+    /// Something asks the run to end, or output is no longer possible. For a signal: for each open
     /// connection [`cut`](Net::cut) what waits, send the last words, then [`Net::hurry`]. A second signal ends the
     /// process without another call. After [`Stop::OutputGone`], `print` does nothing; the run goes on unless the
     /// handler ends it.
@@ -77,10 +76,9 @@ pub(crate) trait Handler {
 /// Why [`Handler::on_stop`] is called.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// This signal arrived (2 or 15; Ctrl-C on Windows is 2). Called once.
+    /// This signal arrived (2 or 15; Ctrl-C on Windows is 2; [`Background::stop`](super::Background::stop) is 15).
+    /// Called once.
     Signal(u8),
-    /// [`Background::stop`] was called.
-    Asked,
     /// Standard output cannot be written: [`io::ErrorKind::BrokenPipe`] when its reader has gone. Noticed at once on
     /// Unix, even if nothing is printed; on Windows at the next write. Called once.
     OutputGone(io::Error),
@@ -91,11 +89,10 @@ pub(crate) enum Stop {
 pub(crate) enum Notice<'a> {
     /// A round of connecting failed, and another one follows. Told for each round: report the first.
     Retrying(ConnId, &'a io::Error),
-    /// One peer more than [`NetSettings::connections_max`] got [`NetSettings::full`] and was closed.
+    /// One peer more than [`CONNECTIONS_MAX`](crate::limits::CONNECTIONS_MAX) got [`NetSettings::full`] and was closed.
     TurnedAway(SocketAddr),
-    /// No descriptor or memory is left for another connection: the listener rests until one closes. Told once.
-    OutOfDescriptors(&'a io::Error),
-    /// Accepting failed otherwise. Told once.
+    /// Accepting failed, mostly because no descriptor is left for another connection: the listener rests until one
+    /// closes. Told once.
     AcceptFailed(&'a io::Error),
     /// A linked connection's frame needed more than is left of so many bytes for all long frames. From here on its
     /// bytes are forwarded and not observed: no more `on_message`.
@@ -109,14 +106,10 @@ pub(crate) enum Notice<'a> {
 }
 
 /// How a [`Net`] behaves.
+#[derive(Default)]
 pub(crate) struct NetSettings {
     /// How all peers' bytes are framed; its `read_bytes` does not count.
     pub framing: FramingOptions,
-    /// How many bytes the frames over [`LONG_FRAME_BYTES`](crate::limits::LONG_FRAME_BYTES) of all peers may have at
-    /// once.
-    pub long_frames_bytes_max: usize,
-    /// How many accepted connections there are at once.
-    pub connections_max: usize,
     /// What one peer too many is sent before it is closed.
     pub full: &'static [u8],
     /// What [`Handler::on_input`] gets.
@@ -128,24 +121,6 @@ pub(crate) struct NetSettings {
     pub recording: Option<Box<dyn Write + Send>>,
     /// What a slow output or recording means for the peers.
     pub when_behind: WhenBehind,
-    /// Whether deadlines of [`Handler::on_turn`] are met to within 0.1 ms.
-    pub precise: bool,
-}
-
-impl Default for NetSettings {
-    fn default() -> NetSettings {
-        NetSettings {
-            framing: FramingOptions::default(),
-            long_frames_bytes_max: LONG_FRAMES_BYTES_MAX,
-            connections_max: 4096,
-            full: b"",
-            input: None,
-            output: None,
-            recording: None,
-            when_behind: WhenBehind::Wait,
-            precise: false,
-        }
-    }
 }
 
 /// Changes the bytes that pass over a link, given in any pieces. What it has changed is written later than what

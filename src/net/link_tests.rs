@@ -15,7 +15,7 @@ type Log = Vec<String>;
 
 /// Forwards clients to `target` until the first pair ends, and runs `client` against it. Returns the events.
 fn forward(
-    target: Dial,
+    target: To,
     make: fn() -> Option<Box<dyn Rewrite>>,
     client: impl FnOnce(SocketAddr) + Send + 'static,
     mut handle: impl FnMut(&mut Net, &Event<'_>),
@@ -28,19 +28,19 @@ fn forward(
         handle(net, &event);
         match event {
             Event::Connect(id) if id == ConnId(1) => {
-                let to = net.connect(target.clone());
+                let to = net.connect(&target.0, target.1);
                 net.link(id, to, make());
                 net.link(to, id, None);
                 open += 2;
             }
             Event::Message(id, Frame::Message(message)) => {
-                log.push(format!("{id} {}", String::from_utf8_lossy(message.line)));
+                log.push(format!("{} {}", id.0, String::from_utf8_lossy(message.line)));
             }
-            Event::Message(id, Frame::Bad { .. }) => log.push(format!("{id} bad")),
-            Event::Eof(id) => log.push(format!("{id} end")),
+            Event::Message(id, Frame::Bad { .. }) => log.push(format!("{} bad", id.0)),
+            Event::Eof(id) => log.push(format!("{} end", id.0)),
             Event::Close(id, closed) => {
                 let reason = format!("{:?}", closed.reason);
-                log.push(format!("{id} {}", reason.split('(').next().unwrap_or_default()));
+                log.push(format!("{} {}", id.0, reason.split('(').next().unwrap_or_default()));
                 open -= 1;
                 if open == 0 {
                     net.leave();
@@ -76,7 +76,7 @@ fn both_directions_and_half_closes_are_forwarded_verbatim() {
         got
     });
     let log = forward(
-        dial(target),
+        once(target),
         || None,
         |address| {
             let mut socket = connect(address);
@@ -110,7 +110,7 @@ fn request_is_observed_before_its_reply_in_every_exchange() {
         }
     });
     let log = forward(
-        dial(target),
+        once(target),
         || None,
         |address| {
             let mut socket = connect(address);
@@ -137,7 +137,7 @@ fn slow_side_slows_the_other_and_nothing_is_lost() {
     });
     let mut most = 0;
     forward(
-        dial(target),
+        once(target),
         || None,
         |address| sent(&mut connect(address), &vec![b'\n'; BYTES]),
         |net, _| most = most.max(net.find(ConnId(2)).map_or(0, |to| to.outbox.unsent().len())),
@@ -155,7 +155,7 @@ fn reset_is_forwarded_as_a_reset() {
         sys::reset_when_closed(&socket, true);
     });
     let log = forward(
-        dial(target),
+        once(target),
         || None,
         |address| {
             let mut socket = connect(address);
@@ -175,7 +175,7 @@ fn client_of_a_refusing_target_is_reset_and_a_waiting_client_is_served_later() {
         // Wine sometimes loses a reset that arrives before the read.
         assert!(end == Err(io::ErrorKind::ConnectionReset) || (cfg!(windows) && end == Ok(Vec::new())), "{end:?}");
     };
-    let log = forward(dial(closed_port()), || None, reset, |_, _| {});
+    let log = forward(once(closed_port()), || None, reset, |_, _| {});
     assert_eq!(log, ["2 Unreached", "1 LinkLost"]);
 
     let target = closed_port();
@@ -186,7 +186,7 @@ fn client_of_a_refusing_target_is_reset_and_a_waiting_client_is_served_later() {
         read_all(&accept(&listener)).unwrap()
     });
     forward(
-        dial(target).retry(TIME_LIMIT),
+        (vec![target], TIME_LIMIT),
         || None,
         |address| sent(&mut connect(address), b"early\n"),
         |_, event| {
@@ -201,7 +201,7 @@ fn client_of_a_refusing_target_is_reset_and_a_waiting_client_is_served_later() {
 #[test]
 fn client_that_closes_before_the_target_connects_is_noticed() {
     let log = forward(
-        dial(closed_port()).retry(Duration::MAX),
+        (vec![closed_port()], Duration::MAX),
         || None,
         |address| drop(connect(address)),
         |net, event| {
@@ -227,7 +227,7 @@ fn shutdown_finishes_the_message_in_flight_and_forwards_nothing_after_it() {
     });
     let mut stopped = false;
     let log = forward(
-        dial(target),
+        once(target),
         || None,
         move |address| {
             let mut socket = connect(address);
@@ -259,7 +259,7 @@ fn message_unfinished_at_the_shutdown_deadline_ends_in_a_reset() {
     });
     let mut stopped = false;
     forward(
-        dial(target),
+        once(target),
         || None,
         move |address| {
             let mut socket = connect(address);
@@ -299,7 +299,7 @@ fn rewritten_message_is_observed_as_received() {
     let (listener, target) = listener();
     let server = thread::spawn(move || read_all(&accept(&listener)).unwrap());
     let log = forward(
-        dial(target),
+        once(target),
         || Some(Box::new(Upper::default())),
         |address| sent(&mut connect(address), b"one\ntwo\nhalf"),
         |_, _| {},
@@ -313,16 +313,17 @@ fn frame_over_the_memory_budget_is_forwarded_unobserved() {
     let (listener, target) = listener();
     let server = thread::spawn(move || read_all(&accept(&listener)).unwrap().len());
     let mut unobserved = 0;
-    let mut net = Net::new(NetSettings { long_frames_bytes_max: 100 << 10, ..NetSettings::default() }).unwrap();
+    let mut net = Net::new(NetSettings::default()).unwrap();
+    net.long_bytes_max = 100 << 10;
     let address = net.listen(&[local()]).unwrap();
     let client = thread::spawn(move || sent(&mut connect(address), &vec![b'x'; 500 << 10]));
     net.run(&mut probe(|net, event| {
         match event {
             Event::Connect(ConnId(1)) => {
-                let to = net.connect(dial(target));
+                let to = net.connect(&[target], Duration::ZERO);
                 net.link(ConnId(1), to, None);
                 net.link(to, ConnId(1), None);
-                net.listeners.clear();
+                net.listener = None;
             }
             Event::Notice(Notice::Unobserved(ConnId(1), _)) => unobserved += 1,
             _ => {}

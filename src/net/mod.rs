@@ -10,13 +10,12 @@
 //!
 //! `send` and `replay` are one connection, `listen` is a listener and n connections, `--forward` is pairs of linked
 //! connections, and the built-in media controller of `replay --loopback` is the same loop in a second thread.
-//! All that differs between systems is in `sys` and `signals`.
+//! All that differs between systems is in `sys`.
 
 mod address;
+mod connect;
 mod connection;
-mod dial;
 mod handler;
-mod input;
 #[cfg(test)]
 mod link_tests;
 #[cfg(test)]
@@ -24,11 +23,10 @@ mod loop_tests;
 mod outbox;
 #[cfg(test)]
 mod output_tests;
-mod printer;
 mod reactor;
 mod reading;
-mod signals;
 mod sockets;
+mod stdio;
 mod sys;
 
 pub(crate) use std::net::SocketAddr;
@@ -36,11 +34,9 @@ pub(crate) use std::net::SocketAddr;
 pub(crate) use address::{Address, is_of_this_machine};
 
 pub(crate) use connection::{CloseReason, Closed, ConnId};
-pub(crate) use dial::Dial;
 pub(crate) use handler::{DRAIN_TIME, FLUSH_TIME, Handler, NetSettings, Notice, OUTPUT_TIME, Outcome, Rewrite, Stop};
-pub(crate) use input::StdinReader;
 pub(crate) use outbox::OUTBOX_BYTES_MAX;
-pub(crate) use printer::{Output, WhenBehind};
 pub(crate) use reactor::{Background, run_in_background};
 pub(crate) use sockets::Net;
-pub(crate) use sys::widen_pipes;
+pub(crate) use stdio::{StdinReader, WhenBehind};
+pub(crate) use sys::{Output, widen_pipes};

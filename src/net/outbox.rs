@@ -9,17 +9,15 @@ use std::collections::VecDeque;
 pub(crate) const OUTBOX_BYTES_MAX: usize = 64 << 10;
 
 /// Messages on their way to one peer, or forwarded bytes of which only some message ends are known.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Outbox {
     bytes: Vec<u8>,
     /// How many of `bytes` are written.
     start: usize,
-    /// Where in the whole stream the first byte stands that is not written.
-    sent: u64,
-    /// Where in the whole stream each message that is not written whole ends.
-    ends: VecDeque<u64>,
-    /// Where the last message that was written whole ended.
-    last_end: u64,
+    /// Where in `bytes` each message that is not written whole ends.
+    ends: VecDeque<usize>,
+    /// Whether a message is written in part.
+    is_inside: bool,
 }
 
 impl Outbox {
@@ -29,23 +27,21 @@ impl Outbox {
         waiting == 0 || waiting.saturating_add(length) <= OUTBOX_BYTES_MAX
     }
 
-    /// Appends one whole message, its LF and payload included.
-    pub(super) fn push(&mut self, message: &[u8]) {
-        self.push_part(message, Some(message.len()));
-    }
-
-    /// Appends bytes of a stream, of which so many at their beginning end a message.
-    pub(super) fn push_part(&mut self, bytes: &[u8], end: Option<usize>) {
-        if bytes.is_empty() {
-            return;
-        }
+    /// Appends bytes of a stream, of which so many at their beginning end a message: all of them, if they are one.
+    pub(super) fn push(&mut self, bytes: &[u8], end: Option<usize>) {
         if self.start > 0 && self.start >= self.bytes.len() / 2 {
             self.bytes.drain(..self.start);
+            self.ends.iter_mut().for_each(|end| *end -= self.start);
             self.start = 0;
         }
-        let tail = self.tail();
-        self.ends.extend(end.filter(|&end| end > 0).map(|end| tail + end as u64));
+        let end = end.map(|end| self.bytes.len() + end);
         self.bytes.extend_from_slice(bytes);
+        match end {
+            // What was written was a whole message.
+            Some(end) if end == self.start => self.is_inside = false,
+            Some(end) if self.ends.back().is_none_or(|&last| last < end) => self.ends.push_back(end),
+            _ => {}
+        }
     }
 
     pub(super) fn unsent(&self) -> &[u8] {
@@ -61,14 +57,11 @@ impl Outbox {
         self.ends.len()
     }
 
-    /// Notes that `count` bytes of [`Outbox::unsent`] were written.
+    /// Notes that `count` bytes of [`Outbox::unsent`] were written, at least one.
     pub(super) fn sent(&mut self, count: usize) {
         self.start += count;
-        self.sent += count as u64;
-        while let Some(end) = self.ends.front().copied().filter(|&end| end <= self.sent) {
-            self.last_end = end;
-            self.ends.pop_front();
-        }
+        let ended = self.ends.partition_point(|&end| end <= self.start);
+        self.is_inside = self.ends.drain(..ended).next_back().is_none_or(|end| end < self.start);
         if self.is_empty() {
             self.start = 0;
             self.bytes.clear();
@@ -79,40 +72,36 @@ impl Outbox {
 
     /// The messages of which nothing is written, each whole.
     pub(super) fn waiting(&self) -> Vec<Vec<u8>> {
-        let place = |at: u64| self.start + usize::try_from(at - self.sent).unwrap_or_default();
-        let starts = std::iter::once(self.sent).chain(self.ends.iter().copied());
-        let messages = starts.zip(&self.ends).map(|(start, &end)| self.bytes[place(start)..place(end)].to_vec());
+        let starts = std::iter::once(self.start).chain(self.ends.iter().copied());
+        let messages = starts.zip(&self.ends).map(|(start, &end)| self.bytes[start..end].to_vec());
         // The first may be written in part.
-        messages.skip(usize::from(self.is_inside_message())).collect()
+        messages.skip(usize::from(self.is_inside)).collect()
     }
 
     /// Whether a message is written in part.
     pub(super) fn is_inside_message(&self) -> bool {
-        self.sent > self.last_end
+        self.is_inside
     }
 
     /// Whether what was appended so far, written or not, ends inside a message.
     pub(super) fn ends_inside_message(&self) -> bool {
-        self.tail() > self.ends.back().copied().unwrap_or(self.last_end)
+        match self.ends.back() {
+            Some(&end) => end < self.bytes.len(),
+            None => self.is_inside || !self.is_empty(),
+        }
     }
 
     /// Forgets what follows the message that is written in part (all, if there is none); how many messages it forgot.
     pub(super) fn keep_only_started(&mut self) -> usize {
-        let kept = usize::from(self.is_inside_message());
+        let kept = usize::from(self.is_inside);
         if kept > self.ends.len() {
             // The end of a forwarded message is still to come.
             return 0;
         }
         let forgotten = self.ends.len() - kept;
         self.ends.truncate(kept);
-        let end = self.ends.back().map_or(0, |end| usize::try_from(end - self.sent).unwrap_or_default());
-        self.bytes.truncate(self.start + end);
+        self.bytes.truncate(self.ends.back().map_or(self.start, |&end| end));
         forgotten
-    }
-
-    /// Where in the whole stream the next byte will stand.
-    fn tail(&self) -> u64 {
-        self.sent + self.unsent().len() as u64
     }
 }
 
@@ -120,11 +109,15 @@ impl Outbox {
 mod tests {
     use super::*;
 
+    fn push(outbox: &mut Outbox, message: &[u8]) {
+        outbox.push(message, Some(message.len()));
+    }
+
     #[test]
     fn messages_go_in_any_pieces_and_their_ends_are_known() {
         let mut outbox = Outbox::default();
-        outbox.push(b"abc\n");
-        outbox.push(b"de\n");
+        push(&mut outbox, b"abc\n");
+        push(&mut outbox, b"de\n");
         assert_eq!((outbox.unsent(), outbox.messages(), outbox.is_inside_message()), (&b"abc\nde\n"[..], 2, false));
         outbox.sent(1);
         assert!(outbox.is_inside_message());
@@ -132,7 +125,7 @@ mod tests {
         assert_eq!((outbox.messages(), outbox.is_inside_message()), (1, false));
         outbox.sent(3);
         assert!(outbox.is_empty() && !outbox.is_inside_message());
-        outbox.push(b"f\n");
+        push(&mut outbox, b"f\n");
         assert_eq!((outbox.unsent(), outbox.messages()), (&b"f\n"[..], 1));
     }
 
@@ -140,54 +133,59 @@ mod tests {
     fn a_message_that_has_begun_is_kept_and_the_others_are_not() {
         let mut outbox = Outbox::default();
         for message in [&b"abc\n"[..], b"de\n", b"f\n"] {
-            outbox.push(message);
+            push(&mut outbox, message);
         }
         assert_eq!(outbox.waiting(), [&b"abc\n"[..], b"de\n", b"f\n"]);
         outbox.sent(5);
         assert_eq!(outbox.waiting(), [b"f\n"]);
         assert_eq!(outbox.keep_only_started(), 1);
         assert_eq!(outbox.unsent(), b"e\n");
-        outbox.push(b"goodbye\n");
+        push(&mut outbox, b"goodbye\n");
         outbox.sent(2);
         assert_eq!((outbox.keep_only_started(), outbox.is_empty()), (1, true));
-        outbox.push(b"x\n");
+        push(&mut outbox, b"x\n");
         assert_eq!((outbox.unsent(), outbox.messages()), (&b"x\n"[..], 1));
     }
 
     #[test]
     fn forwarded_bytes_are_cut_at_the_end_of_a_message_only() {
         let mut outbox = Outbox::default();
-        outbox.push_part(b"one\ntwo\nthr", Some(8));
+        outbox.push(b"one\ntwo\nthr", Some(8));
         assert!(outbox.ends_inside_message() && !outbox.is_inside_message());
         outbox.sent(2);
         assert_eq!((outbox.keep_only_started(), outbox.unsent()), (0, &b"e\ntwo\n"[..]));
         assert!(!outbox.ends_inside_message());
         outbox.sent(6);
-        outbox.push_part(b"half", None);
+        outbox.push(b"half", None);
         outbox.sent(1);
         outbox.keep_only_started();
         assert!(outbox.unsent() == b"alf" && outbox.ends_inside_message());
-        outbox.push_part(b"\nx", Some(1));
+        outbox.push(b"\nx", Some(1));
         outbox.keep_only_started();
         assert!(outbox.unsent() == b"alf\n" && !outbox.ends_inside_message());
         outbox.sent(4);
         assert!(outbox.is_empty() && !outbox.is_inside_message());
+        outbox.push(b"rest", None);
+        outbox.sent(4);
+        assert!(outbox.is_empty() && outbox.is_inside_message());
+        outbox.push(b"", Some(0));
+        assert!(!outbox.is_inside_message() && outbox.messages() == 0);
     }
 
     #[test]
     fn it_is_full_only_when_something_waits() {
         let mut outbox = Outbox::default();
         assert!(outbox.has_room(100 << 10));
-        outbox.push(&[b'x'; 1000]);
+        push(&mut outbox, &[b'x'; 1000]);
         assert!(outbox.has_room(1000) && !outbox.has_room(OUTBOX_BYTES_MAX));
     }
 
     #[test]
     fn it_does_not_grow_with_the_stream() {
         let mut outbox = Outbox::default();
-        outbox.push(b"0123456789\n");
+        push(&mut outbox, b"0123456789\n");
         for _ in 0..10_000 {
-            outbox.push(b"0123456789\n");
+            push(&mut outbox, b"0123456789\n");
             outbox.sent(11);
         }
         assert!(outbox.bytes.capacity() < 1024 && outbox.messages() == 1);

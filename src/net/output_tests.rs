@@ -74,7 +74,7 @@ fn output_and_recording_are_complete_with_a_slow_reader() {
         reader.take(BYTES as u64).read_to_end(&mut text).map(|_| text)
     });
     let (address, peer) = talker(BYTES);
-    let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
+    let (closed, outcome) = converse(settings, once(address), |net, event, id| {
         echo(net, event, id);
         None
     });
@@ -88,7 +88,7 @@ fn output_and_recording_are_complete_with_a_slow_reader() {
 fn small_output_needs_no_thread_and_large_output_starts_one() {
     let (_reader, output) = output();
     let waker = sys::Waker::new().unwrap();
-    let mut printer = printer::Printer::new(output, WhenBehind::Wait, &waker);
+    let mut printer = stdio::Printer::new(output, WhenBehind::Wait, &waker);
     for (bytes, is_direct) in [(4096, true), (4097, false), (1, false)] {
         printer.push(&vec![b'x'; bytes]);
         printer.hand_over();
@@ -102,7 +102,7 @@ fn unread_output_blocks_the_peer_until_the_shutdown_deadline() {
     let (address, peer) = talker(4 << 20);
     let settings = NetSettings { output: Some(output), ..NetSettings::default() };
     let (mut hurried, mut bytes) = (None, 0);
-    let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
+    let (closed, outcome) = converse(settings, once(address), |net, event, id| {
         echo(net, event, id);
         if let Event::Message(_, frame) = event {
             bytes += line(frame).len() + 1;
@@ -139,7 +139,7 @@ fn slow_output_is_dropped_and_counted_where_peers_must_not_wait() {
         ..NetSettings::default()
     };
     let (mut dropped, mut reader) = (0, Some(reader));
-    let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
+    let (closed, outcome) = converse(settings, once(address), |net, event, id| {
         echo(net, event, id);
         match event {
             Event::Notice(Notice::OutputDropped(bytes)) => dropped += bytes,
@@ -161,7 +161,7 @@ fn closed_reader_is_noticed_while_idle() {
     let settings = NetSettings { output: Some(output), ..NetSettings::default() };
     let mut reader = Some(reader);
     let mut stops = Vec::new();
-    let (closed, _) = converse(settings, dial(address), |net, event, id| {
+    let (closed, _) = converse(settings, once(address), |net, event, id| {
         match event {
             Event::Connect(_) => drop(reader.take()),
             Event::Stop(Stop::OutputGone(error)) => {
@@ -184,7 +184,7 @@ fn failed_recording_is_reported_once_and_the_run_continues() {
     let failing = Memory(Arc::default(), true);
     let settings = NetSettings { recording: Some(Box::new(failing)), ..NetSettings::default() };
     let mut failures = Vec::new();
-    let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
+    let (closed, outcome) = converse(settings, once(address), |net, event, id| {
         echo(net, event, id);
         if let Event::Notice(Notice::RecordingFailed(error)) = event {
             failures.push(error.kind());
@@ -207,7 +207,7 @@ fn drain_time_does_not_count_while_our_output_is_blocked() {
         reader.take(1 << 20).read_to_end(&mut text).map(|_| text.len())
     }));
     let mut printed = 0;
-    let (closed, outcome) = converse(settings, dial(address), |net, event, id| {
+    let (closed, outcome) = converse(settings, once(address), |net, event, id| {
         if let Event::Connect(_) = event {
             net.finish(id, Duration::MAX, Duration::from_millis(100));
         }
@@ -239,7 +239,7 @@ fn loop_in_another_thread_stops_on_request() {
             None
         }
         fn on_stop(&mut self, net: &mut Net, stop: Stop) {
-            self.1 = matches!(stop, Stop::Asked);
+            self.1 = matches!(stop, Stop::Signal(15));
             for &id in &self.0 {
                 net.send(id, b"goodbye\n");
             }

@@ -2,19 +2,16 @@
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 
+use super::connect::AttemptState;
 use super::connection::{CloseReason, Connection, Phase};
-use super::dial::AttemptState;
 use super::handler::{Handler, Notice, Outcome, Stop};
-use super::printer::Printer;
-use super::reading::ReadResult;
 use super::sockets::Net;
+use super::stdio::Printer;
 use super::sys::{self, Waker};
 
 /// How long accepting rests when no descriptor is free, unless one becomes so before: a listener stays readable, so
@@ -29,7 +26,7 @@ const ACCEPTS_A_TURN: usize = 64;
 enum PollSource {
     Wakeup,
     Output,
-    Listener(usize),
+    Listener,
     Connection(usize),
 }
 
@@ -40,9 +37,7 @@ impl Net {
     /// # Errors
     /// The system's poll failed.
     pub(crate) fn run<H: Handler>(&mut self, handler: &mut H) -> io::Result<Outcome> {
-        if self.settings.precise {
-            sys::wake_precisely();
-        }
+        sys::wake_precisely();
         loop {
             self.now = Instant::now();
             self.report_stops(handler);
@@ -62,8 +57,8 @@ impl Net {
                 self.dispatch(source, flags, handler);
             }
         }
-        let left = |printer: &Option<Printer>| printer.as_ref().map_or(0, Printer::backlog) as u64;
-        Ok(Outcome { unprinted: left(&self.output), unrecorded: left(&self.recording) })
+        let lost = |printer: &Option<Printer>| printer.as_ref().map_or(0, Printer::lost);
+        Ok(Outcome { unprinted: lost(&self.output), unrecorded: lost(&self.recording) })
     }
 
     /// Polls everything that is wanted; what is ready.
@@ -76,9 +71,8 @@ impl Net {
             sources.push(PollSource::Output);
             polled.push(sys::watch_output(watched, false));
         }
-        let listeners = self.listeners.iter().enumerate().filter(|_| self.resting.is_none());
-        for (at, listener) in listeners {
-            sources.push(PollSource::Listener(at));
+        if let Some(listener) = self.listener.as_ref().filter(|_| self.resting.is_none()) {
+            sources.push(PollSource::Listener);
             polled.push(PollFd::new(listener, PollFlags::IN));
         }
         for (at, connection) in self.connections.iter().enumerate() {
@@ -126,33 +120,28 @@ impl Net {
                     }
                 }
             }
-            PollSource::Listener(at) => self.accept(at, handler),
+            PollSource::Listener => self.accept(handler),
             PollSource::Connection(at) => {
-                let is_held = self.is_held();
-                let reads = self.may_read(&self.connections[at], is_held);
+                let reads = self.may_read(&self.connections[at], self.is_held());
                 let connection = &mut self.connections[at];
                 if is_gone || flags.intersects(PollFlags::OUT) {
                     connection.is_blocked = false;
                 }
-                connection.has_error = !connection.is_connecting() && flags.contains(PollFlags::ERR);
                 if reads && (is_gone || flags.intersects(PollFlags::IN)) {
-                    self.read(at, handler);
+                    self.read(at, flags.contains(PollFlags::ERR), handler);
                 }
             }
         }
     }
 
     fn report_stops<H: Handler>(&mut self, handler: &mut H) {
-        if let Some(number) = self.signals.take() {
+        if let Some(number) = self.waker.take_signal() {
             handler.on_stop(self, Stop::Signal(number));
         }
-        if self.asked.swap(false, Ordering::SeqCst) {
-            handler.on_stop(self, Stop::Asked);
-        }
-        if let Some(error) = self.output.as_mut().and_then(|output| output.take_error()) {
+        if let Some(error) = self.output.as_mut().and_then(Printer::take_error) {
             handler.on_stop(self, Stop::OutputGone(error));
         }
-        if let Some(error) = self.recording.as_mut().and_then(|recording| recording.take_error()) {
+        if let Some(error) = self.recording.as_mut().and_then(Printer::take_error) {
             handler.on_notice(self, Notice::RecordingFailed(&error));
         }
     }
@@ -172,11 +161,10 @@ impl Net {
 
     /// Writes what was recorded, then what was printed.
     fn hand_over<H: Handler>(&mut self, handler: &mut H) {
-        let is_end = self.listeners.is_empty() && self.connections.is_empty();
-        if let Some(bytes) = self.output.as_mut().and_then(|output| output.take_dropped(is_end)) {
+        if let Some(bytes) = self.output.as_mut().and_then(Printer::take_dropped) {
             handler.on_notice(self, Notice::OutputDropped(bytes));
         }
-        if let Some(bytes) = self.recording.as_mut().and_then(|recording| recording.take_dropped(is_end)) {
+        if let Some(bytes) = self.recording.as_mut().and_then(Printer::take_dropped) {
             handler.on_notice(self, Notice::RecordingDropped(bytes));
         }
         for printer in self.recording.iter_mut().chain(&mut self.output) {
@@ -184,26 +172,21 @@ impl Net {
         }
     }
 
-    fn accept<H: Handler>(&mut self, at: usize, handler: &mut H) {
+    fn accept<H: Handler>(&mut self, handler: &mut H) {
         for _ in 0..ACCEPTS_A_TURN {
             // The handler may have left.
-            let Some(listener) = self.listeners.get(at) else { return };
+            let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((socket, peer)) => self.welcome(socket, peer, handler),
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return,
-                    // It has gone before it was served.
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
-                    _ => {
-                        self.resting = Some(self.now + ACCEPT_PAUSE);
-                        if !std::mem::replace(&mut self.said_accept_failed, true) {
-                            let is_passing = sys::is_out_of_descriptors(&error);
-                            let notice = if is_passing { Notice::OutOfDescriptors } else { Notice::AcceptFailed };
-                            handler.on_notice(self, notice(&error));
-                        }
-                        return;
+                // With the second it has gone before it was served.
+                Err(error) if sys::is_passing(&error) || error.kind() == io::ErrorKind::ConnectionAborted => return,
+                Err(error) => {
+                    self.resting = Some(self.now + ACCEPT_PAUSE);
+                    if !std::mem::replace(&mut self.has_reported_accept, true) {
+                        handler.on_notice(self, Notice::AcceptFailed(&error));
                     }
-                },
+                    return;
+                }
             }
         }
     }
@@ -213,16 +196,14 @@ impl Net {
             // It has gone before it was served.
             return;
         }
-        if self.connections.iter().filter(|connection| connection.accepted).count() >= self.settings.connections_max {
+        if self.connections.iter().filter(|connection| connection.is_accepted).count() >= self.connections_max {
             // The refusal fits any socket's buffer; a peer that does not take it is closed all the same.
             let _ = (&socket).write(self.settings.full);
             return handler.on_notice(self, Notice::TurnedAway(peer));
         }
-        let id = self.add(Phase::Open);
-        if let Some(connection) = self.connections.last_mut() {
-            connection.accepted = true;
-            connection.open(socket, peer);
-        }
+        let (socket, peer) = (Some(socket), Some(peer));
+        let accepted = Connection { socket, peer, is_accepted: true, phase: Phase::Open, ..Connection::default() };
+        let id = self.add(accepted);
         handler.on_connect(self, id);
     }
 }
@@ -250,7 +231,7 @@ impl Net {
             Ok(has_emptied) => has_emptied,
             Err(error) => {
                 // What the peer sent before it went is here already.
-                while matches!(self.read_once(at, handler), ReadResult::Some) {}
+                while self.read(at, true, handler) {}
                 self.connections[at].lose(error);
                 return true;
             }
@@ -260,24 +241,9 @@ impl Net {
             let id = connection.id;
             handler.on_sent(self, id);
         }
-        self.pass_on_half_close(at);
-        let now = self.now;
-        let wake = self.connections[at].advance(now, is_held);
-        self.look_at(wake);
+        let wake = self.connections[at].advance(self.now, is_held);
+        self.deadline = self.deadline.into_iter().chain(wake).min();
         has_emptied
-    }
-
-    fn pass_on_half_close(&mut self, at: usize) {
-        let connection = &self.connections[at];
-        let Some(link) = connection.link.as_ref().filter(|_| connection.is_open()) else { return };
-        let peer_is_at_end = self.find(link.to).is_none_or(|to| to.at_end);
-        let connection = &mut self.connections[at];
-        if peer_is_at_end && connection.outbox.is_empty() {
-            connection.shut_writing();
-        }
-        if connection.at_end && connection.is_write_shut {
-            connection.close(false);
-        }
     }
 
     fn go_on_connecting<H: Handler>(&mut self, at: usize, handler: &mut H) -> bool {
@@ -286,40 +252,38 @@ impl Net {
         let Phase::Connecting(attempt) = &mut connection.phase else { return false };
         match attempt.advance(self.now) {
             AttemptState::Wait(until, failure) => {
-                self.look_at(Some(until));
+                self.deadline = self.deadline.into_iter().chain([until]).min();
                 if let Some(error) = failure {
                     handler.on_notice(self, Notice::Retrying(id, &error));
                 }
-                false
+                return false;
             }
             AttemptState::Connected(socket, peer) => {
-                connection.open(socket, peer);
+                (connection.socket, connection.peer, connection.phase) = (Some(socket), Some(peer), Phase::Open);
                 handler.on_connect(self, id);
-                true
             }
-            AttemptState::Failed(error) => {
-                connection.end(CloseReason::Unreached(error));
-                true
-            }
+            AttemptState::Failed(error) => connection.end(CloseReason::Unreached(error)),
         }
+        true
     }
 
     /// Tells the handler of connections that are over, and forgets them; whether there were any.
     fn remove_ended<H: Handler>(&mut self, handler: &mut H) -> bool {
         let mut were_any = false;
         while let Some(at) = self.connections.iter().position(Connection::is_shut) {
-            let connection = self.connections.remove(at);
-            let id = connection.id;
-            self.long_bytes -= connection.long_bytes;
+            let closed = self.connections.remove(at);
+            let id = closed.id;
             // A descriptor is free.
             self.resting = None;
-            if connection.has_broken() {
-                let linked = |other: &&mut Connection| other.link.as_ref().is_some_and(|link| link.to == id);
-                for other in self.connections.iter_mut().filter(linked) {
-                    other.end(CloseReason::LinkLost);
+            let in_order = matches!(closed.reason, None | Some(CloseReason::ByPeer | CloseReason::ByUs));
+            for other in &mut self.connections {
+                match other.link.as_ref().is_some_and(|link| link.to == id) {
+                    true if in_order => other.finish(self.now, Duration::MAX, Duration::MAX),
+                    true => other.end(CloseReason::LinkLost),
+                    false => {}
                 }
             }
-            handler.on_close(self, id, connection.into_closed());
+            handler.on_close(self, id, closed.into_closed());
             were_any = true;
         }
         were_any
@@ -328,7 +292,6 @@ impl Net {
 
 /// A run in a thread of its own.
 pub(crate) struct Background<H> {
-    asked: Arc<AtomicBool>,
     waker: Waker,
     thread: thread::JoinHandle<H>,
 }
@@ -341,20 +304,19 @@ pub(crate) fn run_in_background<H: Handler + Send + 'static>(
     mut net: Net,
     mut handler: H,
 ) -> io::Result<Background<H>> {
-    let (asked, waker) = (Arc::clone(&net.asked), net.waker.clone());
+    let waker = net.waker.clone();
     let thread = thread::Builder::new().name("loopback".to_owned()).spawn(move || {
         // A poll that fails ends its connections, which the other loop reports.
         let _ = net.run(&mut handler);
         handler
     })?;
-    Ok(Background { asked, waker, thread })
+    Ok(Background { waker, thread })
 }
 
 impl<H> Background<H> {
-    /// Calls the handler's `on_stop` with [`Stop::Asked`], waits for the end of its run, and returns it.
+    /// Stops it as SIGTERM does, waits for the end of its run, and returns the handler.
     pub(crate) fn stop(self) -> Option<H> {
-        self.asked.store(true, Ordering::SeqCst);
-        self.waker.wake();
+        self.waker.signal(15);
         self.thread.join().ok()
     }
 }

@@ -2,20 +2,16 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::connection::{CloseReason, ConnId, Connection, Link, Phase, earlier};
-use super::dial::{Attempt, Dial};
+use super::connect::ConnectAttempt;
+use super::connection::{CloseReason, ConnId, Connection, Link, Phase};
 use super::handler::{DRAIN_TIME, FLUSH_TIME, NetSettings, Rewrite};
-use super::printer::{Output, Printer, WhenBehind};
-use super::signals::Signals;
-use super::sys::{self, Waker};
-use crate::framing::Framer;
-
-/// How much a framer takes at a time: a thousand connections have one each.
-const FRAMER_BYTES: usize = 8 << 10;
+use super::reading::FRAMER_BYTES;
+use super::stdio::{Printer, WhenBehind};
+use super::sys::{self, Output, Waker};
+use crate::framing::{Framer, Wire};
+use crate::limits::{CONNECTIONS_MAX, LONG_FRAMES_BYTES_MAX};
 
 /// The sockets of a run, and its output. Made before signals are caught, given to each call of the
 /// [`Handler`](super::Handler).
@@ -23,17 +19,18 @@ pub(crate) struct Net {
     pub(super) settings: NetSettings,
     pub(super) output: Option<Printer>,
     pub(super) recording: Option<Printer>,
-    pub(super) listeners: Vec<TcpListener>,
-    /// Until when the listeners rest for want of descriptors.
+    pub(super) listener: Option<TcpListener>,
+    /// Until when the listener rests, because accepting failed.
     pub(super) resting: Option<Instant>,
-    pub(super) said_accept_failed: bool,
+    pub(super) has_reported_accept: bool,
+    /// How many accepted connections there are at once.
+    pub(super) connections_max: usize,
     /// In the order of their numbers; one that is over stays until the handler has been told.
     pub(super) connections: Vec<Connection>,
     last_id: u64,
-    /// How many bytes the long frames of all connections hold.
-    pub(super) long_bytes: usize,
-    pub(super) signals: Signals,
-    pub(super) asked: Arc<AtomicBool>,
+    /// How many bytes the frames over [`LONG_FRAME_BYTES`](crate::limits::LONG_FRAME_BYTES) of all peers may have at
+    /// once.
+    pub(super) long_bytes_max: usize,
     pub(super) waker: Waker,
     pub(super) now: Instant,
     /// When a connection has to be looked at again.
@@ -54,23 +51,25 @@ impl Net {
     /// The system gives no waker.
     pub(crate) fn new(mut settings: NetSettings) -> io::Result<Net> {
         let waker = Waker::new()?;
-        let when_behind = settings.when_behind;
-        let output = settings.output.take().map(|output| Printer::new(output, when_behind, &waker));
-        let recording = settings.recording.take().map(Output::from_writer);
-        let recording = recording.map(|recording| Printer::new(recording, when_behind, &waker));
-        settings.framing.read_bytes = FRAMER_BYTES;
+        let printer = |output| Printer::new(output, settings.when_behind, &waker);
+        let output = settings.output.take().map(printer);
+        let recording = settings.recording.take().map(|writer| printer(Output { writer, watched: None }));
+        let framing = &mut settings.framing;
+        framing.read_bytes = FRAMER_BYTES;
+        // With larger limits at least one message of the largest size must fit.
+        let longest = framing.line_bytes_max.saturating_add(framing.payload_bytes_max);
+        let long_bytes_max = LONG_FRAMES_BYTES_MAX.max(longest.saturating_mul(2));
         Ok(Net {
             settings,
             output,
             recording,
-            listeners: Vec::new(),
+            listener: None,
             resting: None,
-            said_accept_failed: false,
+            has_reported_accept: false,
+            connections_max: CONNECTIONS_MAX,
             connections: Vec::new(),
             last_id: 0,
-            long_bytes: 0,
-            signals: Signals::default(),
-            asked: Arc::default(),
+            long_bytes_max,
             waker,
             now: Instant::now(),
             deadline: None,
@@ -85,7 +84,7 @@ impl Net {
     /// second one ends the process with 130 or 143. Call it last before [`Net::run`]: what blocks before it must be
     /// ended by signals.
     pub(crate) fn catch_signals(&mut self) -> io::Result<()> {
-        self.signals.catch(&self.waker)
+        self.waker.catch_signals()
     }
 
     /// Listens on the first address that allows it, with a backlog of 1,024, and accepts once the loop runs. Returns
@@ -96,21 +95,35 @@ impl Net {
     pub(crate) fn listen(&mut self, addresses: &[SocketAddr]) -> io::Result<SocketAddr> {
         let listener = sys::listen(addresses)?;
         let bound = listener.local_addr()?;
-        self.listeners.push(listener);
+        self.listener = Some(listener);
         Ok(bound)
     }
 
     /// Begins to connect. Later `on_connect` comes, or `on_close` with [`CloseReason::Unreached`]. Until then it can be
     /// `reset`, and linked; messages can be sent and wait.
-    pub(crate) fn connect(&mut self, dial: Dial) -> ConnId {
-        let attempt = Attempt::new(dial, Instant::now());
-        self.add(Phase::Connecting(attempt))
+    ///
+    /// The addresses are tried in order, and again every 100 ms until `retry` has passed: zero is one round,
+    /// [`Duration::MAX`] is for ever. Resolve them before signals are caught: it can block.
+    pub(crate) fn connect(&mut self, addresses: &[SocketAddr], retry: Duration) -> ConnId {
+        self.begin(ConnectAttempt::new(addresses, retry))
     }
 
-    pub(super) fn add(&mut self, phase: Phase) -> ConnId {
+    /// Connects again after a loss: once a second, the first time after a second. A `retry` of zero is no limit.
+    pub(crate) fn reconnect(&mut self, addresses: &[SocketAddr], retry: Duration) -> ConnId {
+        self.begin(ConnectAttempt::again(addresses, retry))
+    }
+
+    fn begin(&mut self, attempt: ConnectAttempt) -> ConnId {
+        self.add(Connection { phase: Phase::Connecting(attempt), ..Connection::default() })
+    }
+
+    /// Adds a connection under the next number.
+    pub(super) fn add(&mut self, connection: Connection) -> ConnId {
         self.last_id += 1;
         let id = ConnId(self.last_id);
-        self.connections.push(Connection::new(id, phase, Framer::new(self.settings.framing.clone())));
+        let framer = Some(Framer::new(self.settings.framing.clone()));
+        let may_be_http = self.settings.framing.wire == Wire::Bcp;
+        self.connections.push(Connection { id, framer, may_be_http, ..connection });
         id
     }
 
@@ -120,7 +133,7 @@ impl Net {
     /// Several messages in one call count as one.
     pub(crate) fn send(&mut self, id: ConnId, message: &[u8]) -> bool {
         let Some(connection) = self.find_mut(id).filter(|connection| connection.accepts()) else { return false };
-        connection.outbox.push(message);
+        connection.outbox.push(message, Some(message.len()));
         true
     }
 
@@ -150,6 +163,7 @@ impl Net {
     pub(crate) fn finish(&mut self, id: ConnId, flush: Duration, drain: Duration) {
         let now = self.now;
         if let Some(connection) = self.find_mut(id) {
+            connection.reason.get_or_insert(CloseReason::ByUs);
             connection.finish(now, flush, drain);
         }
     }
@@ -167,6 +181,7 @@ impl Net {
     /// accepted one; `to` may still be connecting.
     pub(crate) fn link(&mut self, from: ConnId, to: ConnId, rewrite: Option<Box<dyn Rewrite>>) {
         if let Some(connection) = self.find_mut(from) {
+            connection.may_be_http = false;
             connection.link = Some(Link { to, rewrite });
         }
     }
@@ -177,11 +192,11 @@ impl Net {
         self.stays = stays;
     }
 
-    /// No new peers: closes the listeners and gives up what is still connecting. [`Net::run`] returns when there is no
+    /// No new peers: closes the listener and gives up what is still connecting. [`Net::run`] returns when there is no
     /// listener and no connection any more and everything is printed and recorded.
     pub(crate) fn leave(&mut self) {
         self.stays = false;
-        self.listeners.clear();
+        self.listener = None;
         for connection in self.connections.iter_mut().filter(|connection| connection.is_connecting()) {
             connection.end(CloseReason::Reset);
         }
@@ -200,6 +215,7 @@ impl Net {
             }
             // The rest of a message often fits though poll saw no room.
             connection.is_blocked = false;
+            connection.reason.get_or_insert(CloseReason::ByUs);
             connection.finish(now, FLUSH_TIME, DRAIN_TIME);
         }
         // To hold peers up now would leave bytes of theirs unread, which makes a close a reset.
@@ -265,13 +281,9 @@ impl Net {
         self.output.iter().chain(&self.recording).any(Printer::is_behind)
     }
 
-    pub(super) fn look_at(&mut self, at: Option<Instant>) {
-        self.deadline = earlier(self.deadline, at);
-    }
-
     /// Whether nothing is left to do.
     pub(super) fn is_over(&mut self) -> bool {
-        if self.stays || !self.listeners.is_empty() || !self.connections.is_empty() {
+        if self.stays || self.listener.is_some() || !self.connections.is_empty() {
             return false;
         }
         if self.output.iter().chain(&self.recording).all(Printer::is_idle) {

@@ -1,4 +1,4 @@
-//! What differs between systems: poll, the waker, non-blocking connects, linger, backlog, the standard streams.
+//! What differs between systems: poll, waker, signals, non-blocking connects, linger, backlog, the standard streams.
 //!
 //! Windows: sockets come from std before any of rustix (which does not start Winsock); a pending connect is
 //! `WOULDBLOCK`; WSAPoll takes sockets only and needs at least one (the waker), and older ones hide a failed connect;
@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -47,15 +47,14 @@ pub(super) type Watched = Arc<File>;
 #[cfg(windows)]
 pub(super) type Watched = Arc<TcpStream>;
 
-/// What writes, and what poll watches of it.
-pub(super) type WatchedWriter = (Box<dyn Write + Send>, Option<Watched>);
-
 /// Interrupts the poll of a loop, from any thread.
 #[derive(Clone)]
 pub(super) struct Waker {
     /// What the loop polls, and what wakes it.
     pub(super) ends: Arc<(WakeSocket, WakeSocket)>,
     is_set: Arc<AtomicBool>,
+    /// The number of the signal that arrived, else 0.
+    signal: Arc<AtomicUsize>,
 }
 
 impl Waker {
@@ -63,7 +62,7 @@ impl Waker {
         let ends = wake_sockets()?;
         ends.0.set_nonblocking(true)?;
         ends.1.set_nonblocking(true)?;
-        Ok(Waker { ends: Arc::new(ends), is_set: Arc::default() })
+        Ok(Waker { ends: Arc::new(ends), is_set: Arc::default(), signal: Arc::default() })
     }
 
     pub(super) fn wake(&self) {
@@ -78,6 +77,46 @@ impl Waker {
         let mut bytes = [0; 256];
         while matches!((&self.ends.0).read(&mut bytes), Ok(count) if count > 0) {}
         self.is_set.store(false, Ordering::SeqCst);
+    }
+
+    /// The signal that arrived since the last call.
+    pub(super) fn take_signal(&self) -> Option<u8> {
+        u8::try_from(self.signal.swap(0, Ordering::SeqCst)).ok().filter(|&number| number > 0)
+    }
+
+    /// Wakes the loop as a signal does.
+    pub(super) fn signal(&self, number: u8) {
+        self.signal.store(number.into(), Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Catches SIGINT and SIGTERM: the first wakes the loop, the second ends the process with 128 and its number.
+    #[cfg(unix)]
+    pub(super) fn catch_signals(&self) -> io::Result<()> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        use signal_hook::{flag, low_level};
+
+        let arrived = Arc::new(AtomicBool::new(false));
+        for number in [SIGINT, SIGTERM] {
+            // Actions run in the order of their registration: the way out looks before the flag is raised, and the
+            // number is there before the loop wakes.
+            flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&arrived))?;
+            flag::register(number, Arc::clone(&arrived))?;
+            flag::register_usize(number, Arc::clone(&self.signal), usize::try_from(number).unwrap_or_default())?;
+            low_level::pipe::register(number, self.ends.1.try_clone()?)?;
+        }
+        Ok(())
+    }
+
+    /// Catches Ctrl-C: the first wakes the loop, the second ends the process with 130.
+    #[cfg(windows)]
+    pub(super) fn catch_signals(&self) -> io::Result<()> {
+        let (waker, arrived) = (self.clone(), AtomicBool::new(false));
+        let on_signal = move || match arrived.swap(true, Ordering::SeqCst) {
+            true => std::process::exit(130),
+            false => waker.signal(2),
+        };
+        ctrlc::set_handler(on_signal).map_err(io::Error::other)
     }
 }
 
@@ -104,10 +143,8 @@ fn wake_sockets() -> io::Result<(WakeSocket, WakeSocket)> {
 pub(super) fn poll(sources: &mut [PollFd<'_>], until: Option<Instant>) -> io::Result<()> {
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let timeout = left.map(|left| left.saturating_sub(NAP_TIME)).map(|sleep| Timespec {
-            tv_sec: i64::try_from(sleep.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: sleep.subsec_nanos() as _,
-        });
+        // A time that no timer can express is for ever.
+        let timeout = left.and_then(|left| Timespec::try_from(left.saturating_sub(NAP_TIME)).ok());
         match rustix::event::poll(sources, timeout.as_ref()) {
             Ok(0) => {}
             Ok(_) => return Ok(()),
@@ -174,15 +211,6 @@ pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// Whether accepting failed for want of descriptors or memory, which passes.
-pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    let wanting = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    #[cfg(windows)]
-    let wanting = [Errno::MFILE, Errno::NOBUFS];
-    error.raw_os_error().is_some_and(|number| wanting.iter().any(|errno| errno.raw_os_error() == number))
-}
-
 /// An error of standard output, with one kind for a reader that has gone.
 pub(super) fn output_error(error: io::Error) -> io::Error {
     // ERROR_NO_DATA and ERROR_PIPE_NOT_CONNECTED.
@@ -192,23 +220,36 @@ pub(super) fn output_error(error: io::Error) -> io::Error {
     }
 }
 
-/// Standard output. A console of Windows takes UTF-8 through std only.
-#[cfg(unix)]
-pub(super) fn stdout() -> io::Result<WatchedWriter> {
-    use std::os::fd::AsFd;
-    Ok(watched(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+/// Standard output, or another place to write to.
+pub(crate) struct Output {
+    pub(super) writer: Box<dyn Write + Send>,
+    /// What poll watches.
+    pub(super) watched: Option<Watched>,
 }
 
-#[cfg(windows)]
-pub(super) fn stdout() -> io::Result<WatchedWriter> {
-    Ok((Box::new(io::stdout()), None))
-}
+impl Output {
+    /// Standard output of this process.
+    ///
+    /// # Errors
+    /// It is closed.
+    #[cfg(unix)]
+    pub(crate) fn stdout() -> io::Result<Output> {
+        use std::os::fd::AsFd;
+        Ok(Output::from_file(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+    }
 
-/// A file or pipe as output.
-#[cfg(unix)]
-pub(super) fn watched(file: File) -> WatchedWriter {
-    let file = Arc::new(file);
-    (Box::new(Arc::clone(&file)), Some(file))
+    /// Standard output of this process: a console takes UTF-8 through std only.
+    #[cfg(windows)]
+    pub(crate) fn stdout() -> io::Result<Output> {
+        Ok(Output { writer: Box::new(io::stdout()), watched: None })
+    }
+
+    /// A file or pipe.
+    #[cfg(unix)]
+    pub(super) fn from_file(file: File) -> Output {
+        let file = Arc::new(file);
+        Output { writer: Box::new(Arc::clone(&file)), watched: Some(file) }
+    }
 }
 
 /// Standard input, unbuffered where that reads the same text.

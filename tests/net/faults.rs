@@ -195,7 +195,7 @@ fn lack_of_descriptors_while_forwarding_is_reported_once_and_recovered() {
     drop(client);
     let ended = forwarding.finish();
     assert_eq!(ended.code, Some(130));
-    assert_eq!(ended.stderr.matches("no descriptor is left").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("cannot accept another connection").count(), 1, "{}", ended.stderr);
 }
 
 /// The number of messages in a recording, all of which must be readable.

@@ -102,8 +102,7 @@ fn misbehaving_peers_disturb_no_other() {
     good.send(b"trigger?name=before\n");
     let mut http = connect(listening.address);
     http.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\ntrigger?name=stolen\n");
-    // Unread data of the peer may turn the close into a reset.
-    assert!(matches!(http.rest(), Ok(text) if text.is_empty()) || http.rest().is_err());
+    assert!(http.rest().unwrap_or_default().is_empty());
     let mut huge = connect(listening.address);
     huge.send(b"f&bytes=99999999999999\nxxxx");
     assert_eq!(huge.rest().unwrap(), "error?message=malformed%20line\n");
@@ -150,7 +149,7 @@ fn http_after_blank_lines_and_comments_is_dropped_too() {
         let input = [before, request].concat();
         let mut whole = connect(listening.address);
         whole.send(&input);
-        assert!(whole.rest().is_ok_and(|text| text.is_empty()) || whole.rest().is_err());
+        assert!(whole.rest().unwrap_or_default().is_empty());
         let mut bytewise = connect(listening.address);
         // The connection may be closed before everything is sent.
         let broken = input.iter().any(|&byte| {
@@ -390,5 +389,5 @@ fn lack_of_descriptors_is_reported_once_and_recovered() {
     let ended = listening.finish();
     assert_eq!(ended.code, Some(130));
     assert_eq!(ended.stdout.matches("trigger?name=").count(), PEERS);
-    assert_eq!(ended.stderr.matches("no descriptor is left").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("cannot accept another connection").count(), 1, "{}", ended.stderr);
 }

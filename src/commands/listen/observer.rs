@@ -279,11 +279,10 @@ impl Observer {
     pub(super) fn notice(&mut self, net: &mut Net, notice: Notice<'_>) {
         match notice {
             Notice::TurnedAway(peer) => say(&format!("{peer}: rejected: too many connections\n")),
-            Notice::OutOfDescriptors(error) => say(&format!(
-                "no descriptor is left for another connection ({}); waiting until one closes\n",
-                plain_words(error)
-            )),
-            Notice::AcceptFailed(error) => say(&format!("cannot accept a connection: {}\n", plain_words(error))),
+            Notice::AcceptFailed(error) => {
+                let why = plain_words(error);
+                say(&format!("cannot accept another connection: {why}; waiting until one closes\n"));
+            }
             Notice::RecordingFailed(error) => self.console.report_failure(&self.recorder.failure(error)),
             Notice::RecordingDropped(bytes) => {
                 let why = format!("{bytes} bytes were forwarded and not recorded: the disk is too slow");

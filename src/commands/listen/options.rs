@@ -25,7 +25,6 @@ use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
-use crate::limits::LONG_FRAMES_BYTES_MAX;
 use crate::net::{NetSettings, StdinReader, WhenBehind};
 use crate::output::table::EndNames;
 
@@ -369,7 +368,7 @@ impl Options {
         }
         let server = |address: &Option<String>| {
             let target = address.as_ref().map(|address| Target::resolve(Some(address), port)).transpose()?;
-            Ok(target.map(|target| Server { dial: target.dial_for(self.connect.retry), target }))
+            Ok(target.map(|target| Server { target, retry: self.connect.retry }))
         };
         Ok(Behavior {
             role,
@@ -400,12 +399,9 @@ impl Options {
             Wire::Bcp => (self.input.framing(), b"error?message=too%20many%20connections\n"),
             Wire::Obe => (FramingOptions::obe(), b""),
         };
-        // With larger limits at least one message of the largest size must fit.
-        let longest = framing.line_bytes_max.saturating_add(framing.payload_bytes_max);
         let input = self.stdin.then(|| StdinReader::stdin(INPUT_BYTES)).transpose();
         Ok(NetSettings {
             framing,
-            long_frames_bytes_max: LONG_FRAMES_BYTES_MAX.max(longest.saturating_mul(2)),
             full,
             input: input.map_err(|error| Failure::io("cannot read <stdin>", &error))?,
             when_behind: if self.forward.is_some() { WhenBehind::Drop } else { WhenBehind::Wait },

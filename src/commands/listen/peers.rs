@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::canonical::Canonical;
 use super::observer::{Observer, Peer};
@@ -24,8 +24,8 @@ use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, RawMessage, Wire};
 use crate::limits::READ_BYTES;
 use crate::net::{
-    CloseReason, Closed, ConnId, DRAIN_TIME, Dial, FLUSH_TIME, Handler, Net, Notice, OUTBOX_BYTES_MAX, Outcome,
-    Rewrite, SocketAddr, Stop, is_of_this_machine,
+    CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, OUTBOX_BYTES_MAX, Outcome, Rewrite,
+    SocketAddr, Stop, is_of_this_machine,
 };
 use crate::output::Console;
 use crate::output::show::{Show, Style};
@@ -58,7 +58,7 @@ pub(crate) struct Behavior {
 /// A server, and how it is connected to.
 pub(crate) struct Server {
     pub target: Target,
-    pub dial: Dial,
+    pub retry: Duration,
 }
 
 /// What passes over a connection.
@@ -154,9 +154,9 @@ impl Peers {
     /// # Errors
     /// The recording cannot be emptied.
     pub(super) fn connect(&mut self, net: &mut Net) -> Result<(), Failure> {
-        let Some(Server { target, dial }) = &self.behavior.server else { return Ok(()) };
+        let Some(Server { target, retry }) = &self.behavior.server else { return Ok(()) };
         let (opening, port) = (format!("connecting to {}", target.address), target.address.port);
-        net.connect(dial.clone());
+        net.connect(target.sockets(), *retry);
         self.begin(net, &opening, port)
     }
 
@@ -321,10 +321,10 @@ impl Peers {
         let Some(server) = self.behavior.server.as_ref().filter(|_| self.observer.end.is_none()) else { return };
         let address = &server.target.address;
         let end = match reason {
-            CloseReason::Unreached(error) => End::Failed(server.target.failure(error, server.dial.retry)),
+            CloseReason::Unreached(error) => End::Failed(server.target.failure(error, server.retry)),
             _ if self.behavior.reconnects => {
                 self.observer.console.note(format_args!("{address}: {how}; connecting again"));
-                net.connect(server.dial.clone().again());
+                net.reconnect(server.target.sockets(), server.retry);
                 return;
             }
             // The fault was reported, with exit status 4.
@@ -338,16 +338,14 @@ impl Peers {
         self.observer.end(end);
     }
 
-    /// Connects an accepted client with the server that it is forwarded to.
-    fn forward(&mut self, net: &mut Net, client: &Peer, dial: Dial) -> ConnId {
-        let other = net.connect(dial);
+    /// Links an accepted client with the connection to the server that it is forwarded to.
+    fn forward(&mut self, net: &mut Net, client: &Peer, other: ConnId) {
         let rewrite = self.behavior.canonical.map(|limit| Box::new(Canonical::new(limit)) as Box<dyn Rewrite>);
         net.link(client.id, other, rewrite);
         net.link(other, client.id, None);
         let peer = Peer { id: other, side: Side::Server, address: client.address.clone(), ..*client };
         let exchange = Exchange::Forwarded { other: client.id };
         self.peers.insert(other, PeerState { peer, exchange, backlog: Vec::new(), firings: Vec::new() });
-        other
     }
 
     /// Begins a conversation with the first lines of its role.
@@ -408,7 +406,11 @@ impl Handler for Peers {
         let peer = Peer { id, connection: self.observer.connections + 1, address, side };
         self.observer.connected(net.now(), &peer);
         let exchange = match (&self.behavior.target, self.observer.wire) {
-            (Some(target), _) => Exchange::Forwarded { other: self.forward(net, &peer, target.dial.clone()) },
+            (Some(Server { target, retry }), _) => {
+                let other = net.connect(target.sockets(), *retry);
+                self.forward(net, &peer, other);
+                Exchange::Forwarded { other }
+            }
             (None, Wire::Bcp) => Exchange::Bcp(self.open_conversation()),
             (None, Wire::Obe) => Exchange::Obe,
         };
@@ -446,7 +448,7 @@ impl Handler for Peers {
             closed.reason = CloseReason::ByPeer;
         }
         if let (CloseReason::Unreached(error), Some(server)) = (&closed.reason, &self.behavior.target) {
-            let failure = server.target.failure(error, server.dial.retry);
+            let failure = server.target.failure(error, server.retry);
             // With --once there is no other client; without it, others may be forwarded.
             let exit = if self.behavior.once { Exit::Io } else { Exit::Success };
             let why = failure.message().unwrap_or_default();
@@ -510,7 +512,6 @@ impl Handler for Peers {
     fn on_stop(&mut self, _net: &mut Net, stop: Stop) {
         match stop {
             Stop::Signal(signal) => self.observer.end(End::Signal(signal)),
-            Stop::Asked => self.observer.end(End::Done),
             // Forwarding outlives its output, maybe for hours.
             Stop::OutputGone(error) if self.observer.is_forwarding => {
                 self.observer.console.report_failure(&Failure::output(&error));

@@ -72,7 +72,7 @@ impl<'a> ObeSender<'a> {
                 }
                 Item::Message { line, .. } => {
                     let (text, limits) = (line.to_vec(), self.plan.limits);
-                    let id = net.connect(self.plan.target.dial_for(self.plan.retry));
+                    let id = net.connect(self.plan.target.sockets(), self.plan.retry);
                     self.request =
                         Some(Request { id, text, limits, is_retried: false, is_sent: false, is_settled: false });
                     return self.pace.sent(now);
@@ -218,7 +218,6 @@ impl Handler for ObeSender<'_> {
         match stop {
             Stop::Signal(signal) => self.stop(net, End::Signal(signal)),
             Stop::OutputGone(error) => self.stop(net, End::Output(error)),
-            Stop::Asked => net.hurry(),
         }
     }
 

@@ -62,7 +62,6 @@ fn run(options: Options) -> Result<Exit, Failure> {
     let mut net = open_net(NetSettings {
         framing: options.limits.framing(),
         recording: recorder.take_file(),
-        precise: !options.tempo.is_max(),
         ..NetSettings::default()
     })?;
     let media = if options.loopback { Some(MediaController::start(&options)?) } else { None };

@@ -109,7 +109,7 @@ impl<'a> Replayer<'a> {
     /// Begins to connect, unless a client is waited for.
     fn connect(&mut self, net: &mut Net) {
         if self.plan.side == Side::Client {
-            self.playing.pass.id = net.connect(self.playing.target.dial_for(self.plan.retry));
+            self.playing.pass.id = net.connect(self.playing.target.sockets(), self.plan.retry);
         }
     }
 
@@ -497,7 +497,6 @@ impl Handler for Replayer<'_> {
                 self.output_error = Some(error);
                 net.hurry();
             }
-            (Stop::Asked, _) => net.hurry(),
         }
     }
 

@@ -368,7 +368,6 @@ impl SendPlan {
             framing: self.framing.clone(),
             input: if self.reads_input { Some(stdin()?) } else { None },
             recording: self.recorder.take_file(),
-            precise: self.every.is_some(),
             ..NetSettings::default()
         })
     }

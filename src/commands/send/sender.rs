@@ -66,7 +66,7 @@ impl<'a> Sender<'a> {
         // It ends by its own deadline, also while the connection is retried.
         let retry = if ready_by.is_some() { Duration::MAX } else { plan.retry };
         Sender {
-            id: net.connect(plan.target.dial_for(retry)),
+            id: net.connect(plan.target.sockets(), retry),
             opening: Opening::Connect,
             conversation: Conversation::new(Role::Client, ConversationConfig::default()),
             hides_modes: ready_by.is_some(),
@@ -505,7 +505,7 @@ impl Handler for Sender<'_> {
             (Stop::Signal(signal), _) => self.stop(net, End::Signal(signal)),
             (Stop::OutputGone(error), None | Some(End::Done)) => self.stop(net, End::Output(error)),
             // What ended the run before decides.
-            (Stop::OutputGone(_) | Stop::Asked, _) => net.hurry(),
+            (Stop::OutputGone(_), _) => net.hurry(),
         }
     }
 
@@ -545,6 +545,6 @@ impl Sender<'_> {
         };
         // Messages may be lost, so this is reported with -q too; the run may still succeed.
         self.console.report(Exit::Success, address, text);
-        self.id = net.connect(self.plan.target.dial_for(self.plan.retry).again());
+        self.id = net.reconnect(self.plan.target.sockets(), self.plan.retry);
     }
 }

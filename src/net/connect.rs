@@ -8,52 +8,22 @@ use std::time::{Duration, Instant};
 use super::sys;
 
 /// How long one address is tried before the next one is.
-pub(crate) const CONNECT_TIME: Duration = Duration::from_secs(5);
+const CONNECT_TIME: Duration = Duration::from_secs(5);
 
-/// How long a failed round rests before it is repeated: a game that starts is met within a blink.
-pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// How long a failed round rests before it is repeated: a game that starts is reached in a blink.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// The pause of `--reconnect`.
-pub(crate) const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
-
-/// Where and for how long to connect.
-#[derive(Clone, Debug)]
-pub(crate) struct Dial {
-    /// What the name was resolved to, in the order to try. Resolve before signals are caught: it can block.
-    pub addresses: Vec<SocketAddr>,
-    /// How long failed rounds are repeated: zero is one round, [`Duration::MAX`] is for ever. The first round is
-    /// always tried.
-    pub retry: Duration,
-    /// The pause between rounds.
-    pub pause: Duration,
-    /// The pause before the first round (of a reconnect).
-    pub delay: Duration,
-}
-
-impl Dial {
-    /// One round, at once.
-    pub(crate) fn new(addresses: Vec<SocketAddr>) -> Dial {
-        Dial { addresses, retry: Duration::ZERO, pause: RETRY_PAUSE, delay: Duration::ZERO }
-    }
-
-    /// Repeats failed rounds every [`RETRY_PAUSE`].
-    pub(crate) fn retry(self, retry: Duration) -> Dial {
-        Dial { retry, ..self }
-    }
-
-    /// Connects again after a loss: once a second, the first time after a second. A `retry` of zero is no limit.
-    pub(crate) fn again(self) -> Dial {
-        let retry = if self.retry.is_zero() { Duration::MAX } else { self.retry };
-        Dial { retry, pause: RECONNECT_PAUSE, delay: RECONNECT_PAUSE, ..self }
-    }
-}
+/// The same for `--reconnect`, also before the first round.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection that is being made.
 #[derive(Debug)]
-pub(super) struct Attempt {
-    dial: Dial,
-    /// When the first round began, or will.
-    start: Instant,
+pub(super) struct ConnectAttempt {
+    addresses: Vec<SocketAddr>,
+    /// Until when failed rounds are repeated; `None` is for ever.
+    end: Option<Instant>,
+    /// The pause between rounds.
+    pause: Duration,
     /// When the next round begins, or this one began.
     round: Instant,
     /// Which address is next.
@@ -65,7 +35,6 @@ pub(super) struct Attempt {
 }
 
 /// What became of an attempt so far.
-#[derive(Debug)]
 pub(super) enum AttemptState {
     /// Look again at this time, or when the socket can be written. With an error, a round failed.
     Wait(Instant, Option<io::Error>),
@@ -73,11 +42,17 @@ pub(super) enum AttemptState {
     Failed(io::Error),
 }
 
-impl Attempt {
-    pub(super) fn new(dial: Dial, now: Instant) -> Attempt {
-        let start = now + dial.delay;
-        let error = io::ErrorKind::AddrNotAvailable.into();
-        Attempt { dial, start, round: start, next: 0, pending: None, error }
+impl ConnectAttempt {
+    pub(super) fn new(addresses: &[SocketAddr], retry: Duration) -> ConnectAttempt {
+        let (round, error) = (Instant::now(), io::ErrorKind::AddrNotAvailable.into());
+        let (addresses, end) = (addresses.to_vec(), round.checked_add(retry));
+        ConnectAttempt { addresses, end, pause: RETRY_PAUSE, round, next: 0, pending: None, error }
+    }
+
+    pub(super) fn again(addresses: &[SocketAddr], retry: Duration) -> ConnectAttempt {
+        let attempt = ConnectAttempt::new(addresses, retry.saturating_add(RECONNECT_PAUSE));
+        let end = attempt.end.filter(|_| !retry.is_zero());
+        ConnectAttempt { end, pause: RECONNECT_PAUSE, round: attempt.round + RECONNECT_PAUSE, ..attempt }
     }
 
     /// The socket that poll has to watch until it can be written.
@@ -102,7 +77,7 @@ impl Attempt {
                     }
                 };
             }
-            let Some(&address) = self.dial.addresses.get(self.next) else { return self.end_round(now) };
+            let Some(&address) = self.addresses.get(self.next) else { return self.end_round(now) };
             self.next += 1;
             match sys::connect(address) {
                 Ok(socket) => self.pending = Some((socket, now + CONNECT_TIME)),
@@ -112,10 +87,9 @@ impl Attempt {
     }
 
     fn end_round(&mut self, now: Instant) -> AttemptState {
-        (self.round, self.next) = (now + self.dial.pause, 0);
+        (self.round, self.next) = (now + self.pause, 0);
         let error = std::mem::replace(&mut self.error, io::ErrorKind::AddrNotAvailable.into());
-        // A time beyond the clock's end is for ever.
-        match self.start.checked_add(self.dial.retry) {
+        match self.end {
             Some(end) if self.round > end => AttemptState::Failed(error),
             _ => AttemptState::Wait(self.round, Some(error)),
         }
@@ -124,9 +98,8 @@ impl Attempt {
 
 /// What the system decided about a pending connection, if it has: the peer's address, or why there is none.
 fn decided(socket: &TcpStream) -> Option<io::Result<SocketAddr>> {
-    match socket.take_error() {
-        Ok(None) => {}
-        Ok(Some(error)) | Err(error) => return Some(Err(error)),
+    if let Some(error) = socket.take_error().unwrap_or_else(Some) {
+        return Some(Err(error));
     }
     let peer = socket.peer_addr().ok()?;
     // A free port of the ephemeral range can connect to itself.

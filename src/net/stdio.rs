@@ -1,0 +1,284 @@
+//! The standard streams and recordings: what may block in a pipe or on a disk. Each gets a thread when it needs one.
+
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::sys::{self, Output, Waker, Watched};
+
+/// How much may be written without a thread: a pipe that has room takes `PIPE_BUF` bytes whole.
+const DIRECT_BYTES_MAX: usize = 4096;
+
+/// How much may wait for output before peers are not read.
+const BEHIND_BYTES: usize = 64 << 10;
+
+/// How much may wait where peers are never slowed: minutes of a busy game.
+const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// How much is written to standard output at a time.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// A block of input, empty at its end.
+type Block = io::Result<Vec<u8>>;
+
+/// Standard input, or what stands in for it in tests: read by a thread, since no system lets poll watch everything that
+/// it can be.
+pub(crate) struct StdinReader {
+    /// What the thread takes.
+    start: Option<(Box<dyn Read + Send>, SyncSender<Block>)>,
+    /// What the thread has read.
+    blocks: Receiver<Block>,
+    block_bytes: usize,
+}
+
+impl StdinReader {
+    /// Standard input, read in blocks of at most so many bytes.
+    ///
+    /// # Errors
+    /// It is closed.
+    pub(crate) fn stdin(block_bytes: usize) -> io::Result<StdinReader> {
+        Ok(StdinReader::new(sys::stdin()?, block_bytes))
+    }
+
+    pub(super) fn new(reader: Box<dyn Read + Send>, block_bytes: usize) -> StdinReader {
+        let (send, blocks) = sync_channel(1);
+        StdinReader { start: Some((reader, send)), blocks, block_bytes }
+    }
+
+    /// The next block, if one was read. The first call starts the thread.
+    pub(super) fn take(&mut self, waker: &Waker) -> Option<Block> {
+        if let Some((reader, send)) = self.start.take() {
+            let (block_bytes, waker) = (self.block_bytes, waker.clone());
+            let read = move || read_blocks(reader, &send, block_bytes, &waker);
+            if let Err(error) = thread::Builder::new().name("input".to_owned()).spawn(read) {
+                return Some(Err(error));
+            }
+        }
+        self.blocks.try_recv().ok()
+    }
+}
+
+/// The body of the thread: reads one block ahead, until the end, an error, or nothing reads them any more.
+fn read_blocks(mut reader: Box<dyn Read + Send>, blocks: &SyncSender<Block>, block_bytes: usize, waker: &Waker) {
+    loop {
+        let mut bytes = vec![0; block_bytes];
+        let block = until_ready(|| reader.read(&mut bytes)).map(|count| {
+            bytes.truncate(count);
+            bytes
+        });
+        let is_last = block.as_ref().map_or(true, Vec::is_empty);
+        let has_failed = blocks.send(block).is_err();
+        waker.wake();
+        if is_last || has_failed {
+            return;
+        }
+    }
+}
+
+/// Reads or writes, again if necessary: the program that started us may have made a stream non-blocking, and shares it
+/// with us.
+fn until_ready(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if sys::is_passing(&error) => thread::sleep(Duration::from_millis(5)),
+            result => return result,
+        }
+    }
+}
+
+/// What happens when the reader of standard output, or the disk of a recording, is slower than the peers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum WhenBehind {
+    /// Peers are not read while more than 64 KiB wait, so that nothing is lost.
+    #[default]
+    Wait,
+    /// Peers are never slowed: what exceeds 64 MiB is dropped and counted, and
+    /// [`Notice::OutputDropped`](super::Notice::OutputDropped) reports it.
+    Drop,
+}
+
+/// Writes without ever blocking its owner.
+pub(super) struct Printer {
+    /// The thread takes it.
+    writer: Option<Box<dyn Write + Send>>,
+    /// What poll watches, until its reader has gone.
+    pub(super) watched: Option<Watched>,
+    queue: Arc<(Mutex<Queue>, Condvar)>,
+    /// What was not handed over yet.
+    pending: Vec<u8>,
+    pub(super) when_behind: WhenBehind,
+    dropped: u64,
+    has_failed: bool,
+    waker: Waker,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<u8>,
+    /// How many bytes wait or are being written.
+    bytes: usize,
+    /// Whether the owner wants to be woken when there are fewer.
+    wakes: bool,
+    error: Option<io::Error>,
+}
+
+impl Printer {
+    pub(super) fn new(Output { writer, watched }: Output, when_behind: WhenBehind, waker: &Waker) -> Printer {
+        let (queue, pending, waker) = (Arc::default(), Vec::new(), waker.clone());
+        Printer { writer: Some(writer), watched, queue, pending, when_behind, dropped: 0, has_failed: false, waker }
+    }
+
+    /// Appends bytes; after a failure, or beyond the limit, they are dropped.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.has_failed {
+            return;
+        }
+        if self.when_behind == WhenBehind::Drop && self.backlog() + bytes.len() > QUEUE_BYTES_MAX {
+            self.dropped += bytes.len() as u64;
+            return;
+        }
+        self.pending.extend_from_slice(bytes);
+    }
+
+    /// How many bytes are not written.
+    fn backlog(&self) -> usize {
+        self.pending.len() + lock(&self.queue).bytes
+    }
+
+    /// How many bytes will not be written if this is the end.
+    pub(super) fn lost(&self) -> u64 {
+        self.backlog() as u64 + self.dropped
+    }
+
+    /// Whether peers have to wait for it; then it wakes the loop when it has got on.
+    pub(super) fn is_behind(&self) -> bool {
+        self.when_behind == WhenBehind::Wait && self.exceeds(BEHIND_BYTES - 1)
+    }
+
+    /// Whether everything is written; if not, it wakes the loop when it has got on.
+    pub(super) fn is_idle(&self) -> bool {
+        // An error is reported before the run ends.
+        !self.exceeds(0) && lock(&self.queue).error.is_none()
+    }
+
+    fn exceeds(&self, bytes: usize) -> bool {
+        let mut queue = lock(&self.queue);
+        let exceeds = self.pending.len() + queue.bytes > bytes;
+        queue.wakes |= exceeds;
+        exceeds
+    }
+
+    /// How many bytes were dropped, once there is room again.
+    pub(super) fn take_dropped(&mut self) -> Option<u64> {
+        let is_due = self.dropped > 0 && self.backlog() <= QUEUE_BYTES_MAX / 2;
+        is_due.then(|| std::mem::take(&mut self.dropped))
+    }
+
+    /// Why it cannot be written, once.
+    pub(super) fn take_error(&mut self) -> Option<io::Error> {
+        let error = lock(&self.queue).error.take().filter(|_| !self.has_failed);
+        // The thread has ended; what was handed over since then is not written either.
+        error.inspect(|_| self.fail()).map(sys::output_error)
+    }
+
+    /// From here on everything is dropped.
+    pub(super) fn fail(&mut self) {
+        (self.has_failed, self.watched, self.pending) = (true, None, Vec::new());
+        *lock(&self.queue) = Queue::default();
+    }
+
+    /// Writes what was appended, or gives it to the thread.
+    pub(super) fn hand_over(&mut self) {
+        if self.pending.is_empty() || (self.pending.len() <= DIRECT_BYTES_MAX && self.write_directly()) {
+            return;
+        }
+        if let Some(writer) = self.writer.take() {
+            let (queue, waker) = (Arc::clone(&self.queue), self.waker.clone());
+            // What poll does not watch, such as a recording, gets whole blocks.
+            let piece_bytes = if self.watched.is_some() { PIECE_BYTES } else { usize::MAX };
+            let write = move || write_queue(writer, &queue, &waker, piece_bytes);
+            if let Err(error) = thread::Builder::new().name("printer".to_owned()).spawn(write) {
+                return self.fail_with(error);
+            }
+        }
+        let mut queue = lock(&self.queue);
+        queue.bytes += self.pending.len();
+        if queue.waiting.is_empty() {
+            // It comes back empty, with the memory of what was written last.
+            std::mem::swap(&mut queue.waiting, &mut self.pending);
+        } else {
+            queue.waiting.append(&mut self.pending);
+        }
+        drop(queue);
+        self.queue.1.notify_one();
+    }
+
+    /// Whether it could be written without a thread.
+    fn write_directly(&mut self) -> bool {
+        let (Some(writer), Some(watched)) = (&mut self.writer, &self.watched) else { return false };
+        if !sys::has_room(watched) {
+            return false;
+        }
+        match writer.write(&self.pending) {
+            Ok(count) => drop(self.pending.drain(..count)),
+            Err(error) if sys::is_passing(&error) => {}
+            Err(error) => self.fail_with(error),
+        }
+        self.pending.is_empty()
+    }
+
+    /// Has the next turn of the loop report it.
+    fn fail_with(&mut self, error: io::Error) {
+        self.pending.clear();
+        lock(&self.queue).error = Some(error);
+        self.waker.wake();
+    }
+
+    /// Whether no thread was needed yet.
+    #[cfg(all(test, unix))]
+    pub(super) fn is_direct(&self) -> bool {
+        self.writer.is_some()
+    }
+}
+
+fn lock(queue: &(Mutex<Queue>, Condvar)) -> MutexGuard<'_, Queue> {
+    // What a panicking thread has left is still a queue.
+    queue.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The body of the thread: writes what waits until that fails. Otherwise it ends with the process.
+fn write_queue(mut writer: Box<dyn Write + Send>, shared: &(Mutex<Queue>, Condvar), waker: &Waker, piece_bytes: usize) {
+    let mut block = Vec::new();
+    loop {
+        let waiting = shared.1.wait_while(lock(shared), |queue| queue.waiting.is_empty());
+        std::mem::swap(&mut waiting.unwrap_or_else(PoisonError::into_inner).waiting, &mut block);
+        for piece in block.chunks(piece_bytes) {
+            let error = write_whole(&mut writer, piece).err();
+            let mut queue = lock(shared);
+            // The owner may have given up meanwhile.
+            queue.bytes = queue.bytes.saturating_sub(piece.len());
+            let has_failed = error.is_some();
+            if std::mem::take(&mut queue.wakes) || has_failed {
+                waker.wake();
+            }
+            queue.error = error;
+            if has_failed {
+                return;
+            }
+        }
+        block.clear();
+        block.shrink_to(PIECE_BYTES);
+    }
+}
+
+fn write_whole(writer: &mut Box<dyn Write + Send>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match until_ready(|| writer.write(bytes))? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => bytes = &bytes[count..],
+        }
+    }
+    writer.flush()
+}
