@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use crate::bcp::template::Side;
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::FramingError;
-use crate::limits::READ_BYTES;
-use crate::net::{CloseReason, Closed, Handler, Net, NetSettings, Output, StdinReader};
+use crate::net::{CloseReason, Closed, Handler, Net, NetSettings, Output};
 use crate::output::Console;
 use crate::text::shown;
 
@@ -23,14 +22,6 @@ pub(crate) fn open_net(settings: NetSettings) -> Result<Net, Failure> {
     let output = Output::stdout().map_err(|error| Failure::output(&error))?;
     Net::new(NetSettings { output: Some(output), ..settings })
         .map_err(|error| Failure::io("cannot wait for input", &error))
-}
-
-/// Standard input, for the loop.
-///
-/// # Errors
-/// It is closed.
-pub(crate) fn stdin() -> Result<StdinReader, Failure> {
-    StdinReader::stdin(READ_BYTES).map_err(|error| Failure::io("cannot read <stdin>", &error))
 }
 
 /// Catches signals and runs the loop to its end. Returns how many bytes of output were not written because nothing
@@ -218,7 +209,7 @@ impl ClientRun<'_> {
         let (address, hint) = (&self.target.address, &self.hint);
         let why = match &self.end {
             End::TimeUp { limit, option } => {
-                let silence = if self.closed.noticed { String::new() } else { format!("; {address} {SILENCE}") };
+                let silence = if self.closed.is_silent { format!("; {address} {SILENCE}") } else { String::new() };
                 let limit = seconds(*limit);
                 let text = format!("timed out after {limit} waiting for {missing} (see {option}){hint}{silence}");
                 return Err(Failure::Timeout(text));
@@ -256,7 +247,7 @@ impl ClientRun<'_> {
                 Err(Failure::Io(format!("{address} closed the connection before {}", self.complete_when)))
             }
             _ => {
-                if !self.closed.noticed {
+                if self.closed.is_silent {
                     console.note(format_args!("{address} {SILENCE}"));
                 }
                 Ok(console.worst())
@@ -313,7 +304,7 @@ mod tests {
     use crate::output::Color;
 
     fn closed(reason: CloseReason, unsent: usize) -> Closed {
-        Closed { reason, unsent, waiting: Vec::new(), noticed: true, unfinished: Vec::new() }
+        Closed { reason, unsent, ..Closed::default() }
     }
 
     /// How a run of this end exits, and the message that it exits with.

@@ -21,13 +21,14 @@ const LONG_WRITE_BYTES: usize = 16 << 10;
 pub(crate) struct ConnId(pub u64);
 
 /// What ended a connection first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum CloseReason {
     /// [`Net::connect`](super::Net::connect) did not succeed; there was no `on_connect`. The error of the last try.
     Unreached(io::Error),
     /// The peer closed its side before the handler called `finish`.
     ByPeer,
     /// The handler called `finish` first.
+    #[default]
     ByUs,
     /// The handler called `reset`, or `leave` or `hurry` while it was connecting.
     Reset,
@@ -45,7 +46,7 @@ pub(crate) enum CloseReason {
 }
 
 /// How a connection ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Closed {
     /// Why.
     pub reason: CloseReason,
@@ -55,17 +56,10 @@ pub(crate) struct Closed {
     /// The messages of which nothing was written, in order, whole (without those dropped by `cut`): what `--reconnect`
     /// can send again.
     pub waiting: Vec<Vec<u8>>,
-    /// Whether the peer sent anything or closed: one that did neither may not have read at all.
-    pub noticed: bool,
+    /// Whether the peer neither sent anything nor closed: it may not have read at all.
+    pub is_silent: bool,
     /// The bytes of a line or payload that the peer did not finish.
     pub unfinished: Vec<u8>,
-}
-
-impl Closed {
-    /// The end of a connection that was never made.
-    pub(crate) fn never() -> Closed {
-        Closed { reason: CloseReason::ByUs, unsent: 0, waiting: Vec::new(), noticed: true, unfinished: Vec::new() }
-    }
 }
 
 /// How far a connection has come.
@@ -116,8 +110,6 @@ pub(super) struct Connection {
     pub reason: Option<CloseReason>,
     /// How many messages were dropped by `cut`.
     pub cut: usize,
-    /// Whether even the end of this process would reset it.
-    pub is_armed: bool,
 }
 
 impl Connection {
@@ -147,18 +139,21 @@ impl Connection {
         let Some(mut socket) = self.socket.as_ref().filter(|_| !self.is_blocked && !self.outbox.is_empty()) else {
             return Ok(false);
         };
+        // Until the message is whole, even the end of this process is a reset: a second signal leaves no time for more.
+        let is_long = self.outbox.unsent().len() > LONG_WRITE_BYTES || self.outbox.is_inside_message();
+        if is_long {
+            sys::reset_when_closed(socket, true);
+        }
         while !self.outbox.is_empty() && !self.is_blocked {
-            if self.outbox.unsent().len() > LONG_WRITE_BYTES {
-                arm(socket, &mut self.is_armed, true);
-            }
             match socket.write(self.outbox.unsent()) {
                 Ok(count) => self.outbox.sent(count),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_blocked = true,
+                Err(error) if sys::is_passing(&error) => self.is_blocked = true,
                 Err(error) => return Err(error),
             }
         }
-        arm(socket, &mut self.is_armed, self.outbox.is_inside_message());
+        if is_long || self.outbox.is_inside_message() {
+            sys::reset_when_closed(socket, self.outbox.is_inside_message());
+        }
         Ok(self.outbox.is_empty())
     }
 
@@ -230,18 +225,9 @@ impl Connection {
             reason: self.reason.unwrap_or(CloseReason::ByPeer),
             unsent: self.cut + self.outbox.messages(),
             waiting: self.outbox.waiting(),
-            noticed: self.noticed,
+            is_silent: !self.noticed,
             // A half that our own end cut short is not the peer's.
             unfinished: self.framer.filter(|_| self.at_end).map_or(Vec::new(), |framer| framer.unread().to_vec()),
         }
-    }
-}
-
-/// Makes even the end of this process a reset, while half a message is written: a second signal ends it without a
-/// chance to do anything.
-fn arm(socket: &TcpStream, is_armed: &mut bool, arms: bool) {
-    if *is_armed != arms {
-        sys::reset_when_closed(socket, arms);
-        *is_armed = arms;
     }
 }

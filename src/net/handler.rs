@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Closed, ConnId};
 use super::sockets::Net;
-use super::stdio::{StdinReader, WhenBehind};
+use super::stdio::StdinReader;
 use super::sys::Output;
 use crate::framing::{Frame, FramingOptions};
 
@@ -55,7 +55,7 @@ pub(crate) trait Handler {
     }
 
     /// A block of input: empty at its end, which comes once, as does an error.
-    fn on_input(&mut self, _net: &mut Net, _bytes: io::Result<&[u8]>) {}
+    fn on_input(&mut self, _net: &mut Net, _bytes: io::Result<Vec<u8>>) {}
 
     /// Called in every turn of the loop, after everything that has happened was reported and before it sleeps: the
     /// place for pace, deadlines and streams. Returns when it is to be called again at the latest; the loop wakes at
@@ -97,7 +97,7 @@ pub(crate) enum Notice<'a> {
     /// A linked connection's frame needed more than is left of so many bytes for all long frames. From here on its
     /// bytes are forwarded and not observed: no more `on_message`.
     Unobserved(ConnId, usize),
-    /// So many bytes of output were dropped ([`WhenBehind::Drop`]): told when there is room again, and at the end.
+    /// So many bytes of output were dropped ([`NetSettings::drops_output`]): told when there is room again.
     OutputDropped(u64),
     /// So many bytes of the recording were dropped, as above.
     RecordingDropped(u64),
@@ -119,8 +119,9 @@ pub(crate) struct NetSettings {
     /// Where [`Net::record`] writes. A writer gets whole blocks, each what was recorded in one or more calls; after its
     /// first error it is not called again.
     pub recording: Option<Box<dyn Write + Send>>,
-    /// What a slow output or recording means for the peers.
-    pub when_behind: WhenBehind,
+    /// Whether what exceeds 64 MiB of output or recording is dropped and counted. Otherwise peers are not read while
+    /// more than 64 KiB wait.
+    pub drops_output: bool,
 }
 
 /// Changes the bytes that pass over a link, given in any pieces. What it has changed is written later than what

@@ -88,11 +88,11 @@ fn output_and_recording_are_complete_with_a_slow_reader() {
 fn small_output_needs_no_thread_and_large_output_starts_one() {
     let (_reader, output) = output();
     let waker = sys::Waker::new().unwrap();
-    let mut printer = stdio::Printer::new(output, WhenBehind::Wait, &waker);
+    let mut printer = stdio::Printer::new(Some(output), false, &waker);
     for (bytes, is_direct) in [(4096, true), (4097, false), (1, false)] {
         printer.push(&vec![b'x'; bytes]);
         printer.hand_over();
-        assert_eq!(printer.is_direct(), is_direct);
+        assert_eq!(printer.writer.is_some(), is_direct);
     }
 }
 
@@ -135,7 +135,7 @@ fn slow_output_is_dropped_and_counted_where_peers_must_not_wait() {
     let settings = NetSettings {
         output: Some(output),
         recording: Some(Box::new(memory.clone())),
-        when_behind: WhenBehind::Drop,
+        drops_output: true,
         ..NetSettings::default()
     };
     let (mut dropped, mut reader) = (0, Some(reader));
@@ -248,7 +248,7 @@ fn loop_in_another_thread_stops_on_request() {
     }
     let mut net = Net::new(NetSettings::default()).unwrap();
     let address = net.listen(&[local()]).unwrap();
-    let background = run_in_background(net, Server(Vec::new(), false)).unwrap();
+    let background = Background::start(net, Server(Vec::new(), false)).unwrap();
     let mut peer = connect(address);
     let mut hello = [0; 6];
     peer.read_exact(&mut hello).unwrap();

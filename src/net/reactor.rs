@@ -11,7 +11,6 @@ use super::connect::AttemptState;
 use super::connection::{CloseReason, Connection, Phase};
 use super::handler::{Handler, Notice, Outcome, Stop};
 use super::sockets::Net;
-use super::stdio::Printer;
 use super::sys::{self, Waker};
 
 /// How long accepting rests when no descriptor is free, unless one becomes so before: a listener stays readable, so
@@ -57,8 +56,7 @@ impl Net {
                 self.dispatch(source, flags, handler);
             }
         }
-        let lost = |printer: &Option<Printer>| printer.as_ref().map_or(0, Printer::lost);
-        Ok(Outcome { unprinted: lost(&self.output), unrecorded: lost(&self.recording) })
+        Ok(Outcome { unprinted: self.output.lost(), unrecorded: self.recording.lost() })
     }
 
     /// Polls everything that is wanted; what is ready.
@@ -67,7 +65,7 @@ impl Net {
         let is_held = self.is_held();
         let mut sources = vec![PollSource::Wakeup];
         let mut polled = vec![PollFd::new(&self.waker.ends.0, PollFlags::IN)];
-        if let Some(watched) = self.output.as_ref().and_then(|output| output.watched.as_ref()) {
+        if let Some(watched) = &self.output.watched {
             sources.push(PollSource::Output);
             polled.push(sys::watch_output(watched, false));
         }
@@ -110,16 +108,7 @@ impl Net {
         let is_gone = flags.intersects(PollFlags::ERR | PollFlags::HUP);
         match source {
             PollSource::Wakeup => self.waker.clear(),
-            PollSource::Output => {
-                if let Some(output) = &mut self.output {
-                    // Some systems cannot poll /dev/null, which is no end.
-                    output.watched = None;
-                    if is_gone {
-                        output.fail();
-                        handler.on_stop(self, Stop::OutputGone(io::ErrorKind::BrokenPipe.into()));
-                    }
-                }
-            }
+            PollSource::Output => self.output.stop_watching(is_gone),
             PollSource::Listener => self.accept(handler),
             PollSource::Connection(at) => {
                 let reads = self.may_read(&self.connections[at], self.is_held());
@@ -138,10 +127,10 @@ impl Net {
         if let Some(number) = self.waker.take_signal() {
             handler.on_stop(self, Stop::Signal(number));
         }
-        if let Some(error) = self.output.as_mut().and_then(Printer::take_error) {
+        if let Some(error) = self.output.take_error() {
             handler.on_stop(self, Stop::OutputGone(error));
         }
-        if let Some(error) = self.recording.as_mut().and_then(Printer::take_error) {
+        if let Some(error) = self.recording.take_error() {
             handler.on_notice(self, Notice::RecordingFailed(&error));
         }
     }
@@ -152,24 +141,20 @@ impl Net {
             return false;
         }
         let Some(block) = self.settings.input.as_mut().and_then(|input| input.take(&self.waker)) else { return false };
-        match &block {
-            Ok(block) => handler.on_input(self, Ok(block)),
-            Err(error) => handler.on_input(self, Err(io::Error::new(error.kind(), error.to_string()))),
-        }
+        handler.on_input(self, block);
         true
     }
 
     /// Writes what was recorded, then what was printed.
     fn hand_over<H: Handler>(&mut self, handler: &mut H) {
-        if let Some(bytes) = self.output.as_mut().and_then(Printer::take_dropped) {
+        if let Some(bytes) = self.output.take_dropped() {
             handler.on_notice(self, Notice::OutputDropped(bytes));
         }
-        if let Some(bytes) = self.recording.as_mut().and_then(Printer::take_dropped) {
+        if let Some(bytes) = self.recording.take_dropped() {
             handler.on_notice(self, Notice::RecordingDropped(bytes));
         }
-        for printer in self.recording.iter_mut().chain(&mut self.output) {
-            printer.hand_over();
-        }
+        self.recording.hand_over();
+        self.output.hand_over();
     }
 
     fn accept<H: Handler>(&mut self, handler: &mut H) {
@@ -214,13 +199,12 @@ impl Net {
     fn settle<H: Handler>(&mut self, handler: &mut H) -> bool {
         self.deadline = None;
         let is_held = self.is_held();
-        let (mut at, mut has_moved) = (0, false);
-        while at < self.connections.len() {
+        let mut has_moved = false;
+        for at in 0..self.connections.len() {
             has_moved |= match self.connections[at].is_connecting() {
                 true => self.go_on_connecting(at, handler),
                 false => self.move_on(at, is_held, handler),
             };
-            at += 1;
         }
         self.remove_ended(handler) || has_moved
     }
@@ -296,24 +280,21 @@ pub(crate) struct Background<H> {
     thread: thread::JoinHandle<H>,
 }
 
-/// Runs `handler` in a thread of its own, until it ends or is stopped.
-///
-/// # Errors
-/// The system gives no thread.
-pub(crate) fn run_in_background<H: Handler + Send + 'static>(
-    mut net: Net,
-    mut handler: H,
-) -> io::Result<Background<H>> {
-    let waker = net.waker.clone();
-    let thread = thread::Builder::new().name("loopback".to_owned()).spawn(move || {
-        // A poll that fails ends its connections, which the other loop reports.
-        let _ = net.run(&mut handler);
-        handler
-    })?;
-    Ok(Background { waker, thread })
-}
+impl<H: Handler + Send + 'static> Background<H> {
+    /// Runs `handler` in a thread of its own, until it ends or is stopped.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn start(mut net: Net, mut handler: H) -> io::Result<Background<H>> {
+        let waker = net.waker.clone();
+        let thread = thread::Builder::new().name("loopback".to_owned()).spawn(move || {
+            // A poll that fails ends its connections, which the other loop reports.
+            let _ = net.run(&mut handler);
+            handler
+        })?;
+        Ok(Background { waker, thread })
+    }
 
-impl<H> Background<H> {
     /// Stops it as SIGTERM does, waits for the end of its run, and returns the handler.
     pub(crate) fn stop(self) -> Option<H> {
         self.waker.signal(15);

@@ -8,7 +8,7 @@ use super::connect::ConnectAttempt;
 use super::connection::{CloseReason, ConnId, Connection, Link, Phase};
 use super::handler::{DRAIN_TIME, FLUSH_TIME, NetSettings, Rewrite};
 use super::reading::FRAMER_BYTES;
-use super::stdio::{Printer, WhenBehind};
+use super::stdio::Printer;
 use super::sys::{self, Output, Waker};
 use crate::framing::{Framer, Wire};
 use crate::limits::{CONNECTIONS_MAX, LONG_FRAMES_BYTES_MAX};
@@ -17,8 +17,8 @@ use crate::limits::{CONNECTIONS_MAX, LONG_FRAMES_BYTES_MAX};
 /// [`Handler`](super::Handler).
 pub(crate) struct Net {
     pub(super) settings: NetSettings,
-    pub(super) output: Option<Printer>,
-    pub(super) recording: Option<Printer>,
+    pub(super) output: Printer,
+    pub(super) recording: Printer,
     pub(super) listener: Option<TcpListener>,
     /// Until when the listener rests, because accepting failed.
     pub(super) resting: Option<Instant>,
@@ -36,8 +36,9 @@ pub(crate) struct Net {
     /// When a connection has to be looked at again.
     pub(super) deadline: Option<Instant>,
     is_hurried: bool,
-    /// Whether it goes on without a listener or a connection.
-    stays: bool,
+    /// Whether the loop goes on while there is no listener and no connection: input may still arrive for one. Until
+    /// [`Net::leave`].
+    pub(crate) stays: bool,
     /// Until when output and recording are waited for.
     pub(super) output_until: Option<Instant>,
     /// What connections read into.
@@ -51,18 +52,15 @@ impl Net {
     /// The system gives no waker.
     pub(crate) fn new(mut settings: NetSettings) -> io::Result<Net> {
         let waker = Waker::new()?;
-        let printer = |output| Printer::new(output, settings.when_behind, &waker);
-        let output = settings.output.take().map(printer);
-        let recording = settings.recording.take().map(|writer| printer(Output { writer, watched: None }));
+        let recording = settings.recording.take().map(|writer| Output { writer, watched: None });
         let framing = &mut settings.framing;
         framing.read_bytes = FRAMER_BYTES;
         // With larger limits at least one message of the largest size must fit.
         let longest = framing.line_bytes_max.saturating_add(framing.payload_bytes_max);
         let long_bytes_max = LONG_FRAMES_BYTES_MAX.max(longest.saturating_mul(2));
         Ok(Net {
-            settings,
-            output,
-            recording,
+            output: Printer::new(settings.output.take(), settings.drops_output, &waker),
+            recording: Printer::new(recording, settings.drops_output, &waker),
             listener: None,
             resting: None,
             has_reported_accept: false,
@@ -71,6 +69,7 @@ impl Net {
             last_id: 0,
             long_bytes_max,
             waker,
+            settings,
             now: Instant::now(),
             deadline: None,
             is_hurried: false,
@@ -186,12 +185,6 @@ impl Net {
         }
     }
 
-    /// Whether the loop goes on while there is no listener and no connection: input may still arrive for one. Until
-    /// [`Net::leave`].
-    pub(crate) fn stay(&mut self, stays: bool) {
-        self.stays = stays;
-    }
-
     /// No new peers: closes the listener and gives up what is still connecting. [`Net::run`] returns when there is no
     /// listener and no connection any more and everything is printed and recorded.
     pub(crate) fn leave(&mut self) {
@@ -219,23 +212,17 @@ impl Net {
             connection.finish(now, FLUSH_TIME, DRAIN_TIME);
         }
         // To hold peers up now would leave bytes of theirs unread, which makes a close a reset.
-        for printer in self.output.iter_mut().chain(&mut self.recording) {
-            printer.when_behind = WhenBehind::Drop;
-        }
+        (self.output.drops, self.recording.drops) = (true, true);
     }
 
     /// Prints on standard output, after what was printed before. Never blocks.
     pub(crate) fn print(&mut self, bytes: &[u8]) {
-        if let Some(output) = &mut self.output {
-            output.push(bytes);
-        }
+        self.output.push(bytes);
     }
 
     /// Appends to the recording; handed over before what is printed in the same turn.
     pub(crate) fn record(&mut self, bytes: &[u8]) {
-        if let Some(recording) = &mut self.recording {
-            recording.push(bytes);
-        }
+        self.recording.push(bytes);
     }
 
     /// The peer's address; `None` while connecting and after the end.
@@ -278,7 +265,7 @@ impl Net {
 
     /// Whether peers are not read since our own output is too slow. A handler that prints what it sends asks it too.
     pub(crate) fn is_held(&self) -> bool {
-        self.output.iter().chain(&self.recording).any(Printer::is_behind)
+        self.output.is_behind() || self.recording.is_behind()
     }
 
     /// Whether nothing is left to do.
@@ -286,13 +273,10 @@ impl Net {
         if self.stays || self.listener.is_some() || !self.connections.is_empty() {
             return false;
         }
-        if self.output.iter().chain(&self.recording).all(Printer::is_idle) {
+        // Both are asked: each wakes the loop.
+        if self.output.is_idle() & self.recording.is_idle() {
             return true;
         }
-        if self.is_hurried {
-            let until = *self.output_until.get_or_insert(self.now + super::OUTPUT_TIME);
-            return self.now >= until;
-        }
-        false
+        self.is_hurried && self.now >= *self.output_until.get_or_insert(self.now + super::OUTPUT_TIME)
     }
 }

@@ -34,12 +34,9 @@ pub(crate) struct StdinReader {
 }
 
 impl StdinReader {
-    /// Standard input, read in blocks of at most so many bytes.
-    ///
-    /// # Errors
-    /// It is closed.
-    pub(crate) fn stdin(block_bytes: usize) -> io::Result<StdinReader> {
-        Ok(StdinReader::new(sys::stdin()?, block_bytes))
+    /// Standard input, read in blocks of at most so many bytes, which are too large for std to buffer.
+    pub(crate) fn stdin(block_bytes: usize) -> StdinReader {
+        StdinReader::new(Box::new(io::stdin()), block_bytes)
     }
 
     pub(super) fn new(reader: Box<dyn Read + Send>, block_bytes: usize) -> StdinReader {
@@ -88,29 +85,26 @@ fn until_ready(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize>
     }
 }
 
-/// What happens when the reader of standard output, or the disk of a recording, is slower than the peers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum WhenBehind {
-    /// Peers are not read while more than 64 KiB wait, so that nothing is lost.
-    #[default]
-    Wait,
-    /// Peers are never slowed: what exceeds 64 MiB is dropped and counted, and
-    /// [`Notice::OutputDropped`](super::Notice::OutputDropped) reports it.
-    Drop,
-}
-
 /// Writes without ever blocking its owner.
 pub(super) struct Printer {
     /// The thread takes it.
-    writer: Option<Box<dyn Write + Send>>,
+    pub(super) writer: Option<Box<dyn Write + Send>>,
     /// What poll watches, until its reader has gone.
     pub(super) watched: Option<Watched>,
-    queue: Arc<(Mutex<Queue>, Condvar)>,
     /// What was not handed over yet.
     pending: Vec<u8>,
-    pub(super) when_behind: WhenBehind,
+    shared: Arc<Shared>,
+    /// Whether what exceeds 64 MiB is dropped, so that peers never wait for it.
+    pub(super) drops: bool,
     dropped: u64,
-    has_failed: bool,
+    /// Whether everything is dropped and not counted: there is no output, or it has failed.
+    is_off: bool,
+}
+
+/// What a printer and its thread share.
+struct Shared {
+    queue: Mutex<Queue>,
+    is_filled: Condvar,
     waker: Waker,
 }
 
@@ -124,18 +118,33 @@ struct Queue {
     error: Option<io::Error>,
 }
 
-impl Printer {
-    pub(super) fn new(Output { writer, watched }: Output, when_behind: WhenBehind, waker: &Waker) -> Printer {
-        let (queue, pending, waker) = (Arc::default(), Vec::new(), waker.clone());
-        Printer { writer: Some(writer), watched, queue, pending, when_behind, dropped: 0, has_failed: false, waker }
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // What a panicking thread has left is still a queue.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends bytes; after a failure, or beyond the limit, they are dropped.
+    /// Has the next turn of the loop report it.
+    fn fail(&self, error: io::Error) {
+        self.lock().error = Some(error);
+        self.waker.wake();
+    }
+}
+
+impl Printer {
+    pub(super) fn new(output: Option<Output>, drops: bool, waker: &Waker) -> Printer {
+        let shared = Shared { queue: Mutex::default(), is_filled: Condvar::new(), waker: waker.clone() };
+        let (shared, is_off) = (Arc::new(shared), output.is_none());
+        let (writer, watched) = output.map_or((None, None), |output| (Some(output.writer), output.watched));
+        Printer { writer, watched, pending: Vec::new(), shared, drops, dropped: 0, is_off }
+    }
+
+    /// Appends bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        if self.has_failed {
+        if self.is_off {
             return;
         }
-        if self.when_behind == WhenBehind::Drop && self.backlog() + bytes.len() > QUEUE_BYTES_MAX {
+        if self.drops && self.backlog() + bytes.len() > QUEUE_BYTES_MAX {
             self.dropped += bytes.len() as u64;
             return;
         }
@@ -144,7 +153,7 @@ impl Printer {
 
     /// How many bytes are not written.
     fn backlog(&self) -> usize {
-        self.pending.len() + lock(&self.queue).bytes
+        self.pending.len() + self.shared.lock().bytes
     }
 
     /// How many bytes will not be written if this is the end.
@@ -154,17 +163,17 @@ impl Printer {
 
     /// Whether peers have to wait for it; then it wakes the loop when it has got on.
     pub(super) fn is_behind(&self) -> bool {
-        self.when_behind == WhenBehind::Wait && self.exceeds(BEHIND_BYTES - 1)
+        !self.drops && self.exceeds(BEHIND_BYTES - 1)
     }
 
     /// Whether everything is written; if not, it wakes the loop when it has got on.
     pub(super) fn is_idle(&self) -> bool {
         // An error is reported before the run ends.
-        !self.exceeds(0) && lock(&self.queue).error.is_none()
+        !self.exceeds(0) && self.shared.lock().error.is_none()
     }
 
     fn exceeds(&self, bytes: usize) -> bool {
-        let mut queue = lock(&self.queue);
+        let mut queue = self.shared.lock();
         let exceeds = self.pending.len() + queue.bytes > bytes;
         queue.wakes |= exceeds;
         exceeds
@@ -176,17 +185,21 @@ impl Printer {
         is_due.then(|| std::mem::take(&mut self.dropped))
     }
 
-    /// Why it cannot be written, once.
+    /// Why it cannot be written, once. From here on it is off.
     pub(super) fn take_error(&mut self) -> Option<io::Error> {
-        let error = lock(&self.queue).error.take().filter(|_| !self.has_failed);
-        // The thread has ended; what was handed over since then is not written either.
-        error.inspect(|_| self.fail()).map(sys::output_error)
+        let error = self.shared.lock().error.take().filter(|_| !self.is_off)?;
+        (self.is_off, self.watched, self.pending) = (true, None, Vec::new());
+        // The thread has ended, or will at its next write.
+        *self.shared.lock() = Queue::default();
+        Some(sys::output_error(error))
     }
 
-    /// From here on everything is dropped.
-    pub(super) fn fail(&mut self) {
-        (self.has_failed, self.watched, self.pending) = (true, None, Vec::new());
-        *lock(&self.queue) = Queue::default();
+    /// Poll has seen that its reader has gone, or cannot watch it: some systems cannot poll /dev/null.
+    pub(super) fn stop_watching(&mut self, is_gone: bool) {
+        self.watched = None;
+        if is_gone {
+            self.shared.fail(io::ErrorKind::BrokenPipe.into());
+        }
     }
 
     /// Writes what was appended, or gives it to the thread.
@@ -195,24 +208,19 @@ impl Printer {
             return;
         }
         if let Some(writer) = self.writer.take() {
-            let (queue, waker) = (Arc::clone(&self.queue), self.waker.clone());
+            let shared = Arc::clone(&self.shared);
             // What poll does not watch, such as a recording, gets whole blocks.
             let piece_bytes = if self.watched.is_some() { PIECE_BYTES } else { usize::MAX };
-            let write = move || write_queue(writer, &queue, &waker, piece_bytes);
+            let write = move || write_queue(writer, &shared, piece_bytes);
             if let Err(error) = thread::Builder::new().name("printer".to_owned()).spawn(write) {
-                return self.fail_with(error);
+                return self.shared.fail(error);
             }
         }
-        let mut queue = lock(&self.queue);
+        let mut queue = self.shared.lock();
         queue.bytes += self.pending.len();
-        if queue.waiting.is_empty() {
-            // It comes back empty, with the memory of what was written last.
-            std::mem::swap(&mut queue.waiting, &mut self.pending);
-        } else {
-            queue.waiting.append(&mut self.pending);
-        }
-        drop(queue);
-        self.queue.1.notify_one();
+        queue.waiting.append(&mut self.pending);
+        self.pending.shrink_to(PIECE_BYTES);
+        self.shared.is_filled.notify_one();
     }
 
     /// Whether it could be written without a thread.
@@ -224,48 +232,30 @@ impl Printer {
         match writer.write(&self.pending) {
             Ok(count) => drop(self.pending.drain(..count)),
             Err(error) if sys::is_passing(&error) => {}
-            Err(error) => self.fail_with(error),
+            Err(error) => {
+                self.shared.fail(error);
+                return true;
+            }
         }
         self.pending.is_empty()
     }
-
-    /// Has the next turn of the loop report it.
-    fn fail_with(&mut self, error: io::Error) {
-        self.pending.clear();
-        lock(&self.queue).error = Some(error);
-        self.waker.wake();
-    }
-
-    /// Whether no thread was needed yet.
-    #[cfg(all(test, unix))]
-    pub(super) fn is_direct(&self) -> bool {
-        self.writer.is_some()
-    }
-}
-
-fn lock(queue: &(Mutex<Queue>, Condvar)) -> MutexGuard<'_, Queue> {
-    // What a panicking thread has left is still a queue.
-    queue.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The body of the thread: writes what waits until that fails. Otherwise it ends with the process.
-fn write_queue(mut writer: Box<dyn Write + Send>, shared: &(Mutex<Queue>, Condvar), waker: &Waker, piece_bytes: usize) {
+fn write_queue(mut writer: Box<dyn Write + Send>, shared: &Shared, piece_bytes: usize) {
     let mut block = Vec::new();
     loop {
-        let waiting = shared.1.wait_while(lock(shared), |queue| queue.waiting.is_empty());
-        std::mem::swap(&mut waiting.unwrap_or_else(PoisonError::into_inner).waiting, &mut block);
+        let queue = shared.is_filled.wait_while(shared.lock(), |queue| queue.waiting.is_empty());
+        std::mem::swap(&mut queue.unwrap_or_else(PoisonError::into_inner).waiting, &mut block);
         for piece in block.chunks(piece_bytes) {
-            let error = write_whole(&mut writer, piece).err();
-            let mut queue = lock(shared);
+            if let Err(error) = write_whole(&mut writer, piece) {
+                return shared.fail(error);
+            }
+            let mut queue = shared.lock();
             // The owner may have given up meanwhile.
             queue.bytes = queue.bytes.saturating_sub(piece.len());
-            let has_failed = error.is_some();
-            if std::mem::take(&mut queue.wakes) || has_failed {
-                waker.wake();
-            }
-            queue.error = error;
-            if has_failed {
-                return;
+            if std::mem::take(&mut queue.wakes) {
+                shared.waker.wake();
             }
         }
         block.clear();

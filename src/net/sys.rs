@@ -252,18 +252,6 @@ impl Output {
     }
 }
 
-/// Standard input, unbuffered where that reads the same text.
-#[cfg(unix)]
-pub(super) fn stdin() -> io::Result<Box<dyn Read + Send>> {
-    use std::os::fd::AsFd;
-    Ok(Box::new(File::from(io::stdin().as_fd().try_clone_to_owned()?)))
-}
-
-#[cfg(windows)]
-pub(super) fn stdin() -> io::Result<Box<dyn Read + Send>> {
-    Ok(Box::new(io::stdin()))
-}
-
 /// Watches output for its reader's end, and for room to write.
 pub(super) fn watch_output(output: &Watched, room: bool) -> PollFd<'_> {
     let flags = if room { PollFlags::OUT | PollFlags::HUP } else { PollFlags::HUP };

@@ -25,7 +25,7 @@ use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
-use crate::net::{NetSettings, StdinReader, WhenBehind};
+use crate::net::{NetSettings, StdinReader};
 use crate::output::table::EndNames;
 
 /// What a media controller subscribes to by default: without subscriptions a whole game is two lines.
@@ -324,7 +324,7 @@ impl Options {
         let peers = Peers::new(self.behavior()?, observer);
         let place = Place { address, port: None, announce, wire: self.wire };
         let place = self.connect.address.is_none().then_some(place);
-        Ok(Plan { peers, place, settings: self.settings()? })
+        Ok(Plan { peers, place, settings: self.settings() })
     }
 
     fn observer(&self) -> Result<Observer, Failure> {
@@ -394,19 +394,18 @@ impl Options {
         replies.collect::<Result<_, _>>().map_err(|why| Failure::Usage(format!("--reply: {why}")))
     }
 
-    fn settings(&self) -> Result<NetSettings, Failure> {
+    fn settings(&self) -> NetSettings {
         let (framing, full): (_, &[u8]) = match self.wire {
             Wire::Bcp => (self.input.framing(), b"error?message=too%20many%20connections\n"),
             Wire::Obe => (FramingOptions::obe(), b""),
         };
-        let input = self.stdin.then(|| StdinReader::stdin(INPUT_BYTES)).transpose();
-        Ok(NetSettings {
+        NetSettings {
             framing,
             full,
-            input: input.map_err(|error| Failure::io("cannot read <stdin>", &error))?,
-            when_behind: if self.forward.is_some() { WhenBehind::Drop } else { WhenBehind::Wait },
+            input: self.stdin.then(|| StdinReader::stdin(INPUT_BYTES)),
+            drops_output: self.forward.is_some(),
             ..NetSettings::default()
-        })
+        }
     }
 }
 

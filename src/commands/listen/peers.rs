@@ -470,11 +470,11 @@ impl Handler for Peers {
         self.behavior.input.is_some() && !self.peers.is_empty()
     }
 
-    fn on_input(&mut self, net: &mut Net, bytes: io::Result<&[u8]>) {
+    fn on_input(&mut self, net: &mut Net, bytes: io::Result<Vec<u8>>) {
         let Some(mut input) = self.behavior.input.take() else { return };
         match bytes {
-            Ok([]) => input.end(),
-            Ok(bytes) => input.feed(bytes),
+            Ok(bytes) if bytes.is_empty() => input.end(),
+            Ok(bytes) => input.feed(&bytes),
             Err(error) => {
                 self.observer.console.report_failure(&Failure::io("cannot read <stdin>", &error));
                 input.end();

@@ -112,7 +112,7 @@ impl<'a> ObeSender<'a> {
         net.hurry();
         match &self.request {
             Some(request) => net.finish(request.id, FLUSH_TIME, Duration::ZERO),
-            None => return self.result = Some(self.settle(end, Closed::never())),
+            None => return self.result = Some(self.settle(end, Closed::default())),
         }
         self.end = Some(end);
     }
@@ -126,7 +126,7 @@ impl<'a> ObeSender<'a> {
             target: &self.plan.target,
             end,
             // Half a reply was reported as a frame, and silence has its own hint.
-            closed: Closed { noticed: true, unfinished: Vec::new(), ..closed },
+            closed: Closed { is_silent: false, unfinished: Vec::new(), ..closed },
             retry: self.plan.retry,
             is_complete: request.is_none_or(|request| request.is_sent),
             complete_when: "the message was sent",
@@ -179,7 +179,7 @@ impl Handler for ObeSender<'_> {
         let result = self.settle(end, closed);
         if is_last || result.is_err() {
             self.result = Some(result);
-            net.stay(false);
+            net.stays = false;
         }
     }
 
@@ -187,7 +187,7 @@ impl Handler for ObeSender<'_> {
         self.plan.messages.want_input() && self.request.is_none() && self.result.is_none()
     }
 
-    fn on_input(&mut self, net: &mut Net, bytes: io::Result<&[u8]>) {
+    fn on_input(&mut self, net: &mut Net, bytes: io::Result<Vec<u8>>) {
         self.pace.idle(net.now());
         if let Err(failure) = self.plan.messages.feed(bytes) {
             self.console.report_failure(&failure);
@@ -210,7 +210,7 @@ impl Handler for ObeSender<'_> {
             self.begin(net, now);
         }
         // Without a connection the loop goes on only for a message that is due or input that may arrive.
-        net.stay((due.is_some() && !self.plan.messages.are_over()) || self.plan.messages.want_input());
+        net.stays = (due.is_some() && !self.plan.messages.are_over()) || self.plan.messages.want_input();
         due
     }
 

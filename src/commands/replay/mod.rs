@@ -29,7 +29,7 @@ use crate::commands::run::{TimeLimits, drive, open_net};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
-use crate::net::{Background, Net, NetSettings, SocketAddr, run_in_background};
+use crate::net::{Background, Net, NetSettings, SocketAddr};
 use crate::output::show::{Show, Style};
 use crate::output::table::EndNames;
 use crate::output::{Console, stdout_is_terminal};
@@ -213,7 +213,7 @@ impl MediaController {
         let place = Place { address: None, port: Some(0), announce: None, wire: Wire::Bcp };
         let address = place.listen(&mut net)?;
         let peers = Peers::built_in(options.output.console(COMMAND.help.name));
-        let background = run_in_background(net, peers).map_err(start)?;
+        let background = Background::start(net, peers).map_err(start)?;
         Ok(MediaController { address, background })
     }
 

@@ -370,7 +370,7 @@ fn settle(playing: Playing, plan: &ReplayPlan, console: &mut Console) -> Result<
         hint: unreached.map_or(String::new(), reason),
         target: &target,
         end,
-        closed: closed.unwrap_or_else(Closed::never),
+        closed: closed.unwrap_or_default(),
         retry: plan.retry,
         is_complete: pass.is_complete || is_reported,
         complete_when: "the last message was sent",
@@ -446,7 +446,7 @@ impl Handler for Replayer<'_> {
         playing.count_written(0, net.now());
         // A peer that was not connected had nothing to send.
         let was_connected = playing.start.is_some();
-        closed.noticed |= !was_connected;
+        closed.is_silent &= was_connected;
         let (us, them) = (self.plan.side, self.plan.side.other());
         let how = closing(&end, closed.unsent, us);
         let repeats = matches!(end, End::Done) && playing.pass.is_complete && closed.unsent == 0;

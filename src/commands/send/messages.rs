@@ -61,8 +61,8 @@ impl Messages {
     ///
     /// # Errors
     /// The input cannot be read; it has ended.
-    pub(crate) fn feed(&mut self, bytes: io::Result<&[u8]>) -> Result<(), Failure> {
-        let block = bytes.as_ref().map_or(&[][..], |bytes| bytes);
+    pub(crate) fn feed(&mut self, bytes: io::Result<Vec<u8>>) -> Result<(), Failure> {
+        let block = bytes.as_ref().map_or(&[][..], Vec::as_slice);
         match self {
             Messages::None | Messages::One { .. } => {}
             Messages::Stream { stream, .. } if block.is_empty() => stream.end(),

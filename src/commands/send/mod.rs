@@ -15,7 +15,7 @@ use crate::commands::dial::{OBE_PORT, PIN_PORT, Target};
 use crate::commands::goals::{GoalOptions, Goals};
 use crate::commands::obe::send::ObeSender;
 use crate::commands::recorder::{RecordOptions, Recorder};
-use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net, stdin};
+use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net};
 use crate::commands::shared::{
     self, ConnectOptions, Display, OBE_IS_JSON, OutputOptions, Selection, Verbose, flatten, patterns_on,
 };
@@ -23,7 +23,8 @@ use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
-use crate::net::NetSettings;
+use crate::limits::READ_BYTES;
+use crate::net::{NetSettings, StdinReader};
 use crate::output::Console;
 use crate::output::show::Show;
 use crate::time;
@@ -275,7 +276,7 @@ pub fn run(options: Options) -> Result<Exit, Failure> {
     let mut console = options.output.console(COMMAND.help.name);
     let wire = options.wire;
     let mut plan = SendPlan::new(options, &console)?;
-    let mut net = open_net(plan.settings()?)?;
+    let mut net = open_net(plan.settings())?;
     if wire == Wire::Obe {
         let mut sender = ObeSender::new(plan, &mut console);
         let unprinted = drive(&mut net, &mut sender)?;
@@ -363,13 +364,13 @@ impl SendPlan {
         })
     }
 
-    fn settings(&mut self) -> Result<NetSettings, Failure> {
-        Ok(NetSettings {
+    fn settings(&mut self) -> NetSettings {
+        NetSettings {
             framing: self.framing.clone(),
-            input: if self.reads_input { Some(stdin()?) } else { None },
+            input: self.reads_input.then(|| StdinReader::stdin(READ_BYTES)),
             recording: self.recorder.take_file(),
             ..NetSettings::default()
-        })
+        }
     }
 }
 

@@ -112,7 +112,7 @@ impl<'a> Sender<'a> {
         let run = ClientRun {
             target: &plan.target,
             end: self.end.unwrap_or(End::Done),
-            closed: self.closed.unwrap_or_else(Closed::never),
+            closed: self.closed.unwrap_or_default(),
             retry: plan.retry,
             is_complete: self.is_complete && is_ready,
             complete_when: "the last message was sent",
@@ -452,7 +452,7 @@ impl Handler for Sender<'_> {
             }
         };
         // A peer that was not connected had nothing to send.
-        closed.noticed |= std::mem::replace(&mut self.opening, Opening::Connect) == Opening::Connect;
+        closed.is_silent &= std::mem::replace(&mut self.opening, Opening::Connect) != Opening::Connect;
         let how = closing(&end, closed.unsent, Side::Client);
         self.plan.recorder.closed(net, id.0, &how, Side::Server, &closed.unfinished);
         if reconnects {
@@ -471,7 +471,7 @@ impl Handler for Sender<'_> {
             && net.pending(self.id) == 0
     }
 
-    fn on_input(&mut self, _net: &mut Net, bytes: io::Result<&[u8]>) {
+    fn on_input(&mut self, _net: &mut Net, bytes: io::Result<Vec<u8>>) {
         if let Err(failure) = self.plan.messages.feed(bytes) {
             self.console.report_failure(&failure);
         }
