@@ -22,7 +22,7 @@ use super::arguments::note_mistyped_patterns;
 use super::goals::is_error;
 use super::input::{Filter, Source};
 use super::lint::Linter;
-use super::shared::{Input, OBE_IS_JSON, OutputOptions, Selection, flatten};
+use super::shared::{Input, OutputOptions, Selection, flatten};
 use super::strings::Strings;
 
 #[derive(Debug, Default)]
@@ -321,9 +321,6 @@ impl Decoder {
         let template = options.template.as_deref().map(|text| read_template(text, options.meta)).transpose()?;
         let unseen = template.iter().flat_map(Template::params).map(str::to_owned).collect();
         let is_obe = options.wire == Wire::Obe;
-        if is_obe && template.as_ref().is_some_and(Template::shows_json) {
-            return Err(Failure::Usage(format!("-F with --wire obe: {OBE_IS_JSON}")));
-        }
         let show = if is_obe {
             Selection { template, ..options.selection.clone() }.show_obe()?
         } else {

@@ -136,6 +136,38 @@ pub(crate) enum End {
     Closed(CloseReason),
 }
 
+impl End {
+    /// That a limit passed, and what was still waited for; `None` if the run ended otherwise.
+    pub(crate) fn timed_out(&self, missing: &str) -> Option<String> {
+        match self {
+            End::TimeUp { limit, option } => {
+                Some(format!("timed out after {} waiting for {missing} (see {option})", seconds(*limit)))
+            }
+            End::Idle(limit) => {
+                Some(format!("nothing arrived for {}, waiting for {missing} (see --idle)", seconds(*limit)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The exit status of a run that waits for nothing more; `worst` is the worst that was reported before.
+    ///
+    /// # Errors
+    /// What ended the run, when it is an error.
+    pub(crate) fn settle(self, worst: Exit) -> Result<Exit, Failure> {
+        match self {
+            End::Signal(signal) => Ok(Exit::Signal(signal)),
+            End::Failed(failure) => Err(failure),
+            End::Output(error) => match Failure::output(&error) {
+                // What was wrong before still counts.
+                Failure::OutputClosed => Ok(worst),
+                failure => Err(failure),
+            },
+            End::Done | End::TimeUp { .. } | End::Idle(_) | End::Closed(_) => Ok(worst),
+        }
+    }
+}
+
 /// A client's run at its end.
 #[derive(Debug)]
 pub(crate) struct ClientRun<'a> {
@@ -174,17 +206,8 @@ impl ClientRun<'_> {
             let half = shown(&self.closed.unfinished);
             console.report(Exit::Failed, address, format_args!("the connection ended inside a message: {half}"));
         }
-        match std::mem::replace(&mut self.end, End::Done) {
-            End::Signal(signal) => return Ok(Exit::Signal(signal)),
-            End::Output(error) => {
-                return match Failure::output(&error) {
-                    // What was wrong before still counts.
-                    Failure::OutputClosed => Ok(console.worst()),
-                    failure => Err(failure),
-                };
-            }
-            End::Failed(failure) => return Err(failure),
-            end => self.end = end,
+        if matches!(self.end, End::Signal(_) | End::Output(_) | End::Failed(_)) {
+            return self.end.settle(console.worst());
         }
         if self.is_complete && self.missing.as_deref() == Some("") {
             return Ok(console.worst());
@@ -207,17 +230,11 @@ impl ClientRun<'_> {
     /// The end of a run that was still waiting for something.
     fn unmet(self, missing: &str, console: &mut Console) -> Result<Exit, Failure> {
         let (address, hint) = (&self.target.address, &self.hint);
+        if let Some(why) = self.end.timed_out(missing) {
+            let silence = if self.closed.is_silent { format!("; {address} {SILENCE}") } else { String::new() };
+            return Err(Failure::Timeout(format!("{why}{hint}{silence}")));
+        }
         let why = match &self.end {
-            End::TimeUp { limit, option } => {
-                let silence = if self.closed.is_silent { format!("; {address} {SILENCE}") } else { String::new() };
-                let limit = seconds(*limit);
-                let text = format!("timed out after {limit} waiting for {missing} (see {option}){hint}{silence}");
-                return Err(Failure::Timeout(text));
-            }
-            End::Idle(limit) => {
-                let text = format!("nothing arrived for {}, waiting for {missing} (see --idle){hint}", seconds(*limit));
-                return Err(Failure::Timeout(text));
-            }
             End::Closed(CloseReason::Lost(error)) if self.all_sent() => plain_words(error),
             End::Closed(CloseReason::ByPeer) | End::Done if self.all_sent() => {
                 "the peer closed the connection".to_owned()

@@ -103,8 +103,12 @@ impl Selection {
     /// What prints the messages of OBE_Socket.
     ///
     /// # Errors
-    /// As for [`Selection::patterns`].
+    /// As for [`Selection::patterns`], and a template with `{@json}`.
     pub fn show_obe(&self) -> Result<Show, Failure> {
+        if self.template.as_ref().is_some_and(Template::shows_json) {
+            let why = "{@json} is the JSON form of BCP's messages, and OBE_Socket's are JSON: {@line} is the text";
+            return Err(Failure::Usage(format!("-F with --wire obe: {why}")));
+        }
         let [matching, excluded] =
             [("-m", &self.matching), ("-x", &self.excluded)].map(|(flag, texts)| patterns_on(Wire::Obe, flag, texts));
         Ok(Show::new(self.template.clone().map_or(Style::Line, Style::Template), matching?, excluded?))
@@ -178,8 +182,9 @@ impl Display {
     ///
     /// # Errors
     /// [`Failure::Usage`] for a pattern that does not parse.
-    pub fn show(&self, color: Color, marked: bool) -> Result<Show, Failure> {
+    pub fn show(&self, wire: Wire, color: Color, marked: bool) -> Result<Show, Failure> {
         let style = match self.selection.template.clone() {
+            _ if wire == Wire::Obe => return Ok(self.selection.show_obe()?.for_stdout(color, marked)),
             _ if self.json => Style::Json { meta: self.meta },
             Some(template) => Style::Template(template),
             None => Style::Raw,
@@ -309,10 +314,6 @@ impl<T: AsMut<Wire> + 'static> Flag<T> {
         .more("`obe` is the protocol of `optbayesexpt`'s OBE_Socket; see `obe-socket`(7).")
         .group("Connection");
 }
-
-/// The sentence about templates that ask for the JSON form.
-pub const OBE_IS_JSON: &str =
-    "{@json} is the JSON form of BCP's messages, and OBE_Socket's are JSON: {@line} is the text";
 
 impl<T: AsMut<OutputOptions> + 'static> Flag<T> {
     pub const QUIET: Flag<T> =

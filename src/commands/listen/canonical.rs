@@ -70,14 +70,11 @@ impl Canonical {
     /// Appends the line, which is whole, rewritten where possible.
     fn write_line(&mut self, out: &mut Vec<u8>) {
         let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        let mark = "\u{feff}".as_bytes();
-        let (mark, text) = line.split_at(if line.starts_with(mark) { mark.len() } else { 0 });
-        let text = without_cr(&mut self.clean, text);
+        let text = without_cr(&mut self.clean, line);
         let marker = payload_marker(text).filter(|_| !is_ignored(text));
         let payload = marker.map(|marker| marker.length);
         let query = marker.map_or(text, |marker| &text[..marker.at]);
         let start = out.len();
-        out.extend_from_slice(mark);
         let limit = if text.len() <= SAFE_LINE_BYTES_MAX { SAFE_LINE_BYTES_MAX } else { self.line_bytes_max };
         let form = WriteOptions { line_bytes_max: limit, ..WriteOptions::default() };
         let is_rewritten = text.len() <= self.line_bytes_max
@@ -122,7 +119,7 @@ mod tests {
             ("trigger?a=int:x\r\n", "trigger?a=int:x\r\n"),
             ("x y?a=b%26\n", "x y?a=b%26\n"),
             ("# a & b\n\n \n", "# a & b\n\n \n"),
-            ("\u{feff}Reset\nrest", "\u{feff}reset\nrest"),
+            ("Reset\nrest", "reset\nrest"),
         ] {
             check(line.as_bytes(), expected.as_bytes());
         }

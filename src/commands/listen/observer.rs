@@ -10,7 +10,7 @@ use crate::bcp::template::{Origin, Side};
 use crate::bcp::{Malformed, Message, ParseOptions};
 use crate::commands::goals::Goals;
 use crate::commands::recorder::Recorder;
-use crate::commands::run::{End, TimeLimits, seconds};
+use crate::commands::run::{End, TimeLimits};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire, body};
@@ -319,28 +319,19 @@ impl Observer {
             let failure = if self.goals.are_set() { Failure::Timeout } else { Failure::Io };
             self.console.report_failure(&failure(UNREAD.to_owned()));
         }
-        let (unmet, missing) = (self.is_unmet(), self.goals.missing());
-        match self.end.unwrap_or(End::Done) {
-            End::Signal(signal) => Ok(Exit::Signal(signal)),
-            End::Output(error) => match Failure::output(&error) {
-                Failure::OutputClosed => Ok(self.console.worst()),
-                failure => Err(failure),
-            },
-            End::Failed(failure) => Err(failure),
-            End::TimeUp { limit, option } if unmet => {
+        let (end, missing) = (self.end.take().unwrap_or(End::Done), self.goals.missing());
+        if self.is_unmet() {
+            if let Some(timed_out) = end.timed_out(&missing) {
                 let why = unreached.as_ref().and_then(Failure::message).map(|why| format!(": {why}"));
-                let (limit, why) = (seconds(limit), why.unwrap_or_default());
-                Err(Failure::Timeout(format!("timed out after {limit} waiting for {missing} (see {option}){why}")))
+                return Err(Failure::Timeout(timed_out + &why.unwrap_or_default()));
             }
-            End::Idle(limit) if unmet => {
-                let limit = seconds(limit);
-                Err(Failure::Timeout(format!("nothing arrived for {limit}, waiting for {missing} (see --idle)")))
+            if let End::Closed(_) = end {
+                return Err(Failure::Refused(format!("the connection ended; still waiting for {missing}")));
             }
-            End::Closed(_) if unmet => {
-                Err(Failure::Refused(format!("the connection ended; still waiting for {missing}")))
-            }
-            End::TimeUp { .. } => unreached.map_or(Ok(self.console.worst()), Err),
-            _ => Ok(self.console.worst()),
+        }
+        match (end, unreached) {
+            (End::TimeUp { .. }, Some(failure)) => Err(failure),
+            (end, _) => end.settle(self.console.worst()),
         }
     }
 

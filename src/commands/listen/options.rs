@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use super::observer::Observer;
-use super::peers::{Behavior, Peers, Server};
+use super::peers::{Behavior, Peers};
 use super::reply::Reply;
 use super::rows::Rows;
 use crate::bcp::conversation::{ConversationConfig, Role, write_message};
 use crate::bcp::pattern::Pattern;
-use crate::bcp::template::Template;
 use crate::catalogue::{self, CATEGORIES, MONITOR_WORDS};
 use crate::cli::{Command, Complete, Example, Flag, Help, Section, text};
 use crate::commands::arguments::note_mistyped_patterns;
@@ -19,7 +18,7 @@ use crate::commands::recorder::RecordOptions;
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::run::TimeLimits;
 use crate::commands::shared::{
-    ConnectOptions, Display, Input, LiveView, OBE_IS_JSON, OutputOptions, Selection, Verbose, address, flatten,
+    ConnectOptions, Display, Input, LiveView, OutputOptions, Selection, Verbose, address, flatten,
 };
 use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
@@ -328,23 +327,17 @@ impl Options {
     }
 
     fn observer(&self) -> Result<Observer, Failure> {
-        let (console, color, selection) =
-            (self.output.console(COMMAND.help.name), self.output.color, &self.display.selection);
-        let show = match self.wire {
-            Wire::Bcp => {
-                note_mistyped_patterns(self.goals.expected.iter().chain(selection.typed()), &console);
-                self.display.show(color, self.forward.is_some())?
-            }
-            Wire::Obe if selection.template.as_ref().is_some_and(Template::shows_json) => {
-                return Err(Failure::Usage(format!("-F and --wire obe cannot be used together so: {OBE_IS_JSON}")));
-            }
-            Wire::Obe => selection.show_obe()?.for_stdout(color, false),
-        };
+        let (console, color) = (self.output.console(COMMAND.help.name), self.output.color);
+        let show = self.display.show(self.wire, color, self.forward.is_some())?;
         let mut observer = Observer::new(console, show);
-        if self.wire == Wire::Bcp && !self.display.json && selection.template.is_none() {
-            let is_server_mpf = self.as_pin != self.connect.address.is_some();
-            let ends = if is_server_mpf { EndNames::MPF_LISTENED } else { EndNames::MPF_CONNECTED };
-            observer.rows = self.view.table(ends, color).map(|table| Rows::new(table, ends));
+        if self.wire == Wire::Bcp {
+            let selection = &self.display.selection;
+            note_mistyped_patterns(self.goals.expected.iter().chain(selection.typed()), &observer.console);
+            if !self.display.json && selection.template.is_none() {
+                let is_server_mpf = self.as_pin != self.connect.address.is_some();
+                let ends = if is_server_mpf { EndNames::MPF_LISTENED } else { EndNames::MPF_CONNECTED };
+                observer.rows = self.view.table(ends, color).map(|table| Rows::new(table, ends));
+            }
         }
         observer.goals = self.goals.goals(self.wire)?;
         observer.limits = TimeLimits::new(self.goals.time(None), self.goals.idle);
@@ -366,10 +359,8 @@ impl Options {
             let why = "--no-auto and --monitor or --register cannot be used together: the reply to reset subscribes";
             return Err(Failure::Usage(why.to_owned()));
         }
-        let server = |address: &Option<String>| {
-            let target = address.as_ref().map(|address| Target::resolve(Some(address), port)).transpose()?;
-            Ok(target.map(|target| Server { target, retry: self.connect.retry }))
-        };
+        let server =
+            |address: &Option<String>| address.as_ref().map(|address| Target::resolve(Some(address), port)).transpose();
         Ok(Behavior {
             role,
             config: ConversationConfig {
@@ -379,10 +370,12 @@ impl Options {
             },
             replies: self.replies()?,
             is_mute: self.no_auto,
+            is_guarded: role == Role::Client && self.connect.address.is_some(),
             once: self.once,
             input: self.stdin.then(|| Stream::new(&self.input.framing())),
             server: server(&self.connect.address)?,
             target: server(&self.forward)?,
+            retry: self.connect.retry,
             reconnects: self.reconnect,
             canonical: self.canonical.then_some(self.input.line_bytes_max),
         })

@@ -41,24 +41,33 @@ pub(crate) struct Behavior {
     pub replies: Vec<Reply>,
     /// Whether the built-in replies are turned off.
     pub is_mute: bool,
+    /// Whether what would end MPF is not sent.
+    pub is_guarded: bool,
     /// Whether the first connection that closes ends the run.
     pub once: bool,
     /// Standard input, until its end: what is sent to every peer.
     pub input: Option<Stream>,
     /// The server that it connects to.
-    pub server: Option<Server>,
+    pub server: Option<Target>,
     /// The server to which each client is forwarded.
-    pub target: Option<Server>,
+    pub target: Option<Target>,
+    /// How long connecting is retried.
+    pub retry: Duration,
     /// Whether it connects again when the connection is lost.
     pub reconnects: bool,
     /// The longest line that `--canonical` rewrites, in bytes.
     pub canonical: Option<usize>,
 }
 
-/// A server, and how it is connected to.
-pub(crate) struct Server {
-    pub target: Target,
-    pub retry: Duration,
+impl Behavior {
+    /// Checks what is to be sent.
+    ///
+    /// # Errors
+    /// It would end MPF.
+    fn check(&self, line: &[u8], payload: Option<&[u8]>) -> Result<(), String> {
+        let checked = if self.is_guarded { catalogue::check_line(line, payload) } else { Ok(()) };
+        checked.map_err(|refusal| refusal.to_string())
+    }
 }
 
 /// What passes over a connection.
@@ -107,9 +116,8 @@ pub(crate) struct Peers {
     peers: BTreeMap<ConnId, PeerState>,
     /// What is sent to a peer in one write.
     outgoing: Vec<u8>,
-    /// Why the server last was not reached, and the last connection of which that was reported.
-    last_error: Option<io::Error>,
-    reported: Option<ConnId>,
+    /// Which connection last was not made, and why.
+    unreached: Option<(ConnId, io::Error)>,
     /// Whether the connections are being closed, and if so, whether in a hurry.
     left: Option<bool>,
 }
@@ -117,7 +125,7 @@ pub(crate) struct Peers {
 impl Peers {
     pub(crate) fn new(behavior: Behavior, observer: Observer) -> Peers {
         let (peers, outgoing) = (BTreeMap::new(), Vec::new());
-        Peers { behavior, observer, peers, outgoing, last_error: None, reported: None, left: None }
+        Peers { behavior, observer, peers, outgoing, unreached: None, left: None }
     }
 
     /// The media controller that `replay --loopback` plays to. Its loop has no output, so it prints nothing.
@@ -135,7 +143,7 @@ impl Peers {
     pub(super) fn listen(&mut self, net: &mut Net, place: &Place<'_>) -> Result<(), Failure> {
         let own = place.listen(net)?;
         let mut opening = vec![format!("listening on {own}")];
-        if let Some(Server { target, .. }) = &self.behavior.target {
+        if let Some(target) = &self.behavior.target {
             refuse_own(target, own)?;
             if let Some(rows) = &mut self.observer.rows {
                 rows.name_ends([own.port(), target.address.port]);
@@ -154,9 +162,9 @@ impl Peers {
     /// # Errors
     /// The recording cannot be emptied.
     pub(super) fn connect(&mut self, net: &mut Net) -> Result<(), Failure> {
-        let Some(Server { target, retry }) = &self.behavior.server else { return Ok(()) };
-        let (opening, port) = (format!("connecting to {}", target.address), target.address.port);
-        net.connect(target.sockets(), *retry);
+        let Some(server) = &self.behavior.server else { return Ok(()) };
+        let (opening, port) = (format!("connecting to {}", server.address), server.address.port);
+        net.connect(server.sockets(), self.behavior.retry);
         self.begin(net, &opening, port)
     }
 
@@ -244,7 +252,7 @@ impl Peers {
             ..=FIRINGS_MAX => {
                 let written = reply.write(received, bytes, &mut self.outgoing).map_err(|why| why.to_string());
                 let line = self.outgoing.strip_suffix(b"\n").unwrap_or(&self.outgoing);
-                let checked = written.and_then(|()| check(&self.behavior, line, None));
+                let checked = written.and_then(|()| self.behavior.check(line, None));
                 if checked.is_err() || state.admit(line, &self.outgoing) != Ok(true) {
                     self.outgoing.clear();
                 }
@@ -265,7 +273,7 @@ impl Peers {
     /// Sends a message of standard input to every peer.
     fn send_to_all(&mut self, net: &mut Net, place: &str, line: &[u8], whole: &[u8]) {
         let payload = whole.get(line.len() + 1..).filter(|payload| !payload.is_empty());
-        if let Err(why) = check(&self.behavior, line, payload) {
+        if let Err(why) = self.behavior.check(line, payload) {
             return self.observer.console.report(Exit::Failed, place, format_args!("not sent: {why}"));
         }
         if self.peers.is_empty() {
@@ -319,12 +327,12 @@ impl Peers {
     /// What follows from the end of the connection to our server; `how` it ended.
     fn lose_server(&mut self, net: &mut Net, reason: &CloseReason, how: &str, said_goodbye: bool) {
         let Some(server) = self.behavior.server.as_ref().filter(|_| self.observer.end.is_none()) else { return };
-        let address = &server.target.address;
+        let (address, retry) = (&server.address, self.behavior.retry);
         let end = match reason {
-            CloseReason::Unreached(error) => End::Failed(server.target.failure(error, server.retry)),
+            CloseReason::Unreached(error) => End::Failed(server.failure(error, retry)),
             _ if self.behavior.reconnects => {
                 self.observer.console.note(format_args!("{address}: {how}; connecting again"));
-                net.reconnect(server.target.sockets(), server.retry);
+                net.reconnect(server.sockets(), retry);
                 return;
             }
             // The fault was reported, with exit status 4.
@@ -365,20 +373,18 @@ impl Peers {
 
     /// The server was not reached, and is tried again.
     fn retry(&mut self, net: &mut Net, id: ConnId, error: &io::Error) {
-        let Some(Server { target, .. }) = self.behavior.server.as_ref().or(self.behavior.target.as_ref()) else {
-            return;
-        };
-        let mut what = target.address.to_string();
+        let Some(server) = self.behavior.server.as_ref().or(self.behavior.target.as_ref()) else { return };
+        let mut what = server.address.to_string();
         if let Some(PeerState { peer, exchange: Exchange::Forwarded { other }, .. }) = self.peers.get(&id) {
             if net.has_left(*other) {
                 return net.reset(id);
             }
             what = format!("{}: waits for {what}", peer.address);
         }
-        if self.reported.replace(id) != Some(id) {
+        let before = self.unreached.replace((id, error.kind().into()));
+        if before.is_none_or(|(before, _)| before != id) {
             self.observer.console.note(format_args!("{what}: {}; retrying until it accepts", plain_words(error)));
         }
-        self.last_error = Some(error.kind().into());
     }
 
     /// The exit status of the run.
@@ -388,8 +394,8 @@ impl Peers {
     pub(super) fn settle(self, outcome: Outcome) -> Result<Exit, Failure> {
         let server = self.behavior.server.filter(|_| self.observer.connections == 0);
         let unreached = server.map(|server| {
-            let error = self.last_error.unwrap_or_else(|| io::ErrorKind::TimedOut.into());
-            server.target.failure(&error, self.observer.limits.timeout.unwrap_or_default())
+            let error = self.unreached.map_or_else(|| io::ErrorKind::TimedOut.into(), |(_, error)| error);
+            server.failure(&error, self.observer.limits.timeout.unwrap_or_default())
         });
         self.observer.settle(outcome, unreached)
     }
@@ -406,8 +412,8 @@ impl Handler for Peers {
         let peer = Peer { id, connection: self.observer.connections + 1, address, side };
         self.observer.connected(net.now(), &peer);
         let exchange = match (&self.behavior.target, self.observer.wire) {
-            (Some(Server { target, retry }), _) => {
-                let other = net.connect(target.sockets(), *retry);
+            (Some(target), _) => {
+                let other = net.connect(target.sockets(), self.behavior.retry);
                 self.forward(net, &peer, other);
                 Exchange::Forwarded { other }
             }
@@ -447,8 +453,8 @@ impl Handler for Peers {
             // We only reply to its goodbye.
             closed.reason = CloseReason::ByPeer;
         }
-        if let (CloseReason::Unreached(error), Some(server)) = (&closed.reason, &self.behavior.target) {
-            let failure = server.target.failure(error, server.retry);
+        if let (CloseReason::Unreached(error), Some(target)) = (&closed.reason, &self.behavior.target) {
+            let failure = target.failure(error, self.behavior.retry);
             // With --once there is no other client; without it, others may be forwarded.
             let exit = if self.behavior.once { Exit::Io } else { Exit::Success };
             let why = failure.message().unwrap_or_default();
@@ -536,17 +542,6 @@ impl Handler for Peers {
             notice => self.observer.notice(net, notice),
         }
     }
-}
-
-/// Checks what is sent to a running MPF.
-///
-/// # Errors
-/// It would end MPF.
-fn check(behavior: &Behavior, line: &[u8], payload: Option<&[u8]>) -> Result<(), String> {
-    if behavior.role != Role::Client || behavior.server.is_none() {
-        return Ok(());
-    }
-    catalogue::check_line(line, payload).map_err(|refusal| refusal.to_string())
 }
 
 /// Refuses to forward to ourselves: each connection would lead to the next.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::bcp::pattern::Pattern;
 use crate::bcp::{
-    DuplicatePolicy, JsonValue, Malformed, Message, ParseOptions, WriteOptions, canonical_json, payload_marker,
-    push_spaced_json, push_string, write_line,
+    JsonValue, Malformed, Message, ParseOptions, WriteOptions, canonical_json, payload_marker, push_spaced_json,
+    push_string, write_line,
 };
 use crate::framing::{Wire, push_frame};
 use crate::text::{shown, trim};
@@ -88,7 +88,6 @@ impl Reply {
                 let mut message = Message::new();
                 message.begin(written.command().as_bytes());
                 written.params().for_each(|param| message.push_value(&param.name(), JsonValue(&fill(param.value))));
-                message.dedup(DuplicatePolicy::FirstWins)?;
                 write_line(&message, None, form, out)?;
                 out.push(b'\n');
             }

@@ -7,7 +7,6 @@ mod sender;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::bcp::template::Template;
 use crate::catalogue;
 use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, number, text};
 use crate::commands::arguments::{note_mistyped_patterns, read_value};
@@ -16,9 +15,7 @@ use crate::commands::goals::{GoalOptions, Goals};
 use crate::commands::obe::send::ObeSender;
 use crate::commands::recorder::{RecordOptions, Recorder};
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net};
-use crate::commands::shared::{
-    self, ConnectOptions, Display, OBE_IS_JSON, OutputOptions, Selection, Verbose, flatten, patterns_on,
-};
+use crate::commands::shared::{self, ConnectOptions, Display, OutputOptions, Selection, Verbose, flatten, patterns_on};
 use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
@@ -377,17 +374,10 @@ impl SendPlan {
 impl Options {
     /// How replies are printed. Patterns that are probably mistyped are noted.
     fn show(&self, console: &Console) -> Result<Show, Failure> {
-        let (selection, color) = (&self.display.selection, self.output.color);
-        match self.wire {
-            Wire::Bcp => {
-                note_mistyped_patterns(self.goals.expected.iter().chain(selection.typed()), console);
-                self.display.show(color, false)
-            }
-            Wire::Obe if selection.template.as_ref().is_some_and(Template::shows_json) => {
-                Err(Failure::Usage(OBE_IS_JSON.to_owned()))
-            }
-            Wire::Obe => Ok(selection.show_obe()?.for_stdout(color, false)),
+        if self.wire == Wire::Bcp {
+            note_mistyped_patterns(self.goals.expected.iter().chain(self.display.selection.typed()), console);
         }
+        self.display.show(self.wire, self.output.color, false)
     }
 
     /// Where the messages come from, and the goal that `-w` makes of it.
