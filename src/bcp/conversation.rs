@@ -3,7 +3,7 @@
 //! A [`Conversation`] is one side of a connection in one of three roles. It is told what was received and appends what
 //! to send; it does no I/O and reads no clock.
 //!
-//! All transitions are in one table, `transition`. The states, and what moves between them (`<` received, `>` sent):
+//! All transitions are in one table, [`Conversation::receive`]. The states, and what moves between them (`<` received, `>` sent):
 //!
 //! ```text
 //!  media controller        Fresh --< reset / > subscriptions, reset_complete--> Open
@@ -111,16 +111,9 @@ enum State {
     PeerLeft,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a message of the peer means to a conversation.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Event {
-    // Ours.
-    /// The connection is there.
-    Begin,
-    /// We want to send a command.
-    Send,
-    /// We want to send `goodbye`.
-    Leave,
-    // The peer's.
     /// A `hello` in an accepted version.
     Hello,
     /// The same with `controller_name`: the greeting of a pin controller, not a reply.
@@ -132,76 +125,9 @@ enum Event {
     Goodbye,
     /// The `error` that refuses our version.
     Refusal,
-    Error,
-    /// Any other command that is known.
-    Known,
     Unknown,
-    /// A malformed line.
-    Malformed,
-}
-
-/// What is sent, and what the caller learns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
-    /// Nothing is sent; the message is for the caller.
-    Deliver,
-    /// Nothing is sent; the message was for the conversation.
-    Consume,
-    SendHello,
-    SendReset,
-    /// The same, after a `hello` in another version.
-    SendResetWithNote,
-    SendGoodbye,
-    ReplyHello,
-    RejectVersion,
-    /// Sends the subscriptions and `reset_complete`.
-    Subscribe,
-    CompleteReset,
-    RejectCommand,
-    RejectLine,
-    Ready,
-    ReportRefusal,
-    ReportLeft,
-}
-
-/// The one table: what happens in a state, and the state after it.
-///
-/// # Errors
-/// What we must not do. The peer may do anything.
-fn transition(role: Role, state: State, event: Event) -> Result<(State, Action), ProtocolError> {
-    use {Action as A, Event as E, Role as R, State as S};
-    Ok(match (role, state, event) {
-        // Ours: nothing follows a goodbye, and a handshake that has begun is waited for.
-        (_, S::Leaving, E::Begin | E::Send | E::Leave) => return Err(ProtocolError::AfterGoodbye),
-        (R::PinController, S::Greeted | S::Resetting, E::Begin | E::Send) => return Err(ProtocolError::InHandshake),
-        (R::PinController, S::Fresh, E::Begin) => (S::Greeted, A::SendHello),
-        (_, state, E::Begin | E::Send) => (state, A::Deliver),
-        (_, _, E::Leave) => (S::Leaving, A::SendGoodbye),
-        // After the goodbye of either side nothing gets a reply.
-        (_, _, E::Goodbye) => (S::PeerLeft, A::ReportLeft),
-        (_, S::PeerLeft | S::Leaving, E::Hello | E::Greeting | E::OtherVersion | E::Reset) => (state, A::Consume),
-        (_, S::PeerLeft | S::Leaving, _) => (state, A::Deliver),
-        // The media controller.
-        (R::MediaController, state, E::Hello | E::Greeting) => (state, A::ReplyHello),
-        (R::MediaController, state, E::OtherVersion) => (state, A::RejectVersion),
-        (R::MediaController, S::Fresh, E::Reset) => (S::Open, A::Subscribe),
-        (R::MediaController, state, E::Reset) => (state, A::CompleteReset),
-        (R::MediaController, state, E::Unknown) => (state, A::RejectCommand),
-        (R::MediaController, state, E::Malformed) => (state, A::RejectLine),
-        // The pin controller. As MPF it accepts a reply in any version.
-        (R::PinController, S::Greeted, E::Hello) => (S::Resetting, A::SendReset),
-        (R::PinController, S::Greeted, E::Greeting) => (S::Open, A::Ready),
-        (R::PinController, S::Greeted, E::OtherVersion) => (S::Resetting, A::SendResetWithNote),
-        (R::PinController, S::Greeted, E::Refusal) => (S::Refused, A::ReportRefusal),
-        (R::PinController, S::Resetting, E::ResetComplete) => (S::Open, A::Ready),
-        // All others: a greeting gets no reply, a reset does.
-        (_, state, E::Hello | E::Greeting | E::OtherVersion) => (state, A::Consume),
-        (_, state, E::Reset) => (state, A::CompleteReset),
-        // An error never gets a reply: two programs that reply to each other would not stop.
-        (_, state, E::ResetComplete | E::Refusal | E::Error | E::Known | E::Unknown | E::Malformed) => {
-            (state, A::Deliver)
-        }
-    })
+    /// Any other `error` or known command.
+    Other,
 }
 
 /// Our own mistake: something that must not be sent now.
@@ -222,35 +148,6 @@ impl fmt::Display for ProtocolError {
     }
 }
 
-/// An error of the peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerError {
-    /// It greeted in this version, which is not accepted. The peer has been told.
-    Version(String),
-    /// It refused our version; its message.
-    VersionRefused(String),
-    /// This command is unknown. The peer has been told.
-    UnknownCommand(String),
-    /// A malformed line.
-    Malformed,
-}
-
-impl fmt::Display for PeerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PeerError::Version(version) => {
-                let version = shown(version.as_bytes());
-                write!(f, "refused protocol version {version}; --accept-version {version} accepts it")
-            }
-            PeerError::VersionRefused(message) => {
-                write!(f, "protocol version {VERSION} was refused: {}", shown(message.as_bytes()))
-            }
-            PeerError::UnknownCommand(command) => write!(f, "unknown command {}", shown(command.as_bytes())),
-            PeerError::Malformed => write!(f, "malformed line"),
-        }
-    }
-}
-
 /// The outcome of a received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiveOutcome {
@@ -264,8 +161,12 @@ pub enum ReceiveOutcome {
     Ready,
     /// The peer has sent `goodbye`.
     PeerLeft,
-    /// An error of the peer.
-    PeerError(PeerError),
+    /// The peer refused our version; the error to report.
+    Refused(String),
+    /// We refused the peer's version and told it so; the error to report.
+    RejectedVersion(String),
+    /// We told the peer that its command is unknown.
+    RejectedCommand,
 }
 
 /// One side of a conversation.
@@ -288,8 +189,11 @@ impl Conversation {
     /// # Errors
     /// It has begun already.
     pub fn open(&mut self, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
-        let action = self.step(Event::Begin)?;
-        self.act(action, None, out);
+        self.send("hello")?;
+        if self.role == Role::PinController && self.state == State::Fresh {
+            self.state = State::Greeted;
+            write_hello(out);
+        }
         Ok(())
     }
 
@@ -298,45 +202,79 @@ impl Conversation {
     /// # Errors
     /// It must not be sent.
     pub fn send(&mut self, command: &str) -> Result<(), ProtocolError> {
-        let event = if command.eq_ignore_ascii_case("goodbye") { Event::Leave } else { Event::Send };
-        self.step(event).map(|_| ())
+        match self.state {
+            State::Leaving => return Err(ProtocolError::AfterGoodbye),
+            _ if command.eq_ignore_ascii_case("goodbye") => self.state = State::Leaving,
+            State::Greeted | State::Resetting => return Err(ProtocolError::InHandshake),
+            State::Fresh | State::Open | State::Refused | State::PeerLeft => {}
+        }
+        Ok(())
     }
 
     /// Sends `goodbye`, unless it has been sent.
     pub fn leave(&mut self, out: &mut Vec<u8>) {
-        if let Ok(action) = self.step(Event::Leave) {
-            self.act(action, None, out);
+        if self.send("goodbye").is_ok() {
+            write_message("goodbye", &[], out);
         }
     }
 
     /// Receives a message and appends the replies to it: whole lines, for one write.
     pub fn receive(&mut self, message: &Message, out: &mut Vec<u8>) -> ReceiveOutcome {
-        match self.step(self.event(message)) {
-            Ok(action) => self.act(action, Some(message), out),
-            // Only our own events can be an error.
-            Err(_) => ReceiveOutcome::Deliver,
-        }
+        use {Event as E, ReceiveOutcome as O, Role as R, State as S};
+        let (state, outcome) = match (self.role, self.state, self.event(message)) {
+            (_, _, E::Goodbye) => (S::PeerLeft, O::PeerLeft),
+            // After the goodbye of either side nothing gets a reply.
+            (_, state @ (S::PeerLeft | S::Leaving), E::Hello | E::Greeting | E::OtherVersion | E::Reset) => {
+                (state, O::Consumed)
+            }
+            (_, state @ (S::PeerLeft | S::Leaving), _) => (state, O::Deliver),
+            // The media controller.
+            (R::MediaController, state, E::Hello | E::Greeting) => {
+                (state, replied("hello", &[("version", VERSION)], out))
+            }
+            (R::MediaController, state, E::OtherVersion) => (state, reject_version(message, out)),
+            (R::MediaController, S::Fresh, E::Reset) => {
+                out.extend_from_slice(&self.config.subscriptions);
+                (S::Open, replied("reset_complete", &[], out))
+            }
+            (R::MediaController, state, E::Unknown) => {
+                write_error("unknown command", &message.command(), out);
+                (state, O::RejectedCommand)
+            }
+            // The pin controller. As MPF it accepts a reply in any version.
+            (R::PinController, S::Greeted, E::Hello) => (S::Resetting, replied("reset", &[], out)),
+            (R::PinController, S::Greeted, E::OtherVersion) => {
+                write_message("reset", &[], out);
+                (S::Resetting, O::UnusualVersion(text_of(message, "version")))
+            }
+            (R::PinController, S::Greeted, E::Refusal) => {
+                (S::Refused, O::Refused(format!("protocol version {VERSION} was refused: {UNKNOWN_VERSION}")))
+            }
+            (R::PinController, S::Greeted, E::Greeting) | (R::PinController, S::Resetting, E::ResetComplete) => {
+                (S::Open, O::Ready)
+            }
+            // All others: a greeting gets no reply, a reset does.
+            (_, state, E::Hello | E::Greeting | E::OtherVersion) => (state, O::Consumed),
+            (_, state, E::Reset) => (state, replied("reset_complete", &[], out)),
+            // An error never gets a reply: two programs that reply to each other would not stop.
+            (_, state, E::ResetComplete | E::Refusal | E::Unknown | E::Other) => (state, O::Deliver),
+        };
+        self.state = state;
+        outcome
     }
 
-    /// Receives a malformed line, empty if it was not kept. A reply repeats only its command.
-    pub fn receive_malformed(&mut self, line: &[u8], out: &mut Vec<u8>) -> ReceiveOutcome {
+    /// Receives a malformed line, empty if it was not kept. A media controller's reply repeats only its command.
+    pub fn receive_malformed(&mut self, line: &[u8], out: &mut Vec<u8>) {
         let command = line_command(line).to_ascii_lowercase();
-        let event = if command == "error" { Event::Error } else { Event::Malformed };
-        if self.step(event) == Ok(Action::RejectLine) {
+        let has_goodbye = matches!(self.state, State::Leaving | State::PeerLeft);
+        if self.role == Role::MediaController && !has_goodbye && command != "error" {
             write_error("malformed line", &command, out);
         }
-        ReceiveOutcome::PeerError(PeerError::Malformed)
     }
 
     /// Whether the peer has sent `goodbye`.
     pub fn peer_has_left(&self) -> bool {
         self.state == State::PeerLeft
-    }
-
-    fn step(&mut self, event: Event) -> Result<Action, ProtocolError> {
-        let (state, action) = transition(self.role, self.state, event)?;
-        self.state = state;
-        Ok(action)
     }
 
     fn event(&self, message: &Message) -> Event {
@@ -348,8 +286,7 @@ impl Conversation {
             "reset_complete" => Event::ResetComplete,
             "goodbye" => Event::Goodbye,
             "error" if text_of(message, "message") == UNKNOWN_VERSION => Event::Refusal,
-            "error" => Event::Error,
-            command if (self.config.is_known)(command) => Event::Known,
+            command if command == "error" || (self.config.is_known)(command) => Event::Other,
             _ => Event::Unknown,
         }
     }
@@ -361,41 +298,19 @@ impl Conversation {
             (None, None) => true,
         }
     }
+}
 
-    fn act(&self, action: Action, received: Option<&Message>, out: &mut Vec<u8>) -> ReceiveOutcome {
-        let text = |name: &str| received.map_or_else(String::new, |message| text_of(message, name));
-        match action {
-            Action::Deliver => return ReceiveOutcome::Deliver,
-            Action::Consume => {}
-            Action::Ready => return ReceiveOutcome::Ready,
-            Action::ReportLeft => return ReceiveOutcome::PeerLeft,
-            Action::ReportRefusal => return ReceiveOutcome::PeerError(PeerError::VersionRefused(text("message"))),
-            Action::SendHello => write_hello(out),
-            Action::SendReset => write_message("reset", &[], out),
-            Action::SendResetWithNote => {
-                write_message("reset", &[], out);
-                return ReceiveOutcome::UnusualVersion(text("version"));
-            }
-            Action::SendGoodbye => write_message("goodbye", &[], out),
-            Action::ReplyHello => write_message("hello", &[("version", VERSION)], out),
-            Action::CompleteReset => write_message("reset_complete", &[], out),
-            Action::Subscribe => {
-                out.extend_from_slice(&self.config.subscriptions);
-                write_message("reset_complete", &[], out);
-            }
-            Action::RejectVersion => {
-                write_message("error", &[("message", UNKNOWN_VERSION)], out);
-                return ReceiveOutcome::PeerError(PeerError::Version(text("version")));
-            }
-            Action::RejectCommand => {
-                let command = received.map_or_else(String::new, |message| message.command().into_owned());
-                write_error("unknown command", &command, out);
-                return ReceiveOutcome::PeerError(PeerError::UnknownCommand(command));
-            }
-            Action::RejectLine => return ReceiveOutcome::PeerError(PeerError::Malformed),
-        }
-        ReceiveOutcome::Consumed
-    }
+/// Replies with one message.
+fn replied(command: &str, params: &[(&str, &str)], out: &mut Vec<u8>) -> ReceiveOutcome {
+    write_message(command, params, out);
+    ReceiveOutcome::Consumed
+}
+
+fn reject_version(hello: &Message, out: &mut Vec<u8>) -> ReceiveOutcome {
+    write_message("error", &[("message", UNKNOWN_VERSION)], out);
+    let version = shown(text_of(hello, "version").as_bytes());
+    let error = format!("refused protocol version {version}; --accept-version {version} accepts it");
+    ReceiveOutcome::RejectedVersion(error)
 }
 
 /// Appends the `hello` of a pin controller, with which it also greets its clients.

@@ -10,9 +10,7 @@ use super::canonical::Canonical;
 use super::observer::{Observer, Peer};
 use super::options::{CATEGORIES_OF_MEDIA, push_subscriptions};
 use super::reply::{FIRINGS_MAX, Firings, Reply};
-use crate::bcp::conversation::{
-    self, Conversation, ConversationConfig, PeerError, ProtocolError, ReceiveOutcome, Role,
-};
+use crate::bcp::conversation::{self, Conversation, ConversationConfig, ProtocolError, ReceiveOutcome, Role};
 use crate::bcp::line_command;
 use crate::bcp::template::Side;
 use crate::catalogue;
@@ -213,13 +211,13 @@ impl Peers {
                 self.observer.console.note(format_args!("{address}: accepted protocol version {version}"));
             }
             // It would refuse our version again.
-            ReceiveOutcome::PeerError(fault @ PeerError::VersionRefused(_)) => {
+            ReceiveOutcome::Refused(fault) => {
                 self.observer.end(End::Failed(Failure::Peer(format!("{}: {fault}", state.peer.address))));
             }
-            ReceiveOutcome::PeerError(fault @ PeerError::Version(_)) if !has_reply => {
+            ReceiveOutcome::RejectedVersion(fault) if !has_reply => {
                 self.observer.report(Exit::Peer, &state.peer, message.number, fault);
             }
-            ReceiveOutcome::PeerError(_) => {}
+            ReceiveOutcome::RejectedVersion(_) | ReceiveOutcome::RejectedCommand => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::SendPlan;
 use super::messages::{InFlight, Messages, Pace, guard, payload};
-use crate::bcp::conversation::{Conversation, ConversationConfig, PeerError, ReceiveOutcome, Role, write_message};
+use crate::bcp::conversation::{Conversation, ConversationConfig, ReceiveOutcome, Role, write_message};
 use crate::bcp::{Message, ParseOptions, Side, ValueKind, line_command};
 use crate::commands::arguments::unknown_word;
 use crate::commands::run::{
@@ -333,7 +333,7 @@ impl Sender<'_> {
         self.lines.clear();
         let outcome = self.conversation.receive(message, &mut self.lines);
         self.send_lines(net);
-        let is_ours = !matches!(outcome, ReceiveOutcome::Deliver | ReceiveOutcome::PeerError(_));
+        let is_ours = !matches!(outcome, ReceiveOutcome::Deliver | ReceiveOutcome::Refused(_));
         match outcome {
             ReceiveOutcome::Ready => {
                 self.plan.goals.ready();
@@ -346,7 +346,7 @@ impl Sender<'_> {
                     self.plan.target.address
                 ));
             }
-            ReceiveOutcome::PeerError(error @ PeerError::VersionRefused(_)) => {
+            ReceiveOutcome::Refused(error) => {
                 let failure = Failure::Peer(format!("{}: {error}", self.plan.target.address));
                 self.stop(net, End::Failed(failure));
             }
