@@ -5,7 +5,6 @@
 
 mod bcp;
 mod buffer;
-mod lines;
 mod obe;
 
 use std::fmt;
@@ -265,8 +264,10 @@ impl Framer {
     /// assert_eq!(framer.end().unwrap().bare_line(), Ok((2, &b"b"[..])));
     /// ```
     pub fn bare_lines(end: u8, line_bytes_max: usize) -> Framer {
-        let options = FramingOptions { line_bytes_max, ..FramingOptions::default() };
-        Framer { bare_end: Some(end), ..Framer::new(options) }
+        let mut framer = Framer::new(FramingOptions { line_bytes_max, ..FramingOptions::default() });
+        framer.bare_end = Some(end);
+        framer.lines.is_after_start = end != b'\n';
+        framer
     }
 
     /// The protocol.
@@ -306,11 +307,10 @@ impl Framer {
     }
 
     fn frame(&mut self, at_end: bool) -> Option<Frame<'_>> {
-        match (self.bare_end, self.options.wire) {
+        match self.options.wire {
             _ if self.has_ended => None,
-            (Some(end), _) => self.next_bare_line(end, at_end),
-            (None, Wire::Bcp) => self.next_line(at_end),
-            (None, Wire::Obe) => self.next_obe(at_end),
+            Wire::Bcp => self.next_line(at_end),
+            Wire::Obe => self.next_obe(at_end),
         }
     }
 

@@ -50,7 +50,7 @@ fn obe_message<'a>(number: u64, raw: &'a [u8], one_line: &'a mut Vec<u8>) -> Raw
 
 /// The body of a whole frame, with its line breaks.
 pub fn body(raw: &[u8]) -> &[u8] {
-    raw.get(LENGTH_DIGITS..).unwrap_or_default()
+    &raw[LENGTH_DIGITS..]
 }
 
 /// Appends the frame of a body.
