@@ -105,13 +105,6 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
         &self.out[range]
     }
 
-    /// Replaces what was written last, from `start` on.
-    pub(super) fn rewrite(&mut self, start: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        self.flush();
-        self.out.truncate(start);
-        write(self.out);
-    }
-
     /// Checks that only white space is left, and completes the output.
     pub(super) fn end(&mut self) -> Result<(), JsonError> {
         self.skip_space();
@@ -189,16 +182,6 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
     #[inline]
     pub(super) fn quoted_name(&mut self) -> Result<(), JsonError> {
         if self.peek() == Some(b'"') { self.string() } else { Err(self.unexpected()) }
-    }
-
-    /// Whether the name that was just read, from `start` in `out` on, is surely in lower case and without white space
-    /// around it.
-    #[inline]
-    pub(super) fn is_plain_name(&self, start: usize) -> bool {
-        let Some(offset) = start.checked_sub(self.out.len()) else { return false };
-        let name = &self.text[self.copied + offset + 1..self.at - 1];
-        let is_plain = |byte: &u8| !byte.is_ascii_uppercase() && *byte != b'\\';
-        name.iter().all(is_plain) && !name.starts_with(b" ") && !name.ends_with(b" ")
     }
 
     /// Reads the colon after a name.

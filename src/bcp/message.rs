@@ -204,43 +204,42 @@ impl Message {
     /// # Errors
     /// A name is given twice and the policy is [`DuplicatePolicy::Reject`].
     pub fn dedup(&mut self, policy: DuplicatePolicy) -> Result<(), Malformed> {
-        let Some(duplicate) = self.first_duplicate() else { return Ok(()) };
-        if policy == DuplicatePolicy::Reject {
-            let name = meaning(&self.text[duplicate.name()]);
-            return Err(Malformed::parameter(name.as_bytes(), b"", MalformedReason::Twice));
+        if !self.has_duplicates() {
+            return Ok(());
         }
         let mut places = HashMap::new();
         let mut kept: Vec<Member> = Vec::new();
         for member in self.members.drain(..) {
-            let place = *places.entry(&self.text[member.name()]).or_insert(kept.len());
-            if place == kept.len() {
-                kept.push(member);
-            } else if policy == DuplicatePolicy::LastWins {
-                kept[place] = member;
+            let name = &self.text[member.name()];
+            let place = *places.entry(name).or_insert(kept.len());
+            match policy {
+                _ if place == kept.len() => kept.push(member),
+                DuplicatePolicy::FirstWins => {}
+                DuplicatePolicy::LastWins => kept[place] = member,
+                DuplicatePolicy::Reject => {
+                    return Err(Malformed::parameter(meaning(name).as_bytes(), b"", MalformedReason::Twice));
+                }
             }
         }
         self.members = kept;
         Ok(())
     }
 
-    /// The first member whose name an earlier one has. Many names are looked up by hash.
-    fn first_duplicate(&self) -> Option<Member> {
+    /// Whether two members have the same name. Many names are looked up by hash.
+    fn has_duplicates(&self) -> bool {
         let name = |member: &Member| &self.text[member.name()];
         if self.members.len() > NAMES_COMPARED_MAX {
-            let mut seen = HashSet::new();
-            return self.members.iter().find(|member| !seen.insert(name(member))).copied();
+            return self.members.iter().map(name).collect::<HashSet<_>>().len() < self.members.len();
         }
-        let is_duplicate = |(count, member): &(usize, &Member)| {
-            self.members[..*count].iter().any(|earlier| name(earlier) == name(member))
-        };
-        self.members.iter().enumerate().find(is_duplicate).map(|(_, member)| *member)
+        let has_earlier = |(count, member)| self.members[..count].iter().any(|earlier| name(earlier) == name(member));
+        self.members.iter().enumerate().any(has_earlier)
     }
 
     /// Sorts the parameters, and the members of all objects in them, by the code points of their names.
     pub fn sort_names(&mut self) {
         for member in &mut self.members {
             if matches!(self.text[member.value().start], b'[' | b'{') {
-                let sorted = JsonValue(&self.text[member.value()]).sorted();
+                let sorted = JsonValue(&self.text[member.value()]).sorted().into_owned();
                 let start = self.text.len();
                 self.text.extend_from_within(member.start..member.value().start);
                 self.text.extend_from_slice(&sorted);
@@ -271,6 +270,24 @@ impl Message {
         self.members.clear();
         self.is_scalar = false;
         self.release_large_buffers();
+    }
+
+    /// Trims the names that were read from JSON, and lower-cases them unless `keep_case`.
+    pub(super) fn normalize_names(&mut self, keep_case: bool) {
+        for member in &mut self.members {
+            let name = &self.text[member.name()];
+            let is_plain = |byte: &u8| !byte.is_ascii_uppercase() && *byte != b'\\';
+            if name.iter().all(is_plain) && !name.starts_with(b" ") && !name.ends_with(b" ") {
+                continue;
+            }
+            let mut normal = Vec::new();
+            push_name(trim(meaning(name).as_bytes()), keep_case, &mut normal);
+            // It is never longer than the name was, and ends where that ended.
+            let start = member.name_end - normal.len();
+            self.text[start..member.name_end].copy_from_slice(&normal);
+            member.start = start - 1;
+            self.text[member.start] = b'"';
+        }
     }
 
     /// Starts a parameter with this name. Its value is appended to the text before [`Message::end_member`].

@@ -18,20 +18,6 @@ use crate::text::trim;
 /// The keys of a message in JSON Lines. `meta` is ignored.
 const KEYS: [&str; 4] = ["command", "params", "bytes", "meta"];
 
-/// What to do with the names of parameters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Names {
-    Keep,
-    Trim,
-    TrimAndFold,
-}
-
-impl ParseOptions {
-    fn names(&self) -> Names {
-        if self.keep_case { Names::Trim } else { Names::TrimAndFold }
-    }
-}
-
 impl Message {
     /// Reads a line without LF, CR and payload marker (bcp(7)).
     ///
@@ -47,9 +33,7 @@ impl Message {
     /// assert_eq!(error.to_string(), "count: invalid integer: int:abc; write digits after int:, as in int:5");
     /// ```
     pub fn parse_line(&mut self, line: &[u8], options: &ParseOptions) -> Result<(), Malformed> {
-        if std::str::from_utf8(line).is_err() {
-            return Err(Malformed::message(line, MalformedReason::NotUtf8));
-        }
+        std::str::from_utf8(line).map_err(|_| Malformed::message(line, MalformedReason::NotUtf8))?;
         self.clear();
         let (command, query) = split_at_byte(b'?', line);
         push_name(trim(command), options.keep_case, &mut self.command);
@@ -81,9 +65,10 @@ impl Message {
         let mut json = Canonicalizer::new(text, &mut self.text, options.allow_nan);
         json.allow_trailing_comma = true;
         json.skip_space();
-        read_members(&mut json, options.names(), &mut self.members)
+        read_members(&mut json, &mut self.members)
             .and_then(|()| json.end())
             .map_err(|error| Malformed::parameter(b"json", text, MalformedReason::Json(error)))?;
+        self.normalize_names(options.keep_case);
         self.dedup(DuplicatePolicy::LastWins)
     }
 
@@ -156,9 +141,7 @@ impl Message {
         options: &ParseOptions,
         payload_bytes_max: usize,
     ) -> Result<Option<Vec<u8>>, Malformed> {
-        if std::str::from_utf8(line).is_err() {
-            return Err(Malformed::message(line, MalformedReason::NotUtf8));
-        }
+        std::str::from_utf8(line).map_err(|_| Malformed::message(line, MalformedReason::NotUtf8))?;
         self.clear();
         if first_json_byte(line) != Some(b'{') {
             return Err(Malformed::message(line, self.not_an_object(line)));
@@ -182,7 +165,7 @@ impl Message {
                     let value = json.string_value("command")?;
                     push_name(trim(meaning(json.written(value)).as_bytes()), options.keep_case, command);
                 }
-                "params" if json.peek() == Some(b'{') => read_members(json, options.names(), members)?,
+                "params" if json.peek() == Some(b'{') => read_members(json, members)?,
                 "params" => {
                     let value = json.span(Canonicalizer::value)?;
                     return Err(Malformed::parameter(b"params", json.written(value), MalformedReason::NotAnObject));
@@ -202,6 +185,7 @@ impl Message {
         if self.command.is_empty() {
             return Err(Malformed::message(line, MalformedReason::MissingCommand));
         }
+        self.normalize_names(options.keep_case);
         self.dedup(DuplicatePolicy::Reject)?;
         Ok(payload)
     }
@@ -222,9 +206,7 @@ impl Message {
     /// assert!(message.parse_value(b"1 2", true).is_err());
     /// ```
     pub fn parse_value(&mut self, text: &[u8], allow_nan: bool) -> Result<(), Malformed> {
-        if std::str::from_utf8(text).is_err() {
-            return Err(Malformed::message(text, MalformedReason::NotUtf8));
-        }
+        std::str::from_utf8(text).map_err(|_| Malformed::message(text, MalformedReason::NotUtf8))?;
         if trim(text).is_empty() {
             return Err(Malformed::message(text, MalformedReason::Empty));
         }
@@ -239,7 +221,7 @@ impl Message {
         if self.is_scalar {
             json.value()?;
         } else {
-            read_members(&mut json, Names::Keep, &mut self.members)?;
+            read_members(&mut json, &mut self.members)?;
         }
         json.end()
     }
@@ -274,20 +256,11 @@ impl Canonicalizer<'_, '_> {
 }
 
 /// Reads the object that begins here and notes where its members are.
-fn read_members(json: &mut Canonicalizer<'_, '_>, names: Names, members: &mut Vec<Member>) -> Result<(), JsonError> {
+fn read_members(json: &mut Canonicalizer<'_, '_>, members: &mut Vec<Member>) -> Result<(), JsonError> {
     json.nested(b'}', |json| {
         let start = json.position();
         json.quoted_name()?;
-        let mut name_end = json.position() - 1;
-        if names != Names::Keep && !json.is_plain_name(start) {
-            let canonical = json.written(start + 1..name_end);
-            let name = meaning(canonical).into_owned();
-            json.rewrite(start + 1, |out| {
-                push_name(trim(name.as_bytes()), names == Names::Trim, out);
-                name_end = out.len();
-                out.push(b'"');
-            });
-        }
+        let name_end = json.position() - 1;
         json.colon()?;
         json.value()?;
         members.push(Member { start, name_end, end: json.position() });

@@ -3,16 +3,13 @@
 //! A pattern is a BCP line whose command, names and plain values may hold `*`. It is read once and matched against
 //! messages; of a payload it sees only the length.
 
-use std::fmt;
-
-use memchr::memchr;
-
 use super::parse::push_typed;
-use super::value::meaning_bytes;
 use super::{
     JsonValue, Malformed, MalformedReason, Message, ParseOptions, ValueKind, canonical_name, payload_marker, unescape,
 };
-use crate::text::{is_white, trim};
+
+/// BCP's white space.
+const WHITE: [char; 6] = [' ', '\t', '\n', '\x0b', '\x0c', '\r'];
 
 /// What a message must look like.
 ///
@@ -44,11 +41,8 @@ struct ParamPattern {
 /// What one parameter must hold.
 #[derive(Clone, Debug)]
 enum ValuePattern {
-    Any,
-    /// A value whose text matches.
-    Text(Glob),
-    /// A value of this type whose text matches (`int:*`).
-    Typed(ValueKind, Glob),
+    /// A value whose text matches, of this type if there is one (`int:*`).
+    Text(Option<ValueKind>, Glob),
     /// A value with this [comparison key](JsonValue::comparison_key).
     Equal(Vec<u8>),
 }
@@ -59,30 +53,26 @@ impl Pattern {
     /// # Errors
     /// No command, a value that no message could hold, or JSON.
     pub fn parse(text: &str, keep_case: bool) -> Result<Pattern, Malformed> {
-        let line = text.as_bytes();
-        if trim(line).starts_with(b"{") {
-            return Err(Malformed::message(line, MalformedReason::JsonPattern));
+        if text.trim_start_matches(WHITE).starts_with('{') {
+            return Err(Malformed::message(text.as_bytes(), MalformedReason::JsonPattern));
         }
-        let marker = payload_marker(line);
-        let (line, length) = line.split_at(marker.map_or(line.len(), |marker| marker.at));
-        let command_end = memchr(b'?', line).unwrap_or(line.len());
-        let mut command = Glob::raw(trim(&line[..command_end]));
-        if command.literal() == Some(b"") {
+        let marker = payload_marker(text.as_bytes());
+        let line = marker.map_or(text, |marker| &text[..marker.at]);
+        let (command, query) = line.split_once('?').unwrap_or((line, ""));
+        let command = command.trim_matches(WHITE);
+        if command.is_empty() {
             return Err(Malformed::message(text.as_bytes(), MalformedReason::NoCommand));
         }
-        if !keep_case {
-            command.fold();
-        }
+        let command = if keep_case { Glob::raw(command) } else { Glob::raw(&command.to_ascii_lowercase()) };
         let mut pattern = Pattern { command, params: Vec::new(), whole: None };
-        let query = line.get(command_end + 1..).unwrap_or(b"");
-        if query.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"json=")) {
+        if query.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("json=")) {
             pattern.parse_members(line)?;
         } else {
             pattern.parse_query(query)?;
         }
         if let Some(marker) = marker {
-            let digits = Glob::raw(&length[marker.digits_at - marker.at..]);
-            pattern.params.push(ParamPattern::new(Glob::raw(b"bytes"), ValuePattern::Text(digits)));
+            let digits = Glob::raw(&text[marker.digits_at..]);
+            pattern.params.push(ParamPattern::new(Glob::raw("bytes"), ValuePattern::Text(None, digits)));
         }
         Ok(pattern)
     }
@@ -113,7 +103,7 @@ impl Pattern {
         }
         message.take_command();
         let whole = Some((message.command().into_owned(), untyped_key(&message)));
-        Ok(Pattern { command: Glob::raw(b"*"), params: Vec::new(), whole })
+        Ok(Pattern { command: Glob::raw("*"), params: Vec::new(), whole })
     }
 
     /// Whether a message looks like this. `payload_bytes` is the length of its payload, if it has one.
@@ -121,12 +111,12 @@ impl Pattern {
         if let Some((command, rest)) = &self.whole {
             return *command == message.command() && *rest == untyped_key(message);
         }
-        self.command.matches(&meaning_bytes(&message.command)) && self.lacking(message, payload_bytes).next().is_none()
+        self.command.matches(&message.command()) && self.lacking(message, payload_bytes).next().is_none()
     }
 
     /// Whether a message with this command could match.
     pub fn takes_command(&self, command: &str) -> bool {
-        self.command.matches(command.as_bytes())
+        self.command.matches(command)
     }
 
     /// The name and text of a parameter that a message must have to match, if the pattern tells: those that have it can
@@ -134,9 +124,9 @@ impl Pattern {
     pub fn literal(&self) -> Option<(&[u8], &[u8])> {
         self.params.iter().find_map(|param| {
             // It may mean the length of the payload instead.
-            let name = param.name.literal().filter(|name| *name != b"bytes")?;
+            let name = param.name.literal().filter(|name| *name != "bytes")?.as_bytes();
             match &param.value {
-                ValuePattern::Text(glob) => Some((name, glob.literal()?)),
+                ValuePattern::Text(None, glob) => Some((name, glob.literal()?.as_bytes())),
                 // The text of a float may be another, and that of 0 too.
                 ValuePattern::Equal(key) if JsonValue(key).kind() == ValueKind::Integer && key != b"0" => {
                     Some((name, key))
@@ -146,14 +136,14 @@ impl Pattern {
         })
     }
 
-    /// The names of the parameters that it asks for, with their stars.
-    pub fn asked(&self) -> impl Iterator<Item = String> {
-        self.params.iter().map(|param| param.name.to_string())
+    /// How many parameters it asks for.
+    pub fn param_count(&self) -> usize {
+        self.params.len()
     }
 
     /// The names of the parameters that it asks for and a message does not have, or has with another value.
     pub fn lacks(&self, message: &Message, payload_bytes: Option<usize>) -> Vec<String> {
-        self.lacking(message, payload_bytes).map(|param| param.name.to_string()).collect()
+        self.lacking(message, payload_bytes).map(|param| param.name.pieces.join("*")).collect()
     }
 
     fn lacking<'a>(
@@ -169,7 +159,11 @@ impl Pattern {
                     || (name == b"bytes" && payload_bytes.is_some_and(|bytes| param.value.matches_length(bytes)))
             }
             None => message.params().any(|found| {
-                param.name.matches_in_any_case(&meaning_bytes(found.name_json)) && param.value.matches(found.value)
+                let mut name = found.name();
+                if name.contains(|c: char| c.is_ascii_uppercase()) {
+                    name.to_mut().make_ascii_lowercase();
+                }
+                param.name.matches(&name) && param.value.matches(found.value)
             }),
         };
         self.params.iter().filter(move |param| !is_in_message(param))
@@ -177,35 +171,28 @@ impl Pattern {
 
     /// Whether its command is `word` or it asks for a parameter of that name, without stars.
     pub fn names(&self, word: &str) -> bool {
-        let is_word = |glob: &Glob| glob.literal() == Some(word.as_bytes());
+        let is_word = |glob: &Glob| glob.literal() == Some(word);
         is_word(&self.command) || self.params.iter().any(|param| is_word(&param.name))
     }
 
     /// Reads `json={…}`: each member by type and value, without stars.
-    fn parse_members(&mut self, line: &[u8]) -> Result<(), Malformed> {
+    fn parse_members(&mut self, line: &str) -> Result<(), Malformed> {
         let mut message = Message::new();
-        message.parse_line(line, &ParseOptions::default())?;
+        message.parse_line(line.as_bytes(), &ParseOptions::default())?;
         self.params.extend(message.params().map(|param| {
-            let name = Glob { pieces: vec![param.name().into_owned().into_bytes()] };
+            let name = Glob { pieces: vec![param.name().into_owned()] };
             ParamPattern::new(name, ValuePattern::Equal(param.value.comparison_key().into_owned()))
         }));
         Ok(())
     }
 
-    fn parse_query(&mut self, query: &[u8]) -> Result<(), Malformed> {
-        for piece in query.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty()) {
-            let equals = memchr(b'=', piece);
-            let name = &piece[..equals.unwrap_or(piece.len())];
-            let mut glob = Glob::decoded(name);
-            glob.fold();
-            glob.trim();
-            if !glob.is_text() {
-                return Err(Malformed::parameter(name, name, MalformedReason::NotUtf8));
-            }
-            let value = match equals.map(|at| &piece[at + 1..]) {
-                None => ValuePattern::Any,
-                Some(text) => ValuePattern::parse(text).map_err(|reason| Malformed::parameter(name, text, reason))?,
-            };
+    fn parse_query(&mut self, query: &str) -> Result<(), Malformed> {
+        for piece in query.split('&').filter(|piece| !piece.is_empty()) {
+            // A name alone may have any value.
+            let (name, value) = piece.split_once('=').unwrap_or((piece, "*"));
+            let wrong = |text: &str, reason| Malformed::parameter(name.as_bytes(), text.as_bytes(), reason);
+            let glob = Glob::decoded(name).map_err(|reason| wrong(name, reason))?.into_name();
+            let value = ValuePattern::parse(value).map_err(|reason| wrong(value, reason))?;
             self.params.push(ParamPattern::new(glob, value));
         }
         Ok(())
@@ -216,71 +203,56 @@ impl Pattern {
 fn untyped_key(message: &Message) -> Vec<u8> {
     let mut json = Vec::new();
     message.write_params(&mut json);
-    JsonValue(&json).untyped_comparison_key()
+    JsonValue(&json).untyped_comparison_key().into_owned()
 }
 
 impl ParamPattern {
     fn new(name: Glob, value: ValuePattern) -> ParamPattern {
-        let canonical = name.literal().map(|name| canonical_name(&String::from_utf8_lossy(name)));
+        let canonical = name.literal().map(canonical_name);
         ParamPattern { name, canonical, value }
     }
 }
 
 impl ValuePattern {
-    fn parse(text: &[u8]) -> Result<ValuePattern, MalformedReason> {
-        let glob = Glob::decoded(text);
-        if !glob.is_text() {
-            return Err(MalformedReason::NotUtf8);
+    fn parse(text: &str) -> Result<ValuePattern, MalformedReason> {
+        let mut glob = Glob::decoded(text)?;
+        if let Some(literal) = glob.literal() {
+            let mut json = Vec::new();
+            push_typed(literal.as_bytes(), true, &mut json)?;
+            let value = JsonValue(&json);
+            return Ok(match value.kind() {
+                ValueKind::Text => ValuePattern::Text(None, glob),
+                _ => ValuePattern::Equal(value.comparison_key().into_owned()),
+            });
         }
-        let Some(literal) = glob.literal() else { return Ok(ValuePattern::with_stars(glob)) };
-        let mut json = Vec::new();
-        push_typed(literal, true, &mut json)?;
-        let value = JsonValue(&json);
-        let is_text = value.kind() == ValueKind::Text;
-        Ok(if is_text { ValuePattern::Text(glob) } else { ValuePattern::Equal(value.comparison_key().into_owned()) })
-    }
-
-    /// `int:*`, `float:1*`, `bool:*`: the type, and a text that matches after it.
-    fn with_stars(mut glob: Glob) -> ValuePattern {
-        const TYPES: [(&[u8], ValueKind); 4] = [
-            (b"int:", ValueKind::Integer),
-            (b"float:", ValueKind::Float),
-            (b"bool:", ValueKind::Bool),
-            (b"NoneType:", ValueKind::Null),
-        ];
-        let first = &glob.pieces[0];
-        let typed = TYPES.iter().find(|(prefix, kind)| match first.get(..prefix.len()) {
-            Some(begin) if *kind == ValueKind::Bool => begin.eq_ignore_ascii_case(prefix),
-            begin => begin == Some(prefix),
-        });
-        let Some((prefix, kind)) = typed else { return ValuePattern::Text(glob) };
-        glob.pieces[0].drain(..prefix.len());
-        if *kind == ValueKind::Bool {
-            glob.fold();
-        }
-        ValuePattern::Typed(*kind, glob)
+        let Some((prefix, rest)) = glob.pieces[0].split_once(':') else { return Ok(ValuePattern::Text(None, glob)) };
+        let kind = match prefix {
+            "int" => ValueKind::Integer,
+            "float" => ValueKind::Float,
+            "NoneType" => ValueKind::Null,
+            _ if prefix.eq_ignore_ascii_case("bool") => ValueKind::Bool,
+            _ => return Ok(ValuePattern::Text(None, glob)),
+        };
+        glob.pieces[0] = rest.to_owned();
+        Ok(ValuePattern::Text(Some(kind), if kind == ValueKind::Bool { glob.lower_case() } else { glob }))
     }
 
     fn matches(&self, value: JsonValue<'_>) -> bool {
         match self {
-            ValuePattern::Any => true,
-            ValuePattern::Text(glob) => glob.matches(&value.text_bytes()),
             // Nothing follows the prefix of null.
-            ValuePattern::Typed(ValueKind::Null, glob) => value.kind() == ValueKind::Null && glob.matches(b""),
-            ValuePattern::Typed(kind, glob) => value.kind() == *kind && glob.matches(&value.text_bytes()),
-            ValuePattern::Equal(key) => value.comparison_key() == key.as_slice(),
+            ValuePattern::Text(Some(ValueKind::Null), glob) => value.kind() == ValueKind::Null && glob.matches(""),
+            ValuePattern::Text(kind, glob) => {
+                kind.is_none_or(|kind| kind == value.kind()) && glob.matches(&value.text())
+            }
+            ValuePattern::Equal(key) => *value.comparison_key() == **key,
         }
     }
 
     /// Whether a payload's length is the number that is asked for, or its digits match.
     fn matches_length(&self, bytes: usize) -> bool {
-        if let ValuePattern::Text(glob) = self {
-            let number = glob.literal().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-            if number == Some(bytes) {
-                return true;
-            }
-        }
-        self.matches(JsonValue(bytes.to_string().as_bytes()))
+        let is_number = |glob: &Glob| glob.literal().is_some_and(|text| text.parse() == Ok(bytes));
+        matches!(self, ValuePattern::Text(None, glob) if is_number(glob))
+            || self.matches(JsonValue(bytes.to_string().as_bytes()))
     }
 }
 
@@ -288,74 +260,61 @@ impl ValuePattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Glob {
     /// The texts between the stars; one more than there are stars.
-    pieces: Vec<Vec<u8>>,
-}
-
-impl fmt::Display for Glob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.pieces.join(&b'*')))
-    }
+    pieces: Vec<String>,
 }
 
 impl Glob {
-    /// Reads a glob. Escapes are decoded between the stars, so that `%2A` is a literal star.
-    fn decoded(text: &[u8]) -> Glob {
-        Glob { pieces: text.split(|&byte| byte == b'*').map(|piece| unescape(piece).into_owned()).collect() }
+    /// Reads a glob. Escapes are decoded between the stars, so that `%2A` is a literal star. A star stands for whole
+    /// characters, so each piece must be UTF-8.
+    fn decoded(text: &str) -> Result<Glob, MalformedReason> {
+        let decode = |piece: &str| String::from_utf8(unescape(piece.as_bytes()).into_owned());
+        let pieces = text.split('*').map(decode).collect::<Result<_, _>>();
+        Ok(Glob { pieces: pieces.map_err(|_| MalformedReason::NotUtf8)? })
     }
 
     /// Reads a glob without escapes.
-    fn raw(text: &[u8]) -> Glob {
-        Glob { pieces: text.split(|&byte| byte == b'*').map(<[u8]>::to_vec).collect() }
+    fn raw(text: &str) -> Glob {
+        Glob { pieces: text.split('*').map(str::to_owned).collect() }
     }
 
-    fn fold(&mut self) {
+    fn lower_case(mut self) -> Glob {
         self.pieces.iter_mut().for_each(|piece| piece.make_ascii_lowercase());
+        self
     }
 
-    /// Drops the white space at both ends of the whole.
-    fn trim(&mut self) {
-        let white = |byte: &&u8| is_white(**byte);
-        let leading = self.pieces[0].iter().take_while(white).count();
-        self.pieces[0].drain(..leading);
-        if let Some(last) = self.pieces.last_mut() {
-            let trailing = last.iter().rev().take_while(white).count();
-            last.truncate(last.len() - trailing);
+    /// The same in lower case and without white space at both ends.
+    fn into_name(self) -> Glob {
+        let mut name = self.lower_case();
+        name.pieces[0] = name.pieces[0].trim_start_matches(WHITE).to_owned();
+        if let Some(last) = name.pieces.last_mut() {
+            last.truncate(last.trim_end_matches(WHITE).len());
         }
+        name
     }
 
     /// The text, if there is no star in it.
-    fn literal(&self) -> Option<&[u8]> {
+    fn literal(&self) -> Option<&str> {
         match self.pieces.as_slice() {
             [only] => Some(only),
             _ => None,
         }
     }
 
-    /// Whether each piece is UTF-8. A star stands for whole characters, and a message holds nothing else.
-    fn is_text(&self) -> bool {
-        self.pieces.iter().all(|piece| std::str::from_utf8(piece).is_ok())
-    }
-
     /// Whether the whole of `text` matches.
     ///
     /// Each piece between two stars is taken where it is first found, which is never wrong. Nothing is tried again, so
     /// many stars cost no more than one.
-    fn matches(&self, text: &[u8]) -> bool {
+    fn matches(&self, text: &str) -> bool {
         let [first, middle @ .., last] = self.pieces.as_slice() else { return self.literal() == Some(text) };
-        let inner = text.strip_prefix(first.as_slice()).and_then(|text| text.strip_suffix(last.as_slice()));
+        let inner = text.strip_prefix(first.as_str()).and_then(|text| text.strip_suffix(last.as_str()));
         let Some(mut rest) = inner else { return false };
         for piece in middle {
-            match memchr::memmem::find(rest, piece) {
-                Some(at) => rest = &rest[at + piece.len()..],
+            match rest.split_once(piece.as_str()) {
+                Some((_, after)) => rest = after,
                 None => return false,
             }
         }
         true
-    }
-
-    /// The same for a glob in lower case.
-    fn matches_in_any_case(&self, text: &[u8]) -> bool {
-        self.matches(text) || (text.iter().any(u8::is_ascii_uppercase) && self.matches(&text.to_ascii_lowercase()))
     }
 }
 
@@ -491,14 +450,14 @@ mod tests {
             ("x+y", "x y", true),
             ("**", "x", true),
         ] {
-            assert_eq!(Glob::decoded(glob.as_bytes()).matches(text.as_bytes()), matches, "{glob} {text}");
+            assert_eq!(Glob::decoded(glob).unwrap().matches(text), matches, "{glob} {text}");
         }
     }
 
     #[test]
     fn many_stars_over_a_long_text_take_no_time() {
-        let glob = Glob::raw("*a".repeat(1_000).as_bytes());
-        assert!(!glob.matches("a".repeat(999).as_bytes()));
-        assert!(!Glob::raw(b"*aaaaaaaaab*c").matches("a".repeat(1 << 20).as_bytes()));
+        let glob = Glob::raw(&"*a".repeat(1_000));
+        assert!(!glob.matches(&"a".repeat(999)));
+        assert!(!Glob::raw("*aaaaaaaaab*c").matches(&"a".repeat(1 << 20)));
     }
 }

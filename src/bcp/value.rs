@@ -50,14 +50,6 @@ impl<'m> JsonValue<'m> {
         }
     }
 
-    /// The text of the value, as bytes.
-    pub(super) fn text_bytes(self) -> Cow<'m, [u8]> {
-        match self.0 {
-            [b'"', inside @ .., b'"'] => meaning_bytes(inside),
-            json => Cow::Borrowed(json),
-        }
-    }
-
     /// The canonical JSON text of the value.
     pub fn json(self) -> &'m [u8] {
         self.0
@@ -75,52 +67,74 @@ impl<'m> JsonValue<'m> {
     /// assert_ne!(key("c"), key("d"));
     /// ```
     pub fn comparison_key(self) -> Cow<'m, [u8]> {
-        match self.kind() {
-            ValueKind::Text | ValueKind::Bool | ValueKind::Null => Cow::Borrowed(self.0),
-            ValueKind::Integer if self.0 != b"-0" => Cow::Borrowed(self.0),
-            _ => Cow::Owned(self.rewritten(&push_number_key, keep_last)),
-        }
+        self.rewritten(&JsonValue::number_key, keep_last)
     }
 
     /// The same where 1 equals 1.0, as in Python: messages of OBE_Socket have no types besides JSON's.
-    pub fn untyped_comparison_key(self) -> Vec<u8> {
-        let push_key = |scalar: &[u8], out: &mut Vec<u8>| match JsonValue(scalar).whole_float() {
-            Some(whole) => out.extend_from_slice(format!("{whole:.0}").as_bytes()),
-            None => push_number_key(scalar, out),
+    pub fn untyped_comparison_key(self) -> Cow<'m, [u8]> {
+        let key = |scalar: JsonValue<'m>| match scalar.float() {
+            Some(whole) if whole.fract() == 0.0 => format!("{whole:.0}").into_bytes().into(),
+            _ => scalar.number_key(),
         };
-        self.rewritten(&push_key, keep_last)
+        self.rewritten(&key, keep_last)
     }
 
-    /// A float without fraction, which may equal an integer. Adding 0 turns -0.0 into 0.0.
-    fn whole_float(self) -> Option<f64> {
-        let is_whole = |number: &f64| self.kind() == ValueKind::Float && number.fract() == 0.0;
-        Some(self.float() + 0.0).filter(is_whole)
+    /// A number so that equal numbers of one type are equal text; anything else as it is.
+    fn number_key(self) -> Cow<'m, [u8]> {
+        match self.float() {
+            // Rust always writes a point or a word, so no float looks like an integer.
+            Some(float) => format!("{float:?}").into_bytes().into(),
+            None if self.0 == b"-0" => Cow::Borrowed(b"0"),
+            None => Cow::Borrowed(self.0),
+        }
     }
 
-    fn float(self) -> f64 {
-        std::str::from_utf8(self.0).ok().and_then(|digits| digits.parse().ok()).unwrap_or(f64::NAN)
+    /// The number, if it is a float. -0.0 is 0.0.
+    fn float(self) -> Option<f64> {
+        let digits = (self.kind() == ValueKind::Float).then(|| self.text())?;
+        digits.parse::<f64>().ok().map(|float| float + 0.0)
     }
 
     /// The value with the members of all objects sorted by the code points of their names; members of one name keep
     /// their order.
-    pub fn sorted(self) -> Vec<u8> {
+    pub fn sorted(self) -> Cow<'m, [u8]> {
         // UTF-8 sorts as the code points do.
-        self.rewritten(&copy, |members| members.sort_by(|(a, _), (b, _)| a.cmp(b)))
+        self.rewritten(&|scalar| Cow::Borrowed(scalar.0), |members| members.sort_by(|(a, _), (b, _)| a.cmp(b)))
     }
 
     /// The value with `replace` of each string in it, which appends canonical JSON. Names stay.
     pub(crate) fn with_strings(self, replace: &dyn Fn(&str, &mut Vec<u8>)) -> Vec<u8> {
-        let push = |scalar: &[u8], out: &mut Vec<u8>| match scalar[0] {
-            b'"' => replace(&JsonValue(scalar).text(), out),
-            _ => out.extend_from_slice(scalar),
+        let replaced = |scalar: JsonValue<'m>| {
+            if scalar.kind() != ValueKind::Text {
+                return Cow::Borrowed(scalar.0);
+            }
+            let mut json = Vec::new();
+            replace(&scalar.text(), &mut json);
+            Cow::Owned(json)
         };
-        self.rewritten(&push, |_| {})
+        self.rewritten(&replaced, |_| {}).into_owned()
     }
 
-    fn rewritten(self, push_scalar: PushScalar<'_>, arrange: Arrange) -> Vec<u8> {
-        let (mut rest, mut out) = (self.0, Vec::with_capacity(self.0.len()));
-        rewrite(&mut rest, push_scalar, arrange, &mut out);
-        out
+    /// The value with `replace` of each string, number and word in it, and the members of each object arranged.
+    fn rewritten(self, replace: &dyn Fn(JsonValue<'m>) -> Cow<'m, [u8]>, arrange: Arrange) -> Cow<'m, [u8]> {
+        match self.0 {
+            [b'[', inside @ .., b']'] => {
+                let items: Vec<_> = items(inside).map(|item| JsonValue(item).rewritten(replace, arrange)).collect();
+                [b"[", items.join(&b',').as_slice(), b"]"].concat().into()
+            }
+            [b'{', inside @ .., b'}'] => {
+                let member = |member: &'m [u8]| {
+                    let (name, value) = member.split_at(string_bytes(member));
+                    let value = JsonValue(&value[1..]).rewritten(replace, arrange);
+                    (JsonValue(name).text().into_owned(), [name, b":", &value].concat())
+                };
+                let mut members = items(inside).map(member).collect();
+                arrange(&mut members);
+                let members: Vec<_> = members.into_iter().map(|(_, member)| member).collect();
+                [b"{", members.join(&b',').as_slice(), b"}"].concat().into()
+            }
+            _ => replace(self),
+        }
     }
 }
 
@@ -139,42 +153,13 @@ impl<'m> Param<'m> {
     }
 }
 
-/// What the inside of a canonical string means, as bytes.
-pub(super) fn meaning_bytes(canonical: &[u8]) -> Cow<'_, [u8]> {
-    match canonical.contains(&b'\\') {
-        true => Cow::Owned(meaning(canonical).into_owned().into_bytes()),
-        false => Cow::Borrowed(canonical),
-    }
-}
-
 /// What the inside of a canonical string means; borrowed where nothing is escaped.
 pub(super) fn meaning(canonical: &[u8]) -> Cow<'_, str> {
-    let canonical = String::from_utf8_lossy(canonical);
-    if !canonical.contains('\\') {
-        return canonical;
+    if !canonical.contains(&b'\\') {
+        return String::from_utf8_lossy(canonical);
     }
-    let mut text = String::with_capacity(canonical.len());
-    let mut characters = canonical.chars();
-    while let Some(character) = characters.next() {
-        text.push(match character {
-            '\\' => match characters.next() {
-                Some('n') => '\n',
-                Some('r') => '\r',
-                Some('t') => '\t',
-                Some('b') => '\u{8}',
-                Some('f') => '\u{c}',
-                Some('u') => {
-                    let digits = characters.by_ref().take(4);
-                    let unit = digits.fold(0, |sum, digit| sum * 16 + digit.to_digit(16).unwrap_or(0));
-                    char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)
-                }
-                Some(other) => other,
-                None => break,
-            },
-            other => other,
-        });
-    }
-    Cow::Owned(text)
+    let string = [b"\"", canonical, b"\""].concat();
+    serde_json::from_slice(&string).map_or_else(|_| String::from_utf8_lossy(canonical), Cow::Owned)
 }
 
 /// Appends text as a canonical JSON string.
@@ -184,76 +169,29 @@ pub(crate) fn push_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Appends what takes the place of a string, a number or a word.
-type PushScalar<'f> = &'f dyn Fn(&[u8], &mut Vec<u8>);
-
 /// Arranges the members of an object: the text of a name, and `"name":value`.
 type Arrange = fn(&mut Vec<(String, Vec<u8>)>);
-
-fn copy(scalar: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(scalar);
-}
 
 /// Of members with one name the last, in the order of the names.
 fn keep_last(members: &mut Vec<(String, Vec<u8>)>) {
     *members = members.drain(..).collect::<BTreeMap<_, _>>().into_iter().collect();
 }
 
-/// Appends a number so that equal numbers of one type are equal text; anything else as it is.
-fn push_number_key(scalar: &[u8], out: &mut Vec<u8>) {
-    match JsonValue(scalar).kind() {
-        ValueKind::Integer if scalar == b"-0" => out.push(b'0'),
-        // Adding 0 turns -0.0 into 0.0. Rust always writes a point or a word, so no float looks like an integer.
-        ValueKind::Float => out.extend_from_slice(format!("{:?}", JsonValue(scalar).float() + 0.0).as_bytes()),
-        _ => copy(scalar, out),
-    }
-}
-
-/// Takes the value at the front of canonical text and appends it rewritten.
-fn rewrite(rest: &mut &[u8], push_scalar: PushScalar<'_>, arrange: Arrange, out: &mut Vec<u8>) {
-    match rest[0] {
-        b'[' => {
-            out.push(b'[');
-            take_items(rest, b']', |rest, count| {
-                out.extend_from_slice(if count > 0 { b"," } else { b"" });
-                rewrite(rest, push_scalar, arrange, out);
-            });
-            out.push(b']');
+/// The items of a list or the members of an object, from the text between its brackets.
+fn items(inside: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut depth, mut in_string, mut is_escaped) = (0, false, false);
+    let is_separator = move |&byte: &u8| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth -= 1,
+            _ => return byte == b',' && depth == 0 && !in_string,
         }
-        b'{' => {
-            let mut members = Vec::new();
-            take_items(rest, b'}', |rest, _| {
-                let name = take(rest, string_bytes(rest));
-                let mut member = [name, take(rest, 1)].concat();
-                rewrite(rest, push_scalar, arrange, &mut member);
-                members.push((JsonValue(name).text().into_owned(), member));
-            });
-            arrange(&mut members);
-            out.push(b'{');
-            for (count, (_, member)) in members.iter().enumerate() {
-                out.extend_from_slice(if count > 0 { b"," } else { b"" });
-                out.extend_from_slice(member);
-            }
-            out.push(b'}');
-        }
-        b'"' => push_scalar(take(rest, string_bytes(rest)), out),
-        _ => {
-            let length = rest.iter().position(|byte| matches!(byte, b',' | b']' | b'}')).unwrap_or(rest.len());
-            push_scalar(take(rest, length), out);
-        }
-    }
-}
-
-/// Takes a list or an object from the front; `item` takes each item, of which so many are before it.
-fn take_items(rest: &mut &[u8], close: u8, mut item: impl FnMut(&mut &[u8], usize)) {
-    take(rest, 1);
-    let mut count = 0;
-    while rest[0] != close {
-        take(rest, usize::from(rest[0] == b','));
-        item(rest, count);
-        count += 1;
-    }
-    take(rest, 1);
+        false
+    };
+    inside.split(is_separator).filter(|item| !item.is_empty())
 }
 
 /// The length of the string at the front, with its quotes.
@@ -263,12 +201,6 @@ fn string_bytes(text: &[u8]) -> usize {
         end += if text[end] == b'\\' { 2 } else { 1 };
     }
     end + 1
-}
-
-fn take<'t>(rest: &mut &'t [u8], count: usize) -> &'t [u8] {
-    let (taken, left) = rest.split_at(count);
-    *rest = left;
-    taken
 }
 
 #[cfg(test)]

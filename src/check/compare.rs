@@ -209,7 +209,7 @@ impl RecordedReply {
                 old.iter().filter(|(name, value)| new.get(*name) == Some(value)).count()
             }
             (Some(pattern), Some(message)) => {
-                pattern.asked().count() - pattern.lacks(message, received.payload_bytes()).len()
+                pattern.param_count() - pattern.lacks(message, received.payload_bytes()).len()
             }
             (Some(_), None) => 0,
         };

@@ -48,7 +48,7 @@ fn obe_message<'a>(number: u64, raw: &'a [u8], one_line: &'a mut Vec<u8>) -> Raw
     RawMessage { number, raw, line, marker: None, payload: None }
 }
 
-/// The body of a whole frame, with its line breaks.
+/// The body of a whole frame ([`RawMessage::raw`]), with its line breaks.
 pub fn body(raw: &[u8]) -> &[u8] {
     &raw[LENGTH_DIGITS..]
 }

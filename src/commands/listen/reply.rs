@@ -191,7 +191,6 @@ impl Firings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::body;
     use crate::limits::LINE_BYTES_MAX;
 
     fn replied(reply: &str, line: &str) -> String {
@@ -250,7 +249,7 @@ mod tests {
             parts.parse_value(received.as_bytes(), true).unwrap();
             parts.take_command();
             reply.write(&parts, None, &mut out).unwrap();
-            let sent = String::from_utf8(body(&out).to_vec()).unwrap();
+            let sent = String::from_utf8(out.iter().skip(10).copied().collect()).unwrap();
             reply.matches(&parts, None).then_some(sent)
         };
         let goodset = r#"{"command": "goodset", "pickiness": 4}"#;
