@@ -3,7 +3,8 @@
 //! A [`Conversation`] is one side of a connection in one of three roles. It is told what was received and appends what
 //! to send; it does no I/O and reads no clock.
 //!
-//! All transitions are in one table, [`Conversation::receive`]. The states, and what moves between them (`<` received, `>` sent):
+//! All transitions are in one table, [`Conversation::receive`]. The states, and what moves between them (`<` received,
+//! `>` sent):
 //!
 //! ```text
 //!  media controller        Fresh --< reset / > subscriptions, reset_complete--> Open
