@@ -149,6 +149,8 @@ impl Observer {
                 return false;
             }
         }
+        self.received += 1;
+        self.limits.be_active(now);
         // What is received after the goals are met is not printed.
         if !matches!(self.end, Some(End::Done)) {
             self.print(now, peer, message, read.as_ref().copied());
@@ -158,8 +160,6 @@ impl Observer {
 
     /// Prints a message, which is in [`Observer::message`] unless it is malformed, and checks the goals.
     fn print(&mut self, now: Instant, peer: &Peer, message: &RawMessage<'_>, read: Result<(), &Malformed>) {
-        self.received += 1;
-        self.limits.be_active(now);
         let origin = self.origin(now, peer, peer.side);
         let read = read.map(|()| &self.message);
         let is_printed = match &mut self.rows {
@@ -233,7 +233,7 @@ impl Observer {
 
     fn describe_close(&self, side: Side, reason: &CloseReason) -> String {
         let (them, us) = (side.name(), side.other().name());
-        let us = if self.is_forwarding { "backbox".to_owned() } else { format!("the {us}") };
+        let us = if self.is_forwarding { format!("backbox towards the {them}") } else { format!("the {us}") };
         match reason {
             CloseReason::ByPeer => format!("closed by the {them}"),
             CloseReason::Lost(error) => format!("lost the {them}: {}", plain_words(error)),

@@ -322,7 +322,7 @@ impl Peers {
         net.leave();
     }
 
-    /// What follows from the end of the connection to our server; `how` it ended.
+    /// Connects again, or ends the run, after the connection to the server has closed; `how` is described.
     fn lose_server(&mut self, net: &mut Net, reason: &CloseReason, how: &str, said_goodbye: bool) {
         let Some(server) = self.behavior.server.as_ref().filter(|_| self.observer.end.is_none()) else { return };
         let (address, retry) = (&server.address, self.behavior.retry);
@@ -447,8 +447,8 @@ impl Handler for Peers {
             return self.lose_server(net, &closed.reason, "", false);
         };
         let said_goodbye = matches!(&exchange, Exchange::Bcp(conversation) if conversation.peer_has_left());
-        if said_goodbye && matches!(closed.reason, CloseReason::ByUs) {
-            // We only reply to its goodbye.
+        if said_goodbye && closed.unfinished.is_empty() && matches!(closed.reason, CloseReason::ByUs) {
+            // It asked for the end.
             closed.reason = CloseReason::ByPeer;
         }
         if let (CloseReason::Unreached(error), Some(target)) = (&closed.reason, &self.behavior.target) {
