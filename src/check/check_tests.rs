@@ -15,7 +15,8 @@ mod update;
 use std::time::Duration;
 
 use crate::bcp::Side;
-use crate::check::{Check, CloseKind, Entry, EntryKind, NextStep};
+use crate::check::report::Entry;
+use crate::check::{Check, CloseKind, EntryKind, NextStep};
 use crate::session::Record;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

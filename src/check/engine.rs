@@ -381,11 +381,6 @@ impl Check {
     pub fn is_over(&self) -> bool {
         self.is_over
     }
-
-    /// What was compared.
-    pub fn rules(&self) -> &Rules {
-        &self.config.rules
-    }
 }
 
 /// The place after a reply, for what is received after its message.

@@ -16,4 +16,4 @@ mod report;
 pub use compare::Rules;
 pub use engine::{Check, CheckConfig, NextStep};
 pub use junit::{JunitSuite, junit};
-pub use report::{CloseKind, Entry, EntryKind, EntryWriter, edits, summary};
+pub use report::{CloseKind, EntryKind, EntryWriter, edits, summary};

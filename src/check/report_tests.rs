@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::script::{Settings, What, When, play, record};
 use crate::bcp::Side;
-use crate::check::{CloseKind, Entry, EntryWriter, JunitSuite, junit, summary};
+use crate::check::report::Entry;
+use crate::check::{CloseKind, EntryWriter, JunitSuite, junit, summary};
 use crate::session::Record;
 use crate::text::shown;
 

@@ -299,6 +299,7 @@ pub(crate) fn closing(end: &End, unsent: usize, us: Side) -> String {
             format!("closed by the {us}, since the {them} broke the framing")
         }
         End::Closed(CloseReason::ByUs | CloseReason::Reset) => format!("closed by the {us}"),
+        End::Closed(CloseReason::Unreached(_)) => "not connected".to_owned(),
         End::Closed(_) => "lost".to_owned(),
     };
     match unsent {

@@ -174,7 +174,7 @@ fn refused_connection_is_3_and_retry_waits_for_a_server() {
 #[test]
 fn peer_that_closes_before_the_end_is_3() {
     let file = session("#backbox-session 1\n#@0\na\n#@30\nb\n");
-    for goodbye in [&b""[..], b"goodbye\n"] {
+    for (goodbye, how) in [(&b""[..], "closed by the server"), (b"goodbye\n", "stopped at the goodbye of the peer")] {
         let server = server();
         let playing = start(&["replay", "-a", &server.address, &file]);
         let mut peer = server.accept();
@@ -183,7 +183,7 @@ fn peer_that_closes_before_the_end_is_3() {
         drop(peer);
         let ended = playing.finish();
         assert_eq!(ended.code, Some(3));
-        assert!(ended.stderr.contains("; the peer closed before the end\n"), "{}", ended.stderr);
+        assert!(ended.stderr.contains(&format!("; {how}\n")), "{}", ended.stderr);
     }
 }
 
@@ -201,7 +201,11 @@ fn signal_sends_goodbye_and_prints_the_summary() {
         let ended = playing.finish();
         assert_eq!(ended.code, Some(code));
         assert!(ended.stderr.contains("replayed 1 message (2 bytes) of session.bcp"), "{}", ended.stderr);
-        assert!(ended.stderr.contains("; stopped by a signal\nlateness: p50 "), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("; closed by the client, which a signal ended\nlateness: p50 "),
+            "{}",
+            ended.stderr
+        );
     }
 }
 
@@ -265,5 +269,8 @@ fn full_disk_is_not_reported_as_a_closed_output() {
     let outcome = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
     let text = String::from_utf8(outcome.stderr).unwrap();
     assert_eq!(outcome.status.code(), Some(3), "{text}");
-    assert!(text.contains("; the output cannot be written\n") && !text.contains("nothing reads"), "{text}");
+    assert!(
+        text.contains("; closed by the client, whose output failed\n") && !text.contains("nothing reads"),
+        "{text}"
+    );
 }

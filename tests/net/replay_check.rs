@@ -63,7 +63,8 @@ fn check(recording: &str, replies: &str, flags: &[&str]) -> Finished {
 
 /// The headline of each difference, after the file name.
 fn heads(ended: &Finished) -> Vec<&str> {
-    let heads = ended.stdout.lines().filter(|line| !line.starts_with("  ") && !line.starts_with("FAIL: "));
+    let is_head = |line: &&str| !["  ", "FAIL: ", "UPDATED: "].iter().any(|start| line.starts_with(start));
+    let heads = ended.stdout.lines().filter(is_head);
     heads.map(|line| line.split_once("talk.bcp").unwrap().1).collect()
 }
 
@@ -118,8 +119,13 @@ fn one_mutation_of_a_reply_is_one_difference() {
 #[test]
 fn closed_connection_is_one_difference_that_counts_the_rest() {
     for (last_words, code, way, how) in [
-        (&b""[..], 1, "closed the connection", "the peer closed before the end"),
-        (b"frame&bytes=99999999999\n", 4, "broke the framing", "the peer broke the framing"),
+        (&b""[..], 1, "closed the connection", "closed by the server"),
+        (
+            b"frame&bytes=99999999999\n",
+            4,
+            "broke the framing",
+            "closed by the client, since the server broke the framing",
+        ),
     ] {
         let server = server();
         let file = session(TALK);
@@ -155,6 +161,8 @@ fn updated_file_passes_and_is_not_changed_again() {
         let file = session(TALK);
         let ended = check_file(&file, &replies, &[&["--update"][..], flags].concat());
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let result = ended.stdout.lines().last().unwrap();
+        assert!(result.starts_with("UPDATED: ") && result.contains(" of 7 replies differ"), "{}", ended.stdout);
         let updated = fs::read_to_string(&file).unwrap();
         assert_eq!(updated.replace("# a comment\n", ""), replies.replace("# a comment\n", ""));
         assert!(updated.contains("# a comment\n"));
@@ -427,14 +435,16 @@ fn several_files_have_a_line_each_a_total_and_one_report() {
     let ended = check(&[&good, &good]);
     assert!(ended.stdout.ends_with("PASS: 2 replies in 2 files as recorded\n"), "{}", ended.stdout);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let outdated = write("outdated.bcp", "#backbox-session 1\nhello?version=1.1\n#<hello?version=1.2\n");
+    let ended = run(&["replay", "--loopback", "--update", &outdated, &good]);
+    let lines =
+        format!("UPDATED {outdated} 1 of 1 replies differ\nok   {good} 1 reply as recorded\nUPDATED: 1 of 2 files\n");
+    assert!(ended.stdout.ends_with(&lines), "{}", ended.stdout);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let closed = server().close();
     let ended = run(&["replay", "--check", "-a", &closed, &good, &bad]);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(
-        ended.stdout.starts_with(&format!("FAIL {good} the connection was refused\nFAIL {bad} ")),
-        "{}",
-        ended.stdout
-    );
+    assert!(ended.stdout.starts_with(&format!("FAIL {good} not connected\nFAIL {bad} ")), "{}", ended.stdout);
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn only_the_first_client_is_served_and_one_that_leaves_early_is_3() {
     drop(first);
     let ended = serving.finish();
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("; the peer closed before the end\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("; closed by the client\n"), "{}", ended.stderr);
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn pass_without_a_connection_ends_them_all() {
     let ended = playing.finish();
     assert_eq!(ended.code, Some(3));
     assert!(ended.stderr.contains("replayed 1 message (2 bytes)"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("; the connection was refused\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("; not connected\n"), "{}", ended.stderr);
     assert!(
         ended.stderr.ends_with("no program is listening on this port; --retry 30s waits for it\n"),
         "{}",
@@ -105,7 +105,7 @@ fn timeout_limits_the_whole_run_and_the_summary_is_printed() {
     let ended = playing.finish();
     assert_eq!(ended.code, Some(124), "{}", ended.stderr);
     assert!(ended.stderr.contains("replayed 1 message (2 bytes)"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("; timed out\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("; closed by the client, whose time was up\n"), "{}", ended.stderr);
     assert!(
         ended.stderr.ends_with("timed out after 0.2 s waiting for the last message to be sent (see --timeout)\n"),
         "{}",
@@ -210,7 +210,7 @@ fn guard_warns_once_for_each_kind_and_everything_is_sent() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let messages: Vec<&str> = ended.stderr.lines().collect();
     assert!(messages[0].starts_with(&format!("{file}:1: would end MPF 0.81: switch needs state")), "{}", ended.stderr);
-    assert!(messages[0].ends_with("(sent all the same, and 1 more of this kind)"), "{}", ended.stderr);
+    assert!(messages[0].ends_with("(sent all the same)"), "{}", ended.stderr);
     assert!(messages[1].starts_with(&format!("{file}:3: would be ignored by MPF")), "{}", ended.stderr);
     assert!(messages[2].starts_with("playing the client of "), "{}", ended.stderr);
     // The test is not MPF, so it accepts what would end MPF.
@@ -268,5 +268,9 @@ fn table_shows_both_directions_in_a_pipe_too() {
     }
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert!(lines[0].contains("  connected to 127.0.0.1:"), "{}", lines[0]);
-    assert!(lines.last().unwrap().ends_with("closed by the client: 227 messages sent, 7 received"), "{}", ended.stdout);
+    let last = lines.last().unwrap();
+    assert!(
+        last.contains("closed by the client after ") && last.ends_with(" s: 227 messages sent, 7 received"),
+        "{last}"
+    );
 }

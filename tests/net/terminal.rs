@@ -62,7 +62,7 @@ fn replay_prints_a_table_on_a_terminal_with_what_it_sends_dimmed() {
     let seen = seen(&["-q"], true);
     assert!(seen.contains("\x1b[2m   1.1") && seen.contains("  MPF→MC  reset\x1b[0m\r\n"), "{seen:?}");
     assert!(seen.contains("\x1b[33mMC→MPF\x1b[0m  reset_complete\r\n"), "{seen:?}");
-    assert!(seen.contains("connected to 127.0.0.1:") && seen.contains("closed by the client: 3 messages"), "{seen:?}");
+    assert!(seen.contains("connected to 127.0.0.1:") && seen.contains(" s: 3 messages sent, "), "{seen:?}");
 }
 
 #[test]

@@ -5,100 +5,94 @@
 
 use std::io::BufRead;
 use std::path::Path;
+use std::rc::Rc;
 
-use super::source::{Choice, RecordingBytes, report_error, report_note};
+use super::source::{Choice, RecordedFile, Recording};
 use crate::bcp::ParseOptions;
 use crate::catalogue::lint;
 use crate::exit::{Exit, Failure};
 use crate::framing::is_ignored;
 use crate::limits::READ_BYTES;
 use crate::output::{Console, Stdout};
-use crate::session::{HEADER, Kind, Reader, Record, VERSION, Verbatim, Writer};
+use crate::session::{HEADER, Kind, Record, VERSION, Verbatim, Writer};
 
 /// Prints `file`. What the lint finds is a note.
 ///
 /// # Errors
 /// The file cannot be read or played; what comes before is printed. Standard output cannot be written.
 pub(super) fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, Failure> {
-    let (content, name) = RecordingBytes::open(file)?;
-    let cannot_read = |error| Failure::io(format_args!("cannot read {name}"), &error);
-    let reader = content.bytes().and_then(|bytes| Reader::new(bytes, choice.from, &choice.framing));
-    let mut reader = reader.map_err(cannot_read)?;
-    let file = content.bytes().and_then(Verbatim::new).map_err(cannot_read)?;
-    let mut session = Copy { file, name: &name, at: 0, output: Stdout::new() };
-    let mut writer = None;
-    let mut is_printed = false;
+    let mut recording = Recording::open(file, choice)?;
+    let file = Rc::clone(&recording.file);
+    let session = file.bytes().and_then(Verbatim::new).map_err(|error| file.failure(&error))?;
+    let mut copy = SessionCopy { session, file: &file, at: 0, output: Stdout::new() };
+    let is_session = recording.reader.kind() == Kind::Session;
+    let (mut writer, mut is_begun, mut is_printed) = (None, false, false);
     let ended = loop {
-        let record = reader.next().transpose();
-        report_note(&name, reader.take_note(), console);
-        let record = match record {
+        let record = match recording.next(Some(console)) {
             Ok(Some(record)) => record,
             Ok(None) => break Ok(()),
-            Err(error) => match report_error(&name, error, Some(console)) {
-                Ok(()) => continue,
-                failed => break failed,
-            },
+            Err(failure) => break Err(failure),
         };
-        let is_chosen = choice.connection.is_none_or(|connection| connection == record.connection);
+        let is_chosen = recording.choice.includes(&record);
         is_printed |= is_chosen;
-        if reader.kind() == Kind::Session {
-            session.record(&record, is_chosen, reader.has_header())?;
+        if is_session {
+            // A session that has lost its header gets one.
+            if !std::mem::replace(&mut is_begun, true) && !recording.reader.has_header() {
+                copy.output.buffer().extend_from_slice(format!("{HEADER} {VERSION}\n").as_bytes());
+            }
+            copy.record(&record, is_chosen)?;
         } else if is_chosen {
-            let writer = writer.get_or_insert_with(|| Writer::new(reader.settings().port));
-            writer.record(&record, session.output.buffer());
-            session.flush_much()?;
+            let writer = writer.get_or_insert_with(|| Writer::new(recording.reader.settings().port));
+            writer.record(&record, copy.output.buffer());
         }
+        copy.flush_block()?;
         if is_chosen && !console.is_quiet() && !record.is_pattern && !is_ignored(&record.line) {
             for finding in lint(&record.line, record.payload.as_deref(), &ParseOptions::default()) {
-                console.note(format_args!("{name}:{}: {finding}", record.number));
+                console.note(format_args!("{}:{}: {finding}", file.name, record.number));
             }
         }
     };
-    if reader.kind() == Kind::Session {
-        session.up_to(reader.position(), reader.has_header())?;
+    if is_session {
+        copy.up_to(recording.reader.position())?;
     }
-    session.output.flush()?;
+    copy.output.flush()?;
     ended?;
-    match choice.connection {
-        Some(connection) if !is_printed => Err(Failure::Refused(format!("{name}: no connection {connection}"))),
+    match recording.choice.connection {
+        Some(connection) if !is_printed => Err(Failure::Refused(format!("{}: no connection {connection}", file.name))),
         _ => Ok(console.worst()),
     }
 }
 
 /// A session that is being copied to standard output.
-struct Copy<'a, R> {
-    file: Verbatim<R>,
-    name: &'a str,
+struct SessionCopy<'a, R> {
+    session: Verbatim<R>,
+    file: &'a RecordedFile,
     /// How far it has been copied, in bytes.
     at: u64,
     output: Stdout,
 }
 
-impl<R: BufRead> Copy<'_, R> {
-    fn record(&mut self, record: &Record, is_copied: bool, has_header: bool) -> Result<(), Failure> {
-        self.up_to(record.span.start, has_header)?;
-        let copied = self.file.record(record, is_copied, self.output.buffer());
+impl<R: BufRead> SessionCopy<'_, R> {
+    fn record(&mut self, record: &Record, is_copied: bool) -> Result<(), Failure> {
+        self.up_to(record.span.start)?;
         self.at = record.span.end;
-        copied.map_err(|error| Failure::io(format_args!("cannot read {}", self.name), &error))?;
-        self.flush_much()
+        let copied = self.session.record(record, is_copied, self.output.buffer());
+        copied.map_err(|error| self.file.failure(&error))
+    }
+
+    /// Copies what stands between two messages, however much that is.
+    fn up_to(&mut self, end: u64) -> Result<(), Failure> {
+        while self.at < end {
+            self.at = end.min(self.at + READ_BYTES as u64);
+            let copied = self.session.up_to(self.at, self.output.buffer());
+            copied.map_err(|error| self.file.failure(&error))?;
+            self.flush_block()?;
+        }
+        Ok(())
     }
 
     /// Writes what has been gathered once it is a block, so that not every message is a write of its own.
-    fn flush_much(&mut self) -> Result<(), Failure> {
+    fn flush_block(&mut self) -> Result<(), Failure> {
         if self.output.buffer().len() < READ_BYTES { Ok(()) } else { self.output.flush() }
-    }
-
-    /// Copies what stands between two messages, however much that is. A session that has lost its header gets one.
-    fn up_to(&mut self, end: u64, has_header: bool) -> Result<(), Failure> {
-        if self.at == 0 && end > 0 && !has_header {
-            self.output.buffer().extend_from_slice(format!("{HEADER} {VERSION}\n").as_bytes());
-        }
-        while self.at < end {
-            self.at = end.min(self.at + READ_BYTES as u64);
-            let copied = self.file.up_to(self.at, self.output.buffer());
-            copied.map_err(|error| Failure::io(format_args!("cannot read {}", self.name), &error))?;
-            self.flush_much()?;
-        }
-        Ok(())
     }
 }

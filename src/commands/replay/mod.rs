@@ -1,27 +1,25 @@
 //! `backbox replay`: plays one side of a recorded session to a peer over a real connection.
 //!
 //! `options` has what was typed, this file makes a plan of it, and `replayer` is the handler that plays on the network
-//! loop. `playing` is one file on its
-//! way, `source` reads recordings, `clock` says when each message is due, `report` is about checks.
+//! loop. `playing` is one file on its way, `source` reads recordings, `clock` says when each message is due, `checking`
+//! is about checks.
 
+mod checking;
 mod clock;
 mod dry_run;
 mod options;
 mod playing;
 mod replayer;
-mod report;
 mod source;
 mod stats;
-mod update;
 
-use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
 pub(super) use options::COMMAND;
 
 use crate::commands::binding::Place;
-use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
+use crate::commands::dial::Target;
 use crate::commands::listen::peers::Peers;
 use crate::commands::recorder::Recorder;
 use crate::commands::result_file::ResultFile;
@@ -33,12 +31,11 @@ use crate::net::{Background, Net, NetSettings, SocketAddr};
 use crate::output::show::{Show, Style};
 use crate::output::table::EndNames;
 use crate::output::{Console, stdout_is_terminal};
-use crate::text::file_name;
+use checking::Checking;
 use options::Options;
 use playing::Playing;
-use replayer::{MessagePrinter, Replayer};
-use report::Checking;
-use source::{GuardSummary, Recording, Summary};
+use replayer::{MessagePrinter, ReplayPlan, Replayer};
+use source::Recording;
 
 /// Runs `backbox replay`.
 ///
@@ -52,173 +49,112 @@ fn run(options: Options) -> Result<Exit, Failure> {
     }
     let mut limits = TimeLimits::new(Some(options.timeout).filter(|timeout| !timeout.is_zero()), None);
     limits.begin(Instant::now());
-    let first = FilePlan::new(&options, Path::new(&options.files[0]), &mut console)?;
-    let mut files = Vec::new();
-    for file in &options.files[1..] {
-        files.push(FilePlan::new(&options, Path::new(file), &mut console)?);
+    let mut opened = Vec::new();
+    for file in &options.files {
+        opened.push(open(&options, Path::new(file), &mut console)?);
     }
-    let junit = junit_file(&options)?;
-    let mut recorder = recorder(&options)?;
+    let port = opened[0].0.port();
+    let overwrite = options.record.overwrite;
+    let junit = options.junit.as_ref().map(|path| ResultFile::new(path, "the report", overwrite)).transpose()?;
+    let has_record = options.record.file.is_some();
+    let mut recorder = if has_record { options.record.open_file()? } else { Recorder::default() };
     let mut net = open_net(NetSettings {
         framing: options.limits.framing(),
         recording: recorder.take_file(),
         ..NetSettings::default()
     })?;
-    let media = if options.loopback { Some(MediaController::start(&options)?) } else { None };
-    let place = Place {
-        address: options.connect.address.as_deref(),
-        port: Some(first.port()),
-        announce: options.announce.as_deref(),
-        wire: Wire::Bcp,
-    };
-    let bound = if options.serve { Some(place.listen(&mut net)?) } else { None };
-    let printer = printer(&options, &first);
-    let own = media.as_ref().map(|media| media.address).or(bound);
-    let first = first.play(&options, own)?;
-    let waiting = files.into_iter().map(|file| file.play(&options, own)).collect::<Result<_, Failure>>()?;
-    let address = &first.target.address;
+    let media = options.loopback.then(|| start_media_controller(&options)).transpose()?;
+    let announce = options.announce.as_deref();
+    let place = Place { address: options.connect.address.as_deref(), port: Some(port), announce, wire: Wire::Bcp };
+    let bound = options.serve.then(|| place.listen(&mut net)).transpose()?;
+    let own = media.as_ref().map(|(address, _)| *address).or(bound);
+    let files = opened.into_iter().map(|(recording, checking)| play(&options, recording, checking, own));
+    let files: Vec<Playing> = files.collect::<Result<_, Failure>>()?;
+    let address = &files[0].target.address;
     let verb = if options.serve { "listening on" } else { "connecting to" };
     recorder.begin(&format!("{verb} {address}"), address.port)?;
-    let plan = replayer::ReplayPlan {
+    let plan = ReplayPlan {
         side: options.side(),
         compares: options.compares(),
+        passes: options.passes(),
         retry: options.connect.retry,
         limits,
         traffic: Traffic::new(options.verbose.0),
         recorder,
-        printer,
+        printer: printer(&options, port),
         junit,
         is_colored: options.output.color.is_on(stdout_is_terminal()),
     };
-    let mut replayer = Replayer::new(plan, first, waiting, &mut console, &mut net);
+    let mut replayer = Replayer::new(plan, files, &mut console, &mut net);
     if let Some(bound) = bound {
         place.announce(bound)?;
     }
     drive(&mut net, &mut replayer)?;
     // What the built-in media controller reports counts where it is not compared.
-    let reported = media.map_or(Exit::Success, MediaController::stop);
-    replayer.finish(if options.compares() { Exit::Success } else { reported })
+    let peers = media.and_then(|(_, background)| background.stop()).filter(|_| !options.compares());
+    replayer.finish(peers.map_or(Exit::Success, |peers| peers.observer.console.worst()))
 }
 
-/// One file, opened and checked.
-struct FilePlan {
+/// Opens a file, reports what the guard finds in it, and prepares its check.
+///
+/// # Errors
+/// It cannot be read, played or checked.
+fn open(options: &Options, path: &Path, console: &mut Console) -> Result<(Recording, Option<Checking>), Failure> {
+    let mut recording = Recording::open(path, options.choice())?;
+    // The built-in media controller is no MPF.
+    recording.survey(!options.loopback, console)?;
+    let checks = options.compares() || options.serve;
+    let checking = checks.then(|| Checking::prepare(options, path, &mut recording)).transpose()?;
+    Ok((recording, checking))
+}
+
+/// What the replayer needs to play a file. `own` is the address of our own server, if there is one.
+///
+/// # Errors
+/// The address of the server cannot be resolved.
+fn play(
+    options: &Options,
     recording: Recording,
-    summary: Summary,
     checking: Option<Checking>,
+    own: Option<SocketAddr>,
+) -> Result<Playing, Failure> {
+    let target = match own {
+        Some(own) => Target::known(own),
+        None => Target::resolve(options.connect.address.as_deref(), recording.port())?,
+    };
+    let address = &target.address;
+    let (peer, to) = match (options.serve, options.loopback) {
+        (true, _) => ("the client".to_owned(), format!("the first client of {address}")),
+        (_, true) => (BUILT_IN.to_owned(), format!("{BUILT_IN} at {address}")),
+        _ => (address.to_string(), address.to_string()),
+    };
+    let (side, name, size) = (options.side().name(), recording.file.base(), recording.size());
+    let title = format!("playing the {side} of {name} ({size}) to {to}");
+    Ok(Playing::new((recording, checking), (target, peer, title), options.tempo, options.passes()))
 }
 
-impl FilePlan {
-    /// Opens a file and reports what the guard finds in it.
-    ///
-    /// # Errors
-    /// It cannot be read, played or checked.
-    fn new(options: &Options, path: &Path, console: &mut Console) -> Result<FilePlan, Failure> {
-        // The built-in media controller is no MPF.
-        let mut guard = (!options.loopback).then(GuardSummary::default);
-        let (mut recording, summary) = Recording::open(path, options.choice(), guard.as_mut(), console)?;
-        guard.into_iter().for_each(|guard| guard.report(&recording.name, console));
-        let checks = options.compares() || options.serve;
-        let checking = checks.then(|| Checking::prepare(options, path, &mut recording, &summary)).transpose()?;
-        Ok(FilePlan { recording, summary, checking })
-    }
-
-    /// The port of the server in the recording.
-    fn port(&self) -> u16 {
-        self.summary.settings.port.unwrap_or(MEDIA_PORT)
-    }
-
-    /// What the replayer needs to play it. `own` is the address of our own server, if there is one.
-    ///
-    /// # Errors
-    /// The address of the server cannot be resolved.
-    fn play(self, options: &Options, own: Option<SocketAddr>) -> Result<Playing, Failure> {
-        let target = match own {
-            Some(own) => Target::known(own),
-            None => Target::resolve(options.connect.address.as_deref(), self.port())?,
-        };
-        let address = &target.address;
-        let (peer, to) = match (options.serve, options.loopback) {
-            (true, _) => ("the client", format!("the first client of {address}")),
-            (_, true) => ("the built-in media controller", format!("the built-in media controller at {address}")),
-            _ => ("", address.to_string()),
-        };
-        let FilePlan { recording, summary, checking } = self;
-        let (side, name, size) = (options.side().name(), &summary.name, summary.size());
-        let title = format!("playing the {side} of {name} ({size}) to {to}");
-        let passes = options.repeat.unwrap_or(1);
-        Ok(Playing::new((recording, summary, checking), options.tempo, passes, (target, peer, title)))
-    }
-}
-
-/// The file of `--junit`.
-///
-/// # Errors
-/// It is one of the sessions, or cannot be written.
-fn junit_file(options: &Options) -> Result<Option<ResultFile>, Failure> {
-    let Some(path) = &options.junit else { return Ok(None) };
-    refuse_session(options, path, "--junit")?;
-    ResultFile::new(path, "the report", options.record.overwrite).map(Some)
-}
-
-/// What writes the file of `--record`.
-///
-/// # Errors
-/// As for [`junit_file`].
-fn recorder(options: &Options) -> Result<Recorder, Failure> {
-    let Some(path) = &options.record.file else { return Ok(Recorder::default()) };
-    refuse_session(options, path, "--record")?;
-    options.record.open_file()
-}
-
-/// Refuses to write over a session that is played.
-///
-/// # Errors
-/// [`Failure::Usage`].
-fn refuse_session(options: &Options, written: &Path, option: &str) -> Result<(), Failure> {
-    let Ok(place) = fs::canonicalize(written) else { return Ok(()) };
-    match options.files.iter().any(|file| fs::canonicalize(file).is_ok_and(|played| played == place)) {
-        true => {
-            let name = file_name(written);
-            Err(Failure::Usage(format!("{option} {name} would write over the session that is played")))
-        }
-        false => Ok(()),
-    }
-}
-
-fn printer(options: &Options, file: &FilePlan) -> MessagePrinter {
-    let ends = if file.port() == PIN_PORT { EndNames::MPF_LISTENED } else { EndNames::MPF_CONNECTED };
+fn printer(options: &Options, port: u16) -> MessagePrinter {
     let color = options.output.color;
-    match options.view.table(ends, color) {
+    match options.view.table(EndNames::of_port(port), color) {
         _ if options.compares() => MessagePrinter::Silent,
         Some(table) => MessagePrinter::Table(Box::new(table)),
         None => MessagePrinter::Raw(Box::new(Show::new(Style::Raw, Vec::new(), Vec::new()).for_stdout(color, false))),
     }
 }
 
-/// The media controller of `--loopback`, which runs in a thread of its own.
-struct MediaController {
-    address: SocketAddr,
-    background: Background<Peers>,
-}
+/// What messages call the media controller of `--loopback`.
+const BUILT_IN: &str = "the built-in media controller";
 
-impl MediaController {
-    /// Listens on a free port.
-    ///
-    /// # Errors
-    /// The system gives no socket or thread.
-    fn start(options: &Options) -> Result<MediaController, Failure> {
-        let start = |error| Failure::io("cannot start the built-in media controller", &error);
-        let settings = NetSettings { framing: options.limits.framing(), ..NetSettings::default() };
-        let mut net = Net::new(settings).map_err(start)?;
-        let place = Place { address: None, port: Some(0), announce: None, wire: Wire::Bcp };
-        let address = place.listen(&mut net)?;
-        let peers = Peers::built_in(options.output.console(COMMAND.help.name));
-        let background = Background::start(net, peers).map_err(start)?;
-        Ok(MediaController { address, background })
-    }
-
-    /// Ends it; the worst that it reported.
-    fn stop(self) -> Exit {
-        self.background.stop().map_or(Exit::Success, |peers| peers.observer.console.worst())
-    }
+/// Starts the media controller of `--loopback` in a thread of its own, on a free port.
+///
+/// # Errors
+/// The system gives no socket or thread.
+fn start_media_controller(options: &Options) -> Result<(SocketAddr, Background<Peers>), Failure> {
+    let start = |error| Failure::io("cannot start the built-in media controller", &error);
+    let settings = NetSettings { framing: options.limits.framing(), ..NetSettings::default() };
+    let mut net = Net::new(settings).map_err(start)?;
+    let place = Place { address: None, port: Some(0), announce: None, wire: Wire::Bcp };
+    let address = place.listen(&mut net)?;
+    let peers = Peers::built_in(options.output.console(COMMAND.help.name));
+    Ok((address, Background::start(net, peers).map_err(start)?))
 }

@@ -1,10 +1,11 @@
 //! The options of `replay`, and its table for help, man page and completions.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::clock::{Speed, Tempo, parse_max_gap, parse_rate};
+use super::clock::{Tempo, parse_max_gap, parse_rate, parse_speed};
 use super::source::Choice;
 use crate::bcp::Side;
 use crate::check::Rules;
@@ -14,7 +15,7 @@ use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::shared::{ConnectOptions, Input, LiveView, OutputOptions, Verbose, flatten};
 use crate::exit::{Exit, Failure};
 use crate::session::{CONNECTION_MAX, Kind, Listed, Settings};
-use crate::text::shown;
+use crate::text::{file_name, shown};
 
 /// How long a reply is waited for after it was due, unless `--reply-timeout` says otherwise.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,7 +29,7 @@ pub struct Options {
     pub(super) record: RecordOptions,
     pub(super) view: LiveView,
     pub(super) tempo: Tempo,
-    pub(super) repeat: Option<u64>,
+    repeat: Option<u64>,
     pub(super) timeout: Duration,
     pub(super) loopback: bool,
     pub(super) serve: bool,
@@ -209,7 +210,7 @@ pub const COMMAND: Command<Options> = Command {
         .needs(&["serve"], "nothing connects to it otherwise")
         .group("Connection"),
         Flag::value("speed", "X", "Play *X* times as fast", |o: &mut Options, value| {
-            set(&mut o.tempo.speed, Speed::parse(&text(value)?))
+            set(&mut o.tempo.speed, parse_speed(&text(value)?))
         })
         .more("A number above 0, such as `2` or `0.5`, or `max`: without waiting.")
         .conflicts(DRY_RUN, CONNECTS)
@@ -346,6 +347,13 @@ impl Options {
         if !why.is_empty() {
             return Err(Failure::Usage(why.to_owned()));
         }
+        for (option, written) in [("--record", &self.record.file), ("--junit", &self.junit)] {
+            let place = written.as_ref().and_then(|path| fs::canonicalize(path).ok());
+            if place.is_some() && self.files.iter().any(|file| fs::canonicalize(file).ok() == place) {
+                let name = written.as_deref().map_or(String::new(), file_name);
+                return Err(Failure::Usage(format!("{option} {name} would write over the session that is played")));
+            }
+        }
         refuse_one_file_twice(&[
             ("--record", self.record.file.as_deref()),
             ("--junit", self.junit.as_deref()),
@@ -356,6 +364,11 @@ impl Options {
     /// Whether replies are compared.
     pub(super) fn compares(&self) -> bool {
         self.check || self.update
+    }
+
+    /// How many times the recording is played.
+    pub(super) fn passes(&self) -> u64 {
+        self.repeat.unwrap_or(1)
     }
 
     /// The side that is played.

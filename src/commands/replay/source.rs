@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use crate::bcp::Side;
 use crate::catalogue::{self, Refusal};
+use crate::commands::dial::MEDIA_PORT;
 use crate::commands::input::Source;
 use crate::exit::{Exit, Failure};
 use crate::framing::FramingOptions;
 use crate::limits::READ_BYTES;
 use crate::output::Console;
-use crate::session::{Error, ErrorKind, Kind, Note, Reader, Record, Settings};
-pub(super) use crate::text::count;
-use crate::text::file_name;
+use crate::session::{ErrorKind, Kind, Reader, Record, Settings};
+use crate::text::{count, file_name};
 
 /// How many connection numbers an error lists.
 const CONNECTIONS_LISTED_MAX: usize = 16;
@@ -33,27 +33,35 @@ pub(super) struct Choice {
     pub framing: FramingOptions,
 }
 
-/// Where the bytes of a recording are, which are read more than once.
-#[derive(Clone)]
-pub(super) enum RecordingBytes {
-    File(PathBuf),
-    /// What standard input, or a pipe, held.
-    Memory(Rc<[u8]>),
+impl Choice {
+    /// Whether `--conn` does not exclude a record.
+    pub(super) fn includes(&self, record: &Record) -> bool {
+        self.connection.is_none_or(|connection| connection == record.connection)
+    }
 }
 
-impl RecordingBytes {
-    /// Finds a file, and its name for messages; reads standard input, or what is no regular file, to its end.
+/// A file whose bytes are read more than once.
+pub(super) struct RecordedFile {
+    /// What messages call it.
+    pub name: String,
+    path: PathBuf,
+    /// What standard input, or a pipe, held.
+    memory: Option<Rc<[u8]>>,
+}
+
+impl RecordedFile {
+    /// Finds a file; reads standard input, or what is no regular file, to its end.
     ///
     /// # Errors
     /// It cannot be read.
-    pub(super) fn open(path: &Path) -> Result<(RecordingBytes, String), Failure> {
+    fn open(path: &Path) -> Result<RecordedFile, Failure> {
         if path.as_os_str() != "-" && fs::metadata(path).is_ok_and(|found| found.is_file()) {
-            return Ok((RecordingBytes::File(path.to_owned()), file_name(path)));
+            return Ok(RecordedFile { name: file_name(path), path: path.to_owned(), memory: None });
         }
-        let Source { mut reader, name } = Source::open(path)?;
+        let mut source = Source::open(path)?;
         let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes).map_err(|error| Failure::io(format_args!("cannot read {name}"), &error))?;
-        Ok((RecordingBytes::Memory(bytes.into()), name))
+        source.reader.read_to_end(&mut bytes).map_err(|error| source.failure(&error))?;
+        Ok(RecordedFile { name: source.name, path: path.to_owned(), memory: Some(bytes.into()) })
     }
 
     /// The bytes from the start.
@@ -61,104 +69,111 @@ impl RecordingBytes {
     /// # Errors
     /// The file cannot be opened.
     pub(super) fn bytes(&self) -> io::Result<Box<dyn BufRead>> {
-        Ok(match self {
-            RecordingBytes::File(path) => Box::new(BufReader::with_capacity(READ_BYTES, File::open(path)?)),
-            RecordingBytes::Memory(bytes) => Box::new(Cursor::new(Rc::clone(bytes))),
+        Ok(match &self.memory {
+            Some(bytes) => Box::new(Cursor::new(Rc::clone(bytes))),
+            None => Box::new(BufReader::with_capacity(READ_BYTES, File::open(&self.path)?)),
         })
+    }
+
+    fn reader(&self, choice: &Choice) -> Result<Reader<Box<dyn BufRead>>, Failure> {
+        let reader = self.bytes().and_then(|bytes| Reader::new(bytes, choice.from, &choice.framing));
+        reader.map_err(|error| self.failure(&error))
+    }
+
+    /// Its name without folders, for what is not about a line.
+    pub(super) fn base(&self) -> String {
+        Path::new(&self.name).file_name().map_or(self.name.clone(), file_name)
+    }
+
+    pub(super) fn failure(&self, error: &io::Error) -> Failure {
+        Failure::io(format_args!("cannot read {}", self.name), error)
     }
 }
 
-/// The records of one connection of a file.
+/// The records of a file.
 pub(super) struct Recording {
-    content: RecordingBytes,
-    /// What messages call it.
-    pub(super) name: String,
-    choice: Choice,
-    reader: Reader<Box<dyn BufRead>>,
-    /// The connection whose records are read, once it is known.
-    connection: Option<u32>,
-}
-
-/// What a recording holds.
-#[derive(Debug, Default)]
-pub(super) struct Summary {
-    /// The file's name without its folders.
-    pub name: String,
-    /// How many messages will be sent.
+    pub file: Rc<RecordedFile>,
+    pub choice: Choice,
+    pub reader: Reader<Box<dyn BufRead>>,
+    /// What the first reading found: how many messages will be sent.
     pub requests: u64,
-    /// The time of the first message.
-    first: Option<Duration>,
-    /// The latest time of any message.
-    last: Option<Duration>,
+    /// How long the recording took, if it has times.
+    pub duration: Option<Duration>,
     pub settings: Settings,
 }
 
-impl Summary {
-    /// How long the recording took, if it has times.
-    pub(super) fn duration(&self) -> Option<Duration> {
-        Some(self.last?.saturating_sub(self.first?))
-    }
-
-    /// How much there is to play, in words.
-    pub(super) fn size(&self) -> String {
-        let messages = count(self.requests, "message");
-        match self.duration() {
-            Some(duration) => format!("{messages}, {:.1} s as recorded", duration.as_secs_f64()),
-            None => messages,
-        }
-    }
-}
-
 impl Recording {
-    /// Opens a file and reads it once: what is wrong with it is known before the connection is made. Damaged lines of
-    /// a log are reported. The `guard`, if there is one, checks what will be sent.
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn open(path: &Path, choice: Choice) -> Result<Recording, Failure> {
+        let file = Rc::new(RecordedFile::open(path)?);
+        let reader = file.reader(&choice)?;
+        Ok(Recording { file, choice, reader, requests: 0, duration: None, settings: Settings::default() })
+    }
+
+    /// Reads it once: what is wrong with it is known before the connection is made. Damaged lines of a log are
+    /// reported; with `is_guarded` also what the guard finds in what will be sent, once for each kind.
     ///
     /// # Errors
     /// The file cannot be read or played.
-    pub(super) fn open(
-        path: &Path,
-        choice: Choice,
-        guard: Option<&mut GuardSummary>,
-        console: &mut Console,
-    ) -> Result<(Recording, Summary), Failure> {
-        let (content, name) = RecordingBytes::open(path)?;
-        let reader = start(&content, &name, &choice)?;
-        let mut recording = Recording { content, name, reader, connection: choice.connection, choice };
-        let mut summary = recording.survey(guard, console)?;
-        let base = path.file_name().filter(|base| *base != "-").map(file_name);
-        summary.name = base.unwrap_or_else(|| recording.name.clone());
-        Ok((recording, summary))
+    pub(super) fn survey(&mut self, is_guarded: bool, console: &mut Console) -> Result<(), Failure> {
+        let (mut first, mut last, mut is_found) = (None, None, false);
+        let (mut connections, mut refusals) = (Vec::new(), Vec::new());
+        while let Some(record) = self.next(Some(console))? {
+            if !connections.contains(&record.connection) && connections.len() <= CONNECTIONS_LISTED_MAX {
+                connections.push(record.connection);
+            }
+            if !self.choice.includes(&record) {
+                continue;
+            }
+            is_found = true;
+            first = first.or(record.time);
+            last = last.max(record.time);
+            if record.side == self.choice.side && !record.is_pattern {
+                self.requests += 1;
+                if is_guarded {
+                    warn_of(&record, &mut refusals, &self.file.name, console);
+                }
+            }
+        }
+        let mut listed: Vec<String> = connections.iter().map(u32::to_string).collect();
+        if let Some(last) = listed.get_mut(CONNECTIONS_LISTED_MAX) {
+            *last = "...".to_owned();
+        }
+        let listed = listed.join(", ");
+        let why = match (self.choice.connection, self.choice.side) {
+            (None, _) if connections.len() > 1 => {
+                format!("several connections, and one is played: --conn picks one of {listed}")
+            }
+            (Some(only), _) if !is_found => format!("no connection {only}: --conn picks one of {listed}"),
+            (_, Side::Client) if self.requests == 0 => {
+                "nothing to play: the client sent no line; --serve plays the server".to_owned()
+            }
+            (_, Side::Server) if self.requests == 0 => {
+                "nothing for --serve to play: the server sent no line".to_owned()
+            }
+            _ => {
+                self.duration = first.zip(last).map(|(first, last)| last.saturating_sub(first));
+                self.settings = self.reader.settings().clone();
+                return self.rewind();
+            }
+        };
+        Err(Failure::Refused(format!("{}: {why}", self.file.name)))
     }
 
-    /// The next record of the connection.
+    /// The next record of the connection that is played.
     ///
     /// # Errors
     /// The file has changed since it was opened, and cannot be read or played any more.
     pub(super) fn read(&mut self) -> Result<Option<Record>, Failure> {
-        while let Some(record) = self.next(None)? {
-            if *self.connection.get_or_insert(record.connection) == record.connection {
-                return Ok(Some(record));
+        loop {
+            match self.next(None)? {
+                Some(record) if !self.choice.includes(&record) => {}
+                record => return Ok(record),
             }
         }
-        Ok(None)
-    }
-
-    /// Calls `see` for each reply, from the start; then it stands at the start again.
-    ///
-    /// # Errors
-    /// As for [`Recording::read`], and what `see` returns.
-    pub(super) fn each_reply(&mut self, mut see: impl FnMut(&Record) -> Result<(), Failure>) -> Result<(), Failure> {
-        self.rewind()?;
-        while let Some(record) = self.read()? {
-            if record.side != self.choice.side {
-                see(&record)?;
-            }
-        }
-        self.rewind()
-    }
-
-    pub(super) fn kind(&self) -> Kind {
-        self.reader.kind()
     }
 
     /// Goes back to the start.
@@ -166,125 +181,54 @@ impl Recording {
     /// # Errors
     /// The file cannot be read any more.
     pub(super) fn rewind(&mut self) -> Result<(), Failure> {
-        self.reader = start(&self.content, &self.name, &self.choice)?;
+        self.reader = self.file.reader(&self.choice)?;
         Ok(())
     }
 
-    fn survey(&mut self, mut guard: Option<&mut GuardSummary>, console: &mut Console) -> Result<Summary, Failure> {
-        let mut summary = Summary::default();
-        let (only, mut is_found, mut connections) = (self.choice.connection, false, Vec::new());
-        while let Some(record) = self.next(Some(console))? {
-            if !connections.contains(&record.connection) && connections.len() <= CONNECTIONS_LISTED_MAX {
-                connections.push(record.connection);
-            }
-            if only.is_some_and(|only| only != record.connection) {
-                continue;
-            }
-            is_found = true;
-            summary.first = summary.first.or(record.time);
-            summary.last = summary.last.max(record.time);
-            if record.side == self.choice.side && !record.is_pattern {
-                summary.requests += 1;
-                guard.iter_mut().for_each(|guard| guard.check(&record));
-            }
-        }
-        let refused = |why: String| Err(Failure::Refused(format!("{}: {why}", self.name)));
-        let list = || {
-            let listed: Vec<String> =
-                connections.iter().take(CONNECTIONS_LISTED_MAX).map(|number| number.to_string()).collect();
-            let more = if connections.len() > CONNECTIONS_LISTED_MAX { ", ..." } else { "" };
-            format!("{}{more}", listed.join(", "))
-        };
-        match (only, summary.requests, self.choice.side) {
-            (None, ..) if connections.len() > 1 => {
-                return refused(format!("several connections, and one is played: --conn picks one of {}", list()));
-            }
-            (Some(only), ..) if !is_found => {
-                return refused(format!("no connection {only}: --conn picks one of {}", list()));
-            }
-            (_, 0, Side::Client) => {
-                return refused("nothing to play: the client sent no line; --serve plays the server".to_owned());
-            }
-            (_, 0, Side::Server) => {
-                return refused("nothing for --serve to play: the server sent no line".to_owned());
-            }
-            _ => {}
-        }
-        summary.settings = self.reader.settings().clone();
-        self.rewind()?;
-        Ok(summary)
-    }
-
-    /// The next record of any connection. What does not end the reading is reported, given a console.
-    fn next(&mut self, mut console: Option<&mut Console>) -> Result<Option<Record>, Failure> {
+    /// The next record of any connection. Given a console, it reports notes and damaged lines.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is malformed.
+    pub(super) fn next(&mut self, mut console: Option<&mut Console>) -> Result<Option<Record>, Failure> {
+        let name = &self.file.name;
+        let place = |number: Option<u64>| number.map_or(name.clone(), |number| format!("{name}:{number}"));
         loop {
-            let record = self.reader.next();
-            if let Some(console) = console.as_deref() {
-                report_note(&self.name, self.reader.take_note(), console);
+            let record = self.reader.next().transpose();
+            if let (Some(console), Some(note)) = (&console, self.reader.take_note()) {
+                console.note(format_args!("{}: {}", place(note.number), note.text));
             }
-            match record.transpose() {
+            let error = match record {
                 Ok(record) => return Ok(record),
-                Err(error) => report_error(&self.name, error, console.as_deref_mut())?,
+                Err(error) => error,
+            };
+            match &error.kind {
+                ErrorKind::Io(error) => return Err(self.file.failure(error)),
+                ErrorKind::Damaged => {
+                    console.iter_mut().for_each(|console| console.report(Exit::Failed, place(error.number), &error));
+                }
+                ErrorKind::Malformed => return Err(Failure::Malformed(place(error.number), error.to_string())),
+                ErrorKind::Empty => return Err(Failure::Refused(format!("{name}: {error}"))),
             }
         }
     }
-}
 
-/// A reader at the start.
-fn start(content: &RecordingBytes, name: &str, choice: &Choice) -> Result<Reader<Box<dyn BufRead>>, Failure> {
-    let reader = content.bytes().and_then(|bytes| Reader::new(bytes, choice.from, &choice.framing));
-    reader.map_err(|error| Failure::io(format_args!("cannot read {name}"), &error))
-}
-
-/// Reports an error that costs only its line, given a console.
-///
-/// # Errors
-/// The error, if it ends the reading.
-pub(super) fn report_error(name: &str, error: Error, console: Option<&mut Console>) -> Result<(), Failure> {
-    if let ErrorKind::Io(error) = &error.kind {
-        return Err(Failure::io(format_args!("cannot read {name}"), error));
+    /// The port of the server.
+    pub(super) fn port(&self) -> u16 {
+        self.settings.port.unwrap_or(MEDIA_PORT)
     }
-    match (error.number.map(|number| format!("{name}:{number}")), error.is_skipped()) {
-        (Some(place), true) => {
-            console.into_iter().for_each(|console| console.report(Exit::Failed, &place, &error));
-            Ok(())
-        }
-        (Some(place), false) => Err(Failure::Malformed(place, error.to_string())),
-        (None, _) => Err(Failure::Refused(format!("{name}: {error}"))),
+
+    /// How much there is to play, in words.
+    pub(super) fn size(&self) -> String {
+        let recorded = |duration: Duration| format!(", {:.1} s as recorded", duration.as_secs_f64());
+        count(self.requests, "message") + &self.duration.map_or(String::new(), recorded)
     }
 }
 
-pub(super) fn report_note(name: &str, note: Option<Note>, console: &Console) {
-    match note {
-        Some(Note { number: Some(number), text }) => console.note(format_args!("{name}:{number}: {text}")),
-        Some(Note { number: None, text }) => console.note(format_args!("{name}: {text}")),
-        None => {}
-    }
-}
-
-/// What the guard finds in a recording, which is played all the same: the first line of each kind, and how many there
-/// are.
-#[derive(Debug, Default)]
-pub(super) struct GuardSummary(Vec<(Refusal, u64, u64)>);
-
-impl GuardSummary {
-    fn check(&mut self, record: &Record) {
-        let Err(refusal) = catalogue::check_line(&record.line, record.payload.as_deref()) else { return };
-        let is_same = |known: &Refusal| known.rule == refusal.rule && known.harm == refusal.harm;
-        match self.0.iter_mut().find(|(known, ..)| is_same(known)) {
-            Some((.., count)) => *count += 1,
-            None => self.0.push((refusal, record.number, 1)),
-        }
-    }
-
-    /// Warns of it.
-    pub(super) fn report(self, file: &str, console: &Console) {
-        for (refusal, number, count) in self.0 {
-            let more = match count {
-                1 => String::new(),
-                count => format!(", and {} more of this kind", count - 1),
-            };
-            console.warn(format_args!("{file}:{number}: {refusal} (sent all the same{more})"));
-        }
+/// Warns of what the guard refuses, which is played all the same, unless it is of a kind that it has refused before.
+fn warn_of(record: &Record, refused: &mut Vec<Refusal>, name: &str, console: &Console) {
+    let Err(refusal) = catalogue::check_line(&record.line, record.payload.as_deref()) else { return };
+    if !refused.iter().any(|known| known.rule == refusal.rule && known.harm == refusal.harm) {
+        console.warn(format_args!("{name}:{}: {refusal} (sent all the same)", record.number));
+        refused.push(refusal);
     }
 }

@@ -1,0 +1,203 @@
+//! The check of one file: what must be known before it begins, what it came to, and the update of the file.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::options::Options;
+use super::source::Recording;
+use crate::bcp::Malformed;
+use crate::check::{Check, CheckConfig, EntryKind, EntryWriter, JunitSuite, edits, summary};
+use crate::commands::result_file::{replace, try_beside};
+use crate::exit::{Exit, Failure};
+use crate::output::Console;
+use crate::session::{Kind, apply};
+use crate::text::{count, shown};
+
+/// What the check of a file came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum CheckOutcome {
+    Passed,
+    /// The file was updated, and passes now.
+    Updated,
+    Failed,
+}
+
+/// The check of a file, while it is played and after it.
+pub(super) struct Checking {
+    pub check: Check,
+    /// Whether replies are compared; if not, they only delay what is sent.
+    pub is_compared: bool,
+    /// The file of `--update`.
+    update: Option<UpdatedFile>,
+    is_updated: bool,
+    pub began: SystemTime,
+    took: Duration,
+    /// The replies that are compared, for JUnit: the number of each line, and the line.
+    replies: Vec<(u64, String)>,
+}
+
+impl Checking {
+    /// Reads the replies of the recording, which then stands at its start.
+    ///
+    /// # Errors
+    /// An option, setting or reply that is not a pattern; a file that cannot be updated.
+    pub(super) fn prepare(options: &Options, path: &Path, recording: &mut Recording) -> Result<Checking, Failure> {
+        let name = recording.file.name.clone();
+        let rules = options.rules(&recording.settings, &name)?;
+        let (mut last_goodbye, mut replies) = (None, Vec::new());
+        while let Some(record) = recording.read()? {
+            if record.side == options.side() {
+                continue;
+            }
+            let wrong = |why: Malformed| Failure::Malformed(format!("{name}:{}", record.number), why.to_string());
+            last_goodbye = rules.last_goodbye(last_goodbye, &record).map_err(wrong)?;
+            if options.junit.is_some() && rules.recorded(&record, Duration::ZERO).map_err(wrong)?.is_some() {
+                replies.push((record.number, shown(&record.line)));
+            }
+        }
+        recording.rewind()?;
+        replies.retain(|(number, _)| Some(*number) != last_goodbye);
+        if options.update && recording.reader.kind() != Kind::Session {
+            let why = "--update changes a session file, and this is none; replay --dry-run converts it";
+            return Err(Failure::Refused(format!("{name}: {why}")));
+        }
+        let update = options.update.then(|| UpdatedFile::find(path)).transpose();
+        let check = Check::new(CheckConfig {
+            rules,
+            exact: options.is_exact(&recording.settings),
+            reply_timeout: options.reply_timeout(),
+            fail_fast: options.fail_fast,
+            last_goodbye,
+        });
+        Ok(Checking {
+            check,
+            is_compared: options.compares(),
+            update: update.map_err(|error| Failure::io(format_args!("cannot update {name}"), &error))?,
+            is_updated: false,
+            began: SystemTime::now(),
+            took: Duration::ZERO,
+            replies,
+        })
+    }
+
+    pub(super) fn outcome(&self) -> CheckOutcome {
+        match self.is_updated {
+            true => CheckOutcome::Updated,
+            false if self.passes() => CheckOutcome::Passed,
+            false => CheckOutcome::Failed,
+        }
+    }
+
+    pub(super) fn differences(&self) -> u64 {
+        self.check.entries().len() as u64
+    }
+
+    /// Whether it came to its end, and all replies arrived as recorded.
+    fn passes(&self) -> bool {
+        self.check.is_over() && self.check.entries().is_empty() && self.check.compared() > 0
+    }
+
+    /// The differences as text.
+    pub(super) fn report(&self, name: &str, is_colored: bool) -> String {
+        let mut text = String::new();
+        let writer = EntryWriter { file: name, is_colored };
+        self.check.entries().iter().for_each(|entry| writer.write(entry, &mut text));
+        text
+    }
+
+    /// `PASS: 14 replies as recorded`, `FAIL: 3 of 14 replies differ`, or the same with `UPDATED`. A check that was
+    /// interrupted without a difference has no result.
+    pub(super) fn result(&self) -> Option<String> {
+        let result = summary(self.check.entries(), self.check.compared());
+        let result = if self.is_updated { result.replacen("FAIL", "UPDATED", 1) } else { result };
+        (self.check.is_over() || self.differences() > 0).then_some(result)
+    }
+
+    /// Updates the file; the exit status of the check.
+    ///
+    /// # Errors
+    /// The file cannot be updated.
+    pub(super) fn conclude(&mut self, recording: &Recording, console: &mut Console) -> Result<Exit, Failure> {
+        self.took = self.began.elapsed().unwrap_or_default();
+        let (entries, name) = (self.check.entries(), &recording.file.name);
+        if self.check.is_over() && self.check.compared() == 0 {
+            console.report(Exit::Failed, name, "no replies to compare");
+        }
+        let Some(file) = self.update.as_ref().filter(|_| !self.passes()) else {
+            return Ok(if entries.is_empty() { Exit::Success } else { Exit::Failed });
+        };
+        if !self.check.is_over() || entries.iter().any(|entry| matches!(entry.kind, EntryKind::Gone(..))) {
+            console.report(Exit::Failed, name, "left as it is, because the check did not reach its end");
+            return Ok(Exit::Failed);
+        }
+        let edits = edits(entries, recording.choice.side.other());
+        if !edits.is_empty() {
+            file.write(name, &edits)?;
+        }
+        let patterns = entries.iter().filter(|entry| entry.is_pattern()).count() as u64;
+        if patterns > 0 {
+            let patterns = count(patterns, "pattern");
+            console.report(Exit::Failed, name, format_args!("{patterns} not met, which --update never changes"));
+            return Ok(Exit::Failed);
+        }
+        self.is_updated = !edits.is_empty();
+        Ok(Exit::Success)
+    }
+
+    /// The suite of this file, for JUnit.
+    pub(super) fn suite<'a>(&'a self, file: &'a str) -> JunitSuite<'a> {
+        JunitSuite {
+            file,
+            began: self.began.duration_since(UNIX_EPOCH).unwrap_or_default(),
+            took: self.took,
+            replies: self.replies.clone(),
+            entries: self.check.entries(),
+            reached: self.check.reached(),
+        }
+    }
+}
+
+/// What shows that another program has written to a file: its length, and when it was written, where the system knows.
+type FileState = (u64, Option<SystemTime>);
+
+fn file_state(found: &Metadata) -> FileState {
+    (found.len(), found.modified().ok())
+}
+
+/// A session file whose recorded replies will be updated.
+struct UpdatedFile {
+    /// The file itself, so that a link to it stays one.
+    path: PathBuf,
+    state: FileState,
+}
+
+impl UpdatedFile {
+    /// Makes sure that the file can be replaced, and remembers its state.
+    fn find(path: &Path) -> io::Result<UpdatedFile> {
+        let path = fs::canonicalize(path)?;
+        try_beside(&path)?;
+        let state = file_state(&fs::metadata(&path)?);
+        Ok(UpdatedFile { path, state })
+    }
+
+    /// Writes the file again with these changes, whatever its size, unless it was changed since the check began.
+    fn write(&self, name: &str, edits: &[(Range<u64>, Vec<u8>)]) -> Result<(), Failure> {
+        let doing = format!("cannot update {name}, which is left as it is");
+        let cannot = |error: io::Error| Failure::io(&doing, &error);
+        let file = File::open(&self.path).map_err(cannot)?;
+        let found = file.metadata().map_err(cannot)?;
+        if file_state(&found) != self.state {
+            return Err(Failure::Io(format!("{doing}: another program has changed it since the check began")));
+        }
+        let spliced = replace(&self.path, |new| {
+            new.set_permissions(found.permissions())?;
+            apply(&file, edits, &mut *new)?;
+            // A machine that fails leaves the old recording or the new one.
+            new.sync_all()
+        });
+        spliced.map_err(cannot)
+    }
+}
