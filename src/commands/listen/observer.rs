@@ -275,7 +275,7 @@ impl Observer {
         }
     }
 
-    /// Reports what `on_notice` is told, but for what only some forms have.
+    /// Reports a notice about no connection in particular.
     pub(super) fn notice(&mut self, net: &mut Net, notice: Notice<'_>) {
         match notice {
             Notice::TurnedAway(peer) => say(&format!("{peer}: rejected: too many connections\n")),

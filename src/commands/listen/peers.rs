@@ -116,14 +116,11 @@ pub(crate) struct Peers {
     outgoing: Vec<u8>,
     /// Which connection last was not made, and why.
     unreached: Option<(ConnId, io::Error)>,
-    /// Whether the connections are being closed, and if so, whether in a hurry.
-    left: Option<bool>,
 }
 
 impl Peers {
     pub(crate) fn new(behavior: Behavior, observer: Observer) -> Peers {
-        let (peers, outgoing) = (BTreeMap::new(), Vec::new());
-        Peers { behavior, observer, peers, outgoing, unreached: None, left: None }
+        Peers { behavior, observer, peers: BTreeMap::new(), outgoing: Vec::new(), unreached: None }
     }
 
     /// The media controller that `replay --loopback` plays to. Its loop has no output, so it prints nothing.
@@ -183,7 +180,6 @@ impl Peers {
             send(net, &state.peer, &self.outgoing, &mut self.observer);
         }
         self.outgoing.clear();
-        self.outgoing.shrink_to(OUTBOX_BYTES_MAX);
     }
 
     fn receive(&mut self, net: &mut Net, id: ConnId, message: &RawMessage<'_>) {
@@ -292,27 +288,25 @@ impl Peers {
         }
     }
 
-    /// Sends the last words and ends all connections: in a hurry after a signal, `-W` or `--idle`, else when output has
-    /// had all the time that it needs.
+    /// Sends `goodbye` and ends all connections that are still open: in a hurry after a signal, `-W` or `--idle`, else
+    /// when everything is written and printed.
     fn leave(&mut self, net: &mut Net, in_hurry: bool) {
         for (&id, state) in &mut self.peers {
             match &mut state.exchange {
-                Exchange::Bcp(conversation) => {
+                Exchange::Bcp(conversation) if net.is_open(id) => {
                     if in_hurry {
                         net.cut(id);
                     }
-                    if net.is_open(id) {
-                        let mut goodbye = Vec::new();
-                        conversation.leave(&mut goodbye);
-                        send(net, &state.peer, &goodbye, &mut self.observer);
-                    }
+                    let mut goodbye = Vec::new();
+                    conversation.leave(&mut goodbye);
+                    send(net, &state.peer, &goodbye, &mut self.observer);
                 }
                 // What a client sent to a target that was not reached is lost, so it must not see an orderly end.
                 Exchange::Forwarded { other } if net.peer(id).is_none() => {
                     net.reset(id);
                     net.reset(*other);
                 }
-                Exchange::Forwarded { .. } | Exchange::Obe => {}
+                _ => {}
             }
         }
         if in_hurry {
@@ -506,11 +500,10 @@ impl Handler for Peers {
         if let Some(end) = passed {
             self.observer.end(end);
         }
-        if self.observer.end.is_some() && Some(in_hurry) > self.left {
-            self.left = Some(in_hurry);
+        if self.observer.end.is_some() {
             self.leave(net, in_hurry);
         }
-        self.observer.limits.deadline().filter(|_| self.left != Some(true))
+        self.observer.limits.deadline().filter(|_| !in_hurry)
     }
 
     fn on_stop(&mut self, _net: &mut Net, stop: Stop) {

@@ -164,8 +164,8 @@ fn place(text: &str) -> Option<(&str, &str)> {
     is_name.then_some((name, after))
 }
 
-/// How often a reply was sent on one connection since some moment. Two programs that reply to each other could go on
-/// for ever.
+/// How often a reply was sent on one connection since some moment: two programs that reply to each other would never
+/// stop.
 #[derive(Clone, Copy)]
 pub(super) struct Firings {
     since: Instant,

@@ -11,7 +11,7 @@ use crate::output::stdout_columns;
 use crate::output::table::{Emphasis, EndNames, Seen, Table};
 use crate::text::count;
 
-/// Formats the rows, and counts what the last row of a connection tells.
+/// Formats the rows, and counts the messages for the last row of each connection.
 pub(super) struct Rows {
     table: Table,
     ends: EndNames,
@@ -50,7 +50,7 @@ impl Rows {
 
     /// Appends a row about a connection.
     fn event(&mut self, origin: &Origin<'_>, text: &str, out: &mut Vec<u8>) {
-        self.fit(out);
+        self.table.resize(stdout_columns());
         self.table.event(origin.time, origin.connection.unwrap_or(1), text, out);
     }
 
@@ -65,8 +65,8 @@ impl Rows {
         counts.said_goodbye |= message.is_some_and(|message| message.command() == "goodbye");
     }
 
-    /// Counts a message, or a malformed line, and appends its row if `show` selects it; whether it does. After the
-    /// `hello` of a program with a name follows the row that tells its name.
+    /// Counts a message, or a malformed line, and appends its row if `show` selects it; whether it does. The `hello` of
+    /// a program with a name is followed by a row with that name.
     pub(super) fn message(
         &mut self,
         show: &Show,
@@ -81,7 +81,7 @@ impl Rows {
             let command = message.map(Message::command).unwrap_or_default();
             let emphasis = if command == "error" { Emphasis::Failed } else { Emphasis::Normal };
             let seen = Seen { time: origin.time, connection: origin.connection.unwrap_or(1), from: origin.from };
-            self.fit(out);
+            self.table.resize(stdout_columns());
             self.table.message(seen, raw.line, raw.payload, message, emphasis, out);
             let text = |name| message.ok().and_then(|message| message.find(name)).map(|value| value.text());
             if let Some(name) = text("controller_name").filter(|_| command == "hello") {
@@ -106,12 +106,5 @@ impl Rows {
         let (messages, from_server) = (count(counts.from_client, "message"), counts.from_server);
         let carried = format!("{messages} from {client}, {from_server} from {server}{malformed}");
         self.event(origin, &format!("{how}{goodbye} after {seconds:.1} s: {carried}"), out);
-    }
-
-    /// Takes the present width of the terminal, once for all rows that are printed together.
-    fn fit(&mut self, out: &[u8]) {
-        if out.is_empty() {
-            self.table.resize(stdout_columns());
-        }
     }
 }
