@@ -383,8 +383,7 @@ impl Options {
 
     fn replies(&self) -> Result<Vec<Reply>, Failure> {
         let texts = self.replies.iter().map(String::as_str).chain((self.wire == Wire::Obe).then_some(OBE_REPLY));
-        let replies = texts.map(|text| Reply::parse(text, self.wire, self.input.line_bytes_max));
-        replies.collect::<Result<_, _>>().map_err(|why| Failure::Usage(format!("--reply: {why}")))
+        texts.map(|text| Reply::parse(text, self.wire, self.input.line_bytes_max)).collect()
     }
 
     fn settings(&self) -> NetSettings {
