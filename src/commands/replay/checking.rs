@@ -34,7 +34,6 @@ pub(super) struct Checking {
     update: Option<UpdatedFile>,
     is_updated: bool,
     pub began: SystemTime,
-    took: Duration,
     /// The replies that are compared, for JUnit: the number of each line, and the line.
     replies: Vec<(u64, String)>,
 }
@@ -78,7 +77,6 @@ impl Checking {
             update: update.map_err(|error| Failure::io(format_args!("cannot update {name}"), &error))?,
             is_updated: false,
             began: SystemTime::now(),
-            took: Duration::ZERO,
             replies,
         })
     }
@@ -121,7 +119,6 @@ impl Checking {
     /// # Errors
     /// The file cannot be updated.
     pub(super) fn conclude(&mut self, recording: &Recording, console: &mut Console) -> Result<Exit, Failure> {
-        self.took = self.began.elapsed().unwrap_or_default();
         let (entries, name) = (self.check.entries(), &recording.file.name);
         if self.check.is_over() && self.check.compared() == 0 {
             console.report(Exit::Failed, name, "no replies to compare");
@@ -148,11 +145,11 @@ impl Checking {
     }
 
     /// The suite of this file, for JUnit.
-    pub(super) fn suite<'a>(&'a self, file: &'a str) -> JunitSuite<'a> {
+    pub(super) fn suite<'a>(&'a self, file: &'a str, took: Duration) -> JunitSuite<'a> {
         JunitSuite {
             file,
             began: self.began.duration_since(UNIX_EPOCH).unwrap_or_default(),
-            took: self.took,
+            took,
             replies: self.replies.clone(),
             entries: self.check.entries(),
             reached: self.check.reached(),
@@ -160,18 +157,11 @@ impl Checking {
     }
 }
 
-/// What shows that another program has written to a file: its length, and when it was written, where the system knows.
-type FileState = (u64, Option<SystemTime>);
-
-fn file_state(found: &Metadata) -> FileState {
-    (found.len(), found.modified().ok())
-}
-
 /// A session file whose recorded replies will be updated.
 struct UpdatedFile {
     /// The file itself, so that a link to it stays one.
     path: PathBuf,
-    state: FileState,
+    found: Metadata,
 }
 
 impl UpdatedFile {
@@ -179,8 +169,8 @@ impl UpdatedFile {
     fn find(path: &Path) -> io::Result<UpdatedFile> {
         let path = fs::canonicalize(path)?;
         try_beside(&path)?;
-        let state = file_state(&fs::metadata(&path)?);
-        Ok(UpdatedFile { path, state })
+        let found = fs::metadata(&path)?;
+        Ok(UpdatedFile { path, found })
     }
 
     /// Writes the file again with these changes, whatever its size, unless it was changed since the check began.
@@ -189,7 +179,8 @@ impl UpdatedFile {
         let cannot = |error: io::Error| Failure::io(&doing, &error);
         let file = File::open(&self.path).map_err(cannot)?;
         let found = file.metadata().map_err(cannot)?;
-        if file_state(&found) != self.state {
+        let state = |found: &Metadata| (found.len(), found.modified().ok());
+        if state(&found) != state(&self.found) {
             return Err(Failure::Io(format!("{doing}: another program has changed it since the check began")));
         }
         let spliced = replace(&self.path, |new| {

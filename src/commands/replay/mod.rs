@@ -11,7 +11,6 @@ mod options;
 mod playing;
 mod replayer;
 mod source;
-mod stats;
 
 use std::path::Path;
 use std::time::Instant;
@@ -34,7 +33,7 @@ use crate::output::{Console, stdout_is_terminal};
 use checking::Checking;
 use options::Options;
 use playing::Playing;
-use replayer::{MessagePrinter, ReplayPlan, Replayer};
+use replayer::Replayer;
 use source::Recording;
 
 /// Runs `backbox replay`.
@@ -73,26 +72,32 @@ fn run(options: Options) -> Result<Exit, Failure> {
     let address = &files[0].target.address;
     let verb = if options.serve { "listening on" } else { "connecting to" };
     recorder.begin(&format!("{verb} {address}"), address.port)?;
-    let plan = ReplayPlan {
+    let color = options.output.color;
+    let mut replayer = Replayer {
+        files,
+        current: 0,
+        is_over: false,
         side: options.side(),
         compares: options.compares(),
-        passes: options.passes(),
+        is_colored: color.is_on(stdout_is_terminal()),
         retry: options.connect.retry,
         limits,
         traffic: Traffic::new(options.verbose.0),
         recorder,
-        printer: printer(&options, port),
-        junit,
-        is_colored: options.output.color.is_on(stdout_is_terminal()),
+        table: options.view.table(EndNames::of_port(port), color),
+        show: Show::new(Style::Raw, Vec::new(), Vec::new()).for_stdout(color, false),
+        began: Instant::now(),
+        progress: console.progress(),
+        console: &mut console,
     };
-    let mut replayer = Replayer::new(plan, files, &mut console, &mut net);
+    replayer.begin(&mut net);
     if let Some(bound) = bound {
         place.announce(bound)?;
     }
     drive(&mut net, &mut replayer)?;
     // What the built-in media controller reports counts where it is not compared.
     let peers = media.and_then(|(_, background)| background.stop()).filter(|_| !options.compares());
-    replayer.finish(peers.map_or(Exit::Success, |peers| peers.observer.console.worst()))
+    replayer.finish(junit.as_ref(), peers.map_or(Exit::Success, |peers| peers.observer.console.worst()))
 }
 
 /// Opens a file, reports what the guard finds in it, and prepares its check.
@@ -131,15 +136,6 @@ fn play(
     let (side, name, size) = (options.side().name(), recording.file.base(), recording.size());
     let title = format!("playing the {side} of {name} ({size}) to {to}");
     Ok(Playing::new((recording, checking), (target, peer, title), options.tempo, options.passes()))
-}
-
-fn printer(options: &Options, port: u16) -> MessagePrinter {
-    let color = options.output.color;
-    match options.view.table(EndNames::of_port(port), color) {
-        _ if options.compares() => MessagePrinter::Silent,
-        Some(table) => MessagePrinter::Table(Box::new(table)),
-        None => MessagePrinter::Raw(Box::new(Show::new(Style::Raw, Vec::new(), Vec::new()).for_stdout(color, false))),
-    }
 }
 
 /// What messages call the media controller of `--loopback`.

@@ -5,17 +5,17 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::checking::{CheckOutcome, Checking};
-use super::clock::{ReplayClock, Tempo};
+use super::clock::{Lateness, ReplayClock, Tempo};
 use super::source::Recording;
-use super::stats::Stats;
 use crate::bcp::{Malformed, line_command};
 use crate::check::{Check, CloseKind, JunitSuite, NextStep};
 use crate::commands::dial::Target;
-use crate::commands::run::{End, closing};
-use crate::exit::{Exit, Failure};
+use crate::commands::run::{ClientRun, End, closing};
+use crate::exit::{Exit, Failure, plain_words};
 use crate::net::{CloseReason, Closed, ConnId};
+use crate::output::Console;
 use crate::session::Record;
-use crate::text::shown;
+use crate::text::{count, shown};
 
 /// How late a reply is before the status line names it.
 const LATE_TIME: Duration = Duration::from_secs(1);
@@ -39,10 +39,18 @@ pub(super) struct Playing {
     pub peer: String,
     /// What is played to whom.
     pub title: String,
-    pub stats: Stats,
+    /// How many times it is played, each on its own connection, and how many connections there were.
+    pub passes: u64,
+    pub connections: u64,
+    /// Messages and bytes, LFs and payloads included.
+    pub sent: (u64, u64),
+    pub received: (u64, u64),
+    lateness: Lateness,
     pub pass: Pass,
-    /// When the clock's zero was.
+    /// When the first connection was made, which is the clock's zero.
     pub start: Option<Instant>,
+    /// How long after it the last connection ended.
+    pub took: Duration,
     /// What ended the run, as soon as it leaves the connection.
     pub end: Option<End>,
     /// How the last connection ended.
@@ -86,19 +94,21 @@ impl Playing {
         tempo: Tempo,
         passes: u64,
     ) -> Playing {
-        let requests = recording.requests.saturating_mul(passes);
-        let duration = recording.duration.and_then(|duration| tempo.duration(duration, requests, passes));
-        let speed = tempo.speed.unwrap_or(1.0);
         Playing {
-            stats: Stats::new(requests, duration, Some(speed).filter(|_| tempo.rate.is_none() && speed.is_finite())),
             recording,
             checking,
             clock: ReplayClock::new(tempo),
             target,
             peer,
             title,
+            passes,
+            connections: 0,
+            sent: (0, 0),
+            received: (0, 0),
+            lateness: Lateness::default(),
             pass: Pass::default(),
             start: None,
+            took: Duration::ZERO,
             end: None,
             closed: Closed::default(),
             unreached: None,
@@ -197,12 +207,12 @@ impl Playing {
         let written = self.pass.under_way.len().saturating_sub(pending);
         for message in self.pass.under_way.drain(..written) {
             if let Some(due) = message.due {
-                self.stats.lateness.add(at.saturating_sub(due));
+                self.lateness.add(at.saturating_sub(due));
             }
             if let Some(bytes) = message.bytes {
                 self.pass.sent += 1;
-                self.stats.sent.0 += 1;
-                self.stats.sent.1 += bytes as u64;
+                self.sent.0 += 1;
+                self.sent.1 += bytes as u64;
             }
         }
     }
@@ -246,8 +256,25 @@ impl Playing {
                 let command = shown(line_command(&reply.content.line).as_bytes());
                 format!("waiting {late:.1}/{limit} s for {command} ({}:{})", self.recording.file.base(), reply.number)
             }
-            None => self.stats.progress(now, self.differences()),
+            None => self.played(now),
         }
+    }
+
+    /// How much was played so far: `119/227 0:11/0:20 ×1.0`.
+    fn played(&self, now: Instant) -> String {
+        let clock = |time: Duration| format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60);
+        let requests = self.recording.requests.saturating_mul(self.passes);
+        let mut text = format!("{}/{requests} {}", self.sent.0, clock(self.at(now)));
+        if let Some(duration) = self.clock.duration(self.recording.duration, requests, self.passes) {
+            text += &format!("/{}", clock(duration));
+        }
+        if let Some(speed) = self.clock.speed() {
+            text += &format!(" ×{speed:.1}");
+        }
+        if let Some(differences @ 1..) = self.differences() {
+            text += &format!(", {}", count(differences, "difference"));
+        }
+        text
     }
 
     /// Whether everything was sent, and the connection closed in order.
@@ -264,7 +291,7 @@ impl Playing {
 
     /// The line of one of several files: `ok   game.bcp 14 replies as recorded`.
     pub(super) fn result_line(&self) -> String {
-        let checking = self.checking.as_ref().filter(|_| self.stats.connections > 0);
+        let checking = self.checking.as_ref().filter(|_| self.connections > 0);
         let result = checking.and_then(Checking::result).unwrap_or_default();
         let text = match result.split_once(": ") {
             Some((word, text)) if word != "PASS" || self.is_done() => text.to_owned(),
@@ -280,12 +307,54 @@ impl Playing {
 
     /// The suite of this file in the JUnit report.
     pub(super) fn suite(&self) -> Option<JunitSuite<'_>> {
-        Some(self.checking.as_ref()?.suite(&self.recording.file.name))
+        let checking = self.checking.as_ref().filter(|_| self.connections > 0)?;
+        Some(checking.suite(&self.recording.file.name, self.took))
     }
 
     /// The summary: what was played, what came back, and how it ended.
     pub(super) fn summary(&self) -> String {
-        self.stats.summary(&self.recording.file.base(), &self.peer, self.differences(), &self.how())
+        let volume = |(messages, bytes)| format!("{} ({})", count(messages, "message"), count(bytes, "byte"));
+        let (sent, file, time) = (volume(self.sent), self.recording.file.base(), self.took.as_secs_f64());
+        let mut text = format!("replayed {sent} of {file} in {time:.3} s");
+        if self.connections > 1 {
+            text += &format!(", over {} connections", self.connections);
+        }
+        text += &format!("; received {} from {}", volume(self.received), self.peer);
+        if let Some(differences) = self.differences() {
+            text += &format!("; {}", count(differences, "difference"));
+        }
+        format!("{text}; {}{}", self.how(), self.lateness)
+    }
+
+    /// How the run would end with this file.
+    ///
+    /// # Errors
+    /// What ended the run, when it is an error.
+    pub(super) fn settle(self, retry: Duration, console: &mut Console) -> Result<Exit, Failure> {
+        let check = self.checking.filter(|checking| checking.is_compared).map(|checking| checking.check);
+        let (checked, end) = (self.checked?, self.end.unwrap_or(End::Done));
+        // That the peer is gone is one of the differences, and reported.
+        let has_left = matches!(end, End::Done | End::Closed(CloseReason::ByPeer | CloseReason::Lost(_)));
+        let is_reported = checked == Exit::Failed && has_left;
+        let missing = match self.pass.is_complete {
+            _ if is_reported => Some(""),
+            false => Some("the last message to be sent"),
+            true if check.is_some_and(|check| !check.is_over()) => Some("all replies to be compared"),
+            true => None,
+        };
+        let reason = |error| format!("; cannot connect to {}: {}", self.target.address, plain_words(&error));
+        let run = ClientRun {
+            hint: self.unreached.map_or(String::new(), reason),
+            target: &self.target,
+            end,
+            closed: self.closed,
+            retry,
+            is_complete: self.pass.is_complete || is_reported,
+            complete_when: "the last message was sent",
+            missing: missing.map(str::to_owned),
+            left_out: None,
+        };
+        run.settle(console).map(|exit| exit.worse(checked))
     }
 
     /// How it ended, in a few words.
@@ -304,4 +373,56 @@ impl Playing {
 /// Whether a line is the last one that its side sends.
 pub(super) fn is_goodbye(line: &[u8]) -> bool {
     line_command(line).eq_ignore_ascii_case("goodbye")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::Choice;
+    use super::*;
+    use crate::bcp::Side;
+    use crate::output::Color;
+
+    /// Twenty messages in 80 s, of which two left at once, two 3 ms late and the others 1 ms.
+    fn twenty() -> Playing {
+        let path = std::env::temp_dir().join(format!("backbox-playing-{}.bcp", std::process::id()));
+        std::fs::write(&path, format!("#backbox-session 1\n#@0\n{}#@80\n#<b\n", "a?b=cdefg\n".repeat(20))).unwrap();
+        let choice = Choice { from: None, connection: None, side: Side::Client, framing: Default::default() };
+        let mut recording = Recording::open(&path, choice).unwrap();
+        recording.survey(false, &mut Console::new("test", true, Color::Never)).unwrap();
+        let (target, peer) = (Target::known("127.0.0.1:7".parse().unwrap()), "the peer".to_owned());
+        let mut playing = Playing::new((recording, None), (target, peer, String::new()), Tempo::default(), 1);
+        let now = Instant::now();
+        (playing.start, playing.connections) = (Some(now), 1);
+        for message in 0..20 {
+            let late = Duration::from_millis(if message < 2 { 0 } else { 1 + message / 18 * 2 });
+            playing.pass.under_way.push_back(UnderWay { due: Some(Duration::ZERO), bytes: Some(10) });
+            playing.count_written(0, now + late);
+        }
+        playing
+    }
+
+    #[test]
+    fn summary_has_all_numbers() {
+        let mut playing = twenty();
+        playing.received = (1, 1);
+        playing.took = Duration::from_millis(80_001);
+        let text = playing.summary();
+        assert!(text.starts_with("replayed 20 messages (200 bytes) of backbox-playing-"), "{text}");
+        assert!(text.contains(".bcp in 80.001 s; received 1 message (1 byte) from the peer; "), "{text}");
+        assert!(text.contains("\nlateness: p50 1.0") && text.ends_with(" ms, max 3.000 ms"), "{text}");
+        (playing.connections, playing.lateness) = (2, Lateness::default());
+        let text = playing.summary();
+        assert!(text.contains(", over 2 connections; ") && !text.contains("lateness"), "{text}");
+    }
+
+    #[test]
+    fn status_line_has_messages_time_and_speed() {
+        let mut playing = twenty();
+        let start = playing.start.unwrap();
+        assert_eq!(playing.progress(start + Duration::from_secs(71)), "20/20 1:11/1:20 ×1.0");
+        playing.clock = ReplayClock::new(Tempo { rate: Some(0.5), ..Tempo::default() });
+        assert_eq!(playing.progress(start), "20/20 0:00/0:40");
+        playing.clock = ReplayClock::new(Tempo { speed: Some(f64::INFINITY), ..Tempo::default() });
+        assert_eq!(playing.progress(start), "20/20 0:00");
+    }
 }

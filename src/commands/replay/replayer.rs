@@ -11,7 +11,7 @@ use crate::check::{JunitSuite, NextStep, junit};
 use crate::commands::dial::Target;
 use crate::commands::recorder::Recorder;
 use crate::commands::result_file::ResultFile;
-use crate::commands::run::{ClientRun, End, TimeLimits, closing, report_bad_frame};
+use crate::commands::run::{End, TimeLimits, closing, report_bad_frame};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, FramingError, RawMessage};
@@ -25,67 +25,47 @@ use crate::text::count;
 /// How long a terminal may take to be drawn on: so near to a message the status line is not drawn.
 const DRAWING_TIME: Duration = Duration::from_millis(3);
 
-/// What prints the messages.
-pub(super) enum MessagePrinter {
-    /// A check, whose report is all that is printed.
-    Silent,
-    Raw(Box<Show>),
-    Table(Box<Table>),
-}
-
-/// What holds for the whole run.
-pub(super) struct ReplayPlan {
+/// The handler of `replay`.
+pub(super) struct Replayer<'a> {
+    pub files: Vec<Playing>,
+    /// The file that is played, or was played last.
+    pub current: usize,
+    /// Everything was played.
+    pub is_over: bool,
     /// The side that is played. The server's is played to the first client.
     pub side: Side,
-    /// Whether replies are compared.
+    /// Whether replies are compared; then the report is all that is printed, colored or not.
     pub compares: bool,
-    pub passes: u64,
+    pub is_colored: bool,
     pub retry: Duration,
     /// `-W`.
     pub limits: TimeLimits,
     pub traffic: Traffic,
     pub recorder: Recorder,
-    pub printer: MessagePrinter,
-    pub junit: Option<ResultFile>,
-    pub is_colored: bool,
+    /// The table view, instead of what `show` prints.
+    pub table: Option<Table>,
+    pub show: Show,
+    pub began: Instant,
+    pub console: &'a mut Console,
+    pub progress: Progress,
 }
 
-/// The handler of `replay`.
-pub(super) struct Replayer<'a> {
-    plan: ReplayPlan,
-    console: &'a mut Console,
-    progress: Progress,
-    files: Vec<Playing>,
-    /// The file that is played, or was played last.
-    current: usize,
-    /// Everything was played.
-    is_over: bool,
-    began: Instant,
-}
-
-impl<'a> Replayer<'a> {
-    /// Begins with the first file.
-    pub(super) fn new(plan: ReplayPlan, files: Vec<Playing>, console: &'a mut Console, net: &mut Net) -> Replayer<'a> {
-        let (progress, began) = (console.progress(), Instant::now());
-        let mut replayer = Replayer { plan, progress, console, files, current: 0, is_over: false, began };
-        replayer.begin(net);
-        replayer
-    }
-
+impl Replayer<'_> {
     fn playing(&mut self) -> &mut Playing {
         &mut self.files[self.current]
     }
 
-    fn begin(&mut self, net: &mut Net) {
+    /// Begins with a file.
+    pub(super) fn begin(&mut self, net: &mut Net) {
         self.console.note(&self.files[self.current].title);
         self.connect(net);
     }
 
     /// Begins to connect, unless a client is waited for.
     fn connect(&mut self, net: &mut Net) {
-        if self.plan.side == Side::Client {
+        if self.side == Side::Client {
             let playing = &mut self.files[self.current];
-            playing.pass.id = net.connect(playing.target.sockets(), self.plan.retry);
+            playing.pass.id = net.connect(playing.target.sockets(), self.retry);
         }
     }
 
@@ -94,9 +74,8 @@ impl<'a> Replayer<'a> {
         if !net.is_open(self.playing().pass.id) {
             return None;
         }
-        self.playing().start.get_or_insert(now);
         loop {
-            let compares = self.plan.compares;
+            let compares = self.compares;
             let playing = self.playing();
             let needs_peer = compares || (playing.checking.is_some() && !playing.pass.is_complete);
             if playing.pass.peer_left && !needs_peer {
@@ -119,7 +98,7 @@ impl<'a> Replayer<'a> {
             }
         }
         // What the peer sent in the recording after the last request belongs to it.
-        let compares = self.plan.compares;
+        let compares = self.compares;
         let playing = self.playing();
         let (pass, end) = (&playing.pass, playing.clock.end());
         let is_left = pass.said_goodbye || pass.peer_left || compares;
@@ -133,7 +112,7 @@ impl<'a> Replayer<'a> {
     /// Sends the request, if there is room; whether there was.
     fn send_request(&mut self, net: &mut Net, now: Instant) -> bool {
         // What is sent is also printed or recorded: a slow reader or disk must not make memory grow.
-        let is_shown = matches!(self.plan.printer, MessagePrinter::Table(_)) || self.plan.recorder.is_on();
+        let is_shown = self.table.is_some() || self.recorder.is_on();
         let playing = self.playing();
         let Some(record) = &playing.pass.request else { return true };
         let payload = record.payload.as_deref().unwrap_or_default();
@@ -160,41 +139,38 @@ impl<'a> Replayer<'a> {
 
     /// Shows and records a message that was sent.
     fn report_sent(&mut self, net: &mut Net, line: &[u8], payload: Option<&[u8]>) {
-        self.plan.traffic.sent(line, payload.map(<[u8]>::len));
+        self.traffic.sent(line, payload.map(<[u8]>::len));
         let id = self.playing().pass.id.0;
-        self.plan.recorder.message(net, id, self.plan.side, line, payload);
+        self.recorder.message(net, id, self.side, line, payload);
         let raw = RawMessage { number: 0, raw: line, line, marker: payload_marker(line), payload };
-        self.print_message(net, self.plan.side, &raw);
+        self.print_message(net, self.side, &raw);
     }
 
     /// Prints a row of the table, or what the peer sent as it is.
     fn print_message(&mut self, net: &mut Net, from: Side, raw: &RawMessage<'_>) {
-        let is_ours = from == self.plan.side;
+        let is_ours = from == self.side;
+        if self.compares || (is_ours && self.table.is_none()) {
+            return;
+        }
         let (mut message, mut printed) = (Message::new(), Vec::new());
-        let mut parse = || message.parse_line(raw.text(), &ParseOptions::default());
-        match &mut self.plan.printer {
-            MessagePrinter::Table(table) => {
-                let time = Some(net.now().saturating_duration_since(self.began));
-                let seen = Seen { time, connection: self.files[self.current].stats.connections, from };
-                let emphasis = if is_ours { Emphasis::Dimmed } else { Emphasis::Normal };
-                let parsed = parse();
-                let parsed = parsed.as_ref().map(|()| &message);
-                table.message(seen, raw.line, raw.payload, parsed, emphasis, &mut printed);
-            }
-            MessagePrinter::Raw(show) if !is_ours => {
-                let is_parsed = parse().is_ok();
-                show.show(raw, is_parsed.then_some(&message), None, &mut printed);
-            }
-            _ => {}
+        let parsed = message.parse_line(raw.text(), &ParseOptions::default());
+        let parsed = parsed.as_ref().map(|()| &message);
+        if let Some(table) = &mut self.table {
+            let time = Some(net.now().saturating_duration_since(self.began));
+            let seen = Seen { time, connection: self.files[self.current].connections, from };
+            let emphasis = if is_ours { Emphasis::Dimmed } else { Emphasis::Normal };
+            table.message(seen, raw.line, raw.payload, parsed, emphasis, &mut printed);
+        } else {
+            self.show.show(raw, parsed.ok(), None, &mut printed);
         }
         self.print(net, &printed);
     }
 
     /// Prints a row about the connection, if there is a table.
     fn print_event(&mut self, net: &mut Net, text: &str) {
-        let MessagePrinter::Table(table) = &mut self.plan.printer else { return };
+        let Some(table) = &mut self.table else { return };
         let (time, mut row) = (net.now().saturating_duration_since(self.began), Vec::new());
-        table.event(Some(time), self.files[self.current].stats.connections, text, &mut row);
+        table.event(Some(time), self.files[self.current].connections, text, &mut row);
         self.print(net, &row);
     }
 
@@ -210,15 +186,15 @@ impl<'a> Replayer<'a> {
         let now = net.now();
         let playing = self.playing();
         playing.pass.received += 1;
-        playing.stats.received.0 += 1;
-        playing.stats.received.1 += raw.raw.len() as u64;
+        playing.received.0 += 1;
+        playing.received.1 += raw.raw.len() as u64;
         playing.pass.peer_left |= is_goodbye(raw.line);
         let at = playing.at(now);
         if let Some(checking) = &mut playing.checking {
             checking.check.received(raw.line, raw.payload.unwrap_or_default(), at);
         }
-        self.plan.traffic.came(raw);
-        self.print_message(net, self.plan.side.other(), raw);
+        self.traffic.came(raw);
+        self.print_message(net, self.side.other(), raw);
     }
 
     /// Ends the connection in order: everything sent goes out, `goodbye` in the same write where it fits.
@@ -252,11 +228,11 @@ impl Replayer<'_> {
         let playing = &mut self.files[self.current];
         let counted = playing.close_check(net.now());
         let mut report = String::new();
-        match playing.checking.as_mut().filter(|checking| checking.is_compared && playing.stats.connections > 0) {
+        match playing.checking.as_mut().filter(|checking| checking.is_compared && playing.connections > 0) {
             _ if counted.is_err() => playing.checked = counted.map(|()| Exit::Success),
             Some(checking) => {
                 playing.checked = checking.conclude(&playing.recording, self.console);
-                report = checking.report(&playing.recording.file.name, self.plan.is_colored);
+                report = checking.report(&playing.recording.file.name, self.is_colored);
                 if let Some(result) = checking.result().filter(|_| !has_several) {
                     report += &format!("{result}\n");
                 }
@@ -295,80 +271,50 @@ impl Replayer<'_> {
     ///
     /// # Errors
     /// What ended the run, when it is an error.
-    pub(super) fn finish(mut self, reported: Exit) -> Result<Exit, Failure> {
+    pub(super) fn finish(mut self, report: Option<&ResultFile>, reported: Exit) -> Result<Exit, Failure> {
         let has_several = self.files.len() > 1;
         self.files.truncate(self.current + 1);
-        let (plan, console) = (self.plan, self.console);
-        let connected = self.files.iter().filter(|playing| playing.stats.connections > 0);
-        let suites: Vec<JunitSuite<'_>> = connected.filter_map(Playing::suite).collect();
-        if let Some(file) = plan.junit.as_ref().filter(|_| !suites.is_empty()) {
+        let suites: Vec<JunitSuite<'_>> = self.files.iter().filter_map(Playing::suite).collect();
+        if let Some(file) = report.filter(|_| !suites.is_empty()) {
             file.write(junit(&suites).as_bytes())?;
         }
         drop(suites);
         let mut worst = reported;
         for playing in self.files {
-            if playing.stats.connections > 0 {
-                console.note(playing.summary());
+            if playing.connections > 0 {
+                self.console.note(playing.summary());
             }
-            match settle(playing, &plan, console) {
+            match playing.settle(self.retry, self.console) {
                 Ok(exit) => worst = worst.worse(exit),
-                Err(failure) if has_several => console.report_failure(&failure),
+                Err(failure) if has_several => self.console.report_failure(&failure),
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(worst.worse(console.worst()))
+        Ok(worst.worse(self.console.worst()))
     }
-}
-
-/// How the run would end with this file.
-fn settle(playing: Playing, plan: &ReplayPlan, console: &mut Console) -> Result<Exit, Failure> {
-    let is_over = !plan.compares || playing.checking.as_ref().is_none_or(|checking| checking.check.is_over());
-    let Playing { pass, end, closed, checked, target, unreached, .. } = playing;
-    let (checked, end) = (checked?, end.unwrap_or(End::Done));
-    // That the peer is gone is one of the differences, and reported.
-    let has_left = matches!(end, End::Done | End::Closed(CloseReason::ByPeer | CloseReason::Lost(_)));
-    let is_reported = checked == Exit::Failed && has_left;
-    let missing = match (pass.is_complete, is_over) {
-        _ if is_reported => Some(""),
-        (false, _) => Some("the last message to be sent"),
-        (true, false) => Some("all replies to be compared"),
-        (true, true) => None,
-    };
-    let reason = |error| format!("; cannot connect to {}: {}", target.address, plain_words(&error));
-    let run = ClientRun {
-        hint: unreached.map_or(String::new(), reason),
-        target: &target,
-        end,
-        closed,
-        retry: plan.retry,
-        is_complete: pass.is_complete || is_reported,
-        complete_when: "the last message was sent",
-        missing: missing.map(str::to_owned),
-        left_out: None,
-    };
-    run.settle(console).map(|exit| exit.worse(checked))
 }
 
 impl Handler for Replayer<'_> {
     fn on_connect(&mut self, net: &mut Net, id: ConnId) {
         let playing = &mut self.files[self.current];
-        if let (Side::Server, Some(peer)) = (self.plan.side, net.peer(id)) {
+        if let (Side::Server, Some(peer)) = (self.side, net.peer(id)) {
             // Only the first client is served.
             net.leave();
             playing.target = Target::known(peer);
         }
         (playing.pass.id, playing.pass.opened, playing.unreached) = (id, Some(net.now()), None);
-        playing.stats.connected();
+        playing.start.get_or_insert(net.now());
+        playing.connections += 1;
         if let Some(checking) = &mut playing.checking {
             checking.began = SystemTime::now();
         }
-        let preposition = if self.plan.side == Side::Server { "from" } else { "to" };
+        let preposition = if self.side == Side::Server { "from" } else { "to" };
         let text = format!("connected {preposition} {}", playing.target.address);
         self.print_event(net, &text);
     }
 
     fn on_message(&mut self, net: &mut Net, id: ConnId, frame: &Frame<'_>) {
-        self.plan.recorder.frame(net, id.0, self.plan.side.other(), frame);
+        self.recorder.frame(net, id.0, self.side.other(), frame);
         match frame {
             Frame::Message(message) => self.receive(net, message),
             Frame::Ignored { .. } => {}
@@ -394,7 +340,7 @@ impl Handler for Replayer<'_> {
     }
 
     fn on_close(&mut self, net: &mut Net, id: ConnId, mut closed: Closed) {
-        let (us, them, now) = (self.plan.side, self.plan.side.other(), net.now());
+        let (us, them, now) = (self.side, self.side.other(), net.now());
         let playing = &mut self.files[self.current];
         let pass = &playing.pass;
         // A peer that has sent its goodbye may close while ours is on its way, which then meets a reset.
@@ -414,19 +360,20 @@ impl Handler for Replayer<'_> {
         if is_parted {
             closed.unsent = 0;
         }
+        playing.took = playing.at(now);
         let pass = &playing.pass;
         // A peer that was not connected had nothing to send.
         closed.is_silent &= pass.opened.is_some();
         let how = closing(&end, closed.unsent, us);
         let is_repeated = matches!(end, End::Done) && pass.is_complete && closed.unsent == 0;
-        let is_repeated = is_repeated && playing.stats.connections < self.plan.passes;
+        let is_repeated = is_repeated && playing.connections < playing.passes;
         let row = pass.opened.map(|opened| {
             let seconds = now.saturating_duration_since(opened).as_secs_f64();
             let (sent, received) = (count(pass.sent, "message"), pass.received);
             format!("{how} after {seconds:.1} s: {sent} sent, {received} received")
         });
         playing.end = Some(end);
-        self.plan.recorder.closed(net, id.0, &how, them, &closed.unfinished);
+        self.recorder.closed(net, id.0, &how, them, &closed.unfinished);
         playing.closed = closed;
         if let Some(row) = row {
             self.print_event(net, &row);
@@ -444,21 +391,21 @@ impl Handler for Replayer<'_> {
         playing.count_written(net.pending(playing.pass.id), now);
         self.progress.draw(now, || playing.progress(now));
         if playing.end.is_none() {
-            if let Some(end) = self.plan.limits.passed(now) {
+            if let Some(end) = self.limits.passed(now) {
                 self.stop(net, end);
                 return None;
             }
             let due = self.advance(net, now);
             let drawing = self.progress.next().filter(|&next| due.is_none_or(|due| next + DRAWING_TIME < due));
-            return due.into_iter().chain(drawing).chain(self.plan.limits.deadline()).min();
+            return due.into_iter().chain(drawing).chain(self.limits.deadline()).min();
         }
         // `-W` bounds leaving too, which else waits for a peer that does not read.
         let is_leaving = matches!(playing.end, Some(End::Done)) && !self.is_over;
-        let timeout = self.plan.limits.timeout_at().filter(|_| is_leaving)?;
+        let timeout = self.limits.timeout_at().filter(|_| is_leaving)?;
         if now < timeout {
             return Some(timeout);
         }
-        playing.end = self.plan.limits.passed(now);
+        playing.end = self.limits.passed(now);
         net.hurry();
         None
     }
@@ -485,7 +432,7 @@ impl Handler for Replayer<'_> {
                 playing.unreached = Some(io::Error::new(error.kind(), plain_words(error)));
             }
             Notice::RecordingFailed(error) => {
-                let failure = self.plan.recorder.failure(error);
+                let failure = self.recorder.failure(error);
                 self.console.report_failure(&failure);
             }
             _ => {}
