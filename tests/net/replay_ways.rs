@@ -224,7 +224,6 @@ fn options_that_exclude_each_other_are_refused_with_a_reason() {
         (&["--rate", "5", "--max-gap", "2", GAME], "--rate does not use the recorded times"),
         (&["--rate", "-1", GAME], "invalid rate \"-1\"; write a number of messages a second, above 0"),
         (&["--max-gap", "1", "--speed", "max", GAME], "there is no gap to shorten"),
-        (&["--max-gap", "0", GAME], "0 leaves no wait at all; --speed max does that"),
         (&["--repeat", "0", GAME], "--repeat: 0 plays nothing"),
         (&["--overwrite", GAME], "--overwrite needs --record or --junit: "),
     ] {

@@ -16,15 +16,6 @@ use crate::output::Console;
 use crate::session::{Kind, apply};
 use crate::text::{count, shown};
 
-/// What the check of a file came to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum CheckOutcome {
-    Passed,
-    /// The file was updated, and passes now.
-    Updated,
-    Failed,
-}
-
 /// The check of a file, while it is played and after it.
 pub(super) struct Checking {
     pub check: Check,
@@ -81,21 +72,8 @@ impl Checking {
         })
     }
 
-    pub(super) fn outcome(&self) -> CheckOutcome {
-        match self.is_updated {
-            true => CheckOutcome::Updated,
-            false if self.passes() => CheckOutcome::Passed,
-            false => CheckOutcome::Failed,
-        }
-    }
-
     pub(super) fn differences(&self) -> u64 {
         self.check.entries().len() as u64
-    }
-
-    /// Whether it came to its end, and all replies arrived as recorded.
-    fn passes(&self) -> bool {
-        self.check.is_over() && self.check.entries().is_empty() && self.check.compared() > 0
     }
 
     /// The differences as text.
@@ -106,12 +84,15 @@ impl Checking {
         text
     }
 
-    /// `PASS: 14 replies as recorded`, `FAIL: 3 of 14 replies differ`, or the same with `UPDATED`. A check that was
-    /// interrupted without a difference has no result.
-    pub(super) fn result(&self) -> Option<String> {
+    /// Whether it is more than a check that was interrupted without a difference.
+    pub(super) fn has_result(&self) -> bool {
+        self.check.is_over() || self.differences() > 0
+    }
+
+    /// `PASS: 14 replies as recorded`, `FAIL: 3 of 14 replies differ`, or the same with `UPDATED`.
+    pub(super) fn result(&self) -> String {
         let result = summary(self.check.entries(), self.check.compared());
-        let result = if self.is_updated { result.replacen("FAIL", "UPDATED", 1) } else { result };
-        (self.check.is_over() || self.differences() > 0).then_some(result)
+        if self.is_updated { result.replacen("FAIL", "UPDATED", 1) } else { result }
     }
 
     /// Updates the file; the exit status of the check.
@@ -123,7 +104,7 @@ impl Checking {
         if self.check.is_over() && self.check.compared() == 0 {
             console.report(Exit::Failed, name, "no replies to compare");
         }
-        let Some(file) = self.update.as_ref().filter(|_| !self.passes()) else {
+        let Some(file) = self.update.as_ref().filter(|_| !entries.is_empty() || !self.check.is_over()) else {
             return Ok(if entries.is_empty() { Exit::Success } else { Exit::Failed });
         };
         if !self.check.is_over() || entries.iter().any(|entry| matches!(entry.kind, EntryKind::Gone(..))) {
@@ -140,7 +121,7 @@ impl Checking {
             console.report(Exit::Failed, name, format_args!("{patterns} not met, which --update never changes"));
             return Ok(Exit::Failed);
         }
-        self.is_updated = !edits.is_empty();
+        self.is_updated = !edits.is_empty() && self.check.compared() > 0;
         Ok(Exit::Success)
     }
 

@@ -8,7 +8,6 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::text::shown;
-use crate::time;
 
 /// How far apart messages may have been recorded that leave in one write.
 const TOGETHER: Duration = Duration::from_millis(2);
@@ -18,8 +17,7 @@ const TOGETHER: Duration = Duration::from_millis(2);
 /// # Errors
 /// A phrase for the parser of options.
 pub fn parse_speed(text: &str) -> Result<f64, String> {
-    let speed = if text == "max" { Some(f64::INFINITY) } else { above_zero(text) };
-    speed.ok_or_else(|| format!("invalid speed \"{}\"; write a number above 0, or max", shown(text.as_bytes())))
+    if text == "max" { Ok(f64::INFINITY) } else { above_zero(text, "speed", "a number above 0, or max") }
 }
 
 /// Parses a rate: messages a second.
@@ -27,25 +25,13 @@ pub fn parse_speed(text: &str) -> Result<f64, String> {
 /// # Errors
 /// A phrase for the parser of options.
 pub fn parse_rate(text: &str) -> Result<f64, String> {
-    above_zero(text).ok_or_else(|| {
-        format!("invalid rate \"{}\"; write a number of messages a second, above 0", shown(text.as_bytes()))
-    })
+    above_zero(text, "rate", "a number of messages a second, above 0")
 }
 
-fn above_zero(text: &str) -> Option<f64> {
+fn above_zero(text: &str, what: &str, wanted: &str) -> Result<f64, String> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    text.parse().ok().filter(|&number: &f64| plain && number > 0.0 && number.is_finite())
-}
-
-/// Parses the longest wait.
-///
-/// # Errors
-/// A phrase for the parser of options.
-pub fn parse_max_gap(text: &str) -> Result<Duration, String> {
-    match time::parse_duration(text)? {
-        Duration::ZERO => Err("0 leaves no wait at all; --speed max does that".to_owned()),
-        gap => Ok(gap),
-    }
+    let number = text.parse().ok().filter(|&number: &f64| plain && number > 0.0 && number.is_finite());
+    number.ok_or_else(|| format!("invalid {what} \"{}\"; write {wanted}", shown(text.as_bytes())))
 }
 
 /// How recorded times become times of the replay.
@@ -235,8 +221,6 @@ mod tests {
             assert!(parse_rate(text).unwrap_err().contains("messages a second"), "{text}");
         }
         assert_eq!(parse_rate("120"), Ok(120.0));
-        assert!(parse_max_gap("0").unwrap_err().contains("--speed max"));
-        assert_eq!(parse_max_gap("2"), Ok(ms(2000)));
     }
 
     #[test]

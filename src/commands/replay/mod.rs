@@ -18,7 +18,6 @@ use std::time::Instant;
 pub(super) use options::COMMAND;
 
 use crate::commands::binding::Place;
-use crate::commands::dial::Target;
 use crate::commands::listen::peers::Peers;
 use crate::commands::recorder::Recorder;
 use crate::commands::result_file::ResultFile;
@@ -67,7 +66,7 @@ fn run(options: Options) -> Result<Exit, Failure> {
     let place = Place { address: options.connect.address.as_deref(), port: Some(port), announce, wire: Wire::Bcp };
     let bound = options.serve.then(|| place.listen(&mut net)).transpose()?;
     let own = media.as_ref().map(|(address, _)| *address).or(bound);
-    let files = opened.into_iter().map(|(recording, checking)| play(&options, recording, checking, own));
+    let files = opened.into_iter().map(|opened| Playing::new(&options, opened, own));
     let files: Vec<Playing> = files.collect::<Result<_, Failure>>()?;
     let address = &files[0].target.address;
     let verb = if options.serve { "listening on" } else { "connecting to" };
@@ -86,7 +85,6 @@ fn run(options: Options) -> Result<Exit, Failure> {
         recorder,
         table: options.view.table(EndNames::of_port(port), color),
         show: Show::new(Style::Raw, Vec::new(), Vec::new()).for_stdout(color, false),
-        began: Instant::now(),
         progress: console.progress(),
         console: &mut console,
     };
@@ -112,34 +110,6 @@ fn open(options: &Options, path: &Path, console: &mut Console) -> Result<(Record
     let checking = checks.then(|| Checking::prepare(options, path, &mut recording)).transpose()?;
     Ok((recording, checking))
 }
-
-/// What the replayer needs to play a file. `own` is the address of our own server, if there is one.
-///
-/// # Errors
-/// The address of the server cannot be resolved.
-fn play(
-    options: &Options,
-    recording: Recording,
-    checking: Option<Checking>,
-    own: Option<SocketAddr>,
-) -> Result<Playing, Failure> {
-    let target = match own {
-        Some(own) => Target::known(own),
-        None => Target::resolve(options.connect.address.as_deref(), recording.port())?,
-    };
-    let address = &target.address;
-    let (peer, to) = match (options.serve, options.loopback) {
-        (true, _) => ("the client".to_owned(), format!("the first client of {address}")),
-        (_, true) => (BUILT_IN.to_owned(), format!("{BUILT_IN} at {address}")),
-        _ => (address.to_string(), address.to_string()),
-    };
-    let (side, name, size) = (options.side().name(), recording.file.base(), recording.size());
-    let title = format!("playing the {side} of {name} ({size}) to {to}");
-    Ok(Playing::new((recording, checking), (target, peer, title), options.tempo, options.passes()))
-}
-
-/// What messages call the media controller of `--loopback`.
-const BUILT_IN: &str = "the built-in media controller";
 
 /// Starts the media controller of `--loopback` in a thread of its own, on a free port.
 ///

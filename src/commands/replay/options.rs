@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::clock::{Tempo, parse_max_gap, parse_rate, parse_speed};
+use super::clock::{Tempo, parse_rate, parse_speed};
 use super::source::Choice;
 use crate::bcp::Side;
 use crate::check::Rules;
@@ -29,7 +29,7 @@ pub struct Options {
     pub(super) record: RecordOptions,
     pub(super) view: LiveView,
     pub(super) tempo: Tempo,
-    repeat: Option<u64>,
+    pub(super) repeat: Option<u64>,
     pub(super) timeout: Duration,
     pub(super) loopback: bool,
     pub(super) serve: bool,
@@ -224,7 +224,7 @@ pub const COMMAND: Command<Options> = Command {
         .conflicts(DRY_RUN, CONNECTS)
         .group("Pace"),
         Flag::value("max-gap", "DURATION", "Shorten longer waits to *DURATION*", |o: &mut Options, value| {
-            set(&mut o.tempo.max_gap, parse_max_gap(&text(value)?))
+            set(&mut o.tempo.max_gap, duration(value))
         })
         .more("What follows a wait that was shortened leaves earlier by as much.")
         .conflicts(&["speed=max"], "--speed max never waits, so there is no gap to shorten")
@@ -364,11 +364,6 @@ impl Options {
     /// Whether replies are compared.
     pub(super) fn compares(&self) -> bool {
         self.check || self.update
-    }
-
-    /// How many times the recording is played.
-    pub(super) fn passes(&self) -> u64 {
-        self.repeat.unwrap_or(1)
     }
 
     /// The side that is played.

@@ -4,18 +4,22 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::checking::{CheckOutcome, Checking};
-use super::clock::{Lateness, ReplayClock, Tempo};
+use super::checking::Checking;
+use super::clock::{Lateness, ReplayClock};
+use super::options::Options;
 use super::source::Recording;
 use crate::bcp::{Malformed, line_command};
 use crate::check::{Check, CloseKind, JunitSuite, NextStep};
 use crate::commands::dial::Target;
 use crate::commands::run::{ClientRun, End, closing};
 use crate::exit::{Exit, Failure, plain_words};
-use crate::net::{CloseReason, Closed, ConnId};
+use crate::net::{CloseReason, Closed, ConnId, SocketAddr};
 use crate::output::Console;
 use crate::session::Record;
 use crate::text::{count, shown};
+
+/// What messages call the media controller of `--loopback`.
+const BUILT_IN: &str = "the built-in media controller";
 
 /// How late a reply is before the status line names it.
 const LATE_TIME: Duration = Duration::from_secs(1);
@@ -87,21 +91,34 @@ pub(super) struct Pass {
 }
 
 impl Playing {
-    /// A file that is played to `target` for so many passes.
+    /// A file that is opened and checked. `own` is the address of our own server, if there is one.
+    ///
+    /// # Errors
+    /// The address of the server cannot be resolved.
     pub(super) fn new(
+        options: &Options,
         (recording, checking): (Recording, Option<Checking>),
-        (target, peer, title): (Target, String, String),
-        tempo: Tempo,
-        passes: u64,
-    ) -> Playing {
-        Playing {
+        own: Option<SocketAddr>,
+    ) -> Result<Playing, Failure> {
+        let target = match own {
+            Some(own) => Target::known(own),
+            None => Target::resolve(options.connect.address.as_deref(), recording.port())?,
+        };
+        let address = target.address.to_string();
+        let (peer, to) = match (options.serve, options.loopback) {
+            (true, _) => ("the client".to_owned(), format!("the first client of {address}")),
+            (_, true) => (BUILT_IN.to_owned(), format!("{BUILT_IN} at {address}")),
+            _ => (address.clone(), address),
+        };
+        let (side, name, size) = (options.side().name(), recording.file.base(), recording.size());
+        Ok(Playing {
+            title: format!("playing the {side} of {name} ({size}) to {to}"),
             recording,
             checking,
-            clock: ReplayClock::new(tempo),
+            clock: ReplayClock::new(options.tempo),
             target,
             peer,
-            title,
-            passes,
+            passes: options.repeat.unwrap_or(1),
             connections: 0,
             sent: (0, 0),
             received: (0, 0),
@@ -113,7 +130,7 @@ impl Playing {
             closed: Closed::default(),
             unreached: None,
             checked: Ok(Exit::Success),
-        }
+        })
     }
 
     /// Another pass begins where this one ended.
@@ -282,27 +299,12 @@ impl Playing {
         self.pass.is_complete && matches!(self.end, Some(End::Done | End::Closed(CloseReason::ByPeer)))
     }
 
-    pub(super) fn outcome(&self) -> CheckOutcome {
-        match &self.checking {
-            Some(checking) if self.is_done() && self.checked.is_ok() => checking.outcome(),
-            _ => CheckOutcome::Failed,
+    /// What its check came to, as a line: `PASS: 14 replies as recorded`.
+    pub(super) fn result(&self) -> String {
+        match self.checking.as_ref().filter(|checking| checking.has_result()).map(Checking::result) {
+            Some(result) if self.is_done() || !result.starts_with("PASS") => format!("{result}\n"),
+            _ => format!("FAIL: {}\n", self.how()),
         }
-    }
-
-    /// The line of one of several files: `ok   game.bcp 14 replies as recorded`.
-    pub(super) fn result_line(&self) -> String {
-        let checking = self.checking.as_ref().filter(|_| self.connections > 0);
-        let result = checking.and_then(Checking::result).unwrap_or_default();
-        let text = match result.split_once(": ") {
-            Some((word, text)) if word != "PASS" || self.is_done() => text.to_owned(),
-            _ => self.how(),
-        };
-        let word = match self.outcome() {
-            CheckOutcome::Passed => "ok  ",
-            CheckOutcome::Updated => "UPDATED",
-            CheckOutcome::Failed => "FAIL",
-        };
-        format!("{word} {} {text}\n", self.recording.file.name)
     }
 
     /// The suite of this file in the JUnit report.
@@ -377,6 +379,7 @@ pub(super) fn is_goodbye(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::clock::Tempo;
     use super::super::source::Choice;
     use super::*;
     use crate::bcp::Side;
@@ -389,8 +392,8 @@ mod tests {
         let choice = Choice { from: None, connection: None, side: Side::Client, framing: Default::default() };
         let mut recording = Recording::open(&path, choice).unwrap();
         recording.survey(false, &mut Console::new("test", true, Color::Never)).unwrap();
-        let (target, peer) = (Target::known("127.0.0.1:7".parse().unwrap()), "the peer".to_owned());
-        let mut playing = Playing::new((recording, None), (target, peer, String::new()), Tempo::default(), 1);
+        let own = Some("127.0.0.1:7".parse().unwrap());
+        let mut playing = Playing::new(&Options::default(), (recording, None), own).unwrap();
         let now = Instant::now();
         (playing.start, playing.connections) = (Some(now), 1);
         for message in 0..20 {
@@ -408,7 +411,7 @@ mod tests {
         playing.took = Duration::from_millis(80_001);
         let text = playing.summary();
         assert!(text.starts_with("replayed 20 messages (200 bytes) of backbox-playing-"), "{text}");
-        assert!(text.contains(".bcp in 80.001 s; received 1 message (1 byte) from the peer; "), "{text}");
+        assert!(text.contains(".bcp in 80.001 s; received 1 message (1 byte) from 127.0.0.1:7; "), "{text}");
         assert!(text.contains("\nlateness: p50 1.0") && text.ends_with(" ms, max 3.000 ms"), "{text}");
         (playing.connections, playing.lateness) = (2, Lateness::default());
         let text = playing.summary();

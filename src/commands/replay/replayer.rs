@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::checking::CheckOutcome;
+use super::checking::Checking;
 use super::playing::{Playing, UnderWay, is_goodbye};
 use crate::bcp::{Message, ParseOptions, Side, payload_marker};
 use crate::check::{JunitSuite, NextStep, junit};
@@ -45,7 +45,6 @@ pub(super) struct Replayer<'a> {
     /// The table view, instead of what `show` prints.
     pub table: Option<Table>,
     pub show: Show,
-    pub began: Instant,
     pub console: &'a mut Console,
     pub progress: Progress,
 }
@@ -156,8 +155,8 @@ impl Replayer<'_> {
         let parsed = message.parse_line(raw.text(), &ParseOptions::default());
         let parsed = parsed.as_ref().map(|()| &message);
         if let Some(table) = &mut self.table {
-            let time = Some(net.now().saturating_duration_since(self.began));
-            let seen = Seen { time, connection: self.files[self.current].connections, from };
+            let playing = &self.files[self.current];
+            let seen = Seen { time: Some(playing.at(net.now())), connection: playing.connections, from };
             let emphasis = if is_ours { Emphasis::Dimmed } else { Emphasis::Normal };
             table.message(seen, raw.line, raw.payload, parsed, emphasis, &mut printed);
         } else {
@@ -169,8 +168,8 @@ impl Replayer<'_> {
     /// Prints a row about the connection, if there is a table.
     fn print_event(&mut self, net: &mut Net, text: &str) {
         let Some(table) = &mut self.table else { return };
-        let (time, mut row) = (net.now().saturating_duration_since(self.began), Vec::new());
-        table.event(Some(time), self.files[self.current].connections, text, &mut row);
+        let (playing, mut row) = (&self.files[self.current], Vec::new());
+        table.event(Some(playing.at(net.now())), playing.connections, text, &mut row);
         self.print(net, &row);
     }
 
@@ -233,14 +232,14 @@ impl Replayer<'_> {
             Some(checking) => {
                 playing.checked = checking.conclude(&playing.recording, self.console);
                 report = checking.report(&playing.recording.file.name, self.is_colored);
-                if let Some(result) = checking.result().filter(|_| !has_several) {
-                    report += &format!("{result}\n");
-                }
             }
             None => {}
         }
         if has_several {
-            report += &playing.result_line();
+            let name = &playing.recording.file.name;
+            report += &playing.result().replacen(": ", &format!(" {name} "), 1);
+        } else if playing.checking.as_ref().is_some_and(Checking::has_result) {
+            report += &playing.result();
         }
         let is_last = matches!(playing.end, Some(End::Signal(_) | End::TimeUp { .. } | End::Output(_)));
         if !is_last && self.current + 1 < self.files.len() {
@@ -258,9 +257,9 @@ impl Replayer<'_> {
     /// The last line for several files, of which not all may have been played.
     fn total(&self) -> String {
         let files = self.files.len();
-        let number = |outcome| self.files.iter().filter(|playing| playing.outcome() == outcome).count();
+        let number = |word| self.files.iter().filter(|playing| playing.result().starts_with(word)).count();
         let compared = self.files.iter().filter_map(|playing| Some(playing.checking.as_ref()?.check.compared()));
-        match (number(CheckOutcome::Failed), number(CheckOutcome::Updated)) {
+        match (number("FAIL"), number("UPDATED")) {
             (0, 0) => format!("PASS: {} replies in {files} files as recorded\n", compared.sum::<u64>()),
             (0, updated) => format!("UPDATED: {updated} of {files} files\n"),
             (failed, _) => format!("FAIL: {failed} of {files} files differ\n"),
