@@ -199,17 +199,6 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
     #[inline]
     fn string(&mut self) -> Result<(), JsonError> {
         self.at += 1;
-        self.at += plain_bytes(&self.text[self.at..]);
-        if self.peek() == Some(b'"') {
-            self.at += 1;
-            return Ok(());
-        }
-        self.rest_of_string()
-    }
-
-    /// Reads a string from its first special character to its closing quote.
-    #[inline(never)]
-    fn rest_of_string(&mut self) -> Result<(), JsonError> {
         loop {
             self.at += plain_bytes(&self.text[self.at..]);
             match self.text[self.at..] {
@@ -340,21 +329,12 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
     }
 }
 
-/// The bytes that do not always stand for themselves in a canonical string. 0xc2 may begin a C1 control character.
-const SPECIAL: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        table[byte] = matches!(byte as u8, 0..0x20 | b'"' | b'\\' | 0x7f | 0xc2);
-        byte += 1;
-    }
-    table
-};
-
-/// How many bytes at the start of a text stand for themselves in a canonical string.
+/// How many bytes at the start of a text stand for themselves in a canonical string. 0xc2 may begin a C1 control
+/// character.
 #[inline]
-pub(super) fn plain_bytes(text: &[u8]) -> usize {
-    text.iter().position(|&byte| SPECIAL[usize::from(byte)]).unwrap_or(text.len())
+fn plain_bytes(text: &[u8]) -> usize {
+    let is_special = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\' | 0x7f | 0xc2);
+    text.iter().position(is_special).unwrap_or(text.len())
 }
 
 /// Appends text as the inside of a canonical JSON string.

@@ -8,8 +8,9 @@ use super::{
     JsonValue, Malformed, MalformedReason, Message, ParseOptions, ValueKind, canonical_name, payload_marker, unescape,
 };
 
-/// BCP's white space.
-const WHITE: [char; 6] = [' ', '\t', '\n', '\x0b', '\x0c', '\r'];
+fn is_white(character: char) -> bool {
+    u8::try_from(character).is_ok_and(crate::text::is_white)
+}
 
 /// What a message must look like.
 ///
@@ -53,13 +54,13 @@ impl Pattern {
     /// # Errors
     /// No command, a value that no message could hold, or JSON.
     pub fn parse(text: &str, keep_case: bool) -> Result<Pattern, Malformed> {
-        if text.trim_start_matches(WHITE).starts_with('{') {
+        if text.trim_start_matches(is_white).starts_with('{') {
             return Err(Malformed::message(text.as_bytes(), MalformedReason::JsonPattern));
         }
         let marker = payload_marker(text.as_bytes());
         let line = marker.map_or(text, |marker| &text[..marker.at]);
         let (command, query) = line.split_once('?').unwrap_or((line, ""));
-        let command = command.trim_matches(WHITE);
+        let command = command.trim_matches(is_white);
         if command.is_empty() {
             return Err(Malformed::message(text.as_bytes(), MalformedReason::NoCommand));
         }
@@ -285,9 +286,9 @@ impl Glob {
     /// The same in lower case and without white space at both ends.
     fn into_name(self) -> Glob {
         let mut name = self.lower_case();
-        name.pieces[0] = name.pieces[0].trim_start_matches(WHITE).to_owned();
+        name.pieces[0] = name.pieces[0].trim_start_matches(is_white).to_owned();
         if let Some(last) = name.pieces.last_mut() {
-            last.truncate(last.trim_end_matches(WHITE).len());
+            last.truncate(last.trim_end_matches(is_white).len());
         }
         name
     }

@@ -1,6 +1,5 @@
 //! Templates: one line of text for each message (`-F`).
 
-use std::fmt;
 use std::time::Duration;
 
 use super::{Message, canonical_name};
@@ -78,48 +77,20 @@ enum TemplatePart {
     Literal(Vec<u8>),
     /// The name, as typed and canonical.
     Param(String, Vec<u8>),
-    Word(Word),
+    /// One of [`WORDS`].
+    Word(&'static str),
 }
 
-/// What can stand after `@`. The words of an origin are known only where messages have one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Word {
-    Command,
-    Line,
-    Json,
-    Time,
-    Connection,
-    From,
-    Peer,
-}
-
-/// All words; the first three are known everywhere, the last is not for recorded messages.
-const WORDS: [(&str, Word); 7] = [
-    ("@command", Word::Command),
-    ("@line", Word::Line),
-    ("@json", Word::Json),
-    ("@time", Word::Time),
-    ("@conn", Word::Connection),
-    ("@from", Word::From),
-    ("@peer", Word::Peer),
-];
-
-/// What is wrong with a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemplateError(String);
-
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+/// What can stand after `@`: the first three are known everywhere, the others where messages have an origin, and the
+/// last not for recorded messages.
+const WORDS: [&str; 7] = ["@command", "@line", "@json", "@time", "@conn", "@from", "@peer"];
 
 impl Template {
     /// Reads a template: `{name}` is the text of a parameter, `{@command}`, `{@line}` and `{@json}` are those of the
     /// message, and `{{` and `}}` are braces.
     ///
     /// # Errors
-    /// Braces that do not pair, or an unknown word after `@`.
+    /// Braces that do not pair, or an unknown word after `@`: a text that says so.
     ///
     /// ```
     /// use backbox::bcp::{Message, ParseOptions};
@@ -132,7 +103,7 @@ impl Template {
     /// template.write(&TemplateContext { message: &message, line, payload: None, origin: None }, &mut out);
     /// assert_eq!(out, b"trigger: multiball");
     /// ```
-    pub fn parse(text: &str) -> Result<Template, TemplateError> {
+    pub fn parse(text: &str) -> Result<Template, String> {
         Template::parse_with(text, &WORDS[..3])
     }
 
@@ -140,7 +111,7 @@ impl Template {
     ///
     /// # Errors
     /// As [`Template::parse`].
-    pub fn parse_recorded(text: &str) -> Result<Template, TemplateError> {
+    pub fn parse_recorded(text: &str) -> Result<Template, String> {
         Template::parse_with(text, &WORDS[..6])
     }
 
@@ -149,11 +120,11 @@ impl Template {
     ///
     /// # Errors
     /// As [`Template::parse`].
-    pub fn parse_live(text: &str) -> Result<Template, TemplateError> {
+    pub fn parse_live(text: &str) -> Result<Template, String> {
         Template::parse_with(text, &WORDS)
     }
 
-    fn parse_with(text: &str, words: &[(&str, Word)]) -> Result<Template, TemplateError> {
+    fn parse_with(text: &str, words: &[&'static str]) -> Result<Template, String> {
         let mut parts = Vec::new();
         let mut literal = Vec::new();
         let mut rest = text;
@@ -166,21 +137,19 @@ impl Template {
                 continue;
             }
             let Some(inside) = brace.strip_prefix('{') else {
-                let text = shown(&rest.as_bytes()[..=at]);
-                return Err(TemplateError(format!("no {{ before {text}; write }}}} for a brace")));
+                return Err(format!("no {{ before {}; write }}}} for a brace", shown(&rest.as_bytes()[..=at])));
             };
             let Some((name, after)) = inside.split_once('}') else {
-                let text = shown(brace.as_bytes());
-                return Err(TemplateError(format!("no }} after {text}; write {{{{ for a brace")));
+                return Err(format!("no }} after {}; write {{{{ for a brace", shown(brace.as_bytes())));
             };
             parts.push(TemplatePart::Literal(std::mem::take(&mut literal)));
             let name = String::from_utf8_lossy(trim(name.as_bytes())).to_ascii_lowercase();
-            parts.push(match words.iter().find(|(word, _)| *word == name) {
-                Some((_, word)) => TemplatePart::Word(*word),
+            parts.push(match words.iter().find(|word| **word == name) {
+                Some(word) => TemplatePart::Word(word),
                 None if name.starts_with('@') => {
                     let known = "{@command}, {@line}, {@json} and {NAME} for a parameter";
                     let name = shown(name.as_bytes());
-                    return Err(TemplateError(format!("{{{name}}} is unknown; there are {known}")));
+                    return Err(format!("{{{name}}} is unknown; there are {known}"));
                 }
                 None => TemplatePart::Param(name.clone(), canonical_name(&name)),
             });
@@ -193,7 +162,7 @@ impl Template {
 
     /// Whether it shows the JSON form of a message.
     pub fn shows_json(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, TemplatePart::Word(Word::Json)))
+        self.parts.iter().any(|part| matches!(part, TemplatePart::Word("@json")))
     }
 
     /// The names of the parameters that it shows.
@@ -210,7 +179,7 @@ impl Template {
         for part in &self.parts {
             match part {
                 TemplatePart::Literal(text) => out.extend_from_slice(text),
-                TemplatePart::Word(word) => context.write(*word, out),
+                TemplatePart::Word(word) => context.write(word, out),
                 TemplatePart::Param(name, canonical) => match (find(canonical), context.payload) {
                     (Some(value), _) => out.extend_from_slice(value.text().as_bytes()),
                     (None, Some(payload)) if name == "bytes" => {
@@ -224,18 +193,16 @@ impl Template {
 }
 
 impl TemplateContext<'_> {
-    fn write(&self, word: Word, out: &mut Vec<u8>) {
+    fn write(&self, word: &str, out: &mut Vec<u8>) {
         let text = match (word, self.origin) {
-            (Word::Json, _) => return self.message.write_json(self.payload, out),
-            (Word::Line, _) => return out.extend_from_slice(self.line),
-            (Word::Command, _) => self.message.command(),
-            (Word::Time, Some(origin)) => origin.seconds().unwrap_or_default().into(),
-            (Word::Connection, Some(origin)) => {
-                origin.connection.map(|number| number.to_string()).unwrap_or_default().into()
-            }
-            (Word::Peer, Some(origin)) => origin.peer.unwrap_or_default().into(),
-            (Word::From, Some(origin)) => origin.from.name().into(),
-            (Word::Time | Word::Connection | Word::Peer | Word::From, None) => return,
+            ("@json", _) => return self.message.write_json(self.payload, out),
+            ("@line", _) => return out.extend_from_slice(self.line),
+            ("@command", _) => self.message.command(),
+            ("@time", Some(origin)) => origin.seconds().unwrap_or_default().into(),
+            ("@conn", Some(origin)) => origin.connection.map_or_else(String::new, |number| number.to_string()).into(),
+            ("@peer", Some(origin)) => origin.peer.unwrap_or_default().into(),
+            ("@from", Some(origin)) => origin.from.name().into(),
+            _ => return,
         };
         out.extend_from_slice(text.as_bytes());
     }
@@ -299,11 +266,7 @@ mod tests {
             ("{@nope}", "{@nope} is unknown; there are {@command}, {@line}, {@json} and {NAME} for a parameter"),
             ("{@time}", "{@time} is unknown; there are {@command}, {@line}, {@json} and {NAME} for a parameter"),
         ] {
-            assert_eq!(
-                Template::parse(template).map_err(|error| error.to_string()).map(|_| ()),
-                Err(error.to_owned()),
-                "{template}"
-            );
+            assert_eq!(Template::parse(template).map(|_| ()), Err(error.to_owned()), "{template}");
         }
     }
 }

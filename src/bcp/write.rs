@@ -87,44 +87,9 @@ fn push_query(message: &Message, out: &mut Vec<u8>) -> bool {
 /// Whether a name can be in a plain query. Some peers do not unescape names, and `json` and `bytes` mean something
 /// else.
 fn is_safe_name(name: &[u8]) -> bool {
-    risk(name) == 0 && !name.eq_ignore_ascii_case(b"json") && !name.eq_ignore_ascii_case(b"bytes")
-}
-
-/// To be escaped in the plain form.
-const RESERVED: u8 = 1;
-/// Not safe in the plain form even when escaped, because some peers unescape before they split.
-const SPLITS: u8 = 2;
-/// To be written as `\uXXXX` in the JSON form, or the begin of an escape.
-const RISKY: u8 = 4;
-/// Outside of strings a space follows it.
-const SEPARATOR: u8 = 8;
-/// The begin or end of a string.
-const QUOTE: u8 = 16;
-
-/// What each byte of canonical JSON text means to a writer.
-const CLASSES: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let b = byte as u8;
-        if !is_safe(b) {
-            table[byte] |= RESERVED;
-        }
-        table[byte] |= match b {
-            b'%' | b'&' | b'=' | b'?' => SPLITS | RISKY,
-            b'+' | b'#' | b';' | b'\\' | 0x80.. => RISKY,
-            b',' | b':' => SEPARATOR,
-            b'"' => QUOTE,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    table
-};
-
-/// Whether a text needs escapes in the plain form ([`RESERVED`]) or cannot be in it ([`SPLITS`]).
-fn risk(text: &[u8]) -> u8 {
-    text.iter().fold(0, |risk, &byte| risk | CLASSES[usize::from(byte)]) & (RESERVED | SPLITS)
+    name.iter().all(|&byte| is_safe(byte))
+        && !name.eq_ignore_ascii_case(b"json")
+        && !name.eq_ignore_ascii_case(b"bytes")
 }
 
 fn begins_with_type(text: &[u8]) -> bool {
@@ -136,15 +101,15 @@ fn begins_with_type(text: &[u8]) -> bool {
 fn push_plain_value(value: JsonValue<'_>, out: &mut Vec<u8>) -> bool {
     let word: &[u8] = match value.0 {
         [b'[' | b'{', ..] => return false,
-        // JSON's own escapes hold nothing that splits, so the canonical text is looked at.
-        [b'"', inside @ .., b'"'] => match risk(inside) {
-            0 => inside,
-            RESERVED if !begins_with_type(inside) => {
-                escape(value.text().as_bytes(), out);
-                return true;
+        [b'"', inside @ .., b'"'] if inside.iter().all(|&byte| is_safe(byte)) => inside,
+        // Some peers unescape before they split. JSON's own escapes hold nothing that splits.
+        [b'"', inside @ .., b'"'] => {
+            if inside.iter().any(|byte| matches!(byte, b'%' | b'&' | b'=' | b'?')) || begins_with_type(inside) {
+                return false;
             }
-            _ => return false,
-        },
+            escape(value.text().as_bytes(), out);
+            return true;
+        }
         b"null" => b"NoneType:",
         b"true" => b"bool:True",
         b"false" => b"bool:False",
@@ -195,8 +160,11 @@ struct Style {
 
 /// Appends canonical JSON text in another style. What does not change is copied in the longest run.
 fn push_restyled(json: &[u8], style: Style, out: &mut Vec<u8>) {
+    let changes = |byte: &u8| {
+        matches!(byte, b'"' | b'\\' | b',' | b':' | b'%' | b'&' | b'=' | b'?' | b'+' | b'#' | b';' | 0x80..)
+    };
     let (mut copied, mut at, mut in_string) = (0, 0, false);
-    while let Some(found) = json[at..].iter().position(|&byte| CLASSES[usize::from(byte)] >= RISKY) {
+    while let Some(found) = json[at..].iter().position(changes) {
         at += found;
         match json[at] {
             b'"' => in_string = !in_string,

@@ -212,7 +212,7 @@ impl<T: AsMut<Display> + 'static> Flag<T> {
     /// `-F` with the words of a live connection.
     pub const LIVE_FORMAT: Flag<T> =
         Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*", |o: &mut T, value| {
-            let template = Template::parse_live(&text(value)?).map_err(|error| error.to_string());
+            let template = Template::parse_live(&text(value)?);
             set(&mut o.as_mut().selection.template, template)
         })
         .short('F')
@@ -394,7 +394,7 @@ impl<T: AsMut<Selection> + 'static> Flag<T> {
         .group("Output");
     pub const FORMAT: Flag<T> =
         Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*", |o: &mut T, value| {
-            set(&mut o.as_mut().template, Template::parse(&text(value)?).map_err(|error| error.to_string()))
+            set(&mut o.as_mut().template, Template::parse(&text(value)?))
         })
         .short('F')
         .more(
