@@ -33,33 +33,24 @@ pub fn escape(text: &[u8], out: &mut Vec<u8>) {
 /// assert_eq!(*backbox::bcp::unescape(b"100%2541+%zz"), *b"100%41 %zz");
 /// ```
 pub fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
-    if !has_escapes(text) {
-        return Cow::Borrowed(text);
-    }
-    let mut decoded = Vec::with_capacity(text.len());
-    push_unescaped(text, &mut decoded);
-    Cow::Owned(decoded)
-}
-
-pub(super) fn has_escapes(text: &[u8]) -> bool {
-    text.iter().any(|&byte| byte == b'%' || byte == b'+')
-}
-
-/// Appends what [`unescape`] returns.
-pub(super) fn push_unescaped(text: &[u8], out: &mut Vec<u8>) {
+    let is_escape = |&byte: &u8| byte == b'%' || byte == b'+';
+    let Some(first) = text.iter().position(is_escape) else { return Cow::Borrowed(text) };
     let hex = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
-    let mut rest = text;
-    while let Some(at) = memchr2(b'%', b'+', rest) {
-        out.extend_from_slice(&rest[..at]);
+    let mut decoded = Vec::with_capacity(text.len());
+    let (mut rest, mut found) = (text, Some(first));
+    while let Some(at) = found {
+        decoded.extend_from_slice(&rest[..at]);
         let (byte, length) = match (rest[at], hex(rest.get(at + 1)), hex(rest.get(at + 2))) {
             (b'+', ..) => (b' ', 1),
             (_, Some(high), Some(low)) => ((high * 16 + low) as u8, 3),
             _ => (b'%', 1),
         };
-        out.push(byte);
+        decoded.push(byte);
         rest = &rest[at + length..];
+        found = memchr2(b'%', b'+', rest);
     }
-    out.extend_from_slice(rest);
+    decoded.extend_from_slice(rest);
+    Cow::Owned(decoded)
 }
 
 #[cfg(test)]

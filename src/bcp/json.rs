@@ -131,7 +131,7 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(byte) if byte == close => break,
-                _ => return Err(self.unexpected().into()),
+                _ => return Err(self.error(JsonFault::Unexpected).into()),
             }
             self.skip_space();
             if self.peek() == Some(close) && self.allow_trailing_comma {
@@ -181,7 +181,7 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
     /// Reads a name with its quotes.
     #[inline]
     pub(super) fn quoted_name(&mut self) -> Result<(), JsonError> {
-        if self.peek() == Some(b'"') { self.string() } else { Err(self.unexpected()) }
+        if self.peek() == Some(b'"') { self.string() } else { Err(self.error(JsonFault::Unexpected)) }
     }
 
     /// Reads the colon after a name.
@@ -189,7 +189,7 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
     pub(super) fn colon(&mut self) -> Result<(), JsonError> {
         self.skip_space();
         if self.peek() != Some(b':') {
-            return Err(self.unexpected());
+            return Err(self.error(JsonFault::Unexpected));
         }
         self.at += 1;
         Ok(())
@@ -201,33 +201,31 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
         self.at += 1;
         loop {
             self.at += plain_bytes(&self.text[self.at..]);
-            match self.text[self.at..] {
-                [b'"', ..] => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                [b'\\', ..] => self.escape()?,
-                [0xc2, second @ 0x80..=0x9f, ..] => self.replace(2, &unit_escape(u16::from(second))),
-                [0xc2, ..] => self.at += 1,
-                [0x7f, ..] => self.replace(1, &unit_escape(0x7f)),
-                [_, ..] => return Err(self.error(JsonFault::String)),
-                [] => return Err(self.error(JsonFault::CutShort)),
+            if self.peek() == Some(b'"') {
+                self.at += 1;
+                return Ok(());
             }
+            self.special()?;
         }
     }
 
-    fn escape(&mut self) -> Result<(), JsonError> {
-        match self.text.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'/') => self.replace(2, b"/"),
-            Some(b'u') => {
+    /// Reads a character of a string that may not stand for itself.
+    #[inline(never)]
+    fn special(&mut self) -> Result<(), JsonError> {
+        match self.text[self.at..] {
+            [b'\\', b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't', ..] => self.at += 2,
+            [b'\\', b'/', ..] => self.replace(2, b"/"),
+            [b'\\', b'u', ..] => {
                 let (character, length) = self.unicode_escape()?;
                 self.flush();
                 push_text(character.encode_utf8(&mut [0; 4]).as_bytes(), self.out);
                 self.replace(length, b"");
             }
-            Some(_) => return Err(self.error(JsonFault::String)),
-            None => return Err(self.error_at(self.text.len(), JsonFault::CutShort)),
+            [b'\\'] => return Err(self.error_at(self.at + 1, JsonFault::String)),
+            [0xc2, second @ 0x80..=0x9f, ..] => self.replace(2, &unit_escape(u16::from(second))),
+            [0xc2, ..] => self.at += 1,
+            [0x7f, ..] => self.replace(1, &unit_escape(0x7f)),
+            _ => return Err(self.error(JsonFault::String)),
         }
         Ok(())
     }
@@ -255,24 +253,27 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
             return Err(self.error_at(at, JsonFault::String));
         }
         if digits.len() < 4 {
-            return Err(self.error_at(end, JsonFault::CutShort));
+            return Err(self.error_at(end, JsonFault::String));
         }
         let value = digits.iter().fold(0, |sum, &digit| sum * 16 + (digit as char).to_digit(16).unwrap_or(0));
         Ok(value as u16)
     }
 
     fn number(&mut self) -> Result<(), JsonError> {
-        let Some(length) = json_number(&self.text[self.at..]) else { return Err(self.unexpected()) };
-        let number = &self.text[self.at..self.at + length];
-        let plus = number.iter().position(|&byte| byte == b'+');
-        if let Some(plus) = plus {
+        let Some(length) = json_number(&self.text[self.at..]) else { return Err(self.error(JsonFault::Unexpected)) };
+        let end = self.at + length;
+        if let Some(plus) = memchr::memchr(b'+', &self.text[self.at..end]) {
             // Peers that unescape twice read the + of an exponent as a space.
             self.at += plus;
             self.replace(1, b"");
         }
-        self.at += length - plus.map_or(0, |plus| plus + 1);
+        self.at = end;
         // A digit here follows a leading zero, as in 01.
-        if self.peek().is_some_and(|byte| byte.is_ascii_digit()) { Err(self.unexpected()) } else { Ok(()) }
+        if self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            Err(self.error(JsonFault::Unexpected))
+        } else {
+            Ok(())
+        }
     }
 
     fn word(&mut self) -> Result<(), JsonError> {
@@ -284,7 +285,7 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
                 self.at += WORDS[found].len();
                 Ok(())
             }
-            None => Err(self.unexpected()),
+            None => Err(self.error(JsonFault::Unexpected)),
         }
     }
 
@@ -315,26 +316,32 @@ impl<'t, 'o> Canonicalizer<'t, 'o> {
     }
 
     #[cold]
-    fn unexpected(&self) -> JsonError {
-        self.error(if self.at == self.text.len() { JsonFault::CutShort } else { JsonFault::Unexpected })
-    }
-
-    #[cold]
     fn error(&self, fault: JsonFault) -> JsonError {
         self.error_at(self.at, fault)
     }
 
     fn error_at(&self, at: usize, fault: JsonFault) -> JsonError {
+        let fault = if at == self.text.len() { JsonFault::CutShort } else { fault };
         JsonError { at, fault, found: shown(&self.text[at..]) }
     }
 }
 
-/// How many bytes at the start of a text stand for themselves in a canonical string. 0xc2 may begin a C1 control
-/// character.
+/// The bytes that do not always stand for themselves in a canonical string. 0xc2 may begin a C1 control character. A
+/// table is faster than comparisons.
+const SPECIAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = matches!(byte as u8, 0..0x20 | b'"' | b'\\' | 0x7f | 0xc2);
+        byte += 1;
+    }
+    table
+};
+
+/// How many bytes at the start of a text stand for themselves in a canonical string.
 #[inline]
 fn plain_bytes(text: &[u8]) -> usize {
-    let is_special = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\' | 0x7f | 0xc2);
-    text.iter().position(is_special).unwrap_or(text.len())
+    text.iter().position(|&byte| SPECIAL[usize::from(byte)]).unwrap_or(text.len())
 }
 
 /// Appends text as the inside of a canonical JSON string.

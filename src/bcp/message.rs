@@ -53,8 +53,6 @@ pub struct Message {
     pub(super) members: Vec<Member>,
     /// Whether the message is a JSON value other than an object, which is all of `text`.
     pub(super) is_scalar: bool,
-    /// Where escapes are decoded.
-    pub(super) scratch: Vec<u8>,
 }
 
 /// The place of `"name":value` in the text of a message.
@@ -253,7 +251,7 @@ impl Message {
     /// Frees the memory that an unusually large message took.
     pub fn release_large_buffers(&mut self) {
         const LARGE_BYTES: usize = 8 * READ_BYTES;
-        for buffer in [&mut self.text, &mut self.scratch, &mut self.command] {
+        for buffer in [&mut self.text, &mut self.command] {
             if buffer.capacity() > LARGE_BYTES {
                 *buffer = Vec::new();
             }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memchr;
 
 use super::error::{Malformed, MalformedReason};
-use super::escape::{has_escapes, push_unescaped, unescape};
+use super::escape::unescape;
 use super::json::{Canonicalizer, JsonError, push_text};
 use super::message::{DuplicatePolicy, Member, Message, ParseOptions, push_name};
 use super::number::{push_float, push_integer};
@@ -56,7 +56,7 @@ impl Message {
         match first_json_byte(&decoded) {
             _ if std::str::from_utf8(&decoded).is_err() => wrong(json, MalformedReason::NotUtf8),
             Some(b'{') => self.parse_object(&decoded, options),
-            Some(_) => wrong(&decoded, self.not_an_object(&decoded)),
+            Some(_) => wrong(&decoded, not_an_object(&decoded)),
             None => wrong(b"", MalformedReason::NoJson),
         }
     }
@@ -70,15 +70,6 @@ impl Message {
             .map_err(|error| Malformed::parameter(b"json", text, MalformedReason::Json(error)))?;
         self.normalize_names(options.keep_case);
         self.dedup(DuplicatePolicy::LastWins)
-    }
-
-    /// Why text that does not begin with `{` is not an object: it is another value, or not JSON.
-    fn not_an_object(&mut self, text: &[u8]) -> MalformedReason {
-        let mut json = Canonicalizer::new(text, &mut self.scratch, true);
-        match json.value().and_then(|()| json.end()) {
-            Ok(()) => MalformedReason::NotAnObject,
-            Err(error) => MalformedReason::Json(error),
-        }
     }
 
     /// Reads the parameters of a plain query.
@@ -95,29 +86,21 @@ impl Message {
     }
 
     fn parse_piece(&mut self, piece: &[u8], options: &ParseOptions) -> Result<(), Malformed> {
-        let equals = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
-        let (name, value) = (&piece[..equals], piece.get(equals + 1..).unwrap_or(b""));
+        let (name, value) = split_at_byte(b'=', piece);
+        let (name_text, text) = (unescape(name), unescape(value));
         // The line is UTF-8, so only what was decoded may not be.
-        let decoded = unescape(name);
-        if matches!(decoded, Cow::Owned(_)) && std::str::from_utf8(&decoded).is_err() {
+        let is_text = |text: &Cow<'_, [u8]>| matches!(text, Cow::Borrowed(_)) || std::str::from_utf8(text).is_ok();
+        if !is_text(&name_text) {
             return Err(Malformed::parameter(name, name, MalformedReason::NotUtf8));
         }
-        let member = self.start_member(trim(&decoded), options.keep_case);
-        let typed = if has_escapes(value) {
-            self.scratch.clear();
-            push_unescaped(value, &mut self.scratch);
-            match std::str::from_utf8(&self.scratch) {
-                Ok(text) => push_typed(text.as_bytes(), options.allow_nan, &mut self.text),
-                Err(_) => Err(MalformedReason::NotUtf8),
-            }
-        } else {
-            push_typed(value, options.allow_nan, &mut self.text)
-        };
+        if !is_text(&text) {
+            return Err(Malformed::parameter(&name_text, value, MalformedReason::NotUtf8));
+        }
+        let member = self.start_member(trim(&name_text), options.keep_case);
+        push_typed(&text, options.allow_nan, &mut self.text)
+            .map_err(|reason| Malformed::parameter(&name_text, &text, reason))?;
         self.end_member(member);
-        typed.map_err(|reason| {
-            let text = if reason == MalformedReason::NotUtf8 { value.into() } else { unescape(value) };
-            Malformed::parameter(&decoded, &text, reason)
-        })
+        Ok(())
     }
 
     /// Reads one line of JSON Lines, `{"command":…,"params":{…},"bytes":…}`. Returns the payload, if it has one.
@@ -144,7 +127,7 @@ impl Message {
         std::str::from_utf8(line).map_err(|_| Malformed::message(line, MalformedReason::NotUtf8))?;
         self.clear();
         if first_json_byte(line) != Some(b'{') {
-            return Err(Malformed::message(line, self.not_an_object(line)));
+            return Err(Malformed::message(line, not_an_object(line)));
         }
         let Message { command, text, members, .. } = self;
         let mut json = Canonicalizer::new(line, text, options.allow_nan);
@@ -293,6 +276,11 @@ pub(crate) fn check_json(text: &[u8]) -> Result<(), JsonError> {
     let mut json = Canonicalizer::new(text, &mut canonical, true);
     json.value()?;
     json.end()
+}
+
+/// Why text that does not begin with `{` is not an object: it is another value, or not JSON.
+fn not_an_object(text: &[u8]) -> MalformedReason {
+    check_json(text).map_or_else(MalformedReason::Json, |()| MalformedReason::NotAnObject)
 }
 
 /// Splits a text at the first such byte, which is dropped.
