@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::json::JsonError;
+use crate::limits::JSON_LEVELS_MAX;
 use crate::text::shown;
 
 /// A line, an argument or a line of JSON Lines that is not a message.
@@ -66,6 +66,49 @@ impl Malformed {
     /// An error in one parameter.
     pub fn parameter(name: &[u8], text: &[u8], reason: MalformedReason) -> Malformed {
         Malformed { parameter: Some(shown(name)), text: shown(text), reason }
+    }
+}
+
+/// Where and why a text is not JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonError {
+    /// The offset in bytes at which reading failed, from 0.
+    pub at: usize,
+    /// What is wrong there.
+    pub fault: JsonFault,
+    /// The text from there on, shortened and safe to print on a terminal.
+    pub found: String,
+}
+
+/// The ways in which a text can fail to be JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonFault {
+    /// Something that cannot stand here: no value, name, colon, comma or bracket that JSON allows.
+    Unexpected,
+    /// Inside a string: a raw control character or an unknown escape.
+    String,
+    /// Half a surrogate pair.
+    Surrogate,
+    /// `NaN` or an infinity where [`ParseOptions::allow_nan`](super::ParseOptions) is off.
+    NotFinite,
+    /// The text ends too soon.
+    CutShort,
+    /// More than 128 levels of lists and objects.
+    TooDeep,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not JSON at byte {}: ", self.at + 1)?;
+        let found = &self.found;
+        match self.fault {
+            JsonFault::Unexpected => write!(f, "unexpected {found}"),
+            JsonFault::String => write!(f, "invalid escape or control character in a string: {found}"),
+            JsonFault::Surrogate => write!(f, "half a surrogate pair: {found}"),
+            JsonFault::NotFinite => write!(f, "{found} is not a finite number, and --no-nan refuses it"),
+            JsonFault::CutShort => write!(f, "the text ends too soon"),
+            JsonFault::TooDeep => write!(f, "nested more than {JSON_LEVELS_MAX} levels deep"),
+        }
     }
 }
 

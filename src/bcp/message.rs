@@ -7,8 +7,8 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::error::{Malformed, MalformedReason};
-use super::json::{Canonicalizer, JsonError, push_text};
+use super::error::{JsonError, Malformed, MalformedReason};
+use super::json::{Canonicalizer, push_text};
 use super::value::{JsonValue, Param, meaning};
 use crate::limits::{NAMES_COMPARED_MAX, READ_BYTES};
 use crate::text::trim;

@@ -23,9 +23,8 @@
 
 pub mod conversation;
 mod error;
-mod escape;
 mod json;
-mod marker;
+mod line;
 mod message;
 mod number;
 mod parse;
@@ -34,10 +33,8 @@ pub mod template;
 mod value;
 mod write;
 
-pub use error::{Malformed, MalformedReason};
-pub use escape::{escape, unescape};
-pub use json::{JsonError, JsonFault};
-pub use marker::{Marker, line_command, payload_marker};
+pub use error::{JsonError, JsonFault, Malformed, MalformedReason};
+pub use line::{Marker, escape, line_command, payload_marker, unescape};
 pub use message::{DuplicatePolicy, Message, ParseOptions};
 pub(crate) use message::{canonical_name, push_base64};
 pub(crate) use number::{push_float, push_integer};

@@ -1,8 +1,8 @@
 //! A [`Message`] into its canonical line.
 
 use super::error::{Malformed, MalformedReason};
-use super::escape::{escape, is_safe};
 use super::json::unit_escape;
+use super::line::{escape, is_safe};
 use super::message::Message;
 use super::value::{JsonValue, ValueKind};
 use crate::limits::LINE_BYTES_MAX;

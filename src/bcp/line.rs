@@ -1,8 +1,9 @@
-//! The payload marker: how a line says that raw bytes follow it (bcp(7), Payloads).
+//! The syntax of a line: its payload marker (bcp(7), Payloads), its command, and `%XX` escapes in names and values.
 
 use std::borrow::Cow;
 
 use memchr::memchr;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
 use crate::text::trim;
 
@@ -39,7 +40,8 @@ pub fn payload_marker(line: &[u8]) -> Option<Marker> {
     let before = before.strip_suffix(NAME)?;
     let at = before.len().checked_sub(1)?;
     let is_marker = before[at] == b'&' || (before[at] == b'?' && memchr(b'?', line) == Some(at));
-    is_marker.then(|| Marker { at, digits_at: line.len() - digits.len(), length: parse_length(digits) })
+    let length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+    is_marker.then(|| Marker { at, digits_at: line.len() - digits.len(), length })
 }
 
 /// The command of a line (without LF and CR), malformed or not: what stands before its `?` or payload marker, trimmed.
@@ -56,9 +58,39 @@ pub fn line_command(line: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(trim(&text[..end]))
 }
 
-/// The number in digits of any count; `None` if it is too large.
-fn parse_length(digits: &[u8]) -> Option<usize> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
+/// What `encode` escapes: everything but `A–Z a–z 0–9 _ . - ~`, so that no character is a separator to any peer.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-').remove(b'~');
+
+/// Whether `encode` writes this byte of a name or plain value without an escape.
+pub(super) const fn is_safe(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'~')
+}
+
+/// Appends text with `%XX`, in upper-case hex, for all but `A–Z a–z 0–9 _ . - ~`.
+///
+/// ```
+/// let mut out = Vec::new();
+/// backbox::bcp::escape("Foo Bär".as_bytes(), &mut out);
+/// assert_eq!(out, b"Foo%20B%C3%A4r");
+/// ```
+pub fn escape(text: &[u8], out: &mut Vec<u8>) {
+    for piece in percent_encode(text, ESCAPED) {
+        out.extend_from_slice(piece.as_bytes());
+    }
+}
+
+/// Decodes `%XX`, and `+` as a space (MPF reads it so), once. A `%` that starts no valid escape stands for itself. The
+/// result need not be UTF-8.
+///
+/// ```
+/// assert_eq!(*backbox::bcp::unescape(b"100%2541+%zz"), *b"100%41 %zz");
+/// ```
+pub fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|&byte| byte == b'%' || byte == b'+') {
+        return Cow::Borrowed(text);
+    }
+    let spaced: Vec<u8> = text.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
+    Cow::Owned(percent_decode(&spaced).collect())
 }
 
 #[cfg(test)]
@@ -106,5 +138,29 @@ mod tests {
     #[test]
     fn a_length_beyond_any_address_is_no_number() {
         check("f&bytes=99999999999999999999999999", Some((1, None)));
+    }
+
+    #[test]
+    fn a_percent_that_starts_no_escape_stands_for_itself() {
+        for (text, expected) in [
+            ("%", "%"),
+            ("%4", "%4"),
+            ("%zz", "%zz"),
+            ("50%25%", "50%%"),
+            ("%2+5", "%2 5"),
+            ("a+%2B+", "a + "),
+            ("%%41", "%A"),
+        ] {
+            assert_eq!(&*unescape(text.as_bytes()), expected.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn unescape_reverses_escape() {
+        let all: Vec<u8> = (0..=255).collect();
+        let mut escaped = Vec::new();
+        escape(&all, &mut escaped);
+        assert!(escaped.iter().all(|&b| b == b'%' || is_safe(b)));
+        assert_eq!(&*unescape(&escaped), &all[..]);
     }
 }
