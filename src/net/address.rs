@@ -35,27 +35,16 @@ impl Address {
     /// # Errors
     /// A sentence that shows the forms.
     pub(crate) fn parse(text: &str, default: &Address) -> Result<Address, String> {
-        let wrong = |why: &str| {
+        let is_host =
+            |host: &str| !host.contains(|c: char| c.is_whitespace() || c.is_control() || "/?#@[]".contains(c));
+        let Some((host, port)) = split(text).filter(|(host, _)| is_host(host)) else {
             let text = if text.is_empty() { "\"\"".to_owned() } else { shown(text.as_bytes()) };
-            format!("invalid address {text}: {why}; write HOST:PORT, HOST, :PORT, PORT or [::1]:PORT")
+            return Err(format!(
+                "invalid address {text}: write HOST:PORT, HOST, :PORT, PORT or [::1]:PORT, with a port up to 65535"
+            ));
         };
-        let (host, port) = split(text).ok_or_else(|| wrong("a bracket is missing"))?;
-        let port = match port {
-            None => default.port,
-            Some("") => return Err(wrong("the port after the colon is missing")),
-            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                digits.parse().map_err(|_| wrong("a port is at most 65535"))?
-            }
-            Some(_) => return Err(wrong("a port is a number")),
-        };
-        match host {
-            "" if text.is_empty() => Err(wrong("it is empty")),
-            "" => Ok(Address { host: default.host.clone(), port }),
-            host if host.contains(|c: char| c.is_whitespace() || c.is_control() || "/?#@[]".contains(c)) => {
-                Err(wrong("a host has no blanks and none of / ? # @ [ ]"))
-            }
-            host => Ok(Address { host: host.to_owned(), port }),
-        }
+        let host = if host.is_empty() { &default.host } else { host };
+        Ok(Address::new(host, port.unwrap_or(default.port)))
     }
 
     /// All that the address stands for, in the order to try.
@@ -70,29 +59,21 @@ impl Address {
             let both: [IpAddr; 2] = [Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];
             return Ok(both.map(|host| SocketAddr::new(host, self.port)).to_vec());
         }
-        let addresses: Vec<SocketAddr> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
-        match addresses.is_empty() {
-            true => Err(io::Error::other("the name has no address")),
-            false => Ok(addresses),
-        }
+        Ok((self.host.as_str(), self.port).to_socket_addrs()?.collect())
     }
 }
 
-/// Host and port, either of which may be left out; `None` when a bracket is left open.
-fn split(text: &str) -> Option<(&str, Option<&str>)> {
+/// Host and port, either of which may be left out; `None` when a bracket is left open or the port is not one.
+fn split(text: &str) -> Option<(&str, Option<u16>)> {
     if let Some(bracketed) = text.strip_prefix('[') {
         let (host, rest) = bracketed.split_once(']')?;
-        return match rest.strip_prefix(':') {
-            Some(port) => Some((host, Some(port))),
-            None => rest.is_empty().then_some((host, None)),
-        };
-    }
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return Some((text, None));
+        let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?.parse().ok()?) };
+        return Some((host, port));
     }
     match text.rsplit_once(':') {
-        Some((host, port)) => Some((host, Some(port))),
-        None if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => Some(("", Some(text))),
+        _ if text.parse::<Ipv6Addr>().is_ok() => Some((text, None)),
+        Some((host, port)) => Some((host, Some(port.parse().ok()?))),
+        None if text.bytes().all(|byte| byte.is_ascii_digit()) => Some(("", Some(text.parse().ok()?))),
         None => Some((text, None)),
     }
 }
@@ -134,7 +115,7 @@ mod tests {
             check(text, &format!("invalid address {}: ", if text.is_empty() { "\"\"" } else { text }));
         }
         let why = Address::parse("game:abc", &Address::new("localhost", 1)).unwrap_err();
-        assert!(why.ends_with("write HOST:PORT, HOST, :PORT, PORT or [::1]:PORT"));
+        assert!(why.contains(": write HOST:PORT, HOST, :PORT, PORT or [::1]:PORT"));
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub(super) struct ConnectAttempt {
     round: Instant,
     /// Which address is next.
     next: usize,
-    /// What the system connects, until this time.
-    pending: Option<(TcpStream, Instant)>,
+    /// What the system connects, until this time: poll has to watch it until it can be written.
+    pub(super) pending: Option<(TcpStream, Instant)>,
     /// What the last address failed with.
     error: io::Error,
 }
@@ -53,11 +53,6 @@ impl ConnectAttempt {
         let attempt = ConnectAttempt::new(addresses, retry.saturating_add(RECONNECT_PAUSE));
         let end = attempt.end.filter(|_| !retry.is_zero());
         ConnectAttempt { end, pause: RECONNECT_PAUSE, round: attempt.round + RECONNECT_PAUSE, ..attempt }
-    }
-
-    /// The socket that poll has to watch until it can be written.
-    pub(super) fn pending(&self) -> Option<&TcpStream> {
-        self.pending.as_ref().map(|(socket, _)| socket)
     }
 
     /// Moves on as far as it goes without waiting.

@@ -121,10 +121,6 @@ impl Connection {
         matches!(self.phase, Phase::Open)
     }
 
-    pub(super) fn is_closing(&self) -> bool {
-        matches!(self.phase, Phase::Closing { .. })
-    }
-
     pub(super) fn is_shut(&self) -> bool {
         matches!(self.phase, Phase::Shut)
     }

@@ -75,7 +75,7 @@ impl Net {
         }
         for (at, connection) in self.connections.iter().enumerate() {
             let pending = match &connection.phase {
-                Phase::Connecting(attempt) => attempt.pending(),
+                Phase::Connecting(attempt) => attempt.pending.as_ref().map(|(socket, _)| socket),
                 _ => None,
             };
             let mut flags = PollFlags::empty();
@@ -186,9 +186,7 @@ impl Net {
             let _ = (&socket).write(self.settings.full);
             return handler.on_notice(self, Notice::TurnedAway(peer));
         }
-        let (socket, peer) = (Some(socket), Some(peer));
-        let accepted = Connection { socket, peer, is_accepted: true, phase: Phase::Open, ..Connection::default() };
-        let id = self.add(accepted);
+        let id = self.add(Phase::Open, Some((socket, peer)));
         handler.on_connect(self, id);
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use super::connection::CloseReason;
+use super::connection::{CloseReason, Phase};
 use super::handler::{Handler, Notice};
 use super::sockets::Net;
 use super::sys;
@@ -48,7 +48,7 @@ impl Net {
             return;
         };
         let to = self.place(link.to);
-        let is_last = to.is_none_or(|to| self.connections[to].is_closing());
+        let is_last = to.is_none_or(|to| matches!(self.connections[to].phase, Phase::Closing { .. }));
         let Some(to) = to.filter(|&to| !is_last || self.connections[to].outbox.ends_inside_message()) else {
             self.connections[at].discards = true;
             return;

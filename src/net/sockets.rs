@@ -1,7 +1,7 @@
 //! What a handler can ask of the loop, and what the loop keeps between its turns.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::connect::ConnectAttempt;
@@ -104,25 +104,23 @@ impl Net {
     /// The addresses are tried in order, and again every 100 ms until `retry` has passed: zero is one round,
     /// [`Duration::MAX`] is for ever. Resolve them before signals are caught: it can block.
     pub(crate) fn connect(&mut self, addresses: &[SocketAddr], retry: Duration) -> ConnId {
-        self.begin(ConnectAttempt::new(addresses, retry))
+        self.add(Phase::Connecting(ConnectAttempt::new(addresses, retry)), None)
     }
 
     /// Connects again after a loss: once a second, the first time after a second. A `retry` of zero is no limit.
     pub(crate) fn reconnect(&mut self, addresses: &[SocketAddr], retry: Duration) -> ConnId {
-        self.begin(ConnectAttempt::again(addresses, retry))
+        self.add(Phase::Connecting(ConnectAttempt::again(addresses, retry)), None)
     }
 
-    fn begin(&mut self, attempt: ConnectAttempt) -> ConnId {
-        self.add(Connection { phase: Phase::Connecting(attempt), ..Connection::default() })
-    }
-
-    /// Adds a connection under the next number.
-    pub(super) fn add(&mut self, connection: Connection) -> ConnId {
+    /// Adds a connection under the next number, with its socket if it was accepted.
+    pub(super) fn add(&mut self, phase: Phase, accepted: Option<(TcpStream, SocketAddr)>) -> ConnId {
         self.last_id += 1;
-        let id = ConnId(self.last_id);
+        let (id, is_accepted, (socket, peer)) = (ConnId(self.last_id), accepted.is_some(), accepted.unzip());
         let framer = Some(Framer::new(self.settings.framing.clone()));
         let may_be_http = self.settings.framing.wire == Wire::Bcp;
-        self.connections.push(Connection { id, framer, may_be_http, ..connection });
+        let connection =
+            Connection { id, phase, is_accepted, socket, peer, framer, may_be_http, ..Connection::default() };
+        self.connections.push(connection);
         id
     }
 

@@ -36,7 +36,7 @@ fn invalid_arguments_are_refused_before_connecting() {
         (&["  ?"], ""),
         (&["dmd_frame?name=x&bytes=4"], "it announces a payload"),
         (&["trigger", "multiball"], "multiball: write name=multiball"),
-        (&["-a", "a:b", "trigger"], "invalid address a:b: a port is a number; write HOST:PORT"),
+        (&["-a", "a:b", "trigger"], "invalid address a:b: write HOST:PORT"),
         (&["--retry", "soon", "trigger"], "invalid duration \"soon\"; write 250ms, 1.5s, 2m"),
     ] {
         let mut arguments = vec!["send", "-a", "127.0.0.1:1"];
