@@ -258,11 +258,11 @@ impl Net {
             // A descriptor is free.
             self.resting = None;
             let in_order = matches!(closed.reason, None | Some(CloseReason::ByPeer | CloseReason::ByUs));
-            for other in &mut self.connections {
-                match other.link.as_ref().is_some_and(|link| link.to == id) {
-                    true if in_order => other.finish(self.now, Duration::MAX, Duration::MAX),
-                    true => other.end(CloseReason::LinkLost),
-                    false => {}
+            let now = self.now;
+            if let Some(other) = closed.link.as_ref().and_then(|link| self.find_mut(link.to)) {
+                match in_order {
+                    true => other.finish(now, Duration::MAX, Duration::MAX),
+                    false => other.end(CloseReason::LinkLost),
                 }
             }
             handler.on_close(self, id, closed.into_closed());

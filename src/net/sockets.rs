@@ -174,7 +174,7 @@ impl Net {
 
     /// Forwards what `from` sends to `to`, byte for byte or as `rewrite` changes it, also what cannot be parsed, and
     /// passes on its half-close once everything was written. `from` is read while `to` is open and has room. If one
-    /// end of a link is lost, reset or not reached, the other one is reset. Link both directions in `on_connect` of the
+    /// end of a link is lost, reset or not reached, the other one is reset. Link both directions, in `on_connect` of the
     /// accepted one; `to` may still be connecting.
     pub(crate) fn link(&mut self, from: ConnId, to: ConnId, rewrite: Option<Box<dyn Rewrite>>) {
         if let Some(connection) = self.find_mut(from) {
@@ -257,7 +257,7 @@ impl Net {
         self.place(id).map(|at| &self.connections[at])
     }
 
-    fn find_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
+    pub(super) fn find_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
         self.place(id).map(|at| &mut self.connections[at])
     }
 

@@ -218,8 +218,12 @@ impl Printer {
         }
         let mut queue = self.shared.lock();
         queue.bytes += self.pending.len();
-        queue.waiting.append(&mut self.pending);
-        self.pending.shrink_to(PIECE_BYTES);
+        if queue.waiting.is_empty() {
+            // It comes back empty, with the memory of what was written last.
+            std::mem::swap(&mut queue.waiting, &mut self.pending);
+        } else {
+            queue.waiting.append(&mut self.pending);
+        }
         self.shared.is_filled.notify_one();
     }
 
