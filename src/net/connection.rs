@@ -136,7 +136,7 @@ impl Connection {
             return Ok(false);
         };
         // Until the message is whole, even the end of this process is a reset: a second signal leaves no time for more.
-        let is_long = self.outbox.unsent().len() > LONG_WRITE_BYTES || self.outbox.is_inside_message();
+        let is_long = self.outbox.unsent().len() > LONG_WRITE_BYTES || self.outbox.is_inside_message;
         if is_long {
             sys::reset_when_closed(socket, true);
         }
@@ -147,8 +147,8 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        if is_long || self.outbox.is_inside_message() {
-            sys::reset_when_closed(socket, self.outbox.is_inside_message());
+        if is_long || self.outbox.is_inside_message {
+            sys::reset_when_closed(socket, self.outbox.is_inside_message);
         }
         Ok(self.outbox.is_empty())
     }
@@ -172,7 +172,7 @@ impl Connection {
     pub(super) fn advance(&mut self, now: Instant, is_held: bool) -> Option<Instant> {
         let Phase::Closing { since, left, drain } = &mut self.phase else { return None };
         // A forwarded message in flight may have its end still to come.
-        let is_written = self.outbox.is_empty() && !self.outbox.is_inside_message();
+        let is_written = self.outbox.is_empty() && !self.outbox.is_inside_message;
         if is_written && !self.is_write_shut {
             // The peer learns that nothing more comes, and can still reply. It may be gone, which reading tells.
             let _ = self.socket.as_ref().map(|socket| socket.shutdown(std::net::Shutdown::Write));
@@ -188,7 +188,7 @@ impl Connection {
             if until.is_none_or(|until| now < until) {
                 return until;
             }
-            self.close(self.outbox.is_inside_message());
+            self.close(self.outbox.is_inside_message);
         }
         None
     }

@@ -17,7 +17,7 @@ pub(super) struct Outbox {
     /// Where in `bytes` each message that is not written whole ends.
     ends: VecDeque<usize>,
     /// Whether a message is written in part.
-    is_inside: bool,
+    pub is_inside_message: bool,
 }
 
 impl Outbox {
@@ -38,7 +38,7 @@ impl Outbox {
         self.bytes.extend_from_slice(bytes);
         match end {
             // What was written was a whole message.
-            Some(end) if end == self.start => self.is_inside = false,
+            Some(end) if end == self.start => self.is_inside_message = false,
             Some(end) if self.ends.back().is_none_or(|&last| last < end) => self.ends.push_back(end),
             _ => {}
         }
@@ -61,7 +61,7 @@ impl Outbox {
     pub(super) fn sent(&mut self, count: usize) {
         self.start += count;
         let ended = self.ends.partition_point(|&end| end <= self.start);
-        self.is_inside = self.ends.drain(..ended).next_back().is_none_or(|end| end < self.start);
+        self.is_inside_message = self.ends.drain(..ended).next_back().is_none_or(|end| end < self.start);
         if self.is_empty() {
             self.start = 0;
             self.bytes.clear();
@@ -75,25 +75,20 @@ impl Outbox {
         let starts = std::iter::once(self.start).chain(self.ends.iter().copied());
         let messages = starts.zip(&self.ends).map(|(start, &end)| self.bytes[start..end].to_vec());
         // The first may be written in part.
-        messages.skip(usize::from(self.is_inside)).collect()
-    }
-
-    /// Whether a message is written in part.
-    pub(super) fn is_inside_message(&self) -> bool {
-        self.is_inside
+        messages.skip(usize::from(self.is_inside_message)).collect()
     }
 
     /// Whether what was appended so far, written or not, ends inside a message.
     pub(super) fn ends_inside_message(&self) -> bool {
         match self.ends.back() {
             Some(&end) => end < self.bytes.len(),
-            None => self.is_inside || !self.is_empty(),
+            None => self.is_inside_message || !self.is_empty(),
         }
     }
 
     /// Forgets what follows the message that is written in part (all, if there is none); how many messages it forgot.
     pub(super) fn keep_only_started(&mut self) -> usize {
-        let kept = usize::from(self.is_inside);
+        let kept = usize::from(self.is_inside_message);
         if kept > self.ends.len() {
             // The end of a forwarded message is still to come.
             return 0;
@@ -118,13 +113,13 @@ mod tests {
         let mut outbox = Outbox::default();
         push(&mut outbox, b"abc\n");
         push(&mut outbox, b"de\n");
-        assert_eq!((outbox.unsent(), outbox.messages(), outbox.is_inside_message()), (&b"abc\nde\n"[..], 2, false));
+        assert_eq!((outbox.unsent(), outbox.messages(), outbox.is_inside_message), (&b"abc\nde\n"[..], 2, false));
         outbox.sent(1);
-        assert!(outbox.is_inside_message());
+        assert!(outbox.is_inside_message);
         outbox.sent(3);
-        assert_eq!((outbox.messages(), outbox.is_inside_message()), (1, false));
+        assert_eq!((outbox.messages(), outbox.is_inside_message), (1, false));
         outbox.sent(3);
-        assert!(outbox.is_empty() && !outbox.is_inside_message());
+        assert!(outbox.is_empty() && !outbox.is_inside_message);
         push(&mut outbox, b"f\n");
         assert_eq!((outbox.unsent(), outbox.messages()), (&b"f\n"[..], 1));
     }
@@ -151,7 +146,7 @@ mod tests {
     fn forwarded_bytes_are_cut_at_the_end_of_a_message_only() {
         let mut outbox = Outbox::default();
         outbox.push(b"one\ntwo\nthr", Some(8));
-        assert!(outbox.ends_inside_message() && !outbox.is_inside_message());
+        assert!(outbox.ends_inside_message() && !outbox.is_inside_message);
         outbox.sent(2);
         assert_eq!((outbox.keep_only_started(), outbox.unsent()), (0, &b"e\ntwo\n"[..]));
         assert!(!outbox.ends_inside_message());
@@ -164,12 +159,12 @@ mod tests {
         outbox.keep_only_started();
         assert!(outbox.unsent() == b"alf\n" && !outbox.ends_inside_message());
         outbox.sent(4);
-        assert!(outbox.is_empty() && !outbox.is_inside_message());
+        assert!(outbox.is_empty() && !outbox.is_inside_message);
         outbox.push(b"rest", None);
         outbox.sent(4);
-        assert!(outbox.is_empty() && outbox.is_inside_message());
+        assert!(outbox.is_empty() && outbox.is_inside_message);
         outbox.push(b"", Some(0));
-        assert!(!outbox.is_inside_message() && outbox.messages() == 0);
+        assert!(!outbox.is_inside_message && outbox.messages() == 0);
     }
 
     #[test]

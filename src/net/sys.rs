@@ -59,7 +59,10 @@ pub(super) struct Waker {
 
 impl Waker {
     pub(super) fn new() -> io::Result<Waker> {
-        let ends = wake_sockets()?;
+        #[cfg(unix)]
+        let ends = UnixStream::pair()?;
+        #[cfg(windows)]
+        let ends = socket_pair()?;
         ends.0.set_nonblocking(true)?;
         ends.1.set_nonblocking(true)?;
         Ok(Waker { ends: Arc::new(ends), is_set: Arc::default(), signal: Arc::default() })
@@ -120,13 +123,8 @@ impl Waker {
     }
 }
 
-#[cfg(unix)]
-fn wake_sockets() -> io::Result<(WakeSocket, WakeSocket)> {
-    UnixStream::pair()
-}
-
 #[cfg(windows)]
-fn wake_sockets() -> io::Result<(WakeSocket, WakeSocket)> {
+fn socket_pair() -> io::Result<(WakeSocket, WakeSocket)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let theirs = TcpStream::connect(listener.local_addr()?)?;
     theirs.set_nodelay(true)?;
