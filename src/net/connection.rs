@@ -104,8 +104,8 @@ pub(super) struct Connection {
     pub discards: bool,
     /// We have half-closed.
     pub is_write_shut: bool,
-    /// No message was read, so it can still be HTTP.
-    pub may_be_http: bool,
+    /// A message was read, so it is not HTTP.
+    pub has_received: bool,
     pub noticed: bool,
     pub reason: Option<CloseReason>,
     /// How many messages were dropped by `cut`.

@@ -76,7 +76,7 @@ pub(crate) trait Handler {
 /// Why [`Handler::on_stop`] is called.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// This signal arrived (2 or 15; Ctrl-C on Windows is 2; [`Background::stop`](super::Background::stop) is 15).
+    /// This signal arrived (2 or 15; Ctrl-C on Windows is 2; a [`Stopper`](super::Stopper) is 15).
     /// Called once.
     Signal(u8),
     /// Standard output cannot be written: [`io::ErrorKind::BrokenPipe`] when its reader has gone. Noticed at once on

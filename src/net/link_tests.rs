@@ -30,7 +30,6 @@ fn forward(
             Event::Connect(id) if id == ConnId(1) => {
                 let to = net.connect(&target.0, target.1);
                 net.link(id, to, make());
-                net.link(to, id, None);
                 open += 2;
             }
             Event::Message(id, Frame::Message(message)) => {
@@ -322,7 +321,6 @@ fn frame_over_the_memory_budget_is_forwarded_unobserved() {
             Event::Connect(ConnId(1)) => {
                 let to = net.connect(&[target], Duration::ZERO);
                 net.link(ConnId(1), to, None);
-                net.link(to, ConnId(1), None);
                 net.listener = None;
             }
             Event::Notice(Notice::Unobserved(ConnId(1), _)) => unobserved += 1,

@@ -36,7 +36,7 @@ pub(crate) use address::{Address, is_of_this_machine};
 pub(crate) use connection::{CloseReason, Closed, ConnId};
 pub(crate) use handler::{DRAIN_TIME, FLUSH_TIME, Handler, NetSettings, Notice, OUTPUT_TIME, Outcome, Rewrite, Stop};
 pub(crate) use outbox::OUTBOX_BYTES_MAX;
-pub(crate) use reactor::Background;
+pub(crate) use reactor::{Stopper, run_in_background};
 pub(crate) use sockets::Net;
 pub(crate) use stdio::StdinReader;
 pub(crate) use sys::{Output, widen_pipes};

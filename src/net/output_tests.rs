@@ -13,7 +13,8 @@ use super::*;
 /// A pipe whose writing end is the output.
 fn output() -> (File, Output) {
     let (reader, writer) = rustix::pipe::pipe().unwrap();
-    (File::from(reader), Output::from_file(File::from(writer)))
+    let writer = Arc::new(File::from(writer));
+    (File::from(reader), Output { writer: Box::new(Arc::clone(&writer)), watched: Some(writer) })
 }
 
 /// A recording in memory, which may fail.
@@ -248,11 +249,11 @@ fn loop_in_another_thread_stops_on_request() {
     }
     let mut net = Net::new(NetSettings::default()).unwrap();
     let address = net.listen(&[local()]).unwrap();
-    let background = Background::start(net, Server(Vec::new(), false)).unwrap();
+    let stop = run_in_background(net, Server(Vec::new(), false)).unwrap();
     let mut peer = connect(address);
     let mut hello = [0; 6];
     peer.read_exact(&mut hello).unwrap();
     let peer = thread::spawn(move || read_all(&peer));
-    let Server(served, was_asked) = background.stop().unwrap();
+    let Server(served, was_asked) = stop().unwrap();
     assert_eq!((served, was_asked, peer.join().unwrap()), (vec![ConnId(1)], true, Ok(b"goodbye\n".to_vec())));
 }

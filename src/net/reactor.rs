@@ -11,7 +11,7 @@ use super::connect::AttemptState;
 use super::connection::{CloseReason, Connection, Phase};
 use super::handler::{Handler, Notice, Outcome, Stop};
 use super::sockets::Net;
-use super::sys::{self, Waker};
+use super::sys;
 
 /// How long accepting rests when no descriptor is free, unless one becomes so before: a listener stays readable, so
 /// that trying at once would spin.
@@ -67,7 +67,7 @@ impl Net {
         let mut polled = vec![PollFd::new(&self.waker.ends.0, PollFlags::IN)];
         if let Some(watched) = &self.output.watched {
             sources.push(PollSource::Output);
-            polled.push(sys::watch_output(watched, false));
+            polled.push(PollFd::new(watched, PollFlags::HUP));
         }
         if let Some(listener) = self.listener.as_ref().filter(|_| self.resting.is_none()) {
             sources.push(PollSource::Listener);
@@ -137,10 +137,8 @@ impl Net {
 
     /// Whether a block was handled, so that there may be another one at once.
     fn read_input<H: Handler>(&mut self, handler: &mut H) -> bool {
-        if self.settings.input.is_none() || !handler.wants_input(self) {
-            return false;
-        }
-        let Some(block) = self.settings.input.as_mut().and_then(|input| input.take(&self.waker)) else { return false };
+        let input = if handler.wants_input(self) { &mut self.settings.input } else { &mut None };
+        let Some(block) = input.as_mut().and_then(|input| input.take(&self.waker)) else { return false };
         handler.on_input(self, block);
         true
     }
@@ -272,30 +270,25 @@ impl Net {
     }
 }
 
-/// A run in a thread of its own.
-pub(crate) struct Background<H> {
-    waker: Waker,
-    thread: thread::JoinHandle<H>,
-}
+/// Stops a run in a thread of its own as SIGTERM does, waits for its end, and returns the handler.
+pub(crate) type Stopper<H> = Box<dyn FnOnce() -> Option<H>>;
 
-impl<H: Handler + Send + 'static> Background<H> {
-    /// Runs `handler` in a thread of its own, until it ends or is stopped.
-    ///
-    /// # Errors
-    /// The system gives no thread.
-    pub(crate) fn start(mut net: Net, mut handler: H) -> io::Result<Background<H>> {
-        let waker = net.waker.clone();
-        let thread = thread::Builder::new().name("loopback".to_owned()).spawn(move || {
-            // A poll that fails ends its connections, which the other loop reports.
-            let _ = net.run(&mut handler);
-            handler
-        })?;
-        Ok(Background { waker, thread })
-    }
-
-    /// Stops it as SIGTERM does, waits for the end of its run, and returns the handler.
-    pub(crate) fn stop(self) -> Option<H> {
-        self.waker.signal(15);
-        self.thread.join().ok()
-    }
+/// Runs `handler` in a thread of its own, until it ends or is stopped.
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn run_in_background<H>(mut net: Net, mut handler: H) -> io::Result<Stopper<H>>
+where
+    H: Handler + Send + 'static,
+{
+    let waker = net.waker.clone();
+    let thread = thread::Builder::new().name("loopback".to_owned()).spawn(move || {
+        // A poll that fails ends its connections, which the other loop reports.
+        let _ = net.run(&mut handler);
+        handler
+    })?;
+    Ok(Box::new(move || {
+        waker.signal(15);
+        thread.join().ok()
+    }))
 }

@@ -7,7 +7,7 @@ use super::connection::{CloseReason, Phase};
 use super::handler::{Handler, Notice};
 use super::sockets::Net;
 use super::sys;
-use crate::framing::{Frame, Framer};
+use crate::framing::{Frame, Framer, Wire};
 use crate::limits::{LONG_FRAME_BYTES, READ_BYTES};
 
 /// How much a framer gets at a time: a thousand connections have one each.
@@ -110,13 +110,14 @@ impl Net {
         if connection.is_shut() || connection.discards {
             return false;
         }
-        if connection.may_be_http && is_http(framer.unread()) {
+        let may_be_http = !connection.has_received && connection.link.is_none() && framer.wire() == Wire::Bcp;
+        if may_be_http && is_http(framer.unread()) {
             connection.end(CloseReason::Http);
             return false;
         }
         let frame = if at_end { framer.end_of_connection() } else { framer.next_frame() };
         let Some(frame) = frame else { return false };
-        connection.may_be_http &= !matches!(frame, Frame::Message(_));
+        connection.has_received |= matches!(frame, Frame::Message(_));
         let (id, is_linked) = (connection.id, connection.link.is_some());
         handler.on_message(self, id, &frame);
         if let Frame::Bad { fault, .. } = frame {
@@ -145,19 +146,16 @@ impl Net {
             self.report_frame(at, &mut framer, true, handler);
             self.connections[at].framer = Some(framer);
         }
-        if !self.connections[at].discards {
-            self.report_eof(at, CloseReason::ByPeer, handler);
-        }
+        self.report_eof(at, CloseReason::ByPeer, handler);
         let Some(link) = &mut self.connections[at].link else { return };
         let mut rest = Vec::new();
         if let Some(rewrite) = &mut link.rewrite {
             rewrite.finish(&mut rest);
         }
-        let to = link.to;
-        if let Some(to) = self.place(to) {
-            let to = &mut self.connections[to];
+        let (to, now) = (link.to, self.now);
+        if let Some(to) = self.find_mut(to) {
             to.outbox.push(&rest, Some(rest.len()));
-            to.finish(self.now, Duration::MAX, Duration::MAX);
+            to.finish(now, Duration::MAX, Duration::MAX);
         }
     }
 

@@ -10,7 +10,7 @@ use super::handler::{DRAIN_TIME, FLUSH_TIME, NetSettings, Rewrite};
 use super::reading::FRAMER_BYTES;
 use super::stdio::Printer;
 use super::sys::{self, Output, Waker};
-use crate::framing::{Framer, Wire};
+use crate::framing::Framer;
 use crate::limits::{CONNECTIONS_MAX, LONG_FRAMES_BYTES_MAX};
 
 /// The sockets of a run, and its output. Made before signals are caught, given to each call of the
@@ -117,9 +117,7 @@ impl Net {
         self.last_id += 1;
         let (id, is_accepted, (socket, peer)) = (ConnId(self.last_id), accepted.is_some(), accepted.unzip());
         let framer = Some(Framer::new(self.settings.framing.clone()));
-        let may_be_http = self.settings.framing.wire == Wire::Bcp;
-        let connection =
-            Connection { id, phase, is_accepted, socket, peer, framer, may_be_http, ..Connection::default() };
+        let connection = Connection { id, phase, is_accepted, socket, peer, framer, ..Connection::default() };
         self.connections.push(connection);
         id
     }
@@ -172,14 +170,15 @@ impl Net {
         }
     }
 
-    /// Forwards what `from` sends to `to`, byte for byte or as `rewrite` changes it, also what cannot be parsed, and
-    /// passes on its half-close once everything was written. `from` is read while `to` is open and has room. If one
-    /// end of a link is lost, reset or not reached, the other one is reset. Link both directions, in `on_connect` of the
-    /// accepted one; `to` may still be connecting.
-    pub(crate) fn link(&mut self, from: ConnId, to: ConnId, rewrite: Option<Box<dyn Rewrite>>) {
-        if let Some(connection) = self.find_mut(from) {
-            connection.may_be_http = false;
-            connection.link = Some(Link { to, rewrite });
+    /// Forwards what one connection sends to the other, byte for byte or, towards `server`, as `rewrite` changes it, also
+    /// what cannot be parsed, and passes on a half-close once everything was written. Each is read while the other is
+    /// open and has room. If one is lost, reset or not reached, the other one is reset. Link them in `on_connect` of
+    /// `client`; `server` may still be connecting.
+    pub(crate) fn link(&mut self, client: ConnId, server: ConnId, rewrite: Option<Box<dyn Rewrite>>) {
+        for (from, to, rewrite) in [(client, server, rewrite), (server, client, None)] {
+            if let Some(connection) = self.find_mut(from) {
+                connection.link = Some(Link { to, rewrite });
+            }
         }
     }
 
@@ -236,11 +235,11 @@ impl Net {
     /// Whether the peer has closed with nothing left to read; for one that is not read since its link's other end is
     /// still connecting.
     pub(crate) fn has_left(&self, id: ConnId) -> bool {
-        let Some(socket) = self.find(id).and_then(|connection| connection.socket.as_ref()) else { return true };
-        match socket.peek(&mut [0]) {
+        let socket = self.find(id).and_then(|connection| connection.socket.as_ref());
+        socket.is_none_or(|socket| match socket.peek(&mut [0]) {
             Ok(count) => count == 0,
             Err(error) => !sys::is_passing(&error),
-        }
+        })
     }
 
     /// The time of what is being reported: when a frame was read, when the last message was written.

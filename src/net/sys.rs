@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 #[cfg(unix)]
-use std::os::unix::net::UnixStream;
+use std::os::{fd::AsFd, unix::net::UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -232,8 +232,8 @@ impl Output {
     /// It is closed.
     #[cfg(unix)]
     pub(crate) fn stdout() -> io::Result<Output> {
-        use std::os::fd::AsFd;
-        Ok(Output::from_file(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+        let file = Arc::new(File::from(io::stdout().as_fd().try_clone_to_owned()?));
+        Ok(Output { writer: Box::new(Arc::clone(&file)), watched: Some(file) })
     }
 
     /// Standard output of this process: a console takes UTF-8 through std only.
@@ -241,25 +241,12 @@ impl Output {
     pub(crate) fn stdout() -> io::Result<Output> {
         Ok(Output { writer: Box::new(io::stdout()), watched: None })
     }
-
-    /// A file or pipe.
-    #[cfg(unix)]
-    pub(super) fn from_file(file: File) -> Output {
-        let file = Arc::new(file);
-        Output { writer: Box::new(Arc::clone(&file)), watched: Some(file) }
-    }
-}
-
-/// Watches output for its reader's end, and for room to write.
-pub(super) fn watch_output(output: &Watched, room: bool) -> PollFd<'_> {
-    let flags = if room { PollFlags::OUT | PollFlags::HUP } else { PollFlags::HUP };
-    PollFd::new(&**output, flags)
 }
 
 /// Whether output takes some bytes without blocking.
 pub(super) fn has_room(output: &Watched) -> bool {
-    let mut source = [watch_output(output, true)];
-    let polled = rustix::event::poll(&mut source, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    let mut source = [PollFd::new(output, PollFlags::OUT)];
+    let polled = rustix::event::poll(&mut source, Some(&Timespec::default()));
     polled.is_ok() && source[0].revents().contains(PollFlags::OUT)
 }
 
@@ -270,7 +257,6 @@ pub(super) fn has_room(output: &Watched) -> bool {
 pub(crate) fn widen_pipes() {
     #[cfg(target_os = "linux")]
     {
-        use std::os::fd::AsFd;
         for pipe in [io::stdin().as_fd(), io::stdout().as_fd()] {
             // What is no pipe, or may not grow, works as it is.
             let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);

@@ -342,7 +342,6 @@ impl Peers {
     fn forward(&mut self, net: &mut Net, client: &Peer, other: ConnId) {
         let rewrite = self.behavior.canonical.map(|limit| Box::new(Canonical::new(limit)) as Box<dyn Rewrite>);
         net.link(client.id, other, rewrite);
-        net.link(other, client.id, None);
         let peer = Peer { id: other, side: Side::Server, address: client.address.clone(), ..*client };
         let exchange = Exchange::Forwarded { other: client.id };
         self.peers.insert(other, PeerState { peer, exchange, backlog: Vec::new(), firings: Vec::new() });

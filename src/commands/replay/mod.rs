@@ -25,7 +25,7 @@ use crate::commands::run::{TimeLimits, drive, open_net};
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
-use crate::net::{Background, Net, NetSettings, SocketAddr};
+use crate::net::{Net, NetSettings, SocketAddr, Stopper, run_in_background};
 use crate::output::show::{Show, Style};
 use crate::output::table::EndNames;
 use crate::output::{Console, stdout_is_terminal};
@@ -94,7 +94,7 @@ fn run(options: Options) -> Result<Exit, Failure> {
     }
     drive(&mut net, &mut replayer)?;
     // What the built-in media controller reports counts where it is not compared.
-    let peers = media.and_then(|(_, background)| background.stop()).filter(|_| !options.compares());
+    let peers = media.and_then(|(_, stop)| stop()).filter(|_| !options.compares());
     replayer.finish(junit.as_ref(), peers.map_or(Exit::Success, |peers| peers.observer.console.worst()))
 }
 
@@ -115,12 +115,12 @@ fn open(options: &Options, path: &Path, console: &mut Console) -> Result<(Record
 ///
 /// # Errors
 /// The system gives no socket or thread.
-fn start_media_controller(options: &Options) -> Result<(SocketAddr, Background<Peers>), Failure> {
+fn start_media_controller(options: &Options) -> Result<(SocketAddr, Stopper<Peers>), Failure> {
     let start = |error| Failure::io("cannot start the built-in media controller", &error);
     let settings = NetSettings { framing: options.limits.framing(), ..NetSettings::default() };
     let mut net = Net::new(settings).map_err(start)?;
     let place = Place { address: None, port: Some(0), announce: None, wire: Wire::Bcp };
     let address = place.listen(&mut net)?;
     let peers = Peers::built_in(options.output.console(COMMAND.help.name));
-    Ok((address, Background::start(net, peers).map_err(start)?))
+    Ok((address, run_in_background(net, peers).map_err(start)?))
 }
