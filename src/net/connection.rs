@@ -10,7 +10,7 @@ use super::outbox::Outbox;
 use super::sys;
 use crate::framing::{Framer, FramingError};
 
-/// From how many bytes on a write takes its time, in which a second signal can end the process.
+/// How many bytes take so long to write that a second signal can end the process meanwhile.
 const LONG_WRITE_BYTES: usize = 16 << 10;
 
 /// A connection of a [`Net`](super::Net), from [`connect`](super::Net::connect) or an accept until its `on_close`.
@@ -62,7 +62,7 @@ pub(crate) struct Closed {
     pub unfinished: Vec<u8>,
 }
 
-/// How far a connection has come.
+/// The state of a connection.
 #[derive(Default)]
 pub(super) enum Phase {
     Connecting(ConnectAttempt),
@@ -96,7 +96,7 @@ pub(super) struct Connection {
     pub framer: Option<Framer>,
     pub outbox: Outbox,
     pub link: Option<Link>,
-    /// The socket takes nothing more until poll sees room.
+    /// The socket is full until poll sees room.
     pub is_blocked: bool,
     /// Nothing more is read: the peer has closed.
     pub at_end: bool,
@@ -130,7 +130,7 @@ impl Connection {
         self.is_open() || self.is_connecting()
     }
 
-    /// Writes what the socket takes; whether that emptied the outbox.
+    /// Writes until the socket is full; returns whether that emptied the outbox.
     pub(super) fn flush(&mut self) -> io::Result<bool> {
         let Some(mut socket) = self.socket.as_ref().filter(|_| !self.is_blocked && !self.outbox.is_empty()) else {
             return Ok(false);
@@ -171,10 +171,10 @@ impl Connection {
     /// Moves towards the end; when to look again. `is_held` is whether our own output keeps us from reading.
     pub(super) fn advance(&mut self, now: Instant, is_held: bool) -> Option<Instant> {
         let Phase::Closing { since, left, drain } = &mut self.phase else { return None };
-        // A forwarded message in flight may have its end still to come.
+        // The end of a forwarded message may not have been read yet.
         let is_written = self.outbox.is_empty() && !self.outbox.is_inside_message;
         if is_written && !self.is_write_shut {
-            // The peer learns that nothing more comes, and can still reply. It may be gone, which reading tells.
+            // The peer sees the end and can still reply. If it has closed too, the next read returns an error.
             let _ = self.socket.as_ref().map(|socket| socket.shutdown(std::net::Shutdown::Write));
             (self.is_write_shut, *since, *left) = (true, None, *drain);
         }
@@ -193,7 +193,7 @@ impl Connection {
         None
     }
 
-    /// Ends at once, by a reset if it was open. The first reason counts, but what happens after our own end has begun.
+    /// Ends at once, by a reset if it was open. The first reason counts, unless it is our own `finish`.
     pub(super) fn end(&mut self, reason: CloseReason) {
         if matches!(self.reason, None | Some(CloseReason::ByUs)) {
             self.reason = Some(reason);

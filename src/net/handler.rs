@@ -23,7 +23,7 @@ pub(crate) const OUTPUT_TIME: Duration = Duration::from_millis(500);
 
 /// What a command does on the network. Its methods never block and touch no socket; they act through the [`Net`].
 ///
-/// Order of calls: `on_turn` comes first. For each connection: `on_connect`, any number of `on_message`, at most one
+/// Order of calls: `on_turn` is first. For each connection: `on_connect`, any number of `on_message`, at most one
 /// `on_eof`, exactly one `on_close`, and nothing after it. A `connect` that fails has only its `on_close`. No method is
 /// called from inside a method of `Net`: what an action causes is reported later, before the loop sleeps. What was
 /// sent, printed and recorded in one call leaves in one write where it fits.
@@ -54,54 +54,51 @@ pub(crate) trait Handler {
         false
     }
 
-    /// A block of input: empty at its end, which comes once, as does an error.
+    /// A block of input. The last call has an empty block or an error.
     fn on_input(&mut self, _net: &mut Net, _bytes: io::Result<Vec<u8>>) {}
 
     /// Called in every turn of the loop, after everything that has happened was reported and before it sleeps: the
     /// place for pace, deadlines and streams. Returns when it is to be called again at the latest; the loop wakes at
-    /// that time to within 0.1 ms. A time that has come is no reason to spin: the loop
-    /// then only looks at its sockets and calls again.
+    /// that time to within 0.1 ms. With a time in the past it only looks at its sockets and calls again.
     fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant>;
 
-    /// Something asks the run to end, or output is no longer possible. For a signal: for each open
-    /// connection [`cut`](Net::cut) what waits, send the last words, then [`Net::hurry`]. A second signal ends the
-    /// process without another call. After [`Stop::OutputGone`], `print` does nothing; the run goes on unless the
-    /// handler ends it.
+    /// The run is asked to end, or output is no longer possible. After a signal, [`cut`](Net::cut) what waits on each
+    /// open connection, send the last words, then call [`Net::hurry`]. A second signal ends the process without another
+    /// call. After [`Stop::OutputGone`], `print` does nothing; the run goes on unless the handler ends it.
     fn on_stop(&mut self, net: &mut Net, stop: Stop);
 
-    /// Something a person may want to be told.
+    /// Something to report.
     fn on_notice(&mut self, _net: &mut Net, _notice: Notice<'_>) {}
 }
 
 /// Why [`Handler::on_stop`] is called.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// This signal arrived (2 or 15; Ctrl-C on Windows is 2; a [`Stopper`](super::Stopper) is 15).
-    /// Called once.
+    /// This signal arrived (2 or 15; Ctrl-C on Windows is 2; a [`Stopper`](super::Stopper) is 15). Called once.
     Signal(u8),
-    /// Standard output cannot be written: [`io::ErrorKind::BrokenPipe`] when its reader has gone. Noticed at once on
-    /// Unix, even if nothing is printed; on Windows at the next write. Called once.
+    /// Standard output cannot be written: [`io::ErrorKind::BrokenPipe`] when its reader has closed it, which is noticed
+    /// at once on Unix, even if nothing is printed, and on Windows at the next write. Called once.
     OutputGone(io::Error),
 }
 
-/// What [`Handler::on_notice`] tells.
+/// What [`Handler::on_notice`] reports.
 #[derive(Debug)]
 pub(crate) enum Notice<'a> {
-    /// A round of connecting failed, and another one follows. Told for each round: report the first.
+    /// A round of connecting failed, and another one follows. Called for each round: report the first.
     Retrying(ConnId, &'a io::Error),
     /// One peer more than [`CONNECTIONS_MAX`](crate::limits::CONNECTIONS_MAX) got [`NetSettings::full`] and was closed.
     TurnedAway(SocketAddr),
     /// Accepting failed, mostly because no descriptor is left for another connection: the listener rests until one
-    /// closes. Told once.
+    /// closes. Called once.
     AcceptFailed(&'a io::Error),
     /// A linked connection's frame needed more than is left of so many bytes for all long frames. From here on its
     /// bytes are forwarded and not observed: no more `on_message`.
     Unobserved(ConnId, usize),
-    /// So many bytes of output were dropped ([`NetSettings::drops_output`]): told when there is room again.
+    /// So many bytes of output were dropped ([`NetSettings::drops_output`]): called when there is room again.
     OutputDropped(u64),
     /// So many bytes of the recording were dropped, as above.
     RecordingDropped(u64),
-    /// The recording cannot be written; nothing more is. Told once.
+    /// The recording cannot be written; nothing more is. Called once.
     RecordingFailed(&'a io::Error),
 }
 

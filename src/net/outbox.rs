@@ -90,7 +90,7 @@ impl Outbox {
     pub(super) fn keep_only_started(&mut self) -> usize {
         let kept = usize::from(self.is_inside_message);
         if kept > self.ends.len() {
-            // The end of a forwarded message is still to come.
+            // The end of a forwarded message has not been read yet.
             return 0;
         }
         let forgotten = self.ends.len() - kept;

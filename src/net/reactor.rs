@@ -42,7 +42,7 @@ impl Net {
             self.report_stops(handler);
             self.settle(handler);
             let due = handler.on_turn(self, self.now);
-            // Whoever was refused room is asked again before the loop sleeps, and so is a handler that wants input now.
+            // A handler that was refused room, or now accepts input, is called again before the loop sleeps.
             let has_moved = self.settle(handler);
             let is_busy = self.read_input(handler) || has_moved;
             self.hand_over(handler);
@@ -160,8 +160,8 @@ impl Net {
             // The handler may have left.
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
-                Ok((socket, peer)) => self.welcome(socket, peer, handler),
-                // With the second it has gone before it was served.
+                Ok((socket, peer)) => self.add_accepted(socket, peer, handler),
+                // An aborted connection was closed before it was accepted.
                 Err(error) if sys::is_passing(&error) || error.kind() == io::ErrorKind::ConnectionAborted => return,
                 Err(error) => {
                     self.resting = Some(self.now + ACCEPT_PAUSE);
@@ -174,9 +174,9 @@ impl Net {
         }
     }
 
-    fn welcome<H: Handler>(&mut self, socket: TcpStream, peer: SocketAddr, handler: &mut H) {
+    fn add_accepted<H: Handler>(&mut self, socket: TcpStream, peer: SocketAddr, handler: &mut H) {
         if socket.set_nonblocking(true).and_then(|()| socket.set_nodelay(true)).is_err() {
-            // It has gone before it was served.
+            // It is closed already.
             return;
         }
         if self.connections.iter().filter(|connection| connection.is_accepted).count() >= self.connections_max {
@@ -189,23 +189,24 @@ impl Net {
     }
 }
 
-/// What is written, and how connections begin and end.
+/// Writing, connecting and closing.
 impl Net {
-    /// Moves every connection on as far as it goes now; whether that may have made room, or begun or ended one.
+    /// Writes, connects and closes as far as possible now; returns whether that made room, or opened or ended a
+    /// connection.
     fn settle<H: Handler>(&mut self, handler: &mut H) -> bool {
         self.deadline = None;
         let is_held = self.is_held();
         let mut has_moved = false;
         for at in 0..self.connections.len() {
             has_moved |= match self.connections[at].is_connecting() {
-                true => self.go_on_connecting(at, handler),
-                false => self.move_on(at, is_held, handler),
+                true => self.advance_attempt(at, handler),
+                false => self.flush_and_advance(at, is_held, handler),
             };
         }
         self.remove_ended(handler) || has_moved
     }
 
-    fn move_on<H: Handler>(&mut self, at: usize, is_held: bool, handler: &mut H) -> bool {
+    fn flush_and_advance<H: Handler>(&mut self, at: usize, is_held: bool, handler: &mut H) -> bool {
         let connection = &mut self.connections[at];
         let has_emptied = match connection.flush() {
             Ok(has_emptied) => has_emptied,
@@ -226,7 +227,7 @@ impl Net {
         has_emptied
     }
 
-    fn go_on_connecting<H: Handler>(&mut self, at: usize, handler: &mut H) -> bool {
+    fn advance_attempt<H: Handler>(&mut self, at: usize, handler: &mut H) -> bool {
         let connection = &mut self.connections[at];
         let id = connection.id;
         let Phase::Connecting(attempt) = &mut connection.phase else { return false };
@@ -247,7 +248,7 @@ impl Net {
         true
     }
 
-    /// Tells the handler of connections that are over, and forgets them; whether there were any.
+    /// Reports connections that are over and removes them; returns whether there were any.
     fn remove_ended<H: Handler>(&mut self, handler: &mut H) -> bool {
         let mut were_any = false;
         while let Some(at) = self.connections.iter().position(Connection::is_shut) {

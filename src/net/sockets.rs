@@ -25,7 +25,7 @@ pub(crate) struct Net {
     pub(super) has_reported_accept: bool,
     /// How many accepted connections there are at once.
     pub(super) connections_max: usize,
-    /// In the order of their numbers; one that is over stays until the handler has been told.
+    /// In the order of their numbers; one that is over stays until `on_close` was called.
     pub(super) connections: Vec<Connection>,
     last_id: u64,
     /// How many bytes the frames over [`LONG_FRAME_BYTES`](crate::limits::LONG_FRAME_BYTES) of all peers may have at
@@ -98,8 +98,8 @@ impl Net {
         Ok(bound)
     }
 
-    /// Begins to connect. Later `on_connect` comes, or `on_close` with [`CloseReason::Unreached`]. Until then it can be
-    /// `reset`, and linked; messages can be sent and wait.
+    /// Begins to connect. Later `on_connect` is called, or `on_close` with [`CloseReason::Unreached`]. Until then the
+    /// connection can be `reset` and linked, and messages can be sent, which wait.
     ///
     /// The addresses are tried in order, and again every 100 ms until `retry` has passed: zero is one round,
     /// [`Duration::MAX`] is for ever. Resolve them before signals are caught: it can block.
@@ -170,8 +170,8 @@ impl Net {
         }
     }
 
-    /// Forwards what one connection sends to the other, byte for byte or, towards `server`, as `rewrite` changes it, also
-    /// what cannot be parsed, and passes on a half-close once everything was written. Each is read while the other is
+    /// Forwards what one connection sends to the other, also what cannot be parsed, byte for byte or, towards `server`,
+    /// as `rewrite` changes it. A half-close is passed on once everything was written. Each is read while the other is
     /// open and has room. If one is lost, reset or not reached, the other one is reset. Link them in `on_connect` of
     /// `client`; `server` may still be connecting.
     pub(crate) fn link(&mut self, client: ConnId, server: ConnId, rewrite: Option<Box<dyn Rewrite>>) {
@@ -193,7 +193,7 @@ impl Net {
     }
 
     /// The end in bounded time, for signals and deadlines: [`Net::leave`], then finishes every connection within
-    /// [`FLUSH_TIME`] and [`DRAIN_TIME`] (linked ones once their message in flight is through), and gives output and
+    /// [`FLUSH_TIME`] and [`DRAIN_TIME`] (linked ones after their message in flight), and gives output and
     /// recording [`OUTPUT_TIME`](super::OUTPUT_TIME) after that. Send last words before it.
     pub(crate) fn hurry(&mut self) {
         self.leave();
@@ -208,7 +208,7 @@ impl Net {
             connection.reason.get_or_insert(CloseReason::ByUs);
             connection.finish(now, FLUSH_TIME, DRAIN_TIME);
         }
-        // To hold peers up now would leave bytes of theirs unread, which makes a close a reset.
+        // Not reading peers now would leave bytes unread, which makes a close a reset.
         (self.output.drops, self.recording.drops) = (true, true);
     }
 

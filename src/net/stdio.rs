@@ -89,7 +89,7 @@ fn until_ready(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize>
 pub(super) struct Printer {
     /// The thread takes it.
     pub(super) writer: Option<Box<dyn Write + Send>>,
-    /// What poll watches, until its reader has gone.
+    /// What poll watches, until its reader has closed.
     pub(super) watched: Option<Watched>,
     /// What was not handed over yet.
     pending: Vec<u8>,
@@ -120,11 +120,11 @@ struct Queue {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // What a panicking thread has left is still a queue.
+        // The queue is valid after a panic too.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the next turn of the loop report it.
+    /// The next turn of the loop reports it.
     fn fail(&self, error: io::Error) {
         self.lock().error = Some(error);
         self.waker.wake();
@@ -161,12 +161,12 @@ impl Printer {
         self.backlog() as u64 + self.dropped
     }
 
-    /// Whether peers have to wait for it; then it wakes the loop when it has got on.
+    /// Whether peers have to wait for it; then it wakes the loop when it has written more.
     pub(super) fn is_behind(&self) -> bool {
         !self.drops && self.exceeds(BEHIND_BYTES - 1)
     }
 
-    /// Whether everything is written; if not, it wakes the loop when it has got on.
+    /// Whether everything is written; if not, it wakes the loop when it has written more.
     pub(super) fn is_idle(&self) -> bool {
         // An error is reported before the run ends.
         !self.exceeds(0) && self.shared.lock().error.is_none()
@@ -194,7 +194,7 @@ impl Printer {
         Some(sys::output_error(error))
     }
 
-    /// Poll has seen that its reader has gone, or cannot watch it: some systems cannot poll /dev/null.
+    /// Poll has seen that its reader has closed, or cannot watch it: some systems cannot poll /dev/null.
     pub(super) fn stop_watching(&mut self, is_gone: bool) {
         self.watched = None;
         if is_gone {
@@ -219,7 +219,7 @@ impl Printer {
         let mut queue = self.shared.lock();
         queue.bytes += self.pending.len();
         if queue.waiting.is_empty() {
-            // It comes back empty, with the memory of what was written last.
+            // The thread returns it empty, with its memory.
             std::mem::swap(&mut queue.waiting, &mut self.pending);
         } else {
             queue.waiting.append(&mut self.pending);

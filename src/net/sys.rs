@@ -137,7 +137,7 @@ fn socket_pair() -> io::Result<(WakeSocket, WakeSocket)> {
     }
 }
 
-/// Waits until a source is ready or `until` has come, to within 0.1 ms of it.
+/// Waits until a source is ready or until this time, to within 0.1 ms.
 pub(super) fn poll(sources: &mut [PollFd<'_>], until: Option<Instant>) -> io::Result<()> {
     loop {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -200,7 +200,7 @@ pub(super) fn listen(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
 /// Whether closing this socket, also by the end of the process, is a reset: half a message and then an orderly end
 /// would be executed as a message.
 pub(super) fn reset_when_closed(socket: &TcpStream, is_reset: bool) {
-    // A socket that does not take the option is gone already.
+    // A socket that rejects the option is closed already.
     let _ = sockopt::set_socket_linger(socket, is_reset.then_some(Duration::ZERO));
 }
 
@@ -209,7 +209,7 @@ pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// An error of standard output, with one kind for a reader that has gone.
+/// An error of standard output, with one kind for a reader that has closed.
 pub(super) fn output_error(error: io::Error) -> io::Error {
     // ERROR_NO_DATA and ERROR_PIPE_NOT_CONNECTED.
     match error.raw_os_error() {
@@ -236,14 +236,14 @@ impl Output {
         Ok(Output { writer: Box::new(Arc::clone(&file)), watched: Some(file) })
     }
 
-    /// Standard output of this process: a console takes UTF-8 through std only.
+    /// Standard output of this process: a console reads UTF-8 through std only.
     #[cfg(windows)]
     pub(crate) fn stdout() -> io::Result<Output> {
         Ok(Output { writer: Box::new(io::stdout()), watched: None })
     }
 }
 
-/// Whether output takes some bytes without blocking.
+/// Whether some bytes can be written without blocking.
 pub(super) fn has_room(output: &Watched) -> bool {
     let mut source = [PollFd::new(output, PollFlags::OUT)];
     let polled = rustix::event::poll(&mut source, Some(&Timespec::default()));
