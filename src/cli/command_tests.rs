@@ -7,7 +7,7 @@ use super::*;
 fn top(words: &[&str]) -> Result<String, String> {
     match PROGRAM.parse(words.iter().map(OsString::from)).1 {
         Ok(Invocation::Print(text)) => Ok(text),
-        Ok(Invocation::Run(_)) => Ok("run".to_owned()),
+        Ok(Invocation::Run(..)) => Ok("run".to_owned()),
         Err(failure) => {
             assert!(matches!(failure, Failure::Usage(_)));
             Err(failure.message().unwrap_or("").to_owned())

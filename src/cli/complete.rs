@@ -4,7 +4,7 @@
 //! reply is `files` if names of files may stand there too, else `words`. Each other line is a candidate and, after a
 //! tab, what it means. The completer reads the tables and opens nothing.
 
-use super::command::{Program, Subcommand};
+use super::command::{Command, PROGRAM_FLAGS, Program};
 use super::flags::{Complete, Flag};
 use super::help::plain;
 
@@ -65,11 +65,11 @@ fn joined(words: &[String]) -> Vec<String> {
 }
 
 fn offer(program: &Program, before: &[String], typed: &str) -> Offer {
-    let names = program.subcommands.iter().map(|command| command.help());
+    let names = program.subcommands.iter().map(|command| command.help);
     let names = names.map(|help| (help.name.to_owned(), help.summary.to_owned()));
     let Some((first, before)) = before.split_first() else {
         let help = ("help".to_owned(), "print a subcommand's help".to_owned());
-        let words = names.chain([help]).chain(program.flags().iter().flat_map(spelled)).collect();
+        let words = names.chain([help]).chain(PROGRAM_FLAGS.iter().flat_map(spelled)).collect();
         return Offer { files: false, words };
     };
     if first == "help" {
@@ -78,15 +78,15 @@ fn offer(program: &Program, before: &[String], typed: &str) -> Offer {
     if first == "--completions" {
         return values(Complete::Words(&SHELLS), "");
     }
-    match program.subcommands.iter().find(|command| command.help().name == first) {
-        Some(command) => argument(*command, before, typed),
+    match program.subcommands.iter().find(|command| command.help.name == first) {
+        Some(command) => argument(command, before, typed),
         None => Offer::default(),
     }
 }
 
 /// What may follow `before` as an argument of a subcommand.
-fn argument(command: &dyn Subcommand, before: &[String], typed: &str) -> Offer {
-    let flags = command.flags();
+fn argument(command: &Command, before: &[String], typed: &str) -> Offer {
+    let flags: Vec<&Flag> = command.flags().collect();
     let mut positionals = Vec::new();
     let mut ended = false;
     let mut words = before.iter();
@@ -104,9 +104,9 @@ fn argument(command: &dyn Subcommand, before: &[String], typed: &str) -> Offer {
         return flag.map_or(Offer::default(), |flag| values(flag.complete, &format!("{name}=")));
     }
     if typed.starts_with('-') && !ended {
-        return Offer { files: false, words: flags.iter().flat_map(spelled).collect() };
+        return Offer { files: false, words: flags.into_iter().flat_map(spelled).collect() };
     }
-    match command.complete() {
+    match command.words.unwrap_or(Complete::Nothing) {
         // The value of a parameter, which is not known.
         Complete::Keyed(_) if typed.contains('=') => Offer::default(),
         Complete::Keyed(table) => {

@@ -3,7 +3,7 @@
 //! Lines have at most 80 columns. Headings are bold; who prints the text elsewhere than on a terminal removes
 //! [`BOLD`] and [`PLAIN`].
 
-use super::command::{Help, Program, Subcommand, groups};
+use super::command::{Command, Help, PROGRAM_FLAGS, Program};
 use super::flags::Flag;
 use crate::exit::Exit;
 
@@ -29,20 +29,19 @@ const UNBROKEN_CHARS_MAX: usize = 40;
 const GLUE: char = '\u{a0}';
 
 /// `backbox encode -h`: how to use it, and the common options.
-pub(super) fn short(program: &Program, command: &dyn Subcommand) -> String {
-    let name = format!("{} {}", program.help.name, command.help().name);
-    let flags = command.flags();
-    let (common, others): (Vec<Flag>, Vec<Flag>) = flags.iter().partition(|flag| flag.common);
-    let mut out = opening(&name, command.help()) + &heading("Common options") + &columns(common.iter().map(row));
-    if !others.is_empty() {
+pub(super) fn short(program: &Program, command: &Command) -> String {
+    let name = format!("{} {}", program.help.name, command.help.name);
+    let common = command.flags().filter(|flag| flag.common);
+    let mut out = opening(&name, &command.help) + &heading("Common options") + &columns(common.map(row));
+    if command.flags().any(|flag| !flag.common) {
         out += &format!("\nAll options: {name} --help\n");
     }
     out
 }
 
 /// `backbox encode --help`: everything that the man page has.
-pub(super) fn long(program: &Program, command: &dyn Subcommand) -> String {
-    let help = command.help();
+pub(super) fn long(program: &Program, command: &Command) -> String {
+    let help = &command.help;
     let mut out = opening(&format!("{} {}", program.help.name, help.name), help) + &paragraphs(help.description);
     out += &examples(help);
     if !help.arguments.is_empty() {
@@ -51,9 +50,9 @@ pub(super) fn long(program: &Program, command: &dyn Subcommand) -> String {
     for (term, text) in help.arguments {
         out += &entry(&plain(term), text);
     }
-    for (title, flags) in groups(&command.flags()) {
+    for (title, flags) in command.groups {
         out += &heading(title);
-        out.extend(flags.iter().map(|flag| entry(row(flag).0.trim_start(), &flag.sentences())));
+        out.extend(flags.iter().map(|flag| entry(row(flag).0.trim_start(), &flag.sentences(command.rules))));
     }
     out + &end(help)
 }
@@ -101,22 +100,22 @@ fn examples(help: &Help) -> String {
     if help.examples.is_empty() {
         return String::new();
     }
-    help.examples.iter().fold(heading("Examples"), |out, example| out + &entry(example.line, example.text))
+    help.examples.iter().fold(heading("Examples"), |out, (line, text)| out + &entry(line, text))
 }
 
 /// The subcommands and the program's own options.
 fn lists(program: &Program) -> String {
-    let subcommands = program.subcommands.iter().map(|command| command.help());
+    let subcommands = program.subcommands.iter().map(|command| &command.help);
     let rows = subcommands.map(|help| (help.name.to_owned(), capitalized(help.summary)));
-    heading("Subcommands") + &columns(rows) + &heading("Options") + &columns(program.flags().iter().map(row))
+    heading("Subcommands") + &columns(rows) + &heading("Options") + &columns(PROGRAM_FLAGS.iter().map(row))
 }
 
 /// What follows the options in the long help.
 fn end(help: &Help) -> String {
     let mut out = String::new();
-    for section in help.sections {
-        out += &heading(section.title);
-        out += paragraphs(section.paragraphs).trim_start_matches('\n');
+    for (title, texts) in help.sections {
+        out += &heading(title);
+        out += paragraphs(texts).trim_start_matches('\n');
     }
     out += &heading("Exit status");
     out += &columns(exits(help).into_iter());

@@ -77,7 +77,7 @@ Options of a subcommand: toy SUBCOMMAND -h
 #[test]
 fn no_line_is_wider_than_the_terminal_or_ends_in_blanks() {
     for command in PROGRAM.subcommands {
-        for text in [short(&PROGRAM, *command), long(&PROGRAM, *command), program_long(&PROGRAM)] {
+        for text in [short(&PROGRAM, command), long(&PROGRAM, command), program_long(&PROGRAM)] {
             assert!(text.ends_with('\n') && !text.contains("\n\n\n"));
             for line in bare(&text).lines() {
                 assert!(line.chars().count() <= COLUMNS_MAX, "{line}");

@@ -4,46 +4,33 @@
 //! `-h`, `--help`, the man pages and the completions all read that table, so that no option is written twice.
 //!
 //! ```ignore
-//! #[derive(Default)]
-//! pub struct Options {
-//!     output: OutputOptions,
-//!     file: Option<PathBuf>,
-//!     bytes_max: Option<u64>,
-//!     all: bool,
-//!     words: Vec<String>,
-//! }
-//!
-//! // The shared options QUIET and COLOR can stand in the table of every struct that has an OutputOptions.
-//! flatten!(Options { output: OutputOptions });
-//!
-//! pub const COMMAND: Command<Options> = Command {
+//! pub const COMMAND: Command = Command {
 //!     help: Help { name: "count", summary: "count messages", ... },
-//!     flags: &[
+//!     groups: &[
 //!         // --input FILE, -i FILE: under "Input" in --help, also in -h.
-//!         Flag::value("input", "FILE", "Read messages from *FILE*", |o: &mut Options, v| set(&mut o.file, path(v)))
-//!             .short('i').default("standard input").complete(Complete::File).group("Input").common()
-//!             .conflicts(&["WORD"], "the messages are read from FILE or from the arguments"),
-//!         Flag::value("max", "BYTES", "Refuse longer messages", |o: &mut Options, v| set(&mut o.bytes_max, number(v)))
-//!             .group("Input"),
+//!         ("Input", &[
+//!             Flag::value("input", "FILE", "Read messages from *FILE*").short('i').default("standard input").common(),
+//!             Flag::value("max", "BYTES", "Refuse longer messages"),
+//!         ]),
 //!         // Only `help` is a must. `more` is whole sentences for --help and the man page.
-//!         Flag::switch("all", "Count empty messages too", |o: &mut Options| o.all = true)
-//!             .needs(&["input", "max"], "arguments are never empty")
-//!             .more("A message is empty when it has no parameters."),
-//!         Flag::QUIET,
-//!         Flag::COLOR,
+//!         ("General", &[Flag::switch("all", "Count all messages").more("Empty ones too."), HELP, VERSION]),
 //!     ],
-//!     positionals: Some(Positionals {
-//!         complete: Complete::Nothing,
-//!         set: |o, word| push(&mut o.words, text(word)),
-//!     }),
+//!     rules: &[
+//!         Rule::conflicts(&["input"], &["WORD"], "the messages are read from FILE or from the arguments"),
+//!         Rule::needs(&["all"], &["input", "max"], "arguments are never empty"),
+//!     ],
+//!     words: Some(Complete::Nothing),
 //!     run,
 //! };
+//!
+//! fn run(given: &Given) -> Result<Exit, Failure> {
+//!     let (file, bytes_max) = (given.value("input", path)?, given.value("max", number)?);
+//!     ...
 //! ```
 //!
-//! `needs` and `conflicts` are checked after the last argument. The message is made of what the user typed and the
-//! reason: `--all needs --input or --max: arguments are never empty`, and `-i and WORD cannot be used together: the
-//! messages are read from …`. Their spelling for options with certain values, arguments and standard input is described
-//! at [`Flag::needs`].
+//! Rules are checked after the last argument. The message is made of what the user typed and the reason: `--all needs
+//! --input or --max: arguments are never empty`, and `-i and WORD cannot be used together: the messages are read from
+//! …`. [`Rule`] describes how options with certain values, arguments and standard input are named.
 //!
 //! This module knows no subcommand and no protocol. It prints nothing and opens no file; texts go back to the caller,
 //! errors as [`Failure::Usage`](crate::exit::Failure::Usage).
@@ -57,14 +44,14 @@ mod suggest;
 #[cfg(test)]
 mod toy_tests;
 
-pub use command::{Command, Example, Help, Positionals, Program, Section};
-pub use flags::{Complete, Flag};
+pub use command::{Command, HELP, Help, Program, VERSION};
+pub use flags::{Complete, Flag, Rule};
 pub use help::{BOLD, PLAIN};
-pub use parse::{Invocation, duration, number, path, push, set, text};
+pub use parse::{Given, Invocation, duration, number, path, text};
 pub use suggest::suggest;
 #[cfg(test)]
 pub(crate) use {
-    command::{Subcommand, groups},
+    command::PROGRAM_FLAGS,
     help::{Span, capitalized, exits, spans},
     parse::is_positional,
 };

@@ -12,70 +12,131 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser};
 
-use super::command::{Command, HELP, Program, VERSION};
-use super::flags::{ConstraintKind, Flag, Set};
+use super::command::{Command, Program};
+use super::flags::{Complete, Flag, RuleKind};
 use super::{help, suggest};
 use crate::exit::Failure;
 
 /// What arguments ask for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Invocation<R> {
-    /// Run this.
-    Run(R),
+#[derive(Debug)]
+pub enum Invocation {
+    /// Run this subcommand.
+    Run(&'static Command, Given),
     /// Print this text, which ends in a line feed, to standard output; headings are bold ([`super::BOLD`]).
     Print(String),
 }
 
-/// Reads the arguments after the subcommand's name into its options, beginning with their defaults.
-///
-/// # Errors
-/// [`Failure::Usage`] for the first thing wrong. The text names the option as the user spelled it. Setters run in the
-/// order of the arguments, and none runs after the first error.
-pub fn parse<T: Default + 'static>(
-    program: &Program,
-    command: &Command<T>,
-    arguments: Vec<OsString>,
-) -> Result<Invocation<T>, Failure> {
-    let mut reader = ArgumentReader { program, command, given: Vec::new() };
-    let mut options = T::default();
-    let read = reader.read(Parser::from_args(&arguments), &mut options);
-    match read
-        .and_then(|printed| if printed.is_none() { reader.check_constraints().map(|()| None) } else { Ok(printed) })
-    {
-        Ok(None) => Ok(Invocation::Run(options)),
-        Ok(Some(text)) => Ok(Invocation::Print(text)),
-        Err(why) => {
-            let words = arguments.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str());
-            let printed = words.filter_map(|word| reader.printed(word)).next();
-            printed.map(Invocation::Print).ok_or(Failure::Usage(why))
+/// What was given to a subcommand. The names of its methods' options are long names of the table.
+#[derive(Debug, Default)]
+pub struct Given {
+    options: Vec<GivenOption>,
+    /// The positionals.
+    pub words: Vec<OsString>,
+}
+
+#[derive(Debug)]
+struct GivenOption {
+    long: &'static str,
+    /// The option as it was typed.
+    spelled: String,
+    /// Empty for a switch.
+    value: OsString,
+}
+
+impl Given {
+    fn all(&self, long: &str) -> impl DoubleEndedIterator<Item = &GivenOption> {
+        self.options.iter().filter(move |option| option.long == long)
+    }
+
+    /// Whether the option was given.
+    pub fn has(&self, long: &str) -> bool {
+        self.all(long).next().is_some()
+    }
+
+    /// The value that counts of an option that is one of several words.
+    pub fn word(&self, long: &str) -> Option<&str> {
+        self.all(long).next_back()?.value.to_str()
+    }
+
+    /// Every value of an option, as `read` has it, which refuses a value with a phrase that quotes the value and not
+    /// the option (`invalid number "lots"`).
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] with the option as the user spelled it before the phrase.
+    pub fn values<V>(&self, long: &str, read: impl Fn(OsString) -> Result<V, String>) -> Result<Vec<V>, Failure> {
+        let wrong = |option: &GivenOption, why| Failure::Usage(format!("{}: {why}", option.spelled));
+        self.all(long).map(|option| read(option.value.clone()).map_err(|why| wrong(option, why))).collect()
+    }
+
+    /// The value that counts, as for [`Given::values`].
+    ///
+    /// # Errors
+    /// As for [`Given::values`], also for a value that does not count.
+    pub fn value<V>(&self, long: &str, read: impl Fn(OsString) -> Result<V, String>) -> Result<Option<V>, Failure> {
+        self.values(long, read).map(|mut values| values.pop())
+    }
+
+    /// The positionals as text.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for one that is not UTF-8.
+    pub fn text_words(&self) -> Result<Vec<String>, Failure> {
+        self.words.iter().cloned().map(text).collect::<Result<_, _>>().map_err(Failure::Usage)
+    }
+
+    /// How the user typed what a rule calls `other`, if it was given; [`super::Rule`] explains the names.
+    fn spelling_of(&self, other: &str) -> Option<String> {
+        let reads_input = self.words.is_empty() || self.words.iter().any(|word| word == "-");
+        if other == "-" {
+            return reads_input.then(|| rule_name(other));
+        }
+        if is_positional(other) {
+            return self.words.iter().any(|word| word != "-").then(|| rule_name(other));
+        }
+        let (long, value) = other.split_once('=').map_or((other, None), |(long, value)| (long, Some(value)));
+        let last = self.all(long).next_back()?;
+        match value {
+            None => Some(last.spelled.clone()),
+            Some(value) => (last.value == value).then(|| format!("{} {value}", last.spelled)),
         }
     }
 }
 
-struct ArgumentReader<'a, T: 'static> {
+/// Reads the arguments after the subcommand's name.
+///
+/// # Errors
+/// [`Failure::Usage`] for the first thing wrong. The text names the option as the user spelled it.
+pub fn parse(program: &Program, command: &'static Command, arguments: Vec<OsString>) -> Result<Invocation, Failure> {
+    let reader = ArgumentReader { program, command };
+    let mut given = Given::default();
+    let read = reader.read(Parser::from_args(&arguments), &mut given);
+    let checked = read.and_then(|printed| match printed {
+        Some(text) => Ok(Invocation::Print(text)),
+        None => reader.check_rules(&given).map(|()| Invocation::Run(command, given)),
+    });
+    checked.or_else(|why| {
+        let words = arguments.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str());
+        let printed = words.filter_map(|word| reader.printed(word)).next();
+        printed.map(Invocation::Print).ok_or(Failure::Usage(why))
+    })
+}
+
+struct ArgumentReader<'a> {
     program: &'a Program,
-    command: &'a Command<T>,
-    /// What was read so far, for the constraints.
-    given: Vec<Given>,
+    command: &'static Command,
 }
 
-/// An argument that was read.
-struct Given {
-    /// The option's long name; empty for a positional.
-    long: &'static str,
-    /// The option as it was typed, or the positional.
-    spelled: String,
-    value: Option<String>,
-}
-
-impl<T: Default + 'static> ArgumentReader<'_, T> {
+impl ArgumentReader<'_> {
     /// Reads all arguments; gives the text when an option prints one.
-    fn read(&mut self, mut parser: Parser, options: &mut T) -> Result<Option<String>, String> {
+    fn read(&self, mut parser: Parser, given: &mut Given) -> Result<Option<String>, String> {
         loop {
             let spelled = match parser.next() {
                 Ok(None) => return Ok(None),
+                Ok(Some(Arg::Value(word))) if self.command.words.is_none() => {
+                    return Err(format!("unexpected argument \"{}\": {} takes options only", shown(word), self.name()));
+                }
                 Ok(Some(Arg::Value(word))) => {
-                    self.positional(word, options)?;
+                    given.words.push(word);
                     continue;
                 }
                 Ok(Some(Arg::Long(name))) => format!("--{name}"),
@@ -88,59 +149,33 @@ impl<T: Default + 'static> ArgumentReader<'_, T> {
             if let Some(text) = self.printed(&spelled) {
                 return Ok(Some(text));
             }
-            let command = self.command;
-            match command.flags.iter().find(|flag| flag.is_spelled(&spelled)) {
-                Some(flag) => self.option(flag, spelled, &mut parser, options)?,
-                None => return Err(self.unknown(&spelled)),
-            }
+            let flag = self.command.flags().find(|flag| flag.is_spelled(&spelled));
+            let flag = flag.ok_or_else(|| self.unknown(&spelled))?;
+            let value = self.value(flag, &spelled, &mut parser)?;
+            given.options.push(GivenOption { long: flag.long, spelled, value });
         }
-    }
-
-    fn positional(&mut self, word: OsString, options: &mut T) -> Result<(), String> {
-        let Some(positionals) = &self.command.positionals else {
-            return Err(format!("unexpected argument \"{}\": {} takes options only", shown(word), self.name()));
-        };
-        self.given.push(Given { long: "", spelled: shown(&word), value: None });
-        (positionals.set)(options, word)
-    }
-
-    /// Applies an option; a complaint about its value gets its spelling here and nowhere else.
-    fn option(&mut self, flag: &Flag<T>, spelled: String, parser: &mut Parser, options: &mut T) -> Result<(), String> {
-        let value = match flag.value {
-            None => None,
-            Some(metavar) => Some(self.value(metavar, &spelled, parser)?),
-        };
-        let text = value.as_ref().and_then(|value| value.to_str()).map(str::to_owned);
-        self.given.push(Given { long: flag.long, spelled: spelled.clone(), value: text });
-        let value = value.unwrap_or_default();
-        let outcome = match flag.set {
-            Set::Switch(set) => {
-                set(options);
-                Ok(())
-            }
-            Set::Value(set) => set(options, value),
-            Set::Choice(words, set) => match words.iter().find(|word| value == **word) {
-                Some(word) => {
-                    set(options, word);
-                    Ok(())
-                }
-                None => Err(not_among(&shown(&value), words)),
-            },
-        };
-        outcome.map_err(|why| format!("{spelled}: {why}"))
     }
 
     /// The value of an option; one that was forgotten is followed by the next option.
-    fn value(&self, metavar: &str, spelled: &str, parser: &mut Parser) -> Result<OsString, String> {
-        if let Some(attached) = parser.optional_value() {
-            return Ok(attached);
-        }
-        let missing = format!("{spelled} needs a value: write {spelled} {metavar}");
-        let value = parser.value().map_err(|_| missing.clone())?;
-        let looks = value.to_str().filter(|word| self.infos().iter().any(|flag| flag.is_spelled(word)));
-        match looks {
-            Some(word) => Err(format!("{missing}, or {spelled}={word} if that is the value")),
-            None => Ok(value),
+    fn value(&self, flag: &Flag, spelled: &str, parser: &mut Parser) -> Result<OsString, String> {
+        let Some(metavar) = flag.value else { return Ok(OsString::new()) };
+        let value = match parser.optional_value() {
+            Some(attached) => attached,
+            None => {
+                let missing = format!("{spelled} needs a value: write {spelled} {metavar}");
+                let value = parser.value().map_err(|_| missing.clone())?;
+                let is_option = |word: &&str| self.command.flags().any(|flag| flag.is_spelled(word));
+                if let Some(word) = value.to_str().filter(is_option) {
+                    return Err(format!("{missing}, or {spelled}={word} if that is the value"));
+                }
+                value
+            }
+        };
+        match flag.complete {
+            Complete::Words(words) if !words.iter().any(|word| value == *word) => {
+                Err(format!("{spelled}: {}", not_among(&shown(&value), words)))
+            }
+            _ => Ok(value),
         }
     }
 
@@ -154,55 +189,31 @@ impl<T: Default + 'static> ArgumentReader<'_, T> {
         }
     }
 
-    /// Refuses what cannot be used together or alone, by the constraints of the options that were given.
-    fn check_constraints(&self) -> Result<(), String> {
-        for flag in self.command.flags {
-            let Some(typed) = self.given.iter().find(|given| given.long == flag.long) else { continue };
-            for constraint in flag.constraints() {
-                let met = constraint.others.iter().find_map(|other| self.spelling_of(other));
-                let (this, why) = (&typed.spelled, constraint.why);
-                match (constraint.kind, met) {
-                    (ConstraintKind::Conflicts, Some(other)) => {
-                        return Err(format!("{this} and {other} cannot be used together: {why}"));
-                    }
-                    (ConstraintKind::Needs, None) => {
-                        let others: Vec<String> =
-                            constraint.others.iter().map(|other| constraint_name(other)).collect();
-                        return Err(format!("{this} needs {}: {why}", any_of(&others)));
-                    }
-                    _ => {}
+    /// Refuses what cannot be used together or alone.
+    fn check_rules(&self, given: &Given) -> Result<(), String> {
+        for rule in self.command.rules {
+            let Some(typed) = rule.flags.iter().find_map(|long| given.all(long).next()) else { continue };
+            let other = rule.others.iter().find_map(|other| given.spelling_of(other));
+            let (this, why) = (&typed.spelled, rule.why);
+            match (rule.kind, other) {
+                (RuleKind::Conflicts, Some(other)) => {
+                    return Err(format!("{this} and {other} cannot be used together: {why}"));
                 }
+                (RuleKind::Needs, None) => {
+                    let others: Vec<String> = rule.others.iter().map(|other| rule_name(other)).collect();
+                    return Err(format!("{this} needs {}: {why}", any_of(&others)));
+                }
+                _ => {}
             }
         }
         Ok(())
     }
 
-    /// How the user typed what a constraint calls `other`, if it was given; [`Flag::needs`] explains the names.
-    fn spelling_of(&self, other: &str) -> Option<String> {
-        let mut positionals = self.given.iter().filter(|given| given.long.is_empty());
-        if other == "-" {
-            let is_read = positionals.clone().next().is_none() || positionals.any(|given| given.spelled == "-");
-            return is_read.then(|| constraint_name(other));
-        }
-        if is_positional(other) {
-            return positionals.any(|given| given.spelled != "-").then(|| constraint_name(other));
-        }
-        let (long, value) = other.split_once('=').map_or((other, None), |(long, value)| (long, Some(value)));
-        let last = self.given.iter().rev().find(|given| given.long == long)?;
-        match value {
-            None => Some(last.spelled.clone()),
-            Some(value) => (last.value.as_deref() == Some(value)).then(|| format!("{} {value}", last.spelled)),
-        }
-    }
-
     fn unknown(&self, spelled: &str) -> String {
-        let infos = self.infos();
+        let mut flags = self.command.flags();
         let near = match spelled.strip_prefix("--") {
-            Some(long) => suggest(long, infos.iter().map(|flag| flag.long)).map(|long| format!("--{long}")),
-            None => {
-                let mut letters = infos.iter().filter_map(|flag| flag.short).map(|letter| format!("-{letter}"));
-                letters.find(|short| short.eq_ignore_ascii_case(spelled))
-            }
+            Some(long) => suggest(long, flags.map(|flag| flag.long)).map(|long| format!("--{long}")),
+            None => flags.find_map(|flag| flag.spellings().find(|short| short.eq_ignore_ascii_case(spelled))),
         };
         let (spelled, name) = (shown(spelled), self.name());
         match near {
@@ -211,22 +222,18 @@ impl<T: Default + 'static> ArgumentReader<'_, T> {
         }
     }
 
-    fn infos(&self) -> Vec<Flag> {
-        self.command.flags.iter().map(Flag::bare).chain([HELP, VERSION]).collect()
-    }
-
     fn name(&self) -> String {
         format!("{} {}", self.program.help.name, self.command.help.name)
     }
 }
 
-/// Whether a constraint's name stands for a positional.
+/// Whether a rule's name stands for a positional.
 pub(crate) fn is_positional(name: &str) -> bool {
     name.starts_with(|letter: char| letter.is_ascii_uppercase())
 }
 
-/// What a constraint calls `other`, as it is typed.
-pub(super) fn constraint_name(other: &str) -> String {
+/// What a rule calls `other`, as it is typed.
+pub(super) fn rule_name(other: &str) -> String {
     match other {
         "-" => "standard input".to_owned(),
         _ if is_positional(other) => other.to_owned(),
@@ -256,31 +263,30 @@ pub fn shown(word: impl AsRef<OsStr>) -> String {
     crate::text::shown(word.as_ref().as_encoded_bytes())
 }
 
-/// A value that has to be text, for an option's setter.
+/// A value that has to be text.
 ///
 /// # Errors
-/// A phrase for the setter to return.
+/// A phrase for [`Given::values`].
 pub fn text(value: OsString) -> Result<String, String> {
     value.into_string().map_err(|value| format!("\"{}\" is not UTF-8", shown(value)))
 }
 
-/// A value that has to be a whole number without a sign, for an option's setter.
+/// A value that has to be a whole number without a sign.
 ///
 /// # Errors
-/// A phrase for the setter to return, also for a number that is too large for `N`.
-pub fn number<N: FromStr>(value: impl AsRef<OsStr>) -> Result<N, String> {
-    let value = value.as_ref();
+/// As for [`text`], also for a number that is too large for `N`.
+pub fn number<N: FromStr>(value: OsString) -> Result<N, String> {
     let digits = value.to_str().unwrap_or("");
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("invalid number \"{}\"", shown(value)));
+        return Err(format!("invalid number \"{}\"", shown(&value)));
     }
-    digits.parse().map_err(|_| format!("number \"{}\" is too large", shown(value)))
+    digits.parse().map_err(|_| format!("number \"{}\" is too large", shown(&value)))
 }
 
 /// A value that is a duration: `250ms`, `1.5s`, `2m`; a bare number is seconds.
 ///
 /// # Errors
-/// A phrase for the setter to return.
+/// As for [`text`].
 pub fn duration(value: OsString) -> Result<Duration, String> {
     crate::time::parse_duration(&text(value)?)
 }
@@ -288,24 +294,6 @@ pub fn duration(value: OsString) -> Result<Duration, String> {
 /// A value that is the name of a file, or `-`; never refused.
 pub fn path(value: OsString) -> Result<PathBuf, String> {
     Ok(value.into())
-}
-
-/// Stores what a setter has read.
-///
-/// # Errors
-/// The complaint of the reading.
-pub fn set<V>(place: &mut Option<V>, value: Result<V, String>) -> Result<(), String> {
-    *place = Some(value?);
-    Ok(())
-}
-
-/// Adds what the setter of an option that repeats has read.
-///
-/// # Errors
-/// The complaint of the reading.
-pub fn push<V>(list: &mut Vec<V>, value: Result<V, String>) -> Result<(), String> {
-    list.push(value?);
-    Ok(())
 }
 
 #[cfg(test)]

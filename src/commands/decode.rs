@@ -8,13 +8,13 @@ use crate::bcp::template::{Origin, Template};
 use crate::bcp::{
     Malformed, MalformedReason, Message, ParseOptions, Side, canonical_name, payload_marker, push_ascii_json, unescape,
 };
-use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, set, text};
+use crate::cli::{Command, Complete, Flag, Given, Help, Rule};
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire, body, is_ignored};
 use crate::limits::{READ_BYTES, WRITE_BYTES};
 use crate::output::show::{Show, Style};
 use crate::output::table::{Emphasis, EndNames, Seen, Table};
-use crate::output::{push_for_terminal, stdout_columns, stdout_is_terminal};
+use crate::output::{push_for_terminal, stdout_is_terminal};
 use crate::session::{ErrorKind, Kind, Reader, Record, detect};
 use crate::text::trim;
 
@@ -22,18 +22,19 @@ use super::arguments::note_mistyped_patterns;
 use super::goals::is_error;
 use super::input::{Filter, Source};
 use super::lint::Linter;
-use super::shared::{Input, OutputOptions, Selection, flatten};
+use super::shared::{
+    EXCLUDE, FAIL_FAST, FORMAT, GENERAL, Input, KEEP_CASE, MATCH, MAX_LINE, MAX_PAYLOAD, NO_NAN, OutputOptions,
+    Selection, WIRE, stdout_table, wire,
+};
 use super::strings::Strings;
 
-#[derive(Debug, Default)]
-pub struct Options {
+/// What was given.
+struct Options {
     output: OutputOptions,
     input: Input,
     selection: Selection,
     wire: Wire,
     words: Vec<OsString>,
-    /// `-F`, as typed: what it may contain is known when all options are read.
-    template: Option<String>,
     view: Option<View>,
     meta: bool,
     strings: bool,
@@ -43,7 +44,25 @@ pub struct Options {
     lint: bool,
 }
 
-flatten!(Options { output: OutputOptions, input: Input, selection: Selection, wire: Wire });
+impl Options {
+    fn read(given: &Given) -> Result<Options, Failure> {
+        let meta = given.has("meta");
+        Ok(Options {
+            output: OutputOptions::read(given),
+            input: Input::read(given)?,
+            selection: Selection::read(given, |text| read_template(text, meta))?,
+            wire: wire(given),
+            words: given.words.clone(),
+            view: given.word("view").map(|view| if view == "table" { View::Table } else { View::Raw }),
+            meta,
+            strings: given.has("string"),
+            null: given.has("null"),
+            no_payload: given.has("no-payload"),
+            ascii: given.has("ascii"),
+            lint: given.has("lint"),
+        })
+    }
+}
 
 /// `--view`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +71,7 @@ enum View {
     Raw,
 }
 
-const OBE_HAS_NO_ESCAPES: &str = "OBE_Socket has no escapes";
-const OBE_IS_NOT_RECORDED: &str = "sessions and logs are of BCP";
-
-pub const COMMAND: Command<Options> = Command {
+pub const COMMAND: Command = Command {
     help: Help {
         name: "decode",
         summary: "turn BCP into JSON Lines",
@@ -73,9 +89,9 @@ pub const COMMAND: Command<Options> = Command {
              and the exit status is 1.",
         ],
         arguments: &[("*FILE*", "a stream of its own, with line numbers from 1; `-` is standard input")],
-        sections: &[Section {
-            title: "Patterns",
-            paragraphs: &[
+        sections: &[(
+            "Patterns",
+            &[
                 "A *PATTERN* is a BCP line whose command, names and plain values may contain `*`, which matches any \
                  run of characters; `%2A` is a literal star. The command has to match, and each parameter named in the \
                  pattern has to be there and match. Other parameters are ignored.",
@@ -84,127 +100,113 @@ pub const COMMAND: Command<Options> = Command {
                  compares each member by type and value, without stars. `bytes=`*N* also matches the length of the \
                  payload.",
             ],
-        }],
+        )],
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io],
         examples: &[
-            Example { line: "backbox decode game.bcp", text: "Prints what the client of a recorded session sent." },
-            Example {
-                line: "backbox decode --view table game.bcp",
-                text: "Prints a recorded session as a table of both sides.",
-            },
-            Example {
-                line: "backbox decode -m 'switch?state=1' -F '{name}' game.bcp",
-                text: "Prints the name of each switch that closed.",
-            },
-            Example {
-                line: "backbox encode trigger name=multiball | backbox decode --lint && echo clean",
-                text: "Prints `clean`.",
-            },
-            Example { line: "backbox decode -s 'Foo%20Bar'", text: "Prints `Foo Bar`." },
+            ("backbox decode game.bcp", "Prints what the client of a recorded session sent."),
+            ("backbox decode --view table game.bcp", "Prints a recorded session as a table of both sides."),
+            ("backbox decode -m 'switch?state=1' -F '{name}' game.bcp", "Prints the name of each switch that closed."),
+            ("backbox encode trigger name=multiball | backbox decode --lint && echo clean", "Prints `clean`."),
+            ("backbox decode -s 'Foo%20Bar'", "Prints `Foo Bar`."),
         ],
         see_also: &[("backbox", 1), ("backbox-encode", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
-    flags: &[
-        Flag::MATCH,
-        Flag::EXCLUDE,
-        Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*", |o: &mut Options, value| {
-            set(&mut o.template, text(value))
-        })
-        .short('F')
-        .more(
-            "`{NAME}` is the text of a parameter, or nothing if there is none. `{@command}` is the command, `{@line}` \
-             the line without its payload, `{@json}` the JSON form. With `--meta` there are also `{@time}`, `{@conn}` \
-             and `{@from}`. `{{` and `}}` are braces. A backslash is literal; shells write a tab as `$'\\t'`. A name \
-             that no message had is noted at the end.",
-        )
-        .group("Output")
-        .common(),
-        Flag::choice("view", "VIEW", &["table", "raw"], "Print *VIEW* instead of JSON", |o: &mut Options, view| {
-            o.view = Some(if view == "table" { View::Table } else { View::Raw });
-        })
-        .more(
-            "`table` is one row a message, cut to the width of the terminal: time, direction, command and decoded \
-             values. `raw` prints the lines verbatim.",
-        )
-        .group("Output")
-        .common()
-        .conflicts(&["format", "meta", "ascii"], "each is a form of the same message")
-        .conflicts(&["wire=obe"], OBE_IS_NOT_RECORDED),
-        Flag::switch("meta", "Add time, connection and sender to the JSON", |o: &mut Options| o.meta = true)
-            .more(
-                "A member `meta` with `time` (seconds from the first message), `conn` (the connection's number) and \
-                 `from` (`client` or `server`). A plain stream has only `from`.",
-            )
-            .group("Output")
-            .common()
-            .conflicts(&["wire=obe"], OBE_IS_NOT_RECORDED),
-        Flag::switch("ascii", "Write everything beyond ASCII as `\\uXXXX`", |o: &mut Options| o.ascii = true)
-            .group("Output")
-            .conflicts(&["format"], "it is about JSON, and a template prints text"),
-        Flag::switch("lint", "Print what peers misread, not messages", |o: &mut Options| o.lint = true)
-            .more(
-                "One finding a line: *FILE*`:`*LINE*`: stop: `... for a line that would end a peer, \
-                 *FILE*`:`*LINE*`: trap: `... for one that some peer misreads, with what it reads. A malformed line is \
-                 a finding too. The exit status is 1 if there is a finding.",
-            )
-            .group("Output")
-            .common()
-            .conflicts(
-                &["format", "match", "exclude", "view", "meta", "ascii", "null"],
-                "--lint prints findings and no messages",
-            )
-            .conflicts(&["keep-case"], "--lint reads a line as each peer does")
-            .conflicts(&["wire=obe"], "--lint knows the peers of BCP"),
-        Flag::switch("string", "Decode bare strings instead of messages", |o: &mut Options| o.strings = true)
-            .short('s')
-            .more("The arguments, or each line of standard input. Escapes are decoded once.")
-            .group("Strings")
-            .common()
-            .conflicts(
-                &[
-                    "format",
-                    "match",
-                    "exclude",
-                    "view",
-                    "meta",
-                    "ascii",
-                    "lint",
-                    "no-payload",
-                    "max-payload",
-                    "keep-case",
-                    "no-nan",
-                ],
-                "-s decodes bare strings, and the other option is about messages",
-            )
-            .conflicts(&["wire=obe"], OBE_HAS_NO_ESCAPES),
-        Flag::switch("null", "End each string with NUL instead of LF", |o: &mut Options| o.null = true)
-            .short('0')
-            .group("Strings")
-            .conflicts(&["wire=obe"], OBE_HAS_NO_ESCAPES)
-            .needs(&["string"], "it sets how bare strings end on output"),
-        Flag::WIRE.group("Input"),
-        Flag::switch("no-payload", "Read a log without its payloads", |o: &mut Options| o.no_payload = true)
-            .more("No bytes follow a line with `&bytes=`*N*. *N* becomes the parameter `bytes`, a string.")
-            .group("Input")
-            .conflicts(&["max-payload"], "without payloads there is nothing to limit")
-            .conflicts(&["wire=obe"], "an OBE_Socket message has no payload"),
-        Flag::KEEP_CASE.conflicts(&["wire=obe"], "the names of OBE_Socket always keep their case"),
-        Flag::NO_NAN,
-        Flag::FAIL_FAST,
-        Flag::MAX_LINE.group("Input").conflicts(&["wire=obe"], "a message of OBE_Socket has a limit of 64 MiB"),
-        Flag::MAX_PAYLOAD
-            .group("Input")
-            .conflicts(&["wire=obe"], "a message of OBE_Socket has no payload, and a limit of 64 MiB"),
-        Flag::QUIET,
-        Flag::COLOR,
+    groups: &[
+        (
+            "Output",
+            &[
+                MATCH,
+                EXCLUDE,
+                FORMAT.more(
+                    "`{NAME}` is the text of a parameter, or nothing if there is none. `{@command}` is the command, \
+                     `{@line}` the line without its payload, `{@json}` the JSON form. With `--meta` there are also \
+                     `{@time}`, `{@conn}` and `{@from}`. `{{` and `}}` are braces. A backslash is literal; shells \
+                     write a tab as `$'\\t'`. A name that no message had is noted at the end.",
+                ),
+                Flag::value("view", "VIEW", "Print *VIEW* instead of JSON")
+                    .one_of(&["table", "raw"])
+                    .more(
+                        "`table` is one row a message, cut to the width of the terminal: time, direction, command and \
+                         decoded values. `raw` prints the lines verbatim.",
+                    )
+                    .common(),
+                Flag::switch("meta", "Add time, connection and sender to the JSON")
+                    .more(
+                        "A member `meta` with `time` (seconds from the first message), `conn` (the connection's \
+                         number) and `from` (`client` or `server`). A plain stream has only `from`.",
+                    )
+                    .common(),
+                Flag::switch("ascii", "Write everything beyond ASCII as `\\uXXXX`"),
+                Flag::switch("lint", "Print what peers misread, not messages")
+                    .more(
+                        "One finding a line: *FILE*`:`*LINE*`: stop: `... for a line that would end a peer, \
+                         *FILE*`:`*LINE*`: trap: `... for one that some peer misreads, with what it reads. A \
+                         malformed line is a finding too. The exit status is 1 if there is a finding.",
+                    )
+                    .common(),
+            ],
+        ),
+        (
+            "Strings",
+            &[
+                Flag::switch("string", "Decode bare strings instead of messages")
+                    .short('s')
+                    .more("The arguments, or each line of standard input. Escapes are decoded once.")
+                    .common(),
+                Flag::switch("null", "End each string with NUL instead of LF").short('0'),
+            ],
+        ),
+        (
+            "Input",
+            &[
+                WIRE,
+                Flag::switch("no-payload", "Read a log without its payloads")
+                    .more("No bytes follow a line with `&bytes=`*N*. *N* becomes the parameter `bytes`, a string."),
+                KEEP_CASE,
+                NO_NAN,
+                FAIL_FAST,
+                MAX_LINE,
+                MAX_PAYLOAD,
+            ],
+        ),
+        GENERAL,
     ],
-    positionals: Some(Positionals {
-        complete: Complete::File,
-        set: |o, word| {
-            o.words.push(word);
-            Ok(())
-        },
-    }),
+    rules: &[
+        Rule::conflicts(&["view"], &["format", "meta", "ascii"], "each is a form of the same message"),
+        Rule::conflicts(&["view", "meta"], &["wire=obe"], "sessions and logs are of BCP"),
+        Rule::conflicts(&["ascii"], &["format"], "it is about JSON, and a template prints text"),
+        Rule::conflicts(
+            &["lint"],
+            &["format", "match", "exclude", "view", "meta", "ascii", "null"],
+            "--lint prints findings and no messages",
+        ),
+        Rule::conflicts(&["lint"], &["keep-case"], "--lint reads a line as each peer does"),
+        Rule::conflicts(&["lint"], &["wire=obe"], "--lint knows the peers of BCP"),
+        Rule::conflicts(
+            &["string"],
+            &[
+                "format",
+                "match",
+                "exclude",
+                "view",
+                "meta",
+                "ascii",
+                "lint",
+                "no-payload",
+                "max-payload",
+                "keep-case",
+                "no-nan",
+            ],
+            "-s decodes bare strings, and the other option is about messages",
+        ),
+        Rule::conflicts(&["string", "null"], &["wire=obe"], "OBE_Socket has no escapes"),
+        Rule::needs(&["null"], &["string"], "it sets how bare strings end on output"),
+        Rule::conflicts(&["no-payload"], &["max-payload"], "without payloads there is nothing to limit"),
+        Rule::conflicts(&["no-payload"], &["wire=obe"], "an OBE_Socket message has no payload"),
+        Rule::conflicts(&["keep-case"], &["wire=obe"], "the names of OBE_Socket always keep their case"),
+        Rule::conflicts(&["max-line", "max-payload"], &["wire=obe"], "an OBE_Socket message has up to 64 MiB"),
+    ],
+    words: Some(Complete::File),
     run,
 };
 
@@ -212,7 +214,8 @@ pub const COMMAND: Command<Options> = Command {
 ///
 /// # Errors
 /// What ends the run at once; neither a malformed line nor a file that cannot be read does.
-pub fn run(options: Options) -> Result<Exit, Failure> {
+fn run(given: &Given) -> Result<Exit, Failure> {
+    let options = Options::read(given)?;
     let mut filter = Filter::new(options.output.console(COMMAND.help.name), options.input.fail_fast);
     let framing = match options.wire {
         Wire::Bcp => FramingOptions { payloads: !options.no_payload, ..options.input.framing() },
@@ -318,18 +321,18 @@ struct Decoder {
 
 impl Decoder {
     fn new(options: &Options, framing: FramingOptions) -> Result<Decoder, Failure> {
-        let template = options.template.as_deref().map(|text| read_template(text, options.meta)).transpose()?;
-        let unseen = template.iter().flat_map(Template::params).map(str::to_owned).collect();
+        let selection = &options.selection;
+        let unseen = selection.template.iter().flat_map(Template::params).map(str::to_owned).collect();
         let is_obe = options.wire == Wire::Obe;
         let show = if is_obe {
-            Selection { template, ..options.selection.clone() }.show_obe()?
+            selection.show_obe()?
         } else {
-            let style = match (template, options.view) {
+            let style = match (selection.template.clone(), options.view) {
                 (Some(template), _) => Style::Template(template),
                 (None, Some(View::Raw)) => Style::Raw,
                 (None, _) => Style::Json { meta: options.meta },
             };
-            let (matching, excluded) = options.selection.patterns(options.input.reading.keep_case)?;
+            let (matching, excluded) = selection.patterns(options.input.reading.keep_case)?;
             Show::new(style, matching, excluded)
         };
         let color = options.output.color;
@@ -340,7 +343,7 @@ impl Decoder {
             reads_recordings: options.meta || is_table,
             ascii: options.ascii,
             show: show.for_stdout(color, false),
-            table: is_table.then(|| Table::new(EndNames::UNKNOWN, stdout_columns(), color.is_on(stdout_is_terminal()))),
+            table: is_table.then(|| stdout_table(EndNames::UNKNOWN, color)),
             unseen,
             printed: 0,
             has_empty_line: false,
@@ -514,12 +517,11 @@ fn end_names(port: Option<u16>) -> EndNames {
     EndNames::of_port(port.unwrap_or(crate::commands::dial::MEDIA_PORT))
 }
 
-/// Reads the template of `-F`.
-fn read_template(text: &str, has_meta: bool) -> Result<Template, Failure> {
+fn read_template(text: &str, has_meta: bool) -> Result<Template, String> {
     let recorded = Template::parse_recorded(text);
     if has_meta {
-        return recorded.map_err(|error| Failure::Usage(format!("-F: {error}")));
+        return recorded;
     }
     let advice = if recorded.is_ok() { "; --meta adds {@time}, {@conn} and {@from}" } else { "" };
-    Template::parse(text).map_err(|error| Failure::Usage(format!("-F: {error}{advice}")))
+    Template::parse(text).map_err(|error| format!("{error}{advice}"))
 }

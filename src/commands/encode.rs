@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bcp::{Malformed, MalformedReason, Message, ParseOptions, WriteOptions, escape, write_line};
 use crate::catalogue;
-use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, path, push, set, text};
+use crate::cli::{Command, Complete, Flag, Given, Help, Rule, path};
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, Framer, Wire, push_frame};
 use crate::limits::{OBE_BODY_BYTES_MAX, json_line_bytes_max};
@@ -12,11 +12,11 @@ use crate::text::trim;
 
 use super::arguments::{mistyped, read_message, read_value};
 use super::input::{Filter, Source};
-use super::shared::{Input, OutputOptions, flatten};
+use super::shared::{FAIL_FAST, GENERAL, Input, KEEP_CASE, MAX_LINE, MAX_PAYLOAD, NO_NAN, OutputOptions, WIRE, wire};
 use super::strings::Strings;
 
-#[derive(Debug, Default)]
-pub struct Options {
+/// What was given.
+struct Options {
     output: OutputOptions,
     input: Input,
     wire: Wire,
@@ -30,13 +30,25 @@ pub struct Options {
     no_ensure_ascii: bool,
 }
 
-flatten!(Options { output: OutputOptions, input: Input, wire: Wire });
+impl Options {
+    fn read(given: &Given) -> Result<Options, Failure> {
+        Ok(Options {
+            output: OutputOptions::read(given),
+            input: Input::read(given)?,
+            wire: wire(given),
+            words: given.text_words()?,
+            file: given.value("input", path)?,
+            payload: given.value("bytes", path)?,
+            strings: given.has("string"),
+            null: given.has("null"),
+            sort_keys: given.has("sort-keys"),
+            compact: given.has("compact"),
+            no_ensure_ascii: given.has("no-ensure-ascii"),
+        })
+    }
+}
 
-const ABOUT_MESSAGES: &str = "-s escapes bare strings, and the other option is about messages";
-const OBE_IS_UNCHANGED: &str = "the JSON of an OBE_Socket message is not changed";
-const OBE_HAS_NO_ESCAPES: &str = "OBE_Socket has no escapes";
-
-pub const COMMAND: Command<Options> = Command {
+pub const COMMAND: Command = Command {
     help: Help {
         name: "encode",
         summary: "turn arguments or JSON Lines into BCP",
@@ -62,96 +74,85 @@ pub const COMMAND: Command<Options> = Command {
             ("*NAME*=*STRING*", "a parameter that is a string, whatever it looks like"),
             ("*NAME*:=*JSON*", "a parameter that is any JSON value: `count:=5`, `on:=true`, `list:='[1,2]'`"),
         ],
-        sections: &[Section {
-            title: "Options of the reference encoder",
-            paragraphs: &[
-                "`--sort-keys`, `--no-ensure-ascii`, `--no-nan` and `--compact` are options of Python's JSON encoder, \
+        sections: &[(
+            "Options of the reference encoder",
+            &["`--sort-keys`, `--no-ensure-ascii`, `--no-nan` and `--compact` are options of Python's JSON encoder, \
                  which the protocol's reference implementation uses. Its other options have no counterpart. \
                  `skipkeys` and `check_circular` are not needed, because JSON text has only strings as keys and no \
                  cycles. `indent` is not possible, because a line contains no line break. `default` and `iterencode` \
-                 are not needed, because the input is JSON already and is written as it is read.",
-            ],
-        }],
+                 are not needed, because the input is JSON already and is written as it is read."],
+        )],
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io],
         examples: &[
-            Example {
-                line: "backbox encode trigger name=multiball count:=5",
-                text: "Prints `trigger?name=multiball&count=int:5`.",
-            },
-            Example { line: "backbox encode -s 'Foo Bar'", text: "Prints `Foo%20Bar`." },
+            ("backbox encode trigger name=multiball count:=5", "Prints `trigger?name=multiball&count=int:5`."),
+            ("backbox encode -s 'Foo Bar'", "Prints `Foo%20Bar`."),
         ],
         see_also: &[("backbox", 1), ("backbox-decode", 1), ("bcp", 7), ("obe-socket", 7)],
     },
-    flags: &[
-        Flag::value("input", "FILE", "Read JSON Lines, or strings, from *FILE*", |o: &mut Options, file| {
-            set(&mut o.file, path(file))
-        })
-        .short('i')
-        .default("standard input")
-        .complete(Complete::File)
-        .group("Input")
-        .common()
-        .conflicts(&["COMMAND"], "the input is either FILE or the arguments"),
-        Flag::value("bytes", "FILE", "Append the bytes of *FILE* as the payload", |o: &mut Options, file| {
-            set(&mut o.payload, path(file))
-        })
-        .short('b')
-        .more("`-` is standard input.")
-        .complete(Complete::File)
-        .group("Input")
-        .common()
-        .conflicts(&["string"], ABOUT_MESSAGES)
-        .conflicts(&["wire=obe"], "an OBE_Socket message has no payload")
-        .needs(&["COMMAND"], "in JSON Lines a payload is \"bytes\", in base64"),
-        Flag::switch("string", "Escape bare strings instead of messages", |o: &mut Options| o.strings = true)
-            .short('s')
-            .more("The arguments, or each line of the input, also an empty line and one that begins with `#`.")
-            .group("Input")
-            .common()
-            .conflicts(&["wire=obe"], OBE_HAS_NO_ESCAPES),
-        Flag::switch("null", "Read strings that end in NUL instead of LF or CR LF", |o: &mut Options| o.null = true)
-            .short('0')
-            .group("Input")
-            .conflicts(&["wire=obe"], OBE_HAS_NO_ESCAPES)
-            .needs(&["string"], "it sets how bare strings end on input"),
-        Flag::WIRE.group("Input"),
-        Flag::FAIL_FAST.conflicts(&["COMMAND"], "it stops reading an input, and the arguments are not read from one"),
-        Flag::MAX_LINE.group("Input").conflicts(&["wire=obe"], "a message of OBE_Socket has a limit of 64 MiB"),
-        Flag::MAX_PAYLOAD
-            .group("Input")
-            .conflicts(&["string"], ABOUT_MESSAGES)
-            .conflicts(&["wire=obe"], "a message of OBE_Socket has no payload, and a limit of 64 MiB")
-            .needs(&["bytes", "input", "-"], "without a payload there is nothing to limit"),
-        Flag::KEEP_CASE
-            .group("Form")
-            .conflicts(&["string"], ABOUT_MESSAGES)
-            .conflicts(&["wire=obe"], "the names of OBE_Socket always keep their case"),
-        Flag::switch("sort-keys", "Sort parameters by name, nested ones too", |o: &mut Options| o.sort_keys = true)
-            .more("They are sorted by code point.")
-            .group("Form")
-            .conflicts(&["string"], ABOUT_MESSAGES)
-            .conflicts(&["wire=obe"], OBE_IS_UNCHANGED),
-        Flag::switch("compact", "Omit the spaces after `,` and `:` in the JSON form", |o: &mut Options| {
-            o.compact = true;
-        })
-        .group("Form")
-        .conflicts(&["string"], ABOUT_MESSAGES)
-        .conflicts(&["wire=obe"], OBE_IS_UNCHANGED),
-        Flag::switch("no-ensure-ascii", "Leave text beyond ASCII unescaped in the JSON form", |o: &mut Options| {
-            o.no_ensure_ascii = true;
-        })
-        .more("Some peers cannot read it.")
-        .group("Form")
-        .conflicts(&["string"], ABOUT_MESSAGES)
-        .conflicts(&["wire=obe"], OBE_IS_UNCHANGED),
-        Flag::NO_NAN.group("Form").conflicts(&["string"], ABOUT_MESSAGES),
-        Flag::QUIET,
-        Flag::COLOR,
+    groups: &[
+        (
+            "Input",
+            &[
+                Flag::value("input", "FILE", "Read JSON Lines, or strings, from *FILE*")
+                    .short('i')
+                    .default("standard input")
+                    .complete(Complete::File)
+                    .common(),
+                Flag::value("bytes", "FILE", "Append the bytes of *FILE* as the payload")
+                    .short('b')
+                    .more("`-` is standard input.")
+                    .complete(Complete::File)
+                    .common(),
+                Flag::switch("string", "Escape bare strings instead of messages")
+                    .short('s')
+                    .more("The arguments, or each line of the input, also an empty line and one that begins with `#`.")
+                    .common(),
+                Flag::switch("null", "Read strings that end in NUL instead of LF or CR LF").short('0'),
+                WIRE,
+                FAIL_FAST,
+                MAX_LINE,
+                MAX_PAYLOAD,
+            ],
+        ),
+        (
+            "Form",
+            &[
+                KEEP_CASE,
+                Flag::switch("sort-keys", "Sort parameters by name, nested ones too")
+                    .more("They are sorted by code point."),
+                Flag::switch("compact", "Omit the spaces after `,` and `:` in the JSON form"),
+                Flag::switch("no-ensure-ascii", "Leave text beyond ASCII unescaped in the JSON form")
+                    .more("Some peers cannot read it."),
+                NO_NAN,
+            ],
+        ),
+        GENERAL,
     ],
-    positionals: Some(Positionals {
-        complete: Complete::Keyed(catalogue::completions),
-        set: |o, word| push(&mut o.words, text(word)),
-    }),
+    rules: &[
+        Rule::conflicts(&["input"], &["COMMAND"], "the input is either FILE or the arguments"),
+        Rule::conflicts(
+            &["bytes", "max-payload", "keep-case", "sort-keys", "compact", "no-ensure-ascii", "no-nan"],
+            &["string"],
+            "-s escapes bare strings, and the other option is about messages",
+        ),
+        Rule::conflicts(&["bytes"], &["wire=obe"], "an OBE_Socket message has no payload"),
+        Rule::needs(&["bytes"], &["COMMAND"], "in JSON Lines a payload is \"bytes\", in base64"),
+        Rule::conflicts(&["string", "null"], &["wire=obe"], "OBE_Socket has no escapes"),
+        Rule::needs(&["null"], &["string"], "it sets how bare strings end on input"),
+        Rule::conflicts(
+            &["fail-fast"],
+            &["COMMAND"],
+            "it stops reading an input, and the arguments are not read from one",
+        ),
+        Rule::conflicts(&["max-line", "max-payload"], &["wire=obe"], "an OBE_Socket message has up to 64 MiB"),
+        Rule::needs(&["max-payload"], &["bytes", "input", "-"], "without a payload there is nothing to limit"),
+        Rule::conflicts(
+            &["keep-case", "sort-keys", "compact", "no-ensure-ascii"],
+            &["wire=obe"],
+            "an OBE_Socket message is not changed",
+        ),
+    ],
+    words: Some(Complete::Keyed(catalogue::completions)),
     run,
 };
 
@@ -159,7 +160,8 @@ pub const COMMAND: Command<Options> = Command {
 ///
 /// # Errors
 /// What ends the run at once; a malformed line does not.
-pub fn run(options: Options) -> Result<Exit, Failure> {
+fn run(given: &Given) -> Result<Exit, Failure> {
+    let options = Options::read(given)?;
     let Options { output, input, words, file, .. } = &options;
     let mut filter = Filter::new(output.console(COMMAND.help.name), input.fail_fast);
     if file.is_some() && !words.is_empty() {

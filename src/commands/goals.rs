@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use crate::bcp::pattern::Pattern;
 use crate::bcp::{Message, ValueKind, line_command};
-use crate::cli::{Flag, number, text};
+use crate::cli::{Flag, Given, duration, number, text};
 use crate::commands::shared::patterns_on;
 use crate::exit::Failure;
 use crate::framing::Wire;
 use crate::text::shown;
-use crate::time;
 
 /// What a run waits for. All goals must be met; a run without goals waits for nothing.
 #[derive(Clone, Debug, Default)]
@@ -165,6 +164,17 @@ pub struct GoalOptions {
 }
 
 impl GoalOptions {
+    /// # Errors
+    /// [`Failure::Usage`] for a value that is no text, number or duration.
+    pub fn read(given: &Given) -> Result<GoalOptions, Failure> {
+        Ok(GoalOptions {
+            expected: given.values("expect", text)?,
+            count: given.value("count", number)?,
+            timeout: given.value("timeout", duration)?,
+            idle: given.value("idle", duration)?,
+        })
+    }
+
     /// The goals of these options.
     ///
     /// # Errors
@@ -185,54 +195,25 @@ impl GoalOptions {
     }
 }
 
-impl<T: AsMut<GoalOptions> + 'static> Flag<T> {
-    /// `-e`.
-    pub const EXPECT: Flag<T> = Flag::value(
-        "expect",
-        "PATTERN",
-        "Wait for a message that matches *PATTERN*, print matches",
-        |o: &mut T, value| {
-            o.as_mut().expected.push(text(value)?);
-            Ok(())
-        },
-    )
+/// `-e` of `send`; `listen` has its own words.
+pub const EXPECT: Flag = Flag::value("expect", "PATTERN", "Wait for a message that matches *PATTERN*, print matches")
     .short('e')
     .more(
-        "Only the messages that match are printed. With several patterns, each must be matched. A *PATTERN* is a \
-             BCP line whose command, names and plain values may hold `*`; see `backbox-decode`(1).",
+        "Only the messages that match are printed. With several patterns, each must be matched. A *PATTERN* is a BCP \
+         line whose command, names and plain values may hold `*`; see `backbox-decode`(1).",
     )
     .repeats()
-    .group("Goals")
     .common();
-    /// `-n`.
-    pub const COUNT: Flag<T> = Flag::value("count", "N", "Exit after printing *N* messages", |o: &mut T, value| {
-        o.as_mut().count = Some(number(&value)?);
-        Ok(())
-    })
-    .short('n')
-    .group("Goals")
-    .common();
-    /// `-W`.
-    pub const TIMEOUT: Flag<T> = Flag::value("timeout", "DURATION", "Exit after *DURATION*", |o: &mut T, value| {
-        o.as_mut().timeout = Some(time::parse_duration(&text(value)?)?);
-        Ok(())
-    })
+pub const COUNT: Flag = Flag::value("count", "N", "Exit after printing *N* messages").short('n').common();
+pub const TIMEOUT: Flag = Flag::value("timeout", "DURATION", "Exit after *DURATION*")
     .short('W')
     .more(
         "With a goal, the exit status is 124 if the goal is not met by then. Without one, this is how long to stay and \
          print. `0` is no limit.",
     )
-    .group("Goals")
     .common();
-    /// `--idle`.
-    pub const IDLE: Flag<T> =
-        Flag::value("idle", "DURATION", "Exit when nothing has arrived for *DURATION*", |o: &mut T, value| {
-            o.as_mut().idle = Some(time::parse_duration(&text(value)?)?);
-            Ok(())
-        })
-        .more("With a goal that is not met by then, the exit status is 124.")
-        .group("Goals");
-}
+pub const IDLE: Flag = Flag::value("idle", "DURATION", "Exit when nothing has arrived for *DURATION*")
+    .more("With a goal that is not met by then, the exit status is 124.");
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::PROGRAM;
-use crate::cli::{Flag, Help, Program, Section, Span, Subcommand, capitalized, exits, groups, spans};
+use crate::cli::{Command, Flag, Help, PROGRAM_FLAGS, Program, Rule, Span, capitalized, exits, spans};
 
 /// The date of the release, so that a page changes only if its text does.
 const DATE: &str = "November 21, 2026";
@@ -23,7 +23,7 @@ fn rendered() -> Vec<(String, String)> {
     let name = PROGRAM.help.name;
     let mut pages = vec![(format!("{name}.1"), program_page(&PROGRAM))];
     for page in PROGRAM.subcommands {
-        pages.push((format!("{name}-{}.1", page.help().name), subcommand_page(&PROGRAM, *page)));
+        pages.push((format!("{name}-{}.1", page.help.name), subcommand_page(&PROGRAM, page)));
     }
     pages
 }
@@ -58,17 +58,17 @@ fn man_pages_exist_only_for_existing_subcommands() {
 }
 
 /// The page of a subcommand, section 1: `backbox-encode.1`.
-fn subcommand_page(program: &Program, command: &dyn Subcommand) -> String {
-    let (name, sub) = (program.help.name, command.help().name);
-    let mut out = head(program, &format!("{name}-{sub}"), command.help());
-    synopsis(&mut out, &format!("{name} {sub}"), command.help());
-    description(&mut out, command.help());
+fn subcommand_page(program: &Program, command: &Command) -> String {
+    let (name, sub) = (program.help.name, command.help.name);
+    let mut out = head(program, &format!("{name}-{sub}"), &command.help);
+    synopsis(&mut out, &format!("{name} {sub}"), &command.help);
+    description(&mut out, &command.help);
     heading(&mut out, "Sh", "Options");
-    for (title, flags) in &groups(&command.flags()) {
+    for (title, flags) in command.groups {
         heading(&mut out, "Ss", title);
-        list(&mut out, flags.iter().map(item));
+        list(&mut out, flags.iter().map(|flag| item(flag, command.rules)));
     }
-    end(&mut out, command.help(), &[(name.to_owned(), 1)]);
+    end(&mut out, &command.help, &[(name.to_owned(), 1)]);
     out
 }
 
@@ -83,15 +83,15 @@ fn program_page(program: &Program) -> String {
     list(
         &mut out,
         pages.iter().map(|command| {
-            let help = command.help();
+            let help = &command.help;
             let text = roff_lines(&format!("{}.", capitalized(help.summary)));
             (format!("Cm {}", roff_literal(help.name)), text)
         }),
     );
     heading(&mut out, "Sh", "Options");
-    list(&mut out, program.flags().iter().map(item));
+    list(&mut out, PROGRAM_FLAGS.iter().map(|flag| item(flag, &[])));
     let subpages = pages.iter();
-    let subpages = subpages.map(|command| (format!("{}-{}", help.name, command.help().name), 1));
+    let subpages = subpages.map(|command| (format!("{}-{}", help.name, command.help.name), 1));
     end(&mut out, help, &subpages.collect::<Vec<_>>());
     out
 }
@@ -124,13 +124,13 @@ fn description(out: &mut String, help: &Help) {
     if !help.examples.is_empty() {
         heading(out, "Ss", "Examples");
     }
-    for (index, example) in help.examples.iter().enumerate() {
+    for (index, (line, text)) in help.examples.iter().enumerate() {
         if index > 0 {
             *out += ".Pp\n";
         }
-        *out += &roff_lines(example.text);
+        *out += &roff_lines(text);
         *out += ".Bd -literal -offset indent\n";
-        for line in example.line.lines() {
+        for line in line.lines() {
             let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
             *out += &format!("{guard}{}\n", roff_literal(line));
         }
@@ -140,7 +140,7 @@ fn description(out: &mut String, help: &Help) {
 
 /// The sections after the options: further sections, exit statuses, other pages.
 fn end(out: &mut String, help: &Help, further: &[(String, u8)]) {
-    for Section { title, paragraphs: texts } in help.sections {
+    for (title, texts) in help.sections {
         heading(out, "Sh", title);
         paragraphs(out, texts);
     }
@@ -190,7 +190,7 @@ fn list(out: &mut String, items: impl Iterator<Item = (String, String)>) {
 }
 
 /// An option: `Fl b , Fl \-bytes Ar FILE`.
-fn item(flag: &Flag) -> (String, String) {
+fn item(flag: &Flag, rules: &[Rule]) -> (String, String) {
     let mut term = String::new();
     if let Some(letter) = flag.short {
         let _ = write!(term, "Fl {} , ", roff_literal(&letter.to_string()));
@@ -199,7 +199,7 @@ fn item(flag: &Flag) -> (String, String) {
     if let Some(metavar) = flag.value {
         let _ = write!(term, " Ar {}", quoted(&roff_literal(metavar)));
     }
-    (term, roff_lines(&flag.sentences()))
+    (term, roff_lines(&flag.sentences(rules)))
 }
 
 /// Quotes an argument of a macro that would otherwise be read as a macro, such as `No`.

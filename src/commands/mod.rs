@@ -30,7 +30,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::catalogue;
-use crate::cli::{BOLD, Example, Help, Invocation, PLAIN, Program};
+use crate::cli::{BOLD, Help, Invocation, PLAIN, Program};
 use crate::exit::{Exit, Failure};
 use crate::output::{Color, Stdout, color_errors, print_error, stdout_is_terminal};
 
@@ -50,11 +50,8 @@ pub(crate) const PROGRAM: Program = Program {
         sections: &[],
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
-            Example { line: "backbox encode trigger name='HIGH SCORE #2'", text: "Prints one line of BCP." },
-            Example {
-                line: "backbox decode game.bcp",
-                text: "Prints each message of a recorded game as a line of JSON.",
-            },
+            ("backbox encode trigger name='HIGH SCORE #2'", "Prints one line of BCP."),
+            ("backbox decode game.bcp", "Prints each message of a recorded game as a line of JSON."),
         ],
         see_also: &[("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
@@ -87,7 +84,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (name, parsed) = PROGRAM.parse(arguments);
     let outcome = parsed.and_then(|parsed| match parsed {
         Invocation::Print(text) => print(&text),
-        Invocation::Run(job) => job(),
+        Invocation::Run(command, given) => (command.run)(&given),
     });
     ExitCode::from(report(&name, outcome).code())
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::bcp::template::Side;
-use crate::cli::{Complete, Flag};
+use crate::cli::{Complete, Flag, Given};
 use crate::commands::dial::MEDIA_PORT;
 use crate::commands::result_file::to_write;
 use crate::exit::Failure;
@@ -28,26 +28,23 @@ pub struct RecordOptions {
     pub overwrite: bool,
 }
 
-impl<T: AsMut<RecordOptions> + 'static> Flag<T> {
-    pub const RECORD: Flag<T> =
-        Flag::value("record", "FILE", "Record both directions as a session file", |o: &mut T, value| {
-            o.as_mut().file = Some(to_write(value)?);
-            Ok(())
-        })
-        .more(
-            "Each message is written when it is seen, so what is there is valid at every moment. A *FILE* that is not \
-             empty is refused before anything is sent. A full disk is reported at once, the run goes on, and the \
-             exit status is 3.",
-        )
-        .complete(Complete::File)
-        .group("Recording")
-        .common();
-    pub const OVERWRITE: Flag<T> =
-        Flag::switch("overwrite", "Record over a file that is not empty", |o: &mut T| o.as_mut().overwrite = true)
-            .group("Recording");
-}
+pub const RECORD: Flag = Flag::value("record", "FILE", "Record both directions as a session file")
+    .more(
+        "Each message is written when it is seen, so what is there is valid at every moment. A *FILE* that is not \
+         empty is refused before anything is sent. A full disk is reported at once, the run goes on, and the exit \
+         status is 3.",
+    )
+    .complete(Complete::File)
+    .common();
+pub const OVERWRITE: Flag = Flag::switch("overwrite", "Record over a file that is not empty");
 
 impl RecordOptions {
+    /// # Errors
+    /// [`Failure::Usage`] for standard output.
+    pub fn read(given: &Given) -> Result<RecordOptions, Failure> {
+        Ok(RecordOptions { file: given.value("record", to_write)?, overwrite: given.has("overwrite") })
+    }
+
     /// Opens the file, if there is one, but leaves it as it is: what comes next, such as binding, may fail.
     ///
     /// # Errors

@@ -1,13 +1,13 @@
-//! The options that several subcommands have. Each is written once, here; a subcommand lists those that it takes.
+//! The options that several subcommands have. Each is written once, here; a subcommand lists those that it takes and
+//! reads them with the struct beside them.
 
-use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::bcp::pattern::Pattern;
 use crate::bcp::payload_marker;
 use crate::bcp::template::Template;
 use crate::bcp::{Malformed, ParseOptions};
-use crate::cli::{Flag, duration, number, push, set, text};
+use crate::cli::{Flag, Given, HELP, VERSION, duration, number, text};
 use crate::exit::Failure;
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
@@ -16,18 +16,24 @@ use crate::output::table::{EndNames, Table};
 use crate::output::{Color, Console, stdout_columns, stdout_is_terminal};
 use crate::text::shown;
 
-/// Says where a subcommand's options have the parts that are shared, so that their options can be listed in its table:
-/// `flatten!(Options { output: OutputOptions })`.
-macro_rules! flatten {
-    ($options:ty { $($($field:ident).+: $part:ty),+ $(,)? }) => {
-        $(impl AsMut<$part> for $options {
-            fn as_mut(&mut self) -> &mut $part {
-                &mut self.$($field).+
-            }
-        })+
-    };
-}
-pub(super) use flatten;
+pub const QUIET: Flag =
+    Flag::switch("quiet", "Print no notes or summaries").short('q').more("Errors are still printed.").common();
+
+pub const COLOR: Flag =
+    Flag::value("color", "WHEN", "Color the output").one_of(&["auto", "always", "never"]).default("auto").more(
+        "`auto` colors on a terminal, unless the environment variable `NO_COLOR` is set. With `always`, messages are \
+         printed as on a terminal in a pipe too.",
+    );
+
+/// `-v`: whether the traffic is shown.
+pub const VERBOSE: Flag = Flag::switch("verbose", "Show the traffic on standard error")
+    .short('v')
+    .more("`>` marks a line that is sent, `<` one that is received.")
+    .common();
+
+/// The last group of the filters, and of the live subcommands.
+pub const GENERAL: (&str, &[Flag]) = ("General", &[QUIET, COLOR, HELP, VERSION]);
+pub const LIVE_GENERAL: (&str, &[Flag]) = ("General", &[VERBOSE, QUIET, COLOR, HELP, VERSION]);
 
 /// How much is said, and how it looks.
 #[derive(Clone, Debug, Default)]
@@ -39,11 +45,46 @@ pub struct OutputOptions {
 }
 
 impl OutputOptions {
+    pub fn read(given: &Given) -> OutputOptions {
+        let color = match given.word("color") {
+            Some("always") => Color::Always,
+            Some("never") => Color::Never,
+            _ => Color::Auto,
+        };
+        OutputOptions { quiet: given.has("quiet"), color }
+    }
+
     /// The console that these options ask for, of the subcommand of this name.
     pub fn console(&self, subcommand: &'static str) -> Console {
         Console::new(subcommand, self.quiet, self.color)
     }
 }
+
+pub const WIRE: Flag = Flag::value("wire", "PROTOCOL", "Use the protocol *PROTOCOL*")
+    .one_of(&Wire::NAMES)
+    .default("bcp")
+    .more("`obe` is the protocol of `optbayesexpt`'s OBE_Socket; see `obe-socket`(7).");
+
+/// The protocol of `--wire`.
+pub fn wire(given: &Given) -> Wire {
+    given.word("wire").and_then(|name| Wire::named(name.as_bytes())).unwrap_or_default()
+}
+
+pub const KEEP_CASE: Flag = Flag::switch("keep-case", "Keep the case of commands and names")
+    .more("By default they become lower case, because their case has no meaning in BCP.");
+pub const NO_NAN: Flag = Flag::switch("no-nan", "Reject NaN and the infinities").more(
+    "By default they are read and written as `NaN`, `Infinity` and `-Infinity`, as Python's JSON encoder does. \
+     Standard JSON has none of them.",
+);
+pub const FAIL_FAST: Flag = Flag::switch("fail-fast", "Stop at the first malformed line")
+    .more("By default it is reported and skipped, and the exit status is 1.")
+    .common();
+pub const MAX_LINE: Flag = Flag::value("max-line", "BYTES", "Reject lines longer than *BYTES*")
+    .default("1048576")
+    .more("The end of the line does not count. A longer line is reported and skipped.");
+pub const MAX_PAYLOAD: Flag = Flag::value("max-payload", "BYTES", "Reject payloads larger than *BYTES*")
+    .default("16777216")
+    .more("A larger payload ends the input or connection, because what follows it cannot be read.");
 
 /// How messages are read.
 #[derive(Clone, Debug)]
@@ -58,18 +99,19 @@ pub struct Input {
     pub payload_bytes_max: usize,
 }
 
-impl Default for Input {
-    fn default() -> Input {
-        Input {
-            reading: ParseOptions::default(),
-            fail_fast: false,
-            line_bytes_max: LINE_BYTES_MAX,
-            payload_bytes_max: PAYLOAD_BYTES_MAX,
-        }
-    }
-}
-
 impl Input {
+    /// # Errors
+    /// [`Failure::Usage`] for what is no number.
+    pub fn read(given: &Given) -> Result<Input, Failure> {
+        let reading = ParseOptions { keep_case: given.has("keep-case"), allow_nan: !given.has("no-nan") };
+        Ok(Input {
+            reading,
+            fail_fast: given.has("fail-fast"),
+            line_bytes_max: given.value("max-line", number)?.unwrap_or(LINE_BYTES_MAX),
+            payload_bytes_max: given.value("max-payload", number)?.unwrap_or(PAYLOAD_BYTES_MAX),
+        })
+    }
+
     /// The framing with these limits.
     pub fn framing(&self) -> FramingOptions {
         FramingOptions {
@@ -79,6 +121,23 @@ impl Input {
         }
     }
 }
+
+pub const MATCH: Flag = Flag::value("match", "PATTERN", "Print only messages that match *PATTERN*")
+    .short('m')
+    .more("With several patterns, a message has to match one of them.")
+    .repeats()
+    .common();
+pub const EXCLUDE: Flag =
+    Flag::value("exclude", "PATTERN", "Leave out messages that match *PATTERN*").short('x').repeats();
+
+pub const FORMAT: Flag = Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*")
+    .short('F')
+    .more(
+        "`{NAME}` is the text of a parameter, or nothing if there is none. `{@command}` is the command, `{@line}` the \
+         line without its payload, `{@json}` the JSON form. `{{` and `}}` are braces. A backslash is literal; shells \
+         write a tab as `$'\\t'`.",
+    )
+    .common();
 
 /// Which messages are shown, and how.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +151,16 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// # Errors
+    /// [`Failure::Usage`] for what is no text or no template; `parse` reads a template.
+    pub fn read(given: &Given, parse: impl Fn(&str) -> Result<Template, String>) -> Result<Selection, Failure> {
+        Ok(Selection {
+            matching: given.values("match", text)?,
+            excluded: given.values("exclude", text)?,
+            template: given.value("format", |value| parse(&text(value)?))?,
+        })
+    }
+
     /// Reads the patterns.
     ///
     /// # Errors
@@ -113,9 +182,7 @@ impl Selection {
             [("-m", &self.matching), ("-x", &self.excluded)].map(|(flag, texts)| patterns_on(Wire::Obe, flag, texts));
         Ok(Show::new(self.template.clone().map_or(Style::Line, Style::Template), matching?, excluded?))
     }
-}
 
-impl Selection {
     /// The patterns as typed.
     pub fn typed(&self) -> impl Iterator<Item = &String> {
         self.matching.iter().chain(&self.excluded)
@@ -158,13 +225,18 @@ fn read_patterns(
     texts.iter().map(|text| parse(text).map_err(complaint)).collect()
 }
 
-/// An address as typed; it is parsed where it is used.
-///
-/// # Errors
-/// A complaint about what is not text.
-pub fn address(value: OsString) -> Result<String, String> {
-    text(value)
-}
+pub const JSON: Flag = Flag::switch("json", "Print messages as JSON Lines")
+    .more("In the form of `backbox decode`. A malformed line is reported and not printed.")
+    .common();
+pub const META: Flag = Flag::switch("meta", "Add time, connection and sender to the JSON").more(
+    "A member `meta` with `time` (seconds since 1970), `conn` (the connection's number), `peer` (its address) and \
+     `from` (`client` or `server`).",
+);
+/// What `-F` may hold on a live connection.
+pub const LIVE_FORMAT: Flag = FORMAT.more(
+    "As in `backbox decode`: `{NAME}`, `{@command}`, `{@line}`, `{@json}`. Also `{@time}`, `{@conn}`, `{@peer}` and \
+     `{@from}`, which are the members of `--meta`.",
+);
 
 /// How messages of a live connection are shown: [`Selection`], and JSON.
 #[derive(Clone, Debug, Default)]
@@ -178,6 +250,12 @@ pub struct Display {
 }
 
 impl Display {
+    /// # Errors
+    /// As for [`Selection::read`].
+    pub fn read(given: &Given, parse: fn(&str) -> Result<Template, String>) -> Result<Display, Failure> {
+        Ok(Display { selection: Selection::read(given, parse)?, json: given.has("json"), meta: given.has("meta") })
+    }
+
     /// What prints the messages; `marked` says whether a terminal is shown who sent each.
     ///
     /// # Errors
@@ -194,214 +272,50 @@ impl Display {
     }
 }
 
-impl<T: AsMut<Display> + 'static> Flag<T> {
-    pub const JSON: Flag<T> = Flag::switch("json", "Print messages as JSON Lines", |o: &mut T| o.as_mut().json = true)
-        .more("In the form of `backbox decode`. A malformed line is reported and not printed.")
-        .conflicts(&["format"], "each is a form of the same message")
-        .group("Output")
-        .common();
-    pub const META: Flag<T> = Flag::switch("meta", "Add time, connection and sender to the JSON", |o: &mut T| {
-        o.as_mut().meta = true;
-    })
+/// `-a`; each subcommand adds its default.
+pub const ADDR: Flag = Flag::value("addr", "ADDRESS", "Connect to *ADDRESS*").short('a').common();
+pub const RETRY: Flag = Flag::value("retry", "DURATION", "Retry the connection for up to *DURATION*")
     .more(
-        "A member `meta` with `time` (seconds since 1970), `conn` (the connection's number), `peer` (its address) and \
-         `from` (`client` or `server`).",
+        "It is tried every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare number is \
+         seconds.",
     )
-    .needs(&["json"], "it is a member of the JSON; templates of -F have {@time}, {@conn}, {@peer} and {@from}")
-    .group("Output");
-    /// `-F` with the words of a live connection.
-    pub const LIVE_FORMAT: Flag<T> =
-        Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*", |o: &mut T, value| {
-            let template = Template::parse_live(&text(value)?);
-            set(&mut o.as_mut().selection.template, template)
-        })
-        .short('F')
-        .more(
-            "As in `backbox decode`: `{NAME}`, `{@command}`, `{@line}`, `{@json}`. Also `{@time}`, `{@conn}`, \
-             `{@peer}` and `{@from}`, which are the members of `--meta`.",
-        )
-        .group("Output")
-        .common();
-}
+    .common();
 
 /// Where to connect, and how patiently.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    /// `-a`, as typed.
+    /// As typed; it is parsed where it is used.
     pub address: Option<String>,
     /// `--retry`.
     pub retry: Duration,
 }
 
-impl<T: AsMut<ConnectOptions> + 'static> Flag<T> {
-    /// `-a`; each subcommand adds its default.
-    pub const ADDR: Flag<T> = Flag::value("addr", "ADDRESS", "Connect to *ADDRESS*", |o: &mut T, value| {
-        set(&mut o.as_mut().address, address(value))
-    })
-    .short('a')
-    .group("Connection")
-    .common();
-    pub const RETRY: Flag<T> =
-        Flag::value("retry", "DURATION", "Retry the connection for up to *DURATION*", |o: &mut T, value| {
-            o.as_mut().retry = duration(value)?;
-            Ok(())
-        })
-        .more(
-            "It is tried every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare \
-             number is seconds.",
-        )
-        .group("Connection")
-        .common();
-}
-
-/// `--view`: how the messages of a live connection are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LiveView {
-    /// As a table on a terminal, else as raw lines.
-    #[default]
-    Auto,
-    Table,
-    Raw,
-}
-
-impl LiveView {
-    /// The table, if messages are printed as one.
-    pub(crate) fn table(self, ends: EndNames, color: Color) -> Option<Table> {
-        let is_terminal = stdout_is_terminal();
-        let wanted = self == LiveView::Table || (self == LiveView::Auto && is_terminal);
-        wanted.then(|| Table::new(ends, stdout_columns(), color.is_on(is_terminal)))
+impl ConnectOptions {
+    /// The address is that of the option `address`.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for what is no text or no duration.
+    pub fn read(given: &Given, address: &str) -> Result<ConnectOptions, Failure> {
+        let retry = given.value("retry", duration)?.unwrap_or_default();
+        Ok(ConnectOptions { address: given.value(address, text)?, retry })
     }
 }
 
-impl<T: AsMut<LiveView> + 'static> Flag<T> {
-    pub const VIEW: Flag<T> = Flag::choice(
-        "view",
-        "VIEW",
-        &["table", "raw"],
-        "Print messages as *VIEW*",
-        |o: &mut T, view| {
-            *o.as_mut() = if view == "table" { LiveView::Table } else { LiveView::Raw };
-        },
-    )
+pub const VIEW: Flag = Flag::value("view", "VIEW", "Print messages as *VIEW*")
+    .one_of(&["table", "raw"])
     .default("`table` on a terminal")
     .more(
         "`table` prints one row a message, with its time, direction and values; `raw`, which is the default elsewhere, \
-             prints the lines received.",
+         prints the lines received.",
     )
-    .group("Output")
     .common();
+
+/// Whether the messages of a live connection are printed as a table.
+pub fn wants_table(given: &Given) -> bool {
+    given.word("view").map_or_else(stdout_is_terminal, |view| view == "table")
 }
 
-/// `-v`: whether the traffic is shown.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Verbose(pub bool);
-
-impl<T: AsMut<Verbose> + 'static> Flag<T> {
-    pub const VERBOSE: Flag<T> =
-        Flag::switch("verbose", "Show the traffic on standard error", |o: &mut T| o.as_mut().0 = true)
-            .short('v')
-            .more("`>` marks a line that is sent, `<` one that is received.")
-            .group("General")
-            .common();
-}
-
-impl<T: AsMut<Wire> + 'static> Flag<T> {
-    pub const WIRE: Flag<T> =
-        Flag::choice("wire", "PROTOCOL", &Wire::NAMES, "Use the protocol *PROTOCOL*", |o: &mut T, name| {
-            *o.as_mut() = Wire::named(name.as_bytes()).unwrap_or_default();
-        })
-        .default("bcp")
-        .more("`obe` is the protocol of `optbayesexpt`'s OBE_Socket; see `obe-socket`(7).")
-        .group("Connection");
-}
-
-impl<T: AsMut<OutputOptions> + 'static> Flag<T> {
-    pub const QUIET: Flag<T> =
-        Flag::switch("quiet", "Print no notes or summaries", |o: &mut T| o.as_mut().quiet = true)
-            .short('q')
-            .more("Errors are still printed.")
-            .group("General")
-            .common();
-    pub const COLOR: Flag<T> =
-        Flag::choice("color", "WHEN", &["auto", "always", "never"], "Color the output", |o: &mut T, when| {
-            o.as_mut().color = match when {
-                "always" => Color::Always,
-                "never" => Color::Never,
-                _ => Color::Auto,
-            }
-        })
-        .default("auto")
-        .more(
-            "`auto` colors on a terminal, unless the environment variable `NO_COLOR` is set. With `always`, messages \
-             are printed as on a terminal in a pipe too.",
-        )
-        .group("General");
-}
-
-impl<T: AsMut<Input> + 'static> Flag<T> {
-    pub const KEEP_CASE: Flag<T> = Flag::switch("keep-case", "Keep the case of commands and names", |o: &mut T| {
-        o.as_mut().reading.keep_case = true;
-    })
-    .more("By default they become lower case, because their case has no meaning in BCP.")
-    .group("Input");
-    pub const NO_NAN: Flag<T> = Flag::switch("no-nan", "Reject NaN and the infinities", |o: &mut T| {
-        o.as_mut().reading.allow_nan = false;
-    })
-    .more(
-        "By default they are read and written as `NaN`, `Infinity` and `-Infinity`, as Python's JSON encoder does. \
-         Standard JSON has none of them.",
-    )
-    .group("Input");
-    pub const FAIL_FAST: Flag<T> =
-        Flag::switch("fail-fast", "Stop at the first malformed line", |o: &mut T| o.as_mut().fail_fast = true)
-            .more("By default it is reported and skipped, and the exit status is 1.")
-            .group("Input")
-            .common();
-    pub const MAX_LINE: Flag<T> =
-        Flag::value("max-line", "BYTES", "Reject lines longer than *BYTES*", |o: &mut T, value| {
-            o.as_mut().line_bytes_max = number(value)?;
-            Ok(())
-        })
-        .default("1048576")
-        .more("The end of the line does not count. A longer line is reported and skipped.")
-        .group("Limits");
-    pub const MAX_PAYLOAD: Flag<T> =
-        Flag::value("max-payload", "BYTES", "Reject payloads larger than *BYTES*", |o: &mut T, value| {
-            o.as_mut().payload_bytes_max = number(value)?;
-            Ok(())
-        })
-        .default("16777216")
-        .more("A larger payload ends the input or connection, because what follows it cannot be read.")
-        .group("Limits");
-}
-
-impl<T: AsMut<Selection> + 'static> Flag<T> {
-    pub const MATCH: Flag<T> =
-        Flag::value("match", "PATTERN", "Print only messages that match *PATTERN*", |o: &mut T, value| {
-            push(&mut o.as_mut().matching, text(value))
-        })
-        .short('m')
-        .more("With several patterns, a message has to match one of them.")
-        .repeats()
-        .group("Output")
-        .common();
-    pub const EXCLUDE: Flag<T> =
-        Flag::value("exclude", "PATTERN", "Leave out messages that match *PATTERN*", |o: &mut T, value| {
-            push(&mut o.as_mut().excluded, text(value))
-        })
-        .short('x')
-        .repeats()
-        .group("Output");
-    pub const FORMAT: Flag<T> =
-        Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*", |o: &mut T, value| {
-            set(&mut o.as_mut().template, Template::parse(&text(value)?))
-        })
-        .short('F')
-        .more(
-            "`{NAME}` is the text of a parameter, or nothing if there is none. `{@command}` is the command, `{@line}` \
-             the line without its payload, `{@json}` the JSON form. `{{` and `}}` are braces. A backslash is literal; \
-             shells write a tab as `$'\\t'`.",
-        )
-        .group("Output")
-        .common();
+/// A table for standard output.
+pub(crate) fn stdout_table(ends: EndNames, color: Color) -> Table {
+    Table::new(ends, stdout_columns(), color.is_on(stdout_is_terminal()))
 }

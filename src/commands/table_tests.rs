@@ -11,7 +11,7 @@ fn letter_means_the_same_in_every_subcommand() {
     for command in PROGRAM.subcommands {
         for flag in command.flags() {
             let Some(letter) = flag.short else { continue };
-            let name = command.help().name;
+            let name = command.help.name;
             assert_eq!(*letters.entry(letter).or_insert(flag.long), flag.long, "{name}: -{letter}");
         }
     }
@@ -20,7 +20,7 @@ fn letter_means_the_same_in_every_subcommand() {
 #[test]
 fn option_is_listed_once_and_described() {
     for command in PROGRAM.subcommands {
-        let (name, flags) = (command.help().name, command.flags());
+        let (name, flags) = (command.help.name, command.flags().collect::<Vec<_>>());
         for flag in &flags {
             let twice = flags.iter().filter(|other| other.long == flag.long || other.short == flag.short.or(Some(' ')));
             assert_eq!(twice.count(), 1, "{name} --{}", flag.long);
@@ -43,21 +43,38 @@ fn check_marks<'a>(place: &str, texts: impl IntoIterator<Item = &'a str>) {
 }
 
 #[test]
-fn constraint_names_options_of_its_subcommand() {
+fn rule_names_options_of_its_subcommand() {
     for command in PROGRAM.subcommands {
-        let flags = command.flags();
-        for flag in &flags {
-            for other in flag.constraints().flat_map(|constraint| constraint.others) {
-                let long = other.split('=').next();
-                let known = *other == "-" || is_positional(other) || flags.iter().any(|flag| Some(flag.long) == long);
-                assert!(known, "{} --{}: {other}", command.help().name, flag.long);
+        let is_option = |long: &str| command.flags().any(|flag| flag.long == long);
+        for rule in command.rules {
+            for name in rule.flags.iter().chain(rule.others) {
+                let long = name.split('=').next().unwrap_or_default();
+                let known = *name == "-" || is_positional(name) || is_option(long);
+                assert!(known, "{}: {name}", command.help.name);
             }
-            assert!(
-                flag.constraints().all(|constraint| !constraint.why.ends_with('.')),
-                "{}: a reason is a clause",
-                flag.long
-            );
+            assert!(!rule.why.ends_with('.'), "{}: a reason is a clause: {}", command.help.name, rule.why);
         }
+    }
+}
+
+#[test]
+fn option_is_read_by_its_subcommand() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands");
+    let mut sources = String::new();
+    for folder in ["", "send", "listen", "replay"].map(|name| folder.join(name)) {
+        for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.extension().is_some_and(|extension| extension == "rs") {
+                sources += &std::fs::read_to_string(file).unwrap();
+            }
+        }
+    }
+    for flag in PROGRAM.subcommands.iter().flat_map(|command| command.flags()) {
+        let long = flag.long;
+        let reads = ["has", "word", "value", "values"].map(|method| format!("given.{method}(\"{long}\""));
+        let is_address = ["addr", "connect"].contains(&long);
+        let is_read =
+            is_address || ["help", "version"].contains(&long) || reads.iter().any(|read| sources.contains(read));
+        assert!(is_read, "--{long} is in a table and never read");
     }
 }
 
@@ -67,10 +84,10 @@ fn prose_has_closed_marks_and_examples_that_run_the_program() {
         check_marks(help.name, [help.summary]);
         check_marks(help.name, help.synopsis.iter().chain(help.description).copied());
         check_marks(help.name, help.arguments.iter().flat_map(|(term, text)| [*term, *text]));
-        check_marks(help.name, help.sections.iter().flat_map(|section| section.paragraphs).copied());
-        check_marks(help.name, help.examples.iter().map(|example| example.text));
-        assert!(help.examples.iter().all(|example| example.line.contains("backbox ")), "{}", help.name);
+        check_marks(help.name, help.sections.iter().flat_map(|(_, paragraphs)| *paragraphs).copied());
+        check_marks(help.name, help.examples.iter().map(|(_, text)| *text));
+        assert!(help.examples.iter().all(|(line, _)| line.contains("backbox ")), "{}", help.name);
     };
     prose(&PROGRAM.help);
-    PROGRAM.subcommands.iter().for_each(|command| prose(command.help()));
+    PROGRAM.subcommands.iter().for_each(|command| prose(&command.help));
 }

@@ -9,18 +9,20 @@ pub(super) mod peers;
 mod reply;
 mod rows;
 
-pub use options::{COMMAND, Options};
+pub use options::COMMAND;
 
+use crate::cli::Given;
 use crate::commands::run::open_net;
 use crate::exit::{Exit, Failure};
 use crate::net::NetSettings;
-use options::Plan;
+use options::{Options, Plan};
 
 /// Runs `backbox listen`.
 ///
 /// # Errors
 /// Options that are wrong, and what ends the run.
-fn run(options: Options) -> Result<Exit, Failure> {
+fn run(given: &Given) -> Result<Exit, Failure> {
+    let options = Options::read(given)?;
     let Plan { mut peers, place, settings } = options.plan()?;
     let recording = peers.observer.recorder.take_file();
     let mut net = open_net(NetSettings { recording, ..settings })?;

@@ -8,17 +8,19 @@ use super::reply::Reply;
 use super::rows::Rows;
 use crate::bcp::conversation::{ConversationConfig, Role, write_message};
 use crate::bcp::pattern::Pattern;
+use crate::bcp::template::Template;
 use crate::catalogue::{self, CATEGORIES, MONITOR_WORDS};
-use crate::cli::{Command, Complete, Example, Flag, Help, Section, text};
+use crate::cli::{Command, Complete, Flag, Given, Help, Rule, text};
 use crate::commands::arguments::note_mistyped_patterns;
 use crate::commands::binding::Place;
 use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
-use crate::commands::goals::GoalOptions;
-use crate::commands::recorder::RecordOptions;
+use crate::commands::goals::{COUNT, GoalOptions, IDLE, TIMEOUT};
+use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions};
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::run::TimeLimits;
 use crate::commands::shared::{
-    ConnectOptions, Display, Input, LiveView, OutputOptions, Selection, Verbose, address, flatten,
+    ConnectOptions, Display, EXCLUDE, Input, JSON, LIVE_FORMAT, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, META,
+    OutputOptions, RETRY, VIEW, WIRE, stdout_table, wants_table, wire,
 };
 use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
@@ -40,21 +42,20 @@ const INPUT_BYTES: usize = 16 << 10;
 /// What an OBE_Socket server replies to what matches no `--reply`.
 const OBE_REPLY: &str = "\"OK\"";
 
-/// What was typed.
-#[derive(Debug, Default)]
-pub struct Options {
+/// What was given.
+pub(super) struct Options {
     output: OutputOptions,
-    verbose: Verbose,
+    verbose: bool,
     input: Input,
     display: Display,
-    view: LiveView,
+    wants_table: bool,
     goals: GoalOptions,
     record: RecordOptions,
     connect: ConnectOptions,
     wire: Wire,
     address: Option<String>,
     announce: Option<PathBuf>,
-    monitor: Vec<&'static str>,
+    monitor: Vec<String>,
     register: Vec<String>,
     replies: Vec<String>,
     accepts: Option<Pattern>,
@@ -67,23 +68,47 @@ pub struct Options {
     reconnect: bool,
 }
 
-flatten!(Options {
-    output: OutputOptions,
-    verbose: Verbose,
-    input: Input,
-    display: Display,
-    view: LiveView,
-    display.selection: Selection,
-    goals: GoalOptions,
-    record: RecordOptions,
-    connect: ConnectOptions,
-    wire: Wire,
-});
+impl Options {
+    pub(super) fn read(given: &Given) -> Result<Options, Failure> {
+        let event = |value| match text(value)? {
+            event if event.is_empty() => Err("empty event name; write one, such as ball_started".to_owned()),
+            event => Ok(event),
+        };
+        let version = |value| {
+            let pattern = Pattern::parse(&format!("hello?version={}", text(value)?), false);
+            pattern.map_err(|error| error.to_string())
+        };
+        Ok(Options {
+            output: OutputOptions::read(given),
+            verbose: given.has("verbose"),
+            input: Input::read(given)?,
+            display: Display::read(given, Template::parse_live)?,
+            wants_table: wants_table(given),
+            goals: GoalOptions::read(given)?,
+            record: RecordOptions::read(given)?,
+            connect: ConnectOptions::read(given, "connect")?,
+            wire: wire(given),
+            address: given.value("addr", text)?,
+            announce: given.value("announce", to_write)?,
+            monitor: given.values("monitor", text)?,
+            register: given.values("register", event)?,
+            replies: given.values("reply", text)?,
+            accepts: given.value("accept-version", version)?,
+            forward: given.value("forward", text)?,
+            as_pin: given.word("as") == Some("pin"),
+            canonical: given.has("canonical"),
+            no_auto: given.has("no-auto"),
+            stdin: given.has("stdin"),
+            once: given.has("once"),
+            reconnect: given.has("reconnect"),
+        })
+    }
+}
 
 const NO_ROLE: &str = "forwarding adds nothing of its own, and an OBE_Socket server only replies";
 
 /// The table of `backbox listen`.
-pub const COMMAND: Command<Options> = Command {
+pub const COMMAND: Command = Command {
     help: Help {
         name: "listen",
         summary: "act as a media controller and print the messages received",
@@ -103,9 +128,9 @@ pub const COMMAND: Command<Options> = Command {
              not read is reset. A connection that begins with an HTTP request is closed.",
         ],
         arguments: &[],
-        sections: &[Section {
-            title: "Replies",
-            paragraphs: &[
+        sections: &[(
+            "Replies",
+            &[
                 "`--reply '`*PATTERN*` => `*LINE*`'` sends *LINE* for each message that matches, instead of the \
                  built-in reply. The first reply that matches is used. `backbox-decode`(1) describes patterns.",
                 "*LINE* is a message. A string value that is exactly `{`*NAME*`}` becomes that parameter of the \
@@ -115,190 +140,169 @@ pub const COMMAND: Command<Options> = Command {
                 "An `error` never gets a reply. A reply that was sent 1000 times in a second on one connection is \
                  stopped, which is reported: two programs that reply to each other would never end.",
             ],
-        }],
+        )],
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
-            Example {
-                line: "backbox listen --record game.bcp -q > /dev/null",
-                text: "Records both directions of a game, with times.",
-            },
-            Example {
-                line: "backbox listen -c localhost:5051 -m device -F '{name} {state}'",
-                text: "Joins a running MPF and shows its devices.",
-            },
-            Example {
-                line: "backbox listen --as pin --reply 'trigger?name=* => switch?name={name}&state=int:1'",
-                text: "Stands in for MPF, and replies to each trigger with a switch.",
-            },
-            Example {
-                line: "backbox listen --forward :5052 --canonical --json",
-                text: "Stands between MPF and a media controller on port 5052, shows what both send, and rewrites \
+            ("backbox listen --record game.bcp -q > /dev/null", "Records both directions of a game, with times."),
+            (
+                "backbox listen -c localhost:5051 -m device -F '{name} {state}'",
+                "Joins a running MPF and shows its devices.",
+            ),
+            (
+                "backbox listen --as pin --reply 'trigger?name=* => switch?name={name}&state=int:1'",
+                "Stands in for MPF, and replies to each trigger with a switch.",
+            ),
+            (
+                "backbox listen --forward :5052 --canonical --json",
+                "Stands between MPF and a media controller on port 5052, shows what both send, and rewrites \
                        what MPF sends so that the media controller understands it.",
-            },
-            Example {
-                line: "backbox listen --monitor switches | backbox decode",
-                text: "Prints the switches, as JSON.",
-            },
-            Example {
-                line: "backbox listen -a 127.0.0.1:0 --announce addr --once",
-                text: "Picks a free port, writes it to a file, and ends when the first client closes.",
-            },
+            ),
+            ("backbox listen --monitor switches | backbox decode", "Prints the switches, as JSON."),
+            (
+                "backbox listen -a 127.0.0.1:0 --announce addr --once",
+                "Picks a free port, writes it to a file, and ends when the first client closes.",
+            ),
         ],
         see_also: &[("backbox", 1), ("backbox-send", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
-    flags: &[
-        Flag::value("addr", "ADDRESS", "Listen on *ADDRESS*", |o: &mut Options, value| {
-            address(value).map(|address| o.address = Some(address))
-        })
-        .short('a')
-        .default("127.0.0.1:5050")
-        .more(
-            "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. MPF connects to the default. Port 0 picks a free \
-             port. BCP has no authentication: an address that other computers can reach is reported.",
-        )
-        .conflicts(&["connect"], "-a is where to listen, and -c connects instead")
-        .group("Connection")
-        .common(),
-        Flag::value("announce", "FILE", "Write the address to *FILE* when it listens", |o: &mut Options, value| {
-            to_write(value).map(|file| o.announce = Some(file))
-        })
-        .more("An old file is removed at the start, so a script can wait for the file and then connect.")
-        .complete(Complete::File)
-        .conflicts(&["connect"], "with -c nothing connects to this command")
-        .group("Connection"),
-        Flag::choice("as", "ROLE", &["media", "pin"], "Act as *ROLE*", |o: &mut Options, role| {
-            o.as_pin = role == "pin"
-        })
-        .default("media")
-        .more(
-            "`media` is a media controller. `pin` is a pin controller: it sends `hello` to each client, or with \
-                 `-c` connects, sends `hello` and `reset`, and stays. It sends nothing else on its own; use `--stdin` \
-                 and `--reply`.",
-        )
-        .conflicts(&["forward", "wire=obe"], NO_ROLE)
-        .group("Connection"),
-        Flag::value("connect", "ADDRESS", "Connect to *ADDRESS* instead of listening", |o: &mut Options, value| {
-            address(value).map(|address| o.connect.address = Some(address))
-        })
-        .short('c')
-        .more(
-            "The default host is `localhost`, the default port 5051 (MPF), with `--as pin` 5050. It subscribes to \
-             `devices`, `events`, `modes`, `machine_vars` and `player_vars`, unless `--monitor` replaces them. A \
-             server that closes without `goodbye` is exit status 3.",
-        )
-        .conflicts(&["forward"], NO_ROLE)
-        .conflicts(&["wire=obe"], "backbox send --wire obe is the client")
-        .group("Connection")
-        .common(),
-        Flag::value("forward", "ADDRESS", "Pass both directions on to *ADDRESS*", |o: &mut Options, value| {
-            address(value).map(|address| o.forward = Some(address))
-        })
-        .more(
-            "Prints what both sides send and adds nothing of its own. Its output never slows or ends the connections: \
-             what standard output or a recording cannot take in time is dropped and counted. A client is reset when \
-             *ADDRESS* does not accept the connection; with `--retry` it waits.",
-        )
-        .conflicts(&["wire=obe"], "--forward passes BCP on")
-        .group("Connection")
-        .common(),
-        Flag::switch("canonical", "Rewrite what the client sends", |o: &mut Options| o.canonical = true)
-            .more(
-                "Each line that parses is passed on in the form that `encode` writes, which every known decoder reads \
-                 alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would become longer \
-                 than 65536 bytes is not changed, and payloads never are.",
-            )
-            .needs(&["forward"], "it changes what is passed on")
-            .group("Connection"),
-        Flag::WIRE,
-        Flag::RETRY.needs(&["connect", "forward"], "only these connect"),
-        Flag::switch("reconnect", "Connect again when the connection is lost", |o: &mut Options| o.reconnect = true)
-            .more(
-                "It subscribes again, also after a `goodbye`: an MPF that is started again is watched again. It tries \
-                 once a second until `--retry` has passed (by default for ever). Goals and `-W` keep counting, and \
-                 standard input is not read meanwhile.",
-            )
-            .needs(&["connect"], "a client connects again")
-            .group("Connection"),
-        Flag::switch("once", "End when the first connection closes", |o: &mut Options| o.once = true)
-            .conflicts(&["connect"], "-c has one connection and ends with it")
-            .group("Connection"),
-        Flag::value("accept-version", "PATTERN", "Accept these protocol versions", |o: &mut Options, value| {
-            let pattern = text(value)?;
-            let accepted = Pattern::parse(&format!("hello?version={pattern}"), false);
-            o.accepts = Some(accepted.map_err(|error| error.to_string())?);
-            Ok(())
-        })
-        .default("1 and 1.*")
-        .more("`*` is any text. The reply names `1.1` all the same.")
-        .conflicts(&["as=pin", "connect"], "only a media controller accepts or refuses a version")
-        .conflicts(&["forward", "wire=obe"], NO_ROLE)
-        .group("Connection"),
-        Flag::choice("monitor", "CATEGORY", MONITOR_WORDS, "Subscribe to *CATEGORY*", |o: &mut Options, category| {
-            o.monitor.push(category)
-        })
-        .more(
-            "Replaces the default list, which for a media controller is `core_events`, `service_events`, `modes`, \
-             `player_vars` and `machine_vars`.",
-        )
-        .repeats()
-        .conflicts(&["forward", "wire=obe"], NO_ROLE)
-        .conflicts(&["as=pin"], "clients subscribe to a pin controller")
-        .group("Subscriptions"),
-        Flag::value("register", "EVENT", "Register a trigger for *EVENT*", |o: &mut Options, value| {
-            let event = text(value)?;
-            if event.is_empty() {
-                return Err("empty event name; write one, such as ball_started".to_owned());
-            }
-            o.register.push(event);
-            Ok(())
-        })
-        .repeats()
-        .conflicts(&["forward", "wire=obe"], NO_ROLE)
-        .conflicts(&["as=pin"], "clients register with a pin controller")
-        .group("Subscriptions"),
-        Flag::value("reply", "RULE", "Reply to messages that match a pattern", |o: &mut Options, value| {
-            text(value).map(|rule| o.replies.push(rule))
-        })
-        .more("*RULE* is *PATTERN*` => `*LINE*, or with `--wire obe` *PATTERN*` => `*JSON* or one JSON value for all.")
-        .repeats()
-        .conflicts(&["forward"], NO_ROLE)
-        .group("Replies"),
-        Flag::switch("stdin", "Send the lines of standard input to every peer", |o: &mut Options| o.stdin = true)
-            .more("BCP or JSON, as for `send`; read once a peer is connected. The end of the input ends nothing.")
-            .conflicts(&["forward", "wire=obe"], NO_ROLE)
-            .group("Replies"),
-        Flag::switch("no-auto", "Turn the built-in replies off", |o: &mut Options| o.no_auto = true)
-            .more("`--reply` still replies.")
-            .conflicts(&["forward", "wire=obe"], NO_ROLE)
-            .group("Replies"),
-        Flag::JSON.conflicts(&["wire=obe"], "it is a form of BCP messages"),
-        Flag::META.conflicts(&["wire=obe"], "it is a form of BCP messages"),
-        Flag::LIVE_FORMAT,
-        Flag::VIEW
-            .conflicts(&["json", "format"], "each is a form of the same message")
-            .conflicts(&["wire=obe"], "the table shows BCP"),
-        Flag::MATCH,
-        Flag::EXCLUDE,
-        Flag::COUNT,
-        Flag::value("expect", "PATTERN", "End when a message matches *PATTERN*", |o: &mut Options, value| {
-            text(value).map(|pattern| o.goals.expected.push(pattern))
-        })
-        .short('e')
-        .more("Several must all be matched, each by some message. `-m` selects what is printed.")
-        .repeats()
-        .group("Goals")
-        .common(),
-        Flag::TIMEOUT,
-        Flag::IDLE,
-        Flag::RECORD.conflicts(&["wire=obe"], "a session file contains BCP only; write standard output to a file"),
-        Flag::OVERWRITE.needs(&["record"], "it replaces the old recording"),
-        Flag::MAX_LINE.conflicts(&["wire=obe"], "an OBE_Socket message may always have 64 MiB"),
-        Flag::MAX_PAYLOAD.conflicts(&["wire=obe"], "an OBE_Socket message may always have 64 MiB"),
-        Flag::VERBOSE,
-        Flag::QUIET,
-        Flag::COLOR,
+    groups: &[
+        (
+            "Connection",
+            &[
+                Flag::value("addr", "ADDRESS", "Listen on *ADDRESS*")
+                    .short('a')
+                    .default("127.0.0.1:5050")
+                    .more(
+                        "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. MPF connects to the default. Port 0 \
+                         picks a free port. BCP has no authentication: an address that other computers can reach is \
+                         reported.",
+                    )
+                    .common(),
+                Flag::value("announce", "FILE", "Write the address to *FILE* when it listens")
+                    .more("An old file is removed at the start, so a script can wait for the file and then connect.")
+                    .complete(Complete::File),
+                Flag::value("as", "ROLE", "Act as *ROLE*").one_of(&["media", "pin"]).default("media").more(
+                    "`media` is a media controller. `pin` is a pin controller: it sends `hello` to each client, or \
+                     with `-c` connects, sends `hello` and `reset`, and stays. It sends nothing else on its own; use \
+                     `--stdin` and `--reply`.",
+                ),
+                Flag::value("connect", "ADDRESS", "Connect to *ADDRESS* instead of listening")
+                    .short('c')
+                    .more(
+                        "The default host is `localhost`, the default port 5051 (MPF), with `--as pin` 5050. It \
+                         subscribes to `devices`, `events`, `modes`, `machine_vars` and `player_vars`, unless \
+                         `--monitor` replaces them. A server that closes without `goodbye` is exit status 3.",
+                    )
+                    .common(),
+                Flag::value("forward", "ADDRESS", "Pass both directions on to *ADDRESS*")
+                    .more(
+                        "Prints what both sides send and adds nothing of its own. Its output never slows or ends the \
+                         connections: what standard output or a recording cannot take in time is dropped and counted. \
+                         A client is reset when *ADDRESS* does not accept the connection; with `--retry` it waits.",
+                    )
+                    .common(),
+                Flag::switch("canonical", "Rewrite what the client sends").more(
+                    "Each line that parses is passed on in the form that `encode` writes, which every known decoder \
+                     reads alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would become \
+                     longer than 65536 bytes is not changed, and payloads never are.",
+                ),
+                WIRE,
+                RETRY,
+                Flag::switch("reconnect", "Connect again when the connection is lost").more(
+                    "It subscribes again, also after a `goodbye`: an MPF that is started again is watched again. It \
+                     tries once a second until `--retry` has passed (by default for ever). Goals and `-W` keep \
+                     counting, and standard input is not read meanwhile.",
+                ),
+                Flag::switch("once", "End when the first connection closes"),
+                Flag::value("accept-version", "PATTERN", "Accept these protocol versions")
+                    .default("1 and 1.*")
+                    .more("`*` is any text. The reply names `1.1` all the same."),
+            ],
+        ),
+        (
+            "Subscriptions",
+            &[
+                Flag::value("monitor", "CATEGORY", "Subscribe to *CATEGORY*")
+                    .one_of(MONITOR_WORDS)
+                    .more(
+                        "Replaces the default list, which for a media controller is `core_events`, `service_events`, \
+                         `modes`, `player_vars` and `machine_vars`.",
+                    )
+                    .repeats(),
+                Flag::value("register", "EVENT", "Register a trigger for *EVENT*").repeats(),
+            ],
+        ),
+        (
+            "Replies",
+            &[
+                Flag::value("reply", "RULE", "Reply to messages that match a pattern")
+                    .more(
+                        "*RULE* is *PATTERN*` => `*LINE*, or with `--wire obe` *PATTERN*` => `*JSON* or one JSON value \
+                         for all.",
+                    )
+                    .repeats(),
+                Flag::switch("stdin", "Send the lines of standard input to every peer").more(
+                    "BCP or JSON, as for `send`; read once a peer is connected. The end of the input ends nothing.",
+                ),
+                Flag::switch("no-auto", "Turn the built-in replies off").more("`--reply` still replies."),
+            ],
+        ),
+        ("Output", &[JSON, META, LIVE_FORMAT, VIEW, MATCH, EXCLUDE]),
+        (
+            "Goals",
+            &[
+                COUNT,
+                Flag::value("expect", "PATTERN", "End when a message matches *PATTERN*")
+                    .short('e')
+                    .more("Several must all be matched, each by some message. `-m` selects what is printed.")
+                    .repeats()
+                    .common(),
+                TIMEOUT,
+                IDLE,
+            ],
+        ),
+        ("Recording", &[RECORD, OVERWRITE]),
+        ("Limits", &[MAX_LINE, MAX_PAYLOAD]),
+        LIVE_GENERAL,
     ],
-    positionals: None,
+    rules: &[
+        Rule::conflicts(&["addr"], &["connect"], "-a is where to listen, and -c connects instead"),
+        Rule::conflicts(&["announce"], &["connect"], "with -c nothing connects to this command"),
+        Rule::conflicts(
+            &["as", "accept-version", "monitor", "register", "stdin", "no-auto"],
+            &["forward", "wire=obe"],
+            NO_ROLE,
+        ),
+        Rule::conflicts(&["connect", "reply"], &["forward"], NO_ROLE),
+        Rule::conflicts(&["connect"], &["wire=obe"], "backbox send --wire obe is the client"),
+        Rule::conflicts(&["forward"], &["wire=obe"], "--forward passes BCP on"),
+        Rule::needs(&["canonical"], &["forward"], "it changes what is passed on"),
+        Rule::needs(&["retry"], &["connect", "forward"], "only these connect"),
+        Rule::needs(&["reconnect"], &["connect"], "a client connects again"),
+        Rule::conflicts(&["once"], &["connect"], "-c has one connection and ends with it"),
+        Rule::conflicts(
+            &["accept-version"],
+            &["as=pin", "connect"],
+            "only a media controller accepts or refuses a version",
+        ),
+        Rule::conflicts(&["monitor", "register"], &["as=pin"], "clients subscribe to a pin controller"),
+        Rule::conflicts(&["view"], &["json", "format"], "each is a form of the same message"),
+        Rule::conflicts(&["json"], &["format"], "each is a form of the same message"),
+        Rule::needs(
+            &["meta"],
+            &["json"],
+            "it is a member of the JSON; templates of -F have {@time}, {@conn}, {@peer} and {@from}",
+        ),
+        Rule::conflicts(&["json", "meta", "view"], &["wire=obe"], "they show BCP messages"),
+        Rule::conflicts(
+            &["record"],
+            &["wire=obe"],
+            "a session file contains BCP only; write standard output to a file",
+        ),
+        Rule::needs(&["overwrite"], &["record"], "it replaces the old recording"),
+        Rule::conflicts(&["max-line", "max-payload"], &["wire=obe"], "an OBE_Socket message has up to 64 MiB"),
+    ],
+    words: None,
     run: super::run,
 };
 
@@ -336,12 +340,12 @@ impl Options {
             if !self.display.json && selection.template.is_none() {
                 let is_server_mpf = self.as_pin != self.connect.address.is_some();
                 let ends = if is_server_mpf { EndNames::MPF_LISTENED } else { EndNames::MPF_CONNECTED };
-                observer.rows = self.view.table(ends, color).map(|table| Rows::new(table, ends));
+                observer.rows = self.wants_table.then(|| Rows::new(stdout_table(ends, color), ends));
             }
         }
         observer.goals = self.goals.goals(self.wire)?;
         observer.limits = TimeLimits::new(self.goals.time(None), self.goals.idle);
-        observer.traffic = Traffic::new(self.verbose.0);
+        observer.traffic = Traffic::new(self.verbose);
         observer.recorder = self.record.open_file()?;
         observer.wire = self.wire;
         observer.is_forwarding = self.forward.is_some();
@@ -354,7 +358,8 @@ impl Options {
             (true, true) => (Role::PinController, MEDIA_PORT, &CATEGORIES_OF_MEDIA),
             (true, false) | (false, true) => (Role::Client, PIN_PORT, &CATEGORIES_OF_CLIENT),
         };
-        let subscribes = !self.monitor.is_empty() || !self.register.is_empty();
+        let monitor: Vec<&str> = self.monitor.iter().map(String::as_str).collect();
+        let subscribes = !monitor.is_empty() || !self.register.is_empty();
         if self.no_auto && subscribes && role == Role::MediaController {
             let why = "--no-auto and --monitor or --register cannot be used together: the reply to reset subscribes";
             return Err(Failure::Usage(why.to_owned()));
@@ -364,7 +369,7 @@ impl Options {
         Ok(Behavior {
             role,
             config: ConversationConfig {
-                subscriptions: subscriptions(&self.monitor, &self.register, defaults)?,
+                subscriptions: subscriptions(&monitor, &self.register, defaults)?,
                 is_known: catalogue::knows,
                 accept_version: self.accepts.clone(),
             },
@@ -383,7 +388,8 @@ impl Options {
 
     fn replies(&self) -> Result<Vec<Reply>, Failure> {
         let texts = self.replies.iter().map(String::as_str).chain((self.wire == Wire::Obe).then_some(OBE_REPLY));
-        texts.map(|text| Reply::parse(text, self.wire, self.input.line_bytes_max)).collect()
+        let replies = texts.map(|text| Reply::parse(text, self.wire, self.input.line_bytes_max));
+        replies.collect::<Result<_, _>>().map_err(|why| Failure::Usage(format!("--reply: {why}")))
     }
 
     fn settings(&self) -> NetSettings {

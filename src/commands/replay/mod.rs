@@ -17,11 +17,13 @@ use std::time::Instant;
 
 pub(super) use options::COMMAND;
 
+use crate::cli::Given;
 use crate::commands::binding::Place;
 use crate::commands::listen::peers::Peers;
 use crate::commands::recorder::Recorder;
 use crate::commands::result_file::ResultFile;
 use crate::commands::run::{TimeLimits, drive, open_net};
+use crate::commands::shared::stdout_table;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
@@ -39,7 +41,8 @@ use source::Recording;
 ///
 /// # Errors
 /// Options that make no sense together, and what ends the run.
-fn run(options: Options) -> Result<Exit, Failure> {
+fn run(given: &Given) -> Result<Exit, Failure> {
+    let options = Options::read(given)?;
     options.validate()?;
     let mut console = options.output.console(COMMAND.help.name);
     if options.dry_run {
@@ -81,9 +84,9 @@ fn run(options: Options) -> Result<Exit, Failure> {
         is_colored: color.is_on(stdout_is_terminal()),
         retry: options.connect.retry,
         limits,
-        traffic: Traffic::new(options.verbose.0),
+        traffic: Traffic::new(options.verbose),
         recorder,
-        table: options.view.table(EndNames::of_port(port), color),
+        table: options.wants_table.then(|| stdout_table(EndNames::of_port(port), color)),
         show: Show::new(Style::Raw, Vec::new(), Vec::new()).for_stdout(color, false),
         progress: console.progress(),
         console: &mut console,

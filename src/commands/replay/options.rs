@@ -9,10 +9,12 @@ use super::clock::{Tempo, parse_rate, parse_speed};
 use super::source::Choice;
 use crate::bcp::Side;
 use crate::check::Rules;
-use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, duration, number, push, set, text};
-use crate::commands::recorder::RecordOptions;
+use crate::cli::{Command, Complete, Flag, Given, Help, Rule, duration, number, text};
+use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions};
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
-use crate::commands::shared::{ConnectOptions, Input, LiveView, OutputOptions, Verbose, flatten};
+use crate::commands::shared::{
+    ADDR, ConnectOptions, Input, LIVE_GENERAL, MAX_LINE, MAX_PAYLOAD, OutputOptions, RETRY, VIEW, wants_table,
+};
 use crate::exit::{Exit, Failure};
 use crate::session::{CONNECTION_MAX, Kind, Listed, Settings};
 use crate::text::{file_name, shown};
@@ -20,14 +22,13 @@ use crate::text::{file_name, shown};
 /// How long a reply is waited for after it was due, unless `--reply-timeout` says otherwise.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What was typed.
-#[derive(Debug, Default)]
-pub struct Options {
+/// What was given.
+pub(super) struct Options {
     pub(super) output: OutputOptions,
     pub(super) connect: ConnectOptions,
-    pub(super) verbose: Verbose,
+    pub(super) verbose: bool,
     pub(super) record: RecordOptions,
-    pub(super) view: LiveView,
+    pub(super) wants_table: bool,
     pub(super) tempo: Tempo,
     pub(super) repeat: Option<u64>,
     pub(super) timeout: Duration,
@@ -50,23 +51,54 @@ pub struct Options {
     pub(super) files: Vec<OsString>,
 }
 
-flatten!(Options {
-    output: OutputOptions,
-    connect: ConnectOptions,
-    verbose: Verbose,
-    record: RecordOptions,
-    view: LiveView,
-    limits: Input,
-});
+impl Options {
+    pub(super) fn read(given: &Given) -> Result<Options, Failure> {
+        let connection = |value| match number(value)? {
+            number @ 1..=CONNECTION_MAX => Ok(number),
+            _ => Err(format!("connections have numbers from 1 to {CONNECTION_MAX}")),
+        };
+        let passes = |value| match number(value)? {
+            0 => Err("0 plays nothing; write 1 or more".to_owned()),
+            passes => Ok(passes),
+        };
+        Ok(Options {
+            output: OutputOptions::read(given),
+            connect: ConnectOptions::read(given, "addr")?,
+            verbose: given.has("verbose"),
+            record: RecordOptions::read(given)?,
+            wants_table: wants_table(given),
+            tempo: Tempo {
+                speed: given.value("speed", |value| parse_speed(&text(value)?))?,
+                rate: given.value("rate", |value| parse_rate(&text(value)?))?,
+                max_gap: given.value("max-gap", duration)?,
+            },
+            repeat: given.value("repeat", passes)?,
+            timeout: given.value("timeout", duration)?.unwrap_or_default(),
+            loopback: given.has("loopback"),
+            serve: given.has("serve"),
+            announce: given.value("announce", to_write)?,
+            check: given.has("check"),
+            update: given.has("update"),
+            fail_fast: given.has("fail-fast"),
+            exact: given.has("exact"),
+            ignore: given.values("ignore", text)?,
+            exclude: given.values("exclude", text)?,
+            any_order: given.values("any-order", text)?,
+            reply_timeout: given.value("reply-timeout", duration)?,
+            junit: given.value("junit", to_write)?,
+            from: given.word("from").and_then(Kind::named),
+            connection: given.value("conn", connection)?,
+            dry_run: given.has("dry-run"),
+            limits: Input::read(given)?,
+            files: given.words.clone(),
+        })
+    }
+}
 
-/// The reasons that several options have for what they need and exclude.
 const COMPARES: &[&str] = &["check", "update"];
-const IS_COMPARED: &str = "it changes what is compared";
-const DRY_RUN: &[&str] = &["dry-run"];
-const CONNECTS: &str = "--dry-run does not connect";
 
 /// The table of `backbox replay`.
-pub const COMMAND: Command<Options> = Command {
+pub const COMMAND: Command = Command {
     help: Help {
         name: "replay",
         summary: "play a recorded session to a peer",
@@ -83,9 +115,9 @@ pub const COMMAND: Command<Options> = Command {
         ],
         arguments: &[("*FILE*", "the session, lines or log; `-` is standard input; several with `--check`")],
         sections: &[
-            Section {
-                title: "Check",
-                paragraphs: &[
+            (
+                "Check",
+                &[
                     "A request is a recorded line of the side that is played, a reply one of the other side. The \
                      replies between two requests are a block. The next request leaves when its time has come and the \
                      block before it is settled:",
@@ -100,10 +132,10 @@ pub const COMMAND: Command<Options> = Command {
                     "These options can also stand in the session file, as `#!ignore`, `#!exclude`, `#!any-order` and \
                      `#!exact`.",
                 ],
-            },
-            Section {
-                title: "Input",
-                paragraphs: &[
+            ),
+            (
+                "Input",
+                &[
                     "*FILE* is a session of `backbox-session`(5), plain BCP lines, or a log. Its first ten lines, \
                      without blank lines and comments, tell which; `--from` overrides it. The kinds are:",
                     "`session`: the first line is `#backbox-session 1`.",
@@ -118,216 +150,165 @@ pub const COMMAND: Command<Options> = Command {
                     "A file is read once before the connection is made, so a session with an error is not begun. \
                      Standard input is read to its end first.",
                 ],
-            },
+            ),
         ],
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
-            Example {
-                line: "backbox replay --loopback --speed max --view table game.bcp",
-                text: "Plays a game to the built-in media controller, as fast as possible, and shows it.",
-            },
-            Example {
-                line: "backbox replay --dry-run mpf.log > game.bcp",
-                text: "Converts a log of MPF into a session file.",
-            },
-            Example {
-                line: "backbox replay -a localhost:5051 --retry 30s service.bcp",
-                text: "Plays to MPF what `send --record` or `listen -c` sent to it.",
-            },
-            Example {
-                line: "backbox replay --check --any-order machine_variable --junit report.xml -a :5051 service.bcp",
-                text: "Checks that a fresh MPF replies as it did when this was recorded.",
-            },
-            Example {
-                line: "backbox replay --check -a :5050 conformance/media-controller/*.bcp",
-                text: "Checks a media controller with several sessions, each on its own connection.",
-            },
-            Example {
-                line: "backbox replay --serve game.bcp",
-                text: "Plays the media controller of a game to the MPF that connects.",
-            },
+            (
+                "backbox replay --loopback --speed max --view table game.bcp",
+                "Plays a game to the built-in media controller, as fast as possible, and shows it.",
+            ),
+            ("backbox replay --dry-run mpf.log > game.bcp", "Converts a log of MPF into a session file."),
+            (
+                "backbox replay -a localhost:5051 --retry 30s service.bcp",
+                "Plays to MPF what `send --record` or `listen -c` sent to it.",
+            ),
+            (
+                "backbox replay --check --any-order machine_variable --junit report.xml -a :5051 service.bcp",
+                "Checks that a fresh MPF replies as it did when this was recorded.",
+            ),
+            (
+                "backbox replay --check -a :5050 conformance/media-controller/*.bcp",
+                "Checks a media controller with several sessions, each on its own connection.",
+            ),
+            ("backbox replay --serve game.bcp", "Plays the media controller of a game to the MPF that connects."),
         ],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
     },
-    flags: &[
-        Flag::choice("from", "KIND", &Kind::NAMES, "Read *FILE* as *KIND*", |o: &mut Options, word| {
-            o.from = Kind::named(word)
-        })
-        .more("By default its first lines tell what it is.")
-        .group("Input"),
-        Flag::value("conn", "N", "Play connection *N* of the recording", |o: &mut Options, value| {
-            let number = number(&value)?;
-            if !(1..=CONNECTION_MAX).contains(&number) {
-                return Err(format!("connections have numbers from 1 to {CONNECTION_MAX}"));
-            }
-            o.connection = Some(number);
-            Ok(())
-        })
-        .more("Without it, a session with several connections is an error that lists them.")
-        .group("Input"),
-        Flag::switch("dry-run", "Print *FILE* as a session file and do not connect", |o: &mut Options| {
-            o.dry_run = true;
-        })
-        .more(
-            "This converts logs into sessions. A session is printed verbatim, plain lines without their comments, of a \
-             log its messages; `--conn` selects one connection. What `decode --lint` would report is printed on \
-             standard error.",
-        )
-        .group("Input")
-        .common(),
-        Flag::ADDR
-            .default("`localhost:5050`")
-            .more(
-                "The default port is the one that the session names, else 5050. *ADDRESS* is `HOST:PORT`, `HOST`, \
-                 `:PORT`, `PORT` or `[::1]:PORT`. With `--serve` it is where to listen.",
-            )
-            .conflicts(DRY_RUN, CONNECTS),
-        Flag::RETRY.conflicts(DRY_RUN, CONNECTS),
-        Flag::switch("loopback", "Play to the built-in media controller", |o: &mut Options| o.loopback = true)
-            .more("It is the one of `backbox listen`, in this process, over TCP on a free port.")
-            .conflicts(&["addr"], "the media controller is in this process; leave out -a")
-            .conflicts(&["retry"], "the media controller is in this process; leave out --retry")
-            .conflicts(&["serve"], "one plays to a media controller, the other to a client; use one of them")
-            .conflicts(DRY_RUN, CONNECTS)
-            .group("Connection")
-            .common(),
-        Flag::switch("serve", "Wait for a client and play the server's side", |o: &mut Options| o.serve = true)
-            .more(
-                "Listens on `-a` (default: 127.0.0.1 and the port of the session, else 5050) and plays to the first \
-                 client. Each line leaves at its time and after what the client sent before it in the recording has \
-                 arrived, or `--reply-timeout` has passed.",
-            )
-            .conflicts(&["retry"], "--serve waits for a client; leave out --retry")
-            .conflicts(&["repeat"], "it plays to one client; leave out --repeat")
-            .conflicts(DRY_RUN, CONNECTS)
-            .group("Connection")
-            .common(),
-        Flag::value("announce", "FILE", "Write the address to *FILE* when it listens", |o: &mut Options, file| {
-            set(&mut o.announce, to_write(file))
-        })
-        .more("An old file is removed at the start, so a script can wait for the file and then connect.")
-        .complete(Complete::File)
-        .needs(&["serve"], "nothing connects to it otherwise")
-        .group("Connection"),
-        Flag::value("speed", "X", "Play *X* times as fast", |o: &mut Options, value| {
-            set(&mut o.tempo.speed, parse_speed(&text(value)?))
-        })
-        .more("A number above 0, such as `2` or `0.5`, or `max`: without waiting.")
-        .conflicts(DRY_RUN, CONNECTS)
-        .group("Pace")
-        .common(),
-        Flag::value("rate", "N", "Send *N* messages a second", |o: &mut Options, value| {
-            set(&mut o.tempo.rate, parse_rate(&text(value)?))
-        })
-        .more("The recorded times do not count.")
-        .conflicts(&["speed", "max-gap"], "--rate does not use the recorded times")
-        .conflicts(DRY_RUN, CONNECTS)
-        .group("Pace"),
-        Flag::value("max-gap", "DURATION", "Shorten longer waits to *DURATION*", |o: &mut Options, value| {
-            set(&mut o.tempo.max_gap, duration(value))
-        })
-        .more("What follows a wait that was shortened leaves earlier by as much.")
-        .conflicts(&["speed=max"], "--speed max never waits, so there is no gap to shorten")
-        .conflicts(DRY_RUN, CONNECTS)
-        .group("Pace"),
-        Flag::value("repeat", "N", "Play the recording *N* times", |o: &mut Options, value| match number(&value)? {
-            0 => Err("0 plays nothing; write 1 or more".to_owned()),
-            repeat => set(&mut o.repeat, Ok(repeat)),
-        })
-        .more("Each pass has its own connection. One clock paces them all.")
-        .conflicts(COMPARES, "a check needs a fresh peer each time; leave out --repeat")
-        .conflicts(DRY_RUN, CONNECTS)
-        .group("Pace"),
-        Flag::value("timeout", "DURATION", "Exit after *DURATION*", |o: &mut Options, value| {
-            o.timeout = duration(value)?;
-            Ok(())
-        })
-        .short('W')
-        .default("no limit")
-        .more(
-            "It limits the whole run, connecting included. The exit status is 124 if not all was sent by then, or with \
-             `--check` compared. `0` is no limit.",
-        )
-        .conflicts(DRY_RUN, CONNECTS)
-        .group("Pace"),
-        Flag::switch("check", "Compare the replies with the recorded ones", |o: &mut Options| o.check = true)
-            .more("Standard output has only the report. Several *FILE*s are played in order, with a line for each.")
-            .conflicts(DRY_RUN, CONNECTS)
-            .group("Check")
-            .common(),
-        Flag::value("ignore", "NAME", "Do not compare the parameter *NAME*", |o: &mut Options, value| {
-            push(&mut o.ignore, text(value))
-        })
-        .more("`COMMAND.NAME` is the parameter of this command only; it is split at the first dot.")
-        .repeats()
-        .needs(COMPARES, IS_COMPARED)
-        .group("Check"),
-        Flag::value("exclude", "PATTERN", "Do not compare messages that match *PATTERN*", |o: &mut Options, value| {
-            push(&mut o.exclude, text(value))
-        })
-        .more("Neither recorded ones nor those that arrive.")
-        .repeats()
-        .needs(COMPARES, IS_COMPARED)
-        .group("Check"),
-        Flag::value("any-order", "PATTERN", "Accept matching replies in any order", |o: &mut Options, value| {
-            push(&mut o.any_order, text(value))
-        })
-        .more("They may arrive anywhere in their block.")
-        .repeats()
-        .needs(COMPARES, IS_COMPARED)
-        .group("Check"),
-        Flag::switch("exact", "Report messages that were not recorded", |o: &mut Options| o.exact = true)
-            .needs(COMPARES, IS_COMPARED)
-            .group("Check"),
-        Flag::value("reply-timeout", "DURATION", "Wait up to *DURATION* for replies", |o: &mut Options, value| {
-            set(&mut o.reply_timeout, duration(value))
-        })
-        .default("5 s")
-        .more("It counts from when the last reply of a block was due as recorded, at any speed.")
-        .needs(&["check", "update", "serve"], "replies are waited for only with these")
-        .group("Check"),
-        Flag::switch("fail-fast", "Stop at the first difference", |o: &mut Options| o.fail_fast = true)
-            .more("Nothing more is sent.")
-            .needs(COMPARES, "it is about differences")
-            .group("Check"),
-        Flag::switch("update", "Check, and update the recorded replies in *FILE*", |o: &mut Options| o.update = true)
-            .more(
-                "Only the replies that differ are rewritten; all else stays, to the byte. A missing reply is removed; \
-                 an extra one is added only with `--exact`. Patterns (`#~`) are never changed: when one fails, the \
-                 exit status is 1. Nothing is changed if the check does not reach its end, or if another program \
-                 changes the file meanwhile.",
-            )
-            .conflicts(&["fail-fast"], "--update needs all differences; leave out --fail-fast")
-            .conflicts(&["-"], "--update changes a file; write the session to one")
-            .conflicts(DRY_RUN, CONNECTS)
-            .group("Check")
-            .common(),
-        Flag::value("junit", "FILE", "Write a JUnit report to *FILE*", |o: &mut Options, value| {
-            set(&mut o.junit, to_write(value))
-        })
-        .more("For CI systems: a suite for each session, a case for each recorded reply. It is written at the end.")
-        .complete(Complete::File)
-        .needs(COMPARES, "it reports differences")
-        .group("Check")
-        .common(),
-        Flag::VIEW
-            .conflicts(COMPARES, "standard output has the report; -v shows the traffic")
-            .conflicts(DRY_RUN, "--dry-run prints a session file"),
-        Flag::RECORD.conflicts(DRY_RUN, CONNECTS),
-        Flag::OVERWRITE.needs(&["record", "junit"], "it replaces the files of these"),
-        Flag::MAX_LINE,
-        Flag::MAX_PAYLOAD,
-        Flag::VERBOSE.conflicts(DRY_RUN, CONNECTS),
-        Flag::QUIET,
-        Flag::COLOR,
+    groups: &[
+        (
+            "Input",
+            &[
+                Flag::value("from", "KIND", "Read *FILE* as *KIND*")
+                    .one_of(&Kind::NAMES)
+                    .more("By default its first lines tell what it is."),
+                Flag::value("conn", "N", "Play connection *N* of the recording")
+                    .more("Without it, a session with several connections is an error that lists them."),
+                Flag::switch("dry-run", "Print *FILE* as a session file and do not connect")
+                    .more(
+                        "This converts logs into sessions. A session is printed verbatim, plain lines without their \
+                         comments, of a log its messages; `--conn` selects one connection. What `decode --lint` would \
+                         report is printed on standard error.",
+                    )
+                    .common(),
+            ],
+        ),
+        (
+            "Connection",
+            &[
+                ADDR.default("`localhost:5050`").more(
+                    "The default port is the one that the session names, else 5050. *ADDRESS* is `HOST:PORT`, `HOST`, \
+                     `:PORT`, `PORT` or `[::1]:PORT`. With `--serve` it is where to listen.",
+                ),
+                RETRY,
+                Flag::switch("loopback", "Play to the built-in media controller")
+                    .more("It is the one of `backbox listen`, in this process, over TCP on a free port.")
+                    .common(),
+                Flag::switch("serve", "Wait for a client and play the server's side")
+                    .more(
+                        "Listens on `-a` (default: 127.0.0.1 and the port of the session, else 5050) and plays to the \
+                         first client. Each line leaves at its time and after what the client sent before it in the \
+                         recording has arrived, or `--reply-timeout` has passed.",
+                    )
+                    .common(),
+                Flag::value("announce", "FILE", "Write the address to *FILE* when it listens")
+                    .more("An old file is removed at the start, so a script can wait for the file and then connect.")
+                    .complete(Complete::File),
+            ],
+        ),
+        (
+            "Pace",
+            &[
+                Flag::value("speed", "X", "Play *X* times as fast")
+                    .more("A number above 0, such as `2` or `0.5`, or `max`: without waiting.")
+                    .common(),
+                Flag::value("rate", "N", "Send *N* messages a second").more("The recorded times do not count."),
+                Flag::value("max-gap", "DURATION", "Shorten longer waits to *DURATION*")
+                    .more("What follows a wait that was shortened leaves earlier by as much."),
+                Flag::value("repeat", "N", "Play the recording *N* times")
+                    .more("Each pass has its own connection. One clock paces them all."),
+                Flag::value("timeout", "DURATION", "Exit after *DURATION*").short('W').default("no limit").more(
+                    "It limits the whole run, connecting included. The exit status is 124 if not all was sent by then, \
+                     or with `--check` compared. `0` is no limit.",
+                ),
+            ],
+        ),
+        (
+            "Check",
+            &[
+                Flag::switch("check", "Compare the replies with the recorded ones")
+                    .more(
+                        "Standard output has only the report. Several *FILE*s are played in order, with a line for \
+                         each.",
+                    )
+                    .common(),
+                Flag::value("ignore", "NAME", "Do not compare the parameter *NAME*")
+                    .more("`COMMAND.NAME` is the parameter of this command only; it is split at the first dot.")
+                    .repeats(),
+                Flag::value("exclude", "PATTERN", "Do not compare messages that match *PATTERN*")
+                    .more("Neither recorded ones nor those that arrive.")
+                    .repeats(),
+                Flag::value("any-order", "PATTERN", "Accept matching replies in any order")
+                    .more("They may arrive anywhere in their block.")
+                    .repeats(),
+                Flag::switch("exact", "Report messages that were not recorded"),
+                Flag::value("reply-timeout", "DURATION", "Wait up to *DURATION* for replies")
+                    .default("5 s")
+                    .more("It counts from when the last reply of a block was due as recorded, at any speed."),
+                Flag::switch("fail-fast", "Stop at the first difference").more("Nothing more is sent."),
+                Flag::switch("update", "Check, and update the recorded replies in *FILE*")
+                    .more(
+                        "Only the replies that differ are rewritten; all else stays, to the byte. A missing reply is \
+                         removed; an extra one is added only with `--exact`. Patterns (`#~`) are never changed: when \
+                         one fails, the exit status is 1. Nothing is changed if the check does not reach its end, or \
+                         if another program changes the file meanwhile.",
+                    )
+                    .common(),
+                Flag::value("junit", "FILE", "Write a JUnit report to *FILE*")
+                    .more(
+                        "For CI systems: a suite for each session, a case for each recorded reply. It is written at \
+                         the end.",
+                    )
+                    .complete(Complete::File)
+                    .common(),
+            ],
+        ),
+        ("Output", &[VIEW]),
+        ("Recording", &[RECORD, OVERWRITE]),
+        ("Limits", &[MAX_LINE, MAX_PAYLOAD]),
+        LIVE_GENERAL,
     ],
-    positionals: Some(Positionals {
-        complete: Complete::File,
-        set: |o, word| {
-            o.files.push(word);
-            Ok(())
-        },
-    }),
+    rules: &[
+        Rule::conflicts(
+            &[
+                "addr", "retry", "loopback", "serve", "speed", "rate", "max-gap", "repeat", "timeout", "check",
+                "update", "record", "verbose",
+            ],
+            &["dry-run"],
+            "--dry-run does not connect",
+        ),
+        Rule::conflicts(&["view"], &["dry-run"], "--dry-run prints a session file"),
+        Rule::conflicts(&["loopback"], &["addr", "retry"], "the media controller is in this process; leave it out"),
+        Rule::conflicts(
+            &["loopback"],
+            &["serve"],
+            "one plays to a media controller, the other to a client; use one of them",
+        ),
+        Rule::conflicts(&["serve"], &["retry", "repeat"], "it waits for one client and plays to it once; leave it out"),
+        Rule::needs(&["announce"], &["serve"], "nothing connects to it otherwise"),
+        Rule::conflicts(&["rate"], &["speed", "max-gap"], "--rate does not use the recorded times"),
+        Rule::conflicts(&["max-gap"], &["speed=max"], "--speed max never waits, so there is no gap to shorten"),
+        Rule::conflicts(&["repeat"], COMPARES, "a check needs a fresh peer each time; leave out --repeat"),
+        Rule::needs(&["ignore", "exclude", "any-order", "exact"], COMPARES, "it changes what is compared"),
+        Rule::needs(&["fail-fast"], COMPARES, "it is about differences"),
+        Rule::needs(&["reply-timeout"], &["check", "update", "serve"], "replies are waited for only with these"),
+        Rule::conflicts(&["update"], &["fail-fast"], "--update needs all differences; leave out --fail-fast"),
+        Rule::conflicts(&["update"], &["-"], "--update changes a file; write the session to one"),
+        Rule::needs(&["junit"], COMPARES, "it reports differences"),
+        Rule::conflicts(&["view"], COMPARES, "standard output has the report; -v shows the traffic"),
+        Rule::needs(&["overwrite"], &["record", "junit"], "it replaces the files of these"),
+    ],
+    words: Some(Complete::File),
     run: super::run,
 };
 

@@ -383,6 +383,7 @@ mod tests {
     use super::super::source::Choice;
     use super::*;
     use crate::bcp::Side;
+    use crate::cli::Given;
     use crate::output::Color;
 
     /// Twenty messages in 80 s, of which two left at once, two 3 ms late and the others 1 ms.
@@ -393,7 +394,7 @@ mod tests {
         let mut recording = Recording::open(&path, choice).unwrap();
         recording.survey(false, &mut Console::new("test", true, Color::Never)).unwrap();
         let own = Some("127.0.0.1:7".parse().unwrap());
-        let mut playing = Playing::new(&Options::default(), (recording, None), own).unwrap();
+        let mut playing = Playing::new(&Options::read(&Given::default()).unwrap(), (recording, None), own).unwrap();
         let now = Instant::now();
         (playing.start, playing.connections) = (Some(now), 1);
         for message in 0..20 {

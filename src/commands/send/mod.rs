@@ -7,15 +7,19 @@ mod sender;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::bcp::template::Template;
 use crate::catalogue;
-use crate::cli::{Command, Complete, Example, Flag, Help, Positionals, Section, number, text};
+use crate::cli::{Command, Complete, Flag, Given, Help, Rule, duration, number, path, text};
 use crate::commands::arguments::{note_mistyped_patterns, read_value};
 use crate::commands::dial::{OBE_PORT, PIN_PORT, Target};
-use crate::commands::goals::{GoalOptions, Goals};
+use crate::commands::goals::{COUNT, EXPECT, GoalOptions, Goals, IDLE, TIMEOUT};
 use crate::commands::obe::send::ObeSender;
-use crate::commands::recorder::{RecordOptions, Recorder};
+use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Recorder};
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net};
-use crate::commands::shared::{self, ConnectOptions, Display, OutputOptions, Selection, Verbose, flatten, patterns_on};
+use crate::commands::shared::{
+    ADDR, ConnectOptions, Display, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD,
+    OutputOptions, RETRY, WIRE, patterns_on, wire,
+};
 use crate::commands::stream::Stream;
 use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
@@ -24,7 +28,6 @@ use crate::limits::READ_BYTES;
 use crate::net::{NetSettings, StdinReader};
 use crate::output::Console;
 use crate::output::show::Show;
-use crate::time;
 use messages::{Outgoing, guard};
 use sender::Sender;
 
@@ -39,16 +42,15 @@ const ONE_SHOT_READ_BYTES: usize = 8 << 10;
 /// The variable with the address to connect to when there is no `-a`.
 const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
 
-/// What was typed.
-#[derive(Debug, Default)]
-pub struct Options {
+/// What was given.
+struct Options {
     output: OutputOptions,
     connect: ConnectOptions,
     goals: GoalOptions,
     display: Display,
     record: RecordOptions,
-    verbose: Verbose,
-    limits: shared::Input,
+    limits: Input,
+    verbose: bool,
     wait: bool,
     fail_on: Vec<String>,
     all: bool,
@@ -66,23 +68,42 @@ pub struct Options {
     words: Vec<String>,
 }
 
-flatten!(Options {
-    output: OutputOptions,
-    connect: ConnectOptions,
-    goals: GoalOptions,
-    display: Display,
-    display.selection: Selection,
-    record: RecordOptions,
-    verbose: Verbose,
-    limits: shared::Input,
-    wire: Wire,
-});
+impl Options {
+    fn read(given: &Given) -> Result<Options, Failure> {
+        Ok(Options {
+            output: OutputOptions::read(given),
+            connect: ConnectOptions::read(given, "addr")?,
+            goals: GoalOptions::read(given)?,
+            display: Display::read(given, Template::parse)?,
+            record: RecordOptions::read(given)?,
+            limits: Input::read(given)?,
+            verbose: given.has("verbose"),
+            wait: given.has("wait"),
+            fail_on: given.values("fail-on", text)?,
+            all: given.has("all"),
+            hello: given.has("hello"),
+            ready: given.value("ready", duration)?,
+            force: given.has("force"),
+            no_goodbye: given.has("no-goodbye"),
+            reconnect: given.has("reconnect"),
+            payload: given.value("bytes", path)?,
+            repeat: given.value("repeat", |value| match number(value)? {
+                0 => Err("0 sends nothing; write 1 or more".to_owned()),
+                times => Ok(times),
+            })?,
+            every: given.value("every", duration)?,
+            wire: wire(given),
+            no_reply: given.has("no-reply"),
+            words: given.text_words()?,
+        })
+    }
+}
 
 /// What OBE_Socket has no use for is refused with it.
 const OBE: &[&str] = &["wire=obe"];
 
 /// The table of `backbox send`.
-pub const COMMAND: Command<Options> = Command {
+pub const COMMAND: Command = Command {
     help: Help {
         name: "send",
         summary: "send messages to MPF and print the replies",
@@ -109,159 +130,148 @@ pub const COMMAND: Command<Options> = Command {
             ("*LINE*", "a whole BCP line with a `?`, sent verbatim"),
         ],
         sections: &[
-            Section {
-                title: "OBE_Socket",
-                paragraphs: &[
-                    "With `--wire obe` each message has its own connection, which is closed after its reply; each \
+            (
+                "OBE_Socket",
+                &["With `--wire obe` each message has its own connection, which is closed after its reply; each \
                      reply is printed as one line. A message is one argument that is JSON, or a *COMMAND* with its \
                      parameters, or a line of standard input (lines that begin with `#` are ignored). `-W` limits the \
                      wait for each reply (default: 10 s). `-e` accepts a *PATTERN*, or JSON that a whole reply must \
-                     equal. The default address is `127.0.0.1:61981`.",
-                ],
-            },
-            Section { title: "Environment", paragraphs: &["`BACKBOX_ADDR` is the address without `-a`."] },
+                     equal. The default address is `127.0.0.1:61981`."],
+            ),
+            ("Environment", &["`BACKBOX_ADDR` is the address without `-a`."]),
         ],
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
-            Example { line: "backbox send trigger name=multiball", text: "Sends a trigger to MPF." },
-            Example {
-                line: "backbox send -a pinball.local switch name=s_start state:=1",
-                text: "Closes a switch of a machine elsewhere; its state is a number.",
-            },
-            Example {
-                line: "backbox send -w service subcommand=coil_pulse coil=c_knocker",
-                text: "Pulses a coil; if there is no such coil, the exit status is 4.",
-            },
-            Example {
-                line: "backbox send --ready 60s trigger name=multiball",
-                text: "Waits until MPF is ready, for at most a minute, and then sends.",
-            },
-            Example {
-                line: "backbox send --repeat 50 --every 200ms -e 'evaluate_placeholder?value=int:7' \
+            ("backbox send trigger name=multiball", "Sends a trigger to MPF."),
+            (
+                "backbox send -a pinball.local switch name=s_start state:=1",
+                "Closes a switch of a machine elsewhere; its state is a number.",
+            ),
+            (
+                "backbox send -w service subcommand=coil_pulse coil=c_knocker",
+                "Pulses a coil; if there is no such coil, the exit status is 4.",
+            ),
+            (
+                "backbox send --ready 60s trigger name=multiball",
+                "Waits until MPF is ready, for at most a minute, and then sends.",
+            ),
+            (
+                "backbox send --repeat 50 --every 200ms -e 'evaluate_placeholder?value=int:7' \
                        evaluate_placeholder placeholder=current_player.ball",
-                text: "Asks five times a second until the value is 7.",
-            },
-            Example {
-                line: "backbox send --wire obe goodset pickiness:=4",
-                text: "Prints a good setting from a measurement server of `optbayesexpt`.",
-            },
-            Example { line: "backbox send < game.bcp", text: "Sends the messages of a recorded client." },
+                "Asks five times a second until the value is 7.",
+            ),
+            (
+                "backbox send --wire obe goodset pickiness:=4",
+                "Prints a good setting from a measurement server of `optbayesexpt`.",
+            ),
+            ("backbox send < game.bcp", "Sends the messages of a recorded client."),
         ],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7), ("obe-socket", 7)],
     },
-    flags: &[
-        Flag::ADDR.default("`localhost:5051`").more(
-            "*ADDRESS* is `HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. The variable `BACKBOX_ADDR` changes \
-             the default, which is where MPF listens.",
+    groups: &[
+        (
+            "Connection",
+            &[
+                ADDR.default("`localhost:5051`").more(
+                    "*ADDRESS* is `HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. The variable `BACKBOX_ADDR` \
+                     changes the default, which is where MPF listens.",
+                ),
+                WIRE,
+                RETRY,
+                Flag::value("ready", "DURATION", "Wait up to *DURATION* until MPF is ready")
+                    .more(
+                        "MPF greets seconds before it is ready. This retries the connection, subscribes to `modes`, \
+                         and sends the first message after MPF has reported a mode. When *DURATION* passes, the exit \
+                         status is 124. `-W` counts from the end of this wait.",
+                    )
+                    .common(),
+                Flag::switch("hello", "Open the connection as a pin controller").more(
+                    "Sends `hello`, waits for the reply, sends `reset` and waits for `reset_complete`. Without \
+                     arguments it sends nothing else, which tests whether a media controller is there; with `-` the \
+                     messages of standard input follow.",
+                ),
+                Flag::switch("reconnect", "Connect again after the connection is lost").more(
+                    "Tries once a second, for up to the *DURATION* of `--retry` (default: no limit). Nothing is sent \
+                     twice: the number of the last line that was written is reported, because it and lines just \
+                     before it may be lost. Goals and `-W` keep counting.",
+                ),
+                Flag::switch("no-goodbye", "Leave without `goodbye`"),
+            ],
         ),
-        Flag::WIRE,
-        Flag::RETRY,
-        Flag::value("ready", "DURATION", "Wait up to *DURATION* until MPF is ready", |o: &mut Options, value| {
-            o.ready = Some(time::parse_duration(&text(value)?)?);
-            Ok(())
-        })
-        .more(
-            "MPF greets seconds before it is ready. This retries the connection, subscribes to `modes`, and sends the \
-             first message after MPF has reported a mode. When *DURATION* passes, the exit status is 124. `-W` counts \
-             from the end of this wait.",
-        )
-        .group("Connection")
-        .conflicts(OBE, "it waits for MPF")
-        .common(),
-        Flag::switch("hello", "Open the connection as a pin controller", |o: &mut Options| o.hello = true)
-            .more(
-                "Sends `hello`, waits for the reply, sends `reset` and waits for `reset_complete`. Without arguments \
-                 it sends nothing else, which tests whether a media controller is there; with `-` the messages of \
-                 standard input follow.",
-            )
-            .group("Connection")
-            .conflicts(OBE, "OBE_Socket has no handshake"),
-        Flag::switch("reconnect", "Connect again after the connection is lost", |o: &mut Options| o.reconnect = true)
-            .more(
-                "Tries once a second, for up to the *DURATION* of `--retry` (default: no limit). Nothing is sent \
-                 twice: the number of the last line that was written is reported, because it and lines just before it \
-                 may be lost. Goals and `-W` keep counting.",
-            )
-            .group("Connection")
-            .conflicts(OBE, "each message has its own connection"),
-        Flag::switch("no-goodbye", "Leave without `goodbye`", |o: &mut Options| o.no_goodbye = true)
-            .group("Connection")
-            .conflicts(OBE, "OBE_Socket has no goodbye"),
-        Flag::value("bytes", "FILE", "Send the bytes of *FILE* as the payload", |o: &mut Options, file| {
-            o.payload = Some(file.into());
-            Ok(())
-        })
-        .short('b')
-        .more("`-` is standard input.")
-        .complete(Complete::File)
-        .group("Messages")
-        .conflicts(OBE, "OBE_Socket messages have no payload")
-        .needs(&["COMMAND"], "it is the payload of one message; in a stream each message has its own"),
-        Flag::switch("force", "Send also messages that would stop MPF", |o: &mut Options| o.force = true)
-            .more(
-                "Without it, a message that would end MPF, be lost on it or be misread by it is refused: in arguments \
-                 before anything is sent, in a stream only that line (exit status 1).",
-            )
-            .group("Messages")
-            .conflicts(OBE, "no OBE_Socket message is refused"),
-        Flag::value("repeat", "N", "Send the message *N* times", |o: &mut Options, value| {
-            o.repeat = Some(number(&value)?);
-            if o.repeat == Some(0) { Err("0 sends nothing; write 1 or more".to_owned()) } else { Ok(()) }
-        })
-        .more("Once all goals are met, the remaining repetitions are dropped.")
-        .group("Messages")
-        .needs(&["COMMAND"], "it repeats the message of the arguments"),
-        Flag::value("every", "DURATION", "Send one message every *DURATION*", |o: &mut Options, value| {
-            o.every = Some(time::parse_duration(&text(value)?)?);
-            Ok(())
-        })
-        .more("The clock starts with the first message, so lateness never adds up.")
-        .group("Messages")
-        .needs(&["repeat", "-"], "one message has no pace"),
-        Flag::EXPECT,
-        Flag::COUNT.conflicts(OBE, "each message has one reply"),
-        Flag::switch("wait", "Wait for the reply to the message", |o: &mut Options| o.wait = true)
-            .short('w')
-            .more("The catalogue of commands knows which command it is; otherwise `-e` waits for any message.")
-            .group("Goals")
-            .conflicts(OBE, "each reply is waited for")
-            .needs(&["COMMAND"], "it waits for the reply to the message of the arguments; -e PATTERN waits for any")
-            .conflicts(&["repeat"], "it waits for one reply; -n N counts the messages that arrive")
-            .common(),
-        Flag::TIMEOUT.default("10 s with a goal"),
-        Flag::IDLE.conflicts(OBE, "-W limits the wait for each reply"),
-        Flag::switch("no-reply", "Do not wait for replies (with --wire obe)", |o: &mut Options| o.no_reply = true)
-            .group("Goals")
-            .needs(OBE, "BCP messages need no reply")
-            .conflicts(&["expect", "timeout"], "there is no reply to wait for"),
-        Flag::value("fail-on", "PATTERN", "Treat a matching reply as a failure", |o: &mut Options, value| {
-            o.fail_on.push(text(value)?);
-            Ok(())
-        })
-        .repeats()
-        .group("Goals"),
-        Flag::JSON.conflicts(OBE, "OBE_Socket messages are JSON already"),
-        Flag::FORMAT,
-        Flag::MATCH,
-        Flag::EXCLUDE,
-        Flag::switch("all", "Print every message that arrives", |o: &mut Options| o.all = true)
-            .more("Also those that `send` handles itself, and with `-e` those that do not match.")
-            .group("Output"),
-        Flag::RECORD.conflicts(OBE, "session files hold BCP messages only"),
-        Flag::OVERWRITE,
-        Flag::MAX_LINE.conflicts(OBE, "an OBE_Socket message has up to 64 MiB"),
-        Flag::MAX_PAYLOAD.conflicts(OBE, "an OBE_Socket message has up to 64 MiB"),
-        Flag::VERBOSE,
-        Flag::QUIET,
-        Flag::COLOR,
+        (
+            "Messages",
+            &[
+                Flag::value("bytes", "FILE", "Send the bytes of *FILE* as the payload")
+                    .short('b')
+                    .more("`-` is standard input.")
+                    .complete(Complete::File),
+                Flag::switch("force", "Send also messages that would stop MPF").more(
+                    "Without it, a message that would end MPF, be lost on it or be misread by it is refused: in \
+                     arguments before anything is sent, in a stream only that line (exit status 1).",
+                ),
+                Flag::value("repeat", "N", "Send the message *N* times")
+                    .more("Once all goals are met, the remaining repetitions are dropped."),
+                Flag::value("every", "DURATION", "Send one message every *DURATION*")
+                    .more("The clock starts with the first message, so lateness never adds up."),
+            ],
+        ),
+        (
+            "Goals",
+            &[
+                EXPECT,
+                COUNT,
+                Flag::switch("wait", "Wait for the reply to the message")
+                    .short('w')
+                    .more("The catalogue of commands knows which command it is; otherwise `-e` waits for any message.")
+                    .common(),
+                TIMEOUT.default("10 s with a goal"),
+                IDLE,
+                Flag::switch("no-reply", "Do not wait for replies (with --wire obe)"),
+                Flag::value("fail-on", "PATTERN", "Treat a matching reply as a failure").repeats(),
+            ],
+        ),
+        (
+            "Output",
+            &[
+                JSON,
+                FORMAT,
+                MATCH,
+                EXCLUDE,
+                Flag::switch("all", "Print every message that arrives")
+                    .more("Also those that `send` handles itself, and with `-e` those that do not match."),
+            ],
+        ),
+        ("Recording", &[RECORD, OVERWRITE]),
+        ("Limits", &[MAX_LINE, MAX_PAYLOAD]),
+        LIVE_GENERAL,
     ],
-    positionals: Some(Positionals {
-        complete: Complete::Keyed(catalogue::completions),
-        set: |o, word| {
-            o.words.push(text(word)?);
-            Ok(())
-        },
-    }),
+    rules: &[
+        Rule::conflicts(&["ready"], OBE, "it waits for MPF"),
+        Rule::conflicts(&["hello"], OBE, "OBE_Socket has no handshake"),
+        Rule::conflicts(&["reconnect"], OBE, "each message has its own connection"),
+        Rule::conflicts(&["no-goodbye"], OBE, "OBE_Socket has no goodbye"),
+        Rule::conflicts(&["bytes"], OBE, "OBE_Socket messages have no payload"),
+        Rule::needs(&["bytes"], &["COMMAND"], "it is the payload of one message; in a stream each message has its own"),
+        Rule::conflicts(&["force"], OBE, "no OBE_Socket message is refused"),
+        Rule::needs(&["repeat"], &["COMMAND"], "it repeats the message of the arguments"),
+        Rule::needs(&["every"], &["repeat", "-"], "one message has no pace"),
+        Rule::conflicts(&["count"], OBE, "each message has one reply"),
+        Rule::conflicts(&["wait"], OBE, "each reply is waited for"),
+        Rule::needs(
+            &["wait"],
+            &["COMMAND"],
+            "it waits for the reply to the message of the arguments; -e PATTERN waits for any",
+        ),
+        Rule::conflicts(&["wait"], &["repeat"], "it waits for one reply; -n N counts the messages that arrive"),
+        Rule::conflicts(&["idle"], OBE, "-W limits the wait for each reply"),
+        Rule::needs(&["no-reply"], OBE, "BCP messages need no reply"),
+        Rule::conflicts(&["no-reply"], &["expect", "timeout"], "there is no reply to wait for"),
+        Rule::conflicts(&["json"], OBE, "OBE_Socket messages are JSON already"),
+        Rule::conflicts(&["json"], &["format"], "each is a form of the same message"),
+        Rule::conflicts(&["record"], OBE, "session files hold BCP messages only"),
+        Rule::conflicts(&["max-line", "max-payload"], OBE, "an OBE_Socket message has up to 64 MiB"),
+    ],
+    words: Some(Complete::Keyed(catalogue::completions)),
     run,
 };
 
@@ -269,7 +279,8 @@ pub const COMMAND: Command<Options> = Command {
 ///
 /// # Errors
 /// A message that makes no sense, an address that cannot be reached, a connection that is lost, and so on.
-pub fn run(options: Options) -> Result<Exit, Failure> {
+fn run(given: &Given) -> Result<Exit, Failure> {
+    let options = Options::read(given)?;
     let mut console = options.output.console(COMMAND.help.name);
     let wire = options.wire;
     let mut plan = SendPlan::new(options, &console)?;
@@ -356,7 +367,7 @@ impl SendPlan {
             framing,
             show,
             prints_all: options.all,
-            traffic: Traffic::new(options.verbose.0),
+            traffic: Traffic::new(options.verbose),
             recorder,
         })
     }
