@@ -514,7 +514,7 @@ impl Decoder {
 
 /// The names of both ends of a recorded connection to this port; a session names only another port than 5050.
 fn end_names(port: Option<u16>) -> EndNames {
-    EndNames::of_port(port.unwrap_or(crate::commands::dial::MEDIA_PORT))
+    EndNames::of_port(port.unwrap_or(crate::commands::addresses::MEDIA_PORT))
 }
 
 fn read_template(text: &str, has_meta: bool) -> Result<Template, String> {

@@ -2,10 +2,9 @@
 //!
 //! Here, what was typed becomes what is done. Lines are parsed in `bcp`, and bytes travel in the network's module.
 
+mod addresses;
 mod arguments;
-mod binding;
 mod decode;
-mod dial;
 mod encode;
 mod goals;
 mod input;
@@ -24,7 +23,6 @@ mod stream;
 mod strings;
 #[cfg(test)]
 mod table_tests;
-mod traffic;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `--record`: both directions of a run as a session file (`backbox-session`(5)).
+//! The traffic of a run: `-v` shows it, and `--record` writes it to a session file (`backbox-session`(5)).
 //!
 //! The [`Recorder`] formats records and hands them to the loop; a thread of the loop writes them through the
 //! [`RecordFile`], message by message, so that the file is valid at every moment.
@@ -10,11 +10,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::bcp::template::Side;
 use crate::cli::{Complete, Flag, Given};
-use crate::commands::dial::MEDIA_PORT;
+use crate::commands::addresses::MEDIA_PORT;
 use crate::commands::result_file::to_write;
 use crate::exit::Failure;
-use crate::framing::{Frame, Framer, FramingOptions};
+use crate::framing::{Frame, Framer, FramingOptions, RawMessage};
 use crate::net::Net;
+use crate::output::{push_for_terminal, say};
 use crate::session::{CONNECTION_MAX, Writer};
 use crate::text::{file_name, shown};
 use crate::time::timestamp;
@@ -70,6 +71,37 @@ impl RecordOptions {
     }
 }
 
+/// Shows the traffic on standard error with `-v`: `> ` before a line that was sent, `< ` before one received.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    pub is_shown: bool,
+}
+
+impl Traffic {
+    /// A message was sent.
+    pub fn sent(&self, line: &[u8], payload: Option<&[u8]>) {
+        self.show('>', line, payload);
+    }
+
+    /// A message was received.
+    pub fn received(&self, message: &RawMessage<'_>) {
+        self.show('<', message.line, message.payload);
+    }
+
+    fn show(&self, direction: char, line: &[u8], payload: Option<&[u8]>) {
+        if !self.is_shown {
+            return;
+        }
+        let mut text = format!("{direction} ").into_bytes();
+        push_for_terminal(line, &mut text);
+        if let Some(payload) = payload {
+            text.extend_from_slice(format!(" <{} bytes>", payload.len()).as_bytes());
+        }
+        text.push(b'\n');
+        say(&String::from_utf8_lossy(&text));
+    }
+}
+
 /// Formats what is recorded, and hands it to the loop. Without `--record` it does nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
@@ -119,14 +151,6 @@ impl Recorder {
     /// Records one message; `line` is without its LF.
     pub(crate) fn message(&mut self, net: &mut Net, conn: u64, from: Side, line: &[u8], payload: Option<&[u8]>) {
         self.push_message(net.now(), conn, from, line, payload);
-        self.hand_over(net);
-    }
-
-    /// Records each of several lines without payloads.
-    pub(crate) fn lines(&mut self, net: &mut Net, conn: u64, from: Side, lines: &[u8]) {
-        for line in lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
-            self.push_message(net.now(), conn, from, line, None);
-        }
         self.hand_over(net);
     }
 

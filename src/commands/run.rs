@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use crate::bcp::template::Side;
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::FramingError;
-use crate::net::{CloseReason, Closed, Handler, Net, NetSettings, Output};
+use crate::net::{Address, CloseReason, Closed, Handler, Net, NetSettings, Output};
 use crate::output::Console;
 use crate::text::shown;
 
-use super::dial::{PIN_PORT, Target};
+use super::addresses::{PIN_PORT, Target};
 
 /// A loop whose output is standard output. Open files that can block, such as pipes to record into, before
 /// [`drive`]: until then a signal ends the process.
@@ -137,6 +137,15 @@ pub(crate) enum End {
 }
 
 impl End {
+    /// What ended a run whose connection was closed for this reason, if nothing did before.
+    pub(crate) fn of_connection(before: Option<End>, reason: CloseReason) -> End {
+        match (before, reason) {
+            (before, CloseReason::ByUs | CloseReason::Reset) => before.unwrap_or(End::Done),
+            (None | Some(End::Done | End::Closed(CloseReason::ByPeer)), reason) => End::Closed(reason),
+            (Some(end), _) => end,
+        }
+    }
+
     /// That a limit passed, and what was still waited for; `None` if the run ended otherwise.
     pub(crate) fn timed_out(&self, missing: &str) -> Option<String> {
         match self {
@@ -181,14 +190,10 @@ pub(crate) struct ClientRun<'a> {
     pub retry: Duration,
     /// Whether all that was to be sent was given to the connection.
     pub is_complete: bool,
-    /// What `is_complete` means, after "closed the connection before".
-    pub complete_when: &'static str,
     /// What is still waited for, after "waiting for": empty if all has arrived, `None` if there is no goal.
     pub missing: Option<String>,
     /// Why it may be missing, as clauses that each begin with `; `.
     pub hint: String,
-    /// What `-W` prevented from being sent, as a clause.
-    pub left_out: Option<String>,
 }
 
 /// What is noted of a peer that neither sent anything nor closed.
@@ -200,77 +205,69 @@ impl ClientRun<'_> {
     ///
     /// # Errors
     /// What ended the run, when it is an error.
-    pub(crate) fn settle(mut self, console: &mut Console) -> Result<Exit, Failure> {
-        let address = &self.target.address;
-        if !self.closed.unfinished.is_empty() {
-            let half = shown(&self.closed.unfinished);
-            console.report(Exit::Failed, address, format_args!("the connection ended inside a message: {half}"));
-        }
-        if matches!(self.end, End::Signal(_) | End::Output(_) | End::Failed(_)) {
+    pub(crate) fn settle(self, console: &mut Console) -> Result<Exit, Failure> {
+        let (closed, address) = (&self.closed, &self.target.address);
+        let hint = match &self.target.unreached {
+            Some(error) => format!("; cannot connect to {address}: {}", plain_words(error)),
+            None => self.hint,
+        };
+        report_unfinished(console, address, &closed.unfinished);
+        let has_all = self.is_complete && self.missing.as_deref() == Some("");
+        if has_all || matches!(self.end, End::Signal(_) | End::Output(_) | End::Failed(_)) {
             return self.end.settle(console.worst());
         }
-        if self.is_complete && self.missing.as_deref() == Some("") {
-            return Ok(console.worst());
-        }
-        if let (End::TimeUp { .. }, Some(left_out)) = (&self.end, &self.left_out) {
-            // To stop then was the wish, but nothing is lost without a report.
-            console.report(Exit::Success, address, format_args!("timed out: {left_out}"));
-        }
-        match self.missing.take().filter(|missing| !missing.is_empty()) {
-            Some(missing) => self.unmet(&missing, console),
-            None => self.met(console),
-        }
-    }
-
-    /// Whether everything was sent, so that only replies are missing.
-    fn all_sent(&self) -> bool {
-        self.is_complete && self.closed.unsent == 0
-    }
-
-    /// The end of a run that was still waiting for something.
-    fn unmet(self, missing: &str, console: &mut Console) -> Result<Exit, Failure> {
-        let (address, hint) = (&self.target.address, &self.hint);
-        if let Some(why) = self.end.timed_out(missing) {
-            let silence = if self.closed.is_silent { format!("; {address} {SILENCE}") } else { String::new() };
+        let all_sent = self.is_complete && closed.unsent == 0;
+        let missing = self.missing.filter(|missing| !missing.is_empty());
+        if let Some(why) = missing.as_ref().and_then(|missing| self.end.timed_out(missing)) {
+            let silence = if closed.is_silent { format!("; {address} {SILENCE}") } else { String::new() };
             return Err(Failure::Timeout(format!("{why}{hint}{silence}")));
         }
-        let why = match &self.end {
-            End::Closed(CloseReason::Lost(error)) if self.all_sent() => plain_words(error),
-            End::Closed(CloseReason::ByPeer) | End::Done if self.all_sent() => {
-                "the peer closed the connection".to_owned()
-            }
-            _ => return self.met(console),
+        let mut still_waiting = |why: &str, missing: &str| {
+            console.report(Exit::Failed, address, format_args!("{why}; still waiting for {missing}{hint}"));
+            Ok(Exit::Failed)
         };
-        console.report(Exit::Failed, address, format_args!("{why}; still waiting for {missing}{hint}"));
-        Ok(Exit::Failed)
-    }
-
-    /// The end of a run that was waiting for nothing, or lost its connection before it could.
-    fn met(self, console: &mut Console) -> Result<Exit, Failure> {
-        let address = &self.target.address;
-        match &self.end {
-            End::Closed(CloseReason::Unreached(error)) => Err(self.target.failure(error, self.retry)),
-            End::Closed(CloseReason::Lost(error)) => {
-                Err(Failure::io(format_args!("lost the connection to {address}"), error))
-            }
-            End::Closed(CloseReason::Broken(fault)) => Err(Failure::Peer(format!("{address}: {fault}"))),
-            End::Closed(CloseReason::Http) => {
+        match (&self.end, missing) {
+            (End::Closed(CloseReason::Unreached(error)), _) => Err(self.target.failure(error, self.retry)),
+            (End::Closed(CloseReason::Broken(fault)), _) => Err(Failure::Peer(format!("{address}: {fault}"))),
+            (End::Closed(CloseReason::Http), _) => {
                 Err(Failure::Peer(format!("{address} is an HTTP server; -a ADDRESS names another one")))
             }
-            End::TimeUp { .. } | End::Idle(_) if self.closed.unsent > 0 => {
+            (End::Closed(CloseReason::Lost(error)), Some(missing)) if all_sent => {
+                still_waiting(&plain_words(error), &missing)
+            }
+            (End::Closed(CloseReason::Lost(error)), _) => {
+                Err(Failure::io(format_args!("lost the connection to {address}"), error))
+            }
+            (End::Closed(CloseReason::ByPeer) | End::Done, Some(missing)) if all_sent => {
+                still_waiting("the peer closed the connection", &missing)
+            }
+            (End::Closed(_) | End::Done, _) if !all_sent => {
+                Err(Failure::Io(format!("{address} closed the connection before the last message was sent")))
+            }
+            (End::TimeUp { .. } | End::Idle(_), _) if closed.unsent > 0 => {
                 Err(Failure::Io(format!("{address} did not read the last message in time")))
             }
-            End::Closed(_) | End::Done if !self.all_sent() => {
-                Err(Failure::Io(format!("{address} closed the connection before {}", self.complete_when)))
-            }
             _ => {
-                if self.closed.is_silent {
+                if closed.is_silent {
                     console.note(format_args!("{address} {SILENCE}"));
                 }
                 Ok(console.worst())
             }
         }
     }
+}
+
+/// Reports the bytes of a message that the peer did not finish, if there are any.
+pub(crate) fn report_unfinished(console: &mut Console, address: &Address, unfinished: &[u8]) {
+    if !unfinished.is_empty() {
+        let half = shown(unfinished);
+        console.report(Exit::Failed, address, format_args!("the connection ended inside a message: {half}"));
+    }
+}
+
+/// What a failed reply ends a run with, or is reported as.
+pub(crate) fn failed_reply(target: &Target, line: &[u8]) -> Failure {
+    Failure::Peer(format!("{}: the reply failed: {}", target.address, shown(line)))
 }
 
 /// What an unmet goal may need to know about MPF's port: it reports only what was asked for.
@@ -282,7 +279,7 @@ pub(crate) fn subscription_hint(target: &Target) -> &'static str {
 }
 
 /// A duration in seconds, such as `0.05 s`.
-pub(crate) fn seconds(duration: Duration) -> String {
+fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
 
@@ -290,7 +287,6 @@ pub(crate) fn seconds(duration: Duration) -> String {
 pub(crate) fn closing(end: &End, unsent: usize, us: Side) -> String {
     let (us, them) = (us.name(), us.other().name());
     let by = match end {
-        End::Done | End::Failed(_) => format!("closed by the {us}"),
         End::Signal(_) => format!("closed by the {us}, which a signal ended"),
         End::TimeUp { .. } | End::Idle(_) => format!("closed by the {us}, whose time was up"),
         End::Output(_) => format!("closed by the {us}, whose output failed"),
@@ -298,7 +294,9 @@ pub(crate) fn closing(end: &End, unsent: usize, us: Side) -> String {
         End::Closed(CloseReason::Broken(_) | CloseReason::Http) => {
             format!("closed by the {us}, since the {them} broke the framing")
         }
-        End::Closed(CloseReason::ByUs | CloseReason::Reset) => format!("closed by the {us}"),
+        End::Done | End::Failed(_) | End::Closed(CloseReason::ByUs | CloseReason::Reset) => {
+            format!("closed by the {us}")
+        }
         End::Closed(CloseReason::Unreached(_)) => "not connected".to_owned(),
         End::Closed(_) => "lost".to_owned(),
     };
@@ -309,10 +307,17 @@ pub(crate) fn closing(end: &End, unsent: usize, us: Side) -> String {
     }
 }
 
-/// Reports a frame of the peer that is no message. One that ends the connection is left to [`ClientRun::settle`].
-pub(crate) fn report_bad_frame(console: &mut Console, target: &Target, number: u64, fault: FramingError) {
+/// A frame of the peer is no message: reports a line that is skipped, or ends the run, unless something else did.
+pub(crate) fn receive_bad_frame(
+    console: &mut Console,
+    target: &Target,
+    end: &mut Option<End>,
+    (number, fault): (u64, FramingError),
+) {
     if let FramingError::LineTooLong { .. } = fault {
         console.report(Exit::Failed, format_args!("{}: line {number}", target.address), fault);
+    } else if matches!(end, None | Some(End::Done)) {
+        *end = Some(End::Closed(CloseReason::Broken(fault)));
     }
 }
 
@@ -334,10 +339,8 @@ mod tests {
             closed: closed(CloseReason::ByUs, unsent),
             retry: Duration::ZERO,
             is_complete,
-            complete_when: "the last message was sent",
             missing: missing.map(str::to_owned),
             hint: String::new(),
-            left_out: None,
         };
         match run.settle(&mut Console::new("test", true, Color::Never)) {
             Ok(exit) => (exit.code(), String::new()),

@@ -18,21 +18,47 @@ pub struct Stream {
     has_ended: bool,
     /// Whether all whole frames have been read, so that only a last line can be left.
     is_at_last: bool,
+    /// Whether nothing read so far is left to be sent.
+    is_dry: bool,
+    /// Whether the last message, of this number, is the next one again.
+    repeats: bool,
+    number: u64,
     message: Message,
-    out: Vec<u8>,
+    out: Outgoing,
+}
+
+/// A message as it is sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Line, LF and payload.
+    pub whole: Vec<u8>,
+    pub line_length: usize,
+}
+
+impl Outgoing {
+    /// The line without LF and payload.
+    pub fn line(&self) -> &[u8] {
+        &self.whole[..self.line_length]
+    }
+
+    /// The payload, if there is one.
+    pub fn payload(&self) -> Option<&[u8]> {
+        self.whole.get(self.line_length + 1..).filter(|payload| !payload.is_empty())
+    }
+
+    /// Adds LF and payload to the line that was written.
+    pub fn end_line(&mut self, payload: Option<&[u8]>) {
+        self.line_length = self.whole.len();
+        self.whole.push(b'\n');
+        self.whole.extend_from_slice(payload.unwrap_or_default());
+    }
 }
 
 /// What [`Stream::next_item`] returns.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Item<'a> {
-    Message {
-        /// Its line number in the input, from 1.
-        number: u64,
-        /// Its line, without LF.
-        line: &'a [u8],
-        /// Line, LF and payload: what is sent.
-        whole: &'a [u8],
-    },
+    /// A message, and its line number in the input, from 1.
+    Message(u64, &'a Outgoing),
     /// What is not a message; it is skipped.
     Malformed { number: u64, reason: String },
     /// More input is needed.
@@ -51,8 +77,19 @@ impl Stream {
             Wire::Bcp => Framer::new(FramingOptions { line_bytes_max: json_bytes_max, ..framing.clone() }),
             Wire::Obe => Framer::bare_lines(b'\n', OBE_BODY_BYTES_MAX),
         };
-        let (message, out) = (Message::new(), Vec::new());
-        Stream { framer, wire, line_bytes_max, payload_bytes_max, has_ended: false, is_at_last: false, message, out }
+        Stream {
+            framer,
+            wire,
+            line_bytes_max,
+            payload_bytes_max,
+            has_ended: false,
+            is_at_last: false,
+            is_dry: true,
+            repeats: false,
+            number: 0,
+            message: Message::new(),
+            out: Outgoing::default(),
+        }
     }
 
     /// Adds input.
@@ -66,77 +103,102 @@ impl Stream {
     }
 
     /// Whether no more input is read.
-    pub fn has_ended(&self) -> bool {
+    fn has_ended(&self) -> bool {
         self.has_ended || self.framer.has_ended()
+    }
+
+    /// Whether more input is needed.
+    pub fn wants_input(&self) -> bool {
+        self.is_dry && !self.has_ended()
+    }
+
+    /// Makes the last message the next one again, if it is among these; whether it is.
+    pub fn repeat(&mut self, unsent: &[Vec<u8>]) -> bool {
+        self.repeats = unsent.contains(&self.out.whole);
+        self.repeats
     }
 
     /// The next message. Blank lines and comments are skipped: to MPF they are commands.
     pub fn next_item(&mut self) -> Item<'_> {
-        let (wire, limits) = (self.wire, (self.line_bytes_max, self.payload_bytes_max));
-        let (number, length) = loop {
+        self.is_dry = false;
+        if !std::mem::take(&mut self.repeats) {
+            self.number = match self.read_message() {
+                Ok(number) => number,
+                Err(item) => return item,
+            };
+        }
+        Item::Message(self.number, &self.out)
+    }
+
+    /// Writes the next message to `out` and returns its number.
+    ///
+    /// # Errors
+    /// What there is instead of a message.
+    fn read_message(&mut self) -> Result<u64, Item<'static>> {
+        loop {
             let has_ended = self.has_ended();
             let frame = if self.is_at_last { self.framer.end() } else { self.framer.next_frame() };
-            match frame {
-                Some(Frame::Ignored { .. }) => {}
-                Some(Frame::Bad { number, fault }) => {
-                    let reason = match wire {
-                        Wire::Bcp => fault.to_string(),
-                        // No option changes this limit.
-                        Wire::Obe => format!("line over {OBE_BODY_BYTES_MAX} bytes"),
-                    };
-                    return Item::Malformed { number, reason };
+            let (number, written) = match frame {
+                Some(Frame::Ignored { .. }) => continue,
+                // No option changes the limit of OBE_Socket.
+                Some(Frame::Bad { number, .. }) if self.wire == Wire::Obe => {
+                    (number, Err(format!("line over {OBE_BODY_BYTES_MAX} bytes")))
                 }
+                Some(Frame::Bad { number, fault }) => (number, Err(fault.to_string())),
+                Some(Frame::Message(raw)) if self.wire == Wire::Obe => match trim(raw.line) {
+                    [] | [b'#', ..] => continue,
+                    value => (raw.number, write_json(value, &mut self.out)),
+                },
                 Some(Frame::Message(raw)) => {
-                    let written = match wire {
-                        Wire::Bcp => write_message(&raw, limits, &mut self.message, &mut self.out),
-                        Wire::Obe if matches!(trim(raw.line).first(), None | Some(b'#')) => continue,
-                        Wire::Obe => write_json(trim(raw.line), &mut self.out),
-                    };
-                    match written {
-                        Ok(length) => break (raw.number, length),
-                        Err(reason) => return Item::Malformed { number: raw.number, reason },
-                    }
+                    let limits = (self.line_bytes_max, self.payload_bytes_max);
+                    (raw.number, write_message(&raw, limits, &mut self.message, &mut self.out))
                 }
-                None if self.is_at_last => return Item::End,
-                None if has_ended => self.is_at_last = true,
-                None => return Item::Pending,
-            }
-        };
-        Item::Message { number, line: &self.out[..length], whole: &self.out }
+                None if self.is_at_last => return Err(Item::End),
+                None if has_ended => {
+                    self.is_at_last = true;
+                    continue;
+                }
+                None => {
+                    self.is_dry = true;
+                    return Err(Item::Pending);
+                }
+            };
+            return written.map(|()| number).map_err(|reason| Item::Malformed { number, reason });
+        }
     }
 }
 
-/// Writes line, LF and payload of a message as they are sent; returns the length of the line.
+/// Writes a message as it is sent.
 fn write_message(
     raw: &RawMessage<'_>,
     (line_bytes_max, payload_bytes_max): (usize, usize),
     message: &mut Message,
-    out: &mut Vec<u8>,
-) -> Result<usize, String> {
-    out.clear();
+    out: &mut Outgoing,
+) -> Result<(), String> {
+    out.whole.clear();
     let mut json_payload = None;
     if raw.line.first() == Some(&b'{') {
         json_payload = message
             .parse_json(raw.line, &ParseOptions::default(), payload_bytes_max)
             .map_err(|error| error.to_string())?;
         let writing = WriteOptions { line_bytes_max, ..WriteOptions::default() };
-        write_line(message, json_payload.as_ref().map(Vec::len), &writing, out).map_err(|error| error.to_string())?;
+        let length = json_payload.as_ref().map(Vec::len);
+        write_line(message, length, &writing, &mut out.whole).map_err(|error| error.to_string())?;
     } else if raw.line.len() > line_bytes_max {
         return Err(FramingError::LineTooLong { limit: line_bytes_max }.to_string());
     } else {
-        out.extend_from_slice(raw.line);
+        out.whole.extend_from_slice(raw.line);
     }
-    let length = out.len();
-    out.push(b'\n');
-    out.extend_from_slice(json_payload.as_deref().or(raw.payload).unwrap_or_default());
-    Ok(length)
+    out.end_line(json_payload.as_deref().or(raw.payload));
+    Ok(())
 }
 
-/// Writes a message of OBE_Socket, which is any JSON value; returns its length.
-fn write_json(line: &[u8], out: &mut Vec<u8>) -> Result<usize, String> {
+/// Writes a message of OBE_Socket, which is any JSON value.
+fn write_json(line: &[u8], out: &mut Outgoing) -> Result<(), String> {
     check_json(line).map_err(|error| error.to_string())?;
-    line.clone_into(out);
-    Ok(line.len())
+    line.clone_into(&mut out.whole);
+    out.line_length = line.len();
+    Ok(())
 }
 
 #[cfg(test)]
@@ -149,7 +211,7 @@ mod tests {
         let (mut stream, mut out, mut wrong) = (Stream::new(&FramingOptions::default()), Vec::new(), Vec::new());
         let mut take = |stream: &mut Stream| loop {
             match stream.next_item() {
-                Item::Message { whole, .. } => out.extend_from_slice(whole),
+                Item::Message(_, message) => out.extend_from_slice(&message.whole),
                 Item::Malformed { number, reason } => wrong.push(format!("{number}: {reason}")),
                 Item::Pending | Item::End => return,
             }
@@ -181,9 +243,10 @@ mod tests {
         let mut stream = Stream::new(&FramingOptions::obe());
         stream.feed(b" # no\n\n \"OK\"\r\n{oops\n5");
         stream.end();
-        assert_eq!(stream.next_item(), Item::Message { number: 3, line: b"\"OK\"", whole: b"\"OK\"" });
+        let message = |text: &str| Outgoing { whole: text.into(), line_length: text.len() };
+        assert_eq!(stream.next_item(), Item::Message(3, &message("\"OK\"")));
         assert!(matches!(stream.next_item(), Item::Malformed { number: 4, .. }));
-        assert_eq!(stream.next_item(), Item::Message { number: 5, line: b"5", whole: b"5" });
+        assert_eq!(stream.next_item(), Item::Message(5, &message("5")));
         assert_eq!(stream.next_item(), Item::End);
     }
 

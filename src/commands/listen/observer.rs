@@ -9,9 +9,8 @@ use super::rows::Rows;
 use crate::bcp::template::{Origin, Side};
 use crate::bcp::{Malformed, Message, ParseOptions};
 use crate::commands::goals::Goals;
-use crate::commands::recorder::Recorder;
+use crate::commands::recorder::{Recorder, Traffic};
 use crate::commands::run::{End, TimeLimits};
-use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire, body};
 use crate::limits::READ_BYTES;
@@ -132,9 +131,9 @@ impl Observer {
     /// A malformed line of BCP is printed too, as it is.
     fn receive_message(&mut self, now: Instant, peer: &Peer, message: &RawMessage<'_>) -> bool {
         if self.is_forwarding && peer.side == Side::Client {
-            self.traffic.sent(message.line, message.payload.map(<[u8]>::len));
+            self.traffic.sent(message.line, message.payload);
         } else {
-            self.traffic.came(message);
+            self.traffic.received(message);
         }
         let read = match self.wire {
             Wire::Bcp => self.message.parse_line(message.text(), &ParseOptions::default()),
@@ -167,7 +166,7 @@ impl Observer {
             Some(rows) => rows.message(&self.show, &origin, message, read, &mut self.printed),
         };
         if is_printed {
-            self.goals.printed();
+            self.goals.printed += 1;
         }
         if self.goals.are_set() && self.end.is_none() {
             if let Ok(read) = read {
@@ -199,7 +198,7 @@ impl Observer {
             self.recorder.frame(net, peer.connection, from, &frame);
             let Frame::Message(message) = frame else { continue };
             self.sent += 1;
-            self.traffic.sent(message.line, message.payload.map(<[u8]>::len));
+            self.traffic.sent(message.line, message.payload);
             if let Some(rows) = &mut self.rows {
                 let mut sent = Message::new();
                 let read = sent.parse_line(message.text(), &ParseOptions::default());

@@ -11,11 +11,10 @@ use crate::bcp::pattern::Pattern;
 use crate::bcp::template::Template;
 use crate::catalogue::{self, CATEGORIES, MONITOR_WORDS};
 use crate::cli::{Command, Complete, Flag, Given, Help, Rule, text};
+use crate::commands::addresses::{MEDIA_PORT, PIN_PORT, Place, Target};
 use crate::commands::arguments::note_mistyped_patterns;
-use crate::commands::binding::Place;
-use crate::commands::dial::{MEDIA_PORT, PIN_PORT, Target};
 use crate::commands::goals::{COUNT, GoalOptions, IDLE, TIMEOUT};
-use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions};
+use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Traffic};
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::run::TimeLimits;
 use crate::commands::shared::{
@@ -23,7 +22,6 @@ use crate::commands::shared::{
     OutputOptions, RETRY, VIEW, WIRE, stdout_table, wants_table, wire,
 };
 use crate::commands::stream::Stream;
-use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
 use crate::net::{NetSettings, StdinReader};
@@ -345,7 +343,7 @@ impl Options {
         }
         observer.goals = self.goals.goals(self.wire)?;
         observer.limits = TimeLimits::new(self.goals.time(None), self.goals.idle);
-        observer.traffic = Traffic::new(self.verbose);
+        observer.traffic = Traffic { is_shown: self.verbose };
         observer.recorder = self.record.open_file()?;
         observer.wire = self.wire;
         observer.is_forwarding = self.forward.is_some();

@@ -14,8 +14,7 @@ use crate::bcp::conversation::{self, Conversation, ConversationConfig, ProtocolE
 use crate::bcp::line_command;
 use crate::bcp::template::Side;
 use crate::catalogue;
-use crate::commands::binding::Place;
-use crate::commands::dial::Target;
+use crate::commands::addresses::{Place, Target};
 use crate::commands::run::End;
 use crate::commands::stream::{Item, Stream};
 use crate::exit::{Exit, Failure, plain_words};
@@ -484,8 +483,8 @@ impl Handler for Peers {
                 Item::Malformed { number, reason: why } => {
                     self.observer.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
                 }
-                Item::Message { number, line, whole } => {
-                    self.send_to_all(net, &format!("<stdin>:{number}"), line, whole);
+                Item::Message(number, message) => {
+                    self.send_to_all(net, &format!("<stdin>:{number}"), message.line(), &message.whole);
                 }
             }
         }

@@ -7,14 +7,13 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::bcp::Message;
-use crate::commands::run::{ClientRun, End, TimeLimits, report_unprinted};
+use crate::commands::run::{ClientRun, End, TimeLimits, failed_reply, report_unprinted};
 use crate::commands::send::{Pace, SendPlan};
 use crate::commands::stream::Item;
-use crate::exit::{Exit, Failure, plain_words};
+use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, RawMessage, body, push_frame};
 use crate::net::{CloseReason, Closed, ConnId, FLUSH_TIME, Handler, Net, Notice, Stop};
 use crate::output::Console;
-use crate::text::shown;
 
 /// What may be wrong with a server that read a message and does not reply.
 const SILENCE: &str = "; the reference server never replies to a command that it does not know";
@@ -22,10 +21,7 @@ const SILENCE: &str = "; the reference server never replies to a command that it
 /// A message on its way.
 struct Request {
     id: ConnId,
-    text: Vec<u8>,
     limits: TimeLimits,
-    is_retried: bool,
-    is_sent: bool,
     /// Whether nothing more is waited for.
     is_settled: bool,
 }
@@ -70,11 +66,14 @@ impl<'a> ObeSender<'a> {
                 Item::Malformed { number, reason: why } => {
                     self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
                 }
-                Item::Message { line, .. } => {
-                    let (text, limits) = (line.to_vec(), self.plan.limits);
+                Item::Message(_, message) => {
                     let id = net.connect(self.plan.target.sockets(), self.plan.retry);
-                    self.request =
-                        Some(Request { id, text, limits, is_retried: false, is_sent: false, is_settled: false });
+                    let mut frame = Vec::new();
+                    push_frame(message.line(), &mut frame);
+                    // It is written when there is a connection.
+                    net.send(id, &frame);
+                    self.plan.traffic.sent(message.line(), None);
+                    self.request = Some(Request { id, limits: self.plan.limits, is_settled: false });
                     return self.pace.sent(now);
                 }
             }
@@ -83,7 +82,7 @@ impl<'a> ObeSender<'a> {
 
     fn receive(&mut self, net: &mut Net, raw: &RawMessage<'_>) {
         let plan = &mut self.plan;
-        plan.traffic.came(raw);
+        plan.traffic.received(raw);
         if let Err(why) = self.message.parse_value(body(raw.raw), true) {
             return self.report(raw.number, why);
         }
@@ -92,13 +91,13 @@ impl<'a> ObeSender<'a> {
         let (is_wanted, mut output) = (verdict.expected || !plan.goals.select() || plan.prints_all, Vec::new());
         if is_wanted && plan.show.show(raw, Some(&self.message), None, &mut output) {
             net.print(&output);
-            plan.goals.printed();
+            plan.goals.printed += 1;
         }
         if verdict.failed {
-            let text = format!("the reply failed: {}", shown(raw.line));
+            let failure = failed_reply(&plan.target, raw.line);
             match plan.goals.are_set() {
-                true => self.end = Some(End::Failed(Failure::Peer(format!("{}: {text}", plan.target.address)))),
-                false => self.console.report(Exit::Peer, &plan.target.address, text),
+                true => self.end = Some(End::Failed(failure)),
+                false => self.console.report_failure(&failure),
             }
         }
     }
@@ -119,20 +118,17 @@ impl<'a> ObeSender<'a> {
 
     /// What the end of a connection means for the run.
     fn settle(&mut self, end: End, closed: Closed) -> Result<Exit, Failure> {
-        let request = self.request.take();
-        let is_settled = request.as_ref().is_none_or(|request| request.is_settled);
-        let is_silent = !is_settled && matches!(end, End::TimeUp { .. });
+        let is_settled = self.request.take().is_none_or(|request| request.is_settled);
+        let hint = if matches!(end, End::TimeUp { .. }) { SILENCE } else { "" }.to_owned();
         let run = ClientRun {
             target: &self.plan.target,
             end,
             // Half a reply was reported as a frame, and silence has its own hint.
             closed: Closed { is_silent: false, unfinished: Vec::new(), ..closed },
             retry: self.plan.retry,
-            is_complete: request.is_none_or(|request| request.is_sent),
-            complete_when: "the message was sent",
+            is_complete: true,
             missing: Some(if is_settled { "" } else { "a reply" }.to_owned()),
-            hint: if is_silent { SILENCE } else { "" }.to_owned(),
-            left_out: None,
+            hint,
         };
         run.settle(self.console)
     }
@@ -141,11 +137,7 @@ impl<'a> ObeSender<'a> {
 impl Handler for ObeSender<'_> {
     fn on_connect(&mut self, net: &mut Net, id: ConnId) {
         let Some(request) = &mut self.request else { return };
-        let mut frame = Vec::new();
-        push_frame(&request.text, &mut frame);
-        net.send(id, &frame);
-        self.plan.traffic.sent(&request.text, None);
-        request.is_sent = true;
+        self.plan.target.unreached = None;
         request.limits.begin(net.now());
         if !self.plan.waits {
             request.is_settled = true;
@@ -171,11 +163,8 @@ impl Handler for ObeSender<'_> {
 
     fn on_close(&mut self, net: &mut Net, _id: ConnId, mut closed: Closed) {
         let reason = std::mem::replace(&mut closed.reason, CloseReason::ByUs);
-        let (end, is_last) = match (self.end.take(), reason) {
-            (Some(end), _) => (end, true),
-            (None, CloseReason::ByUs | CloseReason::Reset) => (End::Done, false),
-            (None, reason) => (End::Closed(reason), false),
-        };
+        let is_last = self.end.is_some();
+        let end = End::of_connection(self.end.take(), reason);
         let result = self.settle(end, closed);
         if is_last || result.is_err() {
             self.result = Some(result);
@@ -222,12 +211,8 @@ impl Handler for ObeSender<'_> {
     }
 
     fn on_notice(&mut self, _net: &mut Net, notice: Notice<'_>) {
-        let Some(request) = &mut self.request else { return };
         if let Notice::Retrying(_, error) = notice {
-            if !std::mem::replace(&mut request.is_retried, true) {
-                let address = &self.plan.target.address;
-                self.console.note(format_args!("{address}: {}; retrying until it accepts", plain_words(error)));
-            }
+            self.plan.target.retry(error, self.console);
         }
     }
 }

@@ -18,13 +18,12 @@ use std::time::Instant;
 pub(super) use options::COMMAND;
 
 use crate::cli::Given;
-use crate::commands::binding::Place;
+use crate::commands::addresses::Place;
 use crate::commands::listen::peers::Peers;
-use crate::commands::recorder::Recorder;
+use crate::commands::recorder::{Recorder, Traffic};
 use crate::commands::result_file::ResultFile;
 use crate::commands::run::{TimeLimits, drive, open_net};
 use crate::commands::shared::stdout_table;
-use crate::commands::traffic::Traffic;
 use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
 use crate::net::{Net, NetSettings, SocketAddr, Stopper, run_in_background};
@@ -84,7 +83,7 @@ fn run(given: &Given) -> Result<Exit, Failure> {
         is_colored: color.is_on(stdout_is_terminal()),
         retry: options.connect.retry,
         limits,
-        traffic: Traffic::new(options.verbose),
+        traffic: Traffic { is_shown: options.verbose },
         recorder,
         table: options.wants_table.then(|| stdout_table(EndNames::of_port(port), color)),
         show: Show::new(Style::Raw, Vec::new(), Vec::new()).for_stdout(color, false),

@@ -1,7 +1,6 @@
 //! One file that is played: its recording, what decides when the next request leaves, and how far it has come.
 
 use std::collections::VecDeque;
-use std::io;
 use std::time::{Duration, Instant};
 
 use super::checking::Checking;
@@ -10,9 +9,9 @@ use super::options::Options;
 use super::source::Recording;
 use crate::bcp::{Malformed, line_command};
 use crate::check::{Check, CloseKind, JunitSuite, NextStep};
-use crate::commands::dial::Target;
+use crate::commands::addresses::Target;
 use crate::commands::run::{ClientRun, End, closing};
-use crate::exit::{Exit, Failure, plain_words};
+use crate::exit::{Exit, Failure};
 use crate::net::{CloseReason, Closed, ConnId, SocketAddr};
 use crate::output::Console;
 use crate::session::Record;
@@ -59,8 +58,6 @@ pub(super) struct Playing {
     pub end: Option<End>,
     /// How the last connection ended.
     pub closed: Closed,
-    /// Why connecting failed, while something else ended the run.
-    pub unreached: Option<io::Error>,
     /// What the check came to.
     pub checked: Result<Exit, Failure>,
 }
@@ -128,7 +125,6 @@ impl Playing {
             took: Duration::ZERO,
             end: None,
             closed: Closed::default(),
-            unreached: None,
             checked: Ok(Exit::Success),
         })
     }
@@ -344,17 +340,14 @@ impl Playing {
             true if check.is_some_and(|check| !check.is_over()) => Some("all replies to be compared"),
             true => None,
         };
-        let reason = |error| format!("; cannot connect to {}: {}", self.target.address, plain_words(&error));
         let run = ClientRun {
-            hint: self.unreached.map_or(String::new(), reason),
+            hint: String::new(),
             target: &self.target,
             end,
             closed: self.closed,
             retry,
             is_complete: self.pass.is_complete || is_reported,
-            complete_when: "the last message was sent",
             missing: missing.map(str::to_owned),
-            left_out: None,
         };
         run.settle(console).map(|exit| exit.worse(checked))
     }

@@ -1,20 +1,18 @@
 //! The handler of `replay` on the network loop: one file after another, each on its own connection, and with `--repeat`
 //! one pass after another.
 
-use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::checking::Checking;
 use super::playing::{Playing, UnderWay, is_goodbye};
 use crate::bcp::{Message, ParseOptions, Side, payload_marker};
 use crate::check::{JunitSuite, NextStep, junit};
-use crate::commands::dial::Target;
-use crate::commands::recorder::Recorder;
+use crate::commands::addresses::Target;
+use crate::commands::recorder::{Recorder, Traffic};
 use crate::commands::result_file::ResultFile;
-use crate::commands::run::{End, TimeLimits, closing, report_bad_frame};
-use crate::commands::traffic::Traffic;
-use crate::exit::{Exit, Failure, plain_words};
-use crate::framing::{Frame, FramingError, RawMessage};
+use crate::commands::run::{End, TimeLimits, closing, receive_bad_frame};
+use crate::exit::{Exit, Failure};
+use crate::framing::{Frame, RawMessage};
 use crate::net::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
 use crate::output::progress::ERASE;
 use crate::output::show::Show;
@@ -138,7 +136,7 @@ impl Replayer<'_> {
 
     /// Shows and records a message that was sent.
     fn report_sent(&mut self, net: &mut Net, line: &[u8], payload: Option<&[u8]>) {
-        self.traffic.sent(line, payload.map(<[u8]>::len));
+        self.traffic.sent(line, payload);
         let id = self.playing().pass.id.0;
         self.recorder.message(net, id, self.side, line, payload);
         let raw = RawMessage { number: 0, raw: line, line, marker: payload_marker(line), payload };
@@ -192,7 +190,7 @@ impl Replayer<'_> {
         if let Some(checking) = &mut playing.checking {
             checking.check.received(raw.line, raw.payload.unwrap_or_default(), at);
         }
-        self.traffic.came(raw);
+        self.traffic.received(raw);
         self.print_message(net, self.side.other(), raw);
     }
 
@@ -301,7 +299,7 @@ impl Handler for Replayer<'_> {
             net.leave();
             playing.target = Target::known(peer);
         }
-        (playing.pass.id, playing.pass.opened, playing.unreached) = (id, Some(net.now()), None);
+        (playing.pass.id, playing.pass.opened, playing.target.unreached) = (id, Some(net.now()), None);
         playing.start.get_or_insert(net.now());
         playing.connections += 1;
         if let Some(checking) = &mut playing.checking {
@@ -318,11 +316,8 @@ impl Handler for Replayer<'_> {
             Frame::Message(message) => self.receive(net, message),
             Frame::Ignored { .. } => {}
             Frame::Bad { number, fault } => {
-                report_bad_frame(self.console, &self.files[self.current].target, *number, *fault);
-                let goes_on = matches!(fault, FramingError::LineTooLong { .. });
-                if !goes_on && matches!(self.playing().end, None | Some(End::Done)) {
-                    self.playing().end = Some(End::Closed(CloseReason::Broken(*fault)));
-                }
+                let playing = &mut self.files[self.current];
+                receive_bad_frame(self.console, &playing.target, &mut playing.end, (*number, *fault));
             }
         }
     }
@@ -344,17 +339,11 @@ impl Handler for Replayer<'_> {
         let pass = &playing.pass;
         // A peer that has sent its goodbye may close while ours is on its way, which then meets a reset.
         let is_parted = pass.peer_left && pass.said_goodbye && closed.unsent <= 1;
-        let reason = std::mem::replace(&mut closed.reason, CloseReason::ByUs);
-        let end = match (playing.end.take(), reason) {
-            (end, CloseReason::ByUs | CloseReason::Reset) => end.unwrap_or(End::Done),
-            (None | Some(End::Done), CloseReason::Lost(_)) if is_parted => End::Closed(CloseReason::ByPeer),
-            (None | Some(End::Done | End::Closed(CloseReason::ByPeer)), reason) => End::Closed(reason),
-            (Some(end), CloseReason::Unreached(error)) => {
-                playing.unreached = Some(error);
-                end
-            }
-            (Some(end), _) => end,
-        };
+        let mut reason = std::mem::replace(&mut closed.reason, CloseReason::ByUs);
+        if is_parted && matches!(reason, CloseReason::Lost(_)) {
+            reason = CloseReason::ByPeer;
+        }
+        let end = End::of_connection(playing.end.take(), reason);
         playing.count_written(closed.unsent - pass.cut, now);
         if is_parted {
             closed.unsent = 0;
@@ -422,14 +411,7 @@ impl Handler for Replayer<'_> {
 
     fn on_notice(&mut self, _net: &mut Net, notice: Notice<'_>) {
         match notice {
-            Notice::Retrying(_, error) => {
-                let playing = &mut self.files[self.current];
-                if playing.unreached.is_none() {
-                    let address = &playing.target.address;
-                    self.console.note(format_args!("{address}: {}; retrying until it accepts", plain_words(error)));
-                }
-                playing.unreached = Some(io::Error::new(error.kind(), plain_words(error)));
-            }
+            Notice::Retrying(_, error) => self.files[self.current].target.retry(error, self.console),
             Notice::RecordingFailed(error) => {
                 let failure = self.recorder.failure(error);
                 self.console.report_failure(&failure);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::bcp::Side;
 use crate::catalogue::{self, Refusal};
-use crate::commands::dial::MEDIA_PORT;
+use crate::commands::addresses::MEDIA_PORT;
 use crate::commands::input::Source;
 use crate::exit::{Exit, Failure};
 use crate::framing::FramingOptions;

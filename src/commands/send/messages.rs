@@ -1,6 +1,5 @@
 //! What `send` sends and when: the message of the arguments or those of standard input, and the pace of `--every`.
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,38 +8,34 @@ use crate::bcp::{Message, ParseOptions, WriteOptions, payload_marker, write_line
 use crate::catalogue;
 use crate::commands::arguments::{mistyped, read_message, unknown_choice};
 use crate::commands::input::Source;
-use crate::commands::stream::{Item, Stream};
+use crate::commands::stream::{Item, Outgoing, Stream};
 use crate::exit::Failure;
 use crate::framing::{FramingError, FramingOptions};
 use crate::output::Console;
 use crate::text::{is_white, shown};
 
 /// Where the messages come from.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Messages {
     /// Nowhere: the handshake is all.
+    #[default]
     None,
     /// The arguments, `times` times, of which `sent` are on their way.
     One { message: Outgoing, times: u64, sent: u64 },
-    /// Standard input, each message sent when it arrives. It is dry while nothing read so far is left to be sent.
-    Stream { stream: Box<Stream>, is_dry: bool },
+    /// Standard input, each message sent when it arrives.
+    Stream(Box<Stream>),
 }
 
 impl Messages {
     /// The next message: that of the arguments numbered from 1, those of standard input by their line.
     pub(crate) fn next(&mut self) -> Item<'_> {
         match self {
-            Messages::None => Item::End,
-            Messages::One { times, sent, .. } if sent == times => Item::End,
-            Messages::One { message, sent, .. } => {
+            Messages::One { message, times, sent } if *sent < *times => {
                 *sent += 1;
-                Item::Message { number: *sent, line: message.line(), whole: &message.whole }
+                Item::Message(*sent, message)
             }
-            Messages::Stream { stream, is_dry } => {
-                let item = stream.next_item();
-                *is_dry = item == Item::Pending;
-                item
-            }
+            Messages::None | Messages::One { .. } => Item::End,
+            Messages::Stream(stream) => stream.next_item(),
         }
     }
 
@@ -49,12 +44,21 @@ impl Messages {
         matches!(self, Messages::None) || matches!(self, Messages::One { times, sent, .. } if sent == times)
     }
 
+    /// Makes the last message the next one again, if it is among these; whether it is.
+    pub(crate) fn repeat(&mut self, unsent: &[Vec<u8>]) -> bool {
+        match self {
+            Messages::One { message, sent, .. } if *sent > 0 && unsent.contains(&message.whole) => {
+                *sent -= 1;
+                true
+            }
+            Messages::None | Messages::One { .. } => false,
+            Messages::Stream(stream) => stream.repeat(unsent),
+        }
+    }
+
     /// Whether more input is needed.
     pub(crate) fn want_input(&self) -> bool {
-        match self {
-            Messages::None | Messages::One { .. } => false,
-            Messages::Stream { stream, is_dry } => *is_dry && !stream.has_ended(),
-        }
+        matches!(self, Messages::Stream(stream) if stream.wants_input())
     }
 
     /// Adds a block of input; an empty one is its end.
@@ -62,50 +66,16 @@ impl Messages {
     /// # Errors
     /// The input cannot be read; it has ended.
     pub(crate) fn feed(&mut self, bytes: io::Result<Vec<u8>>) -> Result<(), Failure> {
-        let block = bytes.as_ref().map_or(&[][..], Vec::as_slice);
-        match self {
-            Messages::None | Messages::One { .. } => {}
-            Messages::Stream { stream, .. } if block.is_empty() => stream.end(),
-            Messages::Stream { stream, .. } => stream.feed(block),
+        let Messages::Stream(stream) = self else { return Ok(()) };
+        match &bytes {
+            Ok(block) if !block.is_empty() => stream.feed(block),
+            _ => stream.end(),
         }
         bytes.map(|_| ()).map_err(|error| Failure::io("cannot read <stdin>", &error))
     }
-
-    /// What was not sent, as a clause, as far as it is known.
-    pub(crate) fn left_out(&mut self) -> Option<String> {
-        if let Messages::One { times, sent, .. } = self {
-            let left = *times - *sent;
-            return (left > 0).then(|| format!("{left} of {times} messages were not sent"));
-        }
-        let is_empty = matches!(self.next(), Item::Pending | Item::End);
-        (!is_empty).then(|| "the rest of standard input was not sent".to_owned())
-    }
-}
-
-/// The message of the arguments, as it is sent.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Outgoing {
-    /// Line, LF and payload.
-    pub whole: Vec<u8>,
-    line_length: usize,
 }
 
 impl Outgoing {
-    /// The line without LF and payload.
-    pub(crate) fn line(&self) -> &[u8] {
-        &self.whole[..self.line_length]
-    }
-
-    /// The payload, if there is one.
-    pub(crate) fn payload(&self) -> Option<&[u8]> {
-        payload(self.line(), &self.whole)
-    }
-
-    /// A message that is nothing but its line.
-    pub(crate) fn of_line(whole: Vec<u8>) -> Outgoing {
-        Outgoing { line_length: whole.len(), whole }
-    }
-
     /// Reads the arguments: a command and its parameters, or one BCP line with a `?`, sent verbatim.
     ///
     /// # Errors
@@ -119,12 +89,13 @@ impl Outgoing {
     ) -> Result<Outgoing, Failure> {
         let line_bytes_max = limits.line_bytes_max;
         let payload = payload.map(|path| Source::payload(path, limits.payload_bytes_max)).transpose()?;
-        let mut whole = Vec::new();
+        let mut outgoing = Outgoing::default();
+        let line = &mut outgoing.whole;
         match words {
-            [line] if line.contains('?') => {
-                whole.extend_from_slice(checked_line(line, line_bytes_max)?.as_bytes());
+            [typed] if typed.contains('?') => {
+                line.extend_from_slice(checked_line(typed, line_bytes_max)?.as_bytes());
                 if let Some(payload) = &payload {
-                    whole.extend_from_slice(format!("&bytes={}", payload.len()).as_bytes());
+                    line.extend_from_slice(format!("&bytes={}", payload.len()).as_bytes());
                 }
             }
             words => {
@@ -132,14 +103,12 @@ impl Outgoing {
                 let notes = read_message(words, &ParseOptions::default(), &mut message)?;
                 notes.into_iter().chain(mistyped(&message.command())).for_each(|note| console.note(note));
                 let form = WriteOptions { line_bytes_max, ..WriteOptions::default() };
-                write_line(&message, payload.as_ref().map(Vec::len), &form, &mut whole)
+                write_line(&message, payload.as_ref().map(Vec::len), &form, line)
                     .map_err(|why| Failure::Usage(why.to_string()))?;
             }
         }
-        let line_length = whole.len();
-        whole.push(b'\n');
-        whole.extend_from_slice(&payload.unwrap_or_default());
-        Ok(Outgoing { whole, line_length })
+        outgoing.end_line(payload.as_deref());
+        Ok(outgoing)
     }
 
     /// The command that is the reply to this message.
@@ -160,17 +129,13 @@ impl Outgoing {
     }
 }
 
-/// What follows a line and its LF.
-pub(crate) fn payload<'a>(line: &[u8], whole: &'a [u8]) -> Option<&'a [u8]> {
-    whole.get(line.len() + 1..).filter(|payload| !payload.is_empty())
-}
-
 /// Refuses what would stop MPF, be lost on it, or be misread by it.
 ///
 /// # Errors
 /// What would happen, what to write instead, and which option sends it all the same.
-pub(crate) fn guard(line: &[u8], payload: Option<&[u8]>) -> Result<(), String> {
-    catalogue::check_line(line, payload).map_err(|refusal| format!("{refusal}; --force sends it all the same"))
+pub(crate) fn guard(message: &Outgoing) -> Result<(), String> {
+    catalogue::check_line(message.line(), message.payload())
+        .map_err(|refusal| format!("{refusal}; --force sends it all the same"))
 }
 
 /// A BCP line that was typed, which is sent verbatim.
@@ -192,6 +157,9 @@ fn checked_line(line: &str, line_bytes_max: usize) -> Result<&str, Failure> {
     }
 }
 
+/// Longer than any run, and short enough to be added to a time.
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// When the next message is due: one clock, anchored at the first message, so that lateness never adds up.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
@@ -200,9 +168,9 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// One message in each `every`; without it, or if it is zero, as they arrive.
+    /// One message in each `every`, at most a year; without it, or if it is zero, as they arrive.
     pub(crate) fn new(every: Option<Duration>) -> Pace {
-        Pace { every: every.filter(|every| !every.is_zero()), due: None }
+        Pace { every: every.filter(|every| !every.is_zero()).map(|every| every.min(YEAR)), due: None }
     }
 
     /// When to ask again, if it is too early for the next message.
@@ -212,54 +180,16 @@ impl Pace {
 
     /// A message was sent at `now`.
     pub(crate) fn sent(&mut self, now: Instant) {
-        if let Some(every) = self.every {
-            let due = self.due.unwrap_or(now);
-            // A time beyond the clock's end is a year away, which is never for this run.
-            let year = Duration::from_secs(365 * 24 * 3600);
-            self.due = Some(due.checked_add(every).unwrap_or(due + year));
-        }
+        self.due = self.every.map(|every| self.due.unwrap_or(now) + every);
     }
 
     /// There is nothing to send at `now`: the messages due before are not made up for in a burst.
     pub(crate) fn idle(&mut self, now: Instant) {
-        let Some((every, due)) = self.every.zip(self.due) else { return };
-        let late = now.saturating_duration_since(due).as_nanos();
-        let passed = late - late % every.as_nanos();
-        self.due = due.checked_add(Duration::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX)));
-    }
-}
-
-/// Which messages were given to the connection, and which are to be sent again after it was lost. A message counts as
-/// sent as soon as its first byte was given to the system.
-#[derive(Debug, Default)]
-pub(crate) struct InFlight {
-    /// The numbers of those given to the connection since nothing was pending; 0 for our own.
-    numbers: VecDeque<u64>,
-    /// The number of the last one that was sent, at least in part; 0 for none.
-    pub last: u64,
-    /// How many messages of the user were given to a connection.
-    pub count: u64,
-    /// What is sent first on the next connection.
-    pub waiting: VecDeque<(u64, Vec<u8>)>,
-}
-
-impl InFlight {
-    pub(crate) fn push(&mut self, number: u64) {
-        self.numbers.push_back(number);
-    }
-
-    pub(crate) fn all_sent(&mut self) {
-        self.last = self.numbers.iter().copied().max().unwrap_or(0).max(self.last);
-        self.numbers.clear();
-    }
-
-    /// The connection was lost before it had begun to send these, the last ones given to it.
-    pub(crate) fn lose(&mut self, unsent: &[Vec<u8>]) {
-        let begun = self.numbers.len() - unsent.len();
-        let numbers = self.numbers.split_off(begun);
-        self.all_sent();
-        let again = numbers.into_iter().zip(unsent.iter().cloned()).filter(|(number, _)| *number > 0);
-        self.waiting = again.chain(std::mem::take(&mut self.waiting)).collect();
+        if let Some((every, due)) = self.every.zip(self.due) {
+            let late = now.saturating_duration_since(due).as_nanos();
+            let passed = late - late % every.as_nanos();
+            self.due = Some(due + Duration::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX)));
+        }
     }
 }
 
@@ -336,17 +266,16 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_have_begun_are_not_sent_again() {
-        let mut in_flight = InFlight::default();
-        in_flight.push(1);
-        in_flight.all_sent();
-        [2, 0, 4, 0, 5].into_iter().for_each(|number| in_flight.push(number));
-        in_flight.lose(&[b"r\n".to_vec(), b"d\n".to_vec()]);
-        assert_eq!(in_flight.last, 4);
-        assert_eq!(in_flight.waiting, [(5, b"d\n".to_vec())]);
-        in_flight = InFlight::default();
-        in_flight.push(7);
-        in_flight.lose(&[b"a\n".to_vec()]);
-        assert_eq!((in_flight.last, in_flight.waiting.len()), (0, 1));
+    fn only_a_message_that_has_not_begun_is_sent_again() {
+        let mut stream = Stream::new(&FramingOptions::default());
+        stream.feed(b"# no\na\nb\n");
+        let one = Messages::One { message: outgoing(&["a"]), times: 1, sent: 0 };
+        for (mut messages, number) in [(one, 1), (Messages::Stream(Box::new(stream)), 2)] {
+            for unsent in [&b"a\n"[..], b"reset_complete\n"] {
+                assert!(matches!(messages.next(), Item::Message(next, a) if next == number && a.line() == b"a"));
+                assert_eq!(messages.repeat(&[b"hello\n".to_vec(), unsent.to_vec()]), unsent == b"a\n");
+            }
+            assert!(!matches!(messages.next(), Item::Message(_, message) if message.line() == b"a"));
+        }
     }
 }

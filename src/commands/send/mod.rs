@@ -10,25 +10,24 @@ use std::time::Duration;
 use crate::bcp::template::Template;
 use crate::catalogue;
 use crate::cli::{Command, Complete, Flag, Given, Help, Rule, duration, number, path, text};
+use crate::commands::addresses::{OBE_PORT, PIN_PORT, Target};
 use crate::commands::arguments::{note_mistyped_patterns, read_value};
-use crate::commands::dial::{OBE_PORT, PIN_PORT, Target};
 use crate::commands::goals::{COUNT, EXPECT, GoalOptions, Goals, IDLE, TIMEOUT};
 use crate::commands::obe::send::ObeSender;
-use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Recorder};
+use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Recorder, Traffic};
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net};
 use crate::commands::shared::{
     ADDR, ConnectOptions, Display, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD,
     OutputOptions, RETRY, WIRE, patterns_on, wire,
 };
-use crate::commands::stream::Stream;
-use crate::commands::traffic::Traffic;
+use crate::commands::stream::{Outgoing, Stream};
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::READ_BYTES;
 use crate::net::{NetSettings, StdinReader};
 use crate::output::Console;
 use crate::output::show::Show;
-use messages::{Outgoing, guard};
+use messages::guard;
 use sender::Sender;
 
 pub(super) use messages::{Messages, Pace};
@@ -338,11 +337,11 @@ impl SendPlan {
         let messages = options.messages(&framing, &mut goals, console)?;
         let target = target(options.connect.address.as_deref(), wire)?;
         if let (Messages::One { message, .. }, false, Wire::Bcp) = (&messages, options.force, wire) {
-            guard(message.line(), message.payload()).map_err(Failure::Refused)?;
+            guard(message).map_err(Failure::Refused)?;
         }
         let mut recorder = options.record.open_file()?;
         recorder.begin(&format!("connecting to {}", target.address), target.address.port)?;
-        let reads_input = matches!(messages, Messages::Stream { .. });
+        let reads_input = matches!(messages, Messages::Stream(_));
         match reads_input {
             true => note_terminal_input(console),
             false => framing.read_bytes = ONE_SHOT_READ_BYTES,
@@ -367,7 +366,7 @@ impl SendPlan {
             framing,
             show,
             prints_all: options.all,
-            traffic: Traffic::new(options.verbose),
+            traffic: Traffic { is_shown: options.verbose },
             recorder,
         })
     }
@@ -399,9 +398,7 @@ impl Options {
                 return Err(Failure::Usage("--every needs messages: - reads them from standard input".to_owned()));
             }
             ([], _) if self.hello => Messages::None,
-            (words, _) if words.is_empty() || words == ["-"] => {
-                Messages::Stream { stream: Box::new(Stream::new(framing)), is_dry: true }
-            }
+            (words, _) if words.is_empty() || words == ["-"] => Messages::Stream(Box::new(Stream::new(framing))),
             (words, Wire::Bcp) => {
                 let message = Outgoing::read(words, self.payload.as_deref(), framing, console)?;
                 if self.wait {
@@ -410,7 +407,8 @@ impl Options {
                 Messages::One { message, times, sent: 0 }
             }
             (words, Wire::Obe) => {
-                Messages::One { message: Outgoing::of_line(read_value(words, true)?), times, sent: 0 }
+                let whole = read_value(words, true)?;
+                Messages::One { message: Outgoing { line_length: whole.len(), whole }, times, sent: 0 }
             }
         })
     }

@@ -4,19 +4,20 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::SendPlan;
-use super::messages::{InFlight, Messages, Pace, guard, payload};
+use super::messages::{Messages, Pace, YEAR, guard};
 use crate::bcp::conversation::{Conversation, ConversationConfig, ReceiveOutcome, Role, write_message};
 use crate::bcp::{Message, ParseOptions, Side, ValueKind, line_command};
 use crate::commands::arguments::unknown_word;
 use crate::commands::run::{
-    ClientRun, End, closing, note_on_terminal, report_bad_frame, report_unprinted, subscription_hint,
+    ClientRun, End, closing, failed_reply, note_on_terminal, receive_bad_frame, report_unfinished, report_unprinted,
+    subscription_hint,
 };
-use crate::commands::stream::Item;
-use crate::exit::{Exit, Failure, plain_words};
-use crate::framing::{Frame, FramingError, RawMessage};
+use crate::commands::stream::{Item, Outgoing};
+use crate::exit::{Exit, Failure};
+use crate::framing::{Frame, RawMessage};
 use crate::net::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
 use crate::output::Console;
-use crate::text::shown;
+use crate::text::{count, shown};
 
 /// What must happen on a connection before the first message is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +46,11 @@ pub(crate) struct Sender<'a> {
     pace: Pace,
     /// Whether all that is to be sent was given to the connection.
     is_complete: bool,
-    in_flight: InFlight,
-    /// How many messages were printed.
-    printed: u64,
-    /// What the last try to connect met.
-    unreached: Option<io::Error>,
+    /// How many messages of the user were given to a connection.
+    sent: u64,
+    /// The number of the last one, and of the one before it, which was written whole with `--reconnect`.
+    last: u64,
+    written: u64,
     /// What ended the run, as soon as it leaves the connection.
     end: Option<End>,
     closed: Option<Closed>,
@@ -61,8 +62,7 @@ pub(crate) struct Sender<'a> {
 impl<'a> Sender<'a> {
     /// Begins to connect.
     pub(crate) fn new(plan: SendPlan, net: &mut Net, console: &'a mut Console) -> Sender<'a> {
-        let now = Instant::now();
-        let ready_by = plan.ready.map(|ready| now.checked_add(ready).unwrap_or(now + Duration::from_secs(1 << 31)));
+        let ready_by = plan.ready.map(|ready| Instant::now() + ready.min(YEAR));
         // It ends by its own deadline, also while the connection is retried.
         let retry = if ready_by.is_some() { Duration::MAX } else { plan.retry };
         Sender {
@@ -73,9 +73,9 @@ impl<'a> Sender<'a> {
             ready_by,
             pace: Pace::new(plan.every),
             is_complete: matches!(plan.messages, Messages::None),
-            in_flight: InFlight::default(),
-            printed: 0,
-            unreached: None,
+            sent: 0,
+            last: 0,
+            written: 0,
             end: None,
             closed: None,
             message: Message::new(),
@@ -99,9 +99,7 @@ impl<'a> Sender<'a> {
             true => plan.goals.are_set().then(|| plan.goals.missing()),
         };
         let mut hint = String::new();
-        if let Some(error) = &self.unreached {
-            hint = format!("; cannot connect to {}: {}", plan.target.address, plain_words(error));
-        } else if is_ready && plan.goals.lacks_trigger() {
+        if is_ready && plan.goals.lacks_trigger() {
             hint.push_str(
                 "; MPF reports no trigger that came over BCP (it marks it _from_bcp): wait for monitored_event, or for \
                  what the event causes",
@@ -109,22 +107,25 @@ impl<'a> Sender<'a> {
         } else if is_ready && missing.as_ref().is_some_and(|missing| !missing.starts_with("the ")) {
             hint.push_str(subscription_hint(&plan.target));
         }
+        let end = self.end.unwrap_or(End::Done);
+        let is_cut_short = matches!(end, End::TimeUp { .. }) && !self.is_complete;
+        if is_cut_short && !matches!(plan.messages.next(), Item::Pending | Item::End) {
+            // To stop then was the wish, but nothing is lost without a report.
+            console.report(Exit::Success, &plan.target.address, "timed out before the last message was sent");
+        }
         let run = ClientRun {
             target: &plan.target,
-            end: self.end.unwrap_or(End::Done),
+            end,
             closed: self.closed.unwrap_or_default(),
             retry: plan.retry,
             is_complete: self.is_complete && is_ready,
-            complete_when: "the last message was sent",
             missing,
             hint,
-            left_out: plan.messages.left_out(),
         };
         let exit = run.settle(console)?;
-        if exit == Exit::Success && self.printed == 0 {
-            let count = self.in_flight.count;
-            let s = if count == 1 { "" } else { "s" };
-            note_on_terminal(console, format_args!("sent {count} message{s} to {}", plan.target.address));
+        if exit == Exit::Success && plan.goals.printed == 0 {
+            let text = format!("sent {} to {}", count(self.sent, "message"), plan.target.address);
+            note_on_terminal(console, text);
         }
         Ok(exit)
     }
@@ -184,7 +185,6 @@ impl<'a> Sender<'a> {
             }
             return None;
         }
-        self.send_waiting(net, now);
         let due = if self.is_complete { None } else { self.send_messages(net, now) };
         if self.is_complete {
             self.plan.limits.begin(now);
@@ -201,16 +201,21 @@ impl<'a> Sender<'a> {
 /// Sending.
 impl Sender<'_> {
     fn send_messages(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
-        let mut messages = std::mem::replace(&mut self.plan.messages, Messages::None);
-        let mut sent = matches!(messages, Messages::One { sent: 1.., .. });
+        let mut messages = std::mem::take(&mut self.plan.messages);
+        let repeats = !self.plan.reads_input;
         loop {
             // Repetition is how to ask until the goals are met: the rest is dropped.
-            let is_answered = sent && matches!(messages, Messages::One { .. }) && self.plan.goals.are_met();
+            let is_answered = repeats && self.sent > 0 && self.plan.goals.are_met();
             self.is_complete |= messages.are_over() || is_answered;
-            if self.is_complete || self.pace.wait(now).is_some() || !net.has_room(self.id, 1) {
+            if self.is_complete || self.pace.wait(now).is_some() || !self.has_room(net) {
                 break;
             }
             let (number, why) = match messages.next() {
+                Item::Message(number, message) => match self.send(net, now, number, message) {
+                    Ok(()) => continue,
+                    Err(why) => (number, format!("not sent: {why}")),
+                },
+                Item::Malformed { number, reason } => (number, reason),
                 Item::Pending => {
                     self.pace.idle(now);
                     break;
@@ -219,14 +224,6 @@ impl Sender<'_> {
                     self.is_complete = true;
                     break;
                 }
-                Item::Malformed { number, reason: why } => (number, why),
-                Item::Message { number, line, whole } => match self.send(net, now, number, line, whole) {
-                    Ok(()) => {
-                        sent = true;
-                        continue;
-                    }
-                    Err(why) => (number, format!("not sent: {why}")),
-                },
             };
             self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
         }
@@ -234,12 +231,18 @@ impl Sender<'_> {
         self.pace.wait(now).filter(|_| !self.is_complete)
     }
 
+    /// Whether one more message may be given to the connection. With `--reconnect` it is one at a time, so that it is
+    /// known which ones were written.
+    fn has_room(&self, net: &Net) -> bool {
+        net.has_room(self.id, 1) && (!self.plan.reconnects || net.pending(self.id) == 0)
+    }
+
     /// Sends a message of the user, if it may be sent; its number is its line or repetition.
-    fn send(&mut self, net: &mut Net, now: Instant, number: u64, line: &[u8], whole: &[u8]) -> Result<(), String> {
-        let payload = payload(line, whole);
+    fn send(&mut self, net: &mut Net, now: Instant, number: u64, message: &Outgoing) -> Result<(), String> {
         if self.plan.is_guarded {
-            guard(line, payload)?;
+            guard(message)?;
         }
+        let (line, payload) = (message.line(), message.payload());
         let command = line_command(line);
         if let Err(why) = self.conversation.send(&command) {
             // After a goodbye nothing is sent.
@@ -250,38 +253,24 @@ impl Sender<'_> {
             self.console.note(warning);
         }
         self.hides_modes &= command != "monitor_start";
-        self.plan.traffic.sent(line, payload.map(<[u8]>::len));
+        self.plan.traffic.sent(line, payload);
         self.plan.recorder.message(net, self.id.0, Side::Client, line, payload);
         self.plan.limits.begin(now);
-        self.in_flight.count += 1;
-        self.in_flight.push(number);
-        net.send(self.id, whole);
+        (self.sent, self.written, self.last) = (self.sent + 1, self.last, number);
+        net.send(self.id, &message.whole);
         self.pace.sent(now);
         Ok(())
     }
 
-    /// Sends what the connection before did not, before everything else. It was shown and recorded then.
-    fn send_waiting(&mut self, net: &mut Net, now: Instant) {
-        while let Some((number, message)) = self.in_flight.waiting.pop_front() {
-            let line = message.split(|&b| b == b'\n').next().unwrap_or(&message);
-            // A goodbye is the last message on this connection too.
-            if self.conversation.send(&line_command(line)).is_ok() {
-                self.plan.limits.begin(now);
-                self.in_flight.push(number);
-                net.send(self.id, &message);
-            }
-        }
-    }
-
     /// Sends the lines of our own that were collected.
     fn send_lines(&mut self, net: &mut Net) {
-        if self.lines.is_empty() {
-            return;
+        for line in self.lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
+            self.plan.traffic.sent(line, None);
+            self.plan.recorder.message(net, self.id.0, Side::Client, line, None);
         }
-        self.plan.traffic.sent_lines(&self.lines);
-        self.plan.recorder.lines(net, self.id.0, Side::Client, &self.lines);
-        self.in_flight.push(0);
-        net.send(self.id, &self.lines);
+        if !self.lines.is_empty() {
+            net.send(self.id, &self.lines);
+        }
     }
 
     /// After the handshake, if there is one: subscribes for `--ready`, or goes on to the messages.
@@ -303,7 +292,7 @@ impl Sender<'_> {
 /// Receiving.
 impl Sender<'_> {
     fn receive(&mut self, net: &mut Net, raw: &RawMessage<'_>) {
-        self.plan.traffic.came(raw);
+        self.plan.traffic.received(raw);
         let mut message = std::mem::take(&mut self.message);
         match message.parse_line(raw.text(), &ParseOptions::default()) {
             Ok(()) => self.receive_message(net, raw, &message),
@@ -363,29 +352,25 @@ impl Sender<'_> {
             && self.plan.show.show(raw, message, None, &mut self.output)
         {
             net.print(&self.output);
-            self.plan.goals.printed();
-            self.printed += 1;
+            self.plan.goals.printed += 1;
         }
     }
 
     /// A failed reply ends the run at once when something is waited for; else it decides the exit status at the end.
     fn fail(&mut self, net: &mut Net, line: &[u8]) {
-        let text = format!("the reply failed: {}", shown(line));
+        let failure = failed_reply(&self.plan.target, line);
         match &self.end {
-            None if self.plan.goals.are_set() || self.ready_by.is_some() => {
-                let failure = Failure::Peer(format!("{}: {text}", self.plan.target.address));
-                self.stop(net, End::Failed(failure));
-            }
+            None if self.plan.goals.are_set() || self.ready_by.is_some() => self.stop(net, End::Failed(failure)),
             // One that ended the run is reported once.
             Some(End::Failed(_)) => {}
-            _ => self.console.report(Exit::Peer, &self.plan.target.address, text),
+            _ => self.console.report_failure(&failure),
         }
     }
 }
 
 impl Handler for Sender<'_> {
     fn on_connect(&mut self, net: &mut Net, _id: ConnId) {
-        self.unreached = None;
+        self.plan.target.unreached = None;
         let role = if self.plan.says_hello { Role::PinController } else { Role::Client };
         self.conversation = Conversation::new(role, ConversationConfig::default());
         match self.plan.says_hello {
@@ -409,20 +394,10 @@ impl Handler for Sender<'_> {
         match frame {
             Frame::Message(message) => self.receive(net, message),
             Frame::Ignored { .. } => {}
-            Frame::Bad { number, fault: fault @ FramingError::LineTooLong { .. } } => {
-                report_bad_frame(self.console, &self.plan.target, *number, *fault);
-            }
-            // It may be that this connection was left already.
-            Frame::Bad { fault, .. } => {
-                if matches!(self.end, None | Some(End::Done)) {
-                    self.end = Some(End::Closed(CloseReason::Broken(*fault)));
-                }
+            Frame::Bad { number, fault } => {
+                receive_bad_frame(self.console, &self.plan.target, &mut self.end, (*number, *fault));
             }
         }
-    }
-
-    fn on_sent(&mut self, _net: &mut Net, _id: ConnId) {
-        self.in_flight.all_sent();
     }
 
     fn on_eof(&mut self, net: &mut Net, id: ConnId) {
@@ -440,17 +415,7 @@ impl Handler for Sender<'_> {
         let reason = std::mem::replace(&mut closed.reason, CloseReason::ByUs);
         let is_lost = matches!(reason, CloseReason::ByPeer | CloseReason::Lost(_));
         let reconnects = is_lost && self.goes_on_without();
-        let end = match (self.end.take(), reason) {
-            (None | Some(End::Done), CloseReason::ByUs | CloseReason::Reset) => End::Done,
-            (Some(end), CloseReason::ByUs | CloseReason::Reset) => end,
-            (None | Some(End::Done | End::Closed(CloseReason::ByPeer)), reason) => End::Closed(reason),
-            (Some(end), reason) => {
-                if let CloseReason::Unreached(error) = reason {
-                    self.unreached = Some(error);
-                }
-                end
-            }
-        };
+        let end = End::of_connection(self.end.take(), reason);
         // A peer that was not connected had nothing to send.
         closed.is_silent &= std::mem::replace(&mut self.opening, Opening::Connect) != Opening::Connect;
         let how = closing(&end, closed.unsent, Side::Client);
@@ -511,13 +476,7 @@ impl Handler for Sender<'_> {
 
     fn on_notice(&mut self, _net: &mut Net, notice: Notice<'_>) {
         match notice {
-            Notice::Retrying(_, error) => {
-                if self.unreached.is_none() && self.id == ConnId(1) {
-                    let address = &self.plan.target.address;
-                    self.console.note(format_args!("{address}: {}; retrying until it accepts", plain_words(error)));
-                }
-                self.unreached = Some(io::Error::new(error.kind(), plain_words(error)));
-            }
+            Notice::Retrying(_, error) => self.plan.target.retry(error, self.console),
             Notice::RecordingFailed(error) => {
                 let failure = self.plan.recorder.failure(error);
                 self.console.report_failure(&failure);
@@ -530,14 +489,13 @@ impl Handler for Sender<'_> {
 impl Sender<'_> {
     /// Connects again after a loss. Nothing is sent twice: what had begun to be sent may be lost.
     fn reconnect(&mut self, net: &mut Net, closed: &Closed) {
-        self.in_flight.lose(&closed.waiting);
-        let address = &self.plan.target.address;
-        if !closed.unfinished.is_empty() {
-            let half = shown(&closed.unfinished);
-            self.console.report(Exit::Failed, address, format_args!("the connection ended inside a message: {half}"));
+        if self.plan.messages.repeat(&closed.waiting) {
+            (self.last, self.sent, self.is_complete) = (self.written, self.sent - 1, false);
         }
+        let address = &self.plan.target.address;
+        report_unfinished(self.console, address, &closed.unfinished);
         let unit = if self.plan.reads_input { "line" } else { "message" };
-        let text = match self.in_flight.last {
+        let text = match self.last {
             0 => "connection lost before anything was sent; reconnecting".to_owned(),
             last => {
                 format!("connection lost after {unit} {last}, which may be lost too with some before it; reconnecting")
