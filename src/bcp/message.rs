@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::error::{JsonError, Malformed, MalformedReason};
 use super::json::{Canonicalizer, push_text};
-use super::value::{JsonValue, Param, meaning};
+use super::value::{JsonValue, Param, ValueKind, meaning};
 use crate::limits::{NAMES_COMPARED_MAX, READ_BYTES};
 use crate::text::trim;
 
@@ -97,6 +97,18 @@ impl Message {
     /// The value of the parameter with this name, in any case.
     pub fn find(&self, name: &str) -> Option<JsonValue<'_>> {
         self.find_canonical(&canonical_name(name))
+    }
+
+    /// Whether it reports a failure: it is an `error`, or its parameter `error` is set. The strings `[]` and `{}` are
+    /// set; the list and the object are not.
+    pub(crate) fn is_failure(&self) -> bool {
+        let is_set = |error: JsonValue<'_>| match error.kind() {
+            ValueKind::Null => false,
+            ValueKind::Bool => error.text() != "false",
+            ValueKind::Text => !error.text().is_empty(),
+            _ => !matches!(&*error.text(), "[]" | "{}"),
+        };
+        self.command() == "error" || self.find("error").is_some_and(is_set)
     }
 
     fn find_canonical(&self, name: &[u8]) -> Option<JsonValue<'_>> {

@@ -13,13 +13,12 @@ use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire, body, is_ignored};
 use crate::limits::{READ_BYTES, WRITE_BYTES};
 use crate::output::show::{Show, Style};
-use crate::output::table::{Emphasis, EndNames, Seen, Table};
+use crate::output::table::{EndNames, Table};
 use crate::output::{push_for_terminal, stdout_is_terminal};
 use crate::session::{ErrorKind, Kind, Reader, Record, detect};
 use crate::text::trim;
 
 use super::arguments::note_mistyped_patterns;
-use super::goals::is_error;
 use super::input::{Filter, Source};
 use super::lint::Linter;
 use super::shared::{
@@ -464,10 +463,7 @@ impl Decoder {
         };
         let message = parsed.as_ref().map(|()| &self.message);
         if self.show.selects(message.ok(), raw.payload.map(<[u8]>::len)) {
-            let seen = Seen { time: origin.time, connection: origin.connection.unwrap_or(1), from: origin.from };
-            let is_failed = message.is_ok_and(is_error);
-            let emphasis = if is_failed { Emphasis::Failed } else { Emphasis::Normal };
-            table.message(seen, raw.line, raw.payload, message, emphasis, out);
+            table.message(origin, raw, message, false, out);
         }
         parsed
     }

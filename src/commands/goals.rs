@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::bcp::pattern::Pattern;
-use crate::bcp::{Message, ValueKind, line_command};
+use crate::bcp::{Message, line_command};
 use crate::cli::{Flag, Given, duration, number, text};
 use crate::commands::shared::patterns_on;
 use crate::exit::Failure;
@@ -96,7 +96,8 @@ impl Goals {
             }
         }
         self.has_reply |= asked && self.reply.as_deref() == Some(&*message.command());
-        let failed = is_error(message) || self.failures.iter().any(|failure| failure.matches(message, payload_bytes));
+        let failed =
+            message.is_failure() || self.failures.iter().any(|failure| failure.matches(message, payload_bytes));
         Verdict { expected, failed: failed && !excused }
     }
 
@@ -130,20 +131,6 @@ impl Goals {
         let mut unmet = self.expected.iter().filter(|expected| !expected.met);
         unmet.any(|expected| line_command(expected.text.as_bytes()).eq_ignore_ascii_case("trigger"))
     }
-}
-
-/// Whether a message reports a failure: it is an `error`, or its parameter `error` is set. The strings `[]` and `{}`
-/// are set; the list and the object are not.
-pub(crate) fn is_error(message: &Message) -> bool {
-    if message.command() == "error" {
-        return true;
-    }
-    message.find("error").is_some_and(|error| match error.kind() {
-        ValueKind::Null => false,
-        ValueKind::Bool => error.text() != "false",
-        ValueKind::Text => !error.text().is_empty(),
-        _ => !matches!(&*error.text(), "[]" | "{}"),
-    })
 }
 
 /// `-e`, `-n`, `-W` and `--idle` as typed.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::bcp::{JsonValue, Malformed, Message, Side, ValueKind};
+use crate::bcp::template::{Origin, Side};
+use crate::bcp::{JsonValue, Malformed, Message, ValueKind};
+use crate::framing::RawMessage;
 use crate::text::push_safe;
 
 /// The column of commands; the longest common one, `machine_variable`, fits.
@@ -62,28 +64,6 @@ impl EndNames {
     }
 }
 
-/// Where and when the message of a row was seen.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
-    /// Since any fixed moment: the table counts from the first row that has a time. `None` if it is not known.
-    pub time: Option<Duration>,
-    /// The connection, from 1.
-    pub connection: u64,
-    /// Who sent it.
-    pub from: Side,
-}
-
-/// How a message's row looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Emphasis {
-    #[default]
-    Normal,
-    /// A failed reply: red.
-    Failed,
-    /// Sent by this program from a recording: dimmed.
-    Dimmed,
-}
-
 /// Formats rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
@@ -113,47 +93,46 @@ impl Table {
         *self = Table::new(ends, self.columns, self.is_colored);
     }
 
-    /// Appends the row of a message, or of a line that is none.
+    /// Appends the row of a message, or of a malformed line; a failed reply is red. The times of origins count from the
+    /// first row that has one. What this program sent from a recording is dimmed.
     pub(crate) fn message(
         &mut self,
-        seen: Seen,
-        line: &[u8],
-        payload: Option<&[u8]>,
+        origin: &Origin<'_>,
+        raw: &RawMessage<'_>,
         message: Result<&Message, &Malformed>,
-        emphasis: Emphasis,
+        is_dimmed: bool,
         out: &mut Vec<u8>,
     ) {
-        let mut row = Row::new(self.columns);
-        self.open_row(seen.time, seen.connection, &mut row);
-        let is_failed = message.is_err() || emphasis == Emphasis::Failed;
-        let direction = if seen.from == Side::Client { "\x1b[36m" } else { "\x1b[33m" };
-        let arrow = self.ends.arrow(seen.from);
-        row.push(&pad(&arrow, self.ends.columns()), if is_failed { RED } else { direction });
+        let mut row = self.open_row(origin);
+        let is_failed = message.is_ok_and(Message::is_failure);
+        let direction = if origin.from == Side::Client { "\x1b[36m" } else { "\x1b[33m" };
+        let arrow = pad(&self.ends.arrow(origin.from), self.ends.columns());
+        row.push(&arrow, if is_failed || message.is_err() { RED } else { direction });
         row.push("  ", "");
         match message {
-            Ok(message) => push_message(message, payload, is_failed, &mut row),
+            Ok(message) => push_message(message, raw.payload, is_failed, &mut row),
             Err(malformed) => {
                 row.push("! ", RED);
-                row.push(&safe_text(&String::from_utf8_lossy(line)), RED);
+                row.push(&safe_text(&String::from_utf8_lossy(raw.line)), RED);
                 row.push("  ", "");
                 row.push(&safe_text(&malformed.to_string()), "");
             }
         }
-        self.close_row(row, emphasis == Emphasis::Dimmed, out);
+        self.close_row(row, is_dimmed, out);
     }
 
     /// Appends a row about a connection, such as `connected from 127.0.0.1:34928`.
-    pub(crate) fn event(&mut self, time: Option<Duration>, connection: u64, text: &str, out: &mut Vec<u8>) {
-        let mut row = Row::new(self.columns);
-        self.open_row(time, connection, &mut row);
+    pub(crate) fn event(&mut self, origin: &Origin<'_>, text: &str, out: &mut Vec<u8>) {
+        let mut row = self.open_row(origin);
         row.push(&safe_text(text), DIM);
         self.close_row(row, false, out);
     }
 
-    fn open_row(&mut self, time: Option<Duration>, connection: u64, row: &mut Row) {
-        self.start = self.start.or(time);
+    fn open_row(&mut self, origin: &Origin<'_>) -> Row {
+        let (mut row, connection) = (Row::new(self.columns), origin.connection.unwrap_or(1));
+        self.start = self.start.or(origin.time);
         self.has_connections |= connection > 1;
-        let elapsed = time.zip(self.start).map(|(time, start)| time.saturating_sub(start).as_secs_f64());
+        let elapsed = origin.time.zip(self.start).map(|(time, start)| time.saturating_sub(start).as_secs_f64());
         let text = elapsed.map_or(String::new(), |seconds| format!("{seconds:.3}"));
         row.push(&format!("{text:>8}"), DIM);
         row.push("  ", "");
@@ -161,6 +140,7 @@ impl Table {
             row.push(&pad(&format!("#{connection}"), CONNECTION_COLUMNS), DIM);
             row.push("  ", "");
         }
+        row
     }
 
     fn close_row(&self, row: Row, is_dimmed: bool, out: &mut Vec<u8>) {
@@ -320,15 +300,20 @@ mod tests {
     use super::*;
     use crate::bcp::ParseOptions;
 
+    fn origin(seconds: f64, connection: u64, from: Side) -> Origin<'static> {
+        Origin { time: Some(Duration::from_secs_f64(seconds)), connection: Some(connection), peer: None, from }
+    }
+
     fn rows(columns: Option<usize>, is_colored: bool, lines: &[(f64, Side, &str)]) -> String {
         let mut table = Table::new(EndNames::MPF_CONNECTED, columns, is_colored);
         let mut out = Vec::new();
         for (time, from, line) in lines {
-            let seen = Seen { time: Some(Duration::from_secs_f64(*time)), connection: 1, from: *from };
+            let raw =
+                RawMessage { number: 1, raw: line.as_bytes(), line: line.as_bytes(), marker: None, payload: None };
             let mut message = Message::new();
             let parsed = message.parse_line(line.as_bytes(), &ParseOptions::default());
             let parsed = parsed.as_ref().map(|()| &message);
-            table.message(seen, line.as_bytes(), None, parsed, Emphasis::Normal, &mut out);
+            table.message(&origin(*time, 1, *from), &raw, parsed, false, &mut out);
         }
         String::from_utf8(out).unwrap()
     }
@@ -389,11 +374,19 @@ mod tests {
     }
 
     #[test]
+    fn failed_reply_is_red() {
+        for (line, is_red) in [("coil_pulse?error=x", true), ("coil_pulse?error=bool:false", false), ("error", true)] {
+            let text = rows(None, true, &[(0.0, Side::Server, line)]);
+            assert_eq!(text.contains("\x1b[31mMC→MPF"), is_red, "{text:?}");
+        }
+    }
+
+    #[test]
     fn connections_are_numbered_once_there_are_two() {
         let mut table = Table::new(EndNames::UNKNOWN, None, false);
         let mut out = Vec::new();
-        table.event(Some(Duration::ZERO), 1, "connected from 127.0.0.1:1", &mut out);
-        table.event(Some(Duration::from_millis(1500)), 2, "connected from 127.0.0.1:2", &mut out);
+        table.event(&origin(0.0, 1, Side::Client), "connected from 127.0.0.1:1", &mut out);
+        table.event(&origin(1.5, 2, Side::Client), "connected from 127.0.0.1:2", &mut out);
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text, "   0.000  connected from 127.0.0.1:1\n   1.500  #2    connected from 127.0.0.1:2\n");
     }

@@ -8,7 +8,7 @@ use crate::bcp::{Malformed, Message};
 use crate::framing::RawMessage;
 use crate::output::show::Show;
 use crate::output::stdout_columns;
-use crate::output::table::{Emphasis, EndNames, Seen, Table};
+use crate::output::table::{EndNames, Table};
 use crate::text::count;
 
 /// Formats the rows, and counts the messages for the last row of each connection.
@@ -51,7 +51,7 @@ impl Rows {
     /// Appends a row about a connection.
     fn event(&mut self, origin: &Origin<'_>, text: &str, out: &mut Vec<u8>) {
         self.table.resize(stdout_columns());
-        self.table.event(origin.time, origin.connection.unwrap_or(1), text, out);
+        self.table.event(origin, text, out);
     }
 
     /// Counts a message, or something malformed.
@@ -78,13 +78,12 @@ impl Rows {
         self.count(origin, message.ok());
         let is_selected = show.selects(message.ok(), raw.payload.map(<[u8]>::len));
         if is_selected {
-            let command = message.map(Message::command).unwrap_or_default();
-            let emphasis = if command == "error" { Emphasis::Failed } else { Emphasis::Normal };
-            let seen = Seen { time: origin.time, connection: origin.connection.unwrap_or(1), from: origin.from };
             self.table.resize(stdout_columns());
-            self.table.message(seen, raw.line, raw.payload, message, emphasis, out);
+            self.table.message(origin, raw, message, false, out);
             let text = |name| message.ok().and_then(|message| message.find(name)).map(|value| value.text());
-            if let Some(name) = text("controller_name").filter(|_| command == "hello") {
+            if let Some(name) =
+                text("controller_name").filter(|_| message.is_ok_and(|message| message.command() == "hello"))
+            {
                 let version = text("controller_version").unwrap_or_default();
                 self.event(origin, format!("the {} is {name} {version}", origin.from.name()).trim_end(), out);
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::checking::Checking;
 use super::playing::{Playing, UnderWay, is_goodbye};
+use crate::bcp::template::Origin;
 use crate::bcp::{Message, ParseOptions, Side, payload_marker};
 use crate::check::{JunitSuite, NextStep, junit};
 use crate::commands::addresses::Target;
@@ -16,7 +17,7 @@ use crate::framing::{Frame, RawMessage};
 use crate::net::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
 use crate::output::progress::ERASE;
 use crate::output::show::Show;
-use crate::output::table::{Emphasis, Seen, Table};
+use crate::output::table::Table;
 use crate::output::{Console, Progress, stdout_is_terminal};
 use crate::text::count;
 
@@ -152,22 +153,25 @@ impl Replayer<'_> {
         let (mut message, mut printed) = (Message::new(), Vec::new());
         let parsed = message.parse_line(raw.text(), &ParseOptions::default());
         let parsed = parsed.as_ref().map(|()| &message);
+        let origin = self.origin(net, from);
         if let Some(table) = &mut self.table {
-            let playing = &self.files[self.current];
-            let seen = Seen { time: Some(playing.at(net.now())), connection: playing.connections, from };
-            let emphasis = if is_ours { Emphasis::Dimmed } else { Emphasis::Normal };
-            table.message(seen, raw.line, raw.payload, parsed, emphasis, &mut printed);
+            table.message(&origin, raw, parsed, is_ours, &mut printed);
         } else {
             self.show.show(raw, parsed.ok(), None, &mut printed);
         }
         self.print(net, &printed);
     }
 
+    fn origin(&self, net: &Net, from: Side) -> Origin<'static> {
+        let playing = &self.files[self.current];
+        Origin { time: Some(playing.at(net.now())), connection: Some(playing.connections), peer: None, from }
+    }
+
     /// Prints a row about the connection, if there is a table.
     fn print_event(&mut self, net: &mut Net, text: &str) {
+        let (origin, mut row) = (self.origin(net, self.side), Vec::new());
         let Some(table) = &mut self.table else { return };
-        let (playing, mut row) = (&self.files[self.current], Vec::new());
-        table.event(Some(playing.at(net.now())), playing.connections, text, &mut row);
+        table.event(&origin, text, &mut row);
         self.print(net, &row);
     }
 
