@@ -4,17 +4,20 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use super::options::Options;
 use super::source::Recording;
 use crate::bcp::Malformed;
-use crate::check::{Check, CheckConfig, EntryKind, EntryWriter, JunitSuite, edits, summary};
+use crate::check::{Check, CheckConfig, EntryKind, EntryWriter, edits, summary};
 use crate::commands::result_file::{replace, try_beside};
 use crate::exit::{Exit, Failure};
 use crate::output::Console;
 use crate::session::{Kind, apply};
 use crate::text::{count, shown};
+
+/// How long a reply is waited for after it was due, unless `--reply-timeout` says otherwise.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The check of a file, while it is played and after it.
 pub(super) struct Checking {
@@ -26,7 +29,7 @@ pub(super) struct Checking {
     is_updated: bool,
     pub began: SystemTime,
     /// The replies that are compared, for JUnit: the number of each line, and the line.
-    replies: Vec<(u64, String)>,
+    pub replies: Vec<(u64, String)>,
 }
 
 impl Checking {
@@ -57,8 +60,8 @@ impl Checking {
         let update = options.update.then(|| UpdatedFile::find(path)).transpose();
         let check = Check::new(CheckConfig {
             rules,
-            exact: options.is_exact(&recording.settings),
-            reply_timeout: options.reply_timeout(),
+            exact: options.exact || (options.compares() && recording.settings.exact),
+            reply_timeout: options.reply_timeout.unwrap_or(REPLY_TIMEOUT),
             fail_fast: options.fail_fast,
             last_goodbye,
         });
@@ -123,18 +126,6 @@ impl Checking {
         }
         self.is_updated = !edits.is_empty() && self.check.compared() > 0;
         Ok(Exit::Success)
-    }
-
-    /// The suite of this file, for JUnit.
-    pub(super) fn suite<'a>(&'a self, file: &'a str, took: Duration) -> JunitSuite<'a> {
-        JunitSuite {
-            file,
-            began: self.began.duration_since(UNIX_EPOCH).unwrap_or_default(),
-            took,
-            replies: self.replies.clone(),
-            entries: self.check.entries(),
-            reached: self.check.reached(),
-        }
     }
 }
 

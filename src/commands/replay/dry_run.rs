@@ -3,9 +3,7 @@
 //! A session is copied as far as it is well-formed, to the byte but for its CRs. Anything else is written as a recorder
 //! writes it.
 
-use std::io;
 use std::path::Path;
-use std::rc::Rc;
 
 use super::source::{Choice, Recording};
 use crate::bcp::ParseOptions;
@@ -22,9 +20,8 @@ use crate::session::{HEADER, Kind, VERSION, Verbatim, Writer};
 /// The file cannot be read or played; what comes before is printed. Standard output cannot be written.
 pub(super) fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<Exit, Failure> {
     let mut recording = Recording::open(file, choice)?;
-    let file = Rc::clone(&recording.file);
-    let cannot_read = |error: io::Error| file.failure(&error);
-    let mut session = file.bytes().and_then(Verbatim::new).map_err(cannot_read)?;
+    let session = recording.file.bytes().and_then(Verbatim::new);
+    let mut session = session.map_err(|error| recording.file.failure(&error))?;
     let is_session = recording.reader.kind() == Kind::Session;
     let (mut writer, mut output, mut is_begun, mut is_found) = (None, Stdout::new(), false, false);
     let ended = loop {
@@ -40,7 +37,8 @@ pub(super) fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<
             if !std::mem::replace(&mut is_begun, true) && !recording.reader.has_header() {
                 output.buffer().extend_from_slice(format!("{HEADER} {VERSION}\n").as_bytes());
             }
-            session.record(&record, is_chosen, output.buffer()).map_err(cannot_read)?;
+            let copied = session.record(&record, is_chosen, output.buffer());
+            copied.map_err(|error| recording.file.failure(&error))?;
         } else if is_chosen {
             let writer = writer.get_or_insert_with(|| Writer::new(recording.reader.settings().port));
             writer.record(&record, output.buffer());
@@ -51,17 +49,20 @@ pub(super) fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<
         }
         if is_chosen && !console.is_quiet() && !record.is_pattern && !is_ignored(&record.line) {
             for finding in lint(&record.line, record.payload.as_deref(), &ParseOptions::default()) {
-                console.note(format_args!("{}:{}: {finding}", file.name, record.number));
+                console.note(format_args!("{}:{}: {finding}", recording.file.name, record.number));
             }
         }
     };
     if is_session {
-        session.up_to(recording.reader.position(), output.buffer()).map_err(cannot_read)?;
+        let copied = session.up_to(recording.reader.position(), output.buffer());
+        copied.map_err(|error| recording.file.failure(&error))?;
     }
     output.flush()?;
     ended?;
     match recording.choice.connection {
-        Some(connection) if !is_found => Err(Failure::Refused(format!("{}: no connection {connection}", file.name))),
+        Some(connection) if !is_found => {
+            Err(Failure::Refused(format!("{}: no connection {connection}", recording.file.name)))
+        }
         _ => Ok(console.worst()),
     }
 }

@@ -19,9 +19,6 @@ use crate::exit::{Exit, Failure};
 use crate::session::{CONNECTION_MAX, Kind, Listed, Settings};
 use crate::text::{file_name, shown};
 
-/// How long a reply is waited for after it was due, unless `--reply-timeout` says otherwise.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// What was given.
 pub(super) struct Options {
     pub(super) output: OutputOptions,
@@ -38,11 +35,11 @@ pub(super) struct Options {
     check: bool,
     pub(super) update: bool,
     pub(super) fail_fast: bool,
-    exact: bool,
+    pub(super) exact: bool,
     ignore: Vec<String>,
     exclude: Vec<String>,
     any_order: Vec<String>,
-    reply_timeout: Option<Duration>,
+    pub(super) reply_timeout: Option<Duration>,
     pub(super) junit: Option<PathBuf>,
     from: Option<Kind>,
     connection: Option<u32>,
@@ -356,15 +353,6 @@ impl Options {
     pub(super) fn choice(&self) -> Choice {
         let framing = self.limits.framing();
         Choice { from: self.from, connection: self.connection, side: self.side(), framing }
-    }
-
-    pub(super) fn reply_timeout(&self) -> Duration {
-        self.reply_timeout.unwrap_or(REPLY_TIMEOUT)
-    }
-
-    /// Whether messages that were not recorded are differences.
-    pub(super) fn is_exact(&self, settings: &Settings) -> bool {
-        self.exact || (self.compares() && settings.exact)
     }
 
     /// What is compared: what the options say, and the settings of the file of this name.

@@ -92,7 +92,7 @@ impl RecordedFile {
 
 /// The records of a file.
 pub(super) struct Recording {
-    pub file: Rc<RecordedFile>,
+    pub file: RecordedFile,
     pub choice: Choice,
     pub reader: Reader<Box<dyn BufRead>>,
     /// What the first reading found: how many messages will be sent.
@@ -108,7 +108,7 @@ impl Recording {
     /// # Errors
     /// It cannot be read.
     pub(super) fn open(path: &Path, choice: Choice) -> Result<Recording, Failure> {
-        let file = Rc::new(RecordedFile::open(path)?);
+        let file = RecordedFile::open(path)?;
         let reader = file.reader(&choice)?;
         Ok(Recording { file, choice, reader, requests: 0, duration: None, settings: Settings::default() })
     }
