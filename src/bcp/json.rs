@@ -301,6 +301,13 @@ fn plain_bytes(text: &[u8]) -> usize {
     text.iter().position(|&byte| SPECIAL[usize::from(byte)]).unwrap_or(text.len())
 }
 
+/// Appends text as a canonical JSON string.
+pub(crate) fn push_string(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    push_text(text, out);
+    out.push(b'"');
+}
+
 /// Appends text as the inside of a canonical JSON string.
 pub(super) fn push_text(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;

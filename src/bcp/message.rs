@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::{JsonError, Malformed, MalformedReason};
-use super::json::{Canonicalizer, push_text};
+use super::json::{Canonicalizer, push_string, push_text};
 use super::value::{JsonValue, Param, ValueKind, meaning};
 use crate::limits::{NAMES_COMPARED_MAX, READ_BYTES};
 use crate::text::trim;
@@ -182,9 +182,7 @@ impl Message {
     /// Adds a parameter whose value is a string. The name is trimmed, and lower-cased unless `keep_case`.
     pub fn push_text(&mut self, name: &[u8], text: &[u8], keep_case: bool) {
         let member = self.start_member(trim(name), keep_case);
-        self.text.push(b'"');
-        push_text(text, &mut self.text);
-        self.text.push(b'"');
+        push_string(text, &mut self.text);
         self.end_member(member);
     }
 

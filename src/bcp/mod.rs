@@ -34,6 +34,7 @@ mod value;
 mod write;
 
 pub use error::{JsonError, JsonFault, Malformed, MalformedReason};
+pub(crate) use json::push_string;
 pub use line::{Marker, escape, line_command, payload_marker, unescape};
 pub use message::{DuplicatePolicy, Message, ParseOptions};
 pub(crate) use message::{canonical_name, push_base64};
@@ -41,6 +42,5 @@ pub(crate) use number::{push_float, push_integer};
 pub use parse::typed_text;
 pub(crate) use parse::{canonical_json, check_json, object_members};
 pub use template::Side;
-pub(crate) use value::push_string;
 pub use value::{JsonValue, Param, ValueKind};
 pub use write::{WriteOptions, is_command, push_ascii_json, push_spaced_json, write_line};

@@ -5,10 +5,9 @@ use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use memchr::memchr;
 
 use super::error::{JsonError, Malformed, MalformedReason};
-use super::json::{Canonicalizer, push_text};
+use super::json::{Canonicalizer, push_string};
 use super::line::unescape;
 use super::message::{DuplicatePolicy, Member, Message, ParseOptions, push_name};
 use super::number::{push_float, push_integer};
@@ -285,7 +284,7 @@ fn not_an_object(text: &[u8]) -> MalformedReason {
 
 /// Splits a text at the first such byte, which is dropped.
 fn split_at_byte(byte: u8, text: &[u8]) -> (&[u8], &[u8]) {
-    match memchr(byte, text) {
+    match text.iter().position(|&found| found == byte) {
         Some(at) => (&text[..at], &text[at + 1..]),
         None => (text, &[]),
     }
@@ -298,28 +297,22 @@ fn first_json_byte(text: &[u8]) -> Option<u8> {
 
 /// Appends the JSON of a decoded plain value, typed by its prefix.
 pub(super) fn push_typed(value: &[u8], allow_nan: bool, out: &mut Vec<u8>) -> Result<(), MalformedReason> {
-    let word = match value.first() {
-        Some(b'i') if value.starts_with(b"int:") => {
-            return if push_integer(&value[4..], out) { Ok(()) } else { Err(MalformedReason::Integer) };
-        }
-        Some(b'f') if value.starts_with(b"float:") => {
-            return match push_float(&value[6..], out) {
-                Some(is_finite) if is_finite || allow_nan => Ok(()),
-                Some(_) => Err(MalformedReason::NotFinite),
-                None => Err(MalformedReason::Float),
-            };
-        }
-        Some(b'b' | b'B') if value.eq_ignore_ascii_case(b"bool:true") => b"true".as_slice(),
-        Some(b'b' | b'B') if value.eq_ignore_ascii_case(b"bool:false") => b"false",
-        Some(b'N') if value == b"NoneType:" => b"null",
-        _ => {
-            out.push(b'"');
-            push_text(value, out);
-            out.push(b'"');
-            return Ok(());
-        }
-    };
-    out.extend_from_slice(word);
+    if let Some(digits) = value.strip_prefix(b"int:") {
+        return if push_integer(digits, out) { Ok(()) } else { Err(MalformedReason::Integer) };
+    }
+    if let Some(digits) = value.strip_prefix(b"float:") {
+        return match push_float(digits, out) {
+            Some(is_finite) if is_finite || allow_nan => Ok(()),
+            Some(_) => Err(MalformedReason::NotFinite),
+            None => Err(MalformedReason::Float),
+        };
+    }
+    match value {
+        b"NoneType:" => out.extend_from_slice(b"null"),
+        _ if value.eq_ignore_ascii_case(b"bool:true") => out.extend_from_slice(b"true"),
+        _ if value.eq_ignore_ascii_case(b"bool:false") => out.extend_from_slice(b"false"),
+        _ => push_string(value, out),
+    }
     Ok(())
 }
 

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::json::push_text;
-
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueKind {
@@ -162,13 +160,6 @@ pub(super) fn meaning(canonical: &[u8]) -> Cow<'_, str> {
     serde_json::from_slice(&string).map_or_else(|_| String::from_utf8_lossy(canonical), Cow::Owned)
 }
 
-/// Appends text as a canonical JSON string.
-pub(crate) fn push_string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    push_text(text.as_bytes(), out);
-    out.push(b'"');
-}
-
 /// Arranges the members of an object: the text of a name, and `"name":value`.
 type Arrange = fn(&mut Vec<(String, Vec<u8>)>);
 
@@ -206,7 +197,7 @@ fn string_bytes(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bcp::Message;
+    use crate::bcp::{Message, push_string};
 
     fn key(json: &str) -> Vec<u8> {
         JsonValue(json.as_bytes()).comparison_key().into_owned()
@@ -247,7 +238,10 @@ mod tests {
     #[test]
     fn strings_are_replaced_and_all_else_stays() {
         let text = r#"{"a":[1,-2.50,NaN,"x\n\"],}",{}],"":null,"b":{"c":true,"c":false},"d":[]}"#;
-        assert_eq!(JsonValue(text.as_bytes()).with_strings(&push_string), text.as_bytes());
+        assert_eq!(
+            JsonValue(text.as_bytes()).with_strings(&|text, out| push_string(text.as_bytes(), out)),
+            text.as_bytes()
+        );
         let filled = JsonValue(text.as_bytes())
             .with_strings(&|text, out| out.extend_from_slice(text.len().to_string().as_bytes()));
         assert_eq!(filled, text.replace(r#""x\n\"],}""#, "6").as_bytes());

@@ -54,7 +54,7 @@ pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
     parts.begin(b"");
     let string = |text: &str| {
         let mut json = Vec::new();
-        push_string(text, &mut json);
+        push_string(text.as_bytes(), &mut json);
         json
     };
     parts.push_value("command", JsonValue(&string(command)));

@@ -154,7 +154,7 @@ fn fill_text(text: &str, find: &dyn Fn(&str) -> Vec<u8>, out: &mut Vec<u8>) {
         };
     }
     filled.push_str(rest);
-    push_string(&filled, out);
+    push_string(filled.as_bytes(), out);
 }
 
 /// The name in the `{name}` with which a text begins, and what follows; other braces are literal.
