@@ -1,7 +1,6 @@
 //! Lines of BCP, lines of JSON Lines and JSON values, into a [`Message`].
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +10,7 @@ use super::json::{Canonicalizer, push_string};
 use super::line::unescape;
 use super::message::{DuplicatePolicy, Member, Message, ParseOptions, push_name};
 use super::number::{push_float, push_integer};
-use super::value::{JsonValue, ValueKind, meaning};
+use super::value::meaning;
 use crate::text::trim;
 
 /// The keys of a message in JSON Lines. `meta` is ignored.
@@ -142,21 +141,23 @@ impl Message {
             let Some(key) = KEYS.iter().position(|key| key.as_bytes() == &quoted[1..quoted.len() - 1]) else {
                 return Err(Malformed::message(quoted, MalformedReason::UnknownKey));
             };
-            match KEYS[key] {
-                "command" => {
-                    let value = json.string_value("command")?;
-                    push_name(trim(meaning(json.written(value)).as_bytes()), options.keep_case, command);
+            if KEYS[key] == "params" && json.peek() == Some(b'{') {
+                read_members(json, members)?;
+            } else {
+                let value = json.span(Canonicalizer::value)?;
+                match (KEYS[key], json.written(value)) {
+                    ("command", [b'"', inside @ .., b'"']) => {
+                        push_name(trim(meaning(inside).as_bytes()), options.keep_case, command);
+                    }
+                    ("bytes", [b'"', inside @ .., b'"']) => payload = Some(decode_base64(inside, payload_bytes_max)?),
+                    ("meta", _) => {}
+                    ("params", value) => {
+                        return Err(Malformed::parameter(b"params", value, MalformedReason::NotAnObject));
+                    }
+                    (key, value) => {
+                        return Err(Malformed::parameter(key.as_bytes(), value, MalformedReason::NotAString));
+                    }
                 }
-                "params" if json.peek() == Some(b'{') => read_members(json, members)?,
-                "params" => {
-                    let value = json.span(Canonicalizer::value)?;
-                    return Err(Malformed::parameter(b"params", json.written(value), MalformedReason::NotAnObject));
-                }
-                "bytes" => {
-                    let value = json.string_value("bytes")?;
-                    payload = Some(decode_base64(json.written(value), payload_bytes_max)?);
-                }
-                _ => json.value()?,
             }
             if std::mem::replace(&mut seen[key], true) {
                 return Err(Malformed::parameter(KEYS[key].as_bytes(), b"", MalformedReason::Twice));
@@ -215,25 +216,12 @@ impl Message {
         let _ = self.dedup(DuplicatePolicy::LastWins);
         let text = &self.text;
         let is_command = |member: &Member| {
-            let value = JsonValue(&text[member.value()]);
-            &text[member.name()] == b"command" && value.kind() == ValueKind::Text && !value.text().is_empty()
+            &text[member.name()] == b"command" && matches!(&text[member.value()], [b'"', _, .., b'"'])
         };
         if let Some(at) = self.members.iter().position(is_command) {
             let value = self.members.remove(at).value();
             self.command.extend_from_slice(&self.text[value.start + 1..value.end - 1]);
         }
-    }
-}
-
-impl Canonicalizer<'_, '_> {
-    /// Reads the value of a key, which must be a string. Returns where the inside of the string is.
-    fn string_value(&mut self, key: &str) -> Result<Range<usize>, Malformed> {
-        let value = self.span(Canonicalizer::value)?;
-        let text = self.written(value.clone());
-        if text[0] != b'"' {
-            return Err(Malformed::parameter(key.as_bytes(), text, MalformedReason::NotAString));
-        }
-        Ok(value.start + 1..value.end - 1)
     }
 }
 

@@ -195,11 +195,11 @@ impl fmt::Display for FramingError {
                 write!(f, "payload cut short: {got} of {announced} bytes before the end of the input")
             }
             FramingError::InvalidLength { found, count } => {
-                write!(f, "invalid length: \"{}\"", shown(&found[..*count]))?;
-                f.write_str(match *count {
+                let advice = match *count {
                     obe::LENGTH_DIGITS => "; write ten digits (the reference class accepts a sign or spaces too)",
                     _ => " at the end of the input; a length has ten digits",
-                })
+                };
+                write!(f, "invalid length: \"{}\"{advice}", shown(&found[..*count]))
             }
             FramingError::BodyTooLong { announced, limit } => {
                 write!(f, "a body of {announced} bytes is announced, and {limit} are allowed")
@@ -286,13 +286,10 @@ impl Framer {
     }
 
     /// Adds bytes that were read elsewhere.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let space = self.space();
-            let (now, later) = bytes.split_at(bytes.len().min(space.len()));
-            space[..now.len()].copy_from_slice(now);
-            self.filled(now.len());
-            bytes = later;
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(self.options.read_bytes.max(1)) {
+            self.space()[..piece.len()].copy_from_slice(piece);
+            self.filled(piece.len());
         }
     }
 
