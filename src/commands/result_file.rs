@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use crate::exit::Failure;
 use crate::text::file_name;
@@ -66,7 +66,7 @@ pub fn refuse_one_file_twice(flags: &[(&str, Option<&Path>)]) -> Result<(), Fail
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             continue;
         }
-        let place = place(path);
+        let place = path::absolute(path).unwrap_or_else(|_| path.to_owned());
         if let Some((other, _)) = seen.iter().find(|(_, taken)| *taken == place) {
             let name = file_name(path);
             return Err(Failure::Usage(format!(
@@ -76,13 +76,6 @@ pub fn refuse_one_file_twice(flags: &[(&str, Option<&Path>)]) -> Result<(), Fail
         seen.push((flag, place));
     }
     Ok(())
-}
-
-/// A path without links and `..`, also of a file that does not exist yet.
-fn place(path: &Path) -> PathBuf {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let beside = || Some(fs::canonicalize(folder).ok()?.join(path.file_name()?));
-    fs::canonicalize(path).ok().or_else(beside).unwrap_or_else(|| path.to_owned())
 }
 
 /// Replaces a file by another with this content; what is not a regular file, such as `/dev/null`, is written directly.

@@ -50,13 +50,6 @@ pub(crate) fn note_terminal_input(console: &Console) {
     }
 }
 
-/// What a run without output on a terminal tells a person.
-pub(crate) fn note_on_terminal(console: &Console, text: impl std::fmt::Display) {
-    if io::stderr().is_terminal() {
-        console.note(text);
-    }
-}
-
 /// `-W` and `--idle`: since when they count, and which of them passes first.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TimeLimits {
@@ -150,10 +143,10 @@ impl End {
     pub(crate) fn timed_out(&self, missing: &str) -> Option<String> {
         match self {
             End::TimeUp { limit, option } => {
-                Some(format!("timed out after {} waiting for {missing} (see {option})", seconds(*limit)))
+                Some(format!("timed out after {} s waiting for {missing} (see {option})", limit.as_secs_f64()))
             }
             End::Idle(limit) => {
-                Some(format!("nothing arrived for {}, waiting for {missing} (see --idle)", seconds(*limit)))
+                Some(format!("nothing arrived for {} s, waiting for {missing} (see --idle)", limit.as_secs_f64()))
             }
             _ => None,
         }
@@ -276,11 +269,6 @@ pub(crate) fn subscription_hint(target: &Target) -> &'static str {
         true => "; MPF reports only what monitor_start or register_trigger asked for on this connection",
         false => "",
     }
-}
-
-/// A duration in seconds, such as `0.05 s`.
-fn seconds(duration: Duration) -> String {
-    format!("{} s", duration.as_secs_f64())
 }
 
 /// How a connection of which we are this end closed, for the recording of it.

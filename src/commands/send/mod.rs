@@ -4,7 +4,6 @@
 mod messages;
 mod sender;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bcp::template::Template;
@@ -25,8 +24,8 @@ use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::READ_BYTES;
 use crate::net::{NetSettings, StdinReader};
-use crate::output::Console;
 use crate::output::show::Show;
+use crate::output::{Color, Console};
 use messages::guard;
 use sender::Sender;
 
@@ -40,63 +39,6 @@ const ONE_SHOT_READ_BYTES: usize = 8 << 10;
 
 /// The variable with the address to connect to when there is no `-a`.
 const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
-
-/// What was given.
-struct Options {
-    output: OutputOptions,
-    connect: ConnectOptions,
-    goals: GoalOptions,
-    display: Display,
-    record: RecordOptions,
-    limits: Input,
-    verbose: bool,
-    wait: bool,
-    fail_on: Vec<String>,
-    all: bool,
-    hello: bool,
-    ready: Option<Duration>,
-    force: bool,
-    no_goodbye: bool,
-    reconnect: bool,
-    payload: Option<PathBuf>,
-    repeat: Option<u64>,
-    every: Option<Duration>,
-    wire: Wire,
-    no_reply: bool,
-    /// A command and its parameters, or one BCP line with a `?`; nothing, or `-`, is standard input.
-    words: Vec<String>,
-}
-
-impl Options {
-    fn read(given: &Given) -> Result<Options, Failure> {
-        Ok(Options {
-            output: OutputOptions::read(given),
-            connect: ConnectOptions::read(given, "addr")?,
-            goals: GoalOptions::read(given)?,
-            display: Display::read(given, Template::parse)?,
-            record: RecordOptions::read(given)?,
-            limits: Input::read(given)?,
-            verbose: given.has("verbose"),
-            wait: given.has("wait"),
-            fail_on: given.values("fail-on", text)?,
-            all: given.has("all"),
-            hello: given.has("hello"),
-            ready: given.value("ready", duration)?,
-            force: given.has("force"),
-            no_goodbye: given.has("no-goodbye"),
-            reconnect: given.has("reconnect"),
-            payload: given.value("bytes", path)?,
-            repeat: given.value("repeat", |value| match number(value)? {
-                0 => Err("0 sends nothing; write 1 or more".to_owned()),
-                times => Ok(times),
-            })?,
-            every: given.value("every", duration)?,
-            wire: wire(given),
-            no_reply: given.has("no-reply"),
-            words: given.text_words()?,
-        })
-    }
-}
 
 /// What OBE_Socket has no use for is refused with it.
 const OBE: &[&str] = &["wire=obe"];
@@ -279,12 +221,11 @@ pub const COMMAND: Command = Command {
 /// # Errors
 /// A message that makes no sense, an address that cannot be reached, a connection that is lost, and so on.
 fn run(given: &Given) -> Result<Exit, Failure> {
-    let options = Options::read(given)?;
-    let mut console = options.output.console(COMMAND.help.name);
-    let wire = options.wire;
-    let mut plan = SendPlan::new(options, &console)?;
+    let output = OutputOptions::read(given);
+    let mut console = output.console(COMMAND.help.name);
+    let mut plan = SendPlan::new(given, output.color, &console)?;
     let mut net = open_net(plan.settings())?;
-    if wire == Wire::Obe {
+    if wire(given) == Wire::Obe {
         let mut sender = ObeSender::new(plan, &mut console);
         let unprinted = drive(&mut net, &mut sender)?;
         return sender.finish(unprinted);
@@ -322,51 +263,58 @@ pub(super) struct SendPlan {
 }
 
 impl SendPlan {
-    fn new(options: Options, console: &Console) -> Result<SendPlan, Failure> {
-        let wire = options.wire;
-        let mut goals = options.goals.goals(wire)?;
-        goals.fail_on(patterns_on(wire, "--fail-on", &options.fail_on)?);
-        if options.hello {
+    fn new(given: &Given, color: Color, console: &Console) -> Result<SendPlan, Failure> {
+        let wire = wire(given);
+        let (connect, record) = (ConnectOptions::read(given, "addr")?, RecordOptions::read(given)?);
+        let (every, ready) = (given.value("every", duration)?, given.value("ready", duration)?);
+        let (goal_options, display) = (GoalOptions::read(given)?, Display::read(given, Template::parse)?);
+        let mut goals = goal_options.goals(wire)?;
+        goals.fail_on(patterns_on(wire, "--fail-on", &given.values("fail-on", text)?)?);
+        if given.has("hello") {
             goals.handshake();
         }
-        let show = options.show(console)?;
+        if wire == Wire::Bcp {
+            note_mistyped_patterns(goal_options.expected.iter().chain(display.selection.typed()), console);
+        }
+        let show = display.show(wire, color, false)?;
         let mut framing = match wire {
-            Wire::Bcp => options.limits.framing(),
+            Wire::Bcp => Input::read(given)?.framing(),
             Wire::Obe => FramingOptions::obe(),
         };
-        let messages = options.messages(&framing, &mut goals, console)?;
-        let target = target(options.connect.address.as_deref(), wire)?;
-        if let (Messages::One { message, .. }, false, Wire::Bcp) = (&messages, options.force, wire) {
+        let messages = messages(given, &framing, &mut goals, console)?;
+        let target = target(connect.address.as_deref(), wire)?;
+        let is_guarded = wire == Wire::Bcp && !given.has("force");
+        if let (Messages::One { message, .. }, true) = (&messages, is_guarded) {
             guard(message).map_err(Failure::Refused)?;
         }
-        let mut recorder = options.record.open_file()?;
+        let mut recorder = record.open_file()?;
         recorder.begin(&format!("connecting to {}", target.address), target.address.port)?;
         let reads_input = matches!(messages, Messages::Stream(_));
         match reads_input {
             true => note_terminal_input(console),
             false => framing.read_bytes = ONE_SHOT_READ_BYTES,
         }
-        let has_reply_time = goals.are_set() || (wire == Wire::Obe && !options.no_reply);
-        let timeout = options.goals.time(has_reply_time.then_some(REPLY_TIME));
+        let waits = !given.has("no-reply");
+        let has_reply_time = goals.are_set() || (wire == Wire::Obe && waits);
         Ok(SendPlan {
             target,
-            retry: options.connect.retry,
+            retry: connect.retry,
             messages,
             reads_input,
-            every: options.every,
-            is_guarded: !options.force,
-            says_hello: options.hello,
-            says_goodbye: !options.no_goodbye,
-            waits: !options.no_reply,
-            ready: options.ready,
-            reconnects: options.reconnect,
+            every,
+            is_guarded,
+            says_hello: given.has("hello"),
+            says_goodbye: !given.has("no-goodbye"),
+            waits,
+            ready,
+            reconnects: given.has("reconnect"),
             goals,
-            limits: TimeLimits::new(timeout, options.goals.idle),
-            stays: options.goals.timeout.is_some() || options.goals.idle.is_some(),
+            limits: TimeLimits::new(goal_options.time(has_reply_time.then_some(REPLY_TIME)), goal_options.idle),
+            stays: goal_options.timeout.is_some() || goal_options.idle.is_some(),
             framing,
             show,
-            prints_all: options.all,
-            traffic: Traffic { is_shown: options.verbose },
+            prints_all: given.has("all"),
+            traffic: Traffic { is_shown: given.has("verbose") },
             recorder,
         })
     }
@@ -381,37 +329,37 @@ impl SendPlan {
     }
 }
 
-impl Options {
-    /// How replies are printed. Patterns that are probably mistyped are noted.
-    fn show(&self, console: &Console) -> Result<Show, Failure> {
-        if self.wire == Wire::Bcp {
-            note_mistyped_patterns(self.goals.expected.iter().chain(self.display.selection.typed()), console);
+/// Where the messages come from, and the goal that `-w` makes of it.
+fn messages(
+    given: &Given,
+    framing: &FramingOptions,
+    goals: &mut Goals,
+    console: &Console,
+) -> Result<Messages, Failure> {
+    let (words, payload) = (given.text_words()?, given.value("bytes", path)?);
+    let times = given.value("repeat", |value| match number(value)? {
+        0 => Err("0 sends nothing; write 1 or more".to_owned()),
+        times => Ok(times),
+    })?;
+    let times = times.unwrap_or(1);
+    Ok(match (words.as_slice(), framing.wire) {
+        ([], _) if given.has("hello") && given.has("every") => {
+            return Err(Failure::Usage("--every needs messages: - reads them from standard input".to_owned()));
         }
-        self.display.show(self.wire, self.output.color, false)
-    }
-
-    /// Where the messages come from, and the goal that `-w` makes of it.
-    fn messages(&self, framing: &FramingOptions, goals: &mut Goals, console: &Console) -> Result<Messages, Failure> {
-        let times = self.repeat.unwrap_or(1);
-        Ok(match (self.words.as_slice(), self.wire) {
-            ([], _) if self.hello && self.every.is_some() => {
-                return Err(Failure::Usage("--every needs messages: - reads them from standard input".to_owned()));
+        ([], _) if given.has("hello") => Messages::None,
+        (words, _) if words.is_empty() || words == ["-"] => Messages::Stream(Box::new(Stream::new(framing))),
+        (words, Wire::Bcp) => {
+            let message = Outgoing::read(words, payload.as_deref(), framing, console)?;
+            if given.has("wait") {
+                goals.expect_reply(message.reply()?);
             }
-            ([], _) if self.hello => Messages::None,
-            (words, _) if words.is_empty() || words == ["-"] => Messages::Stream(Box::new(Stream::new(framing))),
-            (words, Wire::Bcp) => {
-                let message = Outgoing::read(words, self.payload.as_deref(), framing, console)?;
-                if self.wait {
-                    goals.expect_reply(message.reply()?);
-                }
-                Messages::One { message, times, sent: 0 }
-            }
-            (words, Wire::Obe) => {
-                let whole = read_value(words, true)?;
-                Messages::One { message: Outgoing { line_length: whole.len(), whole }, times, sent: 0 }
-            }
-        })
-    }
+            Messages::One { message, times, sent: 0 }
+        }
+        (words, Wire::Obe) => {
+            let whole = read_value(words, true)?;
+            Messages::One { message: Outgoing { line_length: whole.len(), whole }, times, sent: 0 }
+        }
+    })
 }
 
 /// The server to connect to: that of `-a`, else of the variable, else the usual one of the wire.

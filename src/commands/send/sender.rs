@@ -1,6 +1,6 @@
 //! The run of `send` over the loop: one connection, or with `--reconnect` one after another.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use super::SendPlan;
@@ -9,8 +9,7 @@ use crate::bcp::conversation::{Conversation, ConversationConfig, ReceiveOutcome,
 use crate::bcp::{Message, ParseOptions, Side, ValueKind, line_command};
 use crate::commands::arguments::unknown_word;
 use crate::commands::run::{
-    ClientRun, End, closing, failed_reply, note_on_terminal, receive_bad_frame, report_unfinished, report_unprinted,
-    subscription_hint,
+    ClientRun, End, closing, failed_reply, receive_bad_frame, report_unfinished, report_unprinted, subscription_hint,
 };
 use crate::commands::stream::{Item, Outgoing};
 use crate::exit::{Exit, Failure};
@@ -123,9 +122,9 @@ impl<'a> Sender<'a> {
             hint,
         };
         let exit = run.settle(console)?;
-        if exit == Exit::Success && plan.goals.printed == 0 {
-            let text = format!("sent {} to {}", count(self.sent, "message"), plan.target.address);
-            note_on_terminal(console, text);
+        // A person sees that something happened.
+        if exit == Exit::Success && plan.goals.printed == 0 && io::stderr().is_terminal() {
+            console.note(format_args!("sent {} to {}", count(self.sent, "message"), plan.target.address));
         }
         Ok(exit)
     }
