@@ -110,6 +110,8 @@ pub(super) struct Connection {
     pub reason: Option<CloseReason>,
     /// How many messages were dropped by `cut`.
     pub cut: usize,
+    /// Whether even the end of this process would reset it.
+    pub is_armed: bool,
 }
 
 impl Connection {
@@ -135,21 +137,17 @@ impl Connection {
         let Some(mut socket) = self.socket.as_ref().filter(|_| !self.is_blocked && !self.outbox.is_empty()) else {
             return Ok(false);
         };
-        // Until the message is whole, even the end of this process is a reset: a second signal leaves no time for more.
-        let is_long = self.outbox.unsent().len() > LONG_WRITE_BYTES || self.outbox.is_inside_message;
-        if is_long {
-            sys::reset_when_closed(socket, true);
-        }
         while !self.outbox.is_empty() && !self.is_blocked {
+            if self.outbox.unsent().len() > LONG_WRITE_BYTES {
+                arm(socket, &mut self.is_armed, true);
+            }
             match socket.write(self.outbox.unsent()) {
                 Ok(count) => self.outbox.sent(count),
                 Err(error) if sys::is_passing(&error) => self.is_blocked = true,
                 Err(error) => return Err(error),
             }
         }
-        if is_long || self.outbox.is_inside_message {
-            sys::reset_when_closed(socket, self.outbox.is_inside_message);
-        }
+        arm(socket, &mut self.is_armed, self.outbox.is_inside_message);
         Ok(self.outbox.is_empty())
     }
 
@@ -225,5 +223,14 @@ impl Connection {
             // A half that our own end cut short is not the peer's.
             unfinished: self.framer.filter(|_| self.at_end).map_or(Vec::new(), |framer| framer.unread().to_vec()),
         }
+    }
+}
+
+/// Makes even the end of this process a reset, while half a message is written: a second signal leaves no time for
+/// more. The option is set only when that changes, because a system call can be slow.
+fn arm(socket: &TcpStream, is_armed: &mut bool, arms: bool) {
+    if *is_armed != arms {
+        sys::reset_when_closed(socket, arms);
+        *is_armed = arms;
     }
 }
