@@ -177,14 +177,9 @@ fn align(
     (1..=tail).for_each(|at| found[replies - at] = Some(messages - at));
     let (rows, columns) = (replies - head - tail, messages - head - tail);
     if rows.saturating_mul(columns) <= PRODUCT_MAX {
-        longest(
-            rows,
-            columns,
-            |row, column| is(head + row, head + column),
-            |row, column| {
-                found[head + row] = Some(head + column);
-            },
-        );
+        for (row, column) in longest(rows, columns, |row, column| is(head + row, head + column)) {
+            found[head + row] = Some(head + column);
+        }
         return found;
     }
     let mut next = head;
@@ -197,7 +192,8 @@ fn align(
     found
 }
 
-fn longest(rows: usize, columns: usize, is: impl Fn(usize, usize) -> bool, mut set: impl FnMut(usize, usize)) {
+/// The cells of the longest common subsequence, from the last to the first.
+fn longest(rows: usize, columns: usize, is: impl Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
     // For each cell whether leaving out its message costs nothing; the lengths themselves are kept for two rows only.
     let mut spare_message = vec![false; rows * columns];
     let mut above = vec![0u32; columns + 1];
@@ -210,18 +206,19 @@ fn longest(rows: usize, columns: usize, is: impl Fn(usize, usize) -> bool, mut s
         }
         std::mem::swap(&mut above, &mut here);
     }
-    let (mut row, mut column) = (rows, columns);
+    let (mut row, mut column, mut cells) = (rows, columns, Vec::new());
     while row > 0 && column > 0 {
         if is(row - 1, column - 1) {
             row -= 1;
             column -= 1;
-            set(row, column);
+            cells.push((row, column));
         } else if spare_message[(row - 1) * columns + column - 1] {
             column -= 1;
         } else {
             row -= 1;
         }
     }
+    cells
 }
 
 #[cfg(test)]

@@ -3,14 +3,10 @@
 
 #[path = "report_tests.rs"]
 mod report;
-#[path = "scene_tests.rs"]
-mod scene;
 #[path = "script_tests.rs"]
 mod script;
 #[path = "../../tests/common/seed.rs"]
 mod seed;
-#[path = "update_tests.rs"]
-mod update;
 
 use std::time::Duration;
 
@@ -20,8 +16,7 @@ use crate::check::{Check, CloseKind, EntryKind, NextStep};
 use crate::session::Record;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use scene::{MUTATIONS, Scene, mutate, scene};
-use script::{Settings, Speed, What, When, play, record};
+use script::{MUTATIONS, Scene, Settings, Speed, What, When, mutate, play, record, scene};
 use seed::for_each_case;
 use serde_json::{Value, json};
 
@@ -260,4 +255,72 @@ fn many_unanswered_blocks_are_compared_with_many_messages() {
     }
     check.end();
     assert_eq!(kinds_at_the_end(check, now), ["no-reply"; BLOCKS]);
+}
+
+mod update {
+    //! Tests of `--update` without files: after an update, a second check of the same replies passes.
+
+    use super::script::{MUTATIONS, Mutation, mutate, play, scene};
+    use super::seed::for_each_case;
+    use crate::bcp::Side;
+    use crate::check::edits;
+    use crate::framing::FramingOptions;
+    use crate::session::{Reader, Record, Writer, apply};
+
+    /// The number of random scripts.
+    const CASES: u64 = 4_000;
+
+    /// Writes a recording as a session file with a comment after each record.
+    fn write(script: &[Record]) -> Vec<u8> {
+        let mut file = Vec::new();
+        let mut writer = Writer::new(None);
+        for record in script {
+            writer.record(record, &mut file);
+            file.extend_from_slice(b"# a comment\r\n\n");
+        }
+        file
+    }
+
+    /// Reads the records of a session file, which may have none after an update.
+    fn read(file: &[u8]) -> Vec<Record> {
+        Reader::new(file, None, &FramingOptions::default()).unwrap().filter_map(Result::ok).collect()
+    }
+
+    #[test]
+    fn second_check_of_an_updated_recording_passes() {
+        for_each_case(CASES, |random| {
+            let mut scene = scene(random);
+            if scene.events.is_empty() {
+                return Ok(());
+            }
+            let mutation = *random.pick(&MUTATIONS);
+            let at = random.below(scene.events.len());
+            // A late reply also delays the next request, but not with the updated recording.
+            let unstable = matches!(mutation, Mutation::Late | Mutation::AcrossBlocks | Mutation::Closed);
+            if unstable || mutate(&mut scene, mutation, at, random).is_none() {
+                return Ok(());
+            }
+            let file = write(&scene.script);
+            let outcome = play(&read(&file), &scene.events, &scene.settings);
+            let edits = edits(outcome.check.entries(), Side::Server);
+            let mut updated = Vec::new();
+            apply(&file[..], &edits, &mut updated).unwrap();
+            let clean = edits.is_empty();
+            let fail = |what: &str| {
+                Err(format!("{mutation:?} of {at}: {what}\n{}\n{}", scene.shown(), updated.escape_ascii()))
+            };
+            if clean != outcome.check.entries().is_empty() || clean != (updated == file) {
+                return fail("a difference and no change, or the reverse");
+            }
+            let comments = |file: &[u8]| file.windows(14).filter(|bytes| *bytes == b"# a comment\r\n\n").count();
+            if comments(&file) != comments(&updated) {
+                return fail("a comment is gone");
+            }
+            let again = play(&read(&updated), &scene.events, &scene.settings);
+            match again.check.entries().first() {
+                None => Ok(()),
+                Some(entry) => fail(&format!("still {}", entry.kind_name())),
+            }
+        });
+    }
 }

@@ -10,10 +10,8 @@ mod block;
 mod check_tests;
 mod compare;
 mod engine;
-mod junit;
 mod report;
 
 pub use compare::Rules;
 pub use engine::{Check, CheckConfig, NextStep};
-pub use junit::{JunitSuite, junit};
-pub use report::{CloseKind, EntryKind, EntryWriter, edits, summary};
+pub use report::{CloseKind, EntryKind, EntryWriter, JunitSuite, edits, junit, summary};
