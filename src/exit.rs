@@ -5,19 +5,19 @@
 use std::fmt;
 use std::io;
 
-/// The exit status of a run. The man pages and the tests read [`Exit::MEANINGS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The exit status of a run, from the best to the worst. The man pages and the tests read [`Exit::MEANINGS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// The goal was met, or there was none.
     Success,
     /// Input was malformed, refused or differed, or the peer left before a goal was met.
     Failed,
-    /// The command line is wrong; nothing was sent.
-    Usage,
-    /// Input or output: cannot open, bind or connect, or the output cannot be written.
-    Io,
     /// A reply failed, the peer broke the framing, or it refused the protocol version.
     Peer,
+    /// Input or output: cannot open, bind or connect, or the output cannot be written.
+    Io,
+    /// The command line is wrong; nothing was sent.
+    Usage,
     /// The time of `-W` passed with a goal unmet.
     Timeout,
     /// Ended by this signal.
@@ -58,19 +58,7 @@ impl Exit {
     /// The worse of two statuses: a signal, 124, 2, then 3, 4, 1, 0.
     #[must_use]
     pub fn worse(self, other: Exit) -> Exit {
-        if self.severity() >= other.severity() { self } else { other }
-    }
-
-    fn severity(self) -> u8 {
-        match self {
-            Exit::Success => 0,
-            Exit::Failed => 1,
-            Exit::Peer => 2,
-            Exit::Io => 3,
-            Exit::Usage => 4,
-            Exit::Timeout => 5,
-            Exit::Signal(_) => 6,
-        }
+        self.max(other)
     }
 }
 

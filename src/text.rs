@@ -29,20 +29,25 @@ pub fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Whether a control character (C0, DEL, C1) would reach a terminal with this character.
-pub const fn is_control(c: char) -> bool {
-    matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}')
-}
-
 /// Foreign text that must not be cut, such as the name of a file: bytes that are not UTF-8 as `\xFF`, control
 /// characters escaped.
 pub fn safe(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        chunk.valid().chars().for_each(|c| push_safe(&mut text, c));
-        chunk.invalid().iter().for_each(|byte| push_byte(&mut text, *byte));
-    }
+    characters(bytes).for_each(|character| push_character(&mut text, character));
     text
+}
+
+/// The characters of a text, and the bytes that are part of none.
+fn characters(bytes: &[u8]) -> impl Iterator<Item = Result<char, u8>> {
+    let chunks = bytes.utf8_chunks();
+    chunks.flat_map(|chunk| chunk.valid().chars().map(Ok).chain(chunk.invalid().iter().copied().map(Err)))
+}
+
+fn push_character(text: &mut String, character: Result<char, u8>) {
+    match character {
+        Ok(c) => push_safe(text, c),
+        Err(byte) => text.push_str(&format!("\\x{byte:02X}")),
+    }
 }
 
 /// The name of a file as messages show it: safe for a terminal, and never cut, so that it can be copied.
@@ -61,52 +66,22 @@ pub fn shown(bytes: &[u8]) -> String {
     // A character takes at most four bytes, so the rest of a huge line is not looked at.
     let window = bytes.get(..(SHOWN_CHARS_MAX + 1) * 4).unwrap_or(bytes);
     let mut text = String::new();
-    let mut room = SHOWN_CHARS_MAX;
-    for chunk in window.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if !take(&mut room) {
-                text.push('…');
-                return text;
-            }
-            push_safe(&mut text, c);
-        }
-        for byte in chunk.invalid() {
-            if !take(&mut room) {
-                text.push('…');
-                return text;
-            }
-            push_byte(&mut text, *byte);
-        }
-    }
-    if window.len() < bytes.len() {
+    let mut rest = characters(window);
+    rest.by_ref().take(SHOWN_CHARS_MAX).for_each(|character| push_character(&mut text, character));
+    if rest.next().is_some() {
         text.push('…');
     }
     text
 }
 
-/// Appends a character so that it cannot move a terminal's cursor: control characters become escapes.
-pub fn push_safe(text: &mut String, c: char) {
+/// Appends a character so that it cannot move a terminal's cursor: control characters (C0, DEL, C1) become escapes.
+fn push_safe(text: &mut String, c: char) {
     match c {
         '\n' => text.push_str("\\n"),
         '\r' => text.push_str("\\r"),
         '\t' => text.push_str("\\t"),
-        c if is_control(c) => text.push_str(&format!("\\x{:02x}", u32::from(c))),
+        c if c.is_control() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
         c => text.push(c),
-    }
-}
-
-/// Appends a byte that is part of no character.
-fn push_byte(text: &mut String, byte: u8) {
-    text.push_str(&format!("\\x{byte:02X}"));
-}
-
-fn take(room: &mut usize) -> bool {
-    match room.checked_sub(1) {
-        Some(left) => {
-            *room = left;
-            true
-        }
-        None => false,
     }
 }
 

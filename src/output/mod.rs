@@ -187,14 +187,7 @@ pub(crate) fn stdout_columns() -> Option<usize> {
 
 /// Appends foreign text for a terminal: control characters (C1 too) escaped, bytes that are not UTF-8 as `\xFF`.
 pub fn push_for_terminal(text: &[u8], out: &mut Vec<u8>) {
-    for chunk in text.utf8_chunks() {
-        let mut safe = String::with_capacity(chunk.valid().len());
-        chunk.valid().chars().for_each(|c| crate::text::push_safe(&mut safe, c));
-        out.extend_from_slice(safe.as_bytes());
-        for byte in chunk.invalid() {
-            out.extend_from_slice(format!("\\x{byte:02X}").as_bytes());
-        }
-    }
+    out.extend_from_slice(crate::text::safe(text).as_bytes());
 }
 
 #[cfg(test)]

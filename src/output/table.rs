@@ -10,7 +10,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::bcp::template::{Origin, Side};
 use crate::bcp::{JsonValue, Malformed, Message, ValueKind};
 use crate::framing::RawMessage;
-use crate::text::push_safe;
+use crate::text::safe;
 
 /// The column of commands; the longest common one, `machine_variable`, fits.
 const COMMAND_COLUMNS: usize = 16;
@@ -113,9 +113,9 @@ impl Table {
             Ok(message) => push_message(message, raw.payload, is_failed, &mut row),
             Err(malformed) => {
                 row.push("! ", RED);
-                row.push(&safe_text(&String::from_utf8_lossy(raw.line)), RED);
+                row.push(&safe(String::from_utf8_lossy(raw.line).as_bytes()), RED);
                 row.push("  ", "");
-                row.push(&safe_text(&malformed.to_string()), "");
+                row.push(&safe(malformed.to_string().as_bytes()), "");
             }
         }
         self.close_row(row, is_dimmed, out);
@@ -124,7 +124,7 @@ impl Table {
     /// Appends a row about a connection, such as `connected from 127.0.0.1:34928`.
     pub(crate) fn event(&mut self, origin: &Origin<'_>, text: &str, out: &mut Vec<u8>) {
         let mut row = self.open_row(origin);
-        row.push(&safe_text(text), DIM);
+        row.push(&safe(text.as_bytes()), DIM);
         self.close_row(row, false, out);
     }
 
@@ -224,7 +224,7 @@ impl Row {
 
 /// Appends command and values: the value of `name` first and without its label.
 fn push_message(message: &Message, payload: Option<&[u8]>, is_failed: bool, row: &mut Row) {
-    let command = safe_text(&message.command());
+    let command = safe(message.command().as_bytes());
     let color = if is_failed { RED } else { family_color(&command) };
     let mut params: Vec<(String, JsonValue<'_>)> =
         message.params().map(|param| (param.name().into_owned(), param.value)).collect();
@@ -237,7 +237,7 @@ fn push_message(message: &Message, payload: Option<&[u8]>, is_failed: bool, row:
     }
     for (name, value) in params {
         row.push("  ", "");
-        row.push(&safe_text(&name), DIM);
+        row.push(&safe(name.as_bytes()), DIM);
         row.push(" ", "");
         row.push(&value_text(value), "");
     }
@@ -261,7 +261,7 @@ fn family_color(command: &str) -> &'static str {
 
 /// A value without its type; long lists and objects as `{…} +2.9 kB`.
 fn value_text(value: JsonValue<'_>) -> String {
-    let text = safe_text(&value.text());
+    let text = safe(value.text().as_bytes());
     let brackets = match value.kind() {
         ValueKind::List => "[…]",
         ValueKind::Object => "{…}",
@@ -278,13 +278,6 @@ fn size(bytes: usize) -> String {
         1_000..=999_999 => format!("{}.{} kB", bytes / 1_000, bytes % 1_000 / 100),
         _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
     }
-}
-
-/// Text without anything that moves a terminal's cursor.
-fn safe_text(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    text.chars().for_each(|c| push_safe(&mut safe, c));
-    safe
 }
 
 /// Text filled with spaces to a width.
