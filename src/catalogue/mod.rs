@@ -23,12 +23,12 @@ fn find(command: &str) -> Option<&'static CommandEntry> {
 
 /// Whether a command is in the table, in any case.
 pub(crate) fn knows(command: &str) -> bool {
-    find(command).is_some() || HISTORICAL.iter().any(|name| name.eq_ignore_ascii_case(command))
+    find(command).is_some() || HISTORICAL.split(' ').any(|name| name.eq_ignore_ascii_case(command))
 }
 
 /// The name of every command in the table.
 pub(crate) fn command_names() -> impl Iterator<Item = &'static str> {
-    COMMANDS.iter().map(|entry| entry.name).chain(HISTORICAL.iter().copied())
+    COMMANDS.iter().map(|entry| entry.name).chain(HISTORICAL.split(' '))
 }
 
 /// The command of the reply to a message (`send -w`); `None` if there is none, or none that is certain.

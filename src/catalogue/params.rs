@@ -214,20 +214,19 @@ fn missing(entry: &CommandEntry, params: &MpfParams<'_>, parameter: &Parameter) 
 fn fault(param_type: ParamType, value: &MpfValue<'_>, subcommand: &str) -> Option<String> {
     use ValueKind::{Bool, Float, Integer, Null, Object, Text};
     let kind = value.kind;
+    let why = match param_type {
+        ParamType::Event if kind == Text => event_fault(&value.text),
+        ParamType::Placeholder if kind == Text => expression_fault(&value.text),
+        _ => None,
+    };
+    if let Some(why) = why {
+        return Some(format!("{}, got {value}: {why}", param_type.description()));
+    }
     let fits = match param_type {
         ParamType::Any(_) => true,
         ParamType::Key => !value.is_nested(),
-        ParamType::Text => kind == Text,
+        ParamType::Text | ParamType::Event | ParamType::Placeholder => kind == Text,
         ParamType::State => value.as_integer().is_some(),
-        ParamType::Event if kind == Text => match event_fault(&value.text) {
-            Some(why) => return Some(format!("{}, got {value}: {why}", param_type.description())),
-            None => true,
-        },
-        ParamType::Placeholder if kind == Text => match expression_fault(&value.text) {
-            Some(why) => return Some(format!("{}, got {value}: {why}", param_type.description())),
-            None => true,
-        },
-        ParamType::Event | ParamType::Placeholder => false,
         ParamType::Fields => {
             let fields = fields(subcommand);
             let is_known = kind == Text && value.text.split(',').all(|field| fields.contains(&field));
