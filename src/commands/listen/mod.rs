@@ -12,23 +12,25 @@ mod rows;
 pub use options::COMMAND;
 
 use crate::cli::Given;
+use crate::commands::addresses::Place;
 use crate::commands::run::open_net;
 use crate::exit::{Exit, Failure};
 use crate::net::NetSettings;
-use options::{Options, Plan};
+use options::Plan;
 
 /// Runs `backbox listen`.
 ///
 /// # Errors
 /// Options that are wrong, and what ends the run.
 fn run(given: &Given) -> Result<Exit, Failure> {
-    let options = Options::read(given)?;
-    let Plan { mut peers, place, settings } = options.plan()?;
+    let Plan { mut peers, address, announce, settings } = Plan::read(given)?;
     let recording = peers.observer.recorder.take_file();
     let mut net = open_net(NetSettings { recording, ..settings })?;
-    match place {
-        Some(place) => peers.listen(&mut net, &place)?,
-        None => peers.connect(&mut net)?,
+    if given.has("connect") {
+        peers.connect(&mut net)?;
+    } else {
+        let (address, announce, wire) = (address.as_deref(), announce.as_deref(), peers.observer.wire);
+        peers.listen(&mut net, &Place { address, port: None, announce, wire })?;
     }
     let outcome = net.run(&mut peers).map_err(|error| Failure::io("cannot wait for connections", &error))?;
     peers.settle(outcome)

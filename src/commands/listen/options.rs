@@ -11,7 +11,7 @@ use crate::bcp::pattern::Pattern;
 use crate::bcp::template::Template;
 use crate::catalogue::{self, CATEGORIES, MONITOR_WORDS};
 use crate::cli::{Command, Complete, Flag, Given, Help, Rule, text};
-use crate::commands::addresses::{MEDIA_PORT, PIN_PORT, Place, Target};
+use crate::commands::addresses::{MEDIA_PORT, PIN_PORT, Target};
 use crate::commands::arguments::note_mistyped_patterns;
 use crate::commands::goals::{COUNT, GoalOptions, IDLE, TIMEOUT};
 use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Traffic};
@@ -39,69 +39,6 @@ const INPUT_BYTES: usize = 16 << 10;
 
 /// What an OBE_Socket server replies to what matches no `--reply`.
 const OBE_REPLY: &str = "\"OK\"";
-
-/// What was given.
-pub(super) struct Options {
-    output: OutputOptions,
-    verbose: bool,
-    input: Input,
-    display: Display,
-    wants_table: bool,
-    goals: GoalOptions,
-    record: RecordOptions,
-    connect: ConnectOptions,
-    wire: Wire,
-    address: Option<String>,
-    announce: Option<PathBuf>,
-    monitor: Vec<String>,
-    register: Vec<String>,
-    replies: Vec<String>,
-    accepts: Option<Pattern>,
-    forward: Option<String>,
-    as_pin: bool,
-    canonical: bool,
-    no_auto: bool,
-    stdin: bool,
-    once: bool,
-    reconnect: bool,
-}
-
-impl Options {
-    pub(super) fn read(given: &Given) -> Result<Options, Failure> {
-        let event = |value| match text(value)? {
-            event if event.is_empty() => Err("empty event name; write one, such as ball_started".to_owned()),
-            event => Ok(event),
-        };
-        let version = |value| {
-            let pattern = Pattern::parse(&format!("hello?version={}", text(value)?), false);
-            pattern.map_err(|error| error.to_string())
-        };
-        Ok(Options {
-            output: OutputOptions::read(given),
-            verbose: given.has("verbose"),
-            input: Input::read(given)?,
-            display: Display::read(given, Template::parse_live)?,
-            wants_table: wants_table(given),
-            goals: GoalOptions::read(given)?,
-            record: RecordOptions::read(given)?,
-            connect: ConnectOptions::read(given, "connect")?,
-            wire: wire(given),
-            address: given.value("addr", text)?,
-            announce: given.value("announce", to_write)?,
-            monitor: given.values("monitor", text)?,
-            register: given.values("register", event)?,
-            replies: given.values("reply", text)?,
-            accepts: given.value("accept-version", version)?,
-            forward: given.value("forward", text)?,
-            as_pin: given.word("as") == Some("pin"),
-            canonical: given.has("canonical"),
-            no_auto: given.has("no-auto"),
-            stdin: given.has("stdin"),
-            once: given.has("once"),
-            reconnect: given.has("reconnect"),
-        })
-    }
-}
 
 const NO_ROLE: &str = "forwarding adds nothing of its own, and an OBE_Socket server only replies";
 
@@ -305,112 +242,117 @@ pub const COMMAND: Command = Command {
 };
 
 /// What the options mean, resolved and checked.
-pub(super) struct Plan<'a> {
+pub(super) struct Plan {
     pub peers: Peers,
-    /// Where to listen, unless it connects.
-    pub place: Option<Place<'a>>,
+    /// `-a`.
+    pub address: Option<String>,
+    /// `--announce`.
+    pub announce: Option<PathBuf>,
     pub settings: NetSettings,
 }
 
-impl Options {
+impl Plan {
     /// Resolves and checks everything. Nothing is bound, connected or changed yet.
     ///
     /// # Errors
     /// [`Failure::Usage`] for options that are wrong or make no sense together, [`Failure::Io`] for a file that cannot
     /// be opened and a name that has no address.
-    pub(super) fn plan(&self) -> Result<Plan<'_>, Failure> {
-        let (address, announce) = (self.address.as_deref(), self.announce.as_deref());
-        refuse_one_file_twice(&[("--announce", announce), ("--record", self.record.file.as_deref())])?;
-        let observer = self.observer()?;
-        let peers = Peers::new(self.behavior()?, observer);
-        let place = Place { address, port: None, announce, wire: self.wire };
-        let place = self.connect.address.is_none().then_some(place);
-        Ok(Plan { peers, place, settings: self.settings() })
-    }
-
-    fn observer(&self) -> Result<Observer, Failure> {
-        let (console, color) = (self.output.console(COMMAND.help.name), self.output.color);
-        let show = self.display.show(self.wire, color, self.forward.is_some())?;
-        let mut observer = Observer::new(console, show);
-        if self.wire == Wire::Bcp {
-            let selection = &self.display.selection;
-            note_mistyped_patterns(self.goals.expected.iter().chain(selection.typed()), &observer.console);
-            if !self.display.json && selection.template.is_none() {
-                let is_server_mpf = self.as_pin != self.connect.address.is_some();
-                let ends = if is_server_mpf { EndNames::MPF_LISTENED } else { EndNames::MPF_CONNECTED };
-                observer.rows = self.wants_table.then(|| Rows::new(stdout_table(ends, color), ends));
-            }
-        }
-        observer.goals = self.goals.goals(self.wire)?;
-        observer.limits = TimeLimits::new(self.goals.time(None), self.goals.idle);
-        observer.traffic = Traffic { is_shown: self.verbose };
-        observer.recorder = self.record.open_file()?;
-        observer.wire = self.wire;
-        observer.is_forwarding = self.forward.is_some();
-        Ok(observer)
-    }
-
-    fn behavior(&self) -> Result<Behavior, Failure> {
-        let (role, port, defaults) = match (self.as_pin, self.connect.address.is_some()) {
-            (false, false) => (Role::MediaController, MEDIA_PORT, &CATEGORIES_OF_MEDIA),
-            (true, true) => (Role::PinController, MEDIA_PORT, &CATEGORIES_OF_MEDIA),
-            (true, false) | (false, true) => (Role::Client, PIN_PORT, &CATEGORIES_OF_CLIENT),
-        };
-        let monitor: Vec<&str> = self.monitor.iter().map(String::as_str).collect();
-        let subscribes = !monitor.is_empty() || !self.register.is_empty();
-        if self.no_auto && subscribes && role == Role::MediaController {
-            let why = "--no-auto and --monitor or --register cannot be used together: the reply to reset subscribes";
-            return Err(Failure::Usage(why.to_owned()));
-        }
-        let server =
-            |address: &Option<String>| address.as_ref().map(|address| Target::resolve(Some(address), port)).transpose();
-        Ok(Behavior {
-            role,
-            config: ConversationConfig {
-                subscriptions: subscriptions(&monitor, &self.register, defaults)?,
-                is_known: catalogue::knows,
-                accept_version: self.accepts.clone(),
-            },
-            replies: self.replies()?,
-            is_mute: self.no_auto,
-            is_guarded: role == Role::Client && self.connect.address.is_some(),
-            once: self.once,
-            input: self.stdin.then(|| Stream::new(&self.input.framing())),
-            server: server(&self.connect.address)?,
-            target: server(&self.forward)?,
-            retry: self.connect.retry,
-            reconnects: self.reconnect,
-            canonical: self.canonical.then_some(self.input.line_bytes_max),
-        })
-    }
-
-    fn replies(&self) -> Result<Vec<Reply>, Failure> {
-        let texts = self.replies.iter().map(String::as_str).chain((self.wire == Wire::Obe).then_some(OBE_REPLY));
-        let replies = texts.map(|text| Reply::parse(text, self.wire, self.input.line_bytes_max));
-        replies.collect::<Result<_, _>>().map_err(|why| Failure::Usage(format!("--reply: {why}")))
-    }
-
-    fn settings(&self) -> NetSettings {
-        let (framing, full): (_, &[u8]) = match self.wire {
-            Wire::Bcp => (self.input.framing(), b"error?message=too%20many%20connections\n"),
+    pub(super) fn read(given: &Given) -> Result<Plan, Failure> {
+        let (wire, input, record) = (wire(given), Input::read(given)?, RecordOptions::read(given)?);
+        let (address, announce) = (given.value("addr", text)?, given.value("announce", to_write)?);
+        refuse_one_file_twice(&[("--announce", announce.as_deref()), ("--record", record.file.as_deref())])?;
+        let mut observer = observer(given, wire)?;
+        let behavior = behavior(given, wire, &input)?;
+        observer.recorder = record.open_file()?;
+        let (framing, full): (_, &[u8]) = match wire {
+            Wire::Bcp => (input.framing(), b"error?message=too%20many%20connections\n"),
             Wire::Obe => (FramingOptions::obe(), b""),
         };
-        NetSettings {
+        let settings = NetSettings {
             framing,
             full,
-            input: self.stdin.then(|| StdinReader::stdin(INPUT_BYTES)),
-            drops_output: self.forward.is_some(),
+            input: given.has("stdin").then(|| StdinReader::stdin(INPUT_BYTES)),
+            drops_output: given.has("forward"),
             ..NetSettings::default()
+        };
+        Ok(Plan { peers: Peers::new(behavior, observer), address, announce, settings })
+    }
+}
+
+fn observer(given: &Given, wire: Wire) -> Result<Observer, Failure> {
+    let (output, is_forwarding) = (OutputOptions::read(given), given.has("forward"));
+    let display = Display::read(given, Template::parse_live)?;
+    let goals = GoalOptions::read(given)?;
+    let show = display.show(wire, output.color, is_forwarding)?;
+    let mut observer = Observer::new(output.console(COMMAND.help.name), show);
+    if wire == Wire::Bcp {
+        note_mistyped_patterns(goals.expected.iter().chain(display.selection.typed()), &observer.console);
+        if wants_table(given) && !display.json && display.selection.template.is_none() {
+            let is_server_mpf = (given.word("as") == Some("pin")) != given.has("connect");
+            let ends = if is_server_mpf { EndNames::MPF_LISTENED } else { EndNames::MPF_CONNECTED };
+            observer.rows = Some(Rows::new(stdout_table(ends, output.color), ends));
         }
     }
+    observer.goals = goals.goals(wire)?;
+    observer.limits = TimeLimits::new(goals.time(None), goals.idle);
+    observer.traffic = Traffic { is_shown: given.has("verbose") };
+    observer.wire = wire;
+    observer.is_forwarding = is_forwarding;
+    Ok(observer)
+}
+
+fn behavior(given: &Given, wire: Wire, input: &Input) -> Result<Behavior, Failure> {
+    let connect = ConnectOptions::read(given, "connect")?;
+    let (role, port, defaults) = match (given.word("as") == Some("pin"), connect.address.is_some()) {
+        (false, false) => (Role::MediaController, MEDIA_PORT, &CATEGORIES_OF_MEDIA),
+        (true, true) => (Role::PinController, MEDIA_PORT, &CATEGORIES_OF_MEDIA),
+        (true, false) | (false, true) => (Role::Client, PIN_PORT, &CATEGORIES_OF_CLIENT),
+    };
+    let subscribes = given.has("monitor") || given.has("register");
+    if given.has("no-auto") && subscribes && role == Role::MediaController {
+        let why = "--no-auto and --monitor or --register cannot be used together: the reply to reset subscribes";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    let event = |value| match text(value)? {
+        event if event.is_empty() => Err("empty event name; write one, such as ball_started".to_owned()),
+        event => Ok(event),
+    };
+    let version = |value| {
+        let pattern = Pattern::parse(&format!("hello?version={}", text(value)?), false);
+        pattern.map_err(|error| error.to_string())
+    };
+    let subscriptions = subscriptions(&given.values("monitor", text)?, &given.values("register", event)?, defaults)?;
+    let replies = given.values("reply", text)?;
+    let replies = replies.iter().map(String::as_str).chain((wire == Wire::Obe).then_some(OBE_REPLY));
+    let server = |address: Option<String>| address.map(|address| Target::resolve(Some(&address), port)).transpose();
+    let config = ConversationConfig {
+        subscriptions,
+        is_known: catalogue::knows,
+        accept_version: given.value("accept-version", version)?,
+    };
+    Ok(Behavior {
+        role,
+        config,
+        replies: replies.map(|text| Reply::parse(text, wire, input.line_bytes_max)).collect::<Result<_, _>>()?,
+        is_mute: given.has("no-auto"),
+        is_guarded: role == Role::Client && connect.address.is_some(),
+        once: given.has("once"),
+        input: given.has("stdin").then(|| Stream::new(&input.framing())),
+        server: server(connect.address)?,
+        target: server(given.value("forward", text)?)?,
+        retry: connect.retry,
+        reconnects: given.has("reconnect"),
+        canonical: given.has("canonical").then_some(input.line_bytes_max),
+    })
 }
 
 /// The lines that subscribe to these categories (by default to `defaults`) and these events.
 ///
 /// # Errors
 /// [`Failure::Usage`] for `none` and another category, and for an event whose registration would end MPF.
-fn subscriptions(monitor: &[&str], register: &[String], defaults: &[&str]) -> Result<Vec<u8>, Failure> {
-    let categories = match monitor {
+fn subscriptions(monitor: &[String], register: &[String], defaults: &[&str]) -> Result<Vec<u8>, Failure> {
+    let words: Vec<&str> = monitor.iter().map(String::as_str).collect();
+    let categories = match words.as_slice() {
         [] => defaults,
         ["none"] => &[],
         words if words.contains(&"none") => {
@@ -442,8 +384,9 @@ mod tests {
     use super::*;
 
     fn lines(monitor: &[&str], register: &[&str]) -> Result<String, Failure> {
-        let register: Vec<String> = register.iter().map(ToString::to_string).collect();
-        subscriptions(monitor, &register, &CATEGORIES_OF_MEDIA).map(|lines| String::from_utf8(lines).unwrap())
+        let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        subscriptions(&owned(monitor), &owned(register), &CATEGORIES_OF_MEDIA)
+            .map(|lines| String::from_utf8(lines).unwrap())
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A reply is a message whose strings are filled in from the received one and then encoded like any other, so no value
 //! can end its line.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use crate::bcp::pattern::Pattern;
@@ -10,8 +11,10 @@ use crate::bcp::{
     JsonValue, Malformed, Message, ParseOptions, WriteOptions, canonical_json, payload_marker, push_spaced_json,
     push_string, write_line,
 };
+use crate::commands::shared::patterns_on;
+use crate::exit::Failure;
 use crate::framing::{Wire, push_frame};
-use crate::text::{shown, trim};
+use crate::text::shown;
 
 /// How often a reply may be sent on one connection in [`FIRINGS_TIME`].
 pub(super) const FIRINGS_MAX: u32 = 1000;
@@ -42,17 +45,28 @@ impl Reply {
     /// `PATTERN => JSON`, or one JSON value that is the reply to everything.
     ///
     /// # Errors
-    /// A sentence that shows what to write.
-    pub(crate) fn parse(text: &str, wire: Wire, line_bytes_max: usize) -> Result<Reply, String> {
+    /// [`Failure::Usage`] that shows what to write.
+    pub(super) fn parse(text: &str, wire: Wire, line_bytes_max: usize) -> Result<Reply, Failure> {
         let typed = shown(text.as_bytes());
-        let read = match wire {
-            Wire::Bcp => parse_bcp(text, line_bytes_max),
-            Wire::Obe => parse_obe(text),
+        let wrong = |why: &dyn Display| Failure::Usage(format!("--reply: {typed}: {why}"));
+        let sides = text.split_once(" => ").or_else(|| text.strip_suffix(" =>").map(|pattern| (pattern, "")));
+        let (pattern, reply) = match (wire, sides) {
+            (Wire::Obe, _) if canonical_json(text.as_bytes(), true).is_ok() => ("*", text),
+            (_, Some(sides)) => sides,
+            (Wire::Bcp, None) => return Err(wrong(&"write 'PATTERN => LINE', with spaces around the arrow")),
+            (Wire::Obe, None) => {
+                return Err(wrong(&"write one JSON value, or 'PATTERN => JSON' with spaces around the arrow"));
+            }
         };
-        let (pattern, content) = read.map_err(|why| format!("{typed}: {why}"))?;
-        let reply = Reply { pattern, text: typed, content };
+        let pattern = patterns_on(wire, "--reply", &[pattern.trim().to_owned()])?.remove(0);
+        let content = match (wire, reply.trim_ascii()) {
+            (_, "") => Content::Nothing,
+            (Wire::Bcp, line) => Content::parse_line(line, line_bytes_max).map_err(|why| wrong(&why))?,
+            (Wire::Obe, json) => Content::Json(canonical_json(json.as_bytes(), true).map_err(|why| wrong(&why))?),
+        };
+        let reply = Reply { pattern, text: typed.clone(), content };
         // What cannot be encoded is found now, not in the middle of a game.
-        reply.write(&Message::new(), None, &mut Vec::new()).map_err(|why| format!("{}: {why}", reply.text))?;
+        reply.write(&Message::new(), None, &mut Vec::new()).map_err(|why| wrong(&why))?;
         Ok(reply)
     }
 
@@ -96,42 +110,18 @@ impl Reply {
     }
 }
 
-fn parse_bcp(text: &str, line_bytes_max: usize) -> Result<(Pattern, Content), String> {
-    let (pattern, line) = split(text).ok_or("write 'PATTERN => LINE', with spaces around the arrow")?;
-    let pattern = Pattern::parse(pattern.trim(), false)
-        .map_err(|error| format!("{error}; write a pattern as COMMAND?NAME=TEXT"))?;
-    let line = trim(line.as_bytes());
-    if line.is_empty() {
-        return Ok((pattern, Content::Nothing));
+impl Content {
+    fn parse_line(line: &str, line_bytes_max: usize) -> Result<Content, String> {
+        if line.contains('\n') {
+            return Err("a reply is one line".to_owned());
+        }
+        if payload_marker(line.as_bytes()).is_some() {
+            return Err("a reply has no payload".to_owned());
+        }
+        let mut message = Box::new(Message::new());
+        message.parse_line(line.as_bytes(), &ParseOptions::default()).map_err(|error| error.to_string())?;
+        Ok(Content::Line { message, form: WriteOptions { line_bytes_max, ..WriteOptions::default() } })
     }
-    if line.contains(&b'\n') {
-        return Err("a reply is one line".to_owned());
-    }
-    if payload_marker(line).is_some() {
-        return Err("a reply has no payload".to_owned());
-    }
-    let mut message = Box::new(Message::new());
-    message.parse_line(line, &ParseOptions::default()).map_err(|error| error.to_string())?;
-    Ok((pattern, Content::Line { message, form: WriteOptions { line_bytes_max, ..WriteOptions::default() } }))
-}
-
-fn parse_obe(text: &str) -> Result<(Pattern, Content), String> {
-    let (pattern, json) = match canonical_json(text.as_bytes(), true) {
-        Ok(_) => ("*", text),
-        Err(_) => split(text).ok_or("write one JSON value, or 'PATTERN => JSON' with spaces around the arrow")?,
-    };
-    let pattern = Pattern::parse_value(pattern.trim())
-        .map_err(|error| format!("{error}; write a pattern as COMMAND?NAME=TEXT or as JSON"))?;
-    let content = match json.trim() {
-        "" => Content::Nothing,
-        json => Content::Json(canonical_json(json.as_bytes(), true).map_err(|why| why.to_string())?),
-    };
-    Ok((pattern, content))
-}
-
-/// The two sides of the arrow.
-fn split(text: &str) -> Option<(&str, &str)> {
-    text.split_once(" => ").or_else(|| text.strip_suffix(" =>").map(|pattern| (pattern, "")))
 }
 
 /// Appends the JSON of a string whose places have the JSON that `find` finds for them. A place alone keeps its type.
@@ -267,7 +257,8 @@ mod tests {
         for (reply, why) in
             [("a", "write one JSON value"), ("a => b", "not JSON"), ("a?x=int:y => 1", "invalid integer")]
         {
-            assert!(Reply::parse(reply, Wire::Obe, LINE_BYTES_MAX).map(|_| ()).unwrap_err().contains(why), "{reply}");
+            let error = Reply::parse(reply, Wire::Obe, LINE_BYTES_MAX).map(|_| ()).unwrap_err();
+            assert!(error.message().is_some_and(|text| text.contains(why)), "{reply}: {error:?}");
         }
     }
 
@@ -276,14 +267,15 @@ mod tests {
         for (text, why) in [
             ("a", "write 'PATTERN => LINE'"),
             ("a=>b", "write 'PATTERN => LINE'"),
-            (" => b", "write a pattern as"),
+            (" => b", "a pattern is written"),
+            ("a=b => c", "no ? after the command"),
             ("a => b?x=int:y", "invalid integer"),
             ("a => b&bytes=3", "no payload"),
             ("a => b c?x", "b c"),
             ("a => ?x", "a => ?x"),
         ] {
-            let seen = Reply::parse(text, Wire::Bcp, LINE_BYTES_MAX).map(|_| ()).unwrap_err();
-            assert!(seen.contains(why), "{text}: {seen}");
+            let error = Reply::parse(text, Wire::Bcp, LINE_BYTES_MAX).map(|_| ()).unwrap_err();
+            assert!(error.message().is_some_and(|text| text.contains(why)), "{text}: {error:?}");
         }
     }
 }
