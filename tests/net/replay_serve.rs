@@ -117,8 +117,8 @@ fn session_without_a_line_of_the_server_and_a_port_in_use_are_reported() {
 fn options_that_exclude_each_other_are_refused_with_a_reason() {
     for (arguments, complaint) in [
         (&["--serve", "--loopback", GAME][..], "--serve cannot be used together: one plays to a media controller"),
-        (&["--serve", "--retry", "1", GAME], "it waits for one client"),
-        (&["--serve", "--repeat", "2", GAME], "leave out --repeat"),
+        (&["--serve", "--retry", "1", GAME], "--serve waits for one client"),
+        (&["--serve", "--repeat", "2", GAME], "--serve and --repeat cannot be used together: "),
         (&["--announce", "x", GAME], "--announce needs --serve: "),
         (&["--reply-timeout", "1", GAME], "--reply-timeout needs --check, --update or --serve: "),
     ] {
