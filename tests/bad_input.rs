@@ -64,7 +64,10 @@ fn line_over_the_limit_is_reported_and_skipped() {
         format!("{{\"command\":\"t\",\"params\":{{\"a\":\"{}\"}}}}\n{{\"command\":\"good\"}}\n", "x".repeat(2 << 20));
     backbox(["encode"], json).exits(1).prints("good\n").reports(&["<stdin>:1: the line would be longer than 1048576"]);
     let strings = "x".repeat(2 << 20) + "\ngood\n";
-    backbox(["encode", "-s"], strings).exits(1).prints("good\n").reports(&["<stdin>:1: the string is longer"]);
+    backbox(["encode", "-s"], strings)
+        .exits(1)
+        .prints("good\n")
+        .reports(&["<stdin>:1: the string or its result is longer"]);
 }
 
 #[test]

@@ -123,10 +123,12 @@ fn json_and_logs_are_refused_as_a_whole_with_what_reads_them() {
 
 #[test]
 fn first_line_that_is_hardly_bcp_is_noted_and_decoded() {
-    for (text, place) in
-        [("0000000016{\"command\": \"x\"}", "<stdin>:1"), ("# x\n2026 : INFO : x\n2026 : y\n", "<stdin>:2")]
-    {
-        let note = format!("{place}: this does not look like a BCP command; --wire obe reads frames of OBE_Socket\n");
+    for (text, place, advice) in [
+        ("0000000016{\"command\": \"x\"}", "<stdin>:1", "--wire obe reads frames of OBE_Socket"),
+        ("# x\n2026 : INFO : x\n2026 : y\n", "<stdin>:2", "a command has no spaces"),
+        ("HTTP/1.1 200 OK\r\n\r\n", "<stdin>:1", "it is an HTTP reply"),
+    ] {
+        let note = format!("{place}: this does not look like a BCP command; {advice}\n");
         let outcome = backbox(["decode"], text);
         assert_eq!(outcome.exits(0).stderr, note);
         backbox(["decode", "-q"], text).exits(0).reports_nothing();
@@ -207,15 +209,15 @@ fn table_shows_both_sides_of_a_session_uncut_in_a_pipe() {
     let rows: Vec<&str> = outcome.exits(1).reports(&["<stdin>:11: n: "]).text().lines().collect();
     assert_eq!(
         rows[..2],
-        ["   0.000  MC→MPF  hello             version 1.1", "   0.001  MPF→MC  hello             version 1.1  n 1"]
+        ["   0.000  MC→MPF  hello              version 1.1", "   0.001  MPF→MC  hello              version 1.1  n 1"]
     );
-    assert_eq!(rows[2], "   2.500  #2    MC→MPF  f                 <2 bytes>");
-    assert_eq!(rows[3], format!("   2.500  #2    MPF→MC  coil_pulse        error {long}"));
+    assert_eq!(rows[2], "   2.500  #2    MC→MPF  f                  <2 bytes>");
+    assert_eq!(rows[3], format!("   2.500  #2    MPF→MC  coil_pulse         error {long}"));
     assert!(rows[4].starts_with("   2.500  #2    MPF→MC  ! bad?n=int:x  n: ") && rows.len() == 5, "{rows:?}");
     let red = backbox(["decode", "--view=table", "--color=always", "-m", "coil_pulse"], SESSION.replace("#=\n", ""));
     assert!(red.exits(0).text().contains("\x1b[31mcoil_pulse"), "{:?}", red.text());
     let plain = backbox(["decode", "--view", "table", "-x", "b"], "a?x=1\nb\n");
-    plain.exits(0).prints("          client→server  a                 x 1\n").reports_nothing();
+    plain.exits(0).prints("          client→server  a                  x 1\n").reports_nothing();
     let other = SESSION.replace("5051", "7000").replace("#=\n", "");
     assert!(backbox(["decode", "--view=table"], other).text().contains(" server→client  hello "));
 }

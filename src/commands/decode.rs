@@ -19,13 +19,12 @@ use crate::session::{ErrorKind, Kind, Reader, Record, detect};
 use crate::text::trim;
 
 use super::arguments::note_mistyped_patterns;
-use super::input::{Filter, Source};
+use super::input::{Filter, Source, Strings};
 use super::lint::Linter;
 use super::shared::{
     EXCLUDE, FAIL_FAST, FORMAT, GENERAL, Input, KEEP_CASE, MATCH, MAX_LINE, MAX_PAYLOAD, NO_NAN, OutputOptions,
     Selection, WIRE, stdout_table, wire,
 };
-use super::strings::Strings;
 
 /// What was given.
 struct Options {
@@ -281,9 +280,16 @@ pub(super) fn is_bcp(source: &mut Source, filter: &mut Filter) -> Result<bool, F
             filter.report(&place, "this is JSON, not BCP; read it with encode")?;
             Ok(false)
         }
-        (None, [first, ..]) if *first != b'?' => {
-            let advice = "--wire obe reads frames of OBE_Socket";
-            filter.console.note(format_args!("{place}: this does not look like a BCP command; {advice}"));
+        (None, text @ [first, ..]) if *first != b'?' => {
+            let what = match text {
+                [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it looks like UTF-16, and BCP is UTF-8",
+                _ if text.starts_with(b"HTTP/") => "it is an HTTP reply",
+                _ if text.iter().take_while(|byte| byte.is_ascii_digit()).count() == 10 => {
+                    "--wire obe reads frames of OBE_Socket"
+                }
+                _ => "a command has no spaces",
+            };
+            filter.console.note(format_args!("{place}: this does not look like a BCP command; {what}"));
             Ok(true)
         }
         _ => Ok(true),

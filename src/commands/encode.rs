@@ -11,9 +11,8 @@ use crate::limits::{OBE_BODY_BYTES_MAX, json_line_bytes_max};
 use crate::text::trim;
 
 use super::arguments::{mistyped, read_message, read_value};
-use super::input::{Filter, Source};
+use super::input::{Filter, Source, Strings};
 use super::shared::{FAIL_FAST, GENERAL, Input, KEEP_CASE, MAX_LINE, MAX_PAYLOAD, NO_NAN, OutputOptions, WIRE, wire};
-use super::strings::Strings;
 
 /// What was given.
 struct Options {

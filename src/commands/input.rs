@@ -1,10 +1,11 @@
-//! The inputs of `encode` and `decode`, and the one loop that reads them.
+//! The inputs of `encode` and `decode`, the one loop that reads them, and `-s`: bare strings instead of messages.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 
+use crate::bcp::Malformed;
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, Framer, Wire, is_ignored};
 use crate::limits::{READ_BYTES, WRITE_BYTES};
@@ -212,5 +213,69 @@ impl Filter {
                 return Ok(true);
             }
         }
+    }
+}
+
+/// How strings are read, converted and written.
+pub(crate) struct Strings {
+    /// Appends the result for one string.
+    pub convert: fn(&[u8], &mut Vec<u8>) -> Result<(), Malformed>,
+    /// What ends a string on input: LF, or NUL.
+    pub end_in: u8,
+    /// What ends a result.
+    pub end_out: u8,
+    /// The longest string, and the longest result: nothing is written that the other filter refuses.
+    pub bytes_max: usize,
+}
+
+impl Strings {
+    /// Converts the arguments, or the strings of an input if there are none, or one that is `-`.
+    ///
+    /// # Errors
+    /// An argument that cannot be converted is [`Failure::Usage`], one that is too long [`Failure::Refused`]. An input
+    /// that cannot be read, and so on.
+    pub(crate) fn run(&self, words: &[impl AsRef<OsStr>], input: &Path, filter: &mut Filter) -> Result<(), Failure> {
+        let is_dash = |word: &dyn AsRef<OsStr>| word.as_ref() == "-";
+        if words.is_empty() || (words.len() == 1 && is_dash(&words[0])) {
+            let mut framer = Framer::bare_lines(self.end_in, self.bytes_max);
+            let source = filter.open(input)?;
+            return filter.feed(source, &mut framer, |line, out| self.line(line, out)).map(|_| ());
+        }
+        if words.iter().any(|word| is_dash(word)) {
+            let why = "- reads the strings from standard input, so there can be no other arguments";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        if filter.fail_fast {
+            let why = "--fail-fast stops reading an input, but the strings are arguments: leave out one of them";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        for word in words {
+            let (text, out) = (word.as_ref().as_encoded_bytes(), filter.output.buffer());
+            let start = out.len();
+            (self.convert)(text, out).map_err(|error| Failure::Usage(error.to_string()))?;
+            self.check_length(text.len().max(out.len() - start)).map_err(Failure::Refused)?;
+            out.push(self.end_out);
+        }
+        filter.output.flush()
+    }
+
+    fn line(&self, line: Frame<'_>, out: &mut Vec<u8>) -> Result<bool, (u64, String)> {
+        let (number, text) = line.bare_line().map_err(|number| (number, self.too_long()))?;
+        let start = out.len();
+        let converted = (self.convert)(text, out).map_err(|error| error.to_string());
+        converted.and_then(|()| self.check_length(out.len() - start)).map_err(|reason| {
+            out.truncate(start);
+            (number, reason)
+        })?;
+        out.push(self.end_out);
+        Ok(true)
+    }
+
+    fn check_length(&self, bytes: usize) -> Result<(), String> {
+        if bytes <= self.bytes_max { Ok(()) } else { Err(self.too_long()) }
+    }
+
+    fn too_long(&self) -> String {
+        format!("the string or its result is longer than {} bytes; --max-line allows more", self.bytes_max)
     }
 }

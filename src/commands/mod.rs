@@ -20,7 +20,6 @@ mod run;
 mod send;
 mod shared;
 mod stream;
-mod strings;
 #[cfg(test)]
 mod table_tests;
 

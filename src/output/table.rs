@@ -2,7 +2,6 @@
 //!
 //! It formats. What is printed, and when, is the caller's business.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -12,8 +11,8 @@ use crate::bcp::{JsonValue, Malformed, Message, ValueKind};
 use crate::framing::RawMessage;
 use crate::text::safe;
 
-/// The column of commands; the longest common one, `machine_variable`, fits.
-const COMMAND_COLUMNS: usize = 16;
+/// The column of commands; the longest of MPF, `player_turn_start`, fits.
+const COMMAND_COLUMNS: usize = 17;
 
 /// Lists and objects up to this width are printed whole.
 const NESTED_COLUMNS_MAX: usize = 32;
@@ -106,16 +105,13 @@ impl Table {
         let mut row = self.open_row(origin);
         let is_failed = message.is_ok_and(Message::is_failure);
         let direction = if origin.from == Side::Client { "\x1b[36m" } else { "\x1b[33m" };
-        let arrow = pad(&self.ends.arrow(origin.from), self.ends.columns());
-        row.push(&arrow, if is_failed || message.is_err() { RED } else { direction });
-        row.push("  ", "");
+        let arrow = pad(self.ends.arrow(origin.from), self.ends.columns() + 2);
+        row.push((arrow, if is_failed || message.is_err() { RED } else { direction }));
         match message {
             Ok(message) => push_message(message, raw.payload, is_failed, &mut row),
             Err(malformed) => {
-                row.push("! ", RED);
-                row.push(&safe(String::from_utf8_lossy(raw.line).as_bytes()), RED);
-                row.push("  ", "");
-                row.push(&safe(malformed.to_string().as_bytes()), "");
+                row.push((format!("! {}", safe(String::from_utf8_lossy(raw.line).as_bytes())), RED));
+                row.push((format!("  {}", safe(malformed.to_string().as_bytes())), ""));
             }
         }
         self.close_row(row, is_dimmed, out);
@@ -124,102 +120,59 @@ impl Table {
     /// Appends a row about a connection, such as `connected from 127.0.0.1:34928`.
     pub(crate) fn event(&mut self, origin: &Origin<'_>, text: &str, out: &mut Vec<u8>) {
         let mut row = self.open_row(origin);
-        row.push(&safe(text.as_bytes()), DIM);
+        row.push((safe(text.as_bytes()), DIM));
         self.close_row(row, false, out);
     }
 
     fn open_row(&mut self, origin: &Origin<'_>) -> Row {
-        let (mut row, connection) = (Row::new(self.columns), origin.connection.unwrap_or(1));
+        let connection = origin.connection.unwrap_or(1);
         self.start = self.start.or(origin.time);
         self.has_connections |= connection > 1;
         let elapsed = origin.time.zip(self.start).map(|(time, start)| time.saturating_sub(start).as_secs_f64());
         let text = elapsed.map_or(String::new(), |seconds| format!("{seconds:.3}"));
-        row.push(&format!("{text:>8}"), DIM);
-        row.push("  ", "");
+        let mut row = vec![(format!("{text:>8}  "), DIM)];
         if self.has_connections {
-            row.push(&pad(&format!("#{connection}"), CONNECTION_COLUMNS), DIM);
-            row.push("  ", "");
+            row.push((pad(format!("#{connection}"), CONNECTION_COLUMNS) + "  ", DIM));
         }
         row
     }
 
     fn close_row(&self, row: Row, is_dimmed: bool, out: &mut Vec<u8>) {
-        if is_dimmed && self.is_colored {
-            out.extend_from_slice(DIM.as_bytes());
-        }
-        for (text, color) in &row.pieces {
-            let color = if self.is_colored && !is_dimmed { *color } else { "" };
-            out.extend_from_slice(color.as_bytes());
-            out.extend_from_slice(text.as_bytes());
-            if !color.is_empty() {
-                out.extend_from_slice(RESET.as_bytes());
+        let row = if is_dimmed { vec![(row.into_iter().map(|(text, _)| text).collect(), DIM)] } else { row };
+        for (text, color) in cut(row, self.columns.unwrap_or(usize::MAX)) {
+            if !self.is_colored || color.is_empty() {
+                out.extend_from_slice(text.as_bytes());
+            } else {
+                out.extend_from_slice(format!("{color}{text}{RESET}").as_bytes());
             }
-        }
-        if is_dimmed && self.is_colored {
-            out.extend_from_slice(RESET.as_bytes());
         }
         out.push(b'\n');
     }
 }
 
-/// The pieces of one row, each with its colour, cut to the width.
-struct Row {
-    pieces: Vec<(String, &'static str)>,
-    /// How many columns are left; `None`: any number.
-    left: Option<usize>,
-    is_full: bool,
-}
+/// The pieces of one row, each with its colour. All text is safe for a terminal.
+type Row = Vec<(String, &'static str)>;
 
-impl Row {
-    fn new(columns: Option<usize>) -> Row {
-        Row { pieces: Vec::new(), left: columns, is_full: false }
+/// The pieces cut to so many columns: what exceeds them is replaced by `…`.
+fn cut(row: Row, columns: usize) -> Row {
+    if row.iter().map(|(text, _)| text.width()).sum::<usize>() <= columns {
+        return row;
     }
-
-    /// Appends text that is safe for a terminal. What exceeds the width is replaced by `…`.
-    fn push(&mut self, text: &str, color: &'static str) {
-        if self.is_full {
-            return;
+    let (mut cut, mut room) = (Row::new(), columns - 1);
+    for (text, color) in row {
+        let fits = text.chars().map_while(|c| {
+            room = room.checked_sub(c.width().unwrap_or(0))?;
+            Some(c)
+        });
+        let mut kept: String = fits.collect();
+        if kept.len() < text.len() {
+            kept.push('…');
+            cut.push((kept, color));
+            break;
         }
-        let Some(left) = self.left else {
-            self.pieces.push((text.to_owned(), color));
-            return;
-        };
-        let width = text.width();
-        if width <= left {
-            self.left = Some(left - width);
-            self.pieces.push((text.to_owned(), color));
-            return;
-        }
-        self.is_full = true;
-        self.make_room_for_mark(left);
-        let mut cut = String::new();
-        let mut room = left.saturating_sub(1);
-        for c in text.chars() {
-            let columns = c.width().unwrap_or(0);
-            if columns > room {
-                break;
-            }
-            room -= columns;
-            cut.push(c);
-        }
-        cut.push('…');
-        self.pieces.push((cut, color));
+        cut.push((kept, color));
     }
-
-    /// A row that is full to its last column gives up one character for the `…`.
-    fn make_room_for_mark(&mut self, left: usize) {
-        if left == 0 {
-            while let Some((text, _)) = self.pieces.last_mut() {
-                match text.pop() {
-                    Some(c) if c.width().unwrap_or(0) > 0 => break,
-                    Some(_) => {}
-                    None => {
-                        self.pieces.pop();
-                    }
-                }
-            }
-        }
-    }
+    cut
 }
 
 /// Appends command and values: the value of `name` first and without its label.
@@ -230,19 +183,16 @@ fn push_message(message: &Message, payload: Option<&[u8]>, is_failed: bool, row:
         message.params().map(|param| (param.name().into_owned(), param.value)).collect();
     let name = params.iter().position(|(name, _)| name == "name").map(|at| params.remove(at));
     let has_values = name.is_some() || !params.is_empty() || payload.is_some();
-    row.push(&if has_values { pad(&command, COMMAND_COLUMNS) } else { command }, color);
+    row.push((if has_values { pad(command, COMMAND_COLUMNS) } else { command }, color));
     if let Some((_, value)) = name {
-        row.push("  ", "");
-        row.push(&value_text(value), "\x1b[1m");
+        row.push((format!("  {}", value_text(value)), "\x1b[1m"));
     }
     for (name, value) in params {
-        row.push("  ", "");
-        row.push(&safe(name.as_bytes()), DIM);
-        row.push(" ", "");
-        row.push(&value_text(value), "");
+        row.push((format!("  {}", safe(name.as_bytes())), DIM));
+        row.push((format!(" {}", value_text(value)), ""));
     }
     if let Some(payload) = payload {
-        row.push(&format!("  <{} bytes>", payload.len()), DIM);
+        row.push((format!("  <{} bytes>", payload.len()), DIM));
     }
 }
 
@@ -281,11 +231,9 @@ fn size(bytes: usize) -> String {
 }
 
 /// Text filled with spaces to a width.
-fn pad(text: &str, columns: usize) -> String {
-    let mut padded = text.to_owned();
+fn pad(text: String, columns: usize) -> String {
     let missing = columns.saturating_sub(text.width());
-    let _ = write!(padded, "{:missing$}", "");
-    padded
+    text + &" ".repeat(missing)
 }
 
 #[cfg(test)]
@@ -323,9 +271,9 @@ mod tests {
                 (18.0, Side::Client, "reset"),
             ],
         );
-        let expected = "   0.000  MPF→MC  hello             version 1.1\n   \
-             7.213  MPF→MC  player_variable   score  value 5100  change 5000\n   \
-             7.290  MC→MPF  trigger           jackpot  count 5  empty \"\"\n   \
+        let expected = "   0.000  MPF→MC  hello              version 1.1\n   \
+             7.213  MPF→MC  player_variable    score  value 5100  change 5000\n   \
+             7.290  MC→MPF  trigger            jackpot  count 5  empty \"\"\n   \
              8.000  MPF→MC  reset\n";
         assert_eq!(text, expected);
     }
@@ -341,11 +289,11 @@ mod tests {
                 assert!(row.width() == columns || row.width() + 1 == columns, "{columns}: {} {row}", row.width());
             }
         }
-        let exact = rows(Some(40), false, &[(0.0, Side::Client, "trigger?name=abcd")]);
+        let exact = rows(Some(40), false, &[(0.0, Side::Client, "trigger?name=abc")]);
         assert_eq!((exact.trim_end().width(), exact.contains('…')), (40, false), "{exact}");
-        let longer = rows(Some(40), false, &[(0.0, Side::Client, "trigger?name=abcde")]);
+        let longer = rows(Some(40), false, &[(0.0, Side::Client, "trigger?name=abcd")]);
         assert_eq!(longer.trim_end().width(), 40, "{longer}");
-        assert!(longer.trim_end().ends_with("abc…"), "{longer}");
+        assert!(longer.trim_end().ends_with("ab…"), "{longer}");
     }
 
     #[test]
@@ -353,7 +301,7 @@ mod tests {
         let list = format!("[{}]", ["1"; 1500].join(","));
         let line = format!("device?json={{\"name\":\"bd\",\"modes\":[[\"attract\",10]],\"state\":{{\"a\":{list}}}}}");
         let text = rows(None, false, &[(0.0, Side::Client, line.as_str())]);
-        assert!(text.ends_with("device            bd  modes [[\"attract\",10]]  state {…} +3.0 kB\n"), "{text}");
+        assert!(text.ends_with("device             bd  modes [[\"attract\",10]]  state {…} +3.0 kB\n"), "{text}");
     }
 
     #[test]
@@ -361,7 +309,7 @@ mod tests {
         let text =
             rows(None, true, &[(0.0, Side::Client, "trigger?name=a%1B%5B2J"), (1.0, Side::Client, "a?n=int:many")]);
         assert!(text.contains("a\\x1b[2J"), "{text:?}");
-        assert!(text.contains("\x1b[31m! \x1b[0m\x1b[31ma?n=int:many\x1b[0m"), "{text:?}");
+        assert!(text.contains("\x1b[31m! a?n=int:many\x1b[0m"), "{text:?}");
         let plain = rows(None, false, &[(1.0, Side::Client, "a?n=int:many")]);
         assert!(plain.contains("! a?n=int:many  ") && !plain.contains('\x1b'), "{plain:?}");
     }

@@ -261,15 +261,15 @@ fn table_in_a_pipe_has_both_directions_and_how_the_connection_closed() {
         rows(&listening.running.finish().stdout),
         [
             "connected",
-            "MPF→MC  hello             version 1.1",
-            "MC→MPF  hello             version 1.1",
+            "MPF→MC  hello              version 1.1",
+            "MC→MPF  hello              version 1.1",
             "MPF→MC  reset",
-            "MC→MPF  monitor_start     category modes",
+            "MC→MPF  monitor_start      category modes",
             "MC→MPF  reset_complete",
             "MPF→MC  ! x?a=int:y  a: invalid integer: int:y; write digits after int:, as in int:5",
-            "MC→MPF  error             message malformed line  command x",
-            "MPF→MC  switch            s  state 1",
-            "MC→MPF  error             message unknown command  command b",
+            "MC→MPF  error              message malformed line  command x",
+            "MPF→MC  switch             s  state 1",
+            "MC→MPF  error              message unknown command  command b",
             "MPF→MC  goodbye",
             "closed by MPF (goodbye): 5 messages from MPF, 5 from MC, 1 malformed",
         ]
@@ -303,7 +303,7 @@ fn table_of_a_forwarded_game_has_both_directions() {
     drop(server);
     let table = listening.running.finish().stdout;
     let rows = rows(&table);
-    assert_eq!(rows[..3], ["connected", "client→server  a                 x 1", "server→client  b"], "{table}");
+    assert_eq!(rows[..3], ["connected", "client→server  a                  x 1", "server→client  b"], "{table}");
     assert!(rows[3].ends_with(": 1 message from client, 1 from server"), "{table}");
 }
 

@@ -261,7 +261,7 @@ fn table_shows_both_directions_in_a_pipe_too() {
     let ended = run(&["replay", "-q", "--loopback", "--speed", "max", "--view", "table", GAME]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     for row in
-        ["MPF→MC  ball_start        player_num 1  ball 1\n", "MPF→MC  mode_start        ", "MC→MPF  reset_complete\n"]
+        ["MPF→MC  ball_start         player_num 1  ball 1\n", "MPF→MC  mode_start         ", "MC→MPF  reset_complete\n"]
     {
         assert!(ended.stdout.contains(row), "{row}: {}", ended.stdout);
     }
