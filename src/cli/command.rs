@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::complete::{self, SHELLS};
-use super::flags::{Complete, Flag, Rule};
+use super::flags::{Complete, Flag, Group, Rule};
 use super::help::{self, BOLD, PLAIN};
 use super::parse::{Given, Invocation, not_among, parse, shown};
 use super::suggest;
@@ -38,7 +38,7 @@ pub struct Command {
     /// The prose.
     pub help: Help,
     /// The options under their headings.
-    pub groups: &'static [(&'static str, &'static [Flag])],
+    pub groups: &'static [Group],
     /// Which options need or exclude others.
     pub rules: &'static [Rule],
     /// What the positionals are completed to; none means that every positional is refused.
@@ -50,7 +50,7 @@ pub struct Command {
 impl Command {
     /// All options in the order of the table.
     pub(crate) fn flags(&self) -> impl Iterator<Item = &'static Flag> + Clone {
-        self.groups.iter().flat_map(|(_, flags)| flags.iter())
+        self.groups.iter().flat_map(|group| group.flags)
     }
 }
 

@@ -125,6 +125,23 @@ impl Flag {
     }
 }
 
+/// Options under a heading of the long help and the man page.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    pub(crate) title: &'static str,
+    pub(crate) flags: &'static [Flag],
+}
+
+impl Group {
+    pub const fn new(title: &'static str) -> Group {
+        Group { title, flags: &[] }
+    }
+
+    pub const fn flags(self, flags: &'static [Flag]) -> Group {
+        Group { flags, ..self }
+    }
+}
+
 /// Why some options need others, or cannot be used with them.
 ///
 /// Each name of `others` is the long name of an option (`forward`); an option with a value (`wire=obe`), which means

@@ -4,7 +4,7 @@
 //! [`BOLD`] and [`PLAIN`].
 
 use super::command::{Command, Help, PROGRAM_FLAGS, Program};
-use super::flags::Flag;
+use super::flags::{Flag, Group};
 use crate::exit::Exit;
 
 /// Before a heading.
@@ -50,7 +50,7 @@ pub(super) fn long(program: &Program, command: &Command) -> String {
     for (term, text) in help.arguments {
         out += &entry(&plain(term), text);
     }
-    for (title, flags) in command.groups {
+    for Group { title, flags } in command.groups {
         out += &heading(title);
         out.extend(flags.iter().map(|flag| entry(row(flag).0.trim_start(), &flag.sentences(command.rules))));
     }

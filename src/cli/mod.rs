@@ -8,12 +8,12 @@
 //!     help: Help { name: "count", summary: "count messages", ... },
 //!     groups: &[
 //!         // --input FILE, -i FILE: under "Input" in --help, also in -h.
-//!         ("Input", &[
+//!         Group::new("Input").flags(&[
 //!             Flag::value("input", "FILE", "Read messages from *FILE*").short('i').default("standard input").common(),
 //!             Flag::value("max", "BYTES", "Refuse longer messages"),
 //!         ]),
 //!         // Only `help` is a must. `more` is whole sentences for --help and the man page.
-//!         ("General", &[Flag::switch("all", "Count all messages").more("Empty ones too."), HELP, VERSION]),
+//!         Group::new("General").flags(&[Flag::switch("all", "Count all messages").more("Empty ones too."), HELP]),
 //!     ],
 //!     rules: &[
 //!         Rule::conflicts(&["input"], &["WORD"], "the messages are read from FILE or from the arguments"),
@@ -45,7 +45,7 @@ mod suggest;
 mod toy_tests;
 
 pub use command::{Command, HELP, Help, Program, VERSION};
-pub use flags::{Complete, Flag, Rule};
+pub use flags::{Complete, Flag, Group, Rule};
 pub use help::{BOLD, PLAIN};
 pub use parse::{Given, Invocation, duration, number, path, text};
 pub use suggest::suggest;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::{Command, Complete, Flag, Given, HELP, Help, Program, Rule, VERSION, number, text};
+use super::{Command, Complete, Flag, Given, Group, HELP, Help, Program, Rule, VERSION, number, text};
 use crate::exit::{Exit, Failure};
 
 pub const PROGRAM: Program = Program {
@@ -81,31 +81,25 @@ pub const COUNT: Command = Command {
         ..EMPTY
     },
     groups: &[
-        (
-            "Input",
-            &[
-                Flag::value("bytes", "FILE", "Read the payload from *FILE*")
-                    .short('b')
-                    .more("A `-` is stdin.")
-                    .repeats()
-                    .complete(Complete::File)
-                    .common(),
-                Flag::value("max-line", "BYTES", "Refuse longer lines").default("10"),
-                Flag::switch("fail-fast", "Stop at the first error"),
-            ],
-        ),
-        (
-            "Output",
-            &[
-                Flag::switch("string", "Count strings [not lines]").short('s'),
-                Flag::switch("null", "It's NUL that ends them").short('0'),
-                Flag::value("format", "TEMPLATE", "Print it like this: *x*").short('F'),
-                QUIET,
-                COLOR,
-                HELP,
-                VERSION,
-            ],
-        ),
+        Group::new("Input").flags(&[
+            Flag::value("bytes", "FILE", "Read the payload from *FILE*")
+                .short('b')
+                .more("A `-` is stdin.")
+                .repeats()
+                .complete(Complete::File)
+                .common(),
+            Flag::value("max-line", "BYTES", "Refuse longer lines").default("10"),
+            Flag::switch("fail-fast", "Stop at the first error"),
+        ]),
+        Group::new("Output").flags(&[
+            Flag::switch("string", "Count strings [not lines]").short('s'),
+            Flag::switch("null", "It's NUL that ends them").short('0'),
+            Flag::value("format", "TEMPLATE", "Print it like this: *x*").short('F'),
+            QUIET,
+            COLOR,
+            HELP,
+            VERSION,
+        ]),
     ],
     rules: &[
         Rule::needs(&["max-line"], &["-"], "arguments are short"),
@@ -126,7 +120,7 @@ pub const PRESS: Command = Command {
         synopsis: &["*BUTTON* [*NAME*=*TEXT*]..."],
         ..EMPTY
     },
-    groups: &[("Output", &[QUIET, COLOR, HELP, VERSION])],
+    groups: &[Group::new("Output").flags(&[QUIET, COLOR, HELP, VERSION])],
     rules: &[],
     words: Some(Complete::Keyed(buttons)),
     run: |_| Ok(Exit::Success),

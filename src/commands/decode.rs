@@ -8,7 +8,7 @@ use crate::bcp::template::{Origin, Template};
 use crate::bcp::{
     Malformed, MalformedReason, Message, ParseOptions, Side, canonical_name, payload_marker, push_ascii_json, unescape,
 };
-use crate::cli::{Command, Complete, Flag, Given, Help, Rule};
+use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule};
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire, body, is_ignored};
 use crate::limits::{READ_BYTES, WRITE_BYTES};
@@ -110,63 +110,54 @@ pub const COMMAND: Command = Command {
         see_also: &[("backbox", 1), ("backbox-encode", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
-        (
-            "Output",
-            &[
-                MATCH,
-                EXCLUDE,
-                FORMAT.more(
-                    "`{NAME}` is the text of a parameter, or nothing if there is none. `{@command}` is the command, \
+        Group::new("Output").flags(&[
+            MATCH,
+            EXCLUDE,
+            FORMAT.more(
+                "`{NAME}` is the text of a parameter, or nothing if there is none. `{@command}` is the command, \
                      `{@line}` the line without its payload, `{@json}` the JSON form. With `--meta` there are also \
                      `{@time}`, `{@conn}` and `{@from}`. `{{` and `}}` are braces. A backslash is literal; shells \
                      write a tab as `$'\\t'`. A name that no message had is noted at the end.",
-                ),
-                Flag::value("view", "VIEW", "Print *VIEW* instead of JSON")
-                    .one_of(&["table", "raw"])
-                    .more(
-                        "`table` is one row a message, cut to the width of the terminal: time, direction, command and \
+            ),
+            Flag::value("view", "VIEW", "Print *VIEW* instead of JSON")
+                .one_of(&["table", "raw"])
+                .more(
+                    "`table` is one row a message, cut to the width of the terminal: time, direction, command and \
                          decoded values. `raw` prints the lines verbatim.",
-                    )
-                    .common(),
-                Flag::switch("meta", "Add time, connection and sender to the JSON")
-                    .more(
-                        "A member `meta` with `time` (seconds from the first message), `conn` (the connection's \
+                )
+                .common(),
+            Flag::switch("meta", "Add time, connection and sender to the JSON")
+                .more(
+                    "A member `meta` with `time` (seconds from the first message), `conn` (the connection's \
                          number) and `from` (`client` or `server`). A plain stream has only `from`.",
-                    )
-                    .common(),
-                Flag::switch("ascii", "Write everything beyond ASCII as `\\uXXXX`"),
-                Flag::switch("lint", "Print what peers misread, not messages")
-                    .more(
-                        "One finding a line: *FILE*`:`*LINE*`: stop: `... for a line that would end a peer, \
+                )
+                .common(),
+            Flag::switch("ascii", "Write everything beyond ASCII as `\\uXXXX`"),
+            Flag::switch("lint", "Print what peers misread, not messages")
+                .more(
+                    "One finding a line: *FILE*`:`*LINE*`: stop: `... for a line that would end a peer, \
                          *FILE*`:`*LINE*`: trap: `... for one that some peer misreads, with what it reads. A \
                          malformed line is a finding too. The exit status is 1 if there is a finding.",
-                    )
-                    .common(),
-            ],
-        ),
-        (
-            "Strings",
-            &[
-                Flag::switch("string", "Decode bare strings instead of messages")
-                    .short('s')
-                    .more("The arguments, or each line of standard input. Escapes are decoded once.")
-                    .common(),
-                Flag::switch("null", "End each string with NUL instead of LF").short('0'),
-            ],
-        ),
-        (
-            "Input",
-            &[
-                WIRE,
-                Flag::switch("no-payload", "Read a log without its payloads")
-                    .more("No bytes follow a line with `&bytes=`*N*. *N* becomes the parameter `bytes`, a string."),
-                KEEP_CASE,
-                NO_NAN,
-                FAIL_FAST,
-                MAX_LINE,
-                MAX_PAYLOAD,
-            ],
-        ),
+                )
+                .common(),
+        ]),
+        Group::new("Strings").flags(&[
+            Flag::switch("string", "Decode bare strings instead of messages")
+                .short('s')
+                .more("The arguments, or each line of standard input. Escapes are decoded once.")
+                .common(),
+            Flag::switch("null", "End each string with NUL instead of LF").short('0'),
+        ]),
+        Group::new("Input").flags(&[
+            WIRE,
+            Flag::switch("no-payload", "Read a log without its payloads")
+                .more("No bytes follow a line with `&bytes=`*N*. *N* becomes the parameter `bytes`, a string."),
+            KEEP_CASE,
+            NO_NAN,
+            FAIL_FAST,
+            MAX_LINE,
+            MAX_PAYLOAD,
+        ]),
         GENERAL,
     ],
     rules: &[

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bcp::{Malformed, MalformedReason, Message, ParseOptions, WriteOptions, escape, write_line};
 use crate::catalogue;
-use crate::cli::{Command, Complete, Flag, Given, Help, Rule, path};
+use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, path};
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, Framer, Wire, push_frame};
 use crate::limits::{OBE_BODY_BYTES_MAX, json_line_bytes_max};
@@ -89,42 +89,36 @@ pub const COMMAND: Command = Command {
         see_also: &[("backbox", 1), ("backbox-decode", 1), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
-        (
-            "Input",
-            &[
-                Flag::value("input", "FILE", "Read JSON Lines, or strings, from *FILE*")
-                    .short('i')
-                    .default("standard input")
-                    .complete(Complete::File)
-                    .common(),
-                Flag::value("bytes", "FILE", "Append the bytes of *FILE* as the payload")
-                    .short('b')
-                    .more("`-` is standard input.")
-                    .complete(Complete::File)
-                    .common(),
-                Flag::switch("string", "Escape bare strings instead of messages")
-                    .short('s')
-                    .more("The arguments, or each line of the input, also an empty line and one that begins with `#`.")
-                    .common(),
-                Flag::switch("null", "Read strings that end in NUL instead of LF or CR LF").short('0'),
-                WIRE,
-                FAIL_FAST,
-                MAX_LINE,
-                MAX_PAYLOAD,
-            ],
-        ),
-        (
-            "Form",
-            &[
-                KEEP_CASE,
-                Flag::switch("sort-keys", "Sort parameters by name, nested ones too")
-                    .more("They are sorted by code point."),
-                Flag::switch("compact", "Omit the spaces after `,` and `:` in the JSON form"),
-                Flag::switch("no-ensure-ascii", "Leave text beyond ASCII unescaped in the JSON form")
-                    .more("Some peers cannot read it."),
-                NO_NAN,
-            ],
-        ),
+        Group::new("Input").flags(&[
+            Flag::value("input", "FILE", "Read JSON Lines, or strings, from *FILE*")
+                .short('i')
+                .default("standard input")
+                .complete(Complete::File)
+                .common(),
+            Flag::value("bytes", "FILE", "Append the bytes of *FILE* as the payload")
+                .short('b')
+                .more("`-` is standard input.")
+                .complete(Complete::File)
+                .common(),
+            Flag::switch("string", "Escape bare strings instead of messages")
+                .short('s')
+                .more("The arguments, or each line of the input, also an empty line and one that begins with `#`.")
+                .common(),
+            Flag::switch("null", "Read strings that end in NUL instead of LF or CR LF").short('0'),
+            WIRE,
+            FAIL_FAST,
+            MAX_LINE,
+            MAX_PAYLOAD,
+        ]),
+        Group::new("Form").flags(&[
+            KEEP_CASE,
+            Flag::switch("sort-keys", "Sort parameters by name, nested ones too")
+                .more("They are sorted by code point."),
+            Flag::switch("compact", "Omit the spaces after `,` and `:` in the JSON form"),
+            Flag::switch("no-ensure-ascii", "Leave text beyond ASCII unescaped in the JSON form")
+                .more("Some peers cannot read it."),
+            NO_NAN,
+        ]),
         GENERAL,
     ],
     rules: &[

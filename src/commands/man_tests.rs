@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::PROGRAM;
-use crate::cli::{Command, Flag, Help, PROGRAM_FLAGS, Program, Rule, Span, capitalized, exits, spans};
+use crate::cli::{Command, Flag, Group, Help, PROGRAM_FLAGS, Program, Rule, Span, capitalized, exits, spans};
 
 /// The date of the release, so that a page changes only if its text does.
 const DATE: &str = "November 21, 2026";
@@ -64,7 +64,7 @@ fn subcommand_page(program: &Program, command: &Command) -> String {
     synopsis(&mut out, &format!("{name} {sub}"), &command.help);
     description(&mut out, &command.help);
     heading(&mut out, "Sh", "Options");
-    for (title, flags) in command.groups {
+    for Group { title, flags } in command.groups {
         heading(&mut out, "Ss", title);
         list(&mut out, flags.iter().map(|flag| item(flag, command.rules)));
     }

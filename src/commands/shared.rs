@@ -7,7 +7,7 @@ use crate::bcp::pattern::Pattern;
 use crate::bcp::payload_marker;
 use crate::bcp::template::Template;
 use crate::bcp::{Malformed, ParseOptions};
-use crate::cli::{Flag, Given, HELP, VERSION, duration, number, text};
+use crate::cli::{Flag, Given, Group, HELP, VERSION, duration, number, text};
 use crate::exit::Failure;
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
@@ -32,8 +32,8 @@ pub const VERBOSE: Flag = Flag::switch("verbose", "Show the traffic on standard 
     .common();
 
 /// The last group of the filters, and of the live subcommands.
-pub const GENERAL: (&str, &[Flag]) = ("General", &[QUIET, COLOR, HELP, VERSION]);
-pub const LIVE_GENERAL: (&str, &[Flag]) = ("General", &[VERBOSE, QUIET, COLOR, HELP, VERSION]);
+pub const GENERAL: Group = Group::new("General").flags(&[QUIET, COLOR, HELP, VERSION]);
+pub const LIVE_GENERAL: Group = Group::new("General").flags(&[VERBOSE, QUIET, COLOR, HELP, VERSION]);
 
 /// How much is said, and how it looks.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use crate::bcp::conversation::{ConversationConfig, Role, write_message};
 use crate::bcp::pattern::Pattern;
 use crate::bcp::template::Template;
 use crate::catalogue::{self, CATEGORIES, MONITOR_WORDS};
-use crate::cli::{Command, Complete, Flag, Given, Help, Rule, text};
+use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, text};
 use crate::commands::addresses::{MEDIA_PORT, PIN_PORT, Target};
 use crate::commands::arguments::note_mistyped_patterns;
 use crate::commands::goals::{COUNT, GoalOptions, IDLE, TIMEOUT};
@@ -101,103 +101,90 @@ pub const COMMAND: Command = Command {
         see_also: &[("backbox", 1), ("backbox-send", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
-        (
-            "Connection",
-            &[
-                Flag::value("addr", "ADDRESS", "Listen on *ADDRESS*")
-                    .short('a')
-                    .default("127.0.0.1:5050")
-                    .more(
-                        "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. MPF connects to the default. Port 0 \
+        Group::new("Connection").flags(&[
+            Flag::value("addr", "ADDRESS", "Listen on *ADDRESS*")
+                .short('a')
+                .default("127.0.0.1:5050")
+                .more(
+                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. MPF connects to the default. Port 0 \
                          picks a free port. BCP has no authentication: an address that other computers can reach is \
                          reported.",
-                    )
-                    .common(),
-                Flag::value("announce", "FILE", "Write the address to *FILE* when it listens")
-                    .more("An old file is removed at the start, so a script can wait for the file and then connect.")
-                    .complete(Complete::File),
-                Flag::value("as", "ROLE", "Act as *ROLE*").one_of(&["media", "pin"]).default("media").more(
-                    "`media` is a media controller. `pin` is a pin controller: it sends `hello` to each client, or \
+                )
+                .common(),
+            Flag::value("announce", "FILE", "Write the address to *FILE* when it listens")
+                .more("An old file is removed at the start, so a script can wait for the file and then connect.")
+                .complete(Complete::File),
+            Flag::value("as", "ROLE", "Act as *ROLE*").one_of(&["media", "pin"]).default("media").more(
+                "`media` is a media controller. `pin` is a pin controller: it sends `hello` to each client, or \
                      with `-c` connects, sends `hello` and `reset`, and stays. It sends nothing else on its own; use \
                      `--stdin` and `--reply`.",
-                ),
-                Flag::value("connect", "ADDRESS", "Connect to *ADDRESS* instead of listening")
-                    .short('c')
-                    .more(
-                        "The default host is `localhost`, the default port 5051 (MPF), with `--as pin` 5050. It \
+            ),
+            Flag::value("connect", "ADDRESS", "Connect to *ADDRESS* instead of listening")
+                .short('c')
+                .more(
+                    "The default host is `localhost`, the default port 5051 (MPF), with `--as pin` 5050. It \
                          subscribes to `devices`, `events`, `modes`, `machine_vars` and `player_vars`, unless \
                          `--monitor` replaces them. A server that closes without `goodbye` is exit status 3.",
-                    )
-                    .common(),
-                Flag::value("forward", "ADDRESS", "Pass both directions on to *ADDRESS*")
-                    .more(
-                        "Prints what both sides send and adds nothing of its own. Its output never slows or ends the \
+                )
+                .common(),
+            Flag::value("forward", "ADDRESS", "Pass both directions on to *ADDRESS*")
+                .more(
+                    "Prints what both sides send and adds nothing of its own. Its output never slows or ends the \
                          connections: what standard output or a recording cannot take in time is dropped and counted. \
                          A client is reset when *ADDRESS* does not accept the connection; with `--retry` it waits.",
-                    )
-                    .common(),
-                Flag::switch("canonical", "Rewrite what the client sends").more(
-                    "Each line that parses is passed on in the form that `encode` writes, which every known decoder \
+                )
+                .common(),
+            Flag::switch("canonical", "Rewrite what the client sends").more(
+                "Each line that parses is passed on in the form that `encode` writes, which every known decoder \
                      reads alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would become \
                      longer than 65536 bytes is not changed, and payloads never are.",
-                ),
-                WIRE,
-                RETRY,
-                Flag::switch("reconnect", "Connect again when the connection is lost").more(
-                    "It subscribes again, also after a `goodbye`: an MPF that is started again is watched again. It \
+            ),
+            WIRE,
+            RETRY,
+            Flag::switch("reconnect", "Connect again when the connection is lost").more(
+                "It subscribes again, also after a `goodbye`: an MPF that is started again is watched again. It \
                      tries once a second until `--retry` has passed (by default for ever). Goals and `-W` keep \
                      counting, and standard input is not read meanwhile.",
-                ),
-                Flag::switch("once", "End when the first connection closes"),
-                Flag::value("accept-version", "PATTERN", "Accept these protocol versions")
-                    .default("1 and 1.*")
-                    .more("`*` is any text. The reply names `1.1` all the same."),
-            ],
-        ),
-        (
-            "Subscriptions",
-            &[
-                Flag::value("monitor", "CATEGORY", "Subscribe to *CATEGORY*")
-                    .one_of(MONITOR_WORDS)
-                    .more(
-                        "Replaces the default list, which for a media controller is `core_events`, `service_events`, \
+            ),
+            Flag::switch("once", "End when the first connection closes"),
+            Flag::value("accept-version", "PATTERN", "Accept these protocol versions")
+                .default("1 and 1.*")
+                .more("`*` is any text. The reply names `1.1` all the same."),
+        ]),
+        Group::new("Subscriptions").flags(&[
+            Flag::value("monitor", "CATEGORY", "Subscribe to *CATEGORY*")
+                .one_of(MONITOR_WORDS)
+                .more(
+                    "Replaces the default list, which for a media controller is `core_events`, `service_events`, \
                          `modes`, `player_vars` and `machine_vars`.",
-                    )
-                    .repeats(),
-                Flag::value("register", "EVENT", "Register a trigger for *EVENT*").repeats(),
-            ],
-        ),
-        (
-            "Replies",
-            &[
-                Flag::value("reply", "RULE", "Reply to messages that match a pattern")
-                    .more(
-                        "*RULE* is *PATTERN*` => `*LINE*, or with `--wire obe` *PATTERN*` => `*JSON* or one JSON value \
+                )
+                .repeats(),
+            Flag::value("register", "EVENT", "Register a trigger for *EVENT*").repeats(),
+        ]),
+        Group::new("Replies").flags(&[
+            Flag::value("reply", "RULE", "Reply to messages that match a pattern")
+                .more(
+                    "*RULE* is *PATTERN*` => `*LINE*, or with `--wire obe` *PATTERN*` => `*JSON* or one JSON value \
                          for all.",
-                    )
-                    .repeats(),
-                Flag::switch("stdin", "Send the lines of standard input to every peer").more(
-                    "BCP or JSON, as for `send`; read once a peer is connected. The end of the input ends nothing.",
-                ),
-                Flag::switch("no-auto", "Turn the built-in replies off").more("`--reply` still replies."),
-            ],
-        ),
-        ("Output", &[JSON, META, LIVE_FORMAT, VIEW, MATCH, EXCLUDE]),
-        (
-            "Goals",
-            &[
-                COUNT,
-                Flag::value("expect", "PATTERN", "End when a message matches *PATTERN*")
-                    .short('e')
-                    .more("Several must all be matched, each by some message. `-m` selects what is printed.")
-                    .repeats()
-                    .common(),
-                TIMEOUT,
-                IDLE,
-            ],
-        ),
-        ("Recording", &[RECORD, OVERWRITE]),
-        ("Limits", &[MAX_LINE, MAX_PAYLOAD]),
+                )
+                .repeats(),
+            Flag::switch("stdin", "Send the lines of standard input to every peer")
+                .more("BCP or JSON, as for `send`; read once a peer is connected. The end of the input ends nothing."),
+            Flag::switch("no-auto", "Turn the built-in replies off").more("`--reply` still replies."),
+        ]),
+        Group::new("Output").flags(&[JSON, META, LIVE_FORMAT, VIEW, MATCH, EXCLUDE]),
+        Group::new("Goals").flags(&[
+            COUNT,
+            Flag::value("expect", "PATTERN", "End when a message matches *PATTERN*")
+                .short('e')
+                .more("Several must all be matched, each by some message. `-m` selects what is printed.")
+                .repeats()
+                .common(),
+            TIMEOUT,
+            IDLE,
+        ]),
+        Group::new("Recording").flags(&[RECORD, OVERWRITE]),
+        Group::new("Limits").flags(&[MAX_LINE, MAX_PAYLOAD]),
         LIVE_GENERAL,
     ],
     rules: &[

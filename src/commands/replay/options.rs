@@ -9,7 +9,7 @@ use super::clock::{Tempo, parse_rate, parse_speed};
 use super::source::Choice;
 use crate::bcp::Side;
 use crate::check::Rules;
-use crate::cli::{Command, Complete, Flag, Given, Help, Rule, duration, number, text};
+use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, duration, number, text};
 use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions};
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::shared::{
@@ -173,106 +173,94 @@ pub const COMMAND: Command = Command {
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
     },
     groups: &[
-        (
-            "Input",
-            &[
-                Flag::value("from", "KIND", "Read *FILE* as *KIND*")
-                    .one_of(&Kind::NAMES)
-                    .more("By default its first lines tell what it is."),
-                Flag::value("conn", "N", "Play connection *N* of the recording")
-                    .more("Without it, a session with several connections is an error that lists them."),
-                Flag::switch("dry-run", "Print *FILE* as a session file and do not connect")
-                    .more(
-                        "This converts logs into sessions. A session is printed verbatim, plain lines without their \
+        Group::new("Input").flags(&[
+            Flag::value("from", "KIND", "Read *FILE* as *KIND*")
+                .one_of(&Kind::NAMES)
+                .more("By default its first lines tell what it is."),
+            Flag::value("conn", "N", "Play connection *N* of the recording")
+                .more("Without it, a session with several connections is an error that lists them."),
+            Flag::switch("dry-run", "Print *FILE* as a session file and do not connect")
+                .more(
+                    "This converts logs into sessions. A session is printed verbatim, plain lines without their \
                          comments, of a log its messages; `--conn` selects one connection. What `decode --lint` would \
                          report is printed on standard error.",
-                    )
-                    .common(),
-            ],
-        ),
-        (
-            "Connection",
-            &[
-                ADDR.default("`localhost:5050`").more(
-                    "The default port is the one that the session names, else 5050. *ADDRESS* is `HOST:PORT`, `HOST`, \
+                )
+                .common(),
+        ]),
+        Group::new("Connection").flags(&[
+            ADDR.default("`localhost:5050`").more(
+                "The default port is the one that the session names, else 5050. *ADDRESS* is `HOST:PORT`, `HOST`, \
                      `:PORT`, `PORT` or `[::1]:PORT`. With `--serve` it is where to listen.",
-                ),
-                RETRY,
-                Flag::switch("loopback", "Play to the built-in media controller")
-                    .more("It is the one of `backbox listen`, in this process, over TCP on a free port.")
-                    .common(),
-                Flag::switch("serve", "Wait for a client and play the server's side")
-                    .more(
-                        "Listens on `-a` (default: 127.0.0.1 and the port of the session, else 5050) and plays to the \
+            ),
+            RETRY,
+            Flag::switch("loopback", "Play to the built-in media controller")
+                .more("It is the one of `backbox listen`, in this process, over TCP on a free port.")
+                .common(),
+            Flag::switch("serve", "Wait for a client and play the server's side")
+                .more(
+                    "Listens on `-a` (default: 127.0.0.1 and the port of the session, else 5050) and plays to the \
                          first client. Each line leaves at its time and after what the client sent before it in the \
                          recording has arrived, or `--reply-timeout` has passed.",
-                    )
-                    .common(),
-                Flag::value("announce", "FILE", "Write the address to *FILE* when it listens")
-                    .more("An old file is removed at the start, so a script can wait for the file and then connect.")
-                    .complete(Complete::File),
-            ],
-        ),
-        (
-            "Pace",
-            &[
-                Flag::value("speed", "X", "Play *X* times as fast")
-                    .more("A number above 0, such as `2` or `0.5`, or `max`: without waiting.")
-                    .common(),
-                Flag::value("rate", "N", "Send *N* messages a second").more("The recorded times do not count."),
-                Flag::value("max-gap", "DURATION", "Shorten longer waits to *DURATION*")
-                    .more("What follows a wait that was shortened leaves earlier by as much."),
-                Flag::value("repeat", "N", "Play the recording *N* times")
-                    .more("Each pass has its own connection. One clock paces them all."),
-                Flag::value("timeout", "DURATION", "Exit after *DURATION*").short('W').default("no limit").more(
-                    "It limits the whole run, connecting included. The exit status is 124 if not all was sent by then, \
+                )
+                .common(),
+            Flag::value("announce", "FILE", "Write the address to *FILE* when it listens")
+                .more("An old file is removed at the start, so a script can wait for the file and then connect.")
+                .complete(Complete::File),
+        ]),
+        Group::new("Pace").flags(&[
+            Flag::value("speed", "X", "Play *X* times as fast")
+                .more("A number above 0, such as `2` or `0.5`, or `max`: without waiting.")
+                .common(),
+            Flag::value("rate", "N", "Send *N* messages a second").more("The recorded times do not count."),
+            Flag::value("max-gap", "DURATION", "Shorten longer waits to *DURATION*")
+                .more("What follows a wait that was shortened leaves earlier by as much."),
+            Flag::value("repeat", "N", "Play the recording *N* times")
+                .more("Each pass has its own connection. One clock paces them all."),
+            Flag::value("timeout", "DURATION", "Exit after *DURATION*").short('W').default("no limit").more(
+                "It limits the whole run, connecting included. The exit status is 124 if not all was sent by then, \
                      or with `--check` compared. `0` is no limit.",
-                ),
-            ],
-        ),
-        (
-            "Check",
-            &[
-                Flag::switch("check", "Compare the replies with the recorded ones")
-                    .more(
-                        "Standard output has only the report. Several *FILE*s are played in order, with a line for \
+            ),
+        ]),
+        Group::new("Check").flags(&[
+            Flag::switch("check", "Compare the replies with the recorded ones")
+                .more(
+                    "Standard output has only the report. Several *FILE*s are played in order, with a line for \
                          each.",
-                    )
-                    .common(),
-                Flag::value("ignore", "NAME", "Do not compare the parameter *NAME*")
-                    .more("`COMMAND.NAME` is the parameter of this command only; it is split at the first dot.")
-                    .repeats(),
-                Flag::value("exclude", "PATTERN", "Do not compare messages that match *PATTERN*")
-                    .more("Neither recorded ones nor those that arrive.")
-                    .repeats(),
-                Flag::value("any-order", "PATTERN", "Accept matching replies in any order")
-                    .more("They may arrive anywhere in their block.")
-                    .repeats(),
-                Flag::switch("exact", "Report messages that were not recorded"),
-                Flag::value("reply-timeout", "DURATION", "Wait up to *DURATION* for replies")
-                    .default("5 s")
-                    .more("It counts from when the last reply of a block was due as recorded, at any speed."),
-                Flag::switch("fail-fast", "Stop at the first difference").more("Nothing more is sent."),
-                Flag::switch("update", "Check, and update the recorded replies in *FILE*")
-                    .more(
-                        "Only the replies that differ are rewritten; all else stays, to the byte. A missing reply is \
+                )
+                .common(),
+            Flag::value("ignore", "NAME", "Do not compare the parameter *NAME*")
+                .more("`COMMAND.NAME` is the parameter of this command only; it is split at the first dot.")
+                .repeats(),
+            Flag::value("exclude", "PATTERN", "Do not compare messages that match *PATTERN*")
+                .more("Neither recorded ones nor those that arrive.")
+                .repeats(),
+            Flag::value("any-order", "PATTERN", "Accept matching replies in any order")
+                .more("They may arrive anywhere in their block.")
+                .repeats(),
+            Flag::switch("exact", "Report messages that were not recorded"),
+            Flag::value("reply-timeout", "DURATION", "Wait up to *DURATION* for replies")
+                .default("5 s")
+                .more("It counts from when the last reply of a block was due as recorded, at any speed."),
+            Flag::switch("fail-fast", "Stop at the first difference").more("Nothing more is sent."),
+            Flag::switch("update", "Check, and update the recorded replies in *FILE*")
+                .more(
+                    "Only the replies that differ are rewritten; all else stays, to the byte. A missing reply is \
                          removed; an extra one is added only with `--exact`. Patterns (`#~`) are never changed: when \
                          one fails, the exit status is 1. Nothing is changed if the check does not reach its end, or \
                          if another program changes the file meanwhile.",
-                    )
-                    .common(),
-                Flag::value("junit", "FILE", "Write a JUnit report to *FILE*")
-                    .more(
-                        "For CI systems: a suite for each session, a case for each recorded reply. It is written at \
+                )
+                .common(),
+            Flag::value("junit", "FILE", "Write a JUnit report to *FILE*")
+                .more(
+                    "For CI systems: a suite for each session, a case for each recorded reply. It is written at \
                          the end.",
-                    )
-                    .complete(Complete::File)
-                    .common(),
-            ],
-        ),
-        ("Output", &[VIEW]),
-        ("Recording", &[RECORD, OVERWRITE]),
-        ("Limits", &[MAX_LINE, MAX_PAYLOAD]),
+                )
+                .complete(Complete::File)
+                .common(),
+        ]),
+        Group::new("Output").flags(&[VIEW]),
+        Group::new("Recording").flags(&[RECORD, OVERWRITE]),
+        Group::new("Limits").flags(&[MAX_LINE, MAX_PAYLOAD]),
         LIVE_GENERAL,
     ],
     rules: &[

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::bcp::template::Template;
 use crate::catalogue;
-use crate::cli::{Command, Complete, Flag, Given, Help, Rule, duration, number, path, text};
+use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, duration, number, path, text};
 use crate::commands::addresses::{OBE_PORT, PIN_PORT, Target};
 use crate::commands::arguments::{note_mistyped_patterns, read_value};
 use crate::commands::goals::{COUNT, EXPECT, GoalOptions, Goals, IDLE, TIMEOUT};
@@ -110,80 +110,68 @@ pub const COMMAND: Command = Command {
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
-        (
-            "Connection",
-            &[
-                ADDR.default("`localhost:5051`").more(
-                    "*ADDRESS* is `HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. The variable `BACKBOX_ADDR` \
+        Group::new("Connection").flags(&[
+            ADDR.default("`localhost:5051`").more(
+                "*ADDRESS* is `HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. The variable `BACKBOX_ADDR` \
                      changes the default, which is where MPF listens.",
-                ),
-                WIRE,
-                RETRY,
-                Flag::value("ready", "DURATION", "Wait up to *DURATION* until MPF is ready")
-                    .more(
-                        "MPF greets seconds before it is ready. This retries the connection, subscribes to `modes`, \
+            ),
+            WIRE,
+            RETRY,
+            Flag::value("ready", "DURATION", "Wait up to *DURATION* until MPF is ready")
+                .more(
+                    "MPF greets seconds before it is ready. This retries the connection, subscribes to `modes`, \
                          and sends the first message after MPF has reported a mode. When *DURATION* passes, the exit \
                          status is 124. `-W` counts from the end of this wait.",
-                    )
-                    .common(),
-                Flag::switch("hello", "Open the connection as a pin controller").more(
-                    "Sends `hello`, waits for the reply, sends `reset` and waits for `reset_complete`. Without \
+                )
+                .common(),
+            Flag::switch("hello", "Open the connection as a pin controller").more(
+                "Sends `hello`, waits for the reply, sends `reset` and waits for `reset_complete`. Without \
                      arguments it sends nothing else, which tests whether a media controller is there; with `-` the \
                      messages of standard input follow.",
-                ),
-                Flag::switch("reconnect", "Connect again after the connection is lost").more(
-                    "Tries once a second, for up to the *DURATION* of `--retry` (default: no limit). Nothing is sent \
+            ),
+            Flag::switch("reconnect", "Connect again after the connection is lost").more(
+                "Tries once a second, for up to the *DURATION* of `--retry` (default: no limit). Nothing is sent \
                      twice: the number of the last line that was written is reported, because it and lines just \
                      before it may be lost. Goals and `-W` keep counting.",
-                ),
-                Flag::switch("no-goodbye", "Leave without `goodbye`"),
-            ],
-        ),
-        (
-            "Messages",
-            &[
-                Flag::value("bytes", "FILE", "Send the bytes of *FILE* as the payload")
-                    .short('b')
-                    .more("`-` is standard input.")
-                    .complete(Complete::File),
-                Flag::switch("force", "Send also messages that would stop MPF").more(
-                    "Without it, a message that would end MPF, be lost on it or be misread by it is refused: in \
+            ),
+            Flag::switch("no-goodbye", "Leave without `goodbye`"),
+        ]),
+        Group::new("Messages").flags(&[
+            Flag::value("bytes", "FILE", "Send the bytes of *FILE* as the payload")
+                .short('b')
+                .more("`-` is standard input.")
+                .complete(Complete::File),
+            Flag::switch("force", "Send also messages that would stop MPF").more(
+                "Without it, a message that would end MPF, be lost on it or be misread by it is refused: in \
                      arguments before anything is sent, in a stream only that line (exit status 1).",
-                ),
-                Flag::value("repeat", "N", "Send the message *N* times")
-                    .more("Once all goals are met, the remaining repetitions are dropped."),
-                Flag::value("every", "DURATION", "Send one message every *DURATION*")
-                    .more("The clock starts with the first message, so lateness never adds up."),
-            ],
-        ),
-        (
-            "Goals",
-            &[
-                EXPECT,
-                COUNT,
-                Flag::switch("wait", "Wait for the reply to the message")
-                    .short('w')
-                    .more("The catalogue of commands knows which command it is; otherwise `-e` waits for any message.")
-                    .common(),
-                TIMEOUT.default("10 s with a goal"),
-                IDLE,
-                Flag::switch("no-reply", "Do not wait for replies (with --wire obe)"),
-                Flag::value("fail-on", "PATTERN", "Treat a matching reply as a failure").repeats(),
-            ],
-        ),
-        (
-            "Output",
-            &[
-                JSON,
-                FORMAT,
-                MATCH,
-                EXCLUDE,
-                Flag::switch("all", "Print every message that arrives")
-                    .more("Also those that `send` handles itself, and with `-e` those that do not match."),
-            ],
-        ),
-        ("Recording", &[RECORD, OVERWRITE]),
-        ("Limits", &[MAX_LINE, MAX_PAYLOAD]),
+            ),
+            Flag::value("repeat", "N", "Send the message *N* times")
+                .more("Once all goals are met, the remaining repetitions are dropped."),
+            Flag::value("every", "DURATION", "Send one message every *DURATION*")
+                .more("The clock starts with the first message, so lateness never adds up."),
+        ]),
+        Group::new("Goals").flags(&[
+            EXPECT,
+            COUNT,
+            Flag::switch("wait", "Wait for the reply to the message")
+                .short('w')
+                .more("The catalogue of commands knows which command it is; otherwise `-e` waits for any message.")
+                .common(),
+            TIMEOUT.default("10 s with a goal"),
+            IDLE,
+            Flag::switch("no-reply", "Do not wait for replies (with --wire obe)"),
+            Flag::value("fail-on", "PATTERN", "Treat a matching reply as a failure").repeats(),
+        ]),
+        Group::new("Output").flags(&[
+            JSON,
+            FORMAT,
+            MATCH,
+            EXCLUDE,
+            Flag::switch("all", "Print every message that arrives")
+                .more("Also those that `send` handles itself, and with `-e` those that do not match."),
+        ]),
+        Group::new("Recording").flags(&[RECORD, OVERWRITE]),
+        Group::new("Limits").flags(&[MAX_LINE, MAX_PAYLOAD]),
         LIVE_GENERAL,
     ],
     rules: &[
