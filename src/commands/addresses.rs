@@ -203,8 +203,8 @@ mod tests {
         let refused = io::ErrorKind::ConnectionRefused;
         assert_eq!(
             complaint(&target(5051), refused, Duration::ZERO),
-            "connection refused at localhost:5051: MPF opens this port only after its media controller has \
-                connected (or with mpf -b); --retry 30s waits for it"
+            "connection refused at localhost:5051: MPF opens this port only after its media controller has connected \
+             (or with mpf -b); --retry 30s waits for it"
         );
         let tried = complaint(&target(5050), refused, Duration::from_millis(1500));
         assert!(tried.ends_with("(backbox listen is one); tried for 1.5 s"), "{tried}");

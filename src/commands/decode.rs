@@ -115,29 +115,29 @@ pub const COMMAND: Command = Command {
             EXCLUDE,
             FORMAT.more(
                 "`{NAME}` is the text of a parameter, or nothing if there is none. `{@command}` is the command, \
-                     `{@line}` the line without its payload, `{@json}` the JSON form. With `--meta` there are also \
-                     `{@time}`, `{@conn}` and `{@from}`. `{{` and `}}` are braces. A backslash is literal; shells \
-                     write a tab as `$'\\t'`. A name that no message had is noted at the end.",
+                 `{@line}` the line without its payload, `{@json}` the JSON form. With `--meta` there are also \
+                 `{@time}`, `{@conn}` and `{@from}`. `{{` and `}}` are braces. A backslash is literal; shells write a \
+                 tab as `$'\\t'`. A name that no message had is noted at the end.",
             ),
             Flag::value("view", "VIEW", "Print *VIEW* instead of JSON")
                 .one_of(&["table", "raw"])
                 .more(
                     "`table` is one row a message, cut to the width of the terminal: time, direction, command and \
-                         decoded values. `raw` prints the lines verbatim.",
+                     decoded values. `raw` prints the lines verbatim.",
                 )
                 .common(),
             Flag::switch("meta", "Add time, connection and sender to the JSON")
                 .more(
-                    "A member `meta` with `time` (seconds from the first message), `conn` (the connection's \
-                         number) and `from` (`client` or `server`). A plain stream has only `from`.",
+                    "A member `meta` with `time` (seconds from the first message), `conn` (the connection's number) \
+                     and `from` (`client` or `server`). A plain stream has only `from`.",
                 )
                 .common(),
             Flag::switch("ascii", "Write everything beyond ASCII as `\\uXXXX`"),
             Flag::switch("lint", "Print what peers misread, not messages")
                 .more(
                     "One finding a line: *FILE*`:`*LINE*`: stop: `... for a line that would end a peer, \
-                         *FILE*`:`*LINE*`: trap: `... for one that some peer misreads, with what it reads. A \
-                         malformed line is a finding too. The exit status is 1 if there is a finding.",
+                     *FILE*`:`*LINE*`: trap: `... for one that some peer misreads, with what it reads. A malformed \
+                     line is a finding too. The exit status is 1 if there is a finding.",
                 )
                 .common(),
         ]),

@@ -22,7 +22,7 @@ fn options_that_exclude_each_other_are_refused_with_the_reason() {
     refused(&["-c", ":1", "--once"], "has one connection and ends with it");
     refused(&["--retry", "1s"], "--retry needs --connect or --forward");
     refused(&["--as", "pin", "--monitor", "modes"], "clients subscribe to a pin controller");
-    refused(&["--as", "pin", "--accept-version", "2"], "only a media controller accepts or refuses a version");
+    refused(&["--as", "pin", "--accept-version", "2"], "only a media controller accepts a version");
     refused(&["--no-auto", "--monitor", "modes"], "the reply to reset subscribes");
     refused(&["--register", ""], "empty event name");
     refused(&["--reconnect"], "a client connects again");

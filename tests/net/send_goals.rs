@@ -251,7 +251,7 @@ fn messages_are_printed_as_json_or_by_a_template() {
 fn options_that_conflict_are_refused() {
     for (arguments, complaint) in [
         (&["-w", "trigger", "name=x"][..], "trigger has no reply; -e PATTERN waits for a message of your choice"),
-        (&["-w"], "-w needs COMMAND: it waits for the reply to the message of the arguments"),
+        (&["-w"], "-w needs COMMAND: it waits for the reply to one message"),
         (&["-w", "--repeat", "2", "reset"], "-w and --repeat cannot be used together: it waits for one reply"),
         (&["--repeat", "2"], "--repeat needs COMMAND: it repeats the message of the arguments"),
         (&["--repeat", "0", "reset"], "--repeat: 0 sends nothing"),

@@ -59,8 +59,8 @@ pub const COMMAND: Command = Command {
              `--reply` says. A *PATTERN* may be JSON there, which must equal a whole message.",
             "It ends with a signal, when the reader of its output has gone, and with `--once`, `-n`, `-e`, `-W` and \
              `--idle`. It then sends `goodbye`, which ends an MPF whose `exit_on_close` is true (its default).",
-            "A malformed line is reported on standard error, printed, and gets the reply `error`. A peer that does \
-             not read is reset. A connection that begins with an HTTP request is closed.",
+            "A malformed line is reported on standard error, printed, and gets the reply `error`. A peer that does not \
+             read is reset. A connection that begins with an HTTP request is closed.",
         ],
         arguments: &[],
         sections: &[(
@@ -79,24 +79,16 @@ pub const COMMAND: Command = Command {
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
             ("backbox listen --record game.bcp -q > /dev/null", "Records both directions of a game, with times."),
-            (
-                "backbox listen -c localhost:5051 -m device -F '{name} {state}'",
-                "Joins a running MPF and shows its devices.",
-            ),
+            ("backbox listen -c localhost:5051 -m device -F '{name} {state}'", "Shows the devices of a running MPF."),
             (
                 "backbox listen --as pin --reply 'trigger?name=* => switch?name={name}&state=int:1'",
                 "Stands in for MPF, and replies to each trigger with a switch.",
             ),
             (
-                "backbox listen --forward :5052 --canonical --json",
-                "Stands between MPF and a media controller on port 5052, shows what both send, and rewrites \
-                       what MPF sends so that the media controller understands it.",
+                "backbox listen --forward :5052 --json",
+                "Stands before a media controller and shows what both sides send.",
             ),
             ("backbox listen --monitor switches | backbox decode", "Prints the switches, as JSON."),
-            (
-                "backbox listen -a 127.0.0.1:0 --announce addr --once",
-                "Picks a free port, writes it to a file, and ends when the first client closes.",
-            ),
         ],
         see_also: &[("backbox", 1), ("backbox-send", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
@@ -106,45 +98,44 @@ pub const COMMAND: Command = Command {
                 .short('a')
                 .default("127.0.0.1:5050")
                 .more(
-                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. MPF connects to the default. Port 0 \
-                         picks a free port. BCP has no authentication: an address that other computers can reach is \
-                         reported.",
+                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. MPF connects to the default. Port 0 picks a \
+                     free port. BCP has no authentication.",
                 )
                 .common(),
             Flag::value("announce", "FILE", "Write the address to *FILE* when it listens")
                 .more("An old file is removed at the start, so a script can wait for the file and then connect.")
                 .complete(Complete::File),
             Flag::value("as", "ROLE", "Act as *ROLE*").one_of(&["media", "pin"]).default("media").more(
-                "`media` is a media controller. `pin` is a pin controller: it sends `hello` to each client, or \
-                     with `-c` connects, sends `hello` and `reset`, and stays. It sends nothing else on its own; use \
-                     `--stdin` and `--reply`.",
+                "`media` is a media controller. `pin` is a pin controller: it sends `hello` to each client, or with \
+                 `-c` connects, sends `hello` and `reset`, and stays. It sends nothing else on its own; use `--stdin` \
+                 and `--reply`.",
             ),
             Flag::value("connect", "ADDRESS", "Connect to *ADDRESS* instead of listening")
                 .short('c')
                 .more(
-                    "The default host is `localhost`, the default port 5051 (MPF), with `--as pin` 5050. It \
-                         subscribes to `devices`, `events`, `modes`, `machine_vars` and `player_vars`, unless \
-                         `--monitor` replaces them. A server that closes without `goodbye` is exit status 3.",
+                    "The default host is `localhost`, the default port 5051 (MPF), with `--as pin` 5050. It subscribes \
+                     to `devices`, `events`, `modes`, `machine_vars` and `player_vars`, unless `--monitor` replaces \
+                     them. A server that closes without `goodbye` is exit status 3.",
                 )
                 .common(),
             Flag::value("forward", "ADDRESS", "Pass both directions on to *ADDRESS*")
                 .more(
-                    "Prints what both sides send and adds nothing of its own. Its output never slows or ends the \
-                         connections: what standard output or a recording cannot take in time is dropped and counted. \
-                         A client is reset when *ADDRESS* does not accept the connection; with `--retry` it waits.",
+                    "Its output never slows or ends the connections: what standard output or a recording cannot take \
+                     in time is dropped and counted. A client is reset when *ADDRESS* does not accept the connection; \
+                     with `--retry` it waits.",
                 )
                 .common(),
             Flag::switch("canonical", "Rewrite what the client sends").more(
-                "Each line that parses is passed on in the form that `encode` writes, which every known decoder \
-                     reads alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would become \
-                     longer than 65536 bytes is not changed, and payloads never are.",
+                "Each line that parses is passed on in the form that `encode` writes, which every known decoder reads \
+                 alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would become longer than \
+                 65536 bytes is not changed, and payloads never are.",
             ),
             WIRE,
             RETRY,
             Flag::switch("reconnect", "Connect again when the connection is lost").more(
-                "It subscribes again, also after a `goodbye`: an MPF that is started again is watched again. It \
-                     tries once a second until `--retry` has passed (by default for ever). Goals and `-W` keep \
-                     counting, and standard input is not read meanwhile.",
+                "It subscribes again, also after a `goodbye`: an MPF that is started again is watched again. It tries \
+                 once a second until `--retry` has passed (by default for ever). Goals and `-W` keep counting, and \
+                 standard input is not read meanwhile.",
             ),
             Flag::switch("once", "End when the first connection closes"),
             Flag::value("accept-version", "PATTERN", "Accept these protocol versions")
@@ -156,17 +147,14 @@ pub const COMMAND: Command = Command {
                 .one_of(MONITOR_WORDS)
                 .more(
                     "Replaces the default list, which for a media controller is `core_events`, `service_events`, \
-                         `modes`, `player_vars` and `machine_vars`.",
+                     `modes`, `player_vars` and `machine_vars`.",
                 )
                 .repeats(),
             Flag::value("register", "EVENT", "Register a trigger for *EVENT*").repeats(),
         ]),
         Group::new("Replies").flags(&[
             Flag::value("reply", "RULE", "Reply to messages that match a pattern")
-                .more(
-                    "*RULE* is *PATTERN*` => `*LINE*, or with `--wire obe` *PATTERN*` => `*JSON* or one JSON value \
-                         for all.",
-                )
+                .more("*PATTERN*` => `*LINE*; with `--wire obe` *PATTERN*` => `*JSON*, or one JSON value for all.")
                 .repeats(),
             Flag::switch("stdin", "Send the lines of standard input to every peer")
                 .more("BCP or JSON, as for `send`; read once a peer is connected. The end of the input ends nothing."),
@@ -177,7 +165,7 @@ pub const COMMAND: Command = Command {
             COUNT,
             Flag::value("expect", "PATTERN", "End when a message matches *PATTERN*")
                 .short('e')
-                .more("Several must all be matched, each by some message. `-m` selects what is printed.")
+                .more("Several must all be matched. `-m` selects what is printed.")
                 .repeats()
                 .common(),
             TIMEOUT,
@@ -202,25 +190,13 @@ pub const COMMAND: Command = Command {
         Rule::needs(&["retry"], &["connect", "forward"], "only these connect"),
         Rule::needs(&["reconnect"], &["connect"], "a client connects again"),
         Rule::conflicts(&["once"], &["connect"], "-c has one connection and ends with it"),
-        Rule::conflicts(
-            &["accept-version"],
-            &["as=pin", "connect"],
-            "only a media controller accepts or refuses a version",
-        ),
+        Rule::conflicts(&["accept-version"], &["as=pin", "connect"], "only a media controller accepts a version"),
         Rule::conflicts(&["monitor", "register"], &["as=pin"], "clients subscribe to a pin controller"),
         Rule::conflicts(&["view"], &["json", "format"], "each is a form of the same message"),
         Rule::conflicts(&["json"], &["format"], "each is a form of the same message"),
-        Rule::needs(
-            &["meta"],
-            &["json"],
-            "it is a member of the JSON; templates of -F have {@time}, {@conn}, {@peer} and {@from}",
-        ),
+        Rule::needs(&["meta"], &["json"], "it is a member of the JSON; -F has {@time}, {@conn}, {@peer} and {@from}"),
         Rule::conflicts(&["json", "meta", "view"], &["wire=obe"], "they show BCP messages"),
-        Rule::conflicts(
-            &["record"],
-            &["wire=obe"],
-            "a session file contains BCP only; write standard output to a file",
-        ),
+        Rule::conflicts(&["record"], &["wire=obe"], "session files hold BCP; write standard output to a file"),
         Rule::needs(&["overwrite"], &["record"], "it replaces the old recording"),
         Rule::conflicts(&["max-line", "max-payload"], &["wire=obe"], "an OBE_Socket message has up to 64 MiB"),
     ],

@@ -521,8 +521,8 @@ impl Handler for Peers {
             Notice::Unobserved(id, limit) => {
                 let Some(PeerState { peer, .. }) = self.peers.get(&id) else { return };
                 let why = format!(
-                    "a message of the {} needs more than is left of {limit} bytes for all long ones: \
-                     what it sends is forwarded but no longer printed or recorded",
+                    "a message of the {} needs more than is left of {limit} bytes for all long ones: what it sends is \
+                     forwarded but no longer printed or recorded",
                     peer.side.name()
                 );
                 self.observer.console.report(Exit::Failed, &peer.address, &why);

@@ -102,10 +102,10 @@ pub const COMMAND: Command = Command {
         synopsis: &["[*OPTION*]... *FILE*...", "`--check` [*OPTION*]... *FILE*..."],
         description: &[
             "Connects, sends what the client of a recorded session sent, at the recorded pace, and prints the replies. \
-             It sends nothing else but a `goodbye` at the end, unless the recording has one. Messages recorded \
-             within 2 ms of each other leave in one write. After the last one it stays as long as the recording \
-             continued. A summary on standard error has the numbers of messages and bytes, the time, and how late the \
-             messages left.",
+             It sends nothing else but a `goodbye` at the end, unless the recording has one. Messages recorded within \
+             2 ms of each other leave in one write. After the last one it stays as long as the recording continued. A \
+             summary on standard error has the numbers of messages and bytes, the time, and how late the messages \
+             left.",
             "With `--check` it compares the replies with the recorded ones, and the exit status is 1 if one differs. \
              With `--serve` it waits for a client and plays the other side.",
             "*FILE* can also be plain BCP lines, or a log of MPF or of a media controller.",
@@ -182,15 +182,15 @@ pub const COMMAND: Command = Command {
             Flag::switch("dry-run", "Print *FILE* as a session file and do not connect")
                 .more(
                     "This converts logs into sessions. A session is printed verbatim, plain lines without their \
-                         comments, of a log its messages; `--conn` selects one connection. What `decode --lint` would \
-                         report is printed on standard error.",
+                     comments, of a log its messages; `--conn` selects one connection. What `decode --lint` would \
+                     report is printed on standard error.",
                 )
                 .common(),
         ]),
         Group::new("Connection").flags(&[
             ADDR.default("`localhost:5050`").more(
                 "The default port is the one that the session names, else 5050. *ADDRESS* is `HOST:PORT`, `HOST`, \
-                     `:PORT`, `PORT` or `[::1]:PORT`. With `--serve` it is where to listen.",
+                 `:PORT`, `PORT` or `[::1]:PORT`. With `--serve` it is where to listen.",
             ),
             RETRY,
             Flag::switch("loopback", "Play to the built-in media controller")
@@ -199,8 +199,8 @@ pub const COMMAND: Command = Command {
             Flag::switch("serve", "Wait for a client and play the server's side")
                 .more(
                     "Listens on `-a` (default: 127.0.0.1 and the port of the session, else 5050) and plays to the \
-                         first client. Each line leaves at its time and after what the client sent before it in the \
-                         recording has arrived, or `--reply-timeout` has passed.",
+                     first client. Each line leaves at its time and after what the client sent before it in the \
+                     recording has arrived, or `--reply-timeout` has passed.",
                 )
                 .common(),
             Flag::value("announce", "FILE", "Write the address to *FILE* when it listens")
@@ -217,16 +217,13 @@ pub const COMMAND: Command = Command {
             Flag::value("repeat", "N", "Play the recording *N* times")
                 .more("Each pass has its own connection. One clock paces them all."),
             Flag::value("timeout", "DURATION", "Exit after *DURATION*").short('W').default("no limit").more(
-                "It limits the whole run, connecting included. The exit status is 124 if not all was sent by then, \
-                     or with `--check` compared. `0` is no limit.",
+                "It limits the whole run, connecting included. The exit status is 124 if not all was sent by then, or \
+                 with `--check` compared. `0` is no limit.",
             ),
         ]),
         Group::new("Check").flags(&[
             Flag::switch("check", "Compare the replies with the recorded ones")
-                .more(
-                    "Standard output has only the report. Several *FILE*s are played in order, with a line for \
-                         each.",
-                )
+                .more("Standard output has only the report. Several *FILE*s are played in order, with a line for each.")
                 .common(),
             Flag::value("ignore", "NAME", "Do not compare the parameter *NAME*")
                 .more("`COMMAND.NAME` is the parameter of this command only; it is split at the first dot.")
@@ -245,15 +242,15 @@ pub const COMMAND: Command = Command {
             Flag::switch("update", "Check, and update the recorded replies in *FILE*")
                 .more(
                     "Only the replies that differ are rewritten; all else stays, to the byte. A missing reply is \
-                         removed; an extra one is added only with `--exact`. Patterns (`#~`) are never changed: when \
-                         one fails, the exit status is 1. Nothing is changed if the check does not reach its end, or \
-                         if another program changes the file meanwhile.",
+                     removed; an extra one is added only with `--exact`. Patterns (`#~`) are never changed: when one \
+                     fails, the exit status is 1. Nothing is changed if the check does not reach its end, or if \
+                     another program changes the file meanwhile.",
                 )
                 .common(),
             Flag::value("junit", "FILE", "Write a JUnit report to *FILE*")
                 .more(
-                    "For CI systems: a suite for each session, a case for each recorded reply. It is written at \
-                         the end.",
+                    "For CI systems: a suite for each session, a case for each recorded reply. It is written at the \
+                     end.",
                 )
                 .complete(Complete::File)
                 .common(),

@@ -59,10 +59,10 @@ pub const COMMAND: Command = Command {
              line that begins with `{` is JSON, any other a BCP line, sent verbatim. Blank lines and lines that begin \
              with `#` are not sent: to MPF they would be commands.",
             "With `-e`, `-n`, `-w` or `--hello` it waits until all of these goals are met, for at most 10 s (see \
-             `-W`). A reply that is an `error`, or has a parameter `error` that is set (not false, null \
-             or empty), is a failure: it ends the run with status 4, unless a pattern of `-e` asks for an error.",
-            "At the end it sends `goodbye`, if possible in one write with the last message, closes its side, and \
-             reads until the peer closes, for at most 500 ms.",
+             `-W`). A reply that is an `error`, or has a parameter `error` that is set (not false, null or empty), is \
+             a failure: it ends the run with status 4, unless a pattern of `-e` asks for an error.",
+            "At the end it sends `goodbye`, if possible in one write with the last message, closes its side, and reads \
+             until the peer closes, for at most 500 ms.",
         ],
         arguments: &[
             ("*COMMAND*", "the command, such as `trigger`"),
@@ -84,27 +84,15 @@ pub const COMMAND: Command = Command {
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         examples: &[
             ("backbox send trigger name=multiball", "Sends a trigger to MPF."),
+            ("backbox send -a pinball.local switch name=s_start state:=1", "Closes a switch of a machine elsewhere."),
+            ("backbox send -w service subcommand=coil_pulse coil=c_knocker", "Pulses a coil and prints the reply."),
+            ("backbox send --ready 60s trigger name=multiball", "Waits until MPF is ready, and then sends."),
             (
-                "backbox send -a pinball.local switch name=s_start state:=1",
-                "Closes a switch of a machine elsewhere; its state is a number.",
-            ),
-            (
-                "backbox send -w service subcommand=coil_pulse coil=c_knocker",
-                "Pulses a coil; if there is no such coil, the exit status is 4.",
-            ),
-            (
-                "backbox send --ready 60s trigger name=multiball",
-                "Waits until MPF is ready, for at most a minute, and then sends.",
-            ),
-            (
-                "backbox send --repeat 50 --every 200ms -e 'evaluate_placeholder?value=int:7' \
-                       evaluate_placeholder placeholder=current_player.ball",
+                "backbox send --repeat 50 --every 200ms -e 'evaluate_placeholder?value=int:7' evaluate_placeholder \
+                 placeholder=current_player.ball",
                 "Asks five times a second until the value is 7.",
             ),
-            (
-                "backbox send --wire obe goodset pickiness:=4",
-                "Prints a good setting from a measurement server of `optbayesexpt`.",
-            ),
+            ("backbox send --wire obe goodset pickiness:=4", "Asks a measurement server of `optbayesexpt`."),
             ("backbox send < game.bcp", "Sends the messages of a recorded client."),
         ],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7), ("obe-socket", 7)],
@@ -113,26 +101,26 @@ pub const COMMAND: Command = Command {
         Group::new("Connection").flags(&[
             ADDR.default("`localhost:5051`").more(
                 "*ADDRESS* is `HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. The variable `BACKBOX_ADDR` \
-                     changes the default, which is where MPF listens.",
+                 changes the default, which is where MPF listens.",
             ),
             WIRE,
             RETRY,
             Flag::value("ready", "DURATION", "Wait up to *DURATION* until MPF is ready")
                 .more(
-                    "MPF greets seconds before it is ready. This retries the connection, subscribes to `modes`, \
-                         and sends the first message after MPF has reported a mode. When *DURATION* passes, the exit \
-                         status is 124. `-W` counts from the end of this wait.",
+                    "MPF greets seconds before it is ready. This retries the connection, subscribes to `modes`, and \
+                     sends the first message after MPF has reported a mode. When *DURATION* passes, the exit status is \
+                     124. `-W` counts from the end of this wait.",
                 )
                 .common(),
             Flag::switch("hello", "Open the connection as a pin controller").more(
-                "Sends `hello`, waits for the reply, sends `reset` and waits for `reset_complete`. Without \
-                     arguments it sends nothing else, which tests whether a media controller is there; with `-` the \
-                     messages of standard input follow.",
+                "Sends `hello`, waits for the reply, sends `reset` and waits for `reset_complete`. Without arguments \
+                 it sends nothing else, which tests whether a media controller is there; with `-` the messages of \
+                 standard input follow.",
             ),
             Flag::switch("reconnect", "Connect again after the connection is lost").more(
                 "Tries once a second, for up to the *DURATION* of `--retry` (default: no limit). Nothing is sent \
-                     twice: the number of the last line that was written is reported, because it and lines just \
-                     before it may be lost. Goals and `-W` keep counting.",
+                 twice: the number of the last line that was written is reported, because it and lines just before it \
+                 may be lost. Goals and `-W` keep counting.",
             ),
             Flag::switch("no-goodbye", "Leave without `goodbye`"),
         ]),
@@ -142,8 +130,8 @@ pub const COMMAND: Command = Command {
                 .more("`-` is standard input.")
                 .complete(Complete::File),
             Flag::switch("force", "Send also messages that would stop MPF").more(
-                "Without it, a message that would end MPF, be lost on it or be misread by it is refused: in \
-                     arguments before anything is sent, in a stream only that line (exit status 1).",
+                "Without it, a message that would end MPF, be lost on it or be misread by it is refused: in arguments \
+                 before anything is sent, in a stream only that line (exit status 1).",
             ),
             Flag::value("repeat", "N", "Send the message *N* times")
                 .more("Once all goals are met, the remaining repetitions are dropped."),
@@ -186,11 +174,7 @@ pub const COMMAND: Command = Command {
         Rule::needs(&["every"], &["repeat", "-"], "one message has no pace"),
         Rule::conflicts(&["count"], OBE, "each message has one reply"),
         Rule::conflicts(&["wait"], OBE, "each reply is waited for"),
-        Rule::needs(
-            &["wait"],
-            &["COMMAND"],
-            "it waits for the reply to the message of the arguments; -e PATTERN waits for any",
-        ),
+        Rule::needs(&["wait"], &["COMMAND"], "it waits for the reply to one message; -e PATTERN waits for any"),
         Rule::conflicts(&["wait"], &["repeat"], "it waits for one reply; -n N counts the messages that arrive"),
         Rule::conflicts(&["idle"], OBE, "-W limits the wait for each reply"),
         Rule::needs(&["no-reply"], OBE, "BCP messages need no reply"),
