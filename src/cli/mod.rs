@@ -26,6 +26,7 @@
 //! fn run(given: &Given) -> Result<Exit, Failure> {
 //!     let (file, bytes_max) = (given.value("input", path)?, given.value("max", number)?);
 //!     ...
+//! }
 //! ```
 //!
 //! Rules are checked after the last argument. The message is made of what the user typed and the reason: `--all needs
