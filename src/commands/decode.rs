@@ -8,66 +8,23 @@ use crate::bcp::template::{Origin, Template};
 use crate::bcp::{
     Malformed, MalformedReason, Message, ParseOptions, Side, canonical_name, payload_marker, push_ascii_json, unescape,
 };
+use crate::catalogue::lint;
 use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule};
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire, body, is_ignored};
 use crate::limits::{READ_BYTES, WRITE_BYTES};
 use crate::output::show::{Show, Style};
 use crate::output::table::{EndNames, Table};
-use crate::output::{push_for_terminal, stdout_is_terminal};
+use crate::output::{Console, push_for_terminal, stdout_is_terminal};
 use crate::session::{ErrorKind, Kind, Reader, Record, detect};
 use crate::text::trim;
 
 use super::arguments::note_mistyped_patterns;
 use super::input::{Filter, Source, Strings};
-use super::lint::Linter;
 use super::shared::{
     EXCLUDE, FAIL_FAST, FORMAT, GENERAL, Input, KEEP_CASE, MATCH, MAX_LINE, MAX_PAYLOAD, NO_NAN, OutputOptions,
     Selection, WIRE, stdout_table, wire,
 };
-
-/// What was given.
-struct Options {
-    output: OutputOptions,
-    input: Input,
-    selection: Selection,
-    wire: Wire,
-    words: Vec<OsString>,
-    view: Option<View>,
-    meta: bool,
-    strings: bool,
-    null: bool,
-    no_payload: bool,
-    ascii: bool,
-    lint: bool,
-}
-
-impl Options {
-    fn read(given: &Given) -> Result<Options, Failure> {
-        let meta = given.has("meta");
-        Ok(Options {
-            output: OutputOptions::read(given),
-            input: Input::read(given)?,
-            selection: Selection::read(given, |text| read_template(text, meta))?,
-            wire: wire(given),
-            words: given.words.clone(),
-            view: given.word("view").map(|view| if view == "table" { View::Table } else { View::Raw }),
-            meta,
-            strings: given.has("string"),
-            null: given.has("null"),
-            no_payload: given.has("no-payload"),
-            ascii: given.has("ascii"),
-            lint: given.has("lint"),
-        })
-    }
-}
-
-/// `--view`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum View {
-    Table,
-    Raw,
-}
 
 pub const COMMAND: Command = Command {
     help: Help {
@@ -204,30 +161,28 @@ pub const COMMAND: Command = Command {
 /// # Errors
 /// What ends the run at once; neither a malformed line nor a file that cannot be read does.
 fn run(given: &Given) -> Result<Exit, Failure> {
-    let options = Options::read(given)?;
-    let mut filter = Filter::new(options.output.console(COMMAND.help.name), options.input.fail_fast);
-    let framing = match options.wire {
-        Wire::Bcp => FramingOptions { payloads: !options.no_payload, ..options.input.framing() },
+    let (input, wire) = (Input::read(given)?, wire(given));
+    let mut filter = Filter::new(OutputOptions::read(given).console(COMMAND.help.name), input.fail_fast);
+    let framing = match wire {
+        Wire::Bcp => FramingOptions { payloads: !given.has("no-payload"), ..input.framing() },
         Wire::Obe => FramingOptions::obe(),
     };
-    let outcome = if options.strings {
+    let outcome = if given.has("string") {
+        let ends_in_nul = given.has("null");
         let strings = Strings {
-            convert: if stdout_is_terminal() && !options.null { decode_for_terminal } else { decode_string },
+            convert: if stdout_is_terminal() && !ends_in_nul { decode_for_terminal } else { decode_string },
             end_in: b'\n',
-            end_out: if options.null { 0 } else { b'\n' },
-            bytes_max: options.input.line_bytes_max,
+            end_out: if ends_in_nul { 0 } else { b'\n' },
+            bytes_max: input.line_bytes_max,
         };
-        strings.run(&options.words, Path::new("-"), &mut filter)
-    } else if options.lint {
-        Linter::new(framing, options.input.reading).run(&options.words, &mut filter)
+        strings.run(&given.words, Path::new("-"), &mut filter)
+    } else if given.has("lint") {
+        print_findings(&given.words, &framing, &input.reading, &mut filter)
     } else {
-        if options.wire == Wire::Bcp {
-            note_mistyped_patterns(options.selection.typed(), &filter.console);
-        }
-        let mut decoder = Decoder::new(&options, framing)?;
-        let outcome = filter.each_file(&options.words, |source, filter| decoder.source(source, filter));
+        let mut decoder = Decoder::new(given, framing, input.reading, &filter.console)?;
+        let outcome = filter.each_file(&given.words, |source, filter| decoder.source(source, filter));
         if outcome.is_ok() {
-            decoder.note_unseen_names(&filter);
+            decoder.note_unseen_names(&filter.console);
         }
         outcome
     };
@@ -248,11 +203,57 @@ fn decode_for_terminal(text: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> 
     Ok(())
 }
 
+/// Prints what peers misread in one input after the other.
+///
+/// # Errors
+/// What ends the run at once; a file that cannot be read does not.
+fn print_findings(
+    files: &[OsString],
+    framing: &FramingOptions,
+    reading: &ParseOptions,
+    filter: &mut Filter,
+) -> Result<(), Failure> {
+    let mut total = 0_u64;
+    let outcome = filter.each_file(files, |mut source, filter| {
+        if !is_bcp(&mut source, filter)? {
+            return Ok(!filter.fail_fast);
+        }
+        let (name, fail_fast) = (source.name.clone(), filter.fail_fast);
+        filter.feed(source, &mut Framer::new(framing.clone()), |frame, out| {
+            let (number, findings) = match frame {
+                Frame::Ignored { .. } => return Ok(true),
+                Frame::Bad { number, fault } => (number, vec![format!("stop: {fault}")]),
+                // The payload is not known: any other stands for it.
+                Frame::Message(message) if !framing.payloads && message.marker.is_some() => {
+                    (message.number, lint(&[message.text(), b"&bytes=1"].concat(), Some(b"\0"), reading))
+                }
+                Frame::Message(message) => (message.number, lint(message.line, message.payload, reading)),
+            };
+            for finding in findings {
+                total += 1;
+                out.extend_from_slice(format!("{name}:{number}: {finding}\n").as_bytes());
+                if fail_fast {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    });
+    if total > 0 {
+        filter.console.worsen(Exit::Failed);
+    }
+    outcome?;
+    if total > 0 {
+        filter.console.note(format_args!("findings: {total}"));
+    }
+    Ok(())
+}
+
 /// Whether an input is BCP by its first line, as far as that is known. If it is something else it is reported.
 ///
 /// # Errors
 /// The input cannot be read, or the output not written.
-pub(super) fn is_bcp(source: &mut Source, filter: &mut Filter) -> Result<bool, Failure> {
+fn is_bcp(source: &mut Source, filter: &mut Filter) -> Result<bool, Failure> {
     let head = source.peek(1)?;
     let head = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&head);
     let mut lines = head.split(|&byte| byte == b'\n').zip(1..);
@@ -316,28 +317,34 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn new(options: &Options, framing: FramingOptions) -> Result<Decoder, Failure> {
-        let selection = &options.selection;
+    fn new(
+        given: &Given,
+        framing: FramingOptions,
+        reading: ParseOptions,
+        console: &Console,
+    ) -> Result<Decoder, Failure> {
+        let (has_meta, is_table, color) =
+            (given.has("meta"), given.word("view") == Some("table"), OutputOptions::read(given).color);
+        let selection = Selection::read(given, |text| read_template(text, has_meta))?;
         let unseen = selection.template.iter().flat_map(Template::params).map(str::to_owned).collect();
-        let is_obe = options.wire == Wire::Obe;
-        let show = if is_obe {
-            selection.show_obe()?
-        } else {
-            let style = match (selection.template.clone(), options.view) {
-                (Some(template), _) => Style::Template(template),
-                (None, Some(View::Raw)) => Style::Raw,
-                (None, _) => Style::Json { meta: options.meta },
-            };
-            let (matching, excluded) = selection.patterns(options.input.reading.keep_case)?;
-            Show::new(style, matching, excluded)
+        let show = match framing.wire {
+            Wire::Obe => selection.show_obe()?,
+            Wire::Bcp => {
+                note_mistyped_patterns(selection.typed(), console);
+                let (matching, excluded) = selection.patterns(reading.keep_case)?;
+                let style = match selection.template {
+                    Some(template) => Style::Template(template),
+                    None if given.word("view") == Some("raw") => Style::Raw,
+                    None => Style::Json { meta: has_meta },
+                };
+                Show::new(style, matching, excluded)
+            }
         };
-        let color = options.output.color;
-        let is_table = options.view == Some(View::Table);
         Ok(Decoder {
             framing,
-            reading: options.input.reading,
-            reads_recordings: options.meta || is_table,
-            ascii: options.ascii,
+            reading,
+            reads_recordings: has_meta || is_table,
+            ascii: given.has("ascii"),
             show: show.for_stdout(color, false),
             table: is_table.then(|| stdout_table(EndNames::UNKNOWN, color)),
             unseen,
@@ -487,10 +494,10 @@ impl Decoder {
     }
 
     /// Notes the names in `-F` that no message had. A single line that is not empty shows it itself.
-    fn note_unseen_names(&self, filter: &Filter) {
+    fn note_unseen_names(&self, console: &Console) {
         if !self.unseen.is_empty() && (self.printed > 1 || self.has_empty_line) {
             let names = self.unseen.join(", ");
-            filter.console.note(format_args!("-F: no message had a parameter with this name: {names}"));
+            console.note(format_args!("-F: no message had a parameter with this name: {names}"));
         }
     }
 

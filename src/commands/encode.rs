@@ -1,6 +1,6 @@
 //! `backbox encode`: arguments or JSON Lines into BCP, or into OBE_Socket's frames.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::bcp::{Malformed, MalformedReason, Message, ParseOptions, WriteOptions, escape, write_line};
 use crate::catalogue;
@@ -13,39 +13,6 @@ use crate::text::trim;
 use super::arguments::{mistyped, read_message, read_value};
 use super::input::{Filter, Source, Strings};
 use super::shared::{FAIL_FAST, GENERAL, Input, KEEP_CASE, MAX_LINE, MAX_PAYLOAD, NO_NAN, OutputOptions, WIRE, wire};
-
-/// What was given.
-struct Options {
-    output: OutputOptions,
-    input: Input,
-    wire: Wire,
-    words: Vec<String>,
-    file: Option<PathBuf>,
-    payload: Option<PathBuf>,
-    strings: bool,
-    null: bool,
-    sort_keys: bool,
-    compact: bool,
-    no_ensure_ascii: bool,
-}
-
-impl Options {
-    fn read(given: &Given) -> Result<Options, Failure> {
-        Ok(Options {
-            output: OutputOptions::read(given),
-            input: Input::read(given)?,
-            wire: wire(given),
-            words: given.text_words()?,
-            file: given.value("input", path)?,
-            payload: given.value("bytes", path)?,
-            strings: given.has("string"),
-            null: given.has("null"),
-            sort_keys: given.has("sort-keys"),
-            compact: given.has("compact"),
-            no_ensure_ascii: given.has("no-ensure-ascii"),
-        })
-    }
-}
 
 pub const COMMAND: Command = Command {
     help: Help {
@@ -154,25 +121,26 @@ pub const COMMAND: Command = Command {
 /// # Errors
 /// What ends the run at once; a malformed line does not.
 fn run(given: &Given) -> Result<Exit, Failure> {
-    let options = Options::read(given)?;
-    let Options { output, input, words, file, .. } = &options;
-    let mut filter = Filter::new(output.console(COMMAND.help.name), input.fail_fast);
+    let (input, words, file) = (Input::read(given)?, given.text_words()?, given.value("input", path)?);
+    let mut filter = Filter::new(OutputOptions::read(given).console(COMMAND.help.name), input.fail_fast);
     if file.is_some() && !words.is_empty() {
         return Err(Failure::Usage("-i FILE is the input, and - would be standard input: leave out one".to_owned()));
     }
-    let (words, source) = (words.clone(), file.clone().unwrap_or_else(|| "-".into()));
-    if options.strings {
-        let end_in = if options.null { 0 } else { b'\n' };
+    let source = file.unwrap_or_else(|| "-".into());
+    if given.has("string") {
+        let end_in = if given.has("null") { 0 } else { b'\n' };
         let strings = Strings { convert: escape_string, end_in, end_out: b'\n', bytes_max: input.line_bytes_max };
         let outcome = strings.run(&words, &source, &mut filter);
         return filter.finish(outcome);
     }
-    let mut encoder = Encoder::new(&options);
+    let mut encoder = Encoder::new(given, &input);
     let outcome = match words.split_first() {
         Some((dash, rest)) if dash == "-" && !rest.is_empty() => {
             Err(Failure::Usage("- reads messages from standard input, so there can be no NAME=STRING".to_owned()))
         }
-        Some((word, _)) if word != "-" => encoder.arguments(&words, &mut filter),
+        Some((word, _)) if word != "-" => {
+            encoder.arguments(&words, given.value("bytes", path)?.as_deref(), &mut filter)
+        }
         _ => encoder.lines(&source, &mut filter),
     };
     filter.finish(outcome)
@@ -190,33 +158,31 @@ struct Encoder {
     reading: ParseOptions,
     writing: WriteOptions,
     is_sorted: bool,
-    payload: Option<PathBuf>,
     payload_bytes_max: usize,
     message: Message,
 }
 
 impl Encoder {
-    fn new(options: &Options) -> Encoder {
-        let Input { line_bytes_max, payload_bytes_max, .. } = options.input;
+    fn new(given: &Given, input: &Input) -> Encoder {
+        let (compact, ensure_ascii) = (given.has("compact"), !given.has("no-ensure-ascii"));
         Encoder {
-            wire: options.wire,
-            reading: options.input.reading,
-            writing: WriteOptions { compact: options.compact, ensure_ascii: !options.no_ensure_ascii, line_bytes_max },
-            is_sorted: options.sort_keys,
-            payload: options.payload.clone(),
-            payload_bytes_max,
+            wire: wire(given),
+            reading: input.reading,
+            writing: WriteOptions { compact, ensure_ascii, line_bytes_max: input.line_bytes_max },
+            is_sorted: given.has("sort-keys"),
+            payload_bytes_max: input.payload_bytes_max,
             message: Message::new(),
         }
     }
 
     /// Encodes the arguments as one message.
-    fn arguments(&mut self, words: &[String], filter: &mut Filter) -> Result<(), Failure> {
+    fn arguments(&mut self, words: &[String], payload: Option<&Path>, filter: &mut Filter) -> Result<(), Failure> {
         if self.wire == Wire::Obe {
             push_frame(&read_value(words, self.reading.allow_nan)?, filter.output.buffer());
             return filter.output.flush();
         }
         let notes = read_message(words, &self.reading, &mut self.message)?;
-        let payload = self.payload.as_deref().map(|path| Source::payload(path, self.payload_bytes_max)).transpose()?;
+        let payload = payload.map(|path| Source::payload(path, self.payload_bytes_max)).transpose()?;
         self.push_message(payload.as_deref(), filter.output.buffer())
             .map_err(|error| Failure::Refused(error.to_string()))?;
         for note in notes.into_iter().chain(mistyped(&self.message.command())) {

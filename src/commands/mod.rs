@@ -8,7 +8,6 @@ mod decode;
 mod encode;
 mod goals;
 mod input;
-mod lint;
 mod listen;
 #[cfg(test)]
 mod man_tests;
