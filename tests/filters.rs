@@ -451,15 +451,15 @@ fn dash_is_standard_input_for_bare_strings_too() {
 fn encode_writes_only_what_decode_accepts() {
     let expected = "longer than 8 bytes; --max-line allows more";
     let outcome = backbox(["encode", "-s", "--max-line=8"], "a  b\na   b\nc\n");
-    outcome.exits(1).prints("a%20%20b\nc\n").reports(&["<stdin>:2: the result would be ", expected]);
+    outcome.exits(1).prints("a%20%20b\nc\n").reports(&["<stdin>:2: the string or its result is ", expected]);
     backbox(["encode", "-s", "--max-line=8", "a   b"], "")
         .exits(1)
         .prints("")
-        .reports(&["the result would be ", expected]);
+        .reports(&["the string or its result is ", expected]);
     backbox(["decode", "-s", "--max-line=8", "a%20%20%20"], "")
         .exits(1)
         .prints("")
-        .reports(&["the string is ", expected]);
+        .reports(&["the string or its result is ", expected]);
     backbox(["decode", "-s", "--max-line=8", "a%20%20b"], "").exits(0).prints("a  b\n");
 }
 
