@@ -60,6 +60,11 @@ pub struct Origin<'m> {
 }
 
 impl Origin<'_> {
+    /// The origin of a message of which only the sender is known.
+    pub const fn of(from: Side) -> Origin<'static> {
+        Origin { time: None, connection: None, peer: None, from }
+    }
+
     /// The time in seconds, with microseconds.
     pub fn seconds(&self) -> Option<String> {
         self.time.map(|time| format!("{}.{:06}", time.as_secs(), time.subsec_micros()))
@@ -158,6 +163,16 @@ impl Template {
         literal.extend_from_slice(rest.as_bytes());
         parts.push(TemplatePart::Literal(literal));
         Ok(Template { parts })
+    }
+
+    /// The template `{@line}`.
+    pub fn line() -> Template {
+        Template { parts: vec![TemplatePart::Word("@line")] }
+    }
+
+    /// Whether it shows the line and nothing else, so that the parts of a message need not be known.
+    pub fn is_line(&self) -> bool {
+        matches!(self.parts[..], [TemplatePart::Word("@line")])
     }
 
     /// Whether it shows the JSON form of a message.

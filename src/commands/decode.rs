@@ -23,7 +23,7 @@ use super::arguments::note_mistyped_patterns;
 use super::input::{Filter, Source, Strings};
 use super::shared::{
     EXCLUDE, FAIL_FAST, FORMAT, GENERAL, Input, KEEP_CASE, MATCH, MAX_LINE, MAX_PAYLOAD, NO_NAN, OutputOptions,
-    Selection, WIRE, stdout_table, wire,
+    Selection, WIRE, wire,
 };
 
 pub const COMMAND: Command = Command {
@@ -307,7 +307,6 @@ struct Decoder {
     reads_recordings: bool,
     ascii: bool,
     show: Show,
-    table: Option<Table>,
     /// The names in `-F` that no message has had.
     unseen: Vec<String>,
     printed: u64,
@@ -327,26 +326,21 @@ impl Decoder {
             (given.has("meta"), given.word("view") == Some("table"), OutputOptions::read(given).color);
         let selection = Selection::read(given, |text| read_template(text, has_meta))?;
         let unseen = selection.template.iter().flat_map(Template::params).map(str::to_owned).collect();
-        let show = match framing.wire {
-            Wire::Obe => selection.show_obe()?,
-            Wire::Bcp => {
-                note_mistyped_patterns(selection.typed(), console);
-                let (matching, excluded) = selection.patterns(reading.keep_case)?;
-                let style = match selection.template {
-                    Some(template) => Style::Template(template),
-                    None if given.word("view") == Some("raw") => Style::Raw,
-                    None => Style::Json { meta: has_meta },
-                };
-                Show::new(style, matching, excluded)
-            }
+        if framing.wire == Wire::Bcp {
+            note_mistyped_patterns(selection.typed(), console);
+        }
+        let style = match given.word("view") {
+            None => Style::Json { meta: has_meta },
+            Some(_) if is_table => Style::Table(Table::new(EndNames::UNKNOWN)),
+            Some(_) => Style::Raw,
         };
+        let show = selection.show(framing.wire, reading.keep_case, style)?.for_stdout(color, false);
         Ok(Decoder {
             framing,
             reading,
             reads_recordings: has_meta || is_table,
             ascii: given.has("ascii"),
-            show: show.for_stdout(color, false),
-            table: is_table.then(|| stdout_table(EndNames::UNKNOWN, color)),
+            show,
             unseen,
             printed: 0,
             has_empty_line: false,
@@ -371,7 +365,7 @@ impl Decoder {
     }
 
     fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) -> Result<(), (u64, String)> {
-        const ORIGIN: Origin<'_> = Origin { time: None, connection: None, peer: None, from: Side::Client };
+        const ORIGIN: Origin<'_> = Origin::of(Side::Client);
         match frame {
             Frame::Ignored { .. } => Ok(()),
             Frame::Message(raw) => match self.framing.wire {
@@ -447,7 +441,7 @@ impl Decoder {
     }
 
     fn restart_table(&mut self, ends: EndNames) {
-        if let Some(table) = &mut self.table {
+        if let Some(table) = self.show.table() {
             table.restart(ends);
         }
     }
@@ -460,28 +454,22 @@ impl Decoder {
             }
             _ => {}
         }
-        let Some(table) = &mut self.table else {
-            parsed?;
-            self.print(raw, origin, out);
-            return Ok(());
-        };
-        let message = parsed.as_ref().map(|()| &self.message);
-        if self.show.selects(message.ok(), raw.payload.map(<[u8]>::len)) {
-            table.message(origin, raw, message, false, out);
+        if parsed.is_ok() || self.show.table().is_some() {
+            self.print(raw, parsed.as_ref().copied(), origin, out);
         }
         parsed
     }
 
     /// Prints the message that has been parsed, if it is selected.
-    fn print(&mut self, raw: &RawMessage<'_>, origin: &Origin<'_>, out: &mut Vec<u8>) {
-        let start = out.len();
+    fn print(&mut self, raw: &RawMessage<'_>, parsed: Result<(), &Malformed>, origin: &Origin<'_>, out: &mut Vec<u8>) {
+        let (start, message) = (out.len(), parsed.map(|()| &self.message));
         let is_printed = if self.ascii {
             self.line.clear();
-            let is_printed = self.show.show(raw, Some(&self.message), Some(origin), &mut self.line);
+            let is_printed = self.show.show(raw, message, origin, &mut self.line);
             push_ascii_json(&self.line, out);
             is_printed
         } else {
-            self.show.show(raw, Some(&self.message), Some(origin), out)
+            self.show.show(raw, message, origin, out)
         };
         self.printed += u64::from(is_printed);
         self.has_empty_line |= is_printed && out.len() == start + 1;
@@ -507,7 +495,7 @@ impl Decoder {
             true => self.message.take_command(),
             false => self.message.release_large_buffers(),
         }
-        self.print(raw, origin, out);
+        self.print(raw, Ok(()), origin, out);
         Ok(())
     }
 }

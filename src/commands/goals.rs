@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::bcp::pattern::Pattern;
 use crate::bcp::{Message, line_command};
 use crate::cli::{Flag, Given, duration, number, text};
-use crate::commands::shared::patterns_on;
+use crate::commands::shared::patterns;
 use crate::exit::Failure;
 use crate::framing::Wire;
 use crate::text::shown;
@@ -166,7 +166,7 @@ impl GoalOptions {
         if self.count == Some(0) {
             return Err(Failure::Usage("-n 0 waits for nothing: leave it out, or write 1 or more".into()));
         }
-        let patterns = patterns_on(wire, "-e", &self.expected)?;
+        let patterns = patterns(wire, "-e", &self.expected, false)?;
         let expected = self.expected.iter().zip(patterns);
         let expected = expected.map(|(text, pattern)| Expected { text: text.clone(), pattern, met: false }).collect();
         Ok(Goals { expected, count: self.count, ..Goals::default() })

@@ -3,17 +3,16 @@
 
 use std::time::Duration;
 
+use crate::bcp::ParseOptions;
 use crate::bcp::pattern::Pattern;
 use crate::bcp::payload_marker;
 use crate::bcp::template::Template;
-use crate::bcp::{Malformed, ParseOptions};
 use crate::cli::{Flag, Given, Group, HELP, VERSION, duration, number, text};
 use crate::exit::Failure;
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use crate::output::show::{Show, Style};
-use crate::output::table::{EndNames, Table};
-use crate::output::{Color, Console, stdout_columns, stdout_is_terminal};
+use crate::output::{Color, Console, stdout_is_terminal};
 use crate::text::shown;
 
 pub const QUIET: Flag =
@@ -161,26 +160,22 @@ impl Selection {
         })
     }
 
-    /// Reads the patterns.
+    /// What prints the messages: as `-F` says, or else in this style.
     ///
     /// # Errors
-    /// [`Failure::Usage`] that shows the pattern.
-    pub fn patterns(&self, keep_case: bool) -> Result<(Vec<Pattern>, Vec<Pattern>), Failure> {
-        Ok((patterns("-m", &self.matching, keep_case)?, patterns("-x", &self.excluded, keep_case)?))
-    }
-
-    /// What prints the messages of OBE_Socket.
-    ///
-    /// # Errors
-    /// As for [`Selection::patterns`], and a template with `{@json}`.
-    pub fn show_obe(&self) -> Result<Show, Failure> {
-        if self.template.as_ref().is_some_and(Template::shows_json) {
-            let why = "{@json} is the JSON form of BCP's messages, and OBE_Socket's are JSON: {@line} is the text";
-            return Err(Failure::Usage(format!("-F with --wire obe: {why}")));
-        }
-        let [matching, excluded] =
-            [("-m", &self.matching), ("-x", &self.excluded)].map(|(flag, texts)| patterns_on(Wire::Obe, flag, texts));
-        Ok(Show::new(self.template.clone().map_or(Style::Line, Style::Template), matching?, excluded?))
+    /// As for [`patterns`], and a template with `{@json}` for OBE_Socket.
+    pub fn show(&self, wire: Wire, keep_case: bool, style: Style) -> Result<Show, Failure> {
+        let style = match &self.template {
+            Some(template) if wire == Wire::Obe && template.shows_json() => {
+                let why = "{@json} is the JSON form of BCP's messages, and OBE_Socket's are JSON: {@line} is the text";
+                return Err(Failure::Usage(format!("-F with --wire obe: {why}")));
+            }
+            Some(template) => Style::Template(template.clone()),
+            None if wire == Wire::Obe => Style::Template(Template::line()),
+            None => style,
+        };
+        let matching = patterns(wire, "-m", &self.matching, keep_case)?;
+        Ok(Show::new(style, matching, patterns(wire, "-x", &self.excluded, keep_case)?))
     }
 
     /// The patterns as typed.
@@ -189,40 +184,25 @@ impl Selection {
     }
 }
 
-/// Reads the patterns of one option.
-///
-/// # Errors
-/// [`Failure::Usage`] that shows the option and the pattern.
-pub fn patterns(flag: &str, texts: &[String], keep_case: bool) -> Result<Vec<Pattern>, Failure> {
-    // `COMMAND&bytes=N` has no ? either: it ends in the marker of a payload, which is no parameter.
-    let lacks_mark =
-        |text: &&String| text.contains('=') && !text.contains('?') && payload_marker(text.as_bytes()).is_none();
-    if let Some(text) = texts.iter().find(lacks_mark) {
-        let shown = shown(text.as_bytes());
-        return Err(Failure::Usage(format!("{flag}: {shown}: no ? after the command; write COMMAND?NAME=TEXT")));
-    }
-    read_patterns(flag, texts, |text| Pattern::parse(text, keep_case))
-}
-
 /// Reads the patterns of one option as this wire has them.
 ///
 /// # Errors
-/// As for [`patterns`].
-pub fn patterns_on(wire: Wire, flag: &str, texts: &[String]) -> Result<Vec<Pattern>, Failure> {
-    match wire {
-        Wire::Bcp => patterns(flag, texts, false),
-        Wire::Obe => read_patterns(flag, texts, Pattern::parse_value),
-    }
-}
-
-fn read_patterns(
-    flag: &str,
-    texts: &[String],
-    parse: impl Fn(&str) -> Result<Pattern, Malformed>,
-) -> Result<Vec<Pattern>, Failure> {
-    let complaint =
-        |error: Malformed| Failure::Usage(format!("{flag}: {error}; a pattern is written COMMAND?NAME=TEXT"));
-    texts.iter().map(|text| parse(text).map_err(complaint)).collect()
+/// [`Failure::Usage`] that shows the option and the pattern.
+pub fn patterns(wire: Wire, flag: &str, texts: &[String], keep_case: bool) -> Result<Vec<Pattern>, Failure> {
+    let read = |text: &String| {
+        // `COMMAND&bytes=N` has no ? either: it ends in the marker of a payload, which is no parameter.
+        let lacks_mark = text.contains('=') && !text.contains('?') && payload_marker(text.as_bytes()).is_none();
+        if wire == Wire::Bcp && lacks_mark {
+            let shown = shown(text.as_bytes());
+            return Err(Failure::Usage(format!("{flag}: {shown}: no ? after the command; write COMMAND?NAME=TEXT")));
+        }
+        let pattern = match wire {
+            Wire::Bcp => Pattern::parse(text, keep_case),
+            Wire::Obe => Pattern::parse_value(text),
+        };
+        pattern.map_err(|error| Failure::Usage(format!("{flag}: {error}; a pattern is written COMMAND?NAME=TEXT")))
+    };
+    texts.iter().map(read).collect()
 }
 
 pub const JSON: Flag = Flag::switch("json", "Print messages as JSON Lines")
@@ -237,40 +217,6 @@ pub const LIVE_FORMAT: Flag = FORMAT.more(
     "As in `backbox decode`: `{NAME}`, `{@command}`, `{@line}`, `{@json}`. Also `{@time}`, `{@conn}`, `{@peer}` and \
      `{@from}`, which are the members of `--meta`.",
 );
-
-/// How messages of a live connection are shown: [`Selection`], and JSON.
-#[derive(Clone, Debug, Default)]
-pub struct Display {
-    /// `-m`, `-x` and `-F`.
-    pub selection: Selection,
-    /// `--json`.
-    pub json: bool,
-    /// `--meta`: the JSON has a member `meta`.
-    pub meta: bool,
-}
-
-impl Display {
-    /// # Errors
-    /// As for [`Selection::read`].
-    pub fn read(given: &Given, parse: fn(&str) -> Result<Template, String>) -> Result<Display, Failure> {
-        Ok(Display { selection: Selection::read(given, parse)?, json: given.has("json"), meta: given.has("meta") })
-    }
-
-    /// What prints the messages; `marked` says whether a terminal is shown who sent each.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] for a pattern that does not parse.
-    pub fn show(&self, wire: Wire, color: Color, marked: bool) -> Result<Show, Failure> {
-        let style = match self.selection.template.clone() {
-            _ if wire == Wire::Obe => return Ok(self.selection.show_obe()?.for_stdout(color, marked)),
-            _ if self.json => Style::Json { meta: self.meta },
-            Some(template) => Style::Template(template),
-            None => Style::Raw,
-        };
-        let (matching, excluded) = self.selection.patterns(false)?;
-        Ok(Show::new(style, matching, excluded).for_stdout(color, marked))
-    }
-}
 
 /// `-a`; each subcommand adds its default.
 pub const ADDR: Flag = Flag::value("addr", "ADDRESS", "Connect to *ADDRESS*").short('a').common();
@@ -313,9 +259,4 @@ pub const VIEW: Flag = Flag::value("view", "VIEW", "Print messages as *VIEW*")
 /// Whether the messages of a live connection are printed as a table.
 pub fn wants_table(given: &Given) -> bool {
     given.word("view").map_or_else(stdout_is_terminal, |view| view == "table")
-}
-
-/// A table for standard output.
-pub(crate) fn stdout_table(ends: EndNames, color: Color) -> Table {
-    Table::new(ends, stdout_columns(), color.is_on(stdout_is_terminal()))
 }

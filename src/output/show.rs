@@ -1,23 +1,23 @@
-//! One way of printing a message for all live subcommands: as it stands, as JSON, or as a line of a template.
+//! One way of printing a message for all subcommands: verbatim, as JSON, as a line of a template, or as a row of a
+//! table.
 //!
 //! Into a pipe a message is written as it arrived. A terminal gets nothing that could move its cursor, payloads as
 //! their length, and colours. The caller writes the result.
 
 use std::io::{self, IsTerminal};
 
-use super::{Color, push_for_terminal};
-use crate::bcp::Message;
+use super::table::Table;
+use super::{Color, push_for_terminal, stdout_columns};
 use crate::bcp::pattern::Pattern;
 use crate::bcp::template::{Origin, Side, Template, TemplateContext};
+use crate::bcp::{Malformed, Message};
 use crate::framing::RawMessage;
 
 /// The form in which messages are printed.
 #[derive(Clone, Debug)]
 pub enum Style {
-    /// As they stand.
+    /// Verbatim.
     Raw,
-    /// Each as its line and LF, on a wire whose frames are no lines.
-    Line,
     /// As JSON Lines, with a member `meta` or without.
     Json {
         /// Whether each has the time, the connection and the sender.
@@ -25,6 +25,8 @@ pub enum Style {
     },
     /// A line of this form for each.
     Template(Template),
+    /// A row for each, also for a malformed line.
+    Table(Table),
 }
 
 /// What a terminal wants.
@@ -58,69 +60,78 @@ impl Show {
         let is_terminal = io::stdout().is_terminal();
         let colored = color.is_on(is_terminal);
         self.terminal = color.is_for_a_person(is_terminal).then_some(Terminal { colored, marked });
+        if let Style::Table(table) = &mut self.style {
+            table.is_colored = colored;
+        }
         self
+    }
+
+    /// The table, if there is one, to be cut to the present width of the terminal.
+    pub fn table(&mut self) -> Option<&mut Table> {
+        let Style::Table(table) = &mut self.style else { return None };
+        table.columns = stdout_columns();
+        Some(table)
+    }
+
+    /// Appends a row about a connection to a table.
+    pub fn event(&mut self, origin: &Origin<'_>, text: &str, out: &mut Vec<u8>) {
+        if let Some(table) = self.table() {
+            table.event(origin, text, out);
+        }
     }
 
     /// Whether it looks at the parts of a message, which otherwise need not be known.
     pub fn looks_inside(&self) -> bool {
-        !self.matching.is_empty() || !self.excluded.is_empty() || matches!(self.style, Style::Template(_))
+        let is_line = matches!(&self.style, Style::Template(template) if template.is_line());
+        !self.matching.is_empty() || !self.excluded.is_empty() || !is_line
     }
 
-    /// Whether a message is to be printed; `parts` is `None` for a line that is no message, which no pattern matches.
-    pub fn selects(&self, parts: Option<&Message>, payload_bytes: Option<usize>) -> bool {
+    /// Whether a message is to be printed; `parts` is `None` for a malformed line, which no pattern matches.
+    fn selects(&self, parts: Option<&Message>, payload_bytes: Option<usize>) -> bool {
         let matches = |pattern: &Pattern| parts.is_some_and(|parts| pattern.matches(parts, payload_bytes));
         (self.matching.is_empty() || self.matching.iter().any(matches)) && !self.excluded.iter().any(matches)
     }
 
-    /// Appends a message if it is selected; whether it was printed. A line that is no message is printed as it stands,
+    /// Appends a message if it is selected; whether it was printed. A malformed line is printed verbatim or in a table,
     /// and not at all where it would have to be JSON or fill a template.
     pub fn show(
         &mut self,
-        message: &RawMessage<'_>,
-        parts: Option<&Message>,
-        origin: Option<&Origin<'_>>,
+        raw: &RawMessage<'_>,
+        message: Result<&Message, &Malformed>,
+        origin: &Origin<'_>,
         out: &mut Vec<u8>,
     ) -> bool {
-        if !self.selects(parts, message.payload.map(<[u8]>::len)) {
+        if !self.selects(message.ok(), raw.payload.map(<[u8]>::len)) {
             return false;
         }
-        match (&self.style, parts) {
-            (Style::Raw, parts) => match self.terminal {
-                None => out.extend_from_slice(message.raw),
-                Some(terminal) => {
-                    let command = message.line.iter().position(|&b| b == b'?' || b == b'&');
-                    terminal.show(message, command, parts.is_some(), origin, out);
-                }
+        if let Some(table) = self.table() {
+            table.message(raw, message, origin, out);
+            return true;
+        }
+        match (&self.style, message) {
+            (Style::Raw, _) => match self.terminal {
+                None => out.extend_from_slice(raw.raw),
+                Some(terminal) => terminal.show(raw, message.is_err(), origin, out),
             },
-            (Style::Line, parts) => match self.terminal {
-                None => {
-                    out.extend_from_slice(message.line);
-                    out.push(b'\n');
-                }
-                Some(terminal) => {
-                    let command = parts.map(|_| 0);
-                    terminal.show(message, command, parts.is_some(), origin, out);
-                }
-            },
-            (Style::Json { .. } | Style::Template(_), None) => return false,
-            (Style::Json { meta }, Some(parts)) => {
-                parts.write_json(message.payload, out);
-                if let Some(origin) = origin.filter(|_| *meta) {
+            (Style::Json { meta }, Ok(message)) => {
+                message.write_json(raw.payload, out);
+                if *meta {
                     push_meta(origin, out);
                 }
                 out.push(b'\n');
             }
-            (Style::Template(template), Some(parts)) => {
-                let subject = TemplateContext { message: parts, line: message.line, payload: message.payload, origin };
+            (Style::Template(template), Ok(message)) => {
+                let context = TemplateContext { message, line: raw.line, payload: raw.payload, origin: Some(origin) };
                 if self.terminal.is_some() {
                     self.line.clear();
-                    template.write(&subject, &mut self.line);
+                    template.write(&context, &mut self.line);
                     push_for_terminal(&self.line, out);
                 } else {
-                    template.write(&subject, out);
+                    template.write(&context, out);
                 }
                 out.push(b'\n');
             }
+            _ => return false,
         }
         true
     }
@@ -144,16 +155,8 @@ fn push_meta(origin: &Origin<'_>, out: &mut Vec<u8>) {
 }
 
 impl Terminal {
-    /// Shows a message whose command ends at `command`, or with its line.
-    fn show(
-        self,
-        message: &RawMessage<'_>,
-        command: Option<usize>,
-        is_message: bool,
-        origin: Option<&Origin<'_>>,
-        out: &mut Vec<u8>,
-    ) {
-        if let Some(origin) = origin.filter(|_| self.marked) {
+    fn show(self, message: &RawMessage<'_>, is_malformed: bool, origin: &Origin<'_>, out: &mut Vec<u8>) {
+        if self.marked {
             // The marks are those of -v and of curl: what was sent to the server, what the server sent.
             let (color, mark): (&[u8], &[u8]) = match origin.from {
                 Side::Client => (b"\x1b[36m", b"> "),
@@ -162,10 +165,11 @@ impl Terminal {
             self.colored(color, mark, out);
         }
         let line = message.line;
-        let (command, query) = line.split_at_checked(command.unwrap_or(line.len())).unwrap_or((line, &[]));
+        let end = line.iter().position(|&byte| byte == b'?' || byte == b'&');
+        let (command, query) = line.split_at(end.unwrap_or(line.len()));
         let mut safe = Vec::with_capacity(command.len());
         push_for_terminal(command, &mut safe);
-        self.colored(if is_message { b"\x1b[1m" } else { b"\x1b[31m" }, &safe, out);
+        self.colored(if is_malformed { b"\x1b[31m" } else { b"\x1b[1m" }, &safe, out);
         push_for_terminal(query, out);
         if let Some(payload) = message.payload {
             out.extend_from_slice(format!(" <{} bytes>", payload.len()).as_bytes());
@@ -202,7 +206,7 @@ mod tests {
         let time = Duration::from_micros(1_500_000);
         let origin = Origin { time: Some(time), connection: Some(2), peer: Some("[::1]:7"), from: Side::Client };
         let mut out = Vec::new();
-        show.show(&message, read.is_ok().then_some(&parts), Some(&origin), &mut out);
+        show.show(&message, read.as_ref().map(|()| &parts), &origin, &mut out);
         String::from_utf8_lossy(&out).into_owned()
     }
 

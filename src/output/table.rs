@@ -66,40 +66,35 @@ impl EndNames {
 /// Formats rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    ends: EndNames,
+    pub ends: EndNames,
     /// `None`: rows are not cut.
-    columns: Option<usize>,
-    is_colored: bool,
+    pub columns: Option<usize>,
+    pub is_colored: bool,
+    /// Whose messages are dimmed.
+    pub dimmed: Option<Side>,
     start: Option<Duration>,
     /// Connection numbers are printed once there is a second one.
     has_connections: bool,
 }
 
 impl Table {
-    /// A table for a terminal of so many columns, or of any width.
-    pub(crate) fn new(ends: EndNames, columns: Option<usize>, is_colored: bool) -> Table {
-        let columns = columns.map(|columns| columns.max(COLUMNS_MIN));
-        Table { ends, columns, is_colored, start: None, has_connections: false }
-    }
-
-    /// Cuts the rows from now on to so many columns, or to none.
-    pub(crate) fn resize(&mut self, columns: Option<usize>) {
-        self.columns = columns.map(|columns| columns.max(COLUMNS_MIN));
+    /// A table of any width, without colors.
+    pub(crate) fn new(ends: EndNames) -> Table {
+        Table { ends, columns: None, is_colored: false, dimmed: None, start: None, has_connections: false }
     }
 
     /// Starts a new table between ends of these names.
     pub(crate) fn restart(&mut self, ends: EndNames) {
-        *self = Table::new(ends, self.columns, self.is_colored);
+        (self.ends, self.start, self.has_connections) = (ends, None, false);
     }
 
     /// Appends the row of a message, or of a malformed line; a failed reply is red. The times of origins count from the
-    /// first row that has one. What this program sent from a recording is dimmed.
+    /// first row that has one.
     pub(crate) fn message(
         &mut self,
-        origin: &Origin<'_>,
         raw: &RawMessage<'_>,
         message: Result<&Message, &Malformed>,
-        is_dimmed: bool,
+        origin: &Origin<'_>,
         out: &mut Vec<u8>,
     ) {
         let mut row = self.open_row(origin);
@@ -114,7 +109,7 @@ impl Table {
                 row.push((format!("  {}", safe(malformed.to_string().as_bytes())), ""));
             }
         }
-        self.close_row(row, is_dimmed, out);
+        self.close_row(row, self.dimmed == Some(origin.from), out);
     }
 
     /// Appends a row about a connection, such as `connected from 127.0.0.1:34928`.
@@ -139,7 +134,7 @@ impl Table {
 
     fn close_row(&self, row: Row, is_dimmed: bool, out: &mut Vec<u8>) {
         let row = if is_dimmed { vec![(row.into_iter().map(|(text, _)| text).collect(), DIM)] } else { row };
-        for (text, color) in cut(row, self.columns.unwrap_or(usize::MAX)) {
+        for (text, color) in cut(row, self.columns.map_or(usize::MAX, |columns| columns.max(COLUMNS_MIN))) {
             if !self.is_colored || color.is_empty() {
                 out.extend_from_slice(text.as_bytes());
             } else {
@@ -246,7 +241,7 @@ mod tests {
     }
 
     fn rows(columns: Option<usize>, is_colored: bool, lines: &[(f64, Side, &str)]) -> String {
-        let mut table = Table::new(EndNames::MPF_CONNECTED, columns, is_colored);
+        let mut table = Table { columns, is_colored, ..Table::new(EndNames::MPF_CONNECTED) };
         let mut out = Vec::new();
         for (time, from, line) in lines {
             let raw =
@@ -254,7 +249,7 @@ mod tests {
             let mut message = Message::new();
             let parsed = message.parse_line(line.as_bytes(), &ParseOptions::default());
             let parsed = parsed.as_ref().map(|()| &message);
-            table.message(&origin(*time, 1, *from), &raw, parsed, false, &mut out);
+            table.message(&raw, parsed, &origin(*time, 1, *from), &mut out);
         }
         String::from_utf8(out).unwrap()
     }
@@ -324,7 +319,7 @@ mod tests {
 
     #[test]
     fn connections_are_numbered_once_there_are_two() {
-        let mut table = Table::new(EndNames::UNKNOWN, None, false);
+        let mut table = Table::new(EndNames::UNKNOWN);
         let mut out = Vec::new();
         table.event(&origin(0.0, 1, Side::Client), "connected from 127.0.0.1:1", &mut out);
         table.event(&origin(1.5, 2, Side::Client), "connected from 127.0.0.1:2", &mut out);

@@ -6,8 +6,8 @@ mod canonical;
 mod observer;
 mod options;
 pub(super) mod peers;
+mod printer;
 mod reply;
-mod rows;
 
 pub use options::COMMAND;
 

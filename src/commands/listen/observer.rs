@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::rows::Rows;
+use super::printer::MessagePrinter;
 use crate::bcp::template::{Origin, Side};
 use crate::bcp::{Malformed, Message, ParseOptions};
 use crate::commands::goals::Goals;
@@ -43,19 +43,15 @@ pub(crate) struct Observer {
     pub wire: Wire,
     /// Whether it stands between two programs, so that each connection is half of a pair.
     pub is_forwarding: bool,
-    /// The table view, instead of what `show` prints.
-    pub(super) rows: Option<Rows>,
+    pub(super) printer: MessagePrinter,
     /// The message received last.
     pub message: Message,
     /// How many connections, or forwarded pairs, there have been.
     pub connections: u64,
     /// What ends the run.
     pub end: Option<End>,
-    show: Show,
     /// One moment on both clocks: messages are stamped with the one that never jumps.
     clock: (Instant, Duration),
-    /// What is printed once the present read is handled.
-    printed: Vec<u8>,
     received: u64,
     sent: u64,
 }
@@ -71,13 +67,11 @@ impl Observer {
             limits: TimeLimits::default(),
             wire: Wire::Bcp,
             is_forwarding: false,
-            rows: None,
+            printer: MessagePrinter::new(show),
             message: Message::new(),
             connections: 0,
             end: None,
-            show,
             clock: (Instant::now(), unix),
-            printed: Vec::new(),
             received: 0,
             sent: 0,
         }
@@ -99,9 +93,7 @@ impl Observer {
         self.connections += 1;
         self.limits.be_active(now);
         let origin = self.origin(now, peer, peer.side);
-        if let Some(rows) = &mut self.rows {
-            rows.opened(&origin, &mut self.printed);
-        }
+        self.printer.opened(&origin);
     }
 
     /// Records, prints and counts what a peer sent; whether it is a well-formed message, which then is
@@ -113,9 +105,7 @@ impl Observer {
             Frame::Ignored { .. } => false,
             Frame::Bad { number, fault } => {
                 let origin = self.origin(net.now(), peer, peer.side);
-                if let Some(rows) = &mut self.rows {
-                    rows.count(&origin, None);
-                }
+                self.printer.count(&origin, None);
                 let exit = match fault {
                     // It was cut short because we have closed the connection.
                     _ if !self.is_forwarding && !net.is_open(peer.id) => Exit::Success,
@@ -161,11 +151,7 @@ impl Observer {
     fn print(&mut self, now: Instant, peer: &Peer, message: &RawMessage<'_>, read: Result<(), &Malformed>) {
         let origin = self.origin(now, peer, peer.side);
         let read = read.map(|()| &self.message);
-        let is_printed = match &mut self.rows {
-            None => self.show.show(message, read.ok(), Some(&origin), &mut self.printed),
-            Some(rows) => rows.message(&self.show, &origin, message, read, &mut self.printed),
-        };
-        if is_printed {
+        if self.printer.message(message, read, &origin) {
             self.goals.printed += 1;
         }
         if self.goals.are_set() && self.end.is_none() {
@@ -199,10 +185,10 @@ impl Observer {
             let Frame::Message(message) = frame else { continue };
             self.sent += 1;
             self.traffic.sent(message.line, message.payload);
-            if let Some(rows) = &mut self.rows {
+            if self.printer.has_table() {
                 let mut sent = Message::new();
                 let read = sent.parse_line(message.text(), &ParseOptions::default());
-                rows.message(&self.show, &origin, &message, read.as_ref().map(|()| &sent), &mut self.printed);
+                self.printer.message(&message, read.as_ref().map(|()| &sent), &origin);
             }
         }
     }
@@ -245,21 +231,20 @@ impl Observer {
     /// A connection, or both of a forwarded pair, has closed; `how` is what [`Observer::closed`] returned.
     pub(super) fn ended(&mut self, net: &mut Net, peer: &Peer, how: &str) {
         let origin = self.origin(net.now(), peer, peer.side);
-        if let Some(rows) = &mut self.rows {
-            rows.closed(&origin, how, &mut self.printed);
-            self.flush(net, 1);
-        }
+        self.printer.closed(&origin, how);
+        self.flush(net, 1);
     }
 
     /// Passes what was printed to the loop: at the end of a turn, and before it grows.
     pub(super) fn flush(&mut self, net: &mut Net, at_least: usize) {
-        if self.printed.len() < at_least {
+        let printed = &mut self.printer.printed;
+        if printed.len() < at_least {
             return;
         }
-        net.print(&self.printed);
-        self.printed.clear();
+        net.print(printed);
+        printed.clear();
         // One huge message must not keep its memory.
-        self.printed.shrink_to(2 * READ_BYTES);
+        printed.shrink_to(2 * READ_BYTES);
     }
 
     /// Ends the run, if nothing ended it before. A signal and a failure count more than what ended it before.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use super::observer::Observer;
 use super::peers::{Behavior, Peers};
 use super::reply::Reply;
-use super::rows::Rows;
 use crate::bcp::conversation::{ConversationConfig, Role, write_message};
 use crate::bcp::pattern::Pattern;
 use crate::bcp::template::Template;
@@ -18,14 +17,15 @@ use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Traffic};
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::run::TimeLimits;
 use crate::commands::shared::{
-    ConnectOptions, Display, EXCLUDE, Input, JSON, LIVE_FORMAT, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, META,
-    OutputOptions, RETRY, VIEW, WIRE, stdout_table, wants_table, wire,
+    ConnectOptions, EXCLUDE, Input, JSON, LIVE_FORMAT, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, META, OutputOptions,
+    RETRY, Selection, VIEW, WIRE, wants_table, wire,
 };
 use crate::commands::stream::Stream;
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
 use crate::net::{NetSettings, StdinReader};
-use crate::output::table::EndNames;
+use crate::output::show::Style;
+use crate::output::table::{EndNames, Table};
 
 /// What a media controller subscribes to by default: without subscriptions a whole game is two lines.
 pub(super) const CATEGORIES_OF_MEDIA: [&str; 5] =
@@ -244,17 +244,20 @@ impl Plan {
 
 fn observer(given: &Given, wire: Wire) -> Result<Observer, Failure> {
     let (output, is_forwarding) = (OutputOptions::read(given), given.has("forward"));
-    let display = Display::read(given, Template::parse_live)?;
+    let selection = Selection::read(given, Template::parse_live)?;
     let goals = GoalOptions::read(given)?;
-    let show = display.show(wire, output.color, is_forwarding)?;
+    let style = if given.has("json") {
+        Style::Json { meta: given.has("meta") }
+    } else if wants_table(given) {
+        let is_server_mpf = (given.word("as") == Some("pin")) != given.has("connect");
+        Style::Table(Table::new(if is_server_mpf { EndNames::MPF_LISTENED } else { EndNames::MPF_CONNECTED }))
+    } else {
+        Style::Raw
+    };
+    let show = selection.show(wire, false, style)?.for_stdout(output.color, is_forwarding);
     let mut observer = Observer::new(output.console(COMMAND.help.name), show);
     if wire == Wire::Bcp {
-        note_mistyped_patterns(goals.expected.iter().chain(display.selection.typed()), &observer.console);
-        if wants_table(given) && !display.json && display.selection.template.is_none() {
-            let is_server_mpf = (given.word("as") == Some("pin")) != given.has("connect");
-            let ends = if is_server_mpf { EndNames::MPF_LISTENED } else { EndNames::MPF_CONNECTED };
-            observer.rows = Some(Rows::new(stdout_table(ends, output.color), ends));
-        }
+        note_mistyped_patterns(goals.expected.iter().chain(selection.typed()), &observer.console);
     }
     observer.goals = goals.goals(wire)?;
     observer.limits = TimeLimits::new(goals.time(None), goals.idle);

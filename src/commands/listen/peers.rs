@@ -139,9 +139,7 @@ impl Peers {
         let mut opening = vec![format!("listening on {own}")];
         if let Some(target) = &self.behavior.target {
             refuse_own(target, own)?;
-            if let Some(rows) = &mut self.observer.rows {
-                rows.name_ends([own.port(), target.address.port]);
-            }
+            self.observer.printer.name_ends([own.port(), target.address.port]);
             opening.push(format!("forwarding to {}", target.address));
         }
         self.begin(net, &opening.join(", "), own.port())?;

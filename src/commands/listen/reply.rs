@@ -11,7 +11,7 @@ use crate::bcp::{
     JsonValue, Malformed, Message, ParseOptions, WriteOptions, canonical_json, payload_marker, push_spaced_json,
     push_string, write_line,
 };
-use crate::commands::shared::patterns_on;
+use crate::commands::shared::patterns;
 use crate::exit::Failure;
 use crate::framing::{Wire, push_frame};
 use crate::text::shown;
@@ -58,7 +58,7 @@ impl Reply {
                 return Err(wrong(&"write one JSON value, or 'PATTERN => JSON' with spaces around the arrow"));
             }
         };
-        let pattern = patterns_on(wire, "--reply", &[pattern.trim().to_owned()])?.remove(0);
+        let pattern = patterns(wire, "--reply", &[pattern.trim().to_owned()], false)?.remove(0);
         let content = match (wire, reply.trim_ascii()) {
             (_, "") => Content::Nothing,
             (Wire::Bcp, line) => Content::parse_line(line, line_bytes_max).map_err(|why| wrong(&why))?,

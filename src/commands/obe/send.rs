@@ -7,6 +7,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::bcp::Message;
+use crate::bcp::template::{Origin, Side};
 use crate::commands::run::{ClientRun, End, TimeLimits, failed_reply, report_unprinted};
 use crate::commands::send::{Pace, SendPlan};
 use crate::commands::stream::Item;
@@ -89,7 +90,7 @@ impl<'a> ObeSender<'a> {
         self.message.take_command();
         let verdict = plan.goals.receive(&self.message, None, true);
         let (is_wanted, mut output) = (verdict.expected || !plan.goals.select() || plan.prints_all, Vec::new());
-        if is_wanted && plan.show.show(raw, Some(&self.message), None, &mut output) {
+        if is_wanted && plan.show.show(raw, Ok(&self.message), &Origin::of(Side::Server), &mut output) {
             net.print(&output);
             plan.goals.printed += 1;
         }

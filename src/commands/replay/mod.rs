@@ -23,12 +23,11 @@ use crate::commands::listen::peers::Peers;
 use crate::commands::recorder::{Recorder, Traffic};
 use crate::commands::result_file::ResultFile;
 use crate::commands::run::{TimeLimits, drive, open_net};
-use crate::commands::shared::stdout_table;
 use crate::exit::{Exit, Failure};
 use crate::framing::Wire;
 use crate::net::{Net, NetSettings, SocketAddr, Stopper, run_in_background};
 use crate::output::show::{Show, Style};
-use crate::output::table::EndNames;
+use crate::output::table::{EndNames, Table};
 use crate::output::{Console, stdout_is_terminal};
 use checking::Checking;
 use options::Options;
@@ -74,6 +73,14 @@ fn run(given: &Given) -> Result<Exit, Failure> {
     let verb = if options.serve { "listening on" } else { "connecting to" };
     recorder.begin(&format!("{verb} {address}"), address.port)?;
     let color = options.output.color;
+    let style = if options.wants_table {
+        let mut table = Table::new(EndNames::of_port(port));
+        // What is sent from a recording is dimmed.
+        table.dimmed = Some(options.side());
+        Style::Table(table)
+    } else {
+        Style::Raw
+    };
     let mut replayer = Replayer {
         files,
         current: 0,
@@ -85,8 +92,7 @@ fn run(given: &Given) -> Result<Exit, Failure> {
         limits,
         traffic: Traffic { is_shown: options.verbose },
         recorder,
-        table: options.wants_table.then(|| stdout_table(EndNames::of_port(port), color)),
-        show: Show::new(Style::Raw, Vec::new(), Vec::new()).for_stdout(color, false),
+        show: Show::new(style, Vec::new(), Vec::new()).for_stdout(color, false),
         progress: console.progress(),
         console: &mut console,
     };

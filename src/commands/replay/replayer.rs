@@ -17,7 +17,6 @@ use crate::framing::{Frame, RawMessage};
 use crate::net::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
 use crate::output::progress::ERASE;
 use crate::output::show::Show;
-use crate::output::table::Table;
 use crate::output::{Console, Progress, stdout_is_terminal};
 use crate::text::count;
 
@@ -41,8 +40,6 @@ pub(super) struct Replayer<'a> {
     pub limits: TimeLimits,
     pub traffic: Traffic,
     pub recorder: Recorder,
-    /// The table view, instead of what `show` prints.
-    pub table: Option<Table>,
     pub show: Show,
     pub console: &'a mut Console,
     pub progress: Progress,
@@ -110,7 +107,7 @@ impl Replayer<'_> {
     /// Sends the request, if there is room; whether there was.
     fn send_request(&mut self, net: &mut Net, now: Instant) -> bool {
         // What is sent is also printed or recorded: a slow reader or disk must not make memory grow.
-        let is_shown = self.table.is_some() || self.recorder.is_on();
+        let is_shown = self.show.table().is_some() || self.recorder.is_on();
         let playing = self.playing();
         let Some(record) = &playing.pass.request else { return true };
         let payload = record.payload.as_deref().unwrap_or_default();
@@ -144,21 +141,17 @@ impl Replayer<'_> {
         self.print_message(net, self.side, &raw);
     }
 
-    /// Prints a row of the table, or what the peer sent as it is.
+    /// Prints a row of the table, or what the peer sent verbatim.
     fn print_message(&mut self, net: &mut Net, from: Side, raw: &RawMessage<'_>) {
         let is_ours = from == self.side;
-        if self.compares || (is_ours && self.table.is_none()) {
+        if self.compares || (is_ours && self.show.table().is_none()) {
             return;
         }
         let (mut message, mut printed) = (Message::new(), Vec::new());
         let parsed = message.parse_line(raw.text(), &ParseOptions::default());
         let parsed = parsed.as_ref().map(|()| &message);
         let origin = self.origin(net, from);
-        if let Some(table) = &mut self.table {
-            table.message(&origin, raw, parsed, is_ours, &mut printed);
-        } else {
-            self.show.show(raw, parsed.ok(), None, &mut printed);
-        }
+        self.show.show(raw, parsed, &origin, &mut printed);
         self.print(net, &printed);
     }
 
@@ -170,8 +163,7 @@ impl Replayer<'_> {
     /// Prints a row about the connection, if there is a table.
     fn print_event(&mut self, net: &mut Net, text: &str) {
         let (origin, mut row) = (self.origin(net, self.side), Vec::new());
-        let Some(table) = &mut self.table else { return };
-        table.event(&origin, text, &mut row);
+        self.show.event(&origin, text, &mut row);
         self.print(net, &row);
     }
 

@@ -16,15 +16,15 @@ use crate::commands::obe::send::ObeSender;
 use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Recorder, Traffic};
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net};
 use crate::commands::shared::{
-    ADDR, ConnectOptions, Display, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD,
-    OutputOptions, RETRY, WIRE, patterns_on, wire,
+    ADDR, ConnectOptions, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, OutputOptions,
+    RETRY, Selection, WIRE, patterns, wire,
 };
 use crate::commands::stream::{Outgoing, Stream};
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
 use crate::limits::READ_BYTES;
 use crate::net::{NetSettings, StdinReader};
-use crate::output::show::Show;
+use crate::output::show::{Show, Style};
 use crate::output::{Color, Console};
 use messages::guard;
 use sender::Sender;
@@ -239,16 +239,17 @@ impl SendPlan {
         let wire = wire(given);
         let (connect, record) = (ConnectOptions::read(given, "addr")?, RecordOptions::read(given)?);
         let (every, ready) = (given.value("every", duration)?, given.value("ready", duration)?);
-        let (goal_options, display) = (GoalOptions::read(given)?, Display::read(given, Template::parse)?);
+        let (goal_options, selection) = (GoalOptions::read(given)?, Selection::read(given, Template::parse)?);
         let mut goals = goal_options.goals(wire)?;
-        goals.fail_on(patterns_on(wire, "--fail-on", &given.values("fail-on", text)?)?);
+        goals.fail_on(patterns(wire, "--fail-on", &given.values("fail-on", text)?, false)?);
         if given.has("hello") {
             goals.handshake();
         }
         if wire == Wire::Bcp {
-            note_mistyped_patterns(goal_options.expected.iter().chain(display.selection.typed()), console);
+            note_mistyped_patterns(goal_options.expected.iter().chain(selection.typed()), console);
         }
-        let show = display.show(wire, color, false)?;
+        let style = if given.has("json") { Style::Json { meta: false } } else { Style::Raw };
+        let show = selection.show(wire, false, style)?.for_stdout(color, false);
         let mut framing = match wire {
             Wire::Bcp => Input::read(given)?.framing(),
             Wire::Obe => FramingOptions::obe(),

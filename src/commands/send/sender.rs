@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::SendPlan;
 use super::messages::{Messages, Pace, YEAR, guard};
 use crate::bcp::conversation::{Conversation, ConversationConfig, ReceiveOutcome, Role, write_message};
-use crate::bcp::{Message, ParseOptions, Side, ValueKind, line_command};
+use crate::bcp::template::Origin;
+use crate::bcp::{Malformed, Message, ParseOptions, Side, ValueKind, line_command};
 use crate::commands::arguments::unknown_word;
 use crate::commands::run::{
     ClientRun, End, closing, failed_reply, receive_bad_frame, report_unfinished, report_unprinted, subscription_hint,
@@ -297,10 +298,10 @@ impl Sender<'_> {
             Ok(()) => self.receive_message(net, raw, &message),
             Err(why) => {
                 let place = format!("{}: line {}", self.plan.target.address, raw.number);
-                self.console.report(Exit::Failed, place, why);
+                self.console.report(Exit::Failed, place, &why);
                 self.lines.clear();
                 self.conversation.receive_malformed(raw.line, &mut self.lines);
-                self.print(net, raw, None, !self.plan.goals.select());
+                self.print(net, raw, Err(&why), !self.plan.goals.select());
             }
         }
         self.message = message;
@@ -341,14 +342,14 @@ impl Sender<'_> {
             _ if verdict.failed => self.fail(net, raw.line),
             _ => {}
         }
-        self.print(net, raw, Some(message), if self.plan.goals.select() { verdict.expected } else { !is_ours });
+        self.print(net, raw, Ok(message), if self.plan.goals.select() { verdict.expected } else { !is_ours });
     }
 
-    fn print(&mut self, net: &mut Net, raw: &RawMessage<'_>, message: Option<&Message>, is_wanted: bool) {
+    fn print(&mut self, net: &mut Net, raw: &RawMessage<'_>, message: Result<&Message, &Malformed>, is_wanted: bool) {
         self.output.clear();
         if (is_wanted || self.plan.prints_all)
             && self.plan.goals.admit_more()
-            && self.plan.show.show(raw, message, None, &mut self.output)
+            && self.plan.show.show(raw, message, &Origin::of(Side::Server), &mut self.output)
         {
             net.print(&self.output);
             self.plan.goals.printed += 1;

@@ -1,4 +1,4 @@
-//! The table view of `listen`: the messages of both directions, and how each connection opened and closed.
+//! What `listen` prints: messages, and in a table also how each connection opened and closed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use crate::bcp::template::{Origin, Side};
 use crate::bcp::{Malformed, Message};
 use crate::framing::RawMessage;
 use crate::output::show::Show;
-use crate::output::stdout_columns;
-use crate::output::table::{EndNames, Table};
+use crate::output::table::EndNames;
 use crate::text::count;
 
-/// Formats the rows, and counts the messages for the last row of each connection.
-pub(super) struct Rows {
-    table: Table,
-    ends: EndNames,
+/// Prints, and counts the messages for the last row of each connection.
+pub(super) struct MessagePrinter {
+    show: Show,
     connections: HashMap<u64, Counts>,
+    /// What is printed once the present read is handled.
+    pub printed: Vec<u8>,
 }
 
 /// What one connection carried.
@@ -28,30 +28,31 @@ struct Counts {
     said_goodbye: bool,
 }
 
-impl Rows {
-    pub(super) fn new(table: Table, ends: EndNames) -> Rows {
-        Rows { table, ends, connections: HashMap::new() }
+impl MessagePrinter {
+    pub(super) fn new(show: Show) -> MessagePrinter {
+        MessagePrinter { show, connections: HashMap::new(), printed: Vec::new() }
+    }
+
+    /// Whether it prints a table, of both directions.
+    pub(super) fn has_table(&mut self) -> bool {
+        self.show.table().is_some()
     }
 
     /// A forwarded game is known by its ports.
     pub(super) fn name_ends(&mut self, ports: [u16; 2]) {
         let mut ends = ports.into_iter().map(EndNames::of_port);
-        self.ends = ends.find(|&ends| ends != EndNames::UNKNOWN).unwrap_or(EndNames::UNKNOWN);
-        self.table.restart(self.ends);
+        if let Some(table) = self.show.table() {
+            table.restart(ends.find(|&ends| ends != EndNames::UNKNOWN).unwrap_or(EndNames::UNKNOWN));
+        }
     }
 
-    /// Appends the first row of a connection.
-    pub(super) fn opened(&mut self, origin: &Origin<'_>, out: &mut Vec<u8>) {
+    /// Prints the first row of a connection.
+    pub(super) fn opened(&mut self, origin: &Origin<'_>) {
         let counts = Counts { opened: origin.time.unwrap_or_default(), ..Counts::default() };
         self.connections.insert(origin.connection.unwrap_or(1), counts);
         let how = if origin.from == Side::Client { "from" } else { "to" };
-        self.event(origin, &format!("connected {how} {}", origin.peer.unwrap_or_default()), out);
-    }
-
-    /// Appends a row about a connection.
-    fn event(&mut self, origin: &Origin<'_>, text: &str, out: &mut Vec<u8>) {
-        self.table.resize(stdout_columns());
-        self.table.event(origin, text, out);
+        let text = format!("connected {how} {}", origin.peer.unwrap_or_default());
+        self.show.event(origin, &text, &mut self.printed);
     }
 
     /// Counts a message, or something malformed.
@@ -65,37 +66,36 @@ impl Rows {
         counts.said_goodbye |= message.is_some_and(|message| message.command() == "goodbye");
     }
 
-    /// Counts a message, or a malformed line, and appends its row if `show` selects it; whether it does. The `hello` of
-    /// a program with a name is followed by a row with that name.
+    /// Counts a message, or a malformed line, and prints it if it is selected; whether it is. In a table, the `hello`
+    /// of a program with a name is followed by a row with that name.
     pub(super) fn message(
         &mut self,
-        show: &Show,
-        origin: &Origin<'_>,
         raw: &RawMessage<'_>,
         message: Result<&Message, &Malformed>,
-        out: &mut Vec<u8>,
+        origin: &Origin<'_>,
     ) -> bool {
+        let is_printed = self.show.show(raw, message, origin, &mut self.printed);
+        if !self.has_table() {
+            return is_printed;
+        }
         self.count(origin, message.ok());
-        let is_selected = show.selects(message.ok(), raw.payload.map(<[u8]>::len));
-        if is_selected {
-            self.table.resize(stdout_columns());
-            self.table.message(origin, raw, message, false, out);
-            let text = |name| message.ok().and_then(|message| message.find(name)).map(|value| value.text());
-            if let Some(name) =
-                text("controller_name").filter(|_| message.is_ok_and(|message| message.command() == "hello"))
-            {
+        if let Some(hello) = message.ok().filter(|message| is_printed && message.command() == "hello") {
+            let text = |name| hello.find(name).map(|value| value.text());
+            if let Some(name) = text("controller_name") {
                 let version = text("controller_version").unwrap_or_default();
-                self.event(origin, format!("the {} is {name} {version}", origin.from.name()).trim_end(), out);
+                let text = format!("the {} is {name} {version}", origin.from.name());
+                self.show.event(origin, text.trim_end(), &mut self.printed);
             }
         }
-        is_selected
+        is_printed
     }
 
-    /// Appends the last row of a connection: `how` it closed, how long it lasted, and what it carried.
-    pub(super) fn closed(&mut self, origin: &Origin<'_>, how: &str, out: &mut Vec<u8>) {
+    /// Prints the last row of a connection: `how` it closed, how long it lasted, and what it carried.
+    pub(super) fn closed(&mut self, origin: &Origin<'_>, how: &str) {
         let counts = self.connections.remove(&origin.connection.unwrap_or(1)).unwrap_or_default();
-        let EndNames { client, server } = self.ends;
-        let how = match self.ends {
+        let Some(table) = self.show.table() else { return };
+        let EndNames { client, server } = table.ends;
+        let how = match table.ends {
             EndNames::UNKNOWN => how.to_owned(),
             _ => how.replace("the client", client).replace("the server", server),
         };
@@ -104,6 +104,7 @@ impl Rows {
         let malformed = if counts.malformed > 0 { format!(", {} malformed", counts.malformed) } else { String::new() };
         let (messages, from_server) = (count(counts.from_client, "message"), counts.from_server);
         let carried = format!("{messages} from {client}, {from_server} from {server}{malformed}");
-        self.event(origin, &format!("{how}{goodbye} after {seconds:.1} s: {carried}"), out);
+        let text = format!("{how}{goodbye} after {seconds:.1} s: {carried}");
+        table.event(origin, &text, &mut self.printed);
     }
 }
