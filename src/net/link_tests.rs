@@ -16,7 +16,7 @@ type Log = Vec<String>;
 /// Forwards clients to `target` until the first pair ends, and runs `client` against it. Returns the events.
 fn forward(
     target: To,
-    make: fn() -> Option<Box<dyn Rewrite>>,
+    make: fn() -> Option<Rewrite>,
     client: impl FnOnce(SocketAddr) + Send + 'static,
     mut handle: impl FnMut(&mut Net, &Event<'_>),
 ) -> Log {
@@ -276,33 +276,22 @@ fn message_unfinished_at_the_shutdown_deadline_ends_in_a_reset() {
 }
 
 /// Delays each line until it is complete, and sends it in upper case.
-#[derive(Default)]
-struct Upper(Vec<u8>);
-
-impl Rewrite for Upper {
-    fn rewrite(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        self.0.extend(bytes.to_ascii_uppercase());
-        let end = self.0.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        out.extend(self.0.drain(..end));
-    }
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.0);
-    }
-    fn is_inside_message(&self) -> bool {
+fn upper() -> Rewrite {
+    let mut kept = Vec::new();
+    Box::new(move |bytes, is_last, out| {
+        kept.extend(bytes.to_ascii_uppercase());
+        let end = kept.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        out.extend(kept.drain(..if is_last { kept.len() } else { end }));
         false
-    }
+    })
 }
 
 #[test]
 fn rewritten_message_is_observed_as_received() {
     let (listener, target) = listener();
     let server = thread::spawn(move || read_all(&accept(&listener)).unwrap());
-    let log = forward(
-        once(target),
-        || Some(Box::new(Upper::default())),
-        |address| sent(&mut connect(address), b"one\ntwo\nhalf"),
-        |_, _| {},
-    );
+    let log =
+        forward(once(target), || Some(upper()), |address| sent(&mut connect(address), b"one\ntwo\nhalf"), |_, _| {});
     assert_eq!(server.join().unwrap(), b"ONE\nTWO\nHALF");
     assert_eq!(log[..3], ["1 one", "1 two", "1 end"]);
 }

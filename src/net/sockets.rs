@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::connect::ConnectAttempt;
 use super::connection::{CloseReason, ConnId, Connection, Link, Phase};
-use super::handler::{DRAIN_TIME, FLUSH_TIME, NetSettings, Rewrite};
-use super::reading::FRAMER_BYTES;
+use super::reactor::FRAMER_BYTES;
 use super::stdio::Printer;
 use super::sys::{self, Output, Waker};
+use super::{DRAIN_TIME, FLUSH_TIME, NetSettings, OUTPUT_TIME, Rewrite};
 use crate::framing::Framer;
 use crate::limits::{CONNECTIONS_MAX, LONG_FRAMES_BYTES_MAX};
 
@@ -174,7 +174,7 @@ impl Net {
     /// as `rewrite` changes it. A half-close is passed on once everything was written. Each is read while the other is
     /// open and has room. If one is lost, reset or not reached, the other one is reset. Link them in `on_connect` of
     /// `client`; `server` may still be connecting.
-    pub(crate) fn link(&mut self, client: ConnId, server: ConnId, rewrite: Option<Box<dyn Rewrite>>) {
+    pub(crate) fn link(&mut self, client: ConnId, server: ConnId, rewrite: Option<Rewrite>) {
         for (from, to, rewrite) in [(client, server, rewrite), (server, client, None)] {
             if let Some(connection) = self.find_mut(from) {
                 connection.link = Some(Link { to, rewrite });
@@ -194,7 +194,7 @@ impl Net {
 
     /// The end in bounded time, for signals and deadlines: [`Net::leave`], then finishes every connection within
     /// [`FLUSH_TIME`] and [`DRAIN_TIME`] (linked ones after their message in flight), and gives output and
-    /// recording [`OUTPUT_TIME`](super::OUTPUT_TIME) after that. Send last words before it.
+    /// recording [`OUTPUT_TIME`] after that. Send last words before it.
     pub(crate) fn hurry(&mut self) {
         self.leave();
         self.is_hurried = true;
@@ -274,6 +274,6 @@ impl Net {
         if self.output.is_idle() & self.recording.is_idle() {
             return true;
         }
-        self.is_hurried && self.now >= *self.output_until.get_or_insert(self.now + super::OUTPUT_TIME)
+        self.is_hurried && self.now >= *self.output_until.get_or_insert(self.now + OUTPUT_TIME)
     }
 }

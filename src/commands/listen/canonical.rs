@@ -4,7 +4,6 @@
 
 use crate::bcp::{Message, ParseOptions, WriteOptions, payload_marker, write_line};
 use crate::framing::{is_ignored, without_cr};
-use crate::net::Rewrite;
 
 /// The longest line that MPF reads, in bytes without LF; others were written against it.
 const SAFE_LINE_BYTES_MAX: usize = 65_536;
@@ -26,8 +25,15 @@ pub(super) struct Canonical {
     line_bytes_max: usize,
 }
 
-impl Rewrite for Canonical {
-    fn rewrite(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+impl Canonical {
+    /// At the start of a stream; a line over `line_bytes_max` is not changed.
+    pub(super) fn new(line_bytes_max: usize) -> Canonical {
+        let (line, clean) = (Vec::new(), Vec::new());
+        Canonical { line, is_long: false, payload: 0, message: Message::new(), clean, line_bytes_max }
+    }
+
+    /// What [`Rewrite`](crate::net::Rewrite) asks for.
+    pub(super) fn rewrite(&mut self, mut bytes: &[u8], is_last: bool, out: &mut Vec<u8>) -> bool {
         while !bytes.is_empty() {
             if self.payload > 0 {
                 let (payload, rest) = bytes.split_at(self.payload.min(bytes.len()));
@@ -49,22 +55,10 @@ impl Rewrite for Canonical {
                 }
             }
         }
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.line);
-    }
-
-    fn is_inside_message(&self) -> bool {
+        if is_last {
+            out.append(&mut self.line);
+        }
         self.is_long || (1..UNKNOWN).contains(&self.payload)
-    }
-}
-
-impl Canonical {
-    /// At the start of a stream; a line over `line_bytes_max` is not changed.
-    pub(super) fn new(line_bytes_max: usize) -> Canonical {
-        let (line, clean) = (Vec::new(), Vec::new());
-        Canonical { line, is_long: false, payload: 0, message: Message::new(), clean, line_bytes_max }
     }
 
     /// Appends the line, which is whole, rewritten where possible.
@@ -103,9 +97,9 @@ mod tests {
         for piece in [1, 2, 7, input.len().max(1)] {
             let (mut canonical, mut out) = (Canonical::new(LINE_BYTES_MAX), Vec::new());
             for bytes in input.chunks(piece) {
-                canonical.rewrite(bytes, &mut out);
+                canonical.rewrite(bytes, false, &mut out);
             }
-            canonical.finish(&mut out);
+            canonical.rewrite(b"", true, &mut out);
             assert!(out == expected, "{piece}: {}", String::from_utf8_lossy(&out));
         }
     }
@@ -146,7 +140,7 @@ mod tests {
         let too_long = line("x", LINE_BYTES_MAX);
         check(&[&too_long[..], b"Reset\n"].concat(), &[&too_long[..], b"reset\n"].concat());
         let mut out = Vec::new();
-        Canonical::new(5).rewrite(b"T?a=12\nT?a=1\n", &mut out);
+        Canonical::new(5).rewrite(b"T?a=12\nT?a=1\n", false, &mut out);
         assert_eq!(out, b"T?a=12\nt?a=1\n");
     }
 }

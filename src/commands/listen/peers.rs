@@ -337,7 +337,10 @@ impl Peers {
 
     /// Links an accepted client with the connection to the server that it is forwarded to.
     fn forward(&mut self, net: &mut Net, client: &Peer, other: ConnId) {
-        let rewrite = self.behavior.canonical.map(|limit| Box::new(Canonical::new(limit)) as Box<dyn Rewrite>);
+        let rewrite = self.behavior.canonical.map(|limit| -> Rewrite {
+            let mut canonical = Canonical::new(limit);
+            Box::new(move |bytes, is_last, out| canonical.rewrite(bytes, is_last, out))
+        });
         net.link(client.id, other, rewrite);
         let peer = Peer { id: other, side: Side::Server, address: client.address.clone(), ..*client };
         let exchange = Exchange::Forwarded { other: client.id };
