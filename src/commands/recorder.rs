@@ -150,7 +150,7 @@ impl Recorder {
 
     /// Records one message; `line` is without its LF.
     pub(crate) fn message(&mut self, net: &mut Net, conn: u64, from: Side, line: &[u8], payload: Option<&[u8]>) {
-        self.push_message(net.now(), conn, from, line, payload);
+        self.push_message(net.now, conn, from, line, payload);
         self.hand_over(net);
     }
 

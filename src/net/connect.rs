@@ -15,10 +15,10 @@ use crate::text::shown;
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
 /// How long a failed round rests before it is repeated: a game that starts is reached in a blink.
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// The same for `--reconnect`, also before the first round.
-const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A host and a port, as typed or by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,16 +124,11 @@ pub(super) enum AttemptState {
 }
 
 impl ConnectAttempt {
-    pub(super) fn new(addresses: &[SocketAddr], retry: Duration) -> ConnectAttempt {
-        let (round, error) = (Instant::now(), io::ErrorKind::AddrNotAvailable.into());
-        let (addresses, end) = (addresses.to_vec(), round.checked_add(retry));
-        ConnectAttempt { addresses, end, pause: RETRY_PAUSE, round, next: 0, pending: None, error }
-    }
-
-    pub(super) fn again(addresses: &[SocketAddr], retry: Duration) -> ConnectAttempt {
-        let attempt = ConnectAttempt::new(addresses, retry.saturating_add(RECONNECT_PAUSE));
-        let end = attempt.end.filter(|_| !retry.is_zero());
-        ConnectAttempt { end, pause: RECONNECT_PAUSE, round: attempt.round + RECONNECT_PAUSE, ..attempt }
+    /// The first round begins after `delay`, the others after `pause`, until `retry` has passed.
+    pub(super) fn new(addresses: &[SocketAddr], retry: Duration, delay: Duration, pause: Duration) -> ConnectAttempt {
+        let (now, error) = (Instant::now(), io::ErrorKind::AddrNotAvailable.into());
+        let (addresses, end) = (addresses.to_vec(), now.checked_add(delay.saturating_add(retry)));
+        ConnectAttempt { addresses, end, pause, round: now + delay, next: 0, pending: None, error }
     }
 
     /// Moves on as far as it goes without waiting.

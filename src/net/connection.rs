@@ -35,7 +35,8 @@ pub(crate) enum CloseReason {
     /// The handler called `finish` first.
     #[default]
     ByUs,
-    /// The handler called `reset`, or `leave` or `hurry` while it was connecting.
+    /// The handler called `reset`, or `leave` or `hurry` while it was connecting, or the connection that it was linked
+    /// to was lost or reset.
     Reset,
     /// The connection was lost. A loss after `finish` is [`CloseReason::ByUs`] if all messages were written and the
     /// peer had sent something: some peers answer our last words with a reset.
@@ -46,8 +47,6 @@ pub(crate) enum CloseReason {
     Http,
     /// Its frame needed more than is left of so many bytes for the long frames of all peers. It was reset.
     NoRoom(usize),
-    /// The connection that it was linked to was lost or reset, so this one was reset.
-    LinkLost,
 }
 
 /// How a connection ended.

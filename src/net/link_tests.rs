@@ -164,7 +164,7 @@ fn reset_is_forwarded_as_a_reset() {
         |_, _| {},
     );
     server.join().unwrap();
-    assert_eq!(log, ["1 x", "2 Lost", "1 LinkLost"]);
+    assert_eq!(log, ["1 x", "2 Lost", "1 Reset"]);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn client_of_a_refusing_target_is_reset_and_a_waiting_client_is_served_later() {
         assert!(end == Err(io::ErrorKind::ConnectionReset) || (cfg!(windows) && end == Ok(Vec::new())), "{end:?}");
     };
     let log = forward(once(closed_port()), || None, reset, |_, _| {});
-    assert_eq!(log, ["2 Unreached", "1 LinkLost"]);
+    assert_eq!(log, ["2 Unreached", "1 Reset"]);
 
     let target = closed_port();
     let (signal, signalled) = channel();
@@ -204,12 +204,12 @@ fn client_that_closes_before_the_target_connects_is_noticed() {
         || None,
         |address| drop(connect(address)),
         |net, event| {
-            if matches!(event, Event::Notice(Notice::Retrying(..))) && net.has_left(ConnId(1)) {
+            if matches!(event, Event::Notice(Notice::Retrying(..))) && net.has_peer_closed(ConnId(1)) {
                 net.reset(ConnId(2));
             }
         },
     );
-    assert_eq!(log, ["2 Reset", "1 LinkLost"]);
+    assert_eq!(log, ["2 Reset", "1 Reset"]);
 }
 
 #[test]

@@ -149,9 +149,9 @@ pub(crate) struct NetSettings {
     pub drops_output: bool,
 }
 
-/// Changes the bytes that pass over a link, given in any pieces: appends what is to be forwarded of these, and at the
-/// peer's end (`true`) what was kept back. Returns whether what was forwarded ends inside a message. What it has changed
-/// is written later than what `on_message` saw.
+/// Changes the bytes that pass over a link, given in any pieces: appends what is to be forwarded of these and, at the
+/// peer's end (`true`), what was kept back. Returns whether what was forwarded ends inside a message. What it has
+/// changed is written later than what `on_message` saw.
 pub(crate) type Rewrite = Box<dyn FnMut(&[u8], bool, &mut Vec<u8>) -> bool + Send>;
 
 /// What became of a run.

@@ -99,12 +99,9 @@ impl Net {
         if connection.at_end || connection.socket.is_none() {
             return false;
         }
-        if connection.discards {
-            return true;
-        }
-        let Some(link) = &connection.link else { return !is_held };
-        let to = self.find(link.to);
-        !is_held && to.is_none_or(|to| !to.is_connecting() && to.outbox.has_room(1))
+        let to = connection.link.as_ref().and_then(|link| self.find(link.to));
+        let has_room = to.is_none_or(|to| !to.is_connecting() && to.outbox.has_room(1));
+        connection.discards || (has_room && !is_held)
     }
 
     fn dispatch<H: Handler>(&mut self, source: PollSource, flags: PollFlags, handler: &mut H) {
@@ -264,7 +261,7 @@ impl Net {
             if let Some(other) = closed.link.as_ref().and_then(|link| self.find_mut(link.to)) {
                 match in_order {
                     true => other.finish(now, Duration::MAX, Duration::MAX),
-                    false => other.end(CloseReason::LinkLost),
+                    false => other.end(CloseReason::Reset),
                 }
             }
             handler.on_close(self, id, closed.into_closed());

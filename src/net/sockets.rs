@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::connect::ConnectAttempt;
+use super::connect::{ConnectAttempt, RECONNECT_PAUSE, RETRY_PAUSE};
 use super::connection::{CloseReason, ConnId, Connection, Link, Phase};
 use super::reactor::FRAMER_BYTES;
 use super::stdio::Printer;
@@ -12,6 +12,10 @@ use super::sys::{self, Output, Waker};
 use super::{DRAIN_TIME, FLUSH_TIME, NetSettings, OUTPUT_TIME, Rewrite};
 use crate::framing::Framer;
 use crate::limits::{CONNECTIONS_MAX, LONG_FRAMES_BYTES_MAX};
+
+/// How many connections the kernel holds for a listener until they are accepted: with std's 128, a thousand peers that
+/// connect at once wait for seconds.
+const BACKLOG_CONNECTIONS: i32 = 1024;
 
 /// The sockets of a run, and its output. Made before signals are caught, given to each call of the
 /// [`Handler`](super::Handler).
@@ -32,7 +36,8 @@ pub(crate) struct Net {
     /// once.
     pub(super) long_bytes_max: usize,
     pub(super) waker: Waker,
-    pub(super) now: Instant,
+    /// The time of what is being reported: when a frame was read, when the last message was written.
+    pub(crate) now: Instant,
     /// When a connection has to be looked at again.
     pub(super) deadline: Option<Instant>,
     is_hurried: bool,
@@ -92,10 +97,10 @@ impl Net {
     /// # Errors
     /// What the last address failed with.
     pub(crate) fn listen(&mut self, addresses: &[SocketAddr]) -> io::Result<SocketAddr> {
-        let listener = sys::listen(addresses)?;
-        let bound = listener.local_addr()?;
-        self.listener = Some(listener);
-        Ok(bound)
+        let listener = TcpListener::bind(addresses)?;
+        rustix::net::listen(&listener, BACKLOG_CONNECTIONS)?;
+        listener.set_nonblocking(true)?;
+        self.listener.insert(listener).local_addr()
     }
 
     /// Begins to connect. Later `on_connect` is called, or `on_close` with [`CloseReason::Unreached`]. Until then the
@@ -104,12 +109,13 @@ impl Net {
     /// The addresses are tried in order, and again every 100 ms until `retry` has passed: zero is one round,
     /// [`Duration::MAX`] is for ever. Resolve them before signals are caught: it can block.
     pub(crate) fn connect(&mut self, addresses: &[SocketAddr], retry: Duration) -> ConnId {
-        self.add(Phase::Connecting(ConnectAttempt::new(addresses, retry)), None)
+        self.add(Phase::Connecting(ConnectAttempt::new(addresses, retry, Duration::ZERO, RETRY_PAUSE)), None)
     }
 
     /// Connects again after a loss: once a second, the first time after a second. A `retry` of zero is no limit.
     pub(crate) fn reconnect(&mut self, addresses: &[SocketAddr], retry: Duration) -> ConnId {
-        self.add(Phase::Connecting(ConnectAttempt::again(addresses, retry)), None)
+        let retry = if retry.is_zero() { Duration::MAX } else { retry };
+        self.add(Phase::Connecting(ConnectAttempt::new(addresses, retry, RECONNECT_PAUSE, RECONNECT_PAUSE)), None)
     }
 
     /// Adds a connection under the next number, with its socket if it was accepted.
@@ -234,17 +240,12 @@ impl Net {
 
     /// Whether the peer has closed with nothing left to read; for one that is not read since its link's other end is
     /// still connecting.
-    pub(crate) fn has_left(&self, id: ConnId) -> bool {
+    pub(crate) fn has_peer_closed(&self, id: ConnId) -> bool {
         let socket = self.find(id).and_then(|connection| connection.socket.as_ref());
-        socket.is_none_or(|socket| match socket.peek(&mut [0]) {
-            Ok(count) => count == 0,
-            Err(error) => !sys::is_passing(&error),
-        })
-    }
-
-    /// The time of what is being reported: when a frame was read, when the last message was written.
-    pub(crate) fn now(&self) -> Instant {
-        self.now
+        let is_over = |socket: &TcpStream| {
+            socket.peek(&mut [0]).map_or_else(|error| !sys::is_passing(&error), |count| count == 0)
+        };
+        socket.is_none_or(is_over)
     }
 
     /// Where a connection stands; places stay the same until ended ones are removed.

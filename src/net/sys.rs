@@ -7,7 +7,9 @@
 #[cfg(unix)]
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+#[cfg(windows)]
+use std::net::TcpListener;
+use std::net::{SocketAddr, TcpStream};
 #[cfg(unix)]
 use std::os::{fd::AsFd, unix::net::UnixStream};
 use std::sync::Arc;
@@ -17,10 +19,6 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
-
-/// How many connections the kernel holds for a listener until they are accepted: with std's 128, a thousand peers that
-/// connect at once wait for seconds.
-const BACKLOG_CONNECTIONS: i32 = 1024;
 
 /// How long before its time a wait becomes a loop: no system wakes a poll to the microsecond.
 const SPIN_TIME: Duration = Duration::from_micros(50);
@@ -52,7 +50,6 @@ pub(super) type Watched = Arc<TcpStream>;
 pub(super) struct Waker {
     /// What the loop polls, and what wakes it.
     pub(super) ends: Arc<(WakeSocket, WakeSocket)>,
-    is_set: Arc<AtomicBool>,
     /// The number of the signal that arrived, else 0.
     signal: Arc<AtomicUsize>,
 }
@@ -65,21 +62,18 @@ impl Waker {
         let ends = socket_pair()?;
         ends.0.set_nonblocking(true)?;
         ends.1.set_nonblocking(true)?;
-        Ok(Waker { ends: Arc::new(ends), is_set: Arc::default(), signal: Arc::default() })
+        Ok(Waker { ends: Arc::new(ends), signal: Arc::default() })
     }
 
     pub(super) fn wake(&self) {
-        if !self.is_set.swap(true, Ordering::SeqCst) {
-            // A full socket is a loop that has not read earlier wakes yet.
-            let _ = (&self.ends.1).write(b"!");
-        }
+        // A full socket is a loop that has not read earlier wakes yet.
+        let _ = (&self.ends.1).write(b"!");
     }
 
     /// Forgets all wakes so far: look at their sources after this.
     pub(super) fn clear(&self) {
         let mut bytes = [0; 256];
         while matches!((&self.ends.0).read(&mut bytes), Ok(count) if count > 0) {}
-        self.is_set.store(false, Ordering::SeqCst);
     }
 
     /// The signal that arrived since the last call.
@@ -167,11 +161,9 @@ pub(super) fn poll(sources: &mut [PollFd<'_>], until: Option<Instant>) -> io::Re
 
 /// Makes this thread's timeouts end as near to their time as the system can: by default Linux may add 50 us.
 pub(super) fn wake_precisely() {
+    // Without it a paced line is later, not wrong.
     #[cfg(target_os = "linux")]
-    {
-        // Without it a paced line is later, not wrong.
-        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
-    }
+    let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
 }
 
 /// Begins to connect. The socket does not block and has no delay.
@@ -187,14 +179,6 @@ pub(super) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         Ok(()) | Err(Errno::INPROGRESS | Errno::WOULDBLOCK | Errno::INTR) => Ok(socket),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Binds a listener to the first address that allows it; accepting never blocks.
-pub(super) fn listen(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(addresses)?;
-    rustix::net::listen(&listener, BACKLOG_CONNECTIONS)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }
 
 /// Whether closing this socket, also by the end of the process, is a reset: half a message and then an orderly end
@@ -256,10 +240,8 @@ pub(super) fn has_room(output: &Watched) -> bool {
 /// every read: `cat | backbox decode | cat` took 1.8 times as long.
 pub(crate) fn widen_pipes() {
     #[cfg(target_os = "linux")]
-    {
-        for pipe in [io::stdin().as_fd(), io::stdout().as_fd()] {
-            // What is no pipe, or may not grow, works as it is.
-            let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
-        }
+    for pipe in [io::stdin().as_fd(), io::stdout().as_fd()] {
+        // What is no pipe, or may not grow, works as it is.
+        let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
     }
 }

@@ -101,10 +101,10 @@ impl Observer {
     pub(super) fn receive(&mut self, net: &mut Net, peer: &Peer, frame: &Frame<'_>) -> bool {
         self.recorder.frame(net, peer.connection, peer.side, frame);
         match frame {
-            Frame::Message(message) => self.receive_message(net.now(), peer, message),
+            Frame::Message(message) => self.receive_message(net.now, peer, message),
             Frame::Ignored { .. } => false,
             Frame::Bad { number, fault } => {
-                let origin = self.origin(net.now(), peer, peer.side);
+                let origin = self.origin(net.now, peer, peer.side);
                 self.printer.count(&origin, None);
                 let exit = match fault {
                     // It was cut short because we have closed the connection.
@@ -172,7 +172,7 @@ impl Observer {
 
     /// Records, prints and counts whole messages that were sent to a peer.
     pub(super) fn sent(&mut self, net: &mut Net, peer: &Peer, messages: &[u8]) {
-        let (now, from) = (net.now(), peer.side.other());
+        let (now, from) = (net.now, peer.side.other());
         self.limits.be_active(now);
         let origin = self.origin(now, peer, from);
         let (line_bytes_max, payload_bytes_max) = (usize::MAX, usize::MAX);
@@ -224,13 +224,13 @@ impl Observer {
             CloseReason::Lost(error) => format!("lost the {them}: {}", plain_words(error)),
             CloseReason::Unreached(error) => format!("did not reach the {them}: {}", plain_words(error)),
             CloseReason::ByUs | CloseReason::Broken(_) | CloseReason::Http => format!("closed by {us}"),
-            CloseReason::Reset | CloseReason::LinkLost | CloseReason::NoRoom(_) => format!("reset by {us}"),
+            CloseReason::Reset | CloseReason::NoRoom(_) => format!("reset by {us}"),
         }
     }
 
     /// A connection, or both of a forwarded pair, has closed; `how` is what [`Observer::closed`] returned.
     pub(super) fn ended(&mut self, net: &mut Net, peer: &Peer, how: &str) {
-        let origin = self.origin(net.now(), peer, peer.side);
+        let origin = self.origin(net.now, peer, peer.side);
         self.printer.closed(&origin, how);
         self.flush(net, 1);
     }

@@ -189,7 +189,7 @@ impl Peers {
         if self.behavior.is_mute {
             self.outgoing.clear();
         }
-        let has_reply = outcome != ReceiveOutcome::PeerLeft && self.reply(net.now(), id, message);
+        let has_reply = outcome != ReceiveOutcome::PeerLeft && self.reply(net.now, id, message);
         self.send_outgoing(net, id);
         let Some(state) = self.peers.get_mut(&id) else { return };
         match outcome {
@@ -367,7 +367,7 @@ impl Peers {
         let Some(server) = self.behavior.server.as_ref().or(self.behavior.target.as_ref()) else { return };
         let mut what = server.address.to_string();
         if let Some(PeerState { peer, exchange: Exchange::Forwarded { other }, .. }) = self.peers.get(&id) {
-            if net.has_left(*other) {
+            if net.has_peer_closed(*other) {
                 return net.reset(id);
             }
             what = format!("{}: waits for {what}", peer.address);
@@ -401,7 +401,7 @@ impl Handler for Peers {
         let side = if self.behavior.server.is_some() { Side::Server } else { Side::Client };
         let address = net.peer(id).map(|peer| peer.to_string()).unwrap_or_default();
         let peer = Peer { id, connection: self.observer.connections + 1, address, side };
-        self.observer.connected(net.now(), &peer);
+        self.observer.connected(net.now, &peer);
         let exchange = match (&self.behavior.target, self.observer.wire) {
             (Some(target), _) => {
                 let other = net.connect(target.sockets(), self.behavior.retry);
@@ -411,7 +411,7 @@ impl Handler for Peers {
             (None, Wire::Bcp) => Exchange::Bcp(self.open_conversation()),
             (None, Wire::Obe) => Exchange::Obe,
         };
-        let firings = vec![Firings::new(net.now()); self.behavior.replies.len()];
+        let firings = vec![Firings::new(net.now); self.behavior.replies.len()];
         self.peers.insert(id, PeerState { peer, exchange, backlog: Vec::new(), firings });
         self.send_outgoing(net, id);
     }

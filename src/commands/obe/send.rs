@@ -139,7 +139,7 @@ impl Handler for ObeSender<'_> {
     fn on_connect(&mut self, net: &mut Net, id: ConnId) {
         let Some(request) = &mut self.request else { return };
         self.plan.target.unreached = None;
-        request.limits.begin(net.now());
+        request.limits.begin(net.now);
         if !self.plan.waits {
             request.is_settled = true;
             net.finish(id, Duration::MAX, Duration::ZERO);
@@ -178,7 +178,7 @@ impl Handler for ObeSender<'_> {
     }
 
     fn on_input(&mut self, net: &mut Net, bytes: io::Result<Vec<u8>>) {
-        self.pace.idle(net.now());
+        self.pace.idle(net.now);
         if let Err(failure) = self.plan.messages.feed(bytes) {
             self.console.report_failure(&failure);
         }

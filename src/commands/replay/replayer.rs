@@ -157,7 +157,7 @@ impl Replayer<'_> {
 
     fn origin(&self, net: &Net, from: Side) -> Origin<'static> {
         let playing = &self.files[self.current];
-        Origin { time: Some(playing.at(net.now())), connection: Some(playing.connections), peer: None, from }
+        Origin { time: Some(playing.at(net.now)), connection: Some(playing.connections), peer: None, from }
     }
 
     /// Prints a row about the connection, if there is a table.
@@ -176,7 +176,7 @@ impl Replayer<'_> {
     }
 
     fn receive(&mut self, net: &mut Net, raw: &RawMessage<'_>) {
-        let now = net.now();
+        let now = net.now;
         let playing = self.playing();
         playing.pass.received += 1;
         playing.received.0 += 1;
@@ -203,7 +203,7 @@ impl Replayer<'_> {
         playing.end = Some(end);
         let id = playing.pass.id;
         if net.is_open(id) {
-            playing.count_written(net.pending(id), net.now());
+            playing.count_written(net.pending(id), net.now);
             let (cut, under_way) = (net.cut(id), &mut playing.pass.under_way);
             under_way.truncate(under_way.len().saturating_sub(cut));
             playing.pass.cut += cut;
@@ -219,7 +219,7 @@ impl Replayer<'_> {
     fn conclude(&mut self, net: &mut Net) {
         let has_several = self.files.len() > 1;
         let playing = &mut self.files[self.current];
-        let counted = playing.close_check(net.now());
+        let counted = playing.close_check(net.now);
         let mut report = String::new();
         match playing.checking.as_mut().filter(|checking| checking.is_compared && playing.connections > 0) {
             _ if counted.is_err() => playing.checked = counted.map(|()| Exit::Success),
@@ -295,8 +295,8 @@ impl Handler for Replayer<'_> {
             net.leave();
             playing.target = Target::known(peer);
         }
-        (playing.pass.id, playing.pass.opened, playing.target.unreached) = (id, Some(net.now()), None);
-        playing.start.get_or_insert(net.now());
+        (playing.pass.id, playing.pass.opened, playing.target.unreached) = (id, Some(net.now), None);
+        playing.start.get_or_insert(net.now);
         playing.connections += 1;
         if let Some(checking) = &mut playing.checking {
             checking.began = SystemTime::now();
@@ -326,11 +326,11 @@ impl Handler for Replayer<'_> {
     }
 
     fn on_sent(&mut self, net: &mut Net, _id: ConnId) {
-        self.playing().count_written(0, net.now());
+        self.playing().count_written(0, net.now);
     }
 
     fn on_close(&mut self, net: &mut Net, id: ConnId, mut closed: Closed) {
-        let (us, them, now) = (self.side, self.side.other(), net.now());
+        let (us, them, now) = (self.side, self.side.other(), net.now);
         let playing = &mut self.files[self.current];
         let pass = &playing.pass;
         // A peer that has sent its goodbye may close while ours is on its way, which then meets a reset.

@@ -314,7 +314,7 @@ impl Sender<'_> {
             if is_ready && self.opening == Opening::Ready {
                 (self.opening, self.ready_by) = (Opening::Done, None);
                 self.change_subscription(net, "monitor_stop");
-                self.plan.limits.begin(net.now());
+                self.plan.limits.begin(net.now);
             }
             return;
         }
@@ -381,7 +381,7 @@ impl Handler for Sender<'_> {
                 let _ = self.conversation.open(&mut self.lines);
                 self.send_lines(net);
                 if self.ready_by.is_none() {
-                    self.plan.limits.begin(net.now());
+                    self.plan.limits.begin(net.now);
                 }
             }
             false => self.open(net),
@@ -389,7 +389,7 @@ impl Handler for Sender<'_> {
     }
 
     fn on_message(&mut self, net: &mut Net, _id: ConnId, frame: &Frame<'_>) {
-        self.plan.limits.stay_active(net.now());
+        self.plan.limits.stay_active(net.now);
         self.plan.recorder.frame(net, self.id.0, Side::Server, frame);
         match frame {
             Frame::Message(message) => self.receive(net, message),
