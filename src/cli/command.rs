@@ -18,18 +18,40 @@ pub struct Help {
     pub summary: &'static str,
     /// What may follow the name, one line a way of use: `[*OPTION*]... [*FILE*]...`. May hold markup.
     pub synopsis: &'static [&'static str],
-    /// Paragraphs.
-    pub description: &'static [&'static str],
-    /// The positionals, each with what it means.
-    pub arguments: &'static [(&'static str, &'static str)],
-    /// Further sections of the long help and the man page, after the options: a heading and paragraphs with markup.
-    pub sections: &'static [(&'static str, &'static [&'static str])],
+    /// The rest, as text with paragraphs between blank lines: the description, and after it sections that each begin
+    /// with `# TITLE`. In the sections `Arguments` and `Examples` the first line of a paragraph is a positional, or a
+    /// command line that works as it stands, and the rest is about it. May hold markup.
+    pub prose: &'static str,
     /// The exit statuses that it can end with; their texts are those of [`Exit::MEANINGS`].
     pub exits: &'static [Exit],
-    /// Command lines that work as they stand, each with a sentence that may hold markup.
-    pub examples: &'static [(&'static str, &'static str)],
     /// Man pages to read next, each with its section.
     pub see_also: &'static [(&'static str, u8)],
+}
+
+impl Help {
+    /// The description, under an empty title, and the sections, each with its paragraphs.
+    pub(crate) fn sections(&self) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> + use<> {
+        let parts = self.prose.split("\n# ").enumerate();
+        parts.map(|(at, part)| {
+            let (title, text) = if at == 0 { ("", part) } else { part.split_once('\n').unwrap_or((part, "")) };
+            (title, text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()).collect())
+        })
+    }
+
+    /// The paragraphs of the section of this title.
+    pub(crate) fn section(&self, title: &str) -> Vec<&'static str> {
+        self.sections().find(|(found, _)| *found == title).map_or_else(Vec::new, |(_, paragraphs)| paragraphs)
+    }
+
+    /// The paragraphs of a section, each split after its first line.
+    pub(crate) fn entries(&self, title: &str) -> Vec<(&'static str, &'static str)> {
+        self.section(title).into_iter().map(|entry| entry.split_once('\n').unwrap_or((entry, ""))).collect()
+    }
+
+    /// The sections that have a place of their own only after the options.
+    pub(crate) fn further_sections(&self) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> + use<> {
+        self.sections().filter(|(title, _)| !matches!(*title, "" | "Arguments" | "Examples"))
+    }
 }
 
 /// A subcommand: everything that parser, help, man page and completions know about it.

@@ -42,13 +42,12 @@ pub(super) fn short(program: &Program, command: &Command) -> String {
 /// `backbox encode --help`: everything that the man page has.
 pub(super) fn long(program: &Program, command: &Command) -> String {
     let help = &command.help;
-    let mut out = opening(&format!("{} {}", program.help.name, help.name), help) + &paragraphs(help.description);
+    let mut out = opening(&format!("{} {}", program.help.name, help.name), help) + &paragraphs(&help.section(""));
     out += &examples(help);
-    if !help.arguments.is_empty() {
+    let arguments = help.entries("Arguments");
+    if !arguments.is_empty() {
         out += &heading("Arguments");
-    }
-    for (term, text) in help.arguments {
-        out += &entry(&plain(term), text);
+        out.extend(arguments.iter().map(|(term, text)| entry(&plain(term), text)));
     }
     for Group { title, flags } in command.groups {
         out += &heading(title);
@@ -66,7 +65,7 @@ pub(super) fn program_short(program: &Program) -> String {
 /// `backbox --help`: the program as a whole.
 pub(super) fn program_long(program: &Program) -> String {
     let help = &program.help;
-    opening(help.name, help) + &paragraphs(help.description) + &examples(help) + &lists(program) + &end(help)
+    opening(help.name, help) + &paragraphs(&help.section("")) + &examples(help) + &lists(program) + &end(help)
 }
 
 /// The exit statuses of a subcommand, and that of signals, which all have; with their meaning.
@@ -97,10 +96,11 @@ fn paragraphs(texts: &[&str]) -> String {
 }
 
 fn examples(help: &Help) -> String {
-    if help.examples.is_empty() {
+    let examples = help.entries("Examples");
+    if examples.is_empty() {
         return String::new();
     }
-    help.examples.iter().fold(heading("Examples"), |out, (line, text)| out + &entry(line, text))
+    examples.iter().fold(heading("Examples"), |out, (line, text)| out + &entry(line, text))
 }
 
 /// The subcommands and the program's own options.
@@ -113,9 +113,9 @@ fn lists(program: &Program) -> String {
 /// What follows the options in the long help.
 fn end(help: &Help) -> String {
     let mut out = String::new();
-    for (title, texts) in help.sections {
+    for (title, texts) in help.further_sections() {
         out += &heading(title);
-        out += paragraphs(texts).trim_start_matches('\n');
+        out += paragraphs(&texts).trim_start_matches('\n');
     }
     out += &heading("Exit status");
     out += &columns(exits(help).into_iter());

@@ -10,7 +10,7 @@ pub const PROGRAM: Program = Program {
         name: "toy",
         summary: "count and press things",
         synopsis: &["*SUBCOMMAND* [*OPTION*]... [*WORD*]..."],
-        description: &["A toy. Its options are read by `toy count -h` and by *you*."],
+        prose: "A toy. Its options are read by `toy count -h` and by *you*.",
         exits: &[Exit::Success, Exit::Usage],
         ..EMPTY
     },
@@ -24,11 +24,8 @@ const EMPTY: Help = Help {
     name: "",
     summary: "",
     synopsis: &[],
-    description: &[],
-    arguments: &[],
-    sections: &[],
+    prose: "",
     exits: &[Exit::Success, Exit::Failed, Exit::Usage],
-    examples: &[],
     see_also: &[],
 };
 
@@ -73,10 +70,23 @@ pub const COUNT: Command = Command {
         name: "count",
         summary: "count what is read",
         synopsis: &["[*OPTION*]... [*WORD*]...", "`-s` [*STRING*]..."],
-        description: &["It counts.", ".profile isn't read; a \\ is itself."],
-        arguments: &[("*NAME*=*TEXT*", "a parameter that is the text")],
-        sections: &[("Notes", &["A `pattern*` keeps its star."])],
-        examples: &[("toy count -F '{name}\\t' -- -x", "Counts `-x`.")],
+        prose: r"It counts.
+
+.profile isn't read; a \ is itself.
+
+# Arguments
+
+*NAME*=*TEXT*
+a parameter that is the text
+
+# Examples
+
+toy count -F '{name}\t' -- -x
+Counts `-x`.
+
+# Notes
+
+A `pattern*` keeps its star.",
         see_also: &[("bcp", 7)],
         ..EMPTY
     },

@@ -31,39 +31,8 @@ pub const COMMAND: Command = Command {
         name: "decode",
         summary: "turn BCP into JSON Lines",
         synopsis: &["[*OPTION*]... [*FILE*]...", "[*OPTION*]... `-s` [*STRING*]..."],
-        description: &[
-            "Prints one line of JSON for each message of a BCP stream, read from the *FILE*s or from standard input: \
-             `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A payload becomes `\"bytes\"`, in \
-             base64. Blank lines and lines that begin with `#` are ignored.",
-            "A recorded session is a BCP stream of what its client sent, usually MPF; everything else in it is a \
-             comment. With `--meta` or `--view table`, sessions and logs are read as such: the messages of both sides, \
-             with their times. Without these options a log is refused, and so is JSON.",
-            "With `--wire obe`, the stream consists of OBE_Socket's frames. The text of each is printed on one line, \
-             otherwise unchanged. Errors are reported with the offset of their frame.",
-            "A malformed line is reported on standard error as *FILE*`:`*LINE*`: `*REASON*. The rest is still decoded, \
-             and the exit status is 1.",
-        ],
-        arguments: &[("*FILE*", "a stream of its own, with line numbers from 1; `-` is standard input")],
-        sections: &[(
-            "Patterns",
-            &[
-                "A *PATTERN* is a BCP line whose command, names and plain values may contain `*`, which matches any \
-                 run of characters; `%2A` is a literal star. The command has to match, and each parameter named in the \
-                 pattern has to be there and match. Other parameters are ignored.",
-                "`name` matches any value. `name=text` matches a value whose text matches: `state=1` the number 1, \
-                 `x=null` null. `name=int:5` matches that type and value, `name=int:*` that type. `json={...}` \
-                 compares each member by type and value, without stars. `bytes=`*N* also matches the length of the \
-                 payload.",
-            ],
-        )],
+        prose: include_str!("help/decode.md"),
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io],
-        examples: &[
-            ("backbox decode game.bcp", "Prints what the client of a recorded session sent."),
-            ("backbox decode --view table game.bcp", "Prints a recorded session as a table of both sides."),
-            ("backbox decode -m 'switch?state=1' -F '{name}' game.bcp", "Prints the name of each switch that closed."),
-            ("backbox encode trigger name=multiball | backbox decode --lint && echo clean", "Prints `clean`."),
-            ("backbox decode -s 'Foo%20Bar'", "Prints `Foo Bar`."),
-        ],
         see_also: &[("backbox", 1), ("backbox-encode", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[

@@ -23,36 +23,8 @@ pub const COMMAND: Command = Command {
             "[*OPTION*]... [`-i` *FILE*]",
             "[*OPTION*]... `-s` [*STRING*]...",
         ],
-        description: &[
-            "Prints one line of BCP for each message, in a form that every known peer reads alike: the plain form \
-             (`name=value`) where that is safe, otherwise `json={...}` with the characters escaped that some decoders \
-             misread. The output is printable ASCII.",
-            "With a *COMMAND*, the arguments are one message. Without one, or with `-`, the messages are read as JSON \
-             Lines from standard input: `{\"command\":\"trigger\",\"params\":{\"name\":\"multiball\"}}`. A malformed \
-             line is reported with its number and skipped.",
-            "With `--wire obe`, it prints frames of OBE_Socket: each line of JSON Lines unchanged, or one object made \
-             of the arguments, with command and names as given. A single argument that is JSON is the whole message.",
-            "Command and names are trimmed and become lower case. A command consists of letters, digits, `_`, `-` and \
-             `.`; anything else ends some peers.",
-        ],
-        arguments: &[
-            ("*COMMAND*", "the command, such as `trigger`"),
-            ("*NAME*=*STRING*", "a parameter that is a string, whatever it looks like"),
-            ("*NAME*:=*JSON*", "a parameter that is any JSON value: `count:=5`, `on:=true`, `list:='[1,2]'`"),
-        ],
-        sections: &[(
-            "Options of the reference encoder",
-            &["`--sort-keys`, `--no-ensure-ascii`, `--no-nan` and `--compact` are options of Python's JSON encoder, \
-                 which the protocol's reference implementation uses. Its other options have no counterpart. \
-                 `skipkeys` and `check_circular` are not needed, because JSON text has only strings as keys and no \
-                 cycles. `indent` is not possible, because a line contains no line break. `default` and `iterencode` \
-                 are not needed, because the input is JSON already and is written as it is read."],
-        )],
+        prose: include_str!("help/encode.md"),
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io],
-        examples: &[
-            ("backbox encode trigger name=multiball count:=5", "Prints `trigger?name=multiball&count=int:5`."),
-            ("backbox encode -s 'Foo Bar'", "Prints `Foo%20Bar`."),
-        ],
         see_also: &[("backbox", 1), ("backbox-decode", 1), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[

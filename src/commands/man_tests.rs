@@ -115,16 +115,17 @@ fn synopsis(out: &mut String, name: &str, help: &Help) {
 
 fn description(out: &mut String, help: &Help) {
     heading(out, "Sh", "Description");
-    paragraphs(out, help.description);
-    if !help.arguments.is_empty() {
+    paragraphs(out, &help.section(""));
+    let arguments = help.entries("Arguments");
+    if !arguments.is_empty() {
         *out += ".Pp\nThe arguments are as follows.\n";
-        let terms = help.arguments.iter();
-        list(out, terms.map(|(term, text)| (quoted(&roff(term)), roff_lines(text))));
+        list(out, arguments.iter().map(|(term, text)| (quoted(&roff(term)), roff_lines(text))));
     }
-    if !help.examples.is_empty() {
+    let examples = help.entries("Examples");
+    if !examples.is_empty() {
         heading(out, "Ss", "Examples");
     }
-    for (index, (line, text)) in help.examples.iter().enumerate() {
+    for (index, (line, text)) in examples.iter().enumerate() {
         if index > 0 {
             *out += ".Pp\n";
         }
@@ -140,9 +141,9 @@ fn description(out: &mut String, help: &Help) {
 
 /// The sections after the options: further sections, exit statuses, other pages.
 fn end(out: &mut String, help: &Help, further: &[(String, u8)]) {
-    for (title, texts) in help.sections {
+    for (title, texts) in help.further_sections() {
         heading(out, "Sh", title);
-        paragraphs(out, texts);
+        paragraphs(out, &texts);
     }
     heading(out, "Sh", "Exit status");
     let row = |(code, text): (String, String)| (code, roff_lines(&format!("{}.", capitalized(&text))));

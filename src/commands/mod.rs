@@ -36,19 +36,8 @@ pub(crate) const PROGRAM: Program = Program {
         name: "backbox",
         summary: "talk to pinball machines in the Backbox Control Protocol (BCP)",
         synopsis: &["*SUBCOMMAND* [*OPTION*]... [*ARGUMENT*]..."],
-        description: &[
-            "BCP is the line protocol between the pin controller of a pinball machine, usually the Mission Pinball \
-             Framework (MPF), and its media controller. `backbox` turns strings and JSON into BCP and back, sends \
-             messages to a running machine, acts as a media controller, and replays recorded sessions.",
-            "`backbox` *SUBCOMMAND* `-h` lists the common options of a subcommand, `--help` prints all of its manual.",
-        ],
-        arguments: &[],
-        sections: &[],
+        prose: include_str!("help/backbox.md"),
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
-        examples: &[
-            ("backbox encode trigger name='HIGH SCORE #2'", "Prints one line of BCP."),
-            ("backbox decode game.bcp", "Prints each message of a recorded game as a line of JSON."),
-        ],
         see_also: &[("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     version: env!("CARGO_PKG_VERSION"),

@@ -82,11 +82,11 @@ fn option_is_read_by_its_subcommand() {
 fn prose_has_closed_marks_and_examples_that_run_the_program() {
     let prose = |help: &Help| {
         check_marks(help.name, [help.summary]);
-        check_marks(help.name, help.synopsis.iter().chain(help.description).copied());
-        check_marks(help.name, help.arguments.iter().flat_map(|(term, text)| [*term, *text]));
-        check_marks(help.name, help.sections.iter().flat_map(|(_, paragraphs)| *paragraphs).copied());
-        check_marks(help.name, help.examples.iter().map(|(_, text)| *text));
-        assert!(help.examples.iter().all(|(line, _)| line.contains("backbox ")), "{}", help.name);
+        check_marks(help.name, help.synopsis.iter().copied());
+        check_marks(help.name, help.sections().flat_map(|(_, paragraphs)| paragraphs));
+        let examples = help.entries("Examples");
+        assert!(examples.iter().all(|(line, text)| line.contains("backbox ") && text.ends_with('.')), "{}", help.name);
+        assert!(help.entries("Arguments").iter().all(|(_, text)| !text.is_empty()), "{}", help.name);
     };
     prose(&PROGRAM.help);
     PROGRAM.subcommands.iter().for_each(|command| prose(&command.help));

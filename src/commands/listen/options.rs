@@ -48,48 +48,8 @@ pub const COMMAND: Command = Command {
         name: "listen",
         summary: "act as a media controller and print the messages received",
         synopsis: &["[*OPTION*]..."],
-        description: &[
-            "Accepts connections and prints each message: on a terminal as a row of a table, else as it was received, \
-             payloads too. It replies to `hello`, and to unknown commands with an `error`. To the first `reset` of a \
-             connection it subscribes and sends `reset_complete`.",
-            "With `--as pin` it acts as a pin controller, as MPF's port 5051 does. With `-c` it connects: to a running \
-             MPF, where it subscribes, or as a pin controller to a media controller. With `--forward` it stands \
-             between two programs and prints what both send.",
-            "With `--wire obe` it is an OBE_Socket server at `127.0.0.1:61981`, and replies with `\"OK\"` or what \
-             `--reply` says. A *PATTERN* may be JSON there, which must equal a whole message.",
-            "It ends with a signal, when the reader of its output has gone, and with `--once`, `-n`, `-e`, `-W` and \
-             `--idle`. It then sends `goodbye`, which ends an MPF whose `exit_on_close` is true (its default).",
-            "A malformed line is reported on standard error, printed, and gets the reply `error`. A peer that does not \
-             read is reset. A connection that begins with an HTTP request is closed.",
-        ],
-        arguments: &[],
-        sections: &[(
-            "Replies",
-            &[
-                "`--reply '`*PATTERN*` => `*LINE*`'` sends *LINE* for each message that matches, instead of the \
-                 built-in reply. The first reply that matches is used. `backbox-decode`(1) describes patterns.",
-                "*LINE* is a message. A string value that is exactly `{`*NAME*`}` becomes that parameter of the \
-                 received message, with its type. Inside a longer string it becomes the parameter's text, or nothing \
-                 if there is none. Other braces are literal. The reply is encoded as by `backbox encode`, so no value \
-                 can end its line. An empty *LINE* means that the command is known and gets no reply.",
-                "An `error` never gets a reply. A reply that was sent 1000 times in a second on one connection is \
-                 stopped, which is reported: two programs that reply to each other would never end.",
-            ],
-        )],
+        prose: include_str!("../help/listen.md"),
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
-        examples: &[
-            ("backbox listen --record game.bcp -q > /dev/null", "Records both directions of a game, with times."),
-            ("backbox listen -c localhost:5051 -m device -F '{name} {state}'", "Shows the devices of a running MPF."),
-            (
-                "backbox listen --as pin --reply 'trigger?name=* => switch?name={name}&state=int:1'",
-                "Stands in for MPF, and replies to each trigger with a switch.",
-            ),
-            (
-                "backbox listen --forward :5052 --json",
-                "Stands before a media controller and shows what both sides send.",
-            ),
-            ("backbox listen --monitor switches | backbox decode", "Prints the switches, as JSON."),
-        ],
         see_also: &[("backbox", 1), ("backbox-send", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[

@@ -100,76 +100,8 @@ pub const COMMAND: Command = Command {
         name: "replay",
         summary: "play a recorded session to a peer",
         synopsis: &["[*OPTION*]... *FILE*...", "`--check` [*OPTION*]... *FILE*..."],
-        description: &[
-            "Connects, sends what the client of a recorded session sent, at the recorded pace, and prints the replies. \
-             It sends nothing else but a `goodbye` at the end, unless the recording has one. Messages recorded within \
-             2 ms of each other leave in one write. After the last one it stays as long as the recording continued. A \
-             summary on standard error has the numbers of messages and bytes, the time, and how late the messages \
-             left.",
-            "With `--check` it compares the replies with the recorded ones, and the exit status is 1 if one differs. \
-             With `--serve` it waits for a client and plays the other side.",
-            "*FILE* can also be plain BCP lines, or a log of MPF or of a media controller.",
-        ],
-        arguments: &[("*FILE*", "the session, lines or log; `-` is standard input; several with `--check`")],
-        sections: &[
-            (
-                "Check",
-                &[
-                    "A request is a recorded line of the side that is played, a reply one of the other side. The \
-                     replies between two requests are a block. The next request leaves when its time has come and the \
-                     block before it is settled:",
-                    "1. its replies have all arrived, in order; or",
-                    "2. its last reply has arrived, and nothing more for 100 ms plus the longest wait recorded in the \
-                     block; or",
-                    "3. `--reply-timeout` has passed since its last reply was due, or the peer is gone.",
-                    "Compared are the command, the names, each value with its type, and the payload. The order of \
-                     parameters, escapes, and the form (plain or `json=`) do not count. Messages that were not \
-                     recorded are differences only with `--exact`. Use a fresh peer for each check, because a replay \
-                     changes the state of MPF.",
-                    "These options can also stand in the session file, as `#!ignore`, `#!exclude`, `#!any-order` and \
-                     `#!exact`.",
-                ],
-            ),
-            (
-                "Input",
-                &[
-                    "*FILE* is a session of `backbox-session`(5), plain BCP lines, or a log. Its first ten lines, \
-                     without blank lines and comments, tell which; `--from` overrides it. The kinds are:",
-                    "`session`: the first line is `#backbox-session 1`.",
-                    "`bcp`: plain lines, all sent by the client, without times.",
-                    "`mpf-file`, `mpf-console`, `mpf-json`: the log file of MPF, what it prints, and either one with \
-                     `--json-logging`. MPF logs BCP with `logging: file: bcp_client: full` (or `console:`) in the \
-                     machine's config and `-v`. MPF is the client.",
-                    "`mpf-mc`, `gmc`: the logs of MPF's media controllers. MPF is the client.",
-                    "`monitor-cache`: `cache.txt` of mpf-monitor, which has only what MPF sent, as the server.",
-                    "Logs have no payloads and do not tell connections apart: all their lines are played on one \
-                     connection. A damaged line of a log is reported and skipped, and the exit status is 1.",
-                    "A file is read once before the connection is made, so a session with an error is not begun. \
-                     Standard input is read to its end first.",
-                ],
-            ),
-        ],
+        prose: include_str!("../help/replay.md"),
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
-        examples: &[
-            (
-                "backbox replay --loopback --speed max --view table game.bcp",
-                "Plays a game to the built-in media controller, as fast as possible, and shows it.",
-            ),
-            ("backbox replay --dry-run mpf.log > game.bcp", "Converts a log of MPF into a session file."),
-            (
-                "backbox replay -a localhost:5051 --retry 30s service.bcp",
-                "Plays to MPF what `send --record` or `listen -c` sent to it.",
-            ),
-            (
-                "backbox replay --check --any-order machine_variable --junit report.xml -a :5051 service.bcp",
-                "Checks that a fresh MPF replies as it did when this was recorded.",
-            ),
-            (
-                "backbox replay --check -a :5050 conformance/media-controller/*.bcp",
-                "Checks a media controller with several sessions, each on its own connection.",
-            ),
-            ("backbox replay --serve game.bcp", "Plays the media controller of a game to the MPF that connects."),
-        ],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
     },
     groups: &[

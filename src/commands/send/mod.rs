@@ -52,49 +52,8 @@ pub const COMMAND: Command = Command {
             "[*OPTION*]... *COMMAND* [*NAME*`=`*STRING* | *NAME*`:=`*JSON*]...",
             "[*OPTION*]... [*LINE* | `-`]",
         ],
-        description: &[
-            "With arguments it sends one message and does not read standard input, so it is safe in a loop that reads \
-             lines. It prints what it receives, except the `hello`, `reset` and `goodbye` that it handles itself.",
-            "Without arguments, or with `-`, it reads messages from standard input and sends each when it arrives. A \
-             line that begins with `{` is JSON, any other a BCP line, sent verbatim. Blank lines and lines that begin \
-             with `#` are not sent: to MPF they would be commands.",
-            "With `-e`, `-n`, `-w` or `--hello` it waits until all of these goals are met, for at most 10 s (see \
-             `-W`). A reply that is an `error`, or has a parameter `error` that is set (not false, null or empty), is \
-             a failure: it ends the run with status 4, unless a pattern of `-e` asks for an error.",
-            "At the end it sends `goodbye`, if possible in one write with the last message, closes its side, and reads \
-             until the peer closes, for at most 500 ms.",
-        ],
-        arguments: &[
-            ("*COMMAND*", "the command, such as `trigger`"),
-            ("*NAME*`=`*STRING*", "a parameter that is a string"),
-            ("*NAME*`:=`*JSON*", "a parameter that is a number, `true`, `false`, `null`, a list or an object"),
-            ("*LINE*", "a whole BCP line with a `?`, sent verbatim"),
-        ],
-        sections: &[
-            (
-                "OBE_Socket",
-                &["With `--wire obe` each message has its own connection, which is closed after its reply; each \
-                     reply is printed as one line. A message is one argument that is JSON, or a *COMMAND* with its \
-                     parameters, or a line of standard input (lines that begin with `#` are ignored). `-W` limits the \
-                     wait for each reply (default: 10 s). `-e` accepts a *PATTERN*, or JSON that a whole reply must \
-                     equal. The default address is `127.0.0.1:61981`."],
-            ),
-            ("Environment", &["`BACKBOX_ADDR` is the address without `-a`."]),
-        ],
+        prose: include_str!("../help/send.md"),
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
-        examples: &[
-            ("backbox send trigger name=multiball", "Sends a trigger to MPF."),
-            ("backbox send -a pinball.local switch name=s_start state:=1", "Closes a switch of a machine elsewhere."),
-            ("backbox send -w service subcommand=coil_pulse coil=c_knocker", "Pulses a coil and prints the reply."),
-            ("backbox send --ready 60s trigger name=multiball", "Waits until MPF is ready, and then sends."),
-            (
-                "backbox send --repeat 50 --every 200ms -e 'evaluate_placeholder?value=int:7' evaluate_placeholder \
-                 placeholder=current_player.ball",
-                "Asks five times a second until the value is 7.",
-            ),
-            ("backbox send --wire obe goodset pickiness:=4", "Asks a measurement server of `optbayesexpt`."),
-            ("backbox send < game.bcp", "Sends the messages of a recorded client."),
-        ],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
