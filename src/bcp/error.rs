@@ -89,7 +89,7 @@ pub enum JsonFault {
     String,
     /// Half a surrogate pair.
     Surrogate,
-    /// `NaN` or an infinity where [`ParseOptions::allow_nan`](super::ParseOptions) is off.
+    /// `NaN` or an infinity where [`ParseOptions::no_nan`](super::ParseOptions) is on.
     NotFinite,
     /// The text ends too soon.
     CutShort,

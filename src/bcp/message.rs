@@ -14,18 +14,12 @@ use crate::limits::{NAMES_COMPARED_MAX, READ_BYTES};
 use crate::text::trim;
 
 /// How a message is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ParseOptions {
     /// Keep the case of commands and names (`--keep-case`). They are trimmed all the same.
     pub keep_case: bool,
-    /// Accept NaN and the infinities as numbers, as Python's encoder does. `--no-nan` refuses them.
-    pub allow_nan: bool,
-}
-
-impl Default for ParseOptions {
-    fn default() -> ParseOptions {
-        ParseOptions { keep_case: false, allow_nan: true }
-    }
+    /// Refuse NaN and the infinities (`--no-nan`), which Python's encoder writes as numbers.
+    pub no_nan: bool,
 }
 
 /// What to do with a parameter that is given twice.
@@ -192,7 +186,7 @@ impl Message {
     /// The text is not JSON, or more than one value; then nothing is added.
     pub fn push_json(&mut self, name: &[u8], json: &[u8], options: &ParseOptions) -> Result<(), JsonError> {
         let member = self.start_member(trim(name), options.keep_case);
-        let mut json = Canonicalizer::new(json, &mut self.text, options.allow_nan);
+        let mut json = Canonicalizer::new(json, &mut self.text, !options.no_nan);
         json.depth = 1;
         json.value()?;
         json.end()?;

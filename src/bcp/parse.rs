@@ -60,7 +60,7 @@ impl Message {
     }
 
     fn parse_object(&mut self, text: &[u8], options: &ParseOptions) -> Result<(), Malformed> {
-        let mut json = Canonicalizer::new(text, &mut self.text, options.allow_nan);
+        let mut json = Canonicalizer::new(text, &mut self.text, !options.no_nan);
         json.allow_trailing_comma = true;
         json.skip_space();
         read_members(&mut json, &mut self.members)
@@ -95,7 +95,7 @@ impl Message {
             return Err(Malformed::parameter(&name_text, value, MalformedReason::NotUtf8));
         }
         let member = self.start_member(trim(&name_text), options.keep_case);
-        push_typed(&text, options.allow_nan, &mut self.text)
+        push_typed(&text, !options.no_nan, &mut self.text)
             .map_err(|reason| Malformed::parameter(&name_text, &text, reason))?;
         self.end_member(member);
         Ok(())
@@ -128,7 +128,7 @@ impl Message {
             return Err(Malformed::message(line, not_an_object(line)));
         }
         let Message { command, text, members, .. } = self;
-        let mut json = Canonicalizer::new(line, text, options.allow_nan);
+        let mut json = Canonicalizer::new(line, text, !options.no_nan);
         json.skip_space();
         json.skip();
         let mut seen = [false; KEYS.len()];
@@ -389,7 +389,7 @@ mod tests {
 
     #[test]
     fn error_names_the_parameter_and_shows_the_text() {
-        let strict = ParseOptions { allow_nan: false, ..ParseOptions::default() };
+        let strict = ParseOptions { no_nan: true, ..ParseOptions::default() };
         for (line, words) in [
             ("t?Count=int:abc", "Count: invalid integer: int:abc; write digits after int:, as in int:5"),
             ("t?x=float:fast", "x: invalid number: float:fast; write digits after float:, as in float:0.5"),

@@ -127,35 +127,24 @@ fn push_plain_value(value: JsonValue<'_>, out: &mut Vec<u8>) -> bool {
 
 /// Appends the parameters as `?json={…}`.
 fn push_json_form(message: &Message, options: &WriteOptions, out: &mut Vec<u8>) {
-    let style = Style { spaced: !options.compact, ascii: options.ensure_ascii, escape_risky: true };
     out.extend_from_slice(b"?json={");
     for (count, member) in message.members.iter().enumerate() {
         if count > 0 {
-            out.extend_from_slice(if style.spaced { b", " } else { b"," });
+            out.extend_from_slice(if options.compact { b"," } else { b", " });
         }
-        push_restyled(&message.text[member.start..member.end], style, out);
+        push_restyled(&message.text[member.start..member.end], options, true, out);
     }
     out.push(b'}');
 }
 
 /// Appends canonical JSON text with `\uXXXX` (surrogate pairs) for everything beyond ASCII (`--ascii`).
 pub fn push_ascii_json(json: &[u8], out: &mut Vec<u8>) {
-    push_restyled(json, Style { spaced: false, ascii: true, escape_risky: false }, out);
+    push_restyled(json, &WriteOptions { compact: true, ..WriteOptions::default() }, false, out);
 }
 
 /// Appends canonical JSON text as Python's `json.dumps` writes it: in ASCII, with `, ` and `: `.
 pub fn push_spaced_json(json: &[u8], out: &mut Vec<u8>) {
-    push_restyled(json, Style { spaced: true, ascii: true, escape_risky: false }, out);
-}
-
-#[derive(Clone, Copy)]
-struct Style {
-    /// A space follows each comma and colon.
-    spaced: bool,
-    /// Everything beyond ASCII is `\uXXXX`.
-    ascii: bool,
-    /// `% & = ? + # ;` are `\uXXXX`.
-    escape_risky: bool,
+    push_restyled(json, &WriteOptions::default(), false, out);
 }
 
 /// The bytes of canonical JSON text that some style changes, and those that begin or end a string or an escape. A table
@@ -171,26 +160,27 @@ const CHANGES: [bool; 256] = {
     table
 };
 
-/// Appends canonical JSON text in another style. What does not change is copied in the longest run.
-fn push_restyled(json: &[u8], style: Style, out: &mut Vec<u8>) {
+/// Appends canonical JSON text as the options say, with `% & = ? + # ;` as `\uXXXX` if `escape_risky`. What does not
+/// change is copied in the longest run.
+fn push_restyled(json: &[u8], options: &WriteOptions, escape_risky: bool, out: &mut Vec<u8>) {
     let (mut copied, mut at, mut in_string) = (0, 0, false);
     while let Some(found) = json[at..].iter().position(|&byte| CHANGES[usize::from(byte)]) {
         at += found;
         match json[at] {
             b'"' => in_string = !in_string,
             b'\\' => at += 1,
-            b',' | b':' if style.spaced && !in_string => {
+            b',' | b':' if !options.compact && !in_string => {
                 out.extend_from_slice(&json[copied..=at]);
                 out.push(b' ');
                 copied = at + 1;
             }
             b',' | b':' => {}
-            byte @ ..0x80 if style.escape_risky && in_string => {
+            byte @ ..0x80 if escape_risky && in_string => {
                 out.extend_from_slice(&json[copied..at]);
                 out.extend_from_slice(&unit_escape(u16::from(byte)));
                 copied = at + 1;
             }
-            0x80.. if style.ascii => {
+            0x80.. if options.ensure_ascii => {
                 out.extend_from_slice(&json[copied..at]);
                 copied = at + json[at..].iter().position(u8::is_ascii).unwrap_or(json.len() - at);
                 for unit in String::from_utf8_lossy(&json[at..copied]).encode_utf16() {

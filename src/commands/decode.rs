@@ -459,7 +459,7 @@ impl Decoder {
     }
 
     fn obe_message(&mut self, raw: &RawMessage<'_>, origin: &Origin<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
-        self.message.parse_value(body(raw.raw), self.reading.allow_nan)?;
+        self.message.parse_value(body(raw.raw), !self.reading.no_nan)?;
         match self.show.looks_inside() {
             true => self.message.take_command(),
             false => self.message.release_large_buffers(),

@@ -150,7 +150,7 @@ impl Encoder {
     /// Encodes the arguments as one message.
     fn arguments(&mut self, words: &[String], payload: Option<&Path>, filter: &mut Filter) -> Result<(), Failure> {
         if self.wire == Wire::Obe {
-            push_frame(&read_value(words, self.reading.allow_nan)?, filter.output.buffer());
+            push_frame(&read_value(words, !self.reading.no_nan)?, filter.output.buffer());
             return filter.output.flush();
         }
         let notes = read_message(words, &self.reading, &mut self.message)?;
@@ -199,7 +199,7 @@ impl Encoder {
 
     /// Appends the frame of a JSON text, which is only read to see that it is one.
     fn push_obe(&mut self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
-        self.message.parse_value(text, self.reading.allow_nan)?;
+        self.message.parse_value(text, !self.reading.no_nan)?;
         self.message.release_large_buffers();
         push_frame(text, out);
         Ok(())

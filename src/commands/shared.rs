@@ -102,7 +102,7 @@ impl Input {
     /// # Errors
     /// [`Failure::Usage`] for what is no number.
     pub fn read(given: &Given) -> Result<Input, Failure> {
-        let reading = ParseOptions { keep_case: given.has("keep-case"), allow_nan: !given.has("no-nan") };
+        let reading = ParseOptions { keep_case: given.has("keep-case"), no_nan: given.has("no-nan") };
         Ok(Input {
             reading,
             fail_fast: given.has("fail-fast"),

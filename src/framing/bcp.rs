@@ -15,14 +15,8 @@ pub(super) struct LineState {
     searched: usize,
     /// How many bytes it takes with its payload, so that it is not read again for each piece of the payload.
     awaited: usize,
-    /// It is over the limit and is skipped.
-    pub(super) skipped: Option<Skipped>,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Skipped {
-    /// Whether its frame has been returned. Until then only white space was seen.
-    is_reported: bool,
+    /// It is over the limit and is skipped: whether its frame has been returned. Until then only white space was seen.
+    pub(super) skipped: Option<bool>,
 }
 
 impl Framer {
@@ -93,7 +87,7 @@ impl Framer {
     /// Drops what is there of a line over the limit. Returns its frame as soon as it is known not to be blank.
     fn skip(&mut self, length: usize, has_end: bool, at_end: bool) -> Option<Frame<'_>> {
         let (number, limit) = (self.number, self.options.line_bytes_max);
-        let was_reported = self.lines.skipped.is_some_and(|skipped| skipped.is_reported);
+        let was_reported = self.lines.skipped == Some(true);
         let skipped = &self.buffer.unread()[..length];
         let first = match self.bare_end {
             _ if was_reported => None,
@@ -103,7 +97,7 @@ impl Framer {
         let is_ignored = first == Some(b'#') && self.bare_end.is_none();
         self.take(length + usize::from(has_end), usize::from(has_end));
         let is_reported = was_reported || first.is_some();
-        self.lines.skipped = if has_end { None } else { Some(Skipped { is_reported }) };
+        self.lines.skipped = (!has_end).then_some(is_reported);
         self.has_ended = at_end && !has_end;
         match first {
             Some(_) if is_ignored => Some(Frame::Ignored { number, line: &[], whole: false }),

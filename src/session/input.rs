@@ -21,7 +21,7 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// An input whose head has been read and looked at.
 #[derive(Debug)]
-pub(super) struct Input<R> {
+pub(super) struct SessionInput<R> {
     reader: Headed<R>,
     kind: Kind,
     line_bytes_max: usize,
@@ -53,11 +53,11 @@ pub(super) fn without_mark<R: Read>(mut head: Vec<u8>, mut rest: R) -> io::Resul
     Ok((head.chain(rest), skipped))
 }
 
-impl<R: BufRead> Input<R> {
-    pub(super) fn new(head: Vec<u8>, rest: R, kind: Kind, framing: &FramingOptions) -> io::Result<Input<R>> {
+impl<R: BufRead> SessionInput<R> {
+    pub(super) fn new(head: Vec<u8>, rest: R, kind: Kind, framing: &FramingOptions) -> io::Result<SessionInput<R>> {
         let (reader, offset) = without_mark(head, rest)?;
         let factor = if kind.is_log() { LOG_LINE_FACTOR } else { 1 };
-        Ok(Input {
+        Ok(SessionInput {
             reader,
             kind,
             line_bytes_max: framing.line_bytes_max.saturating_mul(factor),

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memchr;
 
-use super::input::{BYTE_ORDER_MARK, Input, mark};
+use super::input::{BYTE_ORDER_MARK, SessionInput, mark};
 use super::logs::{self, Log};
 use super::settings::Settings;
 use super::{CONNECTION_MAX, Error, ErrorKind, HEADER, Kind, Note, Record, VERSION};
@@ -32,7 +32,7 @@ const MARKS: &str = "this looks like a session's line but is read as a comment: 
 /// a message ends with an error too.
 #[derive(Debug)]
 pub struct Reader<R> {
-    input: Input<R>,
+    input: SessionInput<R>,
     framing: FramingOptions,
     kind: Kind,
     /// Whether the caller named the kind.
@@ -61,7 +61,7 @@ impl<R: BufRead> Reader<R> {
             Some(kind) => (kind, Vec::new()),
             None => read_head(&mut input, framing.line_bytes_max)?,
         };
-        let input = Input::new(head, input, found, framing)?;
+        let input = SessionInput::new(head, input, found, framing)?;
         Ok(Reader {
             position: input.offset,
             input,
