@@ -66,7 +66,8 @@ pub fn refuse_one_file_twice(flags: &[(&str, Option<&Path>)]) -> Result<(), Fail
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             continue;
         }
-        let place = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        // A link is the file that it leads to.
+        let place = fs::canonicalize(path).or_else(|_| path::absolute(path)).unwrap_or_else(|_| path.to_owned());
         if let Some((other, _)) = seen.iter().find(|(_, taken)| *taken == place) {
             let name = file_name(path);
             return Err(Failure::Usage(format!(
@@ -145,6 +146,14 @@ mod tests {
         assert!(refused(&path, &folder.join("another")).is_ok());
         assert!(cfg!(windows) || refused(Path::new("/dev/null"), Path::new("/dev/null")).is_ok());
         assert!(refused(Path::new("only-here"), Path::new("./only-here")).is_err());
+        #[cfg(unix)]
+        {
+            let link = folder.join(format!("{name}-link"));
+            fs::write(&path, "").unwrap();
+            std::os::unix::fs::symlink(&path, &link).unwrap();
+            assert!(refused(&path, &link).is_err());
+            [path, link].iter().for_each(|file| fs::remove_file(file).unwrap());
+        }
         assert!(refused(Path::new("/no/such/folder/a"), Path::new("/no/such/folder/a")).is_err());
     }
 
