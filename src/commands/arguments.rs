@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::output::Console;
 use crate::text::{shown, trim};
 
-/// Reads a message from arguments into `parts`; returns notes for strings that look like something else.
+/// Reads a message from arguments into `parts`; returns notes about what looks like a mistake.
 ///
 /// # Errors
 /// [`Failure::Usage`] that names the argument and says what to write.
@@ -23,7 +23,7 @@ pub fn read_message(words: &[String], reading: &ParseOptions, parts: &mut Messag
     };
     let trimmed = trim(command.as_bytes());
     if !is_command(trimmed) {
-        return Err(Failure::Usage(command_complaint(command, trimmed)));
+        return Err(if trimmed.is_empty() { no_command() } else { wrong_command(command) });
     }
     let folded = if reading.keep_case { trimmed.to_vec() } else { trimmed.to_ascii_lowercase() };
     parts.begin(&folded);
@@ -32,6 +32,7 @@ pub fn read_message(words: &[String], reading: &ParseOptions, parts: &mut Messag
         read_argument(argument, reading, parts, &mut notes).map_err(Failure::Usage)?;
     }
     parts.dedup(DuplicatePolicy::Reject).map_err(|error| Failure::Usage(error.to_string()))?;
+    notes.extend(mistyped(&parts.command()));
     Ok(notes)
 }
 
@@ -59,13 +60,14 @@ pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
     };
     parts.push_value("command", JsonValue(&string(command)));
     for argument in arguments {
-        let (name, value) = split(argument).map_err(Failure::Usage)?;
-        let value = match value {
-            Written::Text(text) => string(text),
-            Written::Json(json) => canonical_json(json.as_bytes(), nan)
-                .map_err(|error| Failure::Usage(wrong_json(name, json, &error.reason)))?,
-        };
-        parts.push_value(name, JsonValue(&value));
+        let (name, text) = split(argument).map_err(Failure::Usage)?;
+        if let Some(name) = name.strip_suffix(':') {
+            let json = canonical_json(text.as_bytes(), nan);
+            let json = json.map_err(|error| Failure::Usage(wrong_json(name, text, &error.reason)))?;
+            parts.push_value(name, JsonValue(&json));
+        } else {
+            parts.push_value(name, JsonValue(&string(text)));
+        }
     }
     parts.dedup(DuplicatePolicy::Reject).map_err(|error| Failure::Usage(error.to_string()))?;
     let (mut json, mut text) = (Vec::new(), Vec::new());
@@ -78,44 +80,23 @@ fn no_command() -> Failure {
     Failure::Usage("a command is missing: write COMMAND NAME=STRING".to_owned())
 }
 
-fn command_complaint(command: &str, trimmed: &[u8]) -> String {
-    if trimmed.is_empty() {
-        return "the command is empty: write COMMAND NAME=STRING, as in trigger name=multiball".to_string();
-    }
+fn wrong_command(command: &str) -> Failure {
     let error = Malformed::message(command.as_bytes(), MalformedReason::Command);
-    if command.contains('?') {
-        return format!("{error}; a whole line is an argument of `backbox send`, here write COMMAND NAME=STRING");
-    }
-    if command.starts_with('{') {
-        return format!("{error}; JSON is read from standard input, a message a line");
-    }
-    if command.contains('=') && trimmed.iter().any(u8::is_ascii_whitespace) {
-        return format!("{error}; write COMMAND and each NAME=STRING as separate arguments, not in one pair of quotes");
-    }
-    if command.contains('=') {
-        return format!("{error}; the command comes first, as in trigger name=multiball");
-    }
-    if Path::new(command).is_file() {
-        return format!("{error}; read a file with < {}", shown(command.as_bytes()));
-    }
-    error.to_string()
-}
-
-/// A value as typed.
-enum Written<'a> {
-    Text(&'a str),
-    Json(&'a str),
-}
-
-/// `NAME=STRING`, or `NAME:=JSON`: split at the first `=`; a `:` just before it makes the rest JSON.
-fn split(argument: &str) -> Result<(&str, Written<'_>), String> {
-    let Some((name, text)) = argument.split_once('=') else {
-        let word = shown(argument.as_bytes());
-        return Err(format!("{word}: write name={word}, or NAME={word} for another parameter"));
+    let advice = match command {
+        line if line.contains('?') => "; a whole line is an argument of `backbox send`, here write COMMAND NAME=STRING",
+        json if json.starts_with('{') => "; JSON is read from standard input, a message a line",
+        words if words.contains('=') => "; the command comes first, and each NAME=STRING is a separate argument",
+        file if Path::new(file).is_file() => &format!("; read a file with < {}", shown(file.as_bytes())),
+        _ => "",
     };
-    Ok(match name.strip_suffix(':') {
-        Some(name) => (name, Written::Json(text)),
-        None => (name, Written::Text(text)),
+    Failure::Usage(format!("{error}{advice}"))
+}
+
+/// `NAME=STRING`, or `NAME:=JSON`, where the name keeps its `:`.
+fn split(argument: &str) -> Result<(&str, &str), String> {
+    argument.split_once('=').ok_or_else(|| {
+        let word = shown(argument.as_bytes());
+        format!("{word}: write name={word}, or NAME={word} for another parameter")
     })
 }
 
@@ -125,19 +106,14 @@ fn read_argument(
     parts: &mut Message,
     notes: &mut Vec<String>,
 ) -> Result<(), String> {
-    match split(argument)? {
-        (name, Written::Json(json)) => {
-            let pushed = parts.push_json(name.as_bytes(), json.as_bytes(), reading);
-            pushed.map_err(|error| wrong_json(name, json, &MalformedReason::Json(error)))
-        }
-        (name, Written::Text(text)) => {
-            if let Some(json) = typed_text(text) {
-                notes.push(typed_note(name, text, &json));
-            }
-            parts.push_text(name.as_bytes(), text.as_bytes(), reading.keep_case);
-            Ok(())
-        }
+    let (name, text) = split(argument)?;
+    if let Some(name) = name.strip_suffix(':') {
+        let pushed = parts.push_json(name.as_bytes(), text.as_bytes(), reading);
+        return pushed.map_err(|error| wrong_json(name, text, &MalformedReason::Json(error)));
     }
+    notes.extend(typed_text(text).map(|json| typed_note(name, text, &json)));
+    parts.push_text(name.as_bytes(), text.as_bytes(), reading.keep_case);
+    Ok(())
 }
 
 fn wrong_json(name: &str, json: &str, reason: &MalformedReason) -> String {
@@ -163,7 +139,7 @@ fn typed_note(name: &str, text: &str, json: &str) -> String {
 
 /// A note about a command that is not in the catalogue but is near one that is, or is the name of a file. The command
 /// is sent all the same, because BCP is open.
-pub fn mistyped(command: &str) -> Option<String> {
+fn mistyped(command: &str) -> Option<String> {
     near(command).or_else(|| {
         let is_file = !catalogue::knows(command) && Path::new(command).is_file();
         let command = shown(command.as_bytes());
@@ -241,7 +217,7 @@ mod tests {
             (&["trigger", "multiball"][..], "multiball: write name=multiball, or NAME=multiball for another parameter"),
             (&["t", "foo:=bar"], "foo:=bar is not JSON at byte 1: unexpected bar; foo=bar is the string"),
             (&["t", "a=1", "A:=2"], "a: given twice"),
-            (&[""], "the command is empty: write COMMAND NAME=STRING, as in trigger name=multiball"),
+            (&[""], "a command is missing: write COMMAND NAME=STRING"),
             (&[], "a command is missing: write COMMAND NAME=STRING"),
         ] {
             assert_eq!(read(words), Err(complaint.to_string()), "{words:?}");
@@ -252,8 +228,10 @@ mod tests {
                 .unwrap_err()
                 .ends_with("JSON is read from standard input, a message a line")
         );
-        assert!(read(&["trigger name=x"]).unwrap_err().contains("separate arguments"));
-        assert!(read(&["name=x"]).unwrap_err().ends_with("; the command comes first, as in trigger name=multiball"));
+        for words in [["trigger name=x"], ["name=x"]] {
+            let advice = "; the command comes first, and each NAME=STRING is a separate argument";
+            assert!(read(&words).unwrap_err().ends_with(advice));
+        }
         assert!(read(&["src/lib.rs"]).unwrap_err().ends_with("; read a file with < src/lib.rs"));
     }
 

@@ -22,9 +22,11 @@ use crate::text::trim;
 use super::arguments::note_mistyped_patterns;
 use super::input::{Filter, Source, Strings};
 use super::shared::{
-    EXCLUDE, FAIL_FAST, FORMAT, GENERAL, Input, KEEP_CASE, MATCH, MAX_LINE, MAX_PAYLOAD, NO_NAN, OutputOptions,
+    EXCLUDE, FAIL_FAST, FORMAT, GENERAL, Input, KEEP_CASE, MATCH, MAX_LINE, MAX_PAYLOAD, NO_NAN, OBE, OutputOptions,
     Selection, WIRE, wire,
 };
+
+const NO_MESSAGES: &str = "--lint and -s print no messages";
 
 pub const COMMAND: Command = Command {
     help: Help {
@@ -39,12 +41,7 @@ pub const COMMAND: Command = Command {
         Group::new("Output").flags(&[
             MATCH,
             EXCLUDE,
-            FORMAT.more(
-                "`{NAME}` is the text of a parameter, or nothing if there is none. `{@command}` is the command, \
-                 `{@line}` the line without its payload, `{@json}` the JSON form. With `--meta` there are also \
-                 `{@time}`, `{@conn}` and `{@from}`. `{{` and `}}` are braces. A backslash is literal; shells write a \
-                 tab as `$'\\t'`. A name that no message had is noted at the end.",
-            ),
+            FORMAT,
             Flag::value("view", "VIEW", "Print *VIEW* instead of JSON")
                 .one_of(&["table", "raw"])
                 .more(
@@ -55,7 +52,8 @@ pub const COMMAND: Command = Command {
             Flag::switch("meta", "Add time, connection and sender to the JSON")
                 .more(
                     "A member `meta` with `time` (seconds from the first message), `conn` (the connection's number) \
-                     and `from` (`client` or `server`). A plain stream has only `from`.",
+                     and `from` (`client` or `server`). A plain stream has only `from`. Templates of `-F` have \
+                     `{@time}`, `{@conn}` and `{@from}`.",
                 )
                 .common(),
             Flag::switch("ascii", "Write everything beyond ASCII as `\\uXXXX`"),
@@ -88,38 +86,14 @@ pub const COMMAND: Command = Command {
     ],
     rules: &[
         Rule::conflicts(&["view"], &["format", "meta", "ascii"], "each is a form of the same message"),
-        Rule::conflicts(&["view", "meta"], &["wire=obe"], "sessions and logs are of BCP"),
         Rule::conflicts(&["ascii"], &["format"], "it is about JSON, and a template prints text"),
-        Rule::conflicts(
-            &["lint"],
-            &["format", "match", "exclude", "view", "meta", "ascii", "null"],
-            "--lint prints findings and no messages",
-        ),
-        Rule::conflicts(&["lint"], &["keep-case"], "--lint reads a line as each peer does"),
-        Rule::conflicts(&["lint"], &["wire=obe"], "--lint knows the peers of BCP"),
-        Rule::conflicts(
-            &["string"],
-            &[
-                "format",
-                "match",
-                "exclude",
-                "view",
-                "meta",
-                "ascii",
-                "lint",
-                "no-payload",
-                "max-payload",
-                "keep-case",
-                "no-nan",
-            ],
-            "-s decodes bare strings, and the other option is about messages",
-        ),
-        Rule::conflicts(&["string", "null"], &["wire=obe"], "OBE_Socket has no escapes"),
+        Rule::conflicts(&["lint", "string"], &["format", "match", "exclude", "view", "meta", "ascii"], NO_MESSAGES),
+        Rule::conflicts(&["lint"], &["null", "keep-case"], NO_MESSAGES),
+        Rule::conflicts(&["string"], &["lint", "no-payload", "max-payload", "keep-case", "no-nan"], NO_MESSAGES),
         Rule::needs(&["null"], &["string"], "it sets how bare strings end on output"),
         Rule::conflicts(&["no-payload"], &["max-payload"], "without payloads there is nothing to limit"),
-        Rule::conflicts(&["no-payload"], &["wire=obe"], "an OBE_Socket message has no payload"),
-        Rule::conflicts(&["keep-case"], &["wire=obe"], "the names of OBE_Socket always keep their case"),
-        Rule::conflicts(&["max-line", "max-payload"], &["wire=obe"], "an OBE_Socket message has up to 64 MiB"),
+        Rule::conflicts(&["view", "meta", "lint", "string", "no-payload", "keep-case"], OBE, "it is about BCP"),
+        Rule::conflicts(&["max-line", "max-payload"], OBE, "an OBE_Socket message has up to 64 MiB"),
     ],
     words: Some(Complete::File),
     run,

@@ -10,9 +10,13 @@ use crate::framing::{Frame, Framer, Wire, push_frame};
 use crate::limits::{OBE_BODY_BYTES_MAX, json_line_bytes_max};
 use crate::text::trim;
 
-use super::arguments::{mistyped, read_message, read_value};
+use super::arguments::{read_message, read_value};
 use super::input::{Filter, Source, Strings};
-use super::shared::{FAIL_FAST, GENERAL, Input, KEEP_CASE, MAX_LINE, MAX_PAYLOAD, NO_NAN, OutputOptions, WIRE, wire};
+use super::shared::{
+    FAIL_FAST, GENERAL, Input, KEEP_CASE, MAX_LINE, MAX_PAYLOAD, NO_NAN, OBE, OutputOptions, WIRE, wire,
+};
+
+const NO_MESSAGES: &str = "-s writes no messages";
 
 pub const COMMAND: Command = Command {
     help: Help {
@@ -62,27 +66,15 @@ pub const COMMAND: Command = Command {
     ],
     rules: &[
         Rule::conflicts(&["input"], &["COMMAND"], "the input is either FILE or the arguments"),
-        Rule::conflicts(
-            &["bytes", "max-payload", "keep-case", "sort-keys", "compact", "no-ensure-ascii", "no-nan"],
-            &["string"],
-            "-s escapes bare strings, and the other option is about messages",
-        ),
-        Rule::conflicts(&["bytes"], &["wire=obe"], "an OBE_Socket message has no payload"),
+        Rule::conflicts(&["string"], &["bytes", "max-payload", "keep-case", "sort-keys", "compact"], NO_MESSAGES),
+        Rule::conflicts(&["string"], &["no-ensure-ascii", "no-nan"], NO_MESSAGES),
+        Rule::conflicts(&["bytes", "string"], OBE, "OBE_Socket has no payloads and no escapes"),
         Rule::needs(&["bytes"], &["COMMAND"], "in JSON Lines a payload is \"bytes\", in base64"),
-        Rule::conflicts(&["string", "null"], &["wire=obe"], "OBE_Socket has no escapes"),
         Rule::needs(&["null"], &["string"], "it sets how bare strings end on input"),
-        Rule::conflicts(
-            &["fail-fast"],
-            &["COMMAND"],
-            "it stops reading an input, and the arguments are not read from one",
-        ),
-        Rule::conflicts(&["max-line", "max-payload"], &["wire=obe"], "an OBE_Socket message has up to 64 MiB"),
+        Rule::conflicts(&["fail-fast"], &["COMMAND"], "it stops reading an input, and the arguments are none"),
+        Rule::conflicts(&["max-line", "max-payload"], OBE, "an OBE_Socket message has up to 64 MiB"),
         Rule::needs(&["max-payload"], &["bytes", "input", "-"], "without a payload there is nothing to limit"),
-        Rule::conflicts(
-            &["keep-case", "sort-keys", "compact", "no-ensure-ascii"],
-            &["wire=obe"],
-            "an OBE_Socket message is not changed",
-        ),
+        Rule::conflicts(&["keep-case", "sort-keys", "compact", "no-ensure-ascii"], OBE, "its text is not changed"),
     ],
     words: Some(Complete::Keyed(catalogue::completions)),
     run,
@@ -157,9 +149,7 @@ impl Encoder {
         let payload = payload.map(|path| Source::payload(path, self.payload_bytes_max)).transpose()?;
         self.push_message(payload.as_deref(), filter.output.buffer())
             .map_err(|error| Failure::Refused(error.to_string()))?;
-        for note in notes.into_iter().chain(mistyped(&self.message.command())) {
-            filter.console.note(note);
-        }
+        notes.iter().for_each(|note| filter.console.note(note));
         filter.output.flush()
     }
 

@@ -64,6 +64,9 @@ pub const WIRE: Flag = Flag::value("wire", "PROTOCOL", "Use the protocol *PROTOC
     .default("bcp")
     .more("`obe` is the protocol of `optbayesexpt`'s OBE_Socket; see `obe-socket`(7).");
 
+/// What OBE_Socket has no use for is refused with it.
+pub const OBE: &[&str] = &["wire=obe"];
+
 /// The protocol of `--wire`.
 pub fn wire(given: &Given) -> Wire {
     given.word("wire").and_then(|name| Wire::named(name.as_bytes())).unwrap_or_default()

@@ -129,7 +129,7 @@ fn invalid_server_options_are_refused_with_a_reason() {
         (&["--stdin"], "only replies"),
         (&["--no-auto"], "--no-auto"),
         (&["--accept-version", "1"], "--accept-version"),
-        (&["--record", "x"], "a session file contains BCP only"),
+        (&["--record", "x"], "session files hold BCP"),
         (&["--json"], "--json"),
         (&["-F", "{@json}"], "{@json}"),
         (&["--max-line", "9"], "64 MiB"),

@@ -17,8 +17,8 @@ use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Traffic};
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::run::TimeLimits;
 use crate::commands::shared::{
-    ConnectOptions, EXCLUDE, Input, JSON, LIVE_FORMAT, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, META, OutputOptions,
-    RETRY, Selection, VIEW, WIRE, wants_table, wire,
+    ConnectOptions, EXCLUDE, Input, JSON, LIVE_FORMAT, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, META, OBE,
+    OutputOptions, RETRY, Selection, VIEW, WIRE, wants_table, wire,
 };
 use crate::commands::stream::Stream;
 use crate::exit::{Exit, Failure};
@@ -144,8 +144,8 @@ pub const COMMAND: Command = Command {
             NO_ROLE,
         ),
         Rule::conflicts(&["connect", "reply"], &["forward"], NO_ROLE),
-        Rule::conflicts(&["connect"], &["wire=obe"], "backbox send --wire obe is the client"),
-        Rule::conflicts(&["forward"], &["wire=obe"], "--forward passes BCP on"),
+        Rule::conflicts(&["connect"], OBE, "backbox send --wire obe is the client"),
+        Rule::conflicts(&["forward"], OBE, "--forward passes BCP on"),
         Rule::needs(&["canonical"], &["forward"], "it changes what is passed on"),
         Rule::needs(&["retry"], &["connect", "forward"], "only these connect"),
         Rule::needs(&["reconnect"], &["connect"], "a client connects again"),
@@ -155,10 +155,10 @@ pub const COMMAND: Command = Command {
         Rule::conflicts(&["view"], &["json", "format"], "each is a form of the same message"),
         Rule::conflicts(&["json"], &["format"], "each is a form of the same message"),
         Rule::needs(&["meta"], &["json"], "it is a member of the JSON; -F has {@time}, {@conn}, {@peer} and {@from}"),
-        Rule::conflicts(&["json", "meta", "view"], &["wire=obe"], "they show BCP messages"),
-        Rule::conflicts(&["record"], &["wire=obe"], "session files hold BCP; write standard output to a file"),
+        Rule::conflicts(&["json", "meta", "view"], OBE, "they show BCP messages"),
+        Rule::conflicts(&["record"], OBE, "session files hold BCP; write standard output to a file"),
         Rule::needs(&["overwrite"], &["record"], "it replaces the old recording"),
-        Rule::conflicts(&["max-line", "max-payload"], &["wire=obe"], "an OBE_Socket message has up to 64 MiB"),
+        Rule::conflicts(&["max-line", "max-payload"], OBE, "an OBE_Socket message has up to 64 MiB"),
     ],
     words: None,
     run: super::run,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::bcp::{Message, ParseOptions, WriteOptions, payload_marker, write_line};
 use crate::catalogue;
-use crate::commands::arguments::{mistyped, read_message, unknown_choice};
+use crate::commands::arguments::{read_message, unknown_choice};
 use crate::commands::input::Source;
 use crate::commands::stream::{Item, Outgoing, Stream};
 use crate::exit::Failure;
@@ -101,7 +101,7 @@ impl Outgoing {
             words => {
                 let mut message = Message::new();
                 let notes = read_message(words, &ParseOptions::default(), &mut message)?;
-                notes.into_iter().chain(mistyped(&message.command())).for_each(|note| console.note(note));
+                notes.iter().for_each(|note| console.note(note));
                 let form = WriteOptions { line_bytes_max, ..WriteOptions::default() };
                 write_line(&message, payload.as_ref().map(Vec::len), &form, line)
                     .map_err(|why| Failure::Usage(why.to_string()))?;

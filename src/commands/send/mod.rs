@@ -16,7 +16,7 @@ use crate::commands::obe::send::ObeSender;
 use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Recorder, Traffic};
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net};
 use crate::commands::shared::{
-    ADDR, ConnectOptions, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, OutputOptions,
+    ADDR, ConnectOptions, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, OBE, OutputOptions,
     RETRY, Selection, WIRE, patterns, wire,
 };
 use crate::commands::stream::{Outgoing, Stream};
@@ -39,9 +39,6 @@ const ONE_SHOT_READ_BYTES: usize = 8 << 10;
 
 /// The variable with the address to connect to when there is no `-a`.
 const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
-
-/// What OBE_Socket has no use for is refused with it.
-const OBE: &[&str] = &["wire=obe"];
 
 /// The table of `backbox send`.
 pub const COMMAND: Command = Command {
