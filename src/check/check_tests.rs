@@ -35,7 +35,7 @@ fn script(case: &Value) -> Result<(), String> {
     let script: Vec<Record> = case["script"].as_array().unwrap().iter().map(recorded).collect();
     let events: Vec<(When, What)> = case["events"].as_array().unwrap().iter().map(event).collect();
     let outcome = play(&script, &events, &settings);
-    let entries = outcome.check.entries();
+    let entries = &outcome.check.entries;
     let report: Vec<Value> = entries.iter().map(entry).collect();
     let lines: Vec<Value> = entries
         .iter()
@@ -43,7 +43,7 @@ fn script(case: &Value) -> Result<(), String> {
             entry.received.as_ref().map_or(Value::Null, |received| json!(outcome.events[received.number as usize]))
         })
         .collect();
-    let exit = i32::from(!entries.is_empty() || outcome.check.compared() == 0);
+    let exit = i32::from(!entries.is_empty() || outcome.check.compared == 0);
     let sent: Vec<Option<u128>> = outcome.sent.iter().map(|time| time.map(|time| time.as_micros())).collect();
     let expected_sent: Vec<Option<u128>> =
         case["sent"].as_array().unwrap().iter().map(|time| time.as_f64().map(|t| seconds(t).as_micros())).collect();
@@ -134,7 +134,7 @@ fn one_mutation_is_one_difference() {
         let mut scene = scene(random);
         let report = |scene: &Scene| -> Vec<String> {
             let outcome = play(&scene.script, &scene.events, &scene.settings);
-            outcome.check.entries().iter().map(|shown| entry(shown).to_string()).collect()
+            outcome.check.entries.iter().map(|shown| entry(shown).to_string()).collect()
         };
         let clean = report(&scene);
         if !clean.is_empty() {
@@ -181,7 +181,7 @@ fn kinds_at_the_end(mut check: Check, mut now: Duration) -> Vec<&'static str> {
     while let NextStep::WaitUntil(until) = check.next(now) {
         now = until;
     }
-    check.entries().iter().map(Entry::kind_name).collect()
+    check.entries.iter().map(Entry::kind_name).collect()
 }
 
 #[test]
@@ -302,14 +302,14 @@ mod update {
             }
             let file = write(&scene.script);
             let outcome = play(&read(&file), &scene.events, &scene.settings);
-            let edits = edits(outcome.check.entries(), Side::Server);
+            let edits = edits(&outcome.check.entries, Side::Server);
             let mut updated = Vec::new();
             apply(&file[..], &edits, &mut updated).unwrap();
             let clean = edits.is_empty();
             let fail = |what: &str| {
                 Err(format!("{mutation:?} of {at}: {what}\n{}\n{}", scene.shown(), updated.escape_ascii()))
             };
-            if clean != outcome.check.entries().is_empty() || clean != (updated == file) {
+            if clean != outcome.check.entries.is_empty() || clean != (updated == file) {
                 return fail("a difference and no change, or the reverse");
             }
             let comments = |file: &[u8]| file.windows(14).filter(|bytes| *bytes == b"# a comment\r\n\n").count();
@@ -317,7 +317,7 @@ mod update {
                 return fail("a comment is gone");
             }
             let again = play(&read(&updated), &scene.events, &scene.settings);
-            match again.check.entries().first() {
+            match again.check.entries.first() {
                 None => Ok(()),
                 Some(entry) => fail(&format!("still {}", entry.kind_name())),
             }

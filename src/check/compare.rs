@@ -9,8 +9,11 @@ use crate::bcp::{Malformed, Message, ParseOptions, line_command, payload_marker}
 use crate::session::Record;
 use crate::text::trim;
 
+/// The names of the rules.
+pub const RULES: [&str; 3] = ["ignore", "exclude", "any-order"];
+
 /// Which parameters and messages are left out of the comparison, and which replies may arrive in any order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Parameters, each with the command of its messages, if not of all.
     ignored: Vec<(Option<String>, String)>,
@@ -69,38 +72,26 @@ pub struct Difference {
 }
 
 impl Rules {
-    /// Leaves a parameter out: `NAME` or `COMMAND.NAME`.
+    /// Adds one of [`RULES`]: `ignore` leaves out a parameter (`NAME` or `COMMAND.NAME`), `exclude` the messages that
+    /// match a pattern, and with `any-order` replies that match may arrive anywhere in their block.
     ///
     /// # Errors
-    /// A sentence that shows the form.
-    pub fn ignore(&mut self, text: &str) -> Result<(), String> {
-        let folded = |part: &str| String::from_utf8_lossy(trim(part.as_bytes())).to_ascii_lowercase();
-        let (command, name) = match text.split_once('.') {
-            Some((command, name)) => (Some(folded(command)), folded(name)),
-            None => (None, folded(text)),
-        };
-        if name.is_empty() || command.as_deref() == Some("") {
-            return Err("the name of a parameter is missing; write NAME or COMMAND.NAME".to_owned());
+    /// A sentence that says what is wrong with the text.
+    pub fn add(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let pattern = || Pattern::parse(text, false).map_err(|why| why.to_string());
+        match name {
+            "exclude" => self.excluded.push(pattern()?),
+            "any-order" => self.any_order.push(pattern()?),
+            _ => {
+                let folded = |part: &str| String::from_utf8_lossy(trim(part.as_bytes())).to_ascii_lowercase();
+                let (command, name) = text.split_once('.').map_or((None, text), |(of, name)| (Some(of), name));
+                let (command, name) = (command.map(folded), folded(name));
+                if name.is_empty() || command.as_deref() == Some("") {
+                    return Err("the name of a parameter is missing; write NAME or COMMAND.NAME".to_owned());
+                }
+                self.ignored.push((command, name));
+            }
         }
-        self.ignored.push((command, name));
-        Ok(())
-    }
-
-    /// Leaves out the messages that match.
-    ///
-    /// # Errors
-    /// The text is not a pattern.
-    pub fn exclude(&mut self, text: &str) -> Result<(), Malformed> {
-        self.excluded.push(Pattern::parse(text, false)?);
-        Ok(())
-    }
-
-    /// Lets the replies that match arrive anywhere in their block.
-    ///
-    /// # Errors
-    /// The text is not a pattern.
-    pub fn any_order(&mut self, text: &str) -> Result<(), Malformed> {
-        self.any_order.push(Pattern::parse(text, false)?);
         Ok(())
     }
 

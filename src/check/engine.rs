@@ -15,7 +15,7 @@ use crate::session::Record;
 const UNMATCHED_MAX: usize = 10_000;
 
 /// How a recording is checked.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CheckConfig {
     /// What is compared.
     pub rules: Rules,
@@ -89,15 +89,20 @@ pub struct Check {
     /// Where in the file a message belongs that was received from a number on: after the record before the block, its
     /// request, and each reply that arrived in order.
     places: Vec<(u64, FilePlace)>,
-    entries: Vec<Entry>,
+    /// The differences: block by block, in a block as recorded, then what was not recorded; last, what could not be
+    /// compared because the peer is gone.
+    pub entries: Vec<Entry>,
     /// What was not recorded in the block so far.
     extra: Vec<Entry>,
     closed: Option<CloseKind>,
     /// What could not be compared because the peer is gone.
     gone: Option<Entry>,
-    compared: u64,
-    reached: u64,
-    is_over: bool,
+    /// How many replies have been read so far that are compared; a check of none has shown nothing.
+    pub compared: u64,
+    /// The line in the file of the last reply that was compared; those after it were not.
+    pub reached: u64,
+    /// Whether it came to its end.
+    pub is_over: bool,
 }
 
 impl Check {
@@ -359,27 +364,6 @@ impl Check {
             return None;
         }
         Some((self.block.missing()?, now.saturating_sub(self.block.due), self.config.reply_timeout))
-    }
-
-    /// The differences: block by block, in a block as recorded, then what was not recorded; last, what could not be
-    /// compared because the peer is gone.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    /// How many replies have been read so far that are compared; a check of none has shown nothing.
-    pub fn compared(&self) -> u64 {
-        self.compared
-    }
-
-    /// The line in the file of the last reply that was compared; those after it were not.
-    pub fn reached(&self) -> u64 {
-        self.reached
-    }
-
-    /// Whether it came to its end.
-    pub fn is_over(&self) -> bool {
-        self.is_over
     }
 }
 

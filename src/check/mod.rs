@@ -12,6 +12,6 @@ mod compare;
 mod engine;
 mod report;
 
-pub use compare::Rules;
+pub use compare::{RULES, Rules};
 pub use engine::{Check, CheckConfig, NextStep};
-pub use report::{CloseKind, EntryKind, EntryWriter, JunitSuite, edits, junit, summary};
+pub use report::{CloseKind, EntryKind, JunitSuite, edits, junit, summary};

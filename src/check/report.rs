@@ -112,30 +112,22 @@ impl Entry {
             EntryKind::Gone(..) => "gone",
         }
     }
-}
 
-/// Writes differences as text.
-#[derive(Clone, Copy, Debug)]
-pub struct EntryWriter<'a> {
-    /// The name of the recording.
-    pub file: &'a str,
-    /// Whether what was expected is red and what was received green.
-    pub is_colored: bool,
-}
-
-impl EntryWriter<'_> {
-    /// Appends a difference: its place and what it is in one line, then what was expected, what was received, and
-    /// parameter by parameter what differs. Nothing is cut, and control characters are escaped.
-    pub fn write(self, entry: &Entry, out: &mut String) {
-        let number = entry.recorded.as_ref().map_or(String::new(), |recorded| format!(":{}", recorded.number));
-        let _ = writeln!(out, "{}: {}", self.colored(BOLD, &format!("{}{number}", self.file)), entry.headline());
-        if let Some(RecordedReply { content, .. }) = &entry.recorded {
-            self.line("- expected", content, RED, out);
+    /// It as text: its place and what it is in one line, then what was expected, what was received, and parameter by
+    /// parameter what differs. Nothing is cut, and control characters are escaped.
+    pub fn report(&self, file: &str, is_colored: bool) -> String {
+        let colored = |color: &str, text: &str| match is_colored {
+            true => format!("{color}{text}{PLAIN}"),
+            false => text.to_owned(),
+        };
+        let number = self.recorded.as_ref().map_or(String::new(), |recorded| format!(":{}", recorded.number));
+        let mut out = format!("{}: {}\n", colored(BOLD, &format!("{file}{number}")), self.headline());
+        let expected = self.recorded.as_ref().map(|recorded| ("- expected", RED, &recorded.content));
+        let actual = self.received.as_ref().map(|received| ("+ actual  ", GREEN, &*received.content));
+        for (what, color, content) in expected.into_iter().chain(actual) {
+            let _ = writeln!(out, "  {}", colored(color, &format!("{what} {}", content.shown())));
         }
-        if let Some(Received { content, .. }) = &entry.received {
-            self.line("+ actual  ", content, GREEN, out);
-        }
-        let EntryKind::Differs(differences) = &entry.kind else { return };
+        let EntryKind::Differs(differences) = &self.kind else { return out };
         for Difference { name, expected, actual } in differences {
             let value = |text: &Option<String>, what: &str, none: &str| {
                 text.as_ref().map_or(none.to_owned(), |text| format!("{what} {}", safe(text.as_bytes())))
@@ -143,23 +135,19 @@ impl EntryWriter<'_> {
             let actual = value(actual, "actual", "not received");
             let parts = match name.as_str() {
                 "@line" => "only one of the two lines is well-formed".to_owned(),
-                _ if entry.is_pattern() => actual,
+                _ if self.is_pattern() => actual,
                 _ => format!("{}, {actual}", value(expected, "expected", "not recorded")),
             };
             let _ = writeln!(out, "    {}: {parts}", safe(name.as_bytes()));
         }
+        out
     }
+}
 
-    fn line(self, what: &str, content: &CheckedMessage, color: &str, out: &mut String) {
-        let mut text = format!("{what} {}", safe(&content.line));
-        if !content.identity.payload.is_empty() {
-            let _ = write!(text, " (payload {})", STANDARD.encode(&content.identity.payload));
-        }
-        let _ = writeln!(out, "  {}", self.colored(color, &text));
-    }
-
-    fn colored(self, color: &str, text: &str) -> String {
-        if self.is_colored { format!("{color}{text}{PLAIN}") } else { text.to_owned() }
+impl CheckedMessage {
+    fn shown(&self) -> String {
+        let (line, payload) = (safe(&self.line), &self.identity.payload);
+        if payload.is_empty() { line } else { format!("{line} (payload {})", STANDARD.encode(payload)) }
     }
 }
 
@@ -256,9 +244,8 @@ impl JunitSuite<'_> {
         let Some(entry) = failure else {
             return out.push_str(if is_skipped { "><skipped/></testcase>\n" } else { "/>\n" });
         };
-        let mut text = String::new();
-        EntryWriter { file: self.file, is_colored: false }.write(entry, &mut text);
-        let (kind, message, text) = (entry.kind_name(), attribute(&entry.headline()), escaped(&text));
+        let (kind, message) = (entry.kind_name(), attribute(&entry.headline()));
+        let text = escaped(&entry.report(self.file, false));
         let failure = format!("      <failure type=\"{kind}\" message=\"{message}\">{text}</failure>\n");
         let _ = write!(out, ">\n{failure}    </testcase>\n");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::script::{Settings, What, When, play, record};
 use crate::bcp::Side;
 use crate::check::report::Entry;
-use crate::check::{CloseKind, EntryWriter, JunitSuite, junit, summary};
+use crate::check::{CloseKind, JunitSuite, junit, summary};
 use crate::session::Record;
 use crate::text::shown;
 
@@ -24,12 +24,12 @@ fn report(replies: &[(&str, &[u8])], messages: &[(&str, &[u8])], exact: bool, go
     let events = messages.iter().map(sends).chain(gone.map(What::Closes));
     let events: Vec<_> = events.zip(1..).map(|(what, count)| (When::After(1, time(count)), what)).collect();
     let settings = Settings { exact, reply_timeout: Duration::from_secs(1), ..Settings::default() };
-    play(&script, &events, &settings).check.entries().to_vec()
+    play(&script, &events, &settings).check.entries
 }
 
 fn text(entries: &[Entry], colored: bool) -> String {
     let mut out = String::new();
-    entries.iter().for_each(|entry| EntryWriter { file: "game.bcp", is_colored: colored }.write(entry, &mut out));
+    entries.iter().for_each(|entry| out += &entry.report("game.bcp", colored));
     out
 }
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::bcp::Side;
-use crate::check::{Check, CheckConfig, CloseKind, NextStep, Rules};
+use crate::check::{Check, CheckConfig, CloseKind, NextStep, RULES, Rules};
 use crate::framing::{Frame, Framer, FramingOptions};
 use crate::session::Record;
 
@@ -102,9 +102,9 @@ pub struct Outcome {
 /// Prepares the check of a script.
 pub fn check(script: &[Record], settings: &Settings) -> Check {
     let mut rules = Rules::default();
-    settings.ignore.iter().for_each(|text| rules.ignore(text).unwrap());
-    settings.exclude.iter().for_each(|text| rules.exclude(text).unwrap());
-    settings.any_order.iter().for_each(|text| rules.any_order(text).unwrap());
+    for (name, texts) in RULES.into_iter().zip([&settings.ignore, &settings.exclude, &settings.any_order]) {
+        texts.iter().for_each(|text| rules.add(name, text).unwrap());
+    }
     let mut last_goodbye = None;
     for reply in script.iter().filter(|record| record.side != Side::Client) {
         last_goodbye = rules.last_goodbye(last_goodbye, reply).unwrap();

@@ -49,14 +49,9 @@ impl RecordOptions {
     /// Opens the file, if there is one, but leaves it as it is: what comes next, such as binding, may fail.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for `--overwrite` alone, [`Failure::Io`] for a file that is not empty or cannot be opened.
+    /// [`Failure::Io`] for a file that is not empty or cannot be opened.
     pub(crate) fn open_file(&self) -> Result<Recorder, Failure> {
-        let Some(path) = &self.file else {
-            return match self.overwrite {
-                true => Err(Failure::Usage("--overwrite changes --record, which is not given".into())),
-                false => Ok(Recorder::default()),
-            };
-        };
+        let Some(path) = &self.file else { return Ok(Recorder::default()) };
         let name = file_name(path);
         let failure = |error| Failure::io(format_args!("cannot record to {name}"), &error);
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failure)?;
@@ -322,11 +317,5 @@ mod tests {
         ] {
             assert_eq!(whole_messages(bytes), whole, "{}", bytes.escape_ascii());
         }
-    }
-
-    #[test]
-    fn overwrite_without_record_is_a_usage_error() {
-        assert!(matches!(RecordOptions { file: None, overwrite: true }.open_file(), Err(Failure::Usage(_))));
-        assert!(RecordOptions::default().open_file().unwrap().take_file().is_none());
     }
 }

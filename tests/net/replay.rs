@@ -46,8 +46,8 @@ fn game_over_loopback_prints_the_replies() {
                  media controller at 127.0.0.1:";
     assert!(lines[0].starts_with(first), "{}", ended.stderr);
     assert!(lines[1].starts_with("replayed 227 messages (46152 bytes) of one-ball-game.bcp in "), "{}", ended.stderr);
-    let end = "s; received 7 messages (206 bytes) from the built-in media controller; done";
-    assert!(lines[1].ends_with(end), "{}", ended.stderr);
+    assert!(lines[1].contains("s; received 7 messages (206 bytes) from 127.0.0.1:"), "{}", ended.stderr);
+    assert!(lines[1].ends_with("; done"), "{}", ended.stderr);
     assert_eq!(lines.len(), 2);
     assert_eq!(run(&["replay", "-q", "--loopback", "--speed", "max", GAME]).stderr, "");
 }

@@ -135,10 +135,8 @@ fn summary_counts_messages_bytes_and_lateness() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let summary = ended.stderr.lines().find(|line| line.starts_with("replayed ")).unwrap();
     assert!(summary.starts_with("replayed 2 messages (24 bytes) of session.bcp in "), "{summary}");
-    assert!(
-        summary.ends_with("; received 7 messages (206 bytes) from the built-in media controller; done"),
-        "{summary}"
-    );
+    assert!(summary.contains("; received 7 messages (206 bytes) from 127.0.0.1:"), "{summary}");
+    assert!(summary.ends_with("; done"), "{summary}");
     let lateness = ended.stderr.lines().find_map(|line| line.strip_prefix("lateness: ")).unwrap();
     let numbers: Vec<f64> = lateness.split(' ').filter_map(|word| word.parse().ok()).collect();
     assert!(numbers.len() == 4 && numbers.is_sorted() && numbers[3] > 0.0, "{lateness}");

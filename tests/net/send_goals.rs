@@ -258,7 +258,7 @@ fn options_that_conflict_are_refused() {
         (&["-b", "/dev/null", "-"], "-b needs COMMAND: it is the payload of one message"),
         (&["--every", "1s", "reset"], "--every needs --repeat or standard input: one message has no pace"),
         (&["--every", "1s", "--hello"], "--every needs messages: - reads them from standard input"),
-        (&["--overwrite", "reset"], "--overwrite changes --record"),
+        (&["--overwrite", "reset"], "--overwrite needs --record"),
         (&["--json", "-F", "x", "reset"], "--json and -F"),
         (&["-n", "0", "reset"], "-n 0 waits for nothing"),
         (&["-e", "?x", "reset"], "-e: "),

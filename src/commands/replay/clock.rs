@@ -7,31 +7,28 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::cli::{Given, duration, text};
+use crate::exit::Failure;
 use crate::text::shown;
 
 /// How far apart messages may have been recorded that leave in one write.
 const TOGETHER: Duration = Duration::from_millis(2);
 
-/// Parses a speed: a number above 0, or `max`, which is infinite.
-///
-/// # Errors
-/// A phrase for the parser of options.
-pub fn parse_speed(text: &str) -> Result<f64, String> {
-    if text == "max" { Ok(f64::INFINITY) } else { above_zero(text, "speed", "a number above 0, or max") }
-}
-
-/// Parses a rate: messages a second.
-///
-/// # Errors
-/// A phrase for the parser of options.
-pub fn parse_rate(text: &str) -> Result<f64, String> {
-    above_zero(text, "rate", "a number of messages a second, above 0")
-}
-
+/// A number above 0.
 fn above_zero(text: &str, what: &str, wanted: &str) -> Result<f64, String> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let number = text.parse().ok().filter(|&number: &f64| plain && number > 0.0 && number.is_finite());
     number.ok_or_else(|| format!("invalid {what} \"{}\"; write {wanted}", shown(text.as_bytes())))
+}
+
+/// A speed: a number above 0, or `max`, which is infinite.
+fn speed(text: &str) -> Result<f64, String> {
+    if text == "max" { Ok(f64::INFINITY) } else { above_zero(text, "speed", "a number above 0, or max") }
+}
+
+/// A number of messages a second.
+fn rate(text: &str) -> Result<f64, String> {
+    above_zero(text, "rate", "a number of messages a second, above 0")
 }
 
 /// How recorded times become times of the replay.
@@ -46,6 +43,16 @@ pub struct Tempo {
 }
 
 impl Tempo {
+    /// # Errors
+    /// [`Failure::Usage`] for what is no number or duration.
+    pub fn read(given: &Given) -> Result<Tempo, Failure> {
+        Ok(Tempo {
+            speed: given.value("speed", |value| speed(&text(value)?))?,
+            rate: given.value("rate", |value| rate(&text(value)?))?,
+            max_gap: given.value("max-gap", duration)?,
+        })
+    }
+
     /// Whether it never waits.
     fn is_max(&self) -> bool {
         self.speed == Some(f64::INFINITY)
@@ -214,13 +221,13 @@ mod tests {
 
     #[test]
     fn a_speed_is_a_number_above_zero_or_max() {
-        assert_eq!(parse_speed("max"), Ok(f64::INFINITY));
-        assert_eq!(parse_speed("0.5"), Ok(0.5));
+        assert_eq!(speed("max"), Ok(f64::INFINITY));
+        assert_eq!(speed("0.5"), Ok(0.5));
         for text in ["", "0", "-1", "1e3", "inf", "nan", "fast", "0.0", "+2"] {
-            assert!(parse_speed(text).unwrap_err().contains("write a number above 0, or max"), "{text}");
-            assert!(parse_rate(text).unwrap_err().contains("messages a second"), "{text}");
+            assert!(speed(text).unwrap_err().contains("write a number above 0, or max"), "{text}");
+            assert!(rate(text).unwrap_err().contains("messages a second"), "{text}");
         }
-        assert_eq!(parse_rate("120"), Ok(120.0));
+        assert_eq!(rate("120"), Ok(120.0));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `backbox replay`: plays one side of a recorded session to a peer over a real connection.
 //!
-//! `options` has what was typed, this file makes a plan of it, and `replayer` is the handler that plays on the network
+//! `options` has what was typed, this file begins the run, and `replayer` is the handler that plays on the network
 //! loop. `playing` is one file on its way, `source` reads recordings, `clock` says when each message is due, `checking`
 //! is about checks.
 
@@ -20,17 +20,18 @@ pub(super) use options::COMMAND;
 use crate::cli::Given;
 use crate::commands::addresses::Place;
 use crate::commands::listen::peers::Peers;
-use crate::commands::recorder::{Recorder, Traffic};
+use crate::commands::recorder::Traffic;
 use crate::commands::result_file::ResultFile;
 use crate::commands::run::{TimeLimits, drive, open_net};
+use crate::commands::shared::{OutputOptions, wants_table};
 use crate::exit::{Exit, Failure};
-use crate::framing::Wire;
+use crate::framing::{FramingOptions, Wire};
 use crate::net::{Net, NetSettings, SocketAddr, Stopper, run_in_background};
 use crate::output::show::{Show, Style};
 use crate::output::table::{EndNames, Table};
 use crate::output::{Console, stdout_is_terminal};
 use checking::Checking;
-use options::Options;
+use options::{ReplayOptions, compares};
 use playing::Playing;
 use replayer::Replayer;
 use source::Recording;
@@ -40,43 +41,39 @@ use source::Recording;
 /// # Errors
 /// Options that make no sense together, and what ends the run.
 fn run(given: &Given) -> Result<Exit, Failure> {
-    let options = Options::read(given)?;
-    options.validate()?;
-    let mut console = options.output.console(COMMAND.help.name);
-    if options.dry_run {
-        return dry_run::run(Path::new(&options.files[0]), options.choice(), &mut console);
+    let (options, output) = (ReplayOptions::read(given)?, OutputOptions::read(given));
+    let mut console = output.console(COMMAND.help.name);
+    if given.has("dry-run") {
+        return dry_run::run(Path::new(&given.words[0]), options.choice, &mut console);
     }
-    let mut limits = TimeLimits::new(Some(options.timeout).filter(|timeout| !timeout.is_zero()), None);
+    let mut limits = TimeLimits::new(options.timeout, None);
     limits.begin(Instant::now());
-    let mut opened = Vec::new();
-    for file in &options.files {
-        opened.push(open(&options, Path::new(file), &mut console)?);
-    }
-    let port = opened[0].0.port();
-    let overwrite = options.record.overwrite;
+    let opened = given.words.iter().map(|file| open(given, &options, Path::new(file), &mut console));
+    let opened: Vec<_> = opened.collect::<Result<_, Failure>>()?;
+    let (port, overwrite) = (opened[0].0.port(), options.record.overwrite);
     let junit = options.junit.as_ref().map(|path| ResultFile::new(path, "the report", overwrite)).transpose()?;
-    let has_record = options.record.file.is_some();
-    let mut recorder = if has_record { options.record.open_file()? } else { Recorder::default() };
+    let mut recorder = options.record.open_file()?;
     let mut net = open_net(NetSettings {
-        framing: options.limits.framing(),
+        framing: options.choice.framing.clone(),
         recording: recorder.take_file(),
         ..NetSettings::default()
     })?;
-    let media = options.loopback.then(|| start_media_controller(&options)).transpose()?;
-    let announce = options.announce.as_deref();
-    let place = Place { address: options.connect.address.as_deref(), port: Some(port), announce, wire: Wire::Bcp };
-    let bound = options.serve.then(|| place.listen(&mut net)).transpose()?;
+    let start = || start_media_controller(options.choice.framing.clone(), &output);
+    let media = given.has("loopback").then(start).transpose()?;
+    let (address, announce) = (options.connect.address.as_deref(), options.announce.as_deref());
+    let place = Place { address, port: Some(port), announce, wire: Wire::Bcp };
+    let bound = given.has("serve").then(|| place.listen(&mut net)).transpose()?;
     let own = media.as_ref().map(|(address, _)| *address).or(bound);
     let files = opened.into_iter().map(|opened| Playing::new(&options, opened, own));
     let files: Vec<Playing> = files.collect::<Result<_, Failure>>()?;
     let address = &files[0].target.address;
-    let verb = if options.serve { "listening on" } else { "connecting to" };
+    let verb = if bound.is_some() { "listening on" } else { "connecting to" };
     recorder.begin(&format!("{verb} {address}"), address.port)?;
-    let color = options.output.color;
-    let style = if options.wants_table {
+    let color = output.color;
+    let style = if wants_table(given) {
         let mut table = Table::new(EndNames::of_port(port));
         // What is sent from a recording is dimmed.
-        table.dimmed = Some(options.side());
+        table.dimmed = Some(options.choice.side);
         Style::Table(table)
     } else {
         Style::Raw
@@ -85,12 +82,12 @@ fn run(given: &Given) -> Result<Exit, Failure> {
         files,
         current: 0,
         is_over: false,
-        side: options.side(),
-        compares: options.compares(),
+        side: options.choice.side,
+        compares: compares(given),
         is_colored: color.is_on(stdout_is_terminal()),
         retry: options.connect.retry,
         limits,
-        traffic: Traffic { is_shown: options.verbose },
+        traffic: Traffic { is_shown: given.has("verbose") },
         recorder,
         show: Show::new(style, Vec::new(), Vec::new()).for_stdout(color, false),
         progress: console.progress(),
@@ -102,7 +99,7 @@ fn run(given: &Given) -> Result<Exit, Failure> {
     }
     drive(&mut net, &mut replayer)?;
     // What the built-in media controller reports counts where it is not compared.
-    let peers = media.and_then(|(_, stop)| stop()).filter(|_| !options.compares());
+    let peers = media.and_then(|(_, stop)| stop()).filter(|_| !compares(given));
     replayer.finish(junit.as_ref(), peers.map_or(Exit::Success, |peers| peers.observer.console.worst()))
 }
 
@@ -110,12 +107,17 @@ fn run(given: &Given) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// It cannot be read, played or checked.
-fn open(options: &Options, path: &Path, console: &mut Console) -> Result<(Recording, Option<Checking>), Failure> {
-    let mut recording = Recording::open(path, options.choice())?;
+fn open(
+    given: &Given,
+    options: &ReplayOptions,
+    path: &Path,
+    console: &mut Console,
+) -> Result<(Recording, Option<Checking>), Failure> {
+    let mut recording = Recording::open(path, options.choice.clone())?;
     // The built-in media controller is no MPF.
-    recording.survey(!options.loopback, console)?;
-    let checks = options.compares() || options.serve;
-    let checking = checks.then(|| Checking::prepare(options, path, &mut recording)).transpose()?;
+    recording.survey(!given.has("loopback"), console)?;
+    let checks = compares(given) || given.has("serve");
+    let checking = checks.then(|| Checking::prepare(given, options.check.clone(), path, &mut recording)).transpose()?;
     Ok((recording, checking))
 }
 
@@ -123,12 +125,14 @@ fn open(options: &Options, path: &Path, console: &mut Console) -> Result<(Record
 ///
 /// # Errors
 /// The system gives no socket or thread.
-fn start_media_controller(options: &Options) -> Result<(SocketAddr, Stopper<Peers>), Failure> {
+fn start_media_controller(
+    framing: FramingOptions,
+    output: &OutputOptions,
+) -> Result<(SocketAddr, Stopper<Peers>), Failure> {
     let start = |error| Failure::io("cannot start the built-in media controller", &error);
-    let settings = NetSettings { framing: options.limits.framing(), ..NetSettings::default() };
-    let mut net = Net::new(settings).map_err(start)?;
+    let mut net = Net::new(NetSettings { framing, ..NetSettings::default() }).map_err(start)?;
     let place = Place { address: None, port: Some(0), announce: None, wire: Wire::Bcp };
     let address = place.listen(&mut net)?;
-    let peers = Peers::built_in(options.output.console(COMMAND.help.name));
+    let peers = Peers::built_in(output.console(COMMAND.help.name));
     Ok((address, run_in_background(net, peers).map_err(start)?))
 }

@@ -1,96 +1,22 @@
 //! The options of `replay`, and its table for help, man page and completions.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::clock::{Tempo, parse_rate, parse_speed};
+use super::clock::Tempo;
 use super::source::Choice;
-use crate::bcp::Side;
-use crate::check::Rules;
+use crate::check::{CheckConfig, RULES, Rules};
 use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, duration, number, text};
 use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions};
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
-use crate::commands::shared::{
-    ADDR, ConnectOptions, Input, LIVE_GENERAL, MAX_LINE, MAX_PAYLOAD, OutputOptions, RETRY, VIEW, wants_table,
-};
+use crate::commands::shared::{ADDR, ConnectOptions, LIVE_GENERAL, MAX_LINE, MAX_PAYLOAD, RETRY, VIEW};
 use crate::exit::{Exit, Failure};
-use crate::session::{CONNECTION_MAX, Kind, Listed, Settings};
+use crate::session::Kind;
 use crate::text::{file_name, shown};
 
-/// What was given.
-pub(super) struct Options {
-    pub(super) output: OutputOptions,
-    pub(super) connect: ConnectOptions,
-    pub(super) verbose: bool,
-    pub(super) record: RecordOptions,
-    pub(super) wants_table: bool,
-    pub(super) tempo: Tempo,
-    pub(super) repeat: Option<u64>,
-    pub(super) timeout: Duration,
-    pub(super) loopback: bool,
-    pub(super) serve: bool,
-    pub(super) announce: Option<PathBuf>,
-    check: bool,
-    pub(super) update: bool,
-    pub(super) fail_fast: bool,
-    pub(super) exact: bool,
-    ignore: Vec<String>,
-    exclude: Vec<String>,
-    any_order: Vec<String>,
-    pub(super) reply_timeout: Option<Duration>,
-    pub(super) junit: Option<PathBuf>,
-    from: Option<Kind>,
-    connection: Option<u32>,
-    pub(super) dry_run: bool,
-    pub(super) limits: Input,
-    pub(super) files: Vec<OsString>,
-}
-
-impl Options {
-    pub(super) fn read(given: &Given) -> Result<Options, Failure> {
-        let connection = |value| match number(value)? {
-            number @ 1..=CONNECTION_MAX => Ok(number),
-            _ => Err(format!("connections have numbers from 1 to {CONNECTION_MAX}")),
-        };
-        let passes = |value| match number(value)? {
-            0 => Err("0 plays nothing; write 1 or more".to_owned()),
-            passes => Ok(passes),
-        };
-        Ok(Options {
-            output: OutputOptions::read(given),
-            connect: ConnectOptions::read(given, "addr")?,
-            verbose: given.has("verbose"),
-            record: RecordOptions::read(given)?,
-            wants_table: wants_table(given),
-            tempo: Tempo {
-                speed: given.value("speed", |value| parse_speed(&text(value)?))?,
-                rate: given.value("rate", |value| parse_rate(&text(value)?))?,
-                max_gap: given.value("max-gap", duration)?,
-            },
-            repeat: given.value("repeat", passes)?,
-            timeout: given.value("timeout", duration)?.unwrap_or_default(),
-            loopback: given.has("loopback"),
-            serve: given.has("serve"),
-            announce: given.value("announce", to_write)?,
-            check: given.has("check"),
-            update: given.has("update"),
-            fail_fast: given.has("fail-fast"),
-            exact: given.has("exact"),
-            ignore: given.values("ignore", text)?,
-            exclude: given.values("exclude", text)?,
-            any_order: given.values("any-order", text)?,
-            reply_timeout: given.value("reply-timeout", duration)?,
-            junit: given.value("junit", to_write)?,
-            from: given.word("from").and_then(Kind::named),
-            connection: given.value("conn", connection)?,
-            dry_run: given.has("dry-run"),
-            limits: Input::read(given)?,
-            files: given.words.clone(),
-        })
-    }
-}
+/// How long a reply is waited for after it was due, unless `--reply-timeout` says otherwise.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const COMPARES: &[&str] = &["check", "update"];
 
@@ -106,23 +32,19 @@ pub const COMMAND: Command = Command {
     },
     groups: &[
         Group::new("Input").flags(&[
-            Flag::value("from", "KIND", "Read *FILE* as *KIND*")
-                .one_of(&Kind::NAMES)
-                .more("By default its first lines tell what it is."),
-            Flag::value("conn", "N", "Play connection *N* of the recording")
-                .more("Without it, a session with several connections is an error that lists them."),
+            Flag::value("from", "KIND", "Read *FILE* as *KIND*, whatever its first lines are").one_of(&Kind::NAMES),
+            Flag::value("conn", "N", "Play connection *N* of a session that has several"),
             Flag::switch("dry-run", "Print *FILE* as a session file and do not connect")
                 .more(
-                    "This converts logs into sessions. A session is printed verbatim, plain lines without their \
-                     comments, of a log its messages; `--conn` selects one connection. What `decode --lint` would \
-                     report is printed on standard error.",
+                    "This converts logs. A session is printed verbatim, plain lines without their comments, of a log \
+                     its messages. What `decode --lint` would report is printed on standard error.",
                 )
                 .common(),
         ]),
         Group::new("Connection").flags(&[
             ADDR.default("`localhost:5050`").more(
-                "The default port is the one that the session names, else 5050. *ADDRESS* is `HOST:PORT`, `HOST`, \
-                 `:PORT`, `PORT` or `[::1]:PORT`. With `--serve` it is where to listen.",
+                "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. A port that the session names replaces the \
+                 default port.",
             ),
             RETRY,
             Flag::switch("loopback", "Play to the built-in media controller")
@@ -130,9 +52,8 @@ pub const COMMAND: Command = Command {
                 .common(),
             Flag::switch("serve", "Wait for a client and play the server's side")
                 .more(
-                    "Listens on `-a` (default: 127.0.0.1 and the port of the session, else 5050) and plays to the \
-                     first client. Each line leaves at its time and after what the client sent before it in the \
-                     recording has arrived, or `--reply-timeout` has passed.",
+                    "Listens on `-a` (default host: 127.0.0.1) and plays to the first client. Each line leaves at its \
+                     time and after what the client sent before it, or when `--reply-timeout` has passed.",
                 )
                 .common(),
             Flag::value("announce", "FILE", "Write the address to *FILE* when it listens")
@@ -143,15 +64,13 @@ pub const COMMAND: Command = Command {
             Flag::value("speed", "X", "Play *X* times as fast")
                 .more("A number above 0, such as `2` or `0.5`, or `max`: without waiting.")
                 .common(),
-            Flag::value("rate", "N", "Send *N* messages a second").more("The recorded times do not count."),
-            Flag::value("max-gap", "DURATION", "Shorten longer waits to *DURATION*")
-                .more("What follows a wait that was shortened leaves earlier by as much."),
-            Flag::value("repeat", "N", "Play the recording *N* times")
-                .more("Each pass has its own connection. One clock paces them all."),
-            Flag::value("timeout", "DURATION", "Exit after *DURATION*").short('W').default("no limit").more(
-                "It limits the whole run, connecting included. The exit status is 124 if not all was sent by then, or \
-                 with `--check` compared. `0` is no limit.",
-            ),
+            Flag::value("rate", "N", "Send *N* messages a second, whatever the recorded times"),
+            Flag::value("max-gap", "DURATION", "Shorten longer waits to *DURATION*"),
+            Flag::value("repeat", "N", "Play the recording *N* times, each on its own connection"),
+            Flag::value("timeout", "DURATION", "Exit after *DURATION*")
+                .short('W')
+                .default("no limit")
+                .more("The exit status is 124 if not all was sent, or with `--check` compared. `0` is no limit."),
         ]),
         Group::new("Check").flags(&[
             Flag::switch("check", "Compare the replies with the recorded ones")
@@ -160,30 +79,22 @@ pub const COMMAND: Command = Command {
             Flag::value("ignore", "NAME", "Do not compare the parameter *NAME*")
                 .more("`COMMAND.NAME` is the parameter of this command only; it is split at the first dot.")
                 .repeats(),
-            Flag::value("exclude", "PATTERN", "Do not compare messages that match *PATTERN*")
-                .more("Neither recorded ones nor those that arrive.")
-                .repeats(),
-            Flag::value("any-order", "PATTERN", "Accept matching replies in any order")
-                .more("They may arrive anywhere in their block.")
-                .repeats(),
-            Flag::switch("exact", "Report messages that were not recorded"),
+            Flag::value("exclude", "PATTERN", "Do not compare messages that match *PATTERN*").repeats(),
+            Flag::value("any-order", "PATTERN", "Accept matching replies anywhere in their block").repeats(),
+            Flag::switch("exact", "Report messages that were not recorded as differences"),
             Flag::value("reply-timeout", "DURATION", "Wait up to *DURATION* for replies")
                 .default("5 s")
                 .more("It counts from when the last reply of a block was due as recorded, at any speed."),
-            Flag::switch("fail-fast", "Stop at the first difference").more("Nothing more is sent."),
+            Flag::switch("fail-fast", "Stop at the first difference"),
             Flag::switch("update", "Check, and update the recorded replies in *FILE*")
                 .more(
-                    "Only the replies that differ are rewritten; all else stays, to the byte. A missing reply is \
-                     removed; an extra one is added only with `--exact`. Patterns (`#~`) are never changed: when one \
-                     fails, the exit status is 1. Nothing is changed if the check does not reach its end, or if \
-                     another program changes the file meanwhile.",
+                    "All else stays, to the byte. A missing reply is removed; an extra one is added only with \
+                     `--exact`. Patterns (`#~`) are never changed: when one fails, the exit status is 1. Nothing is \
+                     changed if the check does not reach its end, or if another program changes the file.",
                 )
                 .common(),
             Flag::value("junit", "FILE", "Write a JUnit report to *FILE*")
-                .more(
-                    "For CI systems: a suite for each session, a case for each recorded reply. It is written at the \
-                     end.",
-                )
+                .more("It has a suite for each session, and a case for each recorded reply.")
                 .complete(Complete::File)
                 .common(),
         ]),
@@ -203,22 +114,17 @@ pub const COMMAND: Command = Command {
         ),
         Rule::conflicts(&["view"], &["dry-run"], "--dry-run prints a session file"),
         Rule::conflicts(&["loopback"], &["addr", "retry"], "the media controller is in this process"),
-        Rule::conflicts(
-            &["loopback"],
-            &["serve"],
-            "one plays to a media controller, the other to a client; use one of them",
-        ),
+        Rule::conflicts(&["loopback"], &["serve"], "one plays to a media controller, the other to a client"),
         Rule::conflicts(&["serve"], &["retry", "repeat"], "--serve waits for one client and plays to it once"),
         Rule::needs(&["announce"], &["serve"], "nothing connects to it otherwise"),
         Rule::conflicts(&["rate"], &["speed", "max-gap"], "--rate does not use the recorded times"),
         Rule::conflicts(&["max-gap"], &["speed=max"], "--speed max never waits, so there is no gap to shorten"),
         Rule::conflicts(&["repeat"], COMPARES, "a check needs a fresh peer each time; leave out --repeat"),
         Rule::needs(&["ignore", "exclude", "any-order", "exact"], COMPARES, "it changes what is compared"),
-        Rule::needs(&["fail-fast"], COMPARES, "it is about differences"),
+        Rule::needs(&["fail-fast", "junit"], COMPARES, "it is about differences"),
         Rule::needs(&["reply-timeout"], &["check", "update", "serve"], "replies are waited for only with these"),
         Rule::conflicts(&["update"], &["fail-fast"], "--update needs all differences; leave out --fail-fast"),
         Rule::conflicts(&["update"], &["-"], "--update changes a file; write the session to one"),
-        Rule::needs(&["junit"], COMPARES, "it reports differences"),
         Rule::conflicts(&["view"], COMPARES, "standard output has the report; -v shows the traffic"),
         Rule::needs(&["overwrite"], &["record", "junit"], "it replaces the files of these"),
     ],
@@ -226,76 +132,85 @@ pub const COMMAND: Command = Command {
     run: super::run,
 };
 
-impl Options {
-    /// Refuses what makes no sense together and depends on the number of files.
-    ///
+/// What the options mean, as far as a value may be wrong. Switches are read where they are used.
+pub(super) struct ReplayOptions {
+    pub choice: Choice,
+    pub tempo: Tempo,
+    pub passes: u64,
+    /// `-W`, if it is a limit.
+    pub timeout: Option<Duration>,
+    pub connect: ConnectOptions,
+    /// What is compared, but for the settings of the files.
+    pub check: CheckConfig,
+    pub record: RecordOptions,
+    pub announce: Option<PathBuf>,
+    pub junit: Option<PathBuf>,
+}
+
+impl ReplayOptions {
     /// # Errors
-    /// [`Failure::Usage`].
-    pub(super) fn validate(&self) -> Result<(), Failure> {
-        let several = self.files.len() > 1;
-        let why = match self.files.as_slice() {
-            [] => "FILE is missing: write backbox replay FILE",
-            _ if several && !self.compares() => "several FILEs need --check; without it, write one FILE",
-            _ if several && self.serve => "--serve plays to one client; write one FILE",
+    /// [`Failure::Usage`] for a value that is wrong, and for what makes no sense together.
+    pub(super) fn read(given: &Given) -> Result<ReplayOptions, Failure> {
+        let passes = |value| match number(value)? {
+            0 => Err("0 plays nothing; write 1 or more".to_owned()),
+            passes => Ok(passes),
+        };
+        let timeout: Option<Duration> = given.value("timeout", duration)?;
+        let options = ReplayOptions {
+            choice: Choice::read(given)?,
+            tempo: Tempo::read(given)?,
+            passes: given.value("repeat", passes)?.unwrap_or(1),
+            timeout: timeout.filter(|timeout| !timeout.is_zero()),
+            connect: ConnectOptions::read(given, "addr")?,
+            check: check_config(given)?,
+            record: RecordOptions::read(given)?,
+            announce: given.value("announce", to_write)?,
+            junit: given.value("junit", to_write)?,
+        };
+        options.refuse_files(given)?;
+        Ok(options)
+    }
+
+    /// Refuses a number of files that does not fit, and one that would be written over.
+    fn refuse_files(&self, given: &Given) -> Result<(), Failure> {
+        let why = match given.words.len() {
+            0 => "FILE is missing: write backbox replay FILE",
+            2.. if !compares(given) => "several FILEs need --check; without it, write one FILE",
+            2.. if given.has("serve") => "--serve plays to one client; write one FILE",
             _ => "",
         };
         if !why.is_empty() {
             return Err(Failure::Usage(why.to_owned()));
         }
-        for (option, written) in [("--record", &self.record.file), ("--junit", &self.junit)] {
-            let place = written.as_ref().and_then(|path| fs::canonicalize(path).ok());
-            if place.is_some() && self.files.iter().any(|file| fs::canonicalize(file).ok() == place) {
-                let name = written.as_deref().map_or(String::new(), file_name);
+        let (record, junit) = (self.record.file.as_deref(), self.junit.as_deref());
+        for (option, written) in [("--record", record), ("--junit", junit)] {
+            let Some((written, place)) = written.and_then(|path| Some((path, fs::canonicalize(path).ok()?))) else {
+                continue;
+            };
+            if given.words.iter().any(|file| fs::canonicalize(file).is_ok_and(|file| file == place)) {
+                let name = file_name(written);
                 return Err(Failure::Usage(format!("{option} {name} would write over the session that is played")));
             }
         }
-        refuse_one_file_twice(&[
-            ("--record", self.record.file.as_deref()),
-            ("--junit", self.junit.as_deref()),
-            ("--announce", self.announce.as_deref()),
-        ])
+        refuse_one_file_twice(&[("--record", record), ("--junit", junit), ("--announce", self.announce.as_deref())])
     }
+}
 
-    /// Whether replies are compared.
-    pub(super) fn compares(&self) -> bool {
-        self.check || self.update
-    }
+/// Whether replies are compared.
+pub(super) fn compares(given: &Given) -> bool {
+    given.has("check") || given.has("update")
+}
 
-    /// The side that is played.
-    pub(super) fn side(&self) -> Side {
-        if self.serve { Side::Server } else { Side::Client }
-    }
-
-    /// Which lines of the files are played, and how they are read.
-    pub(super) fn choice(&self) -> Choice {
-        let framing = self.limits.framing();
-        Choice { from: self.from, connection: self.connection, side: self.side(), framing }
-    }
-
-    /// What is compared: what the options say, and the settings of the file of this name.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] for an option, [`Failure::Malformed`] for a setting of the file.
-    pub(super) fn rules(&self, settings: &Settings, file: &str) -> Result<Rules, Failure> {
-        type Add = fn(&mut Rules, &str) -> Result<(), String>;
-        let exclude: Add = |rules, text| rules.exclude(text).map_err(|why| why.to_string());
-        let any_order: Add = |rules, text| rules.any_order(text).map_err(|why| why.to_string());
-        let mut rules = Rules::default();
-        for (name, add, given, listed) in [
-            ("ignore", Rules::ignore as Add, &self.ignore, &settings.ignore),
-            ("exclude", exclude, &self.exclude, &settings.exclude),
-            ("any-order", any_order, &self.any_order, &settings.any_order),
-        ] {
-            for text in given {
-                let wrong = |why| Failure::Usage(format!("--{name} {}: {why}", shown(text.as_bytes())));
-                add(&mut rules, text).map_err(wrong)?;
-            }
-            for Listed { number, text } in listed {
-                let wrong = |why| Failure::Malformed(format!("{file}:{number}"), format!("setting {name}: {why}"));
-                let text = std::str::from_utf8(text).map_err(|_| wrong("not UTF-8".to_owned()))?;
-                add(&mut rules, text).map_err(wrong)?;
-            }
+fn check_config(given: &Given) -> Result<CheckConfig, Failure> {
+    let mut rules = Rules::default();
+    let texts = [given.values("ignore", text)?, given.values("exclude", text)?, given.values("any-order", text)?];
+    for (name, texts) in RULES.into_iter().zip(texts) {
+        for rule in texts {
+            let wrong = |why| Failure::Usage(format!("--{name} {}: {why}", shown(rule.as_bytes())));
+            rules.add(name, &rule).map_err(wrong)?;
         }
-        Ok(rules)
     }
+    let reply_timeout = given.value("reply-timeout", duration)?.unwrap_or(REPLY_TIMEOUT);
+    let (exact, fail_fast) = (given.has("exact"), given.has("fail-fast"));
+    Ok(CheckConfig { rules, exact, reply_timeout, fail_fast, last_goodbye: None })
 }

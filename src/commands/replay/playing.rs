@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::checking::Checking;
 use super::clock::{Lateness, ReplayClock};
-use super::options::Options;
+use super::options::ReplayOptions;
 use super::source::Recording;
-use crate::bcp::{Malformed, line_command};
+use crate::bcp::{Malformed, Side, line_command};
 use crate::check::{Check, CloseKind, JunitSuite, NextStep};
 use crate::commands::addresses::Target;
 use crate::commands::run::{ClientRun, End, closing};
@@ -16,9 +16,6 @@ use crate::net::{CloseReason, Closed, ConnId, SocketAddr};
 use crate::output::Console;
 use crate::session::Record;
 use crate::text::{count, shown};
-
-/// What messages call the media controller of `--loopback`.
-const BUILT_IN: &str = "the built-in media controller";
 
 /// How late a reply is before the status line names it.
 const LATE_TIME: Duration = Duration::from_secs(1);
@@ -38,8 +35,6 @@ pub(super) struct Playing {
     pub checking: Option<Checking>,
     pub clock: ReplayClock,
     pub target: Target,
-    /// The peer, for the summary.
-    pub peer: String,
     /// What is played to whom.
     pub title: String,
     /// How many times it is played, each on its own connection, and how many connections there were.
@@ -93,7 +88,7 @@ impl Playing {
     /// # Errors
     /// The address of the server cannot be resolved.
     pub(super) fn new(
-        options: &Options,
+        options: &ReplayOptions,
         (recording, checking): (Recording, Option<Checking>),
         own: Option<SocketAddr>,
     ) -> Result<Playing, Failure> {
@@ -101,21 +96,20 @@ impl Playing {
             Some(own) => Target::known(own),
             None => Target::resolve(options.connect.address.as_deref(), recording.port())?,
         };
-        let address = target.address.to_string();
-        let (peer, to) = match (options.serve, options.loopback) {
-            (true, _) => ("the client".to_owned(), format!("the first client of {address}")),
-            (_, true) => (BUILT_IN.to_owned(), format!("{BUILT_IN} at {address}")),
-            _ => (address.clone(), address),
+        let (side, address) = (recording.choice.side, &target.address);
+        let to = match side {
+            Side::Server => format!("the first client of {address}"),
+            Side::Client if own.is_some() => format!("the built-in media controller at {address}"),
+            Side::Client => address.to_string(),
         };
-        let (side, name, size) = (options.side().name(), recording.file.base(), recording.size());
+        let (side, name, size) = (side.name(), recording.file.base(), recording.size());
         Ok(Playing {
             title: format!("playing the {side} of {name} ({size}) to {to}"),
             recording,
             checking,
             clock: ReplayClock::new(options.tempo),
             target,
-            peer,
-            passes: options.repeat.unwrap_or(1),
+            passes: options.passes,
             connections: 0,
             sent: (0, 0),
             received: (0, 0),
@@ -311,8 +305,8 @@ impl Playing {
             began: checking.began.duration_since(UNIX_EPOCH).unwrap_or_default(),
             took: self.took,
             replies: checking.replies.clone(),
-            entries: checking.check.entries(),
-            reached: checking.check.reached(),
+            entries: &checking.check.entries,
+            reached: checking.check.reached,
         })
     }
 
@@ -324,7 +318,7 @@ impl Playing {
         if self.connections > 1 {
             text += &format!(", over {} connections", self.connections);
         }
-        text += &format!("; received {} from {}", volume(self.received), self.peer);
+        text += &format!("; received {} from {}", volume(self.received), self.target.address);
         if let Some(differences) = self.differences() {
             text += &format!("; {}", count(differences, "difference"));
         }
@@ -344,7 +338,7 @@ impl Playing {
         let missing = match self.pass.is_complete {
             _ if is_reported => Some(""),
             false => Some("the last message to be sent"),
-            true if check.is_some_and(|check| !check.is_over()) => Some("all replies to be compared"),
+            true if check.is_some_and(|check| !check.is_over) => Some("all replies to be compared"),
             true => None,
         };
         let run = ClientRun {
@@ -380,21 +374,24 @@ pub(super) fn is_goodbye(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::clock::Tempo;
-    use super::super::source::Choice;
     use super::*;
-    use crate::bcp::Side;
+    use crate::check::CheckConfig;
     use crate::cli::Given;
     use crate::output::Color;
+    use std::path::Path;
 
     /// Twenty messages in 80 s, of which two left at once, two 3 ms late and the others 1 ms.
     fn twenty() -> Playing {
-        let path = std::env::temp_dir().join(format!("backbox-playing-{}.bcp", std::process::id()));
+        let (process, thread) = (std::process::id(), std::thread::current().id());
+        let path = std::env::temp_dir().join(format!("backbox-playing-{process}-{thread:?}.bcp"));
         std::fs::write(&path, format!("#backbox-session 1\n#@0\n{}#@80\n#<b\n", "a?b=cdefg\n".repeat(20))).unwrap();
-        let choice = Choice { from: None, connection: None, side: Side::Client, framing: Default::default() };
-        let mut recording = Recording::open(&path, choice).unwrap();
+        let mut given = Given::default();
+        given.words.push(path.clone().into());
+        let options = ReplayOptions::read(&given).unwrap();
+        let mut recording = Recording::open(&path, options.choice.clone()).unwrap();
         recording.survey(false, &mut Console::new("test", true, Color::Never)).unwrap();
         let own = Some("127.0.0.1:7".parse().unwrap());
-        let mut playing = Playing::new(&Options::read(&Given::default()).unwrap(), (recording, None), own).unwrap();
+        let mut playing = Playing::new(&options, (recording, None), own).unwrap();
         let now = Instant::now();
         (playing.start, playing.connections) = (Some(now), 1);
         for message in 0..20 {
@@ -428,5 +425,23 @@ mod tests {
         assert_eq!(playing.progress(start), "20/20 0:00/0:40");
         playing.clock = ReplayClock::new(Tempo { speed: Some(f64::INFINITY), ..Tempo::default() });
         assert_eq!(playing.progress(start), "20/20 0:00");
+    }
+
+    #[test]
+    fn status_line_has_the_number_of_differences() {
+        let mut playing = twenty();
+        let (given, config, file) = (Given::default(), CheckConfig::default(), Path::new(""));
+        let mut checking = Checking::prepare(&given, config, file, &mut playing.recording).unwrap();
+        while let Some(record) = playing.recording.read().unwrap() {
+            if record.side == Side::Server {
+                checking.check.reply(&record).unwrap();
+            }
+        }
+        checking.check.end();
+        assert_eq!(checking.check.next(Duration::MAX), NextStep::Over);
+        checking.is_compared = true;
+        playing.checking = Some(checking);
+        let start = playing.start.unwrap();
+        assert_eq!(playing.progress(start), "20/20 0:00/1:20 ×1.0, 1 difference");
     }
 }

@@ -252,7 +252,7 @@ impl Replayer<'_> {
     fn total(&self) -> String {
         let files = self.files.len();
         let number = |word| self.files.iter().filter(|playing| playing.result().starts_with(word)).count();
-        let compared = self.files.iter().filter_map(|playing| Some(playing.checking.as_ref()?.check.compared()));
+        let compared = self.files.iter().filter_map(|playing| Some(playing.checking.as_ref()?.check.compared));
         match (number("FAIL"), number("UPDATED")) {
             (0, 0) => format!("PASS: {} replies in {files} files as recorded\n", compared.sum::<u64>()),
             (0, updated) => format!("UPDATED: {updated} of {files} files\n"),

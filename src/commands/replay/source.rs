@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use crate::bcp::Side;
 use crate::catalogue::{self, Refusal};
+use crate::cli::{Given, number};
 use crate::commands::addresses::MEDIA_PORT;
 use crate::commands::input::Source;
+use crate::commands::shared::Input;
 use crate::exit::{Exit, Failure};
 use crate::framing::FramingOptions;
 use crate::limits::READ_BYTES;
 use crate::output::Console;
-use crate::session::{ErrorKind, Kind, Reader, Record, Settings};
+use crate::session::{CONNECTION_MAX, ErrorKind, Kind, Reader, Record, Settings};
 use crate::text::{count, file_name};
 
 /// How many connection numbers an error lists.
@@ -34,6 +36,21 @@ pub(super) struct Choice {
 }
 
 impl Choice {
+    /// # Errors
+    /// [`Failure::Usage`] for what is no number.
+    pub(super) fn read(given: &Given) -> Result<Choice, Failure> {
+        let connection = |value| match number(value)? {
+            number @ 1..=CONNECTION_MAX => Ok(number),
+            _ => Err(format!("connections have numbers from 1 to {CONNECTION_MAX}")),
+        };
+        Ok(Choice {
+            from: given.word("from").and_then(Kind::named),
+            connection: given.value("conn", connection)?,
+            side: if given.has("serve") { Side::Server } else { Side::Client },
+            framing: Input::read(given)?.framing(),
+        })
+    }
+
     /// Whether `--conn` does not exclude a record.
     pub(super) fn includes(&self, record: &Record) -> bool {
         self.connection.is_none_or(|connection| connection == record.connection)

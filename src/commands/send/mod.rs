@@ -134,6 +134,7 @@ pub const COMMAND: Command = Command {
         Rule::conflicts(&["wait"], &["repeat"], "it waits for one reply; -n N counts the messages that arrive"),
         Rule::conflicts(&["idle"], OBE, "-W limits the wait for each reply"),
         Rule::needs(&["no-reply"], OBE, "BCP messages need no reply"),
+        Rule::needs(&["overwrite"], &["record"], "it replaces the old recording"),
         Rule::conflicts(&["no-reply"], &["expect", "timeout"], "there is no reply to wait for"),
         Rule::conflicts(&["json"], OBE, "OBE_Socket messages are JSON already"),
         Rule::conflicts(&["json"], &["format"], "each is a form of the same message"),
