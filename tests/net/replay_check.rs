@@ -427,7 +427,7 @@ fn several_files_have_a_line_each_a_total_and_one_report() {
     };
     let ended = check(&[&good, &bad, &good]);
     let lines: Vec<&str> = ended.stdout.lines().collect();
-    assert_eq!(lines[0], format!("PASS {good} 1 reply as recorded"));
+    assert_eq!(lines[0], format!("ok   {good} 1 reply as recorded"));
     assert_eq!(lines[1], format!("{bad}:3: differs in version"));
     assert_eq!(lines[5], format!("FAIL {bad} 1 of 2 replies differ"));
     assert_eq!(lines[7], "FAIL: 1 of 3 files differ");

@@ -231,7 +231,7 @@ impl Replayer<'_> {
         }
         if has_several {
             let name = &playing.recording.file.name;
-            report += &playing.result().replacen(": ", &format!(" {name} "), 1);
+            report += &playing.result().replacen(": ", &format!(" {name} "), 1).replacen("PASS ", "ok   ", 1);
         } else if playing.checking.as_ref().is_some_and(Checking::has_result) {
             report += &playing.result();
         }
