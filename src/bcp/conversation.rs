@@ -76,22 +76,15 @@ pub enum Role {
 }
 
 /// What a conversation needs to know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ConversationConfig {
     /// The lines, each with its LF, that a media controller sends before its first `reset_complete`. What is subscribed
     /// to later is reported at a random time.
     pub subscriptions: Vec<u8>,
-    /// Whether a command is known. A media controller replies to others with an `error`.
-    pub is_known: fn(&str) -> bool,
+    /// Whether a command is known, which every one is by default. A media controller replies to others with an `error`.
+    pub is_known: Option<fn(&str) -> bool>,
     /// The pattern of an accepted `hello`; `None` accepts version 1, 1.x and none.
     pub accept_version: Option<Pattern>,
-}
-
-impl Default for ConversationConfig {
-    /// No subscriptions, and every command is known.
-    fn default() -> ConversationConfig {
-        ConversationConfig { subscriptions: Vec::new(), is_known: |_| true, accept_version: None }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,8 +280,9 @@ impl Conversation {
             "reset_complete" => Event::ResetComplete,
             "goodbye" => Event::Goodbye,
             "error" if text_of(message, "message") == UNKNOWN_VERSION => Event::Refusal,
-            command if command == "error" || (self.config.is_known)(command) => Event::Other,
-            _ => Event::Unknown,
+            "error" => Event::Other,
+            command if self.config.is_known.is_some_and(|is_known| !is_known(command)) => Event::Unknown,
+            _ => Event::Other,
         }
     }
 
@@ -374,7 +368,11 @@ mod tests {
         let subscriptions = b"monitor_start?category=modes\nregister_trigger?event=x\n".to_vec();
         Conversation::new(
             role,
-            ConversationConfig { subscriptions, is_known: crate::catalogue::knows, ..ConversationConfig::default() },
+            ConversationConfig {
+                subscriptions,
+                is_known: Some(crate::catalogue::knows),
+                ..ConversationConfig::default()
+            },
         )
     }
 

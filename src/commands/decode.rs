@@ -318,7 +318,7 @@ impl Decoder {
             .map_err(|error| (raw.number, error.to_string())),
             Frame::Bad {
                 number,
-                fault: fault @ (FramingError::PayloadCut { .. } | FramingError::PayloadTooLarge { .. }),
+                fault: fault @ (FramingError::PayloadCut { .. } | FramingError::PayloadTooLarge(_)),
             } => {
                 // Most streams that end like this are logs without payloads.
                 Err((*number, format!("{fault}; --no-payload reads a log without payloads")))

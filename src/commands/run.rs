@@ -302,7 +302,7 @@ pub(crate) fn receive_bad_frame(
     end: &mut Option<End>,
     (number, fault): (u64, FramingError),
 ) {
-    if let FramingError::LineTooLong { .. } = fault {
+    if let FramingError::LineTooLong(_) = fault {
         console.report(Exit::Failed, format_args!("{}: line {number}", target.address), fault);
     } else if matches!(end, None | Some(End::Done)) {
         *end = Some(End::Closed(CloseReason::Broken(fault)));

@@ -185,7 +185,7 @@ fn write_message(
         let length = json_payload.as_ref().map(Vec::len);
         write_line(message, length, &writing, &mut out.whole).map_err(|error| error.to_string())?;
     } else if raw.line.len() > line_bytes_max {
-        return Err(FramingError::LineTooLong { limit: line_bytes_max }.to_string());
+        return Err(FramingError::LineTooLong(line_bytes_max).to_string());
     } else {
         out.whole.extend_from_slice(raw.line);
     }

@@ -66,7 +66,7 @@ impl Framer {
         let announced = match marker.filter(|_| self.options.payloads).map(|marker| marker.length) {
             None => None,
             Some(Some(bytes)) if bytes <= limit => Some(bytes),
-            Some(_) => return self.fail(FramingError::PayloadTooLarge { limit }),
+            Some(_) => return self.fail(FramingError::PayloadTooLarge(limit)),
         };
         let payload = announced.unwrap_or(0);
         let after = &self.buffer.unread()[line_bytes..];
@@ -101,7 +101,7 @@ impl Framer {
         self.has_ended = at_end && !has_end;
         match first {
             Some(_) if is_ignored => Some(Frame::Ignored { number, line: &[], whole: false }),
-            Some(_) => Some(Frame::Bad { number, fault: FramingError::LineTooLong { limit } }),
+            Some(_) => Some(Frame::Bad { number, fault: FramingError::LineTooLong(limit) }),
             None if has_end && is_reported => self.next_line(at_end),
             None if has_end || (at_end && !is_reported) => Some(Frame::Ignored { number, line: &[], whole: true }),
             None => None,
@@ -253,16 +253,16 @@ mod tests {
     #[test]
     fn payload_over_the_limit_ends_the_input() {
         let framing = FramingOptions { payload_bytes_max: 4, ..FramingOptions::default() };
-        let fault = format!("2 !{}", FramingError::PayloadTooLarge { limit: 4 });
+        let fault = format!("2 !{}", FramingError::PayloadTooLarge(4));
         check_with(&framing, b"f&bytes=4\nABCDg&bytes=5\nABCDEa\n", &["1 f|ABCD", &fault]);
-        let fault = format!("1 !{}", FramingError::PayloadTooLarge { limit: 4 });
+        let fault = format!("1 !{}", FramingError::PayloadTooLarge(4));
         check_with(&framing, b"g&bytes=99999999999999999999999\na\n", &[&fault]);
     }
 
     #[test]
     fn line_over_the_limit_is_reported_and_the_next_one_read() {
         let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
-        let fault = |n| format!("{n} !{}", FramingError::LineTooLong { limit: 4 });
+        let fault = |n| format!("{n} !{}", FramingError::LineTooLong(4));
         check_with(&framing, b"abcd\nabcde\nf\n", &["1 abcd", &fault(2), "3 f"]);
         check_with(&framing, b"abcdefghij", &[&fault(1)]);
     }
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn comments_and_blank_lines_may_have_any_length() {
         let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
-        let fault = |n| format!("{n} !{}", FramingError::LineTooLong { limit: 4 });
+        let fault = |n| format!("{n} !{}", FramingError::LineTooLong(4));
         check_with(&framing, b"# a long comment\na\n", &["1 -...", "2 a"]);
         check_with(&framing, b"        \na\n", &["1 -", "2 a"]);
         check_with(&framing, b"         # x\na", &["1 -...", "2 a"]);
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn long_line_that_begins_with_blanks_is_reported() {
         let framing = FramingOptions { line_bytes_max: 4, ..FramingOptions::default() };
-        let fault = format!("1 !{}", FramingError::LineTooLong { limit: 4 });
+        let fault = format!("1 !{}", FramingError::LineTooLong(4));
         check_with(&framing, b"        x\na\n", &[&fault, "2 a"]);
         check_with(&framing, b" \t\r\x0b  x", &[&fault]);
         for ignored in ["        #x\na\n", "         \na\n", "#       x\na\n"] {

@@ -144,16 +144,10 @@ impl<'a> RawMessage<'a> {
 /// What can be wrong with the framing of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FramingError {
-    /// A line over the limit in bytes. It is skipped to its LF.
-    LineTooLong {
-        /// The limit, in bytes.
-        limit: usize,
-    },
-    /// A payload over the limit. Nothing after it can be read.
-    PayloadTooLarge {
-        /// The limit, in bytes.
-        limit: usize,
-    },
+    /// A line over this limit in bytes. It is skipped to its LF.
+    LineTooLong(usize),
+    /// A payload over this limit in bytes. Nothing after it can be read.
+    PayloadTooLarge(usize),
     /// The input ended inside a payload.
     PayloadCut {
         /// How many bytes were there.
@@ -187,8 +181,8 @@ pub enum FramingError {
 impl fmt::Display for FramingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FramingError::LineTooLong { limit } => write!(f, "line over {limit} bytes; --max-line allows more"),
-            FramingError::PayloadTooLarge { limit } => {
+            FramingError::LineTooLong(limit) => write!(f, "line over {limit} bytes; --max-line allows more"),
+            FramingError::PayloadTooLarge(limit) => {
                 write!(f, "payload over {limit} bytes; --max-payload allows more")
             }
             FramingError::PayloadCut { got, announced } => {

@@ -578,7 +578,7 @@ fn malformed_frame_is_reported_and_the_connection_continues() {
     let mut seen = Vec::new();
     let (closed, _) = converse(NetSettings { framing, ..NetSettings::default() }, once(address), |net, event, id| {
         match event {
-            Event::Message(_, Frame::Bad { fault: FramingError::LineTooLong { limit }, .. }) => {
+            Event::Message(_, Frame::Bad { fault: FramingError::LineTooLong(limit), .. }) => {
                 seen.push(limit.to_string())
             }
             Event::Message(_, frame) => seen.push(String::from_utf8_lossy(line(frame)).into_owned()),

@@ -110,7 +110,7 @@ impl<R: BufRead> SessionInput<R> {
         }
         self.lfs += u64::from(self.has_lf);
         match too_long {
-            Some(limit) => Err(FramingError::LineTooLong { limit }.to_string().into()),
+            Some(limit) => Err(FramingError::LineTooLong(limit).to_string().into()),
             None => Ok(self.start < self.offset),
         }
     }

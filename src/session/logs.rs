@@ -277,7 +277,7 @@ impl Phrase {
             return Err("garbled: a line break in the message".into());
         }
         if line.len() > bytes_max {
-            return Err(FramingError::LineTooLong { limit: bytes_max }.to_string().into());
+            return Err(FramingError::LineTooLong(bytes_max).to_string().into());
         }
         // What follows would be swallowed as its payload.
         match payload_marker(&line).filter(|_| !is_ignored(&line)).map(|marker| marker.length) {

@@ -186,7 +186,7 @@ impl<R: BufRead> Reader<R> {
     fn announced(&self, line: &[u8]) -> Result<Option<usize>, Error> {
         let limit = self.framing.payload_bytes_max;
         match payload_marker(line).map(|marker| marker.length.filter(|&length| length <= limit)) {
-            Some(None) => Err(FramingError::PayloadTooLarge { limit }.to_string().into()),
+            Some(None) => Err(FramingError::PayloadTooLarge(limit).to_string().into()),
             length => Ok(length.flatten()),
         }
     }

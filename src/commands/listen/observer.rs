@@ -109,7 +109,7 @@ impl Observer {
                 let exit = match fault {
                     // It was cut short because we have closed the connection.
                     _ if !self.is_forwarding && !net.is_open(peer.id) => Exit::Success,
-                    FramingError::LineTooLong { .. } | FramingError::PayloadCut { .. } => Exit::Failed,
+                    FramingError::LineTooLong(_) | FramingError::PayloadCut { .. } => Exit::Failed,
                     _ => Exit::Peer,
                 };
                 self.report(exit, peer, *number, fault);

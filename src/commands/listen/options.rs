@@ -253,7 +253,7 @@ fn behavior(given: &Given, wire: Wire, input: &Input) -> Result<Behavior, Failur
     let server = |address: Option<String>| address.map(|address| Target::resolve(Some(&address), port)).transpose();
     let config = ConversationConfig {
         subscriptions,
-        is_known: catalogue::knows,
+        is_known: Some(catalogue::knows),
         accept_version: given.value("accept-version", version)?,
     };
     Ok(Behavior {

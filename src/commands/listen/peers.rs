@@ -125,7 +125,7 @@ impl Peers {
     /// The media controller that `replay --loopback` plays to. Its loop has no output, so it prints nothing.
     pub(crate) fn built_in(console: Console) -> Peers {
         let mut behavior = Behavior::default();
-        behavior.config.is_known = catalogue::knows;
+        behavior.config.is_known = Some(catalogue::knows);
         push_subscriptions(&CATEGORIES_OF_MEDIA, &mut behavior.config.subscriptions);
         Peers::new(behavior, Observer::new(console, Show::new(Style::Raw, Vec::new(), Vec::new())))
     }

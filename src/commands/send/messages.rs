@@ -148,7 +148,7 @@ fn checked_line(line: &str, line_bytes_max: usize) -> Result<&str, Failure> {
         return Err(wrong("a comment is not sent: to some peers it is a command; write COMMAND?NAME=VALUE"));
     }
     if line.len() > line_bytes_max {
-        return Err(wrong(&FramingError::LineTooLong { limit: line_bytes_max }.to_string()));
+        return Err(wrong(&FramingError::LineTooLong(line_bytes_max).to_string()));
     }
     match payload_marker(line.as_bytes()).map(|marker| marker.length) {
         None | Some(Some(0)) => Ok(line),
