@@ -104,12 +104,9 @@ pub const COMMAND: Command = Command {
 /// # Errors
 /// What ends the run at once; neither a malformed line nor a file that cannot be read does.
 fn run(given: &Given) -> Result<Exit, Failure> {
-    let (input, wire) = (Input::read(given)?, wire(given));
+    let input = Input::read(given)?;
     let mut filter = Filter::new(OutputOptions::read(given).console(COMMAND.help.name), input.fail_fast);
-    let framing = match wire {
-        Wire::Bcp => FramingOptions { payloads: !given.has("no-payload"), ..input.framing() },
-        Wire::Obe => FramingOptions::obe(),
-    };
+    let framing = FramingOptions { payloads: !given.has("no-payload"), ..input.framing(wire(given)) };
     let outcome = if given.has("string") {
         let ends_in_nul = given.has("null");
         let strings = Strings {

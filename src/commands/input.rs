@@ -119,7 +119,7 @@ pub(crate) struct Filter {
 
 impl Filter {
     pub(crate) fn new(console: Console, fail_fast: bool) -> Filter {
-        Filter { output: Stdout::new(), console, fail_fast }
+        Filter { output: Stdout::default(), console, fail_fast }
     }
 
     /// The exit status of a run that ended like this.

@@ -86,7 +86,7 @@ fn report(name: &str, outcome: Result<Exit, Failure>) -> Exit {
 
 /// Prints help and the like; headings are bold on a terminal.
 fn print(text: &str) -> Result<Exit, Failure> {
-    let mut output = Stdout::new();
+    let mut output = Stdout::default();
     let text = match Color::Auto.is_on(stdout_is_terminal()) {
         true => text.to_owned(),
         false => text.replace(BOLD, "").replace(PLAIN, ""),

@@ -114,12 +114,12 @@ impl Input {
         })
     }
 
-    /// The framing with these limits.
-    pub fn framing(&self) -> FramingOptions {
-        FramingOptions {
-            line_bytes_max: self.line_bytes_max,
-            payload_bytes_max: self.payload_bytes_max,
-            ..FramingOptions::default()
+    /// The framing of this wire; the limits are those of BCP.
+    pub fn framing(&self, wire: Wire) -> FramingOptions {
+        let Input { line_bytes_max, payload_bytes_max, .. } = *self;
+        match wire {
+            Wire::Bcp => FramingOptions { line_bytes_max, payload_bytes_max, ..FramingOptions::default() },
+            Wire::Obe => FramingOptions::obe(),
         }
     }
 }

@@ -143,10 +143,6 @@ pub struct Stdout {
 }
 
 impl Stdout {
-    pub fn new() -> Stdout {
-        Stdout::default()
-    }
-
     /// Whether writing failed; then nothing more can be printed.
     pub fn has_failed(&self) -> bool {
         self.failed

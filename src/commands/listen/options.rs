@@ -22,7 +22,7 @@ use crate::commands::shared::{
 };
 use crate::commands::stream::Stream;
 use crate::exit::{Exit, Failure};
-use crate::framing::{FramingOptions, Wire};
+use crate::framing::Wire;
 use crate::net::{NetSettings, StdinReader};
 use crate::output::show::Style;
 use crate::output::table::{EndNames, Table};
@@ -187,12 +187,9 @@ impl Plan {
         let mut observer = observer(given, wire)?;
         let behavior = behavior(given, wire, &input)?;
         observer.recorder = record.open_file()?;
-        let (framing, full): (_, &[u8]) = match wire {
-            Wire::Bcp => (input.framing(), b"error?message=too%20many%20connections\n"),
-            Wire::Obe => (FramingOptions::obe(), b""),
-        };
+        let full: &[u8] = if wire == Wire::Bcp { b"error?message=too%20many%20connections\n" } else { b"" };
         let settings = NetSettings {
-            framing,
+            framing: input.framing(wire),
             full,
             input: given.has("stdin").then(|| StdinReader::stdin(INPUT_BYTES)),
             drops_output: given.has("forward"),
@@ -263,7 +260,7 @@ fn behavior(given: &Given, wire: Wire, input: &Input) -> Result<Behavior, Failur
         is_mute: given.has("no-auto"),
         is_guarded: role == Role::Client && connect.address.is_some(),
         once: given.has("once"),
-        input: given.has("stdin").then(|| Stream::new(&input.framing())),
+        input: given.has("stdin").then(|| Stream::new(&input.framing(wire))),
         server: server(connect.address)?,
         target: server(given.value("forward", text)?)?,
         retry: connect.retry,

@@ -23,7 +23,7 @@ pub(super) fn run(file: &Path, choice: Choice, console: &mut Console) -> Result<
     let session = recording.file.bytes().and_then(Verbatim::new);
     let mut session = session.map_err(|error| recording.file.failure(&error))?;
     let is_session = recording.reader.kind() == Kind::Session;
-    let (mut writer, mut output, mut is_begun, mut is_found) = (None, Stdout::new(), false, false);
+    let (mut writer, mut output, mut is_begun, mut is_found) = (None, Stdout::default(), false, false);
     let ended = loop {
         let record = match recording.next(Some(console)) {
             Ok(Some(record)) => record,

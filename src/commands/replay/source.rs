@@ -14,7 +14,7 @@ use crate::commands::addresses::MEDIA_PORT;
 use crate::commands::input::Source;
 use crate::commands::shared::Input;
 use crate::exit::{Exit, Failure};
-use crate::framing::FramingOptions;
+use crate::framing::{FramingOptions, Wire};
 use crate::limits::READ_BYTES;
 use crate::output::Console;
 use crate::session::{CONNECTION_MAX, ErrorKind, Kind, Reader, Record, Settings};
@@ -47,7 +47,7 @@ impl Choice {
             from: given.word("from").and_then(Kind::named),
             connection: given.value("conn", connection)?,
             side: if given.has("serve") { Side::Server } else { Side::Client },
-            framing: Input::read(given)?.framing(),
+            framing: Input::read(given)?.framing(Wire::Bcp),
         })
     }
 

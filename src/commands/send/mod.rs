@@ -207,10 +207,7 @@ impl SendPlan {
         }
         let style = if given.has("json") { Style::Json { meta: false } } else { Style::Raw };
         let show = selection.show(wire, false, style)?.for_stdout(color, false);
-        let mut framing = match wire {
-            Wire::Bcp => Input::read(given)?.framing(),
-            Wire::Obe => FramingOptions::obe(),
-        };
+        let mut framing = Input::read(given)?.framing(wire);
         let messages = messages(given, &framing, &mut goals, console)?;
         let target = target(connect.address.as_deref(), wire)?;
         let is_guarded = wire == Wire::Bcp && !given.has("force");
