@@ -5,7 +5,6 @@
 //! recorded is aligned with what did arrive, and each reply that is left over is an [`Entry`] of the report.
 
 mod align;
-mod block;
 #[cfg(test)]
 mod check_tests;
 mod compare;
