@@ -50,6 +50,7 @@ pub(super) type Watched = Arc<TcpStream>;
 pub(super) struct Waker {
     /// What the loop polls, and what wakes it.
     pub(super) ends: Arc<(WakeSocket, WakeSocket)>,
+    is_set: Arc<AtomicBool>,
     /// The number of the signal that arrived, else 0.
     signal: Arc<AtomicUsize>,
 }
@@ -62,18 +63,21 @@ impl Waker {
         let ends = socket_pair()?;
         ends.0.set_nonblocking(true)?;
         ends.1.set_nonblocking(true)?;
-        Ok(Waker { ends: Arc::new(ends), signal: Arc::default() })
+        Ok(Waker { ends: Arc::new(ends), is_set: Arc::default(), signal: Arc::default() })
     }
 
     pub(super) fn wake(&self) {
-        // A full socket is a loop that has not read earlier wakes yet.
-        let _ = (&self.ends.1).write(b"!");
+        if !self.is_set.swap(true, Ordering::SeqCst) {
+            // A full socket is a loop that has not read earlier wakes yet.
+            let _ = (&self.ends.1).write(b"!");
+        }
     }
 
     /// Forgets all wakes so far: look at their sources after this.
     pub(super) fn clear(&self) {
         let mut bytes = [0; 256];
         while matches!((&self.ends.0).read(&mut bytes), Ok(count) if count > 0) {}
+        self.is_set.store(false, Ordering::SeqCst);
     }
 
     /// The signal that arrived since the last call.
