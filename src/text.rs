@@ -13,20 +13,10 @@ pub const fn is_white(byte: u8) -> bool {
 }
 
 /// `bytes` without white space at either end.
-pub fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = bytes {
-        if !is_white(*first) {
-            break;
-        }
-        bytes = rest;
-    }
-    while let [rest @ .., last] = bytes {
-        if !is_white(*last) {
-            break;
-        }
-        bytes = rest;
-    }
-    bytes
+pub fn trim(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|&b| !is_white(b)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|&b| !is_white(b)).map_or(start, |last| last + 1);
+    &bytes[start..end]
 }
 
 /// Foreign text that must not be cut, such as the name of a file: bytes that are not UTF-8 as `\xFF`, control
@@ -43,9 +33,14 @@ fn characters(bytes: &[u8]) -> impl Iterator<Item = Result<char, u8>> {
     chunks.flat_map(|chunk| chunk.valid().chars().map(Ok).chain(chunk.invalid().iter().copied().map(Err)))
 }
 
+/// Appends a character so that it cannot move a terminal's cursor: control characters (C0, DEL, C1) become escapes.
 fn push_character(text: &mut String, character: Result<char, u8>) {
     match character {
-        Ok(c) => push_safe(text, c),
+        Ok('\n') => text.push_str("\\n"),
+        Ok('\r') => text.push_str("\\r"),
+        Ok('\t') => text.push_str("\\t"),
+        Ok(c) if c.is_control() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
+        Ok(c) => text.push(c),
         Err(byte) => text.push_str(&format!("\\x{byte:02X}")),
     }
 }
@@ -72,17 +67,6 @@ pub fn shown(bytes: &[u8]) -> String {
         text.push('…');
     }
     text
-}
-
-/// Appends a character so that it cannot move a terminal's cursor: control characters (C0, DEL, C1) become escapes.
-fn push_safe(text: &mut String, c: char) {
-    match c {
-        '\n' => text.push_str("\\n"),
-        '\r' => text.push_str("\\r"),
-        '\t' => text.push_str("\\t"),
-        c if c.is_control() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
-        c => text.push(c),
-    }
 }
 
 #[cfg(test)]

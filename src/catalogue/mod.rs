@@ -23,7 +23,7 @@ fn find(command: &str) -> Option<&'static CommandEntry> {
 
 /// Whether a command is in the table, in any case.
 pub(crate) fn knows(command: &str) -> bool {
-    find(command).is_some() || HISTORICAL.split(' ').any(|name| name.eq_ignore_ascii_case(command))
+    command_names().any(|name| name.eq_ignore_ascii_case(command))
 }
 
 /// The name of every command in the table.

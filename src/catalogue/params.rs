@@ -22,18 +22,9 @@ pub(super) struct MpfValue<'a> {
 /// The parameters of one message. Of equal names the first counts.
 pub(super) type MpfParams<'a> = Vec<(Cow<'a, str>, MpfValue<'a>)>;
 
-/// Why a typed value cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NumberFault {
-    Integer,
-    /// An integer of more than [`INTEGER_DIGITS_MAX`] digits.
-    TooLong,
-    Float,
-}
-
 impl<'a> MpfValue<'a> {
-    /// Reads what follows the `=` of a plain parameter, still escaped.
-    pub(super) fn from_plain(raw: &'a str) -> Result<MpfValue<'a>, NumberFault> {
+    /// Reads what follows the `=` of a plain parameter, still escaped. The error is what a number needs.
+    pub(super) fn from_plain(raw: &'a str) -> Result<MpfValue<'a>, &'static str> {
         // Nearly all values are a string without escapes.
         if !raw.bytes().any(|b| matches!(b, b'%' | b'+' | b':')) {
             return Ok(MpfValue { kind: ValueKind::Text, text: Cow::Borrowed(raw) });
@@ -43,7 +34,7 @@ impl<'a> MpfValue<'a> {
             return Ok(MpfValue { kind: ValueKind::Integer, text: Cow::Owned(read_integer(digits)?) });
         }
         if let Some(digits) = text.strip_prefix("float:") {
-            let number = read_float(digits).ok_or(NumberFault::Float)?;
+            let number = read_float(digits).ok_or("a number after float:, as in float:0.5")?;
             return Ok(MpfValue { kind: ValueKind::Float, text: Cow::Owned(number) });
         }
         let json = match &*text {
@@ -66,10 +57,6 @@ impl<'a> MpfValue<'a> {
     pub(super) fn from_json(json: &[u8]) -> MpfValue<'static> {
         let value = JsonValue(json);
         MpfValue { kind: value.kind(), text: Cow::Owned(value.text().into_owned()) }
-    }
-
-    fn is_nested(&self) -> bool {
-        matches!(self.kind, ValueKind::List | ValueKind::Object)
     }
 
     /// Whether Python's `if` takes it as true.
@@ -125,13 +112,13 @@ pub(super) fn decode(raw: &str) -> Cow<'_, str> {
 }
 
 /// An integer in Python's spelling as JSON.
-fn read_integer(text: &str) -> Result<String, NumberFault> {
+fn read_integer(text: &str) -> Result<String, &'static str> {
     let mut json = Vec::new();
     if !push_integer(text.as_bytes(), &mut json) {
-        return Err(NumberFault::Integer);
+        return Err("digits after int:, as in int:5");
     }
     match text.bytes().filter(u8::is_ascii_digit).count() > INTEGER_DIGITS_MAX {
-        true => Err(NumberFault::TooLong),
+        true => Err("at most 4300 digits after int:, or to be a string"),
         false => Ok(String::from_utf8(json).unwrap_or_default()),
     }
 }
@@ -212,7 +199,7 @@ fn missing(entry: &CommandEntry, params: &MpfParams<'_>, parameter: &Parameter) 
 
 /// What a value has to be, and what it is; `None` if it fits.
 fn fault(param_type: ParamType, value: &MpfValue<'_>, subcommand: &str) -> Option<String> {
-    use ValueKind::{Bool, Float, Integer, Null, Object, Text};
+    use ValueKind::{Bool, Float, Integer, List, Null, Object, Text};
     let kind = value.kind;
     let why = match param_type {
         ParamType::Event if kind == Text => event_fault(&value.text),
@@ -224,7 +211,7 @@ fn fault(param_type: ParamType, value: &MpfValue<'_>, subcommand: &str) -> Optio
     }
     let fits = match param_type {
         ParamType::Any(_) => true,
-        ParamType::Key => !value.is_nested(),
+        ParamType::Key => !matches!(kind, List | Object),
         ParamType::Text | ParamType::Event | ParamType::Placeholder => kind == Text,
         ParamType::State => value.as_integer().is_some(),
         ParamType::Fields => {
@@ -340,10 +327,10 @@ mod tests {
             let value = MpfValue::from_plain(raw).unwrap();
             assert_eq!((value.kind, &*value.text), (kind, text), "{raw}");
         }
-        assert_eq!(MpfValue::from_plain("%69nt:abc"), Err(NumberFault::Integer));
-        assert_eq!(MpfValue::from_plain("int:%2535"), Err(NumberFault::Integer));
+        assert_eq!(MpfValue::from_plain("%69nt:abc"), Err("digits after int:, as in int:5"));
+        assert_eq!(MpfValue::from_plain("int:%2535"), Err("digits after int:, as in int:5"));
         // A plus is a space to MPF, so this float has one inside.
-        assert_eq!(MpfValue::from_plain("float:1e+5"), Err(NumberFault::Float));
+        assert_eq!(MpfValue::from_plain("float:1e+5"), Err("a number after float:, as in float:0.5"));
     }
 
     #[test]
