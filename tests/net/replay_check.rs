@@ -440,7 +440,7 @@ fn several_files_have_a_line_each_a_total_and_one_report() {
     let outdated = write("outdated.bcp", "#backbox-session 1\nhello?version=1.1\n#<hello?version=1.2\n");
     let ended = run(&["replay", "--loopback", "--update", &outdated, &good]);
     let lines =
-        format!("UPDATED {outdated} 1 of 1 replies differ\nPASS {good} 1 reply as recorded\nUPDATED: 1 of 2 files\n");
+        format!("UPDATED {outdated} 1 of 1 replies differ\nok   {good} 1 reply as recorded\nUPDATED: 1 of 2 files\n");
     assert!(ended.stdout.ends_with(&lines), "{}", ended.stdout);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let closed = server().close();
