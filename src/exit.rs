@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io;
 
-/// The exit status of a run, from the best to the worst. The man pages and the tests read [`Exit::MEANINGS`].
+/// The exit status of a run, from the best to the worst: of two, the greater one counts. The man pages and the tests read [`Exit::MEANINGS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// The goal was met, or there was none.
@@ -28,16 +28,9 @@ impl Exit {
     /// Every status but the signals, with the meaning that help and man pages print.
     pub const MEANINGS: [(Exit, &'static str); 6] = [
         (Exit::Success, "the goal was met, or no goal was set and the stream ended"),
-        (
-            Exit::Failed,
-            "input was malformed, was refused or differed, or the peer closed the connection before a goal was met",
-        ),
+        (Exit::Failed, "input was malformed, refused or differed, or the peer closed before a goal was met"),
         (Exit::Usage, "the command line is wrong; nothing was sent"),
-        (
-            Exit::Io,
-            "cannot open, bind or connect, the connection was lost before the last message was written, or the output \
-             cannot be written",
-        ),
+        (Exit::Io, "cannot open, bind, connect or write, or the connection was lost before the last message left"),
         (Exit::Peer, "a reply failed, the peer broke the framing, or it refused the protocol version"),
         (Exit::Timeout, "the time of -W passed with a goal unmet"),
     ];
@@ -53,12 +46,6 @@ impl Exit {
             Exit::Timeout => 124,
             Exit::Signal(number) => 128u8.saturating_add(number),
         }
-    }
-
-    /// The worse of two statuses: a signal, 124, 2, then 3, 4, 1, 0.
-    #[must_use]
-    pub fn worse(self, other: Exit) -> Exit {
-        self.max(other)
     }
 }
 
@@ -154,10 +141,10 @@ mod tests {
 
     #[test]
     fn worse_status_wins_in_the_order_3_4_1() {
-        assert_eq!(Exit::Failed.worse(Exit::Peer), Exit::Peer);
-        assert_eq!(Exit::Io.worse(Exit::Peer), Exit::Io);
-        assert_eq!(Exit::Success.worse(Exit::Failed), Exit::Failed);
-        assert_eq!(Exit::Io.worse(Exit::Signal(2)).code(), 130);
+        assert_eq!(Exit::Failed.max(Exit::Peer), Exit::Peer);
+        assert_eq!(Exit::Io.max(Exit::Peer), Exit::Io);
+        assert_eq!(Exit::Success.max(Exit::Failed), Exit::Failed);
+        assert_eq!(Exit::Io.max(Exit::Signal(2)).code(), 130);
     }
 
     #[test]

@@ -84,13 +84,13 @@ impl Console {
 
     /// Reports an error with its place, `FILE:LINE`; the exit status is at least `exit`.
     pub fn report(&mut self, exit: Exit, place: impl Display, reason: impl Display) {
-        self.worst = self.worst.worse(exit);
+        self.worst = self.worst.max(exit);
         print_error(place, reason);
     }
 
     /// The exit status is at least `exit`, for a reason that has been reported.
     pub fn worsen(&mut self, exit: Exit) {
-        self.worst = self.worst.worse(exit);
+        self.worst = self.worst.max(exit);
     }
 
     /// Reports a failure that does not end the run; the exit status is at least that of the failure.

@@ -350,7 +350,7 @@ impl Playing {
             is_complete: self.pass.is_complete || is_reported,
             missing: missing.map(str::to_owned),
         };
-        run.settle(console).map(|exit| exit.worse(checked))
+        run.settle(console).map(|exit| exit.max(checked))
     }
 
     /// How it ended, in a few words.

@@ -278,12 +278,12 @@ impl Replayer<'_> {
                 self.console.note(playing.summary());
             }
             match playing.settle(self.retry, self.console) {
-                Ok(exit) => worst = worst.worse(exit),
+                Ok(exit) => worst = worst.max(exit),
                 Err(failure) if has_several => self.console.report_failure(&failure),
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(worst.worse(self.console.worst()))
+        Ok(worst.max(self.console.worst()))
     }
 }
 
