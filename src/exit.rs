@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io;
 
-/// The exit status of a run, from the best to the worst: of two, the greater one counts. The man pages and the tests read [`Exit::MEANINGS`].
+/// The exit status of a run, from the best to the worst: of two, the greater one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// The goal was met, or there was none.

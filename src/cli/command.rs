@@ -19,8 +19,9 @@ pub struct Help {
     /// What may follow the name, one line a way of use: `[*OPTION*]... [*FILE*]...`. May hold markup.
     pub synopsis: &'static [&'static str],
     /// The rest, as text with paragraphs between blank lines: the description, and after it sections that each begin
-    /// with `# TITLE`. In the sections `Arguments` and `Examples` the first line of a paragraph is a positional, or a
-    /// command line that works as it stands, and the rest is about it. May hold markup.
+    /// with `# TITLE`. In the sections `Arguments`, `Examples` and `Options` the first line of a paragraph is a
+    /// positional, a command line that works as it stands, or an option, and the rest is about it. Of two paragraphs
+    /// about an option the first counts. May hold markup.
     pub prose: &'static str,
     /// The exit statuses that it can end with; their texts are those of [`Exit::MEANINGS`].
     pub exits: &'static [Exit],
@@ -38,9 +39,9 @@ impl Help {
         })
     }
 
-    /// The paragraphs of the section of this title.
+    /// The paragraphs of the sections of this title.
     pub(crate) fn section(&self, title: &str) -> Vec<&'static str> {
-        self.sections().find(|(found, _)| *found == title).map_or_else(Vec::new, |(_, paragraphs)| paragraphs)
+        self.sections().filter(|(found, _)| *found == title).flat_map(|(_, paragraphs)| paragraphs).collect()
     }
 
     /// The paragraphs of a section, each split after its first line.
@@ -50,7 +51,7 @@ impl Help {
 
     /// The sections that have a place of their own only after the options.
     pub(crate) fn further_sections(&self) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> + use<> {
-        self.sections().filter(|(title, _)| !matches!(*title, "" | "Arguments" | "Examples"))
+        self.sections().filter(|(title, _)| !matches!(*title, "" | "Arguments" | "Examples" | "Options"))
     }
 }
 

@@ -3,6 +3,7 @@
 //! The constructors are `const`, so that a table is plain data in a subcommand's file. Parser, help, man pages and
 //! completions all read the same [`Flag`].
 
+use super::command::Help;
 use super::parse::{any_of, rule_name};
 
 /// What a value or an argument is completed to.
@@ -30,8 +31,6 @@ pub struct Flag {
     pub(crate) help: &'static str,
     /// What holds without it, if that is worth saying.
     pub(super) default: &'static str,
-    /// Further sentences for the long help and the man page; may be empty. May hold markup.
-    pub(crate) more: &'static str,
     /// Whether the short help lists it.
     pub(crate) common: bool,
     /// Whether each further use adds to the ones before. Otherwise the last one counts.
@@ -42,9 +41,8 @@ pub struct Flag {
 impl Flag {
     /// An option without a value: `--quiet`.
     pub const fn switch(long: &'static str, help: &'static str) -> Flag {
-        let (default, more) = ("", "");
         let (common, repeats, complete) = (false, false, Complete::Nothing);
-        Flag { long, short: None, value: None, help, default, more, common, repeats, complete }
+        Flag { long, short: None, value: None, help, default: "", common, repeats, complete }
     }
 
     /// An option with a value: `--input FILE`.
@@ -60,11 +58,6 @@ impl Flag {
     /// Adds `[default: …]` to its help.
     pub const fn default(self, default: &'static str) -> Flag {
         Flag { default, ..self }
-    }
-
-    /// Adds sentences for the long help and the man page.
-    pub const fn more(self, more: &'static str) -> Flag {
-        Flag { more, ..self }
     }
 
     /// Lists it in the short help, which has room for about a dozen.
@@ -97,8 +90,8 @@ impl Flag {
         self.spellings().any(|spelling| spelling == word)
     }
 
-    /// All that there is to say about it, in sentences with markup.
-    pub(crate) fn sentences(&self, rules: &[Rule]) -> String {
+    /// All that there is to say about it, in sentences with markup: its help, the page's text about it, and the rules.
+    pub(crate) fn sentences(&self, page: &Help, rules: &[Rule]) -> String {
         let mut text = format!("{}.", self.help);
         if !self.default.is_empty() {
             text += &format!(" The default is {}.", self.default);
@@ -107,8 +100,9 @@ impl Flag {
             let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
             text += &format!(" *{value}* is one of {}.", words.join(", "));
         }
-        if !self.more.is_empty() {
-            text += &format!(" {}", self.more);
+        let is_this = |name: &str| name.strip_prefix("--") == Some(self.long);
+        if let Some((_, more)) = page.entries("Options").into_iter().find(|(name, _)| is_this(name)) {
+            text += &format!(" {more}");
         }
         let named = |kind| {
             let rules = rules.iter().filter(move |rule| rule.kind == kind && rule.flags.contains(&self.long));

@@ -51,7 +51,7 @@ pub(super) fn long(program: &Program, command: &Command) -> String {
     }
     for Group { title, flags } in command.groups {
         out += &heading(title);
-        out.extend(flags.iter().map(|flag| entry(row(flag).0.trim_start(), &flag.sentences(command.rules))));
+        out.extend(flags.iter().map(|flag| entry(row(flag).0.trim_start(), &flag.sentences(help, command.rules))));
     }
     out + &end(help)
 }

@@ -5,15 +5,15 @@
 //!
 //! ```ignore
 //! pub const COMMAND: Command = Command {
-//!     help: Help { name: "count", summary: "count messages", ... },
+//!     // The prose has the description, and what there is to say about each option.
+//!     help: Help { name: "count", summary: "count messages", prose: include_str!("count.md"), ... },
 //!     groups: &[
 //!         // --input FILE, -i FILE: under "Input" in --help, also in -h.
 //!         Group::new("Input").flags(&[
 //!             Flag::value("input", "FILE", "Read messages from *FILE*").short('i').default("standard input").common(),
 //!             Flag::value("max", "BYTES", "Refuse longer messages"),
 //!         ]),
-//!         // Only `help` is a must. `more` is whole sentences for --help and the man page.
-//!         Group::new("General").flags(&[Flag::switch("all", "Count all messages").more("Empty ones too."), HELP]),
+//!         Group::new("General").flags(&[Flag::switch("all", "Count empty messages too"), HELP]),
 //!     ],
 //!     rules: &[
 //!         Rule::conflicts(&["input"], &["WORD"], "the messages are read from FILE or from the arguments"),

@@ -86,7 +86,12 @@ Counts `-x`.
 
 # Notes
 
-A `pattern*` keeps its star.",
+A `pattern*` keeps its star.
+
+# Options
+
+--bytes
+A `-` is stdin.",
         see_also: &[("bcp", 7)],
         ..EMPTY
     },
@@ -94,7 +99,6 @@ A `pattern*` keeps its star.",
         Group::new("Input").flags(&[
             Flag::value("bytes", "FILE", "Read the payload from *FILE*")
                 .short('b')
-                .more("A `-` is stdin.")
                 .repeats()
                 .complete(Complete::File)
                 .common(),

@@ -33,7 +33,7 @@ pub const COMMAND: Command = Command {
         name: "decode",
         summary: "turn BCP into JSON Lines",
         synopsis: &["[*OPTION*]... [*FILE*]...", "[*OPTION*]... `-s` [*STRING*]..."],
-        prose: include_str!("help/decode.md"),
+        prose: concat!(include_str!("help/decode.md"), include_str!("help/options.md")),
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io],
         see_also: &[("backbox", 1), ("backbox-encode", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
@@ -42,40 +42,18 @@ pub const COMMAND: Command = Command {
             MATCH,
             EXCLUDE,
             FORMAT,
-            Flag::value("view", "VIEW", "Print *VIEW* instead of JSON")
-                .one_of(&["table", "raw"])
-                .more(
-                    "`table` is one row a message, cut to the width of the terminal: time, direction, command and \
-                     decoded values. `raw` prints the lines verbatim.",
-                )
-                .common(),
-            Flag::switch("meta", "Add time, connection and sender to the JSON")
-                .more(
-                    "A member `meta` with `time` (seconds from the first message), `conn` (the connection's number) \
-                     and `from` (`client` or `server`). A plain stream has only `from`. Templates of `-F` have \
-                     `{@time}`, `{@conn}` and `{@from}`.",
-                )
-                .common(),
+            Flag::value("view", "VIEW", "Print *VIEW* instead of JSON").one_of(&["table", "raw"]).common(),
+            Flag::switch("meta", "Add time, connection and sender to the JSON").common(),
             Flag::switch("ascii", "Write everything beyond ASCII as `\\uXXXX`"),
-            Flag::switch("lint", "Print what peers misread, not messages")
-                .more(
-                    "One finding a line: *FILE*`:`*LINE*`: stop: `... for a line that would end a peer, \
-                     *FILE*`:`*LINE*`: trap: `... for one that some peer misreads, with what it reads. A malformed \
-                     line is a finding too. The exit status is 1 if there is a finding.",
-                )
-                .common(),
+            Flag::switch("lint", "Print what peers misread, not messages").common(),
         ]),
         Group::new("Strings").flags(&[
-            Flag::switch("string", "Decode bare strings instead of messages")
-                .short('s')
-                .more("The arguments, or each line of standard input. Escapes are decoded once.")
-                .common(),
+            Flag::switch("string", "Decode bare strings instead of messages").short('s').common(),
             Flag::switch("null", "End each string with NUL instead of LF").short('0'),
         ]),
         Group::new("Input").flags(&[
             WIRE,
-            Flag::switch("no-payload", "Read a log without its payloads")
-                .more("No bytes follow a line with `&bytes=`*N*. *N* becomes the parameter `bytes`, a string."),
+            Flag::switch("no-payload", "Read a log without its payloads"),
             KEEP_CASE,
             NO_NAN,
             FAIL_FAST,

@@ -27,7 +27,7 @@ pub const COMMAND: Command = Command {
             "[*OPTION*]... [`-i` *FILE*]",
             "[*OPTION*]... `-s` [*STRING*]...",
         ],
-        prose: include_str!("help/encode.md"),
+        prose: concat!(include_str!("help/encode.md"), include_str!("help/options.md")),
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io],
         see_also: &[("backbox", 1), ("backbox-decode", 1), ("bcp", 7), ("obe-socket", 7)],
     },
@@ -40,13 +40,9 @@ pub const COMMAND: Command = Command {
                 .common(),
             Flag::value("bytes", "FILE", "Append the bytes of *FILE* as the payload")
                 .short('b')
-                .more("`-` is standard input.")
                 .complete(Complete::File)
                 .common(),
-            Flag::switch("string", "Escape bare strings instead of messages")
-                .short('s')
-                .more("The arguments, or each line of the input, also an empty line and one that begins with `#`.")
-                .common(),
+            Flag::switch("string", "Escape bare strings instead of messages").short('s').common(),
             Flag::switch("null", "Read strings that end in NUL instead of LF or CR LF").short('0'),
             WIRE,
             FAIL_FAST,
@@ -55,11 +51,9 @@ pub const COMMAND: Command = Command {
         ]),
         Group::new("Form").flags(&[
             KEEP_CASE,
-            Flag::switch("sort-keys", "Sort parameters by name, nested ones too")
-                .more("They are sorted by code point."),
+            Flag::switch("sort-keys", "Sort parameters by name, nested ones too"),
             Flag::switch("compact", "Omit the spaces after `,` and `:` in the JSON form"),
-            Flag::switch("no-ensure-ascii", "Leave text beyond ASCII unescaped in the JSON form")
-                .more("Some peers cannot read it."),
+            Flag::switch("no-ensure-ascii", "Leave text beyond ASCII unescaped in the JSON form"),
             NO_NAN,
         ]),
         GENERAL,

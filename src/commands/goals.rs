@@ -181,22 +181,11 @@ impl GoalOptions {
 /// `-e` of `send`; `listen` has its own words.
 pub const EXPECT: Flag = Flag::value("expect", "PATTERN", "Wait for a message that matches *PATTERN*, print matches")
     .short('e')
-    .more(
-        "Only the messages that match are printed. With several patterns, each must be matched. A *PATTERN* is a BCP \
-         line whose command, names and plain values may hold `*`; see `backbox-decode`(1).",
-    )
     .repeats()
     .common();
 pub const COUNT: Flag = Flag::value("count", "N", "Exit after printing *N* messages").short('n').common();
-pub const TIMEOUT: Flag = Flag::value("timeout", "DURATION", "Exit after *DURATION*")
-    .short('W')
-    .more(
-        "With a goal, the exit status is 124 if the goal is not met by then. Without one, this is how long to stay and \
-         print. `0` is no limit.",
-    )
-    .common();
-pub const IDLE: Flag = Flag::value("idle", "DURATION", "Exit when nothing has arrived for *DURATION*")
-    .more("With a goal that is not met by then, the exit status is 124.");
+pub const TIMEOUT: Flag = Flag::value("timeout", "DURATION", "Exit after *DURATION*").short('W').common();
+pub const IDLE: Flag = Flag::value("idle", "DURATION", "Exit when nothing has arrived for *DURATION*");
 
 #[cfg(test)]
 mod tests {

@@ -66,7 +66,7 @@ fn subcommand_page(program: &Program, command: &Command) -> String {
     heading(&mut out, "Sh", "Options");
     for Group { title, flags } in command.groups {
         heading(&mut out, "Ss", title);
-        list(&mut out, flags.iter().map(|flag| item(flag, command.rules)));
+        list(&mut out, flags.iter().map(|flag| item(flag, &command.help, command.rules)));
     }
     end(&mut out, &command.help, &[(name.to_owned(), 1)]);
     out
@@ -89,7 +89,7 @@ fn program_page(program: &Program) -> String {
         }),
     );
     heading(&mut out, "Sh", "Options");
-    list(&mut out, PROGRAM_FLAGS.iter().map(|flag| item(flag, &[])));
+    list(&mut out, PROGRAM_FLAGS.iter().map(|flag| item(flag, help, &[])));
     let subpages = pages.iter();
     let subpages = subpages.map(|command| (format!("{}-{}", help.name, command.help.name), 1));
     end(&mut out, help, &subpages.collect::<Vec<_>>());
@@ -191,7 +191,7 @@ fn list(out: &mut String, items: impl Iterator<Item = (String, String)>) {
 }
 
 /// An option: `Fl b , Fl \-bytes Ar FILE`.
-fn item(flag: &Flag, rules: &[Rule]) -> (String, String) {
+fn item(flag: &Flag, page: &Help, rules: &[Rule]) -> (String, String) {
     let mut term = String::new();
     if let Some(letter) = flag.short {
         let _ = write!(term, "Fl {} , ", roff_literal(&letter.to_string()));
@@ -200,7 +200,7 @@ fn item(flag: &Flag, rules: &[Rule]) -> (String, String) {
     if let Some(metavar) = flag.value {
         let _ = write!(term, " Ar {}", quoted(&roff_literal(metavar)));
     }
-    (term, roff_lines(&flag.sentences(rules)))
+    (term, roff_lines(&flag.sentences(page, rules)))
 }
 
 /// Quotes an argument of a macro that would otherwise be read as a macro, such as `No`.

@@ -29,14 +29,8 @@ pub struct RecordOptions {
     pub overwrite: bool,
 }
 
-pub const RECORD: Flag = Flag::value("record", "FILE", "Record both directions as a session file")
-    .more(
-        "Each message is written when it is seen, so what is there is valid at every moment. A *FILE* that is not \
-         empty is refused before anything is sent. A full disk is reported at once, the run goes on, and the exit \
-         status is 3.",
-    )
-    .complete(Complete::File)
-    .common();
+pub const RECORD: Flag =
+    Flag::value("record", "FILE", "Record both directions as a session file").complete(Complete::File).common();
 pub const OVERWRITE: Flag = Flag::switch("overwrite", "Record over a file that is not empty");
 
 impl RecordOptions {

@@ -15,20 +15,13 @@ use crate::output::show::{Show, Style};
 use crate::output::{Color, Console, stdout_is_terminal};
 use crate::text::shown;
 
-pub const QUIET: Flag =
-    Flag::switch("quiet", "Print no notes or summaries").short('q').more("Errors are still printed.").common();
+pub const QUIET: Flag = Flag::switch("quiet", "Print no notes or summaries").short('q').common();
 
 pub const COLOR: Flag =
-    Flag::value("color", "WHEN", "Color the output").one_of(&["auto", "always", "never"]).default("auto").more(
-        "`auto` colors on a terminal, unless the environment variable `NO_COLOR` is set. With `always`, messages are \
-         printed as on a terminal in a pipe too.",
-    );
+    Flag::value("color", "WHEN", "Color the output").one_of(&["auto", "always", "never"]).default("auto");
 
 /// `-v`: whether the traffic is shown.
-pub const VERBOSE: Flag = Flag::switch("verbose", "Show the traffic on standard error")
-    .short('v')
-    .more("`>` marks a line that is sent, `<` one that is received.")
-    .common();
+pub const VERBOSE: Flag = Flag::switch("verbose", "Show the traffic on standard error").short('v').common();
 
 /// The last group of the filters, and of the live subcommands.
 pub const GENERAL: Group = Group::new("General").flags(&[QUIET, COLOR, HELP, VERSION]);
@@ -59,10 +52,8 @@ impl OutputOptions {
     }
 }
 
-pub const WIRE: Flag = Flag::value("wire", "PROTOCOL", "Use the protocol *PROTOCOL*")
-    .one_of(&Wire::NAMES)
-    .default("bcp")
-    .more("`obe` is the protocol of `optbayesexpt`'s OBE_Socket; see `obe-socket`(7).");
+pub const WIRE: Flag =
+    Flag::value("wire", "PROTOCOL", "Use the protocol *PROTOCOL*").one_of(&Wire::NAMES).default("bcp");
 
 /// What OBE_Socket has no use for is refused with it.
 pub const OBE: &[&str] = &["wire=obe"];
@@ -72,21 +63,12 @@ pub fn wire(given: &Given) -> Wire {
     given.word("wire").and_then(|name| Wire::named(name.as_bytes())).unwrap_or_default()
 }
 
-pub const KEEP_CASE: Flag = Flag::switch("keep-case", "Keep the case of commands and names")
-    .more("By default they become lower case, because their case has no meaning in BCP.");
-pub const NO_NAN: Flag = Flag::switch("no-nan", "Reject NaN and the infinities").more(
-    "By default they are read and written as `NaN`, `Infinity` and `-Infinity`, as Python's JSON encoder does. \
-     Standard JSON has none of them.",
-);
-pub const FAIL_FAST: Flag = Flag::switch("fail-fast", "Stop at the first malformed line")
-    .more("By default it is reported and skipped, and the exit status is 1.")
-    .common();
-pub const MAX_LINE: Flag = Flag::value("max-line", "BYTES", "Reject lines longer than *BYTES*")
-    .default("1048576")
-    .more("The end of the line does not count. A longer line is reported and skipped.");
-pub const MAX_PAYLOAD: Flag = Flag::value("max-payload", "BYTES", "Reject payloads larger than *BYTES*")
-    .default("16777216")
-    .more("A larger payload ends the input or connection, because what follows it cannot be read.");
+pub const KEEP_CASE: Flag = Flag::switch("keep-case", "Keep the case of commands and names");
+pub const NO_NAN: Flag = Flag::switch("no-nan", "Reject NaN and the infinities");
+pub const FAIL_FAST: Flag = Flag::switch("fail-fast", "Stop at the first malformed line").common();
+pub const MAX_LINE: Flag = Flag::value("max-line", "BYTES", "Reject lines longer than *BYTES*").default("1048576");
+pub const MAX_PAYLOAD: Flag =
+    Flag::value("max-payload", "BYTES", "Reject payloads larger than *BYTES*").default("16777216");
 
 /// How messages are read.
 #[derive(Clone, Debug)]
@@ -124,22 +106,13 @@ impl Input {
     }
 }
 
-pub const MATCH: Flag = Flag::value("match", "PATTERN", "Print only messages that match *PATTERN*")
-    .short('m')
-    .more("With several patterns, a message has to match one of them.")
-    .repeats()
-    .common();
+pub const MATCH: Flag =
+    Flag::value("match", "PATTERN", "Print only messages that match *PATTERN*").short('m').repeats().common();
 pub const EXCLUDE: Flag =
     Flag::value("exclude", "PATTERN", "Leave out messages that match *PATTERN*").short('x').repeats();
 
-pub const FORMAT: Flag = Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*")
-    .short('F')
-    .more(
-        "`{NAME}` is the text of a parameter, or nothing if there is none. `{@command}` is the command, `{@line}` the \
-         line without its payload, `{@json}` the JSON form. `{{` and `}}` are braces. A backslash is literal; shells \
-         write a tab as `$'\\t'`.",
-    )
-    .common();
+pub const FORMAT: Flag =
+    Flag::value("format", "TEMPLATE", "Print one line a message from *TEMPLATE*").short('F').common();
 
 /// Which messages are shown, and how.
 #[derive(Clone, Debug, Default)]
@@ -208,27 +181,12 @@ pub fn patterns(wire: Wire, flag: &str, texts: &[String], keep_case: bool) -> Re
     texts.iter().map(read).collect()
 }
 
-pub const JSON: Flag = Flag::switch("json", "Print messages as JSON Lines")
-    .more("In the form of `backbox decode`. A malformed line is reported and not printed.")
-    .common();
-pub const META: Flag = Flag::switch("meta", "Add time, connection and sender to the JSON").more(
-    "A member `meta` with `time` (seconds since 1970), `conn` (the connection's number), `peer` (its address) and \
-     `from` (`client` or `server`).",
-);
-/// What `-F` may hold on a live connection.
-pub const LIVE_FORMAT: Flag = FORMAT.more(
-    "As in `backbox decode`: `{NAME}`, `{@command}`, `{@line}`, `{@json}`. Also `{@time}`, `{@conn}`, `{@peer}` and \
-     `{@from}`, which are the members of `--meta`.",
-);
+pub const JSON: Flag = Flag::switch("json", "Print messages as JSON Lines").common();
+pub const META: Flag = Flag::switch("meta", "Add time, connection and sender to the JSON");
 
 /// `-a`; each subcommand adds its default.
 pub const ADDR: Flag = Flag::value("addr", "ADDRESS", "Connect to *ADDRESS*").short('a').common();
-pub const RETRY: Flag = Flag::value("retry", "DURATION", "Retry the connection for up to *DURATION*")
-    .more(
-        "It is tried every 100 ms, whatever failed. A *DURATION* is written `250ms`, `1.5s` or `2m`; a bare number is \
-         seconds.",
-    )
-    .common();
+pub const RETRY: Flag = Flag::value("retry", "DURATION", "Retry the connection for up to *DURATION*").common();
 
 /// Where to connect, and how patiently.
 #[derive(Clone, Debug, Default)]
@@ -253,10 +211,6 @@ impl ConnectOptions {
 pub const VIEW: Flag = Flag::value("view", "VIEW", "Print messages as *VIEW*")
     .one_of(&["table", "raw"])
     .default("`table` on a terminal")
-    .more(
-        "`table` prints one row a message, with its time, direction and values; `raw`, which is the default elsewhere, \
-         prints the lines received.",
-    )
     .common();
 
 /// Whether the messages of a live connection are printed as a table.

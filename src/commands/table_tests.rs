@@ -32,8 +32,7 @@ fn option_is_listed_once_and_described() {
 
 fn check_words(place: &str, flag: &Flag) {
     assert!(flag.help.starts_with(|c: char| c.is_uppercase()) && !flag.help.ends_with('.'), "{place}: {}", flag.help);
-    assert!(flag.more.is_empty() || flag.more.ends_with('.'), "{place}: {}", flag.more);
-    check_marks(place, [flag.help, flag.more]);
+    check_marks(place, [flag.help]);
 }
 
 fn check_marks<'a>(place: &str, texts: impl IntoIterator<Item = &'a str>) {
@@ -79,6 +78,14 @@ fn option_is_read_by_its_subcommand() {
 }
 
 #[test]
+fn text_about_an_option_names_one() {
+    let flags = || PROGRAM.subcommands.iter().flat_map(|command| command.flags());
+    for (name, _) in PROGRAM.subcommands.iter().flat_map(|command| command.help.entries("Options")) {
+        assert!(flags().any(|flag| name == format!("--{}", flag.long)), "{name} is no option");
+    }
+}
+
+#[test]
 fn prose_has_closed_marks_and_examples_that_run_the_program() {
     let prose = |help: &Help| {
         check_marks(help.name, [help.summary]);
@@ -86,6 +93,7 @@ fn prose_has_closed_marks_and_examples_that_run_the_program() {
         check_marks(help.name, help.sections().flat_map(|(_, paragraphs)| paragraphs));
         let examples = help.entries("Examples");
         assert!(examples.iter().all(|(line, text)| line.contains("backbox ") && text.ends_with('.')), "{}", help.name);
+        assert!(help.entries("Options").iter().all(|(_, text)| text.ends_with('.')), "{}", help.name);
         assert!(help.entries("Arguments").iter().all(|(_, text)| !text.is_empty()), "{}", help.name);
     };
     prose(&PROGRAM.help);

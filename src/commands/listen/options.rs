@@ -17,8 +17,8 @@ use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Traffic};
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::run::TimeLimits;
 use crate::commands::shared::{
-    ConnectOptions, EXCLUDE, Input, JSON, LIVE_FORMAT, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, META, OBE,
-    OutputOptions, RETRY, Selection, VIEW, WIRE, wants_table, wire,
+    ConnectOptions, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, META, OBE, OutputOptions,
+    RETRY, Selection, VIEW, WIRE, wants_table, wire,
 };
 use crate::commands::stream::Stream;
 use crate::exit::{Exit, Failure};
@@ -48,86 +48,37 @@ pub const COMMAND: Command = Command {
         name: "listen",
         summary: "act as a media controller and print the messages received",
         synopsis: &["[*OPTION*]..."],
-        prose: include_str!("../help/listen.md"),
+        prose: concat!(include_str!("../help/listen.md"), include_str!("../help/options.md")),
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         see_also: &[("backbox", 1), ("backbox-send", 1), ("backbox-session", 5), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
         Group::new("Connection").flags(&[
-            Flag::value("addr", "ADDRESS", "Listen on *ADDRESS*")
-                .short('a')
-                .default("127.0.0.1:5050")
-                .more(
-                    "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. MPF connects to the default. Port 0 picks a \
-                     free port. BCP has no authentication.",
-                )
-                .common(),
-            Flag::value("announce", "FILE", "Write the address to *FILE* when it listens")
-                .more("An old file is removed at the start, so a script can wait for the file and then connect.")
-                .complete(Complete::File),
-            Flag::value("as", "ROLE", "Act as *ROLE*").one_of(&["media", "pin"]).default("media").more(
-                "`media` is a media controller. `pin` is a pin controller: it sends `hello` to each client, or with \
-                 `-c` connects, sends `hello` and `reset`, and stays. It sends nothing else on its own; use `--stdin` \
-                 and `--reply`.",
-            ),
-            Flag::value("connect", "ADDRESS", "Connect to *ADDRESS* instead of listening")
-                .short('c')
-                .more(
-                    "The default host is `localhost`, the default port 5051 (MPF), with `--as pin` 5050. It subscribes \
-                     to `devices`, `events`, `modes`, `machine_vars` and `player_vars`, unless `--monitor` replaces \
-                     them. A server that closes without `goodbye` is exit status 3.",
-                )
-                .common(),
-            Flag::value("forward", "ADDRESS", "Pass both directions on to *ADDRESS*")
-                .more(
-                    "Its output never slows or ends the connections: what standard output or a recording cannot take \
-                     in time is dropped and counted. A client is reset when *ADDRESS* does not accept the connection; \
-                     with `--retry` it waits.",
-                )
-                .common(),
-            Flag::switch("canonical", "Rewrite what the client sends").more(
-                "Each line that parses is passed on in the form that `encode` writes, which every known decoder reads \
-                 alike: for media controllers that break on `&`, `?`, `#` or `%`. A line that would become longer than \
-                 65536 bytes is not changed, and payloads never are.",
-            ),
+            Flag::value("addr", "ADDRESS", "Listen on *ADDRESS*").short('a').default("127.0.0.1:5050").common(),
+            Flag::value("announce", "FILE", "Write the address to *FILE* when it listens").complete(Complete::File),
+            Flag::value("as", "ROLE", "Act as *ROLE*").one_of(&["media", "pin"]).default("media"),
+            Flag::value("connect", "ADDRESS", "Connect to *ADDRESS* instead of listening").short('c').common(),
+            Flag::value("forward", "ADDRESS", "Pass both directions on to *ADDRESS*").common(),
+            Flag::switch("canonical", "Rewrite what the client sends"),
             WIRE,
             RETRY,
-            Flag::switch("reconnect", "Connect again when the connection is lost").more(
-                "It subscribes again, also after a `goodbye`: an MPF that is started again is watched again. It tries \
-                 once a second until `--retry` has passed (by default for ever). Goals and `-W` keep counting, and \
-                 standard input is not read meanwhile.",
-            ),
+            Flag::switch("reconnect", "Connect again when the connection is lost"),
             Flag::switch("once", "End when the first connection closes"),
-            Flag::value("accept-version", "PATTERN", "Accept these protocol versions")
-                .default("1 and 1.*")
-                .more("`*` is any text. The reply names `1.1` all the same."),
+            Flag::value("accept-version", "PATTERN", "Accept these protocol versions").default("1 and 1.*"),
         ]),
         Group::new("Subscriptions").flags(&[
-            Flag::value("monitor", "CATEGORY", "Subscribe to *CATEGORY*")
-                .one_of(MONITOR_WORDS)
-                .more(
-                    "Replaces the default list, which for a media controller is `core_events`, `service_events`, \
-                     `modes`, `player_vars` and `machine_vars`.",
-                )
-                .repeats(),
+            Flag::value("monitor", "CATEGORY", "Subscribe to *CATEGORY*").one_of(MONITOR_WORDS).repeats(),
             Flag::value("register", "EVENT", "Register a trigger for *EVENT*").repeats(),
         ]),
         Group::new("Replies").flags(&[
-            Flag::value("reply", "RULE", "Reply to messages that match a pattern")
-                .more("*PATTERN*` => `*LINE*; with `--wire obe` *PATTERN*` => `*JSON*, or one JSON value for all.")
-                .repeats(),
-            Flag::switch("stdin", "Send the lines of standard input to every peer")
-                .more("BCP or JSON, as for `send`; read once a peer is connected. The end of the input ends nothing."),
-            Flag::switch("no-auto", "Turn the built-in replies off").more("`--reply` still replies."),
+            Flag::value("reply", "RULE", "Reply to messages that match a pattern").repeats(),
+            Flag::switch("stdin", "Send the lines of standard input to every peer"),
+            Flag::switch("no-auto", "Turn the built-in replies off"),
         ]),
-        Group::new("Output").flags(&[JSON, META, LIVE_FORMAT, VIEW, MATCH, EXCLUDE]),
+        Group::new("Output").flags(&[JSON, META, FORMAT, VIEW, MATCH, EXCLUDE]),
         Group::new("Goals").flags(&[
             COUNT,
-            Flag::value("expect", "PATTERN", "End when a message matches *PATTERN*")
-                .short('e')
-                .more("Several must all be matched. `-m` selects what is printed.")
-                .repeats()
-                .common(),
+            Flag::value("expect", "PATTERN", "End when a message matches *PATTERN*").short('e').repeats().common(),
             TIMEOUT,
             IDLE,
         ]),

@@ -26,7 +26,7 @@ pub const COMMAND: Command = Command {
         name: "replay",
         summary: "play a recorded session to a peer",
         synopsis: &["[*OPTION*]... *FILE*...", "`--check` [*OPTION*]... *FILE*..."],
-        prose: include_str!("../help/replay.md"),
+        prose: concat!(include_str!("../help/replay.md"), include_str!("../help/options.md")),
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
     },
@@ -34,69 +34,32 @@ pub const COMMAND: Command = Command {
         Group::new("Input").flags(&[
             Flag::value("from", "KIND", "Read *FILE* as *KIND*, whatever its first lines are").one_of(&Kind::NAMES),
             Flag::value("conn", "N", "Play connection *N* of a session that has several"),
-            Flag::switch("dry-run", "Print *FILE* as a session file and do not connect")
-                .more(
-                    "This converts logs. A session is printed verbatim, plain lines without their comments, of a log \
-                     its messages. What `decode --lint` would report is printed on standard error.",
-                )
-                .common(),
+            Flag::switch("dry-run", "Print *FILE* as a session file and do not connect").common(),
         ]),
         Group::new("Connection").flags(&[
-            ADDR.default("`localhost:5050`").more(
-                "`HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. A port that the session names replaces the \
-                 default port.",
-            ),
+            ADDR.default("`localhost:5050`"),
             RETRY,
-            Flag::switch("loopback", "Play to the built-in media controller")
-                .more("It is the one of `backbox listen`, in this process, over TCP on a free port.")
-                .common(),
-            Flag::switch("serve", "Wait for a client and play the server's side")
-                .more(
-                    "Listens on `-a` (default host: 127.0.0.1) and plays to the first client. Each line leaves at its \
-                     time and after what the client sent before it, or when `--reply-timeout` has passed.",
-                )
-                .common(),
-            Flag::value("announce", "FILE", "Write the address to *FILE* when it listens")
-                .more("An old file is removed at the start, so a script can wait for the file and then connect.")
-                .complete(Complete::File),
+            Flag::switch("loopback", "Play to the built-in media controller").common(),
+            Flag::switch("serve", "Wait for a client and play the server's side").common(),
+            Flag::value("announce", "FILE", "Write the address to *FILE* when it listens").complete(Complete::File),
         ]),
         Group::new("Pace").flags(&[
-            Flag::value("speed", "X", "Play *X* times as fast")
-                .more("A number above 0, such as `2` or `0.5`, or `max`: without waiting.")
-                .common(),
+            Flag::value("speed", "X", "Play *X* times as fast").common(),
             Flag::value("rate", "N", "Send *N* messages a second, whatever the recorded times"),
             Flag::value("max-gap", "DURATION", "Shorten longer waits to *DURATION*"),
             Flag::value("repeat", "N", "Play the recording *N* times, each on its own connection"),
-            Flag::value("timeout", "DURATION", "Exit after *DURATION*")
-                .short('W')
-                .default("no limit")
-                .more("The exit status is 124 if not all was sent, or with `--check` compared. `0` is no limit."),
+            Flag::value("timeout", "DURATION", "Exit after *DURATION*").short('W').default("no limit"),
         ]),
         Group::new("Check").flags(&[
-            Flag::switch("check", "Compare the replies with the recorded ones")
-                .more("Standard output has only the report. Several *FILE*s are played in order, with a line for each.")
-                .common(),
-            Flag::value("ignore", "NAME", "Do not compare the parameter *NAME*")
-                .more("`COMMAND.NAME` is the parameter of this command only; it is split at the first dot.")
-                .repeats(),
+            Flag::switch("check", "Compare the replies with the recorded ones").common(),
+            Flag::value("ignore", "NAME", "Do not compare the parameter *NAME*").repeats(),
             Flag::value("exclude", "PATTERN", "Do not compare messages that match *PATTERN*").repeats(),
             Flag::value("any-order", "PATTERN", "Accept matching replies anywhere in their block").repeats(),
             Flag::switch("exact", "Report messages that were not recorded as differences"),
-            Flag::value("reply-timeout", "DURATION", "Wait up to *DURATION* for replies")
-                .default("5 s")
-                .more("It counts from when the last reply of a block was due as recorded, at any speed."),
+            Flag::value("reply-timeout", "DURATION", "Wait up to *DURATION* for replies").default("5 s"),
             Flag::switch("fail-fast", "Stop at the first difference"),
-            Flag::switch("update", "Check, and update the recorded replies in *FILE*")
-                .more(
-                    "All else stays, to the byte. A missing reply is removed; an extra one is added only with \
-                     `--exact`. Patterns (`#~`) are never changed: when one fails, the exit status is 1. Nothing is \
-                     changed if the check does not reach its end, or if another program changes the file.",
-                )
-                .common(),
-            Flag::value("junit", "FILE", "Write a JUnit report to *FILE*")
-                .more("It has a suite for each session, and a case for each recorded reply.")
-                .complete(Complete::File)
-                .common(),
+            Flag::switch("update", "Check, and update the recorded replies in *FILE*").common(),
+            Flag::value("junit", "FILE", "Write a JUnit report to *FILE*").complete(Complete::File).common(),
         ]),
         Group::new("Output").flags(&[VIEW]),
         Group::new("Recording").flags(&[RECORD, OVERWRITE]),

@@ -49,58 +49,30 @@ pub const COMMAND: Command = Command {
             "[*OPTION*]... *COMMAND* [*NAME*`=`*STRING* | *NAME*`:=`*JSON*]...",
             "[*OPTION*]... [*LINE* | `-`]",
         ],
-        prose: include_str!("../help/send.md"),
+        prose: concat!(include_str!("../help/send.md"), include_str!("../help/options.md")),
         exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
         see_also: &[("backbox", 1), ("backbox-listen", 1), ("bcp", 7), ("obe-socket", 7)],
     },
     groups: &[
         Group::new("Connection").flags(&[
-            ADDR.default("`localhost:5051`").more(
-                "*ADDRESS* is `HOST:PORT`, `HOST`, `:PORT`, `PORT` or `[::1]:PORT`. The variable `BACKBOX_ADDR` \
-                 changes the default, which is where MPF listens.",
-            ),
+            ADDR.default("`localhost:5051`"),
             WIRE,
             RETRY,
-            Flag::value("ready", "DURATION", "Wait up to *DURATION* until MPF is ready")
-                .more(
-                    "MPF greets seconds before it is ready. This retries the connection, subscribes to `modes`, and \
-                     sends the first message after MPF has reported a mode. When *DURATION* passes, the exit status is \
-                     124. `-W` counts from the end of this wait.",
-                )
-                .common(),
-            Flag::switch("hello", "Open the connection as a pin controller").more(
-                "Sends `hello`, waits for the reply, sends `reset` and waits for `reset_complete`. Without arguments \
-                 it sends nothing else, which tests whether a media controller is there; with `-` the messages of \
-                 standard input follow.",
-            ),
-            Flag::switch("reconnect", "Connect again after the connection is lost").more(
-                "Tries once a second, for up to the *DURATION* of `--retry` (default: no limit). Nothing is sent \
-                 twice: the number of the last line that was written is reported, because it and lines just before it \
-                 may be lost. Goals and `-W` keep counting.",
-            ),
+            Flag::value("ready", "DURATION", "Wait up to *DURATION* until MPF is ready").common(),
+            Flag::switch("hello", "Open the connection as a pin controller"),
+            Flag::switch("reconnect", "Connect again after the connection is lost"),
             Flag::switch("no-goodbye", "Leave without `goodbye`"),
         ]),
         Group::new("Messages").flags(&[
-            Flag::value("bytes", "FILE", "Send the bytes of *FILE* as the payload")
-                .short('b')
-                .more("`-` is standard input.")
-                .complete(Complete::File),
-            Flag::switch("force", "Send also messages that would stop MPF").more(
-                "Without it, a message that would end MPF, be lost on it or be misread by it is refused: in arguments \
-                 before anything is sent, in a stream only that line (exit status 1).",
-            ),
-            Flag::value("repeat", "N", "Send the message *N* times")
-                .more("Once all goals are met, the remaining repetitions are dropped."),
-            Flag::value("every", "DURATION", "Send one message every *DURATION*")
-                .more("The clock starts with the first message, so lateness never adds up."),
+            Flag::value("bytes", "FILE", "Send the bytes of *FILE* as the payload").short('b').complete(Complete::File),
+            Flag::switch("force", "Send also messages that would stop MPF"),
+            Flag::value("repeat", "N", "Send the message *N* times"),
+            Flag::value("every", "DURATION", "Send one message every *DURATION*"),
         ]),
         Group::new("Goals").flags(&[
             EXPECT,
             COUNT,
-            Flag::switch("wait", "Wait for the reply to the message")
-                .short('w')
-                .more("The catalogue of commands knows which command it is; otherwise `-e` waits for any message.")
-                .common(),
+            Flag::switch("wait", "Wait for the reply to the message").short('w').common(),
             TIMEOUT.default("10 s with a goal"),
             IDLE,
             Flag::switch("no-reply", "Do not wait for replies (with --wire obe)"),
@@ -111,8 +83,7 @@ pub const COMMAND: Command = Command {
             FORMAT,
             MATCH,
             EXCLUDE,
-            Flag::switch("all", "Print every message that arrives")
-                .more("Also those that `send` handles itself, and with `-e` those that do not match."),
+            Flag::switch("all", "Print every message that arrives"),
         ]),
         Group::new("Recording").flags(&[RECORD, OVERWRITE]),
         Group::new("Limits").flags(&[MAX_LINE, MAX_PAYLOAD]),
