@@ -120,6 +120,23 @@ impl Pattern {
         self.command.matches(command)
     }
 
+    /// The name and text of a parameter that a message must have to match, if the pattern tells: those that have it can
+    /// be looked up.
+    pub fn literal(&self) -> Option<(&[u8], &[u8])> {
+        self.params.iter().find_map(|param| {
+            // It may mean the length of the payload instead.
+            let name = param.name.literal().filter(|name| *name != "bytes")?.as_bytes();
+            match &param.value {
+                ValuePattern::Text(None, glob) => Some((name, glob.literal()?.as_bytes())),
+                // The text of a float may be another, and that of 0 too.
+                ValuePattern::Equal(key) if JsonValue(key).kind() == ValueKind::Integer && key != b"0" => {
+                    Some((name, key))
+                }
+                _ => None,
+            }
+        })
+    }
+
     /// How many parameters it asks for.
     pub fn param_count(&self) -> usize {
         self.params.len()
@@ -372,6 +389,23 @@ mod tests {
             ("f?json={\"bytes\": \"\"}&bytes=4", "f?bytes=&x", Some(5), false),
         ] {
             check(pattern, line, payload, matches);
+        }
+    }
+
+    #[test]
+    fn a_pattern_tells_a_name_and_text_that_a_message_must_have() {
+        for (pattern, expected) in [
+            ("t", None),
+            ("t?a=x*&b*=x&c=int:*&d", None),
+            ("t?a=*&B=x%2A", Some(("b", "x*"))),
+            ("t?a=int:05", Some(("a", "5"))),
+            ("t?json={\"a\": [1], \"b\": 7}", Some(("b", "7"))),
+            // Another text may be equal, and bytes may mean the length of the payload.
+            ("t?a=float:1.50&b=int:0&bytes=4", None),
+        ] {
+            let literal = Pattern::parse(pattern, false).unwrap();
+            let expected = expected.map(|(name, text): (&str, &str)| (name.as_bytes(), text.as_bytes()));
+            assert_eq!(literal.literal(), expected, "{pattern}");
         }
     }
 

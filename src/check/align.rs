@@ -134,19 +134,27 @@ impl Pairs<'_> {
 /// For each reply that is a pattern a bit for each message that it matches. Equal patterns share their bits, so that
 /// each is matched against each message once.
 fn match_patterns(replies: &[RecordedReply], messages: &[&CheckedMessage]) -> Vec<Option<Rc<[u64]>>> {
-    let mut known = HashMap::new();
-    let matching = |reply: &RecordedReply| -> Rc<[u64]> {
-        let mut bits = vec![0; messages.len().div_ceil(64)];
-        for (at, _) in messages.iter().enumerate().filter(|(_, message)| reply.equals(message)) {
-            bits[at / 64] |= 1 << (at % 64);
-        }
-        bits.into()
-    };
-    let patterns = replies.iter().map(|reply| {
-        reply.pattern.as_ref()?;
-        Some(Rc::clone(known.entry(&reply.content.line).or_insert_with(|| matching(reply))))
-    });
-    patterns.collect()
+    let mut patterns = vec![None; replies.len()];
+    let (mut known, mut index) = (HashMap::new(), HashMap::<_, Vec<usize>>::new());
+    if replies.iter().any(|reply| reply.pattern.is_some()) {
+        let texts = messages.iter().enumerate().flat_map(|(at, message)| message.texts().map(move |text| (text, at)));
+        texts.for_each(|(text, at)| index.entry(text).or_default().push(at));
+    }
+    let all: Vec<usize> = (0..messages.len()).collect();
+    for (reply, bits) in replies.iter().zip(&mut patterns) {
+        let Some(pattern) = &reply.pattern else { continue };
+        let matching: &Rc<[u64]> = known.entry(&reply.content.line).or_insert_with(|| {
+            let mut bits = vec![0; messages.len().div_ceil(64)];
+            let having = |(name, text): (&[u8], &[u8])| index.get(&(name.to_vec(), text.to_vec()));
+            let candidates = pattern.literal().map_or(&all[..], |literal| having(literal).map_or(&[], Vec::as_slice));
+            for &at in candidates.iter().filter(|&&at| reply.equals(messages[at])) {
+                bits[at / 64] |= 1 << (at % 64);
+            }
+            bits.into()
+        });
+        *bits = Some(Rc::clone(matching));
+    }
+    patterns
 }
 
 /// Finds for each of `replies` its message, so that both stand in the same order: equal ends trimmed, then the longest

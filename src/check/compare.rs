@@ -156,6 +156,12 @@ impl CheckedMessage {
         patterns.iter().any(|pattern| pattern.matches(message, self.payload_bytes()))
     }
 
+    /// The names and texts of all parameters.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        let params = self.message.iter().flat_map(Message::params);
+        params.map(|param| (param.name().as_bytes().to_vec(), param.value.text().as_bytes().to_vec()))
+    }
+
     /// The compared parameters in the order of the line, each with its JSON.
     fn params(&self) -> impl Iterator<Item = (String, String)> {
         let params = self.message.iter().flat_map(Message::params);
