@@ -29,9 +29,13 @@ use table::{Floor, Table, rate};
 
 /// The floors: the ratio to `nc`'s time, lines per second, and milliseconds.
 const ONE_SHOT_FLOOR: Floor = Floor::AtMost(1.0);
+const STATIC_FLOOR: Floor = Floor::AtMost(0.75);
 const OBE_FLOOR: Floor = Floor::AtMost(1.0);
 const BULK_FLOOR: Floor = Floor::AtLeast(1.8e6);
 const PACED_FLOOR: Floor = Floor::AtMost(0.1);
+
+/// The static build, which is measured if it is there: `cargo build --release --target x86_64-unknown-linux-musl`.
+const STATIC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/x86_64-unknown-linux-musl/release/backbox");
 
 /// The time between paced lines, long enough for both programs to sleep.
 const PACE: Duration = Duration::from_millis(2);
@@ -56,20 +60,26 @@ fn input(path: &Path) -> Result<Stdio, String> {
 fn one_shot(scratch: &Path, sends: usize, table: &mut Table) -> Result<(), String> {
     let address = sink()?;
     let words = ["-a", &address, "trigger", "name=x"];
-    against_nc((scratch, "trigger?name=x\ngoodbye\n"), &words, sends, ("", ONE_SHOT_FLOOR), table)
+    let input = (scratch, "trigger?name=x\ngoodbye\n");
+    against_nc(input, (BACKBOX, &words), sends, ("", ONE_SHOT_FLOOR), table)?;
+    match Path::new(STATIC).exists() {
+        true => against_nc(input, (STATIC, &words), sends, (" of the static build", STATIC_FLOOR), table),
+        false => Ok(()),
+    }
 }
 
 /// Compares one message and its reply with `--wire obe` with `nc -N`.
 fn one_shot_obe(scratch: &Path, sends: usize, table: &mut Table) -> Result<(), String> {
     let address = replier()?;
     let words = ["-a", &address, "--wire", "obe", "done"];
-    against_nc((scratch, "0000000019{\"command\": \"done\"}"), &words, sends, (" --wire obe", OBE_FLOOR), table)
+    let input = (scratch, "0000000019{\"command\": \"done\"}");
+    against_nc(input, (BACKBOX, &words), sends, (" --wire obe", OBE_FLOOR), table)
 }
 
-/// Compares `send` with these words, of which the second is the address, with `nc -N` and the same message.
+/// Compares `send` of a program with these words, of which the second is the address, with `nc -N` and the same message.
 fn against_nc(
     (scratch, text): (&Path, &str),
-    words: &[&str],
+    (program, words): (&str, &[&str]),
     sends: usize,
     (name, goal): (&str, Floor),
     table: &mut Table,
@@ -84,7 +94,7 @@ fn against_nc(
     // Measure a copy, as an installation is: a file written by the linker is in the page cache in small pieces,
     // which makes the start slower by about 3 %.
     let installed = scratch.join("backbox");
-    fs::copy(BACKBOX, &installed).map_err(|error| format!("cannot copy the program: {error}"))?;
+    fs::copy(program, &installed).map_err(|error| format!("cannot copy the program: {error}"))?;
     let pairs = interleave(
         sends,
         || seconds(Command::new(&installed).arg("send").args(words).stdin(Stdio::null())),
