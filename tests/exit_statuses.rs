@@ -67,3 +67,13 @@ fn signal_ends_a_filter_as_a_shell_expects() {
     let deadline = std::time::Instant::now() + common::RUN_TIME_MAX;
     assert_eq!(filter.wait(deadline).signal(), Some(15));
 }
+
+#[test]
+fn old_announcement_is_removed_before_anything_can_fail() {
+    let folder = Workdir::new();
+    folder.write("full.bcp", "reset\n");
+    let address = folder.write("address", "127.0.0.1:9\n");
+    let ended = backbox_in(&folder, ["listen", "-a", ":0", "--announce", "address", "--record", "full.bcp"], "");
+    ended.exits(3).reports(&["file is not empty; use --overwrite"]);
+    assert!(!address.exists());
+}

@@ -76,7 +76,8 @@ fn one_shot_obe(scratch: &Path, sends: usize, table: &mut Table) -> Result<(), S
     against_nc(input, (BACKBOX, &words), sends, (" --wire obe", OBE_FLOOR), table)
 }
 
-/// Compares `send` of a program with these words, of which the second is the address, with `nc -N` and the same message.
+/// Compares `send` of a program with these words, of which the second is the address, with `nc -N` and the same
+/// message.
 fn against_nc(
     (scratch, text): (&Path, &str),
     (program, words): (&str, &[&str]),

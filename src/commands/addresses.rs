@@ -117,14 +117,11 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Listens in the loop, and returns the real address. An old announcement is removed first.
+    /// Listens in the loop, and returns the real address.
     ///
     /// # Errors
     /// [`Failure::Usage`] for an invalid address, [`Failure::Io`] for one that is in use and the like.
     pub(crate) fn listen(&self, net: &mut Net) -> Result<SocketAddr, Failure> {
-        if let Some(file) = self.announce {
-            withdraw(file)?;
-        }
         let (address, sockets) = self.resolve()?;
         net.listen(&sockets).map_err(|error| self.failure(&address, &error))
     }
@@ -181,8 +178,13 @@ impl Place<'_> {
     }
 }
 
-/// Removes an old announcement: a script that waits for the file must not read the address of an earlier run.
-fn withdraw(file: &Path) -> Result<(), Failure> {
+/// Removes an old announcement, before anything else is done: a script that waits for the file must not read the
+/// address of an earlier run, also when this one fails.
+///
+/// # Errors
+/// [`Failure::Io`] for a file that cannot be removed.
+pub(crate) fn withdraw(file: Option<&Path>) -> Result<(), Failure> {
+    let Some(file) = file else { return Ok(()) };
     let is_file = fs::symlink_metadata(file).is_ok_and(|found| found.is_file() || found.is_symlink());
     match is_file.then(|| fs::remove_file(file)) {
         Some(Err(error)) => Err(Failure::io(format_args!("cannot remove the old {}", file_name(file)), &error)),

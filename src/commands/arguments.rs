@@ -83,7 +83,9 @@ fn no_command() -> Failure {
 fn wrong_command(command: &str) -> Failure {
     let error = Malformed::message(command.as_bytes(), MalformedReason::Command);
     let advice = match command {
-        line if line.contains('?') => "; a whole line is an argument of `backbox send`, here write COMMAND NAME=STRING",
+        line if line.contains('?') => {
+            "; a whole line is the only argument of `backbox send`; else write COMMAND NAME=STRING"
+        }
         json if json.starts_with('{') => "; JSON is read from standard input, a message a line",
         words if words.contains('=') => "; the command comes first, and each NAME=STRING is a separate argument",
         file if Path::new(file).is_file() => &format!("; read a file with < {}", shown(file.as_bytes())),

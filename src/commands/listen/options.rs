@@ -10,7 +10,7 @@ use crate::bcp::pattern::Pattern;
 use crate::bcp::template::Template;
 use crate::catalogue::{self, CATEGORIES, MONITOR_WORDS};
 use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, text};
-use crate::commands::addresses::{MEDIA_PORT, PIN_PORT, Target};
+use crate::commands::addresses::{MEDIA_PORT, PIN_PORT, Target, withdraw};
 use crate::commands::arguments::note_mistyped_patterns;
 use crate::commands::goals::{COUNT, GoalOptions, IDLE, TIMEOUT};
 use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Traffic};
@@ -135,6 +135,7 @@ impl Plan {
         let (wire, input, record) = (wire(given), Input::read(given)?, RecordOptions::read(given)?);
         let (address, announce) = (given.value("addr", text)?, given.value("announce", to_write)?);
         refuse_one_file_twice(&[("--announce", announce.as_deref()), ("--record", record.file.as_deref())])?;
+        withdraw(announce.as_deref())?;
         let mut observer = observer(given, wire)?;
         let behavior = behavior(given, wire, &input)?;
         observer.recorder = record.open_file()?;

@@ -8,6 +8,7 @@ use super::clock::Tempo;
 use super::source::Choice;
 use crate::check::{CheckConfig, RULES, Rules};
 use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, duration, number, text};
+use crate::commands::addresses::withdraw;
 use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions};
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::shared::{ADDR, ConnectOptions, LIVE_GENERAL, MAX_LINE, MAX_PAYLOAD, RETRY, VIEW};
@@ -155,7 +156,9 @@ impl ReplayOptions {
                 return Err(Failure::Usage(format!("{option} {name} would write over the session that is played")));
             }
         }
-        refuse_one_file_twice(&[("--record", record), ("--junit", junit), ("--announce", self.announce.as_deref())])
+        let announce = self.announce.as_deref();
+        refuse_one_file_twice(&[("--record", record), ("--junit", junit), ("--announce", announce)])?;
+        withdraw(announce)
     }
 }
 
