@@ -66,8 +66,7 @@ pub fn refuse_one_file_twice(flags: &[(&str, Option<&Path>)]) -> Result<(), Fail
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             continue;
         }
-        // A link is the file that it leads to.
-        let place = fs::canonicalize(path).or_else(|_| path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+        let place = place(path);
         if let Some((other, _)) = seen.iter().find(|(_, taken)| *taken == place) {
             let name = file_name(path);
             return Err(Failure::Usage(format!(
@@ -77,6 +76,17 @@ pub fn refuse_one_file_twice(flags: &[(&str, Option<&Path>)]) -> Result<(), Fail
         seen.push((flag, place));
     }
     Ok(())
+}
+
+/// Where a file is or will be: a link is the file that it leads to, also a link to the folder of a new file.
+fn place(path: &Path) -> PathBuf {
+    let beside = || {
+        let whole = path::absolute(path)?;
+        let (folder, name) = (whole.parent().unwrap_or(&whole), whole.file_name().unwrap_or_default());
+        fs::canonicalize(folder).map(|folder| folder.join(name))
+    };
+    let place: io::Result<PathBuf> = fs::canonicalize(path).or_else(|_| beside());
+    place.or_else(|_| path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Replaces a file by another with this content; what is not a regular file, such as `/dev/null`, is written directly.
@@ -152,7 +162,10 @@ mod tests {
             fs::write(&path, "").unwrap();
             std::os::unix::fs::symlink(&path, &link).unwrap();
             assert!(refused(&path, &link).is_err());
-            [path, link].iter().for_each(|file| fs::remove_file(file).unwrap());
+            [&path, &link].iter().for_each(|file| fs::remove_file(file).unwrap());
+            std::os::unix::fs::symlink(&folder, &link).unwrap();
+            assert!(refused(&path, &link.join(&name)).is_err(), "a new file behind a linked folder");
+            fs::remove_file(&link).unwrap();
         }
         assert!(refused(Path::new("/no/such/folder/a"), Path::new("/no/such/folder/a")).is_err());
     }
