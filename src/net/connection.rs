@@ -221,7 +221,7 @@ impl Connection {
     pub(super) fn into_closed(self) -> Closed {
         Closed {
             reason: self.reason.unwrap_or(CloseReason::ByPeer),
-            unsent: self.cut + self.outbox.messages(),
+            unsent: self.cut + self.outbox.ends.len(),
             waiting: self.outbox.waiting(),
             is_silent: !self.noticed,
             // A half that our own end cut short is not the peer's.
@@ -246,7 +246,7 @@ pub(super) struct Outbox {
     /// How many of `bytes` are written.
     start: usize,
     /// Where in `bytes` each message that is not written whole ends.
-    ends: VecDeque<usize>,
+    pub ends: VecDeque<usize>,
     /// Whether a message is written in part.
     pub is_inside_message: bool,
 }
@@ -281,11 +281,6 @@ impl Outbox {
 
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.bytes.len()
-    }
-
-    /// How many messages are not written whole.
-    pub(super) fn messages(&self) -> usize {
-        self.ends.len()
     }
 
     /// Notes that `count` bytes of [`Outbox::unsent`] were written, at least one.
@@ -344,15 +339,15 @@ mod tests {
         let mut outbox = Outbox::default();
         push(&mut outbox, b"abc\n");
         push(&mut outbox, b"de\n");
-        assert_eq!((outbox.unsent(), outbox.messages(), outbox.is_inside_message), (&b"abc\nde\n"[..], 2, false));
+        assert_eq!((outbox.unsent(), outbox.ends.len(), outbox.is_inside_message), (&b"abc\nde\n"[..], 2, false));
         outbox.sent(1);
         assert!(outbox.is_inside_message);
         outbox.sent(3);
-        assert_eq!((outbox.messages(), outbox.is_inside_message), (1, false));
+        assert_eq!((outbox.ends.len(), outbox.is_inside_message), (1, false));
         outbox.sent(3);
         assert!(outbox.is_empty() && !outbox.is_inside_message);
         push(&mut outbox, b"f\n");
-        assert_eq!((outbox.unsent(), outbox.messages()), (&b"f\n"[..], 1));
+        assert_eq!((outbox.unsent(), outbox.ends.len()), (&b"f\n"[..], 1));
     }
 
     #[test]
@@ -370,7 +365,7 @@ mod tests {
         outbox.sent(2);
         assert_eq!((outbox.keep_only_started(), outbox.is_empty()), (1, true));
         push(&mut outbox, b"x\n");
-        assert_eq!((outbox.unsent(), outbox.messages()), (&b"x\n"[..], 1));
+        assert_eq!((outbox.unsent(), outbox.ends.len()), (&b"x\n"[..], 1));
     }
 
     #[test]
@@ -395,7 +390,7 @@ mod tests {
         outbox.sent(4);
         assert!(outbox.is_empty() && outbox.is_inside_message);
         outbox.push(b"", Some(0));
-        assert!(!outbox.is_inside_message && outbox.messages() == 0);
+        assert!(!outbox.is_inside_message && outbox.ends.len() == 0);
     }
 
     #[test]
@@ -414,6 +409,6 @@ mod tests {
             push(&mut outbox, b"0123456789\n");
             outbox.sent(11);
         }
-        assert!(outbox.bytes.capacity() < 1024 && outbox.messages() == 1);
+        assert!(outbox.bytes.capacity() < 1024 && outbox.ends.len() == 1);
     }
 }

@@ -146,7 +146,7 @@ impl Net {
 
     /// How many messages of this connection have not been written whole.
     pub(crate) fn pending(&self, id: ConnId) -> usize {
-        self.find(id).map_or(0, |connection| connection.outbox.messages())
+        self.find(id).map_or(0, |connection| connection.outbox.ends.len())
     }
 
     /// Drops the messages of which nothing was written; how many.
@@ -271,10 +271,7 @@ impl Net {
         if self.stays || self.listener.is_some() || !self.connections.is_empty() {
             return false;
         }
-        // Both are asked: each wakes the loop.
-        if self.output.is_idle() & self.recording.is_idle() {
-            return true;
-        }
-        self.is_hurried && self.now >= *self.output_until.get_or_insert(self.now + OUTPUT_TIME)
+        let is_written = self.output.is_idle() && self.recording.is_idle();
+        is_written || (self.is_hurried && self.now >= *self.output_until.get_or_insert(self.now + OUTPUT_TIME))
     }
 }

@@ -113,8 +113,6 @@ struct Queue {
     waiting: Vec<u8>,
     /// How many bytes wait or are being written.
     bytes: usize,
-    /// Whether the owner wants to be woken when there are fewer.
-    wakes: bool,
     error: Option<io::Error>,
 }
 
@@ -161,22 +159,14 @@ impl Printer {
         self.backlog() as u64 + self.dropped
     }
 
-    /// Whether peers have to wait for it; then it wakes the loop when it has written more.
+    /// Whether peers have to wait for it.
     pub(super) fn is_behind(&self) -> bool {
-        !self.drops && self.exceeds(BEHIND_BYTES - 1)
+        !self.drops && self.backlog() >= BEHIND_BYTES
     }
 
-    /// Whether everything is written; if not, it wakes the loop when it has written more.
+    /// Whether everything is written, and every error reported.
     pub(super) fn is_idle(&self) -> bool {
-        // An error is reported before the run ends.
-        !self.exceeds(0) && self.shared.lock().error.is_none()
-    }
-
-    fn exceeds(&self, bytes: usize) -> bool {
-        let mut queue = self.shared.lock();
-        let exceeds = self.pending.len() + queue.bytes > bytes;
-        queue.wakes |= exceeds;
-        exceeds
+        self.backlog() == 0 && self.shared.lock().error.is_none()
     }
 
     /// How many bytes were dropped, once there is room again.
@@ -258,9 +248,8 @@ fn write_queue(mut writer: Box<dyn Write + Send>, shared: &Shared, piece_bytes: 
             let mut queue = shared.lock();
             // The owner may have given up meanwhile.
             queue.bytes = queue.bytes.saturating_sub(piece.len());
-            if std::mem::take(&mut queue.wakes) {
-                shared.waker.wake();
-            }
+            // The loop may wait for room, or for the end.
+            shared.waker.wake();
         }
         block.clear();
         block.shrink_to(PIECE_BYTES);

@@ -7,8 +7,6 @@
 #[cfg(unix)]
 use std::fs::File;
 use std::io::{self, Read, Write};
-#[cfg(windows)]
-use std::net::TcpListener;
 use std::net::{SocketAddr, TcpStream};
 #[cfg(unix)]
 use std::os::{fd::AsFd, unix::net::UnixStream};
@@ -123,7 +121,7 @@ impl Waker {
 
 #[cfg(windows)]
 fn socket_pair() -> io::Result<(WakeSocket, WakeSocket)> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let theirs = TcpStream::connect(listener.local_addr()?)?;
     theirs.set_nodelay(true)?;
     loop {
