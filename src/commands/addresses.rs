@@ -103,7 +103,7 @@ impl Target {
     }
 }
 
-/// Where to listen, as the options say it.
+/// Where to listen.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// `-a`.
@@ -112,7 +112,7 @@ pub struct Place<'a> {
     pub port: Option<u16>,
     /// `--announce`.
     pub announce: Option<&'a Path>,
-    /// What is spoken there.
+    /// The protocol of the peers.
     pub wire: Wire,
 }
 

@@ -98,7 +98,10 @@ fn wrong_command(command: &str) -> Failure {
 fn split(argument: &str) -> Result<(&str, &str), String> {
     argument.split_once('=').ok_or_else(|| {
         let word = shown(argument.as_bytes());
-        format!("{word}: write name={word}, or NAME={word} for another parameter")
+        match word.split_once(':') {
+            Some((name, value)) => format!("{word}: write {name}={value}"),
+            None => format!("{word}: write name={word}, or NAME={word} for another parameter"),
+        }
     })
 }
 
@@ -112,6 +115,10 @@ fn read_argument(
     if let Some(name) = name.strip_suffix(':') {
         let pushed = parts.push_json(name.as_bytes(), text.as_bytes(), reading);
         return pushed.map_err(|error| wrong_json(name, text, &MalformedReason::Json(error)));
+    }
+    if name.ends_with(' ') && text.starts_with(' ') {
+        let text = shown(text.as_bytes());
+        notes.push(format!("the string \"{text}\" begins with a space; {}={} has none", name.trim(), text.trim()));
     }
     notes.extend(typed_text(text).map(|json| typed_note(name, text, &json)));
     parts.push_text(name.as_bytes(), text.as_bytes(), reading.keep_case);
@@ -217,6 +224,7 @@ mod tests {
     fn each_mistake_says_what_to_write() {
         for (words, complaint) in [
             (&["trigger", "multiball"][..], "multiball: write name=multiball, or NAME=multiball for another parameter"),
+            (&["trigger", "name:multiball"], "name:multiball: write name=multiball"),
             (&["t", "foo:=bar"], "foo:=bar is not JSON at byte 1: unexpected bar; foo=bar is the string"),
             (&["t", "a=1", "A:=2"], "a: given twice"),
             (&[""], "a command is missing: write COMMAND NAME=STRING"),
@@ -255,6 +263,13 @@ mod tests {
         assert_eq!(refused(&["t", "command=x"]), "command: given twice");
         assert!(refused(&["{\"a\":}"]).starts_with("{\"a\":}: not JSON at byte 6"));
         assert!(refused(&["t", "a:=x"]).ends_with("a=x is the string"));
+    }
+
+    #[test]
+    fn spaces_around_the_equals_sign_are_noted() {
+        let (json, notes) = read(&["trigger", "name = x"]).unwrap();
+        assert_eq!(json, r#"{"command":"trigger","params":{"name":" x"}}"#);
+        assert_eq!(notes, ["the string \" x\" begins with a space; name=x has none"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub const VERBOSE: Flag = Flag::switch("verbose", "Show the traffic on standard 
 pub const GENERAL: Group = Group::new("General").flags(&[QUIET, COLOR, HELP, VERSION]);
 pub const LIVE_GENERAL: Group = Group::new("General").flags(&[VERBOSE, QUIET, COLOR, HELP, VERSION]);
 
-/// How much is said, and how it looks.
+/// Whether notes are printed, and in which colors.
 #[derive(Clone, Debug, Default)]
 pub struct OutputOptions {
     /// `-q`: no notes and no summaries.

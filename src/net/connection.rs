@@ -390,7 +390,7 @@ mod tests {
         outbox.sent(4);
         assert!(outbox.is_empty() && outbox.is_inside_message);
         outbox.push(b"", Some(0));
-        assert!(!outbox.is_inside_message && outbox.ends.len() == 0);
+        assert!(!outbox.is_inside_message && outbox.ends.is_empty());
     }
 
     #[test]

@@ -121,10 +121,11 @@ impl Outgoing {
         let parsed = message.parse_line(&self.whole[..end], &ParseOptions::default());
         parsed.map_err(|why| Failure::Usage(format!("-w: {why}")))?;
         catalogue::reply(&message).ok_or_else(|| {
-            let command = shown(message.command().as_bytes());
+            let command = message.command();
+            let why = if catalogue::knows(&command) { "has no reply" } else { "is unknown, and so is its reply" };
             let advice = unknown_choice(&message);
             let advice = advice.unwrap_or_else(|| "-e PATTERN waits for a message of your choice".to_owned());
-            Failure::Usage(format!("-w: {command} has no reply; {advice}"))
+            Failure::Usage(format!("-w: {} {why}; {advice}", shown(command.as_bytes())))
         })
     }
 }
@@ -221,6 +222,7 @@ mod tests {
     fn message_without_a_reply_says_what_to_do() {
         for (words, text) in [
             (&["trigger", "name=x"][..], "-w: trigger has no reply; -e PATTERN waits for a message of your choice"),
+            (&["foo"], "-w: foo is unknown, and so is its reply; -e PATTERN"),
             (&["service", "subcomand=stop"], "-w: service has no reply; -e PATTERN"),
             (&["service", "subcommand=list"], "-w: service has no reply; unknown subcommand list: "),
             (&["service", "subcommand=start"], "-w: service has no reply; -e PATTERN"),

@@ -272,7 +272,7 @@ fn target(address: Option<&str>, wire: Wire) -> Result<Target, Failure> {
     let Some(named) = std::env::var_os(ADDRESS_VARIABLE).filter(|named| !named.is_empty()) else {
         return Target::resolve(host, port);
     };
-    // It is named, because nobody typed it with this command.
+    // The variable is named: it was not part of this command line.
     let wrong = |why| Failure::Usage(format!("{ADDRESS_VARIABLE}: {why}"));
     match Target::resolve(Some(&text(named).map_err(wrong)?), port) {
         Err(Failure::Usage(why)) => Err(wrong(why)),

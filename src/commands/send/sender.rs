@@ -108,7 +108,7 @@ impl<'a> Sender<'a> {
             hint.push_str(subscription_hint(&plan.target));
         }
         let end = self.end.unwrap_or(End::Done);
-        let is_cut_short = matches!(end, End::TimeUp { .. }) && !self.is_complete;
+        let is_cut_short = matches!(end, End::TimeUp { .. }) && is_ready && !self.is_complete;
         if is_cut_short && !matches!(plan.messages.next(), Item::Pending | Item::End) {
             // To stop then was the wish, but nothing is lost without a report.
             console.report(Exit::Success, &plan.target.address, "timed out before the last message was sent");
