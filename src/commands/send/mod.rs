@@ -12,7 +12,7 @@ use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, duration, nu
 use crate::commands::addresses::{OBE_PORT, PIN_PORT, Target};
 use crate::commands::arguments::{note_mistyped_patterns, read_value};
 use crate::commands::goals::{COUNT, EXPECT, GoalOptions, Goals, IDLE, TIMEOUT};
-use crate::commands::obe::send::ObeSender;
+use crate::commands::obe::ObeSender;
 use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Recorder, Traffic};
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net};
 use crate::commands::shared::{
