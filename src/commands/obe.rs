@@ -62,7 +62,7 @@ impl<'a> ObeSender<'a> {
     /// Begins to connect for the next message, if there is one. What is not JSON is reported.
     fn begin(&mut self, net: &mut Net, now: Instant) {
         loop {
-            match self.plan.messages.next() {
+            match self.plan.messages.next_item() {
                 Item::Pending | Item::End => return,
                 Item::Malformed { number, reason: why } => {
                     self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
@@ -174,12 +174,12 @@ impl Handler for ObeSender<'_> {
     }
 
     fn wants_input(&mut self, _net: &Net) -> bool {
-        self.plan.messages.want_input() && self.request.is_none() && self.result.is_none()
+        self.plan.messages.wants_input() && self.request.is_none() && self.result.is_none()
     }
 
     fn on_input(&mut self, net: &mut Net, bytes: io::Result<Vec<u8>>) {
         self.pace.idle(net.now);
-        if let Err(failure) = self.plan.messages.feed(bytes) {
+        if let Err(failure) = self.plan.messages.take_block(bytes) {
             self.console.report_failure(&failure);
         }
     }
@@ -200,7 +200,7 @@ impl Handler for ObeSender<'_> {
             self.begin(net, now);
         }
         // Without a connection the loop goes on only for a message that is due or input that may arrive.
-        net.stays = (due.is_some() && !self.plan.messages.are_over()) || self.plan.messages.want_input();
+        net.stays = (due.is_some() && !self.plan.messages.is_over()) || self.plan.messages.wants_input();
         due
     }
 

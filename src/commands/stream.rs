@@ -1,14 +1,19 @@
-//! Messages on standard input that are sent as they arrive: BCP lines verbatim, and JSON Lines; with `--wire obe` only
-//! the latter.
+//! The messages to send: the one of the arguments, so many times, or those of standard input as they arrive: BCP lines
+//! verbatim, and JSON Lines; with `--wire obe` only the latter.
+
+use std::io;
 
 use crate::bcp::{Message, ParseOptions, WriteOptions, check_json, write_line};
+use crate::exit::Failure;
 use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire};
 use crate::limits::{OBE_BODY_BYTES_MAX, json_line_bytes_max};
 use crate::text::trim;
 
-/// Reads messages in pieces, in the form in which they are sent.
+/// Gives messages in the form in which they are sent.
 #[derive(Debug)]
 pub struct Stream {
+    /// Whether they are read from input; if not, `out` is the only one.
+    pub is_input: bool,
     framer: Framer,
     /// What the messages are sent as.
     wire: Wire,
@@ -20,8 +25,8 @@ pub struct Stream {
     is_at_last: bool,
     /// Whether nothing read so far is left to be sent.
     is_dry: bool,
-    /// Whether the last message, of this number, is the next one again.
-    repeats: bool,
+    /// How many times `out` is still given before more is read.
+    copies: u64,
     number: u64,
     message: Message,
     out: Outgoing,
@@ -54,10 +59,17 @@ impl Outgoing {
     }
 }
 
+/// No message.
+impl Default for Stream {
+    fn default() -> Stream {
+        Stream::of(Outgoing::default(), 0)
+    }
+}
+
 /// What [`Stream::next_item`] returns.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Item<'a> {
-    /// A message, and its line number in the input, from 1.
+    /// A message, and its line in the input, or how often it was given: from 1.
     Message(u64, &'a Outgoing),
     /// What is not a message; it is skipped.
     Malformed { number: u64, reason: String },
@@ -68,7 +80,7 @@ pub enum Item<'a> {
 }
 
 impl Stream {
-    /// A stream whose messages are sent within the limits of `framing`.
+    /// Input, whose messages are sent within the limits of `framing`.
     pub fn new(framing: &FramingOptions) -> Stream {
         let FramingOptions { wire, line_bytes_max, payload_bytes_max, .. } = *framing;
         // A line of JSON may be longer than the line that it becomes.
@@ -78,6 +90,7 @@ impl Stream {
             Wire::Obe => Framer::bare_lines(b'\n', OBE_BODY_BYTES_MAX),
         };
         Stream {
+            is_input: true,
             framer,
             wire,
             line_bytes_max,
@@ -85,21 +98,27 @@ impl Stream {
             has_ended: false,
             is_at_last: false,
             is_dry: true,
-            repeats: false,
+            copies: 0,
             number: 0,
             message: Message::new(),
             out: Outgoing::default(),
         }
     }
 
-    /// Adds input.
-    pub fn feed(&mut self, bytes: &[u8]) {
-        self.framer.feed(bytes);
+    /// One message, so many times.
+    pub fn of(out: Outgoing, copies: u64) -> Stream {
+        Stream { is_input: false, has_ended: true, out, copies, ..Stream::new(&FramingOptions::default()) }
     }
 
-    /// The input has ended.
-    pub fn end(&mut self) {
-        self.has_ended = true;
+    /// Adds a block of input; an empty one is its end.
+    ///
+    /// # Errors
+    /// The input cannot be read, and has ended with that.
+    pub fn take_block(&mut self, block: io::Result<Vec<u8>>) -> Result<(), Failure> {
+        let bytes = block.as_deref().unwrap_or_default();
+        self.has_ended = bytes.is_empty();
+        self.framer.feed(bytes);
+        block.map(drop).map_err(|error| Failure::io("cannot read <stdin>", &error))
     }
 
     /// Whether no more input is read.
@@ -112,16 +131,31 @@ impl Stream {
         self.is_dry && !self.has_ended()
     }
 
+    /// The message of the arguments.
+    pub fn given(&self) -> Option<&Outgoing> {
+        Some(&self.out).filter(|_| !self.is_input && self.copies > 0)
+    }
+
+    /// Whether it is known that there are no more.
+    pub fn is_over(&self) -> bool {
+        !self.is_input && self.copies == 0
+    }
+
     /// Makes the last message the next one again, if it is among these; whether it is.
     pub fn repeat(&mut self, unsent: &[Vec<u8>]) -> bool {
-        self.repeats = unsent.contains(&self.out.whole);
-        self.repeats
+        let is_unsent = self.number > 0 && unsent.contains(&self.out.whole);
+        self.copies += u64::from(is_unsent);
+        self.number -= u64::from(is_unsent && !self.is_input);
+        is_unsent
     }
 
     /// The next message. Blank lines and comments are skipped: to MPF they are commands.
     pub fn next_item(&mut self) -> Item<'_> {
         self.is_dry = false;
-        if !std::mem::take(&mut self.repeats) {
+        if self.copies > 0 {
+            self.copies -= 1;
+            self.number += u64::from(!self.is_input);
+        } else {
             self.number = match self.read_message() {
                 Ok(number) => number,
                 Err(item) => return item,
@@ -217,10 +251,10 @@ mod tests {
             }
         };
         for bytes in input.chunks(piece) {
-            stream.feed(bytes);
+            stream.take_block(Ok(bytes.to_vec())).unwrap();
             take(&mut stream);
         }
-        stream.end();
+        stream.take_block(Ok(Vec::new())).unwrap();
         take(&mut stream);
         assert_eq!(stream.next_item(), Item::End);
         (out, wrong)
@@ -241,8 +275,8 @@ mod tests {
     #[test]
     fn any_json_value_is_a_message_of_obe_socket() {
         let mut stream = Stream::new(&FramingOptions::obe());
-        stream.feed(b" # no\n\n \"OK\"\r\n{oops\n5");
-        stream.end();
+        stream.take_block(Ok(b" # no\n\n \"OK\"\r\n{oops\n5".to_vec())).unwrap();
+        stream.take_block(Ok(Vec::new())).unwrap();
         let message = |text: &str| Outgoing { whole: text.into(), line_length: text.len() };
         assert_eq!(stream.next_item(), Item::Message(3, &message("\"OK\"")));
         assert!(matches!(stream.next_item(), Item::Malformed { number: 4, .. }));
@@ -265,5 +299,19 @@ mod tests {
             (out.as_slice(), wrong),
             (&b"b\n"[..], vec!["1: line over 1048576 bytes; --max-line allows more".into()])
         );
+    }
+
+    #[test]
+    fn only_a_message_that_has_not_begun_is_sent_again() {
+        let mut stream = Stream::new(&FramingOptions::default());
+        stream.take_block(Ok(b"# no\na\nb\n".to_vec())).unwrap();
+        let one = Stream::of(Outgoing { whole: b"a\n".to_vec(), line_length: 1 }, 1);
+        for (mut messages, number) in [(one, 1), (stream, 2)] {
+            for unsent in [&b"a\n"[..], b"reset_complete\n"] {
+                assert!(matches!(messages.next_item(), Item::Message(next, a) if next == number && a.line() == b"a"));
+                assert_eq!(messages.repeat(&[b"hello\n".to_vec(), unsent.to_vec()]), unsent == b"a\n");
+            }
+            assert!(!matches!(messages.next_item(), Item::Message(_, message) if message.line() == b"a"));
+        }
     }
 }

@@ -469,13 +469,8 @@ impl Handler for Peers {
 
     fn on_input(&mut self, net: &mut Net, bytes: io::Result<Vec<u8>>) {
         let Some(mut input) = self.behavior.input.take() else { return };
-        match bytes {
-            Ok(bytes) if bytes.is_empty() => input.end(),
-            Ok(bytes) => input.feed(&bytes),
-            Err(error) => {
-                self.observer.console.report_failure(&Failure::io("cannot read <stdin>", &error));
-                input.end();
-            }
+        if let Err(failure) = input.take_block(bytes) {
+            self.observer.console.report_failure(&failure);
         }
         loop {
             match input.next_item() {

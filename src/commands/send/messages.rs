@@ -1,6 +1,5 @@
-//! What `send` sends and when: the message of the arguments or those of standard input, and the pace of `--every`.
+//! What `send` sends and when: the message of the arguments, the guard, and the pace of `--every`.
 
-use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -8,72 +7,11 @@ use crate::bcp::{Message, ParseOptions, WriteOptions, payload_marker, write_line
 use crate::catalogue;
 use crate::commands::arguments::{read_message, unknown_choice};
 use crate::commands::input::Source;
-use crate::commands::stream::{Item, Outgoing, Stream};
+use crate::commands::stream::Outgoing;
 use crate::exit::Failure;
 use crate::framing::{FramingError, FramingOptions};
 use crate::output::Console;
 use crate::text::{is_white, shown};
-
-/// Where the messages come from.
-#[derive(Debug, Default)]
-pub(crate) enum Messages {
-    /// Nowhere: the handshake is all.
-    #[default]
-    None,
-    /// The arguments, `times` times, of which `sent` are on their way.
-    One { message: Outgoing, times: u64, sent: u64 },
-    /// Standard input, each message sent when it arrives.
-    Stream(Box<Stream>),
-}
-
-impl Messages {
-    /// The next message: that of the arguments numbered from 1, those of standard input by their line.
-    pub(crate) fn next(&mut self) -> Item<'_> {
-        match self {
-            Messages::One { message, times, sent } if *sent < *times => {
-                *sent += 1;
-                Item::Message(*sent, message)
-            }
-            Messages::None | Messages::One { .. } => Item::End,
-            Messages::Stream(stream) => stream.next_item(),
-        }
-    }
-
-    /// Whether it is known that there are no more.
-    pub(crate) fn are_over(&self) -> bool {
-        matches!(self, Messages::None) || matches!(self, Messages::One { times, sent, .. } if sent == times)
-    }
-
-    /// Makes the last message the next one again, if it is among these; whether it is.
-    pub(crate) fn repeat(&mut self, unsent: &[Vec<u8>]) -> bool {
-        match self {
-            Messages::One { message, sent, .. } if *sent > 0 && unsent.contains(&message.whole) => {
-                *sent -= 1;
-                true
-            }
-            Messages::None | Messages::One { .. } => false,
-            Messages::Stream(stream) => stream.repeat(unsent),
-        }
-    }
-
-    /// Whether more input is needed.
-    pub(crate) fn want_input(&self) -> bool {
-        matches!(self, Messages::Stream(stream) if stream.wants_input())
-    }
-
-    /// Adds a block of input; an empty one is its end.
-    ///
-    /// # Errors
-    /// The input cannot be read; it has ended.
-    pub(crate) fn feed(&mut self, bytes: io::Result<Vec<u8>>) -> Result<(), Failure> {
-        let Messages::Stream(stream) = self else { return Ok(()) };
-        match &bytes {
-            Ok(block) if !block.is_empty() => stream.feed(block),
-            _ => stream.end(),
-        }
-        bytes.map(|_| ()).map_err(|error| Failure::io("cannot read <stdin>", &error))
-    }
-}
 
 impl Outgoing {
     /// Reads the arguments: a command and its parameters, or one BCP line with a `?`, sent verbatim.
@@ -264,20 +202,6 @@ mod tests {
             pace.sent(Instant::now());
             pace.idle(Instant::now());
             assert!(pace.wait(Instant::now()).is_none());
-        }
-    }
-
-    #[test]
-    fn only_a_message_that_has_not_begun_is_sent_again() {
-        let mut stream = Stream::new(&FramingOptions::default());
-        stream.feed(b"# no\na\nb\n");
-        let one = Messages::One { message: outgoing(&["a"]), times: 1, sent: 0 };
-        for (mut messages, number) in [(one, 1), (Messages::Stream(Box::new(stream)), 2)] {
-            for unsent in [&b"a\n"[..], b"reset_complete\n"] {
-                assert!(matches!(messages.next(), Item::Message(next, a) if next == number && a.line() == b"a"));
-                assert_eq!(messages.repeat(&[b"hello\n".to_vec(), unsent.to_vec()]), unsent == b"a\n");
-            }
-            assert!(!matches!(messages.next(), Item::Message(_, message) if message.line() == b"a"));
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::output::{Color, Console};
 use messages::guard;
 use sender::Sender;
 
-pub(super) use messages::{Messages, Pace};
+pub(super) use messages::Pace;
 
 /// How long a reply is waited for unless `-W` says so: MPF replies at once, and a script should not hang.
 const REPLY_TIME: Duration = Duration::from_secs(10);
@@ -139,9 +139,7 @@ fn run(given: &Given) -> Result<Exit, Failure> {
 pub(super) struct SendPlan {
     pub(super) target: Target,
     pub(super) retry: Duration,
-    pub(super) messages: Messages,
-    /// Whether they come from standard input.
-    reads_input: bool,
+    pub(super) messages: Stream,
     pub(super) every: Option<Duration>,
     is_guarded: bool,
     says_hello: bool,
@@ -182,13 +180,12 @@ impl SendPlan {
         let messages = messages(given, &framing, &mut goals, console)?;
         let target = target(connect.address.as_deref(), wire)?;
         let is_guarded = wire == Wire::Bcp && !given.has("force");
-        if let (Messages::One { message, .. }, true) = (&messages, is_guarded) {
-            guard(message).map_err(Failure::Refused)?;
+        if is_guarded {
+            messages.given().map_or(Ok(()), guard).map_err(Failure::Refused)?;
         }
         let mut recorder = record.open_file()?;
         recorder.begin(&format!("connecting to {}", target.address), target.address.port)?;
-        let reads_input = matches!(messages, Messages::Stream(_));
-        match reads_input {
+        match messages.is_input {
             true => note_terminal_input(console),
             false => framing.read_bytes = ONE_SHOT_READ_BYTES,
         }
@@ -198,7 +195,6 @@ impl SendPlan {
             target,
             retry: connect.retry,
             messages,
-            reads_input,
             every,
             is_guarded,
             says_hello: given.has("hello"),
@@ -220,7 +216,7 @@ impl SendPlan {
     fn settings(&mut self) -> NetSettings {
         NetSettings {
             framing: self.framing.clone(),
-            input: self.reads_input.then(|| StdinReader::stdin(READ_BYTES)),
+            input: self.messages.is_input.then(|| StdinReader::stdin(READ_BYTES)),
             recording: self.recorder.take_file(),
             ..NetSettings::default()
         }
@@ -228,12 +224,7 @@ impl SendPlan {
 }
 
 /// Where the messages come from, and the goal that `-w` makes of it.
-fn messages(
-    given: &Given,
-    framing: &FramingOptions,
-    goals: &mut Goals,
-    console: &Console,
-) -> Result<Messages, Failure> {
+fn messages(given: &Given, framing: &FramingOptions, goals: &mut Goals, console: &Console) -> Result<Stream, Failure> {
     let (words, payload) = (given.text_words()?, given.value("bytes", path)?);
     let times = given.value("repeat", |value| match number(value)? {
         0 => Err("0 sends nothing; write 1 or more".to_owned()),
@@ -244,18 +235,18 @@ fn messages(
         ([], _) if given.has("hello") && given.has("every") => {
             return Err(Failure::Usage("--every needs messages: - reads them from standard input".to_owned()));
         }
-        ([], _) if given.has("hello") => Messages::None,
-        (words, _) if words.is_empty() || words == ["-"] => Messages::Stream(Box::new(Stream::new(framing))),
+        ([], _) if given.has("hello") => Stream::default(),
+        (words, _) if words.is_empty() || words == ["-"] => Stream::new(framing),
         (words, Wire::Bcp) => {
             let message = Outgoing::read(words, payload.as_deref(), framing, console)?;
             if given.has("wait") {
                 goals.expect_reply(message.reply()?);
             }
-            Messages::One { message, times, sent: 0 }
+            Stream::of(message, times)
         }
         (words, Wire::Obe) => {
             let whole = read_value(words, true)?;
-            Messages::One { message: Outgoing { line_length: whole.len(), whole }, times, sent: 0 }
+            Stream::of(Outgoing { line_length: whole.len(), whole }, times)
         }
     })
 }

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use super::SendPlan;
-use super::messages::{Messages, Pace, YEAR, guard};
+use super::messages::{Pace, YEAR, guard};
 use crate::bcp::conversation::{Conversation, ConversationConfig, ReceiveOutcome, Role, write_message};
 use crate::bcp::template::Origin;
 use crate::bcp::{Malformed, Message, ParseOptions, Side, ValueKind, line_command};
@@ -72,7 +72,7 @@ impl<'a> Sender<'a> {
             hides_modes: ready_by.is_some(),
             ready_by,
             pace: Pace::new(plan.every),
-            is_complete: matches!(plan.messages, Messages::None),
+            is_complete: plan.messages.is_over(),
             sent: 0,
             last: 0,
             written: 0,
@@ -109,7 +109,7 @@ impl<'a> Sender<'a> {
         }
         let end = self.end.unwrap_or(End::Done);
         let is_cut_short = matches!(end, End::TimeUp { .. }) && is_ready && !self.is_complete;
-        if is_cut_short && !matches!(plan.messages.next(), Item::Pending | Item::End) {
+        if is_cut_short && !matches!(plan.messages.next_item(), Item::Pending | Item::End) {
             // To stop then was the wish, but nothing is lost without a report.
             console.report(Exit::Success, &plan.target.address, "timed out before the last message was sent");
         }
@@ -202,17 +202,21 @@ impl<'a> Sender<'a> {
 impl Sender<'_> {
     fn send_messages(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
         let mut messages = std::mem::take(&mut self.plan.messages);
-        let repeats = !self.plan.reads_input;
+        let is_input = messages.is_input;
         loop {
             // Repetition is how to ask until the goals are met: the rest is dropped.
-            let is_answered = repeats && self.sent > 0 && self.plan.goals.are_met();
-            self.is_complete |= messages.are_over() || is_answered;
+            let is_answered = !is_input && self.sent > 0 && self.plan.goals.are_met();
+            self.is_complete |= messages.is_over() || is_answered;
             if self.is_complete || self.pace.wait(now).is_some() || !self.has_room(net) {
                 break;
             }
-            let (number, why) = match messages.next() {
+            let (number, why) = match messages.next_item() {
                 Item::Message(number, message) => match self.send(net, now, number, message) {
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        let is_new = is_input || number == 1;
+                        unknown_word(message.line()).filter(|_| is_new).iter().for_each(|why| self.console.note(why));
+                        continue;
+                    }
                     Err(why) => (number, format!("not sent: {why}")),
                 },
                 Item::Malformed { number, reason } => (number, reason),
@@ -248,9 +252,6 @@ impl Sender<'_> {
             // After a goodbye nothing is sent.
             self.is_complete = true;
             return Err(why.to_string());
-        }
-        if let Some(warning) = unknown_word(line).filter(|_| number == 1 || self.plan.reads_input) {
-            self.console.note(warning);
         }
         self.hides_modes &= command != "monitor_start";
         self.plan.traffic.sent(line, payload);
@@ -428,7 +429,7 @@ impl Handler for Sender<'_> {
     }
 
     fn wants_input(&mut self, net: &Net) -> bool {
-        self.plan.messages.want_input()
+        self.plan.messages.wants_input()
             && self.opening == Opening::Done
             && !self.is_complete
             && !self.conversation.peer_has_left()
@@ -437,7 +438,7 @@ impl Handler for Sender<'_> {
     }
 
     fn on_input(&mut self, _net: &mut Net, bytes: io::Result<Vec<u8>>) {
-        if let Err(failure) = self.plan.messages.feed(bytes) {
+        if let Err(failure) = self.plan.messages.take_block(bytes) {
             self.console.report_failure(&failure);
         }
     }
@@ -494,7 +495,7 @@ impl Sender<'_> {
         }
         let address = &self.plan.target.address;
         report_unfinished(self.console, address, &closed.unfinished);
-        let unit = if self.plan.reads_input { "line" } else { "message" };
+        let unit = if self.plan.messages.is_input { "line" } else { "message" };
         let text = match self.last {
             0 => "connection lost before anything was sent; reconnecting".to_owned(),
             last => {
