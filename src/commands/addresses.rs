@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::result_file::write_whole;
 use crate::exit::{Failure, plain_words};
 use crate::framing::Wire;
-use crate::net::{Address, Net, SocketAddr};
+use crate::net::{Address, ConnId, Net, SocketAddr};
 use crate::output::{Console, say};
 use crate::text::file_name;
 
@@ -39,7 +39,10 @@ pub fn resolve(text: Option<&str>, default: Address) -> Result<(Address, Vec<Soc
 pub struct Target {
     /// As typed, for messages.
     pub address: Address,
-    sockets: Vec<SocketAddr>,
+    /// What it resolves to, in the order in which it is tried.
+    pub sockets: Vec<SocketAddr>,
+    /// `--retry`: zero is one try.
+    pub retry: Duration,
     /// Why it was not reached, while the connection is retried.
     pub unreached: Option<io::Error>,
 }
@@ -50,20 +53,20 @@ impl Target {
     ///
     /// # Errors
     /// As for [`resolve`].
-    pub fn resolve(text: Option<&str>, port: u16) -> Result<Target, Failure> {
+    pub fn resolve(text: Option<&str>, port: u16, retry: Duration) -> Result<Target, Failure> {
         let (address, sockets) = resolve(text, Address::new("localhost", port))?;
-        Ok(Target { address, sockets, unreached: None })
-    }
-
-    /// What it resolves to, in the order in which it is tried.
-    pub fn sockets(&self) -> &[SocketAddr] {
-        &self.sockets
+        Ok(Target { address, sockets, retry, unreached: None })
     }
 
     /// One known address, such as that of a server in this process.
     pub fn known(socket: SocketAddr) -> Target {
         let address = Address::new(&socket.ip().to_string(), socket.port());
-        Target { address, sockets: vec![socket], unreached: None }
+        Target { address, sockets: vec![socket], retry: Duration::ZERO, unreached: None }
+    }
+
+    /// Begins to connect.
+    pub(crate) fn connect(&self, net: &mut Net) -> ConnId {
+        net.connect(&self.sockets, self.retry)
     }
 
     /// A try to connect failed, and another follows; the first one is noted.
@@ -75,9 +78,9 @@ impl Target {
         self.unreached = Some(io::Error::new(error.kind(), why));
     }
 
-    /// What to report when it cannot be reached, after `retry` (zero: one try).
-    pub(crate) fn failure(&self, error: &io::Error, retry: Duration) -> Failure {
-        let address = &self.address;
+    /// What to report when it cannot be reached.
+    pub(crate) fn failure(&self, error: &io::Error) -> Failure {
+        let (address, retry) = (&self.address, self.retry);
         let is_remote = !self.sockets.iter().all(|socket| socket.ip().is_loopback());
         let mut text = match error.kind() {
             io::ErrorKind::ConnectionRefused => format!("connection refused at {address}"),
@@ -198,31 +201,31 @@ mod tests {
 
     #[test]
     fn refused_connection_says_what_to_do() {
-        let complaint = |target: &Target, kind: io::ErrorKind, retry| {
-            target.failure(&kind.into(), retry).message().unwrap_or_default().to_owned()
+        let complaint = |target: Target, kind: io::ErrorKind, retry| {
+            Target { retry, ..target }.failure(&kind.into()).message().unwrap_or_default().to_owned()
         };
-        let target = |port| Target::resolve(Some("localhost"), port).unwrap();
+        let target = |port| Target::resolve(Some("localhost"), port, Duration::ZERO).unwrap();
         let refused = io::ErrorKind::ConnectionRefused;
         assert_eq!(
-            complaint(&target(5051), refused, Duration::ZERO),
+            complaint(target(5051), refused, Duration::ZERO),
             "connection refused at localhost:5051: MPF opens this port only after its media controller has connected \
              (or with mpf -b); --retry 30s waits for it"
         );
-        let tried = complaint(&target(5050), refused, Duration::from_millis(1500));
+        let tried = complaint(target(5050), refused, Duration::from_millis(1500));
         assert!(tried.ends_with("(backbox listen is one); tried for 1.5 s"), "{tried}");
         assert!(
-            complaint(&target(7), refused, Duration::ZERO).contains(": no program is listening on this port; --retry")
+            complaint(target(7), refused, Duration::ZERO).contains(": no program is listening on this port; --retry")
         );
-        let late = complaint(&target(7), io::ErrorKind::TimedOut, Duration::ZERO);
+        let late = complaint(target(7), io::ErrorKind::TimedOut, Duration::ZERO);
         assert_eq!(late, "timed out connecting to localhost:7; --retry 30s waits for it");
-        let remote = complaint(&Target::known("192.0.2.7:5051".parse().unwrap()), refused, Duration::ZERO);
+        let remote = complaint(Target::known("192.0.2.7:5051".parse().unwrap()), refused, Duration::ZERO);
         assert!(remote.contains("only on 127.0.0.1 unless its setting bcp: servers: url_style: ip:"), "{remote}");
     }
 
     #[test]
     fn invalid_address_is_a_usage_error() {
-        assert!(matches!(Target::resolve(Some("a b"), 1), Err(Failure::Usage(_))));
-        assert_eq!(Target::resolve(Some(":7"), 1).unwrap().address.to_string(), "localhost:7");
-        assert_eq!(Target::resolve(None, 5051).unwrap().address.to_string(), "localhost:5051");
+        assert!(matches!(Target::resolve(Some("a b"), 1, Duration::ZERO), Err(Failure::Usage(_))));
+        assert_eq!(Target::resolve(Some(":7"), 1, Duration::ZERO).unwrap().address.to_string(), "localhost:7");
+        assert_eq!(Target::resolve(None, 5051, Duration::ZERO).unwrap().address.to_string(), "localhost:5051");
     }
 }

@@ -68,7 +68,7 @@ impl<'a> ObeSender<'a> {
                     self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
                 }
                 Item::Message(_, message) => {
-                    let id = net.connect(self.plan.target.sockets(), self.plan.retry);
+                    let id = self.plan.target.connect(net);
                     let mut frame = Vec::new();
                     push_frame(message.line(), &mut frame);
                     // It is written when there is a connection.
@@ -126,7 +126,6 @@ impl<'a> ObeSender<'a> {
             end,
             // Half a reply was reported as a frame, and silence has its own hint.
             closed: Closed { is_silent: false, unfinished: Vec::new(), ..closed },
-            retry: self.plan.retry,
             is_complete: true,
             missing: Some(if is_settled { "" } else { "a reply" }.to_owned()),
             hint,

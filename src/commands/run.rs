@@ -179,8 +179,6 @@ pub(crate) struct ClientRun<'a> {
     pub end: End,
     /// How the last connection ended.
     pub closed: Closed,
-    /// How long connecting was tried, for [`CloseReason::Unreached`].
-    pub retry: Duration,
     /// Whether all that was to be sent was given to the connection.
     pub is_complete: bool,
     /// What is still waited for, after "waiting for": empty if all has arrived, `None` if there is no goal.
@@ -220,7 +218,7 @@ impl ClientRun<'_> {
             Ok(Exit::Failed)
         };
         match (&self.end, missing) {
-            (End::Closed(CloseReason::Unreached(error)), _) => Err(self.target.failure(error, self.retry)),
+            (End::Closed(CloseReason::Unreached(error)), _) => Err(self.target.failure(error)),
             (End::Closed(CloseReason::Broken(fault)), _) => Err(Failure::Peer(format!("{address}: {fault}"))),
             (End::Closed(CloseReason::Http), _) => {
                 Err(Failure::Peer(format!("{address} is an HTTP server; -a ADDRESS names another one")))
@@ -325,7 +323,6 @@ mod tests {
             target: &target,
             end,
             closed: closed(CloseReason::ByUs, unsent),
-            retry: Duration::ZERO,
             is_complete,
             missing: missing.map(str::to_owned),
             hint: String::new(),

@@ -188,24 +188,12 @@ pub const META: Flag = Flag::switch("meta", "Add time, connection and sender to 
 pub const ADDR: Flag = Flag::value("addr", "ADDRESS", "Connect to *ADDRESS*").short('a').common();
 pub const RETRY: Flag = Flag::value("retry", "DURATION", "Retry the connection for up to *DURATION*").common();
 
-/// Where to connect, and how patiently.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectOptions {
-    /// As typed; it is parsed where it is used.
-    pub address: Option<String>,
-    /// `--retry`.
-    pub retry: Duration,
-}
-
-impl ConnectOptions {
-    /// The address is that of the option `address`.
-    ///
-    /// # Errors
-    /// [`Failure::Usage`] for what is no text or no duration.
-    pub fn read(given: &Given, address: &str) -> Result<ConnectOptions, Failure> {
-        let retry = given.value("retry", duration)?.unwrap_or_default();
-        Ok(ConnectOptions { address: given.value(address, text)?, retry })
-    }
+/// The duration of [`RETRY`], by default zero.
+///
+/// # Errors
+/// [`Failure::Usage`] for what is no duration.
+pub fn retry(given: &Given) -> Result<Duration, Failure> {
+    Ok(given.value("retry", duration)?.unwrap_or_default())
 }
 
 pub const VIEW: Flag = Flag::value("view", "VIEW", "Print messages as *VIEW*")

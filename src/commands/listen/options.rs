@@ -17,8 +17,8 @@ use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Traffic};
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::run::TimeLimits;
 use crate::commands::shared::{
-    ConnectOptions, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, META, OBE, OutputOptions,
-    RETRY, Selection, VIEW, WIRE, wants_table, wire,
+    EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, META, OBE, OutputOptions, RETRY,
+    Selection, VIEW, WIRE, retry, wants_table, wire,
 };
 use crate::commands::stream::Stream;
 use crate::exit::{Exit, Failure};
@@ -177,8 +177,8 @@ fn observer(given: &Given, wire: Wire) -> Result<Observer, Failure> {
 }
 
 fn behavior(given: &Given, wire: Wire, input: &Input) -> Result<Behavior, Failure> {
-    let connect = ConnectOptions::read(given, "connect")?;
-    let (role, port, defaults) = match (given.word("as") == Some("pin"), connect.address.is_some()) {
+    let (connect, retry) = (given.value("connect", text)?, retry(given)?);
+    let (role, port, defaults) = match (given.word("as") == Some("pin"), connect.is_some()) {
         (false, false) => (Role::MediaController, MEDIA_PORT, &CATEGORIES_OF_MEDIA),
         (true, true) => (Role::PinController, MEDIA_PORT, &CATEGORIES_OF_MEDIA),
         (true, false) | (false, true) => (Role::Client, PIN_PORT, &CATEGORIES_OF_CLIENT),
@@ -199,7 +199,8 @@ fn behavior(given: &Given, wire: Wire, input: &Input) -> Result<Behavior, Failur
     let subscriptions = subscriptions(&given.values("monitor", text)?, &given.values("register", event)?, defaults)?;
     let replies = given.values("reply", text)?;
     let replies = replies.iter().map(String::as_str).chain((wire == Wire::Obe).then_some(OBE_REPLY));
-    let server = |address: Option<String>| address.map(|address| Target::resolve(Some(&address), port)).transpose();
+    let server =
+        |address: Option<String>| address.map(|address| Target::resolve(Some(&address), port, retry)).transpose();
     let config = ConversationConfig {
         subscriptions,
         is_known: Some(catalogue::knows),
@@ -210,12 +211,11 @@ fn behavior(given: &Given, wire: Wire, input: &Input) -> Result<Behavior, Failur
         config,
         replies: replies.map(|text| Reply::parse(text, wire, input.line_bytes_max)).collect::<Result<_, _>>()?,
         is_mute: given.has("no-auto"),
-        is_guarded: role == Role::Client && connect.address.is_some(),
+        is_guarded: role == Role::Client && connect.is_some(),
         once: given.has("once"),
         input: given.has("stdin").then(|| Stream::new(&input.framing(wire))),
-        server: server(connect.address)?,
+        server: server(connect)?,
         target: server(given.value("forward", text)?)?,
-        retry: connect.retry,
         reconnects: given.has("reconnect"),
         canonical: given.has("canonical").then_some(input.line_bytes_max),
     })

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::canonical::Canonical;
 use super::observer::{Observer, Peer};
@@ -48,8 +48,6 @@ pub(crate) struct Behavior {
     pub server: Option<Target>,
     /// The server to which each client is forwarded.
     pub target: Option<Target>,
-    /// How long connecting is retried.
-    pub retry: Duration,
     /// Whether it connects again when the connection is lost.
     pub reconnects: bool,
     /// The longest line that `--canonical` rewrites, in bytes.
@@ -156,7 +154,7 @@ impl Peers {
     pub(super) fn connect(&mut self, net: &mut Net) -> Result<(), Failure> {
         let Some(server) = &self.behavior.server else { return Ok(()) };
         let (opening, port) = (format!("connecting to {}", server.address), server.address.port);
-        net.connect(server.sockets(), self.behavior.retry);
+        server.connect(net);
         self.begin(net, &opening, port)
     }
 
@@ -316,12 +314,12 @@ impl Peers {
     /// Connects again, or ends the run, after the connection to the server has closed; `how` is described.
     fn lose_server(&mut self, net: &mut Net, reason: &CloseReason, how: &str, said_goodbye: bool) {
         let Some(server) = self.behavior.server.as_ref().filter(|_| self.observer.end.is_none()) else { return };
-        let (address, retry) = (&server.address, self.behavior.retry);
+        let address = &server.address;
         let end = match reason {
-            CloseReason::Unreached(error) => End::Failed(server.failure(error, retry)),
+            CloseReason::Unreached(error) => End::Failed(server.failure(error)),
             _ if self.behavior.reconnects => {
                 self.observer.console.note(format_args!("{address}: {how}; connecting again"));
-                net.reconnect(server.sockets(), retry);
+                net.reconnect(&server.sockets, server.retry);
                 return;
             }
             // The fault was reported, with exit status 4.
@@ -384,9 +382,10 @@ impl Peers {
     /// What ended it, when that is an error.
     pub(super) fn settle(self, outcome: Outcome) -> Result<Exit, Failure> {
         let server = self.behavior.server.filter(|_| self.observer.connections == 0);
-        let unreached = server.map(|server| {
+        let unreached = server.map(|mut server| {
             let error = self.unreached.map_or_else(|| io::ErrorKind::TimedOut.into(), |(_, error)| error);
-            server.failure(&error, self.observer.limits.timeout.unwrap_or_default())
+            server.retry = self.observer.limits.timeout.unwrap_or_default();
+            server.failure(&error)
         });
         self.observer.settle(outcome, unreached)
     }
@@ -404,7 +403,7 @@ impl Handler for Peers {
         self.observer.connected(net.now, &peer);
         let exchange = match (&self.behavior.target, self.observer.wire) {
             (Some(target), _) => {
-                let other = net.connect(target.sockets(), self.behavior.retry);
+                let other = target.connect(net);
                 self.forward(net, &peer, other);
                 Exchange::Forwarded { other }
             }
@@ -445,7 +444,7 @@ impl Handler for Peers {
             closed.reason = CloseReason::ByPeer;
         }
         if let (CloseReason::Unreached(error), Some(target)) = (&closed.reason, &self.behavior.target) {
-            let failure = target.failure(error, self.behavior.retry);
+            let failure = target.failure(error);
             // With --once there is no other client; without it, others may be forwarded.
             let exit = if self.behavior.once { Exit::Io } else { Exit::Success };
             let why = failure.message().unwrap_or_default();
@@ -539,7 +538,7 @@ fn refuse_own(target: &Target, own: SocketAddr) -> Result<(), Failure> {
         // Connecting to no address in particular reaches this computer.
         there.port() == own.port() && (is_here || there.ip().is_unspecified())
     };
-    if !target.sockets().iter().any(is_own) {
+    if !target.sockets.iter().any(is_own) {
         return Ok(());
     }
     Err(Failure::Usage(format!(

@@ -60,7 +60,7 @@ fn run(given: &Given) -> Result<Exit, Failure> {
     })?;
     let start = || start_media_controller(options.choice.framing.clone(), &output);
     let media = given.has("loopback").then(start).transpose()?;
-    let (address, announce) = (options.connect.address.as_deref(), options.announce.as_deref());
+    let (address, announce) = (options.address.as_deref(), options.announce.as_deref());
     let place = Place { address, port: Some(port), announce, wire: Wire::Bcp };
     let bound = given.has("serve").then(|| place.listen(&mut net)).transpose()?;
     let own = media.as_ref().map(|(address, _)| *address).or(bound);
@@ -85,7 +85,6 @@ fn run(given: &Given) -> Result<Exit, Failure> {
         side: options.choice.side,
         compares: compares(given),
         is_colored: color.is_on(stdout_is_terminal()),
-        retry: options.connect.retry,
         limits,
         traffic: Traffic { is_shown: given.has("verbose") },
         recorder,

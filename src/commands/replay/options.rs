@@ -11,7 +11,7 @@ use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, duration, nu
 use crate::commands::addresses::withdraw;
 use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions};
 use crate::commands::result_file::{refuse_one_file_twice, to_write};
-use crate::commands::shared::{ADDR, ConnectOptions, LIVE_GENERAL, MAX_LINE, MAX_PAYLOAD, RETRY, VIEW};
+use crate::commands::shared::{ADDR, LIVE_GENERAL, MAX_LINE, MAX_PAYLOAD, RETRY, VIEW, retry};
 use crate::exit::{Exit, Failure};
 use crate::session::Kind;
 use crate::text::{file_name, shown};
@@ -103,7 +103,8 @@ pub(super) struct ReplayOptions {
     pub passes: u64,
     /// `-W`, if it is a limit.
     pub timeout: Option<Duration>,
-    pub connect: ConnectOptions,
+    pub address: Option<String>,
+    pub retry: Duration,
     /// What is compared, but for the settings of the files.
     pub check: CheckConfig,
     pub record: RecordOptions,
@@ -125,7 +126,8 @@ impl ReplayOptions {
             tempo: Tempo::read(given)?,
             passes: given.value("repeat", passes)?.unwrap_or(1),
             timeout: timeout.filter(|timeout| !timeout.is_zero()),
-            connect: ConnectOptions::read(given, "addr")?,
+            address: given.value("addr", text)?,
+            retry: retry(given)?,
             check: check_config(given)?,
             record: RecordOptions::read(given)?,
             announce: given.value("announce", to_write)?,

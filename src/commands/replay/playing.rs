@@ -94,7 +94,7 @@ impl Playing {
     ) -> Result<Playing, Failure> {
         let target = match own {
             Some(own) => Target::known(own),
-            None => Target::resolve(options.connect.address.as_deref(), recording.port())?,
+            None => Target::resolve(options.address.as_deref(), recording.port(), options.retry)?,
         };
         let (side, address) = (recording.choice.side, &target.address);
         let to = match side {
@@ -329,7 +329,7 @@ impl Playing {
     ///
     /// # Errors
     /// What ended the run, when it is an error.
-    pub(super) fn settle(self, retry: Duration, console: &mut Console) -> Result<Exit, Failure> {
+    pub(super) fn settle(self, console: &mut Console) -> Result<Exit, Failure> {
         let check = self.checking.filter(|checking| checking.is_compared).map(|checking| checking.check);
         let (checked, end) = (self.checked?, self.end.unwrap_or(End::Done));
         // That the peer is gone is one of the differences, and reported.
@@ -346,7 +346,6 @@ impl Playing {
             target: &self.target,
             end,
             closed: self.closed,
-            retry,
             is_complete: self.pass.is_complete || is_reported,
             missing: missing.map(str::to_owned),
         };

@@ -35,7 +35,6 @@ pub(super) struct Replayer<'a> {
     /// Whether replies are compared; then the report is all that is printed, colored or not.
     pub compares: bool,
     pub is_colored: bool,
-    pub retry: Duration,
     /// `-W`.
     pub limits: TimeLimits,
     pub traffic: Traffic,
@@ -60,7 +59,7 @@ impl Replayer<'_> {
     fn connect(&mut self, net: &mut Net) {
         if self.side == Side::Client {
             let playing = &mut self.files[self.current];
-            playing.pass.id = net.connect(playing.target.sockets(), self.retry);
+            playing.pass.id = playing.target.connect(net);
         }
     }
 
@@ -277,7 +276,7 @@ impl Replayer<'_> {
             if playing.connections > 0 {
                 self.console.note(playing.summary());
             }
-            match playing.settle(self.retry, self.console) {
+            match playing.settle(self.console) {
                 Ok(exit) => worst = worst.max(exit),
                 Err(failure) if has_several => self.console.report_failure(&failure),
                 Err(failure) => return Err(failure),

@@ -16,8 +16,8 @@ use crate::commands::obe::ObeSender;
 use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Recorder, Traffic};
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net};
 use crate::commands::shared::{
-    ADDR, ConnectOptions, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, OBE, OutputOptions,
-    RETRY, Selection, WIRE, patterns, wire,
+    ADDR, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, OBE, OutputOptions, RETRY,
+    Selection, WIRE, patterns, retry, wire,
 };
 use crate::commands::stream::{Outgoing, Stream};
 use crate::exit::{Exit, Failure};
@@ -138,7 +138,6 @@ fn run(given: &Given) -> Result<Exit, Failure> {
 /// A run of `send`, everything resolved and checked.
 pub(super) struct SendPlan {
     pub(super) target: Target,
-    pub(super) retry: Duration,
     pub(super) messages: Stream,
     pub(super) every: Option<Duration>,
     is_guarded: bool,
@@ -163,7 +162,7 @@ pub(super) struct SendPlan {
 impl SendPlan {
     fn new(given: &Given, color: Color, console: &Console) -> Result<SendPlan, Failure> {
         let wire = wire(given);
-        let (connect, record) = (ConnectOptions::read(given, "addr")?, RecordOptions::read(given)?);
+        let record = RecordOptions::read(given)?;
         let (every, ready) = (given.value("every", duration)?, given.value("ready", duration)?);
         let (goal_options, selection) = (GoalOptions::read(given)?, Selection::read(given, Template::parse)?);
         let mut goals = goal_options.goals(wire)?;
@@ -178,7 +177,7 @@ impl SendPlan {
         let show = selection.show(wire, false, style)?.for_stdout(color, false);
         let mut framing = Input::read(given)?.framing(wire);
         let messages = messages(given, &framing, &mut goals, console)?;
-        let target = target(connect.address.as_deref(), wire)?;
+        let target = target(given, wire)?;
         let is_guarded = wire == Wire::Bcp && !given.has("force");
         if is_guarded {
             messages.given().map_or(Ok(()), guard).map_err(Failure::Refused)?;
@@ -193,7 +192,6 @@ impl SendPlan {
         let has_reply_time = goals.are_set() || (wire == Wire::Obe && waits);
         Ok(SendPlan {
             target,
-            retry: connect.retry,
             messages,
             every,
             is_guarded,
@@ -252,20 +250,21 @@ fn messages(given: &Given, framing: &FramingOptions, goals: &mut Goals, console:
 }
 
 /// The server to connect to: that of `-a`, else of the variable, else the usual one of the wire.
-fn target(address: Option<&str>, wire: Wire) -> Result<Target, Failure> {
+fn target(given: &Given, wire: Wire) -> Result<Target, Failure> {
+    let (typed, retry) = (given.value("addr", text)?, retry(given)?);
     let (host, port) = match wire {
         Wire::Bcp => (None, PIN_PORT),
         Wire::Obe => (Some("127.0.0.1"), OBE_PORT),
     };
-    if address.is_some() {
-        return Target::resolve(address, port);
+    if typed.is_some() {
+        return Target::resolve(typed.as_deref(), port, retry);
     }
     let Some(named) = std::env::var_os(ADDRESS_VARIABLE).filter(|named| !named.is_empty()) else {
-        return Target::resolve(host, port);
+        return Target::resolve(host, port, retry);
     };
-    // The variable is named: it was not part of this command line.
+    // It is named, because nobody typed it with this command.
     let wrong = |why| Failure::Usage(format!("{ADDRESS_VARIABLE}: {why}"));
-    match Target::resolve(Some(&text(named).map_err(wrong)?), port) {
+    match Target::resolve(Some(&text(named).map_err(wrong)?), port, retry) {
         Err(Failure::Usage(why)) => Err(wrong(why)),
         other => other,
     }

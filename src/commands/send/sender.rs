@@ -64,9 +64,9 @@ impl<'a> Sender<'a> {
     pub(crate) fn new(plan: SendPlan, net: &mut Net, console: &'a mut Console) -> Sender<'a> {
         let ready_by = plan.ready.map(|ready| Instant::now() + ready.min(YEAR));
         // It ends by its own deadline, also while the connection is retried.
-        let retry = if ready_by.is_some() { Duration::MAX } else { plan.retry };
+        let retry = if ready_by.is_some() { Duration::MAX } else { plan.target.retry };
         Sender {
-            id: net.connect(plan.target.sockets(), retry),
+            id: net.connect(&plan.target.sockets, retry),
             opening: Opening::Connect,
             conversation: Conversation::new(Role::Client, ConversationConfig::default()),
             hides_modes: ready_by.is_some(),
@@ -117,7 +117,6 @@ impl<'a> Sender<'a> {
             target: &plan.target,
             end,
             closed: self.closed.unwrap_or_default(),
-            retry: plan.retry,
             is_complete: self.is_complete && is_ready,
             missing,
             hint,
@@ -504,6 +503,6 @@ impl Sender<'_> {
         };
         // Messages may be lost, so this is reported with -q too; the run may still succeed.
         self.console.report(Exit::Success, address, text);
-        self.id = net.reconnect(self.plan.target.sockets(), self.plan.retry);
+        self.id = net.reconnect(&self.plan.target.sockets, self.plan.target.retry);
     }
 }
