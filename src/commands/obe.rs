@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::bcp::Message;
 use crate::bcp::template::{Origin, Side};
-use crate::commands::run::{ClientRun, End, TimeLimits, failed_reply, report_unprinted};
+use crate::commands::run::{ClientRun, End, TimeLimits, failed_reply, report_notice, report_unprinted};
 use crate::commands::send::{Pace, SendPlan};
 use crate::commands::stream::Item;
 use crate::exit::{Exit, Failure};
@@ -211,8 +211,6 @@ impl Handler for ObeSender<'_> {
     }
 
     fn on_notice(&mut self, _net: &mut Net, notice: Notice<'_>) {
-        if let Notice::Retrying(_, error) = notice {
-            self.plan.target.retry(error, self.console);
-        }
+        report_notice(self.console, &mut self.plan.target, &self.plan.recorder, &notice);
     }
 }

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use crate::bcp::template::Side;
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::FramingError;
-use crate::net::{Address, CloseReason, Closed, Handler, Net, NetSettings, Output};
+use crate::net::{Address, CloseReason, Closed, Handler, Net, NetSettings, Notice, Output};
 use crate::output::Console;
 use crate::text::shown;
 
 use super::addresses::{PIN_PORT, Target};
+use super::recorder::Recorder;
 
 /// A loop whose output is standard output. Open files that can block, such as pipes to record into, before
 /// [`drive`]: until then a signal ends the process.
@@ -245,6 +246,15 @@ impl ClientRun<'_> {
                 Ok(console.worst())
             }
         }
+    }
+}
+
+/// Reports a notice about the connection to a server, or its recording.
+pub(crate) fn report_notice(console: &mut Console, target: &mut Target, recorder: &Recorder, notice: &Notice<'_>) {
+    match notice {
+        Notice::Retrying(_, error) => target.retry(error, console),
+        Notice::RecordingFailed(error) => console.report_failure(&recorder.failure(error)),
+        _ => {}
     }
 }
 

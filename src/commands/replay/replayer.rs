@@ -11,7 +11,7 @@ use crate::check::{JunitSuite, NextStep, junit};
 use crate::commands::addresses::Target;
 use crate::commands::recorder::{Recorder, Traffic};
 use crate::commands::result_file::ResultFile;
-use crate::commands::run::{End, TimeLimits, closing, receive_bad_frame};
+use crate::commands::run::{End, TimeLimits, closing, receive_bad_frame, report_notice};
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, RawMessage};
 use crate::net::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
@@ -405,13 +405,6 @@ impl Handler for Replayer<'_> {
     }
 
     fn on_notice(&mut self, _net: &mut Net, notice: Notice<'_>) {
-        match notice {
-            Notice::Retrying(_, error) => self.files[self.current].target.retry(error, self.console),
-            Notice::RecordingFailed(error) => {
-                let failure = self.recorder.failure(error);
-                self.console.report_failure(&failure);
-            }
-            _ => {}
-        }
+        report_notice(self.console, &mut self.files[self.current].target, &self.recorder, &notice);
     }
 }

@@ -123,8 +123,8 @@ pub const COMMAND: Command = Command {
 fn run(given: &Given) -> Result<Exit, Failure> {
     let output = OutputOptions::read(given);
     let mut console = output.console(COMMAND.help.name);
-    let mut plan = SendPlan::new(given, output.color, &console)?;
-    let mut net = open_net(plan.settings())?;
+    let (plan, settings) = SendPlan::read(given, output.color, &console)?;
+    let mut net = open_net(settings)?;
     if wire(given) == Wire::Obe {
         let mut sender = ObeSender::new(plan, &mut console);
         let unprinted = drive(&mut net, &mut sender)?;
@@ -152,15 +152,14 @@ pub(super) struct SendPlan {
     pub(super) limits: TimeLimits,
     /// Whether it stays, though it waits for nothing, until a limit passes.
     stays: bool,
-    framing: FramingOptions,
     pub(super) show: Show,
     pub(super) prints_all: bool,
     pub(super) traffic: Traffic,
-    recorder: Recorder,
+    pub(super) recorder: Recorder,
 }
 
 impl SendPlan {
-    fn new(given: &Given, color: Color, console: &Console) -> Result<SendPlan, Failure> {
+    fn read(given: &Given, color: Color, console: &Console) -> Result<(SendPlan, NetSettings), Failure> {
         let wire = wire(given);
         let record = RecordOptions::read(given)?;
         let (every, ready) = (given.value("every", duration)?, given.value("ready", duration)?);
@@ -190,7 +189,13 @@ impl SendPlan {
         }
         let waits = !given.has("no-reply");
         let has_reply_time = goals.are_set() || (wire == Wire::Obe && waits);
-        Ok(SendPlan {
+        let settings = NetSettings {
+            input: messages.is_input.then(|| StdinReader::stdin(READ_BYTES)),
+            recording: recorder.take_file(),
+            framing,
+            ..NetSettings::default()
+        };
+        let plan = SendPlan {
             target,
             messages,
             every,
@@ -203,21 +208,12 @@ impl SendPlan {
             goals,
             limits: TimeLimits::new(goal_options.time(has_reply_time.then_some(REPLY_TIME)), goal_options.idle),
             stays: goal_options.timeout.is_some() || goal_options.idle.is_some(),
-            framing,
             show,
             prints_all: given.has("all"),
             traffic: Traffic { is_shown: given.has("verbose") },
             recorder,
-        })
-    }
-
-    fn settings(&mut self) -> NetSettings {
-        NetSettings {
-            framing: self.framing.clone(),
-            input: self.messages.is_input.then(|| StdinReader::stdin(READ_BYTES)),
-            recording: self.recorder.take_file(),
-            ..NetSettings::default()
-        }
+        };
+        Ok((plan, settings))
     }
 }
 

@@ -10,7 +10,8 @@ use crate::bcp::template::Origin;
 use crate::bcp::{Malformed, Message, ParseOptions, Side, ValueKind, line_command};
 use crate::commands::arguments::unknown_word;
 use crate::commands::run::{
-    ClientRun, End, closing, failed_reply, receive_bad_frame, report_unfinished, report_unprinted, subscription_hint,
+    ClientRun, End, closing, failed_reply, receive_bad_frame, report_notice, report_unfinished, report_unprinted,
+    subscription_hint,
 };
 use crate::commands::stream::{Item, Outgoing};
 use crate::exit::{Exit, Failure};
@@ -55,8 +56,6 @@ pub(crate) struct Sender<'a> {
     end: Option<End>,
     closed: Option<Closed>,
     message: Message,
-    lines: Vec<u8>,
-    output: Vec<u8>,
 }
 
 impl<'a> Sender<'a> {
@@ -79,8 +78,6 @@ impl<'a> Sender<'a> {
             end: None,
             closed: None,
             message: Message::new(),
-            lines: Vec::new(),
-            output: Vec::new(),
             plan,
             console,
         }
@@ -158,9 +155,9 @@ impl<'a> Sender<'a> {
 
     fn send_goodbye(&mut self, net: &mut Net) {
         if self.plan.says_goodbye {
-            self.lines.clear();
-            self.conversation.leave(&mut self.lines);
-            self.send_lines(net);
+            let mut lines = Vec::new();
+            self.conversation.leave(&mut lines);
+            self.send_lines(net, &lines);
         }
     }
 
@@ -262,14 +259,14 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Sends the lines of our own that were collected.
-    fn send_lines(&mut self, net: &mut Net) {
-        for line in self.lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
+    /// Sends lines of our own.
+    fn send_lines(&mut self, net: &mut Net, lines: &[u8]) {
+        for line in lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
             self.plan.traffic.sent(line, None);
             self.plan.recorder.message(net, self.id.0, Side::Client, line, None);
         }
-        if !self.lines.is_empty() {
-            net.send(self.id, &self.lines);
+        if !lines.is_empty() {
+            net.send(self.id, lines);
         }
     }
 
@@ -283,9 +280,9 @@ impl Sender<'_> {
     }
 
     fn change_subscription(&mut self, net: &mut Net, command: &str) {
-        self.lines.clear();
-        write_message(command, &[("category", "modes")], &mut self.lines);
-        self.send_lines(net);
+        let mut lines = Vec::new();
+        write_message(command, &[("category", "modes")], &mut lines);
+        self.send_lines(net, &lines);
     }
 }
 
@@ -299,8 +296,6 @@ impl Sender<'_> {
             Err(why) => {
                 let place = format!("{}: line {}", self.plan.target.address, raw.number);
                 self.console.report(Exit::Failed, place, &why);
-                self.lines.clear();
-                self.conversation.receive_malformed(raw.line, &mut self.lines);
                 self.print(net, raw, Err(&why), !self.plan.goals.select());
             }
         }
@@ -319,9 +314,9 @@ impl Sender<'_> {
             return;
         }
         let verdict = self.plan.goals.receive(message, raw.payload.map(<[u8]>::len), self.is_complete);
-        self.lines.clear();
-        let outcome = self.conversation.receive(message, &mut self.lines);
-        self.send_lines(net);
+        let mut lines = Vec::new();
+        let outcome = self.conversation.receive(message, &mut lines);
+        self.send_lines(net, &lines);
         let is_ours = !matches!(outcome, ReceiveOutcome::Deliver | ReceiveOutcome::Refused(_));
         match outcome {
             ReceiveOutcome::Ready => {
@@ -346,12 +341,12 @@ impl Sender<'_> {
     }
 
     fn print(&mut self, net: &mut Net, raw: &RawMessage<'_>, message: Result<&Message, &Malformed>, is_wanted: bool) {
-        self.output.clear();
+        let mut output = Vec::new();
         if (is_wanted || self.plan.prints_all)
             && self.plan.goals.admit_more()
-            && self.plan.show.show(raw, message, &Origin::of(Side::Server), &mut self.output)
+            && self.plan.show.show(raw, message, &Origin::of(Side::Server), &mut output)
         {
-            net.print(&self.output);
+            net.print(&output);
             self.plan.goals.printed += 1;
         }
     }
@@ -376,10 +371,10 @@ impl Handler for Sender<'_> {
         match self.plan.says_hello {
             true => {
                 self.opening = Opening::Handshake;
-                self.lines.clear();
+                let mut lines = Vec::new();
                 // A new conversation can always be opened.
-                let _ = self.conversation.open(&mut self.lines);
-                self.send_lines(net);
+                let _ = self.conversation.open(&mut lines);
+                self.send_lines(net, &lines);
                 if self.ready_by.is_none() {
                     self.plan.limits.begin(net.now);
                 }
@@ -475,14 +470,7 @@ impl Handler for Sender<'_> {
     }
 
     fn on_notice(&mut self, _net: &mut Net, notice: Notice<'_>) {
-        match notice {
-            Notice::Retrying(_, error) => self.plan.target.retry(error, self.console),
-            Notice::RecordingFailed(error) => {
-                let failure = self.plan.recorder.failure(error);
-                self.console.report_failure(&failure);
-            }
-            _ => {}
-        }
+        report_notice(self.console, &mut self.plan.target, &self.plan.recorder, &notice);
     }
 }
 
