@@ -6,7 +6,6 @@ mod canonical;
 mod observer;
 mod options;
 pub(super) mod peers;
-mod printer;
 mod reply;
 
 pub use options::COMMAND;

@@ -5,7 +5,6 @@ use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::printer::MessagePrinter;
 use crate::bcp::template::{Origin, Side};
 use crate::bcp::{Malformed, Message, ParseOptions};
 use crate::commands::goals::Goals;
@@ -16,6 +15,7 @@ use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wi
 use crate::limits::READ_BYTES;
 use crate::net::{CloseReason, Closed, ConnId, Net, Notice, Outcome};
 use crate::output::show::Show;
+use crate::output::table::EndNames;
 use crate::output::{Console, say};
 use crate::text::{count, shown};
 
@@ -31,6 +31,41 @@ pub(super) struct Peer {
     pub address: String,
     /// Its end of the connection.
     pub side: Side,
+    pub counts: Counts,
+}
+
+/// What a connection carried, for the last row in a table.
+#[derive(Clone, Copy)]
+pub(super) struct Counts {
+    pub opened: Instant,
+    pub from_client: u64,
+    pub from_server: u64,
+    pub malformed: u64,
+    pub said_goodbye: bool,
+}
+
+impl Counts {
+    pub(super) fn new(opened: Instant) -> Counts {
+        Counts { opened, from_client: 0, from_server: 0, malformed: 0, said_goodbye: false }
+    }
+
+    /// Counts a message, or something malformed.
+    fn count(&mut self, from: Side, message: Option<&Message>) {
+        match (message, from) {
+            (None, _) => self.malformed += 1,
+            (Some(_), Side::Client) => self.from_client += 1,
+            (Some(_), Side::Server) => self.from_server += 1,
+        }
+        self.said_goodbye |= message.is_some_and(|message| message.command() == "goodbye");
+    }
+
+    /// Adds those of the other half of a forwarded pair.
+    pub(super) fn add(&mut self, half: &Counts) {
+        self.from_client += half.from_client;
+        self.from_server += half.from_server;
+        self.malformed += half.malformed;
+        self.said_goodbye |= half.said_goodbye;
+    }
 }
 
 /// Prints and records what is received and sent until the run ends.
@@ -43,7 +78,9 @@ pub(crate) struct Observer {
     pub wire: Wire,
     /// Whether it stands between two programs, so that each connection is half of a pair.
     pub is_forwarding: bool,
-    pub(super) printer: MessagePrinter,
+    pub show: Show,
+    /// What is printed once the present read is handled.
+    printed: Vec<u8>,
     /// The message received last.
     pub message: Message,
     /// How many connections, or forwarded pairs, there have been.
@@ -67,7 +104,8 @@ impl Observer {
             limits: TimeLimits::default(),
             wire: Wire::Bcp,
             is_forwarding: false,
-            printer: MessagePrinter::new(show),
+            show,
+            printed: Vec::new(),
             message: Message::new(),
             connections: 0,
             end: None,
@@ -92,20 +130,20 @@ impl Observer {
     pub(super) fn connected(&mut self, now: Instant, peer: &Peer) {
         self.connections += 1;
         self.limits.be_active(now);
-        let origin = self.origin(now, peer, peer.side);
-        self.printer.opened(&origin);
+        let preposition = if peer.side == Side::Client { "from" } else { "to" };
+        let text = format!("connected {preposition} {}", peer.address);
+        self.show.event(&self.origin(now, peer, peer.side), &text, &mut self.printed);
     }
 
     /// Records, prints and counts what a peer sent; whether it is a well-formed message, which then is
     /// [`Observer::message`].
-    pub(super) fn receive(&mut self, net: &mut Net, peer: &Peer, frame: &Frame<'_>) -> bool {
+    pub(super) fn receive(&mut self, net: &mut Net, peer: &mut Peer, frame: &Frame<'_>) -> bool {
         self.recorder.frame(net, peer.connection, peer.side, frame);
         match frame {
             Frame::Message(message) => self.receive_message(net.now, peer, message),
             Frame::Ignored { .. } => false,
             Frame::Bad { number, fault } => {
-                let origin = self.origin(net.now, peer, peer.side);
-                self.printer.count(&origin, None);
+                peer.counts.malformed += 1;
                 let exit = match fault {
                     // It was cut short because we have closed the connection.
                     _ if !self.is_forwarding && !net.is_open(peer.id) => Exit::Success,
@@ -119,7 +157,7 @@ impl Observer {
     }
 
     /// A malformed line of BCP is printed too, as it is.
-    fn receive_message(&mut self, now: Instant, peer: &Peer, message: &RawMessage<'_>) -> bool {
+    fn receive_message(&mut self, now: Instant, peer: &mut Peer, message: &RawMessage<'_>) -> bool {
         if self.is_forwarding && peer.side == Side::Client {
             self.traffic.sent(message.line, message.payload);
         } else {
@@ -148,12 +186,12 @@ impl Observer {
     }
 
     /// Prints a message, which is in [`Observer::message`] unless it is malformed, and checks the goals.
-    fn print(&mut self, now: Instant, peer: &Peer, message: &RawMessage<'_>, read: Result<(), &Malformed>) {
-        let origin = self.origin(now, peer, peer.side);
+    fn print(&mut self, now: Instant, peer: &mut Peer, message: &RawMessage<'_>, read: Result<(), &Malformed>) {
         let read = read.map(|()| &self.message);
-        if self.printer.message(message, read, &origin) {
-            self.goals.printed += 1;
-        }
+        peer.counts.count(peer.side, read.ok());
+        let origin = self.origin(now, peer, peer.side);
+        let is_printed = print(&mut self.show, &mut self.printed, message, read, &origin);
+        self.goals.printed += u64::from(is_printed);
         if self.goals.are_set() && self.end.is_none() {
             if let Ok(read) = read {
                 self.goals.receive(read, message.payload.map(<[u8]>::len), false);
@@ -171,10 +209,9 @@ impl Observer {
     }
 
     /// Records, prints and counts whole messages that were sent to a peer.
-    pub(super) fn sent(&mut self, net: &mut Net, peer: &Peer, messages: &[u8]) {
+    pub(super) fn sent(&mut self, net: &mut Net, peer: &mut Peer, messages: &[u8]) {
         let (now, from) = (net.now, peer.side.other());
         self.limits.be_active(now);
-        let origin = self.origin(now, peer, from);
         let (line_bytes_max, payload_bytes_max) = (usize::MAX, usize::MAX);
         let framing =
             FramingOptions { wire: self.wire, line_bytes_max, payload_bytes_max, ..FramingOptions::default() };
@@ -185,10 +222,14 @@ impl Observer {
             let Frame::Message(message) = frame else { continue };
             self.sent += 1;
             self.traffic.sent(message.line, message.payload);
-            if self.printer.has_table() {
+            // A table has both directions.
+            if self.show.table().is_some() {
                 let mut sent = Message::new();
                 let read = sent.parse_line(message.text(), &ParseOptions::default());
-                self.printer.message(&message, read.as_ref().map(|()| &sent), &origin);
+                let read = read.as_ref().map(|()| &sent);
+                peer.counts.count(from, read.ok());
+                let origin = self.origin(now, peer, from);
+                print(&mut self.show, &mut self.printed, &message, read, &origin);
             }
         }
     }
@@ -228,16 +269,32 @@ impl Observer {
         }
     }
 
-    /// A connection, or both of a forwarded pair, has closed; `how` is what [`Observer::closed`] returned.
+    /// A connection, or both of a forwarded pair, has closed; `how` is what [`Observer::closed`] returned. Prints its
+    /// last row: how it closed, how long it lasted, and what it carried.
     pub(super) fn ended(&mut self, net: &mut Net, peer: &Peer, how: &str) {
-        let origin = self.origin(net.now, peer, peer.side);
-        self.printer.closed(&origin, how);
+        let (origin, counts) = (self.origin(net.now, peer, peer.side), &peer.counts);
+        if let Some(table) = self.show.table() {
+            let EndNames { client, server } = table.ends;
+            let how = match table.ends {
+                EndNames::UNKNOWN => how.to_owned(),
+                _ => how.replace("the client", client).replace("the server", server),
+            };
+            let goodbye = if counts.said_goodbye { " (goodbye)" } else { "" };
+            let seconds = net.now.saturating_duration_since(counts.opened).as_secs_f64();
+            let (messages, from_server) = (count(counts.from_client, "message"), counts.from_server);
+            let mut text = format!("{how}{goodbye} after {seconds:.1} s: ");
+            text += &format!("{messages} from {client}, {from_server} from {server}");
+            if counts.malformed > 0 {
+                text += &format!(", {} malformed", counts.malformed);
+            }
+            table.event(&origin, &text, &mut self.printed);
+        }
         self.flush(net, 1);
     }
 
     /// Passes what was printed to the loop: at the end of a turn, and before it grows.
     pub(super) fn flush(&mut self, net: &mut Net, at_least: usize) {
-        let printed = &mut self.printer.printed;
+        let printed = &mut self.printed;
         if printed.len() < at_least {
             return;
         }
@@ -324,4 +381,23 @@ impl Observer {
         let sent = if self.sent == 0 { String::new() } else { format!(", sent {}", self.sent) };
         self.console.note(format_args!("received {received} on {connections}{sent}"));
     }
+}
+
+/// Prints a message, or a malformed line, if it is selected; whether it is. In a table, the `hello` of a program with a
+/// name is followed by a row with that name.
+fn print(
+    show: &mut Show,
+    out: &mut Vec<u8>,
+    raw: &RawMessage<'_>,
+    message: Result<&Message, &Malformed>,
+    origin: &Origin<'_>,
+) -> bool {
+    let is_printed = show.show(raw, message, origin, out);
+    let hello = message.ok().filter(|message| is_printed && message.command() == "hello");
+    let text = |name| hello?.find(name).map(|value| value.text());
+    if let Some(name) = text("controller_name") {
+        let version = text("controller_version").unwrap_or_default();
+        show.event(origin, format!("the {} is {name} {version}", origin.from.name()).trim_end(), out);
+    }
+    is_printed
 }

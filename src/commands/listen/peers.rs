@@ -7,7 +7,7 @@ use std::io;
 use std::time::Instant;
 
 use super::canonical::Canonical;
-use super::observer::{Observer, Peer};
+use super::observer::{Counts, Observer, Peer};
 use super::options::{CATEGORIES_OF_MEDIA, push_subscriptions};
 use super::reply::{FIRINGS_MAX, Firings, Reply};
 use crate::bcp::conversation::{self, Conversation, ConversationConfig, ProtocolError, ReceiveOutcome, Role};
@@ -26,6 +26,7 @@ use crate::net::{
 };
 use crate::output::Console;
 use crate::output::show::{Show, Style};
+use crate::output::table::EndNames;
 use crate::text::shown;
 
 /// What `listen` sends, and when.
@@ -137,7 +138,10 @@ impl Peers {
         let mut opening = vec![format!("listening on {own}")];
         if let Some(target) = &self.behavior.target {
             refuse_own(target, own)?;
-            self.observer.printer.name_ends([own.port(), target.address.port]);
+            // A forwarded game is known by its ports.
+            let mut ends = [own.port(), target.address.port].into_iter().map(EndNames::of_port);
+            let ends = ends.find(|&ends| ends != EndNames::UNKNOWN).unwrap_or(EndNames::UNKNOWN);
+            self.observer.show.table().into_iter().for_each(|table| table.restart(ends));
             opening.push(format!("forwarding to {}", target.address));
         }
         self.begin(net, &opening.join(", "), own.port())?;
@@ -171,8 +175,8 @@ impl Peers {
 
     /// Sends what is in [`Peers::outgoing`], in one write.
     fn send_outgoing(&mut self, net: &mut Net, id: ConnId) {
-        if let Some(state) = self.peers.get(&id) {
-            send(net, &state.peer, &self.outgoing, &mut self.observer);
+        if let Some(state) = self.peers.get_mut(&id) {
+            send(net, &mut state.peer, &self.outgoing, &mut self.observer);
         }
         self.outgoing.clear();
     }
@@ -270,7 +274,7 @@ impl Peers {
         }
         for (&id, state) in &mut self.peers {
             match state.admit(line, whole) {
-                Ok(true) => send(net, &state.peer, whole, &mut self.observer),
+                Ok(true) => send(net, &mut state.peer, whole, &mut self.observer),
                 Ok(false) => continue,
                 Err(why) => {
                     let why = format!("not sent to {}: {why}", state.peer.address);
@@ -294,7 +298,7 @@ impl Peers {
                     }
                     let mut goodbye = Vec::new();
                     conversation.leave(&mut goodbye);
-                    send(net, &state.peer, &goodbye, &mut self.observer);
+                    send(net, &mut state.peer, &goodbye, &mut self.observer);
                 }
                 // What a client sent to a target that was not reached is lost, so it must not see an orderly end.
                 Exchange::Forwarded { other } if net.peer(id).is_none() => {
@@ -399,7 +403,8 @@ impl Handler for Peers {
         }
         let side = if self.behavior.server.is_some() { Side::Server } else { Side::Client };
         let address = net.peer(id).map(|peer| peer.to_string()).unwrap_or_default();
-        let peer = Peer { id, connection: self.observer.connections + 1, address, side };
+        let connection = self.observer.connections + 1;
+        let peer = Peer { id, connection, address, side, counts: Counts::new(net.now) };
         self.observer.connected(net.now, &peer);
         let exchange = match (&self.behavior.target, self.observer.wire) {
             (Some(target), _) => {
@@ -416,8 +421,8 @@ impl Handler for Peers {
     }
 
     fn on_message(&mut self, net: &mut Net, id: ConnId, frame: &Frame<'_>) {
-        let Some(state) = self.peers.get(&id) else { return };
-        let is_read = self.observer.receive(net, &state.peer, frame);
+        let Some(state) = self.peers.get_mut(&id) else { return };
+        let is_read = self.observer.receive(net, &mut state.peer, frame);
         match frame {
             Frame::Message(message) if is_read => self.receive(net, id, message),
             Frame::Message(message) => self.receive_malformed(net, id, message.line),
@@ -451,8 +456,10 @@ impl Handler for Peers {
             self.observer.console.report(exit, &peer.address, format_args!("reset: {why}"));
         }
         let how = self.observer.closed(net, &peer, &closed);
-        if matches!(exchange, Exchange::Forwarded { other } if self.peers.contains_key(&other)) {
-            return;
+        if let Exchange::Forwarded { other } = exchange {
+            if let Some(half) = self.peers.get_mut(&other) {
+                return half.peer.counts.add(&peer.counts);
+            }
         }
         self.observer.ended(net, &peer, &how);
         if self.behavior.once {
@@ -554,7 +561,7 @@ fn finish(net: &mut Net, id: ConnId) {
 }
 
 /// Sends whole messages. A peer that does not read is reset, which is reported.
-fn send(net: &mut Net, peer: &Peer, messages: &[u8], observer: &mut Observer) {
+fn send(net: &mut Net, peer: &mut Peer, messages: &[u8], observer: &mut Observer) {
     if messages.is_empty() || !net.is_open(peer.id) {
         return;
     }
