@@ -72,8 +72,8 @@ enum Exchange {
     Bcp(Conversation),
     /// A reply to each message of OBE_Socket.
     Obe,
-    /// What the other connection of a forwarded pair carries too.
-    Forwarded { other: ConnId },
+    /// What the other connection of a forwarded pair carries too, and whether it was noted that it is retried.
+    Forwarded { other: ConnId, is_waiting: bool },
 }
 
 /// One connection.
@@ -112,13 +112,11 @@ pub(crate) struct Peers {
     peers: BTreeMap<ConnId, PeerState>,
     /// What is sent to a peer in one write.
     outgoing: Vec<u8>,
-    /// Which connection last was not made, and why.
-    unreached: Option<(ConnId, io::Error)>,
 }
 
 impl Peers {
     pub(crate) fn new(behavior: Behavior, observer: Observer) -> Peers {
-        Peers { behavior, observer, peers: BTreeMap::new(), outgoing: Vec::new(), unreached: None }
+        Peers { behavior, observer, peers: BTreeMap::new(), outgoing: Vec::new() }
     }
 
     /// The media controller that `replay --loopback` plays to. Its loop has no output, so it prints nothing.
@@ -301,7 +299,7 @@ impl Peers {
                     send(net, &mut state.peer, &goodbye, &mut self.observer);
                 }
                 // What a client sent to a target that was not reached is lost, so it must not see an orderly end.
-                Exchange::Forwarded { other } if net.peer(id).is_none() => {
+                Exchange::Forwarded { other, .. } if net.peer(id).is_none() => {
                     net.reset(id);
                     net.reset(*other);
                 }
@@ -345,7 +343,7 @@ impl Peers {
         });
         net.link(client.id, other, rewrite);
         let peer = Peer { id: other, side: Side::Server, address: client.address.clone(), ..*client };
-        let exchange = Exchange::Forwarded { other: client.id };
+        let exchange = Exchange::Forwarded { other: client.id, is_waiting: false };
         self.peers.insert(other, PeerState { peer, exchange, backlog: Vec::new(), firings: Vec::new() });
     }
 
@@ -366,17 +364,17 @@ impl Peers {
 
     /// The server was not reached, and is tried again.
     fn retry(&mut self, net: &mut Net, id: ConnId, error: &io::Error) {
-        let Some(server) = self.behavior.server.as_ref().or(self.behavior.target.as_ref()) else { return };
-        let mut what = server.address.to_string();
-        if let Some(PeerState { peer, exchange: Exchange::Forwarded { other }, .. }) = self.peers.get(&id) {
-            if net.has_peer_closed(*other) {
-                return net.reset(id);
-            }
-            what = format!("{}: waits for {what}", peer.address);
+        if let Some(server) = &mut self.behavior.server {
+            return server.retry(error, &self.observer.console);
         }
-        let before = self.unreached.replace((id, error.kind().into()));
-        if before.is_none_or(|(before, _)| before != id) {
-            self.observer.console.note(format_args!("{what}: {}; retrying until it accepts", plain_words(error)));
+        let (Some(target), Some(state)) = (&self.behavior.target, self.peers.get_mut(&id)) else { return };
+        let Exchange::Forwarded { other, is_waiting } = &mut state.exchange else { return };
+        if net.has_peer_closed(*other) {
+            net.reset(id);
+        } else if !std::mem::replace(is_waiting, true) {
+            let (client, target, why) = (&state.peer.address, &target.address, plain_words(error));
+            let note = format!("{client}: waits for {target}: {why}; retrying until it accepts");
+            self.observer.console.note(note);
         }
     }
 
@@ -387,8 +385,8 @@ impl Peers {
     pub(super) fn settle(self, outcome: Outcome) -> Result<Exit, Failure> {
         let server = self.behavior.server.filter(|_| self.observer.connections == 0);
         let unreached = server.map(|mut server| {
-            let error = self.unreached.map_or_else(|| io::ErrorKind::TimedOut.into(), |(_, error)| error);
             server.retry = self.observer.limits.timeout.unwrap_or_default();
+            let error = server.unreached.take().unwrap_or_else(|| io::ErrorKind::TimedOut.into());
             server.failure(&error)
         });
         self.observer.settle(outcome, unreached)
@@ -401,7 +399,9 @@ impl Handler for Peers {
         if self.peers.contains_key(&id) {
             return;
         }
-        let side = if self.behavior.server.is_some() { Side::Server } else { Side::Client };
+        let server = self.behavior.server.as_mut();
+        let side = if server.is_some() { Side::Server } else { Side::Client };
+        server.into_iter().for_each(|server| server.unreached = None);
         let address = net.peer(id).map(|peer| peer.to_string()).unwrap_or_default();
         let connection = self.observer.connections + 1;
         let peer = Peer { id, connection, address, side, counts: Counts::new(net.now) };
@@ -410,7 +410,7 @@ impl Handler for Peers {
             (Some(target), _) => {
                 let other = target.connect(net);
                 self.forward(net, &peer, other);
-                Exchange::Forwarded { other }
+                Exchange::Forwarded { other, is_waiting: false }
             }
             (None, Wire::Bcp) => Exchange::Bcp(self.open_conversation()),
             (None, Wire::Obe) => Exchange::Obe,
@@ -456,7 +456,7 @@ impl Handler for Peers {
             self.observer.console.report(exit, &peer.address, format_args!("reset: {why}"));
         }
         let how = self.observer.closed(net, &peer, &closed);
-        if let Exchange::Forwarded { other } = exchange {
+        if let Exchange::Forwarded { other, .. } = exchange {
             if let Some(half) = self.peers.get_mut(&other) {
                 return half.peer.counts.add(&peer.counts);
             }
