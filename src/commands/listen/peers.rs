@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use super::canonical::Canonical;
 use super::observer::{Counts, Observer, Peer};
-use super::options::{CATEGORIES_OF_MEDIA, push_subscriptions};
 use super::reply::{FIRINGS_MAX, Firings, Reply};
+use super::{CATEGORIES_OF_MEDIA, push_subscriptions};
 use crate::bcp::conversation::{self, Conversation, ConversationConfig, ProtocolError, ReceiveOutcome, Role};
 use crate::bcp::line_command;
 use crate::bcp::template::Side;
