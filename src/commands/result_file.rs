@@ -79,7 +79,7 @@ pub fn refuse_one_file_twice(flags: &[(&str, Option<&Path>)]) -> Result<(), Fail
 }
 
 /// Where a file is or will be: a link is the file that it leads to, also a link to the folder of a new file.
-fn place(path: &Path) -> PathBuf {
+pub fn place(path: &Path) -> PathBuf {
     let beside = || {
         let whole = path::absolute(path)?;
         let (folder, name) = (whole.parent().unwrap_or(&whole), whole.file_name().unwrap_or_default());

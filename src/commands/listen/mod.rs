@@ -33,8 +33,7 @@ use peers::{Behavior, Peers};
 use reply::Reply;
 
 /// What a media controller subscribes to by default: without subscriptions a whole game is two lines.
-const CATEGORIES_OF_MEDIA: [&str; 5] =
-    ["core_events", "service_events", "modes", "player_vars", "machine_vars"];
+const CATEGORIES_OF_MEDIA: [&str; 5] = ["core_events", "service_events", "modes", "player_vars", "machine_vars"];
 
 /// What a client subscribes to by default that joins a running MPF.
 const CATEGORIES_OF_CLIENT: [&str; 5] = ["devices", "events", "modes", "machine_vars", "player_vars"];

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::options::compares;
+use super::compares;
 use super::source::Recording;
 use crate::bcp::Malformed;
 use crate::check::{Check, CheckConfig, EntryKind, RULES, edits, summary};

@@ -1,40 +1,122 @@
 //! `backbox replay`: plays one side of a recorded session to a peer over a real connection.
 //!
-//! `options` has what was typed, this file begins the run, and `replayer` is the handler that plays on the network
-//! loop. `playing` is one file on its way, `source` reads recordings, `clock` says when each message is due, `checking`
-//! is about checks.
+//! This file has the options and begins the run, and `replayer` is the handler that plays on the network loop.
+//! `playing` is one file on its way, `source` reads recordings, `clock` says when each message is due, `checking` is
+//! about checks.
 
 mod checking;
 mod clock;
 mod dry_run;
-mod options;
 mod playing;
 mod replayer;
 mod source;
 
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-pub(super) use options::COMMAND;
-
-use crate::cli::Given;
-use crate::commands::addresses::Place;
+use crate::check::{CheckConfig, RULES, Rules};
+use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, duration, number, text};
+use crate::commands::addresses::{Place, withdraw};
 use crate::commands::listen::peers::Peers;
-use crate::commands::recorder::Traffic;
-use crate::commands::result_file::ResultFile;
+use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Traffic};
+use crate::commands::result_file::{ResultFile, place, refuse_one_file_twice, to_write};
 use crate::commands::run::{TimeLimits, drive, open_net};
-use crate::commands::shared::{OutputOptions, wants_table};
+use crate::commands::shared::{
+    ADDR, LIVE_GENERAL, MAX_LINE, MAX_PAYLOAD, OutputOptions, RETRY, VIEW, retry, wants_table,
+};
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
 use crate::net::{Net, NetSettings, SocketAddr, Stopper, run_in_background};
 use crate::output::show::{Show, Style};
 use crate::output::table::{EndNames, Table};
 use crate::output::{Console, stdout_is_terminal};
+use crate::session::Kind;
+use crate::text::{file_name, shown};
 use checking::Checking;
-use options::{ReplayOptions, compares};
+use clock::Tempo;
 use playing::Playing;
 use replayer::Replayer;
-use source::Recording;
+use source::{Choice, Recording};
+
+/// How long a reply is waited for after it was due, unless `--reply-timeout` says otherwise.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const COMPARES: &[&str] = &["check", "update"];
+
+/// The table of `backbox replay`.
+pub const COMMAND: Command = Command {
+    help: Help {
+        name: "replay",
+        summary: "play a recorded session to a peer",
+        synopsis: &["[*OPTION*]... *FILE*...", "`--check` [*OPTION*]... *FILE*..."],
+        prose: concat!(include_str!("../help/replay.md"), include_str!("../help/options.md")),
+        exits: &[Exit::Success, Exit::Failed, Exit::Usage, Exit::Io, Exit::Peer, Exit::Timeout],
+        see_also: &[("backbox", 1), ("backbox-listen", 1), ("backbox-session", 5), ("bcp", 7)],
+    },
+    groups: &[
+        Group::new("Input").flags(&[
+            Flag::value("from", "KIND", "Read *FILE* as *KIND*, whatever its first lines are").one_of(&Kind::NAMES),
+            Flag::value("conn", "N", "Play connection *N* of a session that has several"),
+            Flag::switch("dry-run", "Print *FILE* as a session file and do not connect").common(),
+        ]),
+        Group::new("Connection").flags(&[
+            ADDR.default("`localhost:5050`"),
+            RETRY,
+            Flag::switch("loopback", "Play to the built-in media controller").common(),
+            Flag::switch("serve", "Wait for a client and play the server's side").common(),
+            Flag::value("announce", "FILE", "Write the address to *FILE* when it listens").complete(Complete::File),
+        ]),
+        Group::new("Pace").flags(&[
+            Flag::value("speed", "X", "Play *X* times as fast").common(),
+            Flag::value("rate", "N", "Send *N* messages a second, whatever the recorded times"),
+            Flag::value("max-gap", "DURATION", "Shorten longer waits to *DURATION*"),
+            Flag::value("repeat", "N", "Play the recording *N* times, each on its own connection"),
+            Flag::value("timeout", "DURATION", "Exit after *DURATION*").short('W').default("no limit"),
+        ]),
+        Group::new("Check").flags(&[
+            Flag::switch("check", "Compare the replies with the recorded ones").common(),
+            Flag::value("ignore", "NAME", "Do not compare the parameter *NAME*").repeats(),
+            Flag::value("exclude", "PATTERN", "Do not compare messages that match *PATTERN*").repeats(),
+            Flag::value("any-order", "PATTERN", "Accept matching replies anywhere in their block").repeats(),
+            Flag::switch("exact", "Report messages that were not recorded as differences"),
+            Flag::value("reply-timeout", "DURATION", "Wait up to *DURATION* for replies").default("5 s"),
+            Flag::switch("fail-fast", "Stop at the first difference"),
+            Flag::switch("update", "Check, and update the recorded replies in *FILE*").common(),
+            Flag::value("junit", "FILE", "Write a JUnit report to *FILE*").complete(Complete::File).common(),
+        ]),
+        Group::new("Output").flags(&[VIEW]),
+        Group::new("Recording").flags(&[RECORD, OVERWRITE]),
+        Group::new("Limits").flags(&[MAX_LINE, MAX_PAYLOAD]),
+        LIVE_GENERAL,
+    ],
+    rules: &[
+        Rule::conflicts(
+            &[
+                "addr", "retry", "loopback", "serve", "speed", "rate", "max-gap", "repeat", "timeout", "check",
+                "update", "record", "verbose",
+            ],
+            &["dry-run"],
+            "--dry-run does not connect",
+        ),
+        Rule::conflicts(&["view"], &["dry-run"], "--dry-run prints a session file"),
+        Rule::conflicts(&["loopback"], &["addr", "retry"], "the media controller is in this process"),
+        Rule::conflicts(&["loopback"], &["serve"], "one plays to a media controller, the other to a client"),
+        Rule::conflicts(&["serve"], &["retry", "repeat"], "--serve waits for one client and plays to it once"),
+        Rule::needs(&["announce"], &["serve"], "nothing connects to it otherwise"),
+        Rule::conflicts(&["rate"], &["speed", "max-gap"], "--rate does not use the recorded times"),
+        Rule::conflicts(&["max-gap"], &["speed=max"], "--speed max never waits, so there is no gap to shorten"),
+        Rule::conflicts(&["repeat"], COMPARES, "a check needs a fresh peer each time; leave out --repeat"),
+        Rule::needs(&["ignore", "exclude", "any-order", "exact"], COMPARES, "it changes what is compared"),
+        Rule::needs(&["fail-fast", "junit"], COMPARES, "it is about differences"),
+        Rule::needs(&["reply-timeout"], &["check", "update", "serve"], "replies are waited for only with these"),
+        Rule::conflicts(&["update"], &["fail-fast"], "--update needs all differences; leave out --fail-fast"),
+        Rule::conflicts(&["update"], &["-"], "--update changes a file; write the session to one"),
+        Rule::conflicts(&["view"], COMPARES, "standard output has the report; -v shows the traffic"),
+        Rule::needs(&["overwrite"], &["record", "junit"], "it replaces the files of these"),
+    ],
+    words: Some(Complete::File),
+    run,
+};
 
 /// Runs `backbox replay`.
 ///
@@ -134,4 +216,88 @@ fn start_media_controller(
     let address = place.listen(&mut net)?;
     let peers = Peers::built_in(output.console(COMMAND.help.name));
     Ok((address, run_in_background(net, peers).map_err(start)?))
+}
+
+/// What the options mean, as far as a value may be wrong. Switches are read where they are used.
+struct ReplayOptions {
+    pub choice: Choice,
+    pub tempo: Tempo,
+    pub passes: u64,
+    /// `-W`, if it is a limit.
+    pub timeout: Option<Duration>,
+    pub address: Option<String>,
+    pub retry: Duration,
+    /// What is compared, but for the settings of the files.
+    pub check: CheckConfig,
+    pub record: RecordOptions,
+    pub announce: Option<PathBuf>,
+    pub junit: Option<PathBuf>,
+}
+
+impl ReplayOptions {
+    /// # Errors
+    /// [`Failure::Usage`] for a value that is wrong, and for what makes no sense together.
+    fn read(given: &Given) -> Result<ReplayOptions, Failure> {
+        let passes = |value| match number(value)? {
+            0 => Err("0 plays nothing; write 1 or more".to_owned()),
+            passes => Ok(passes),
+        };
+        let timeout: Option<Duration> = given.value("timeout", duration)?;
+        let options = ReplayOptions {
+            choice: Choice::read(given)?,
+            tempo: Tempo::read(given)?,
+            passes: given.value("repeat", passes)?.unwrap_or(1),
+            timeout: timeout.filter(|timeout| !timeout.is_zero()),
+            address: given.value("addr", text)?,
+            retry: retry(given)?,
+            check: check_config(given)?,
+            record: RecordOptions::read(given)?,
+            announce: given.value("announce", to_write)?,
+            junit: given.value("junit", to_write)?,
+        };
+        options.refuse_files(given)?;
+        Ok(options)
+    }
+
+    /// Refuses a number of files that does not fit, and one that would be written over.
+    fn refuse_files(&self, given: &Given) -> Result<(), Failure> {
+        let why = match given.words.len() {
+            0 => "FILE is missing: write backbox replay FILE",
+            2.. if !compares(given) => "several FILEs need --check; without it, write one FILE",
+            2.. if given.has("serve") => "--serve plays to one client; write one FILE",
+            _ => "",
+        };
+        if !why.is_empty() {
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        let (record, junit) = (self.record.file.as_deref(), self.junit.as_deref());
+        for (option, written) in [("--record", record), ("--junit", junit)] {
+            let Some(written) = written else { continue };
+            if given.words.iter().any(|file| place(Path::new(file)) == place(written)) {
+                let name = file_name(written);
+                return Err(Failure::Usage(format!("{option} {name} would write over the session that is played")));
+            }
+        }
+        let announce = self.announce.as_deref();
+        refuse_one_file_twice(&[("--record", record), ("--junit", junit), ("--announce", announce)])?;
+        withdraw(announce)
+    }
+}
+
+/// Whether replies are compared.
+fn compares(given: &Given) -> bool {
+    given.has("check") || given.has("update")
+}
+
+fn check_config(given: &Given) -> Result<CheckConfig, Failure> {
+    let mut rules = Rules::default();
+    for name in RULES {
+        for rule in given.values(name, text)? {
+            let wrong = |why| Failure::Usage(format!("--{name} {}: {why}", shown(rule.as_bytes())));
+            rules.add(name, &rule).map_err(wrong)?;
+        }
+    }
+    let reply_timeout = given.value("reply-timeout", duration)?.unwrap_or(REPLY_TIMEOUT);
+    let (exact, fail_fast) = (given.has("exact"), given.has("fail-fast"));
+    Ok(CheckConfig { rules, exact, reply_timeout, fail_fast, last_goodbye: None })
 }

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use super::ReplayOptions;
 use super::checking::Checking;
 use super::clock::{Lateness, ReplayClock};
-use super::options::ReplayOptions;
 use super::source::Recording;
 use crate::bcp::{Malformed, Side, line_command};
 use crate::check::{Check, CloseKind, JunitSuite, NextStep};
