@@ -68,7 +68,7 @@ pub const COMMAND: Command = Command {
             RETRY,
             Flag::switch("reconnect", "Connect again when the connection is lost"),
             Flag::switch("once", "End when the first connection closes"),
-            Flag::value("accept-version", "PATTERN", "Accept these protocol versions").default("1 and 1.*"),
+            Flag::value("accept-version", "PATTERN", "Accept versions that match *PATTERN*").default("1 and 1.*"),
         ]),
         Group::new("Subscriptions").flags(&[
             Flag::value("monitor", "CATEGORY", "Subscribe to *CATEGORY*").one_of(MONITOR_WORDS).repeats(),

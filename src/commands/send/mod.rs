@@ -75,7 +75,7 @@ pub const COMMAND: Command = Command {
             Flag::switch("wait", "Wait for the reply to the message").short('w').common(),
             TIMEOUT.default("10 s with a goal"),
             IDLE,
-            Flag::switch("no-reply", "Do not wait for replies (with --wire obe)"),
+            Flag::switch("no-reply", "Do not wait for replies"),
             Flag::value("fail-on", "PATTERN", "Treat a matching reply as a failure").repeats(),
         ]),
         Group::new("Output").flags(&[
