@@ -176,7 +176,11 @@ pub fn patterns(wire: Wire, flag: &str, texts: &[String], keep_case: bool) -> Re
             Wire::Bcp => Pattern::parse(text, keep_case),
             Wire::Obe => Pattern::parse_value(text),
         };
-        pattern.map_err(|error| Failure::Usage(format!("{flag}: {error}; a pattern is written COMMAND?NAME=TEXT")))
+        pattern.map_err(|error| {
+            let why = error.to_string();
+            let advice = if why.contains("; write ") { "" } else { "; a pattern is written COMMAND?NAME=TEXT" };
+            Failure::Usage(format!("{flag}: {why}{advice}"))
+        })
     };
     texts.iter().map(read).collect()
 }
