@@ -291,8 +291,9 @@ fn compares(given: &Given) -> bool {
 
 fn check_config(given: &Given) -> Result<CheckConfig, Failure> {
     let mut rules = Rules::default();
-    for name in RULES {
-        for rule in given.values(name, text)? {
+    let texts = [given.values("ignore", text)?, given.values("exclude", text)?, given.values("any-order", text)?];
+    for (name, texts) in RULES.into_iter().zip(texts) {
+        for rule in texts {
             let wrong = |why| Failure::Usage(format!("--{name} {}: {why}", shown(rule.as_bytes())));
             rules.add(name, &rule).map_err(wrong)?;
         }
