@@ -17,6 +17,10 @@ tools=$PWD/target/packaging
 # Two builds of the same commit give the same archives.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
+# What --version names; from an archive of the source it is not known.
+if BACKBOX_COMMIT=${BACKBOX_COMMIT:-$(git rev-parse HEAD 2>/dev/null)}; then
+    export BACKBOX_COMMIT
+fi
 
 python_tools() {
     local python=python3

@@ -28,10 +28,7 @@ impl Exit {
     /// Every status but the signals, with the meaning that help and man pages print.
     pub const MEANINGS: [(Exit, &'static str); 6] = [
         (Exit::Success, "the goal was met, or no goal was set and the stream ended"),
-        (
-            Exit::Failed,
-            "input was malformed, refused or differed, --lint found something, or the peer closed before a goal was met",
-        ),
+        (Exit::Failed, "input was malformed, refused or differed, or the peer closed before a goal was met"),
         (Exit::Usage, "the command line is wrong; nothing was sent"),
         (Exit::Io, "cannot open, bind, connect or write, or the connection was lost before the last message left"),
         (Exit::Peer, "a reply failed, or the peer broke the protocol, refused its version or is an HTTP server"),
