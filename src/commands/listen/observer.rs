@@ -188,7 +188,9 @@ impl Observer {
     /// Prints a message, which is in [`Observer::message`] unless it is malformed, and checks the goals.
     fn print(&mut self, now: Instant, peer: &mut Peer, message: &RawMessage<'_>, read: Result<(), &Malformed>) {
         let read = read.map(|()| &self.message);
-        peer.counts.count(peer.side, read.ok());
+        if self.show.table().is_some() {
+            peer.counts.count(peer.side, read.ok());
+        }
         let origin = self.origin(now, peer, peer.side);
         let is_printed = print(&mut self.show, &mut self.printed, message, read, &origin);
         self.goals.printed += u64::from(is_printed);
@@ -393,7 +395,7 @@ fn print(
     origin: &Origin<'_>,
 ) -> bool {
     let is_printed = show.show(raw, message, origin, out);
-    let hello = message.ok().filter(|message| is_printed && message.command() == "hello");
+    let hello = message.ok().filter(|message| is_printed && show.table().is_some() && message.command() == "hello");
     let text = |name| hello?.find(name).map(|value| value.text());
     if let Some(name) = text("controller_name") {
         let version = text("controller_version").unwrap_or_default();
