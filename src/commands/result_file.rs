@@ -1,12 +1,14 @@
-//! Files that are written once, at the end of a run, such as the report of `--junit`: refused before anything is sent,
-//! then written beside and renamed, so that no reader sees half of one.
+//! Files that are written once, at the end of a run, such as the report of `--junit`, and the session of `--update`:
+//! refused before anything is sent, then written beside and renamed, so that no reader sees half of one.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{self, Path, PathBuf};
 
 use crate::exit::Failure;
+use crate::session::apply;
 use crate::text::file_name;
 
 /// A file that will be written.
@@ -89,6 +91,49 @@ pub fn place(path: &Path) -> PathBuf {
     place.or_else(|_| path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }
 
+/// A session file whose recorded replies will be updated.
+#[derive(Debug)]
+pub struct UpdatedFile {
+    /// The file itself, so that a link to it stays one.
+    path: PathBuf,
+    found: Metadata,
+}
+
+impl UpdatedFile {
+    /// Makes sure that the file can be replaced, and remembers its state.
+    ///
+    /// # Errors
+    /// What the system reports.
+    pub fn find(path: &Path) -> io::Result<UpdatedFile> {
+        let path = fs::canonicalize(path)?;
+        try_beside(&path)?;
+        let found = fs::metadata(&path)?;
+        Ok(UpdatedFile { path, found })
+    }
+
+    /// Writes the file again with these changes, whatever its size, unless it was changed since the check began.
+    ///
+    /// # Errors
+    /// [`Failure::Io`]; then it is left as it is.
+    pub fn write(&self, name: &str, edits: &[(Range<u64>, Vec<u8>)]) -> Result<(), Failure> {
+        let doing = format!("cannot update {name}, which is left as it is");
+        let cannot = |error: io::Error| Failure::io(&doing, &error);
+        let file = File::open(&self.path).map_err(cannot)?;
+        let found = file.metadata().map_err(cannot)?;
+        let state = |found: &Metadata| (found.len(), found.modified().ok());
+        if state(&found) != state(&self.found) {
+            return Err(Failure::Io(format!("{doing}: another program has changed it since the check began")));
+        }
+        let spliced = replace(&self.path, |new| {
+            new.set_permissions(found.permissions())?;
+            apply(&file, edits, &mut *new)?;
+            // A machine that fails leaves the old recording or the new one.
+            new.sync_all()
+        });
+        spliced.map_err(cannot)
+    }
+}
+
 /// Replaces a file by another with this content; what is not a regular file, such as `/dev/null`, is written directly.
 ///
 /// # Errors
@@ -104,7 +149,7 @@ pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system reports.
-pub fn try_beside(path: &Path) -> io::Result<()> {
+fn try_beside(path: &Path) -> io::Result<()> {
     let (_, probe) = create_beside(path)?;
     fs::remove_file(probe)
 }
@@ -113,7 +158,7 @@ pub fn try_beside(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system reports; then the old file is unchanged.
-pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let (mut file, beside) = create_beside(path)?;
     let written = write(&mut file);
     // Windows does not rename an open file.

@@ -1,9 +1,6 @@
 //! The check of one file: what must be known before it begins, what it came to, and the update of the file.
 
-use std::fs::{self, File, Metadata};
-use std::io;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::compares;
@@ -11,10 +8,10 @@ use super::source::Recording;
 use crate::bcp::Malformed;
 use crate::check::{Check, CheckConfig, EntryKind, RULES, edits, summary};
 use crate::cli::Given;
-use crate::commands::result_file::{replace, try_beside};
+use crate::commands::result_file::UpdatedFile;
 use crate::exit::{Exit, Failure};
 use crate::output::Console;
-use crate::session::{Kind, Listed, Settings, apply};
+use crate::session::{Kind, Listed, Settings};
 use crate::text::{count, shown};
 
 /// The check of a file, while it is played and after it.
@@ -126,41 +123,5 @@ impl Checking {
         }
         self.is_updated = !edits.is_empty() && self.check.compared > 0;
         Ok(Exit::Success)
-    }
-}
-
-/// A session file whose recorded replies will be updated.
-struct UpdatedFile {
-    /// The file itself, so that a link to it stays one.
-    path: PathBuf,
-    found: Metadata,
-}
-
-impl UpdatedFile {
-    /// Makes sure that the file can be replaced, and remembers its state.
-    fn find(path: &Path) -> io::Result<UpdatedFile> {
-        let path = fs::canonicalize(path)?;
-        try_beside(&path)?;
-        let found = fs::metadata(&path)?;
-        Ok(UpdatedFile { path, found })
-    }
-
-    /// Writes the file again with these changes, whatever its size, unless it was changed since the check began.
-    fn write(&self, name: &str, edits: &[(Range<u64>, Vec<u8>)]) -> Result<(), Failure> {
-        let doing = format!("cannot update {name}, which is left as it is");
-        let cannot = |error: io::Error| Failure::io(&doing, &error);
-        let file = File::open(&self.path).map_err(cannot)?;
-        let found = file.metadata().map_err(cannot)?;
-        let state = |found: &Metadata| (found.len(), found.modified().ok());
-        if state(&found) != state(&self.found) {
-            return Err(Failure::Io(format!("{doing}: another program has changed it since the check began")));
-        }
-        let spliced = replace(&self.path, |new| {
-            new.set_permissions(found.permissions())?;
-            apply(&file, edits, &mut *new)?;
-            // A machine that fails leaves the old recording or the new one.
-            new.sync_all()
-        });
-        spliced.map_err(cannot)
     }
 }
