@@ -1,7 +1,8 @@
 //! The messages to send: the one of the arguments, so many times, or those of standard input as they arrive: BCP lines
-//! verbatim, and JSON Lines; with `--wire obe` only the latter.
+//! verbatim, and JSON Lines; with `--wire obe` only the latter. And when: the pace of `--every`.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use crate::bcp::{Message, ParseOptions, WriteOptions, check_json, write_line};
 use crate::exit::Failure;
@@ -235,10 +236,48 @@ fn write_json(line: &[u8], out: &mut Outgoing) -> Result<(), String> {
     Ok(())
 }
 
+/// Longer than any run, and short enough to be added to a time.
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// When the next message is due: one clock, anchored at the first message, so that lateness never adds up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    every: Option<Duration>,
+    due: Option<Instant>,
+}
+
+impl Pace {
+    /// One message in each `every`, at most a year; without it, or if it is zero, as they arrive.
+    pub(crate) fn new(every: Option<Duration>) -> Pace {
+        Pace { every: every.filter(|every| !every.is_zero()).map(|every| every.min(YEAR)), due: None }
+    }
+
+    /// When to ask again, if it is too early for the next message.
+    pub(crate) fn wait(&self, now: Instant) -> Option<Instant> {
+        self.due.filter(|&due| now < due)
+    }
+
+    /// A message was sent at `now`.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.due = self.every.map(|every| self.due.unwrap_or(now) + every);
+    }
+
+    /// There is nothing to send at `now`: the messages due before are not made up for in a burst.
+    pub(crate) fn idle(&mut self, now: Instant) {
+        if let Some((every, due)) = self.every.zip(self.due) {
+            let late = now.saturating_duration_since(due).as_nanos();
+            let passed = late - late % every.as_nanos();
+            self.due = Some(due + Duration::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX)));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::limits::LINE_BYTES_MAX;
+
+    const MS: Duration = Duration::from_millis(1);
 
     /// What is sent of a stream that arrives in pieces, and what is reported.
     fn sent(input: &[u8], piece: usize) -> (Vec<u8>, Vec<String>) {
@@ -312,6 +351,31 @@ mod tests {
                 assert_eq!(messages.repeat(&[b"hello\n".to_vec(), unsent.to_vec()]), unsent == b"a\n");
             }
             assert!(!matches!(messages.next_item(), Item::Message(_, message) if message.line() == b"a"));
+        }
+    }
+
+    #[test]
+    fn lateness_is_made_up_for_and_idleness_is_not() {
+        let start = Instant::now();
+        let mut pace = Pace::new(Some(10 * MS));
+        assert_eq!(pace.wait(start), None);
+        pace.sent(start);
+        assert_eq!(pace.wait(start), Some(start + 10 * MS));
+        pace.sent(start + 13 * MS);
+        assert_eq!(pace.wait(start + 13 * MS), Some(start + 20 * MS));
+        pace.idle(start + 57 * MS);
+        assert_eq!(pace.wait(start + 57 * MS), None);
+        pace.sent(start + 58 * MS);
+        assert_eq!(pace.wait(start + 58 * MS), Some(start + 60 * MS));
+    }
+
+    #[test]
+    fn no_pace_never_waits() {
+        for every in [None, Some(Duration::ZERO)] {
+            let mut pace = Pace::new(every);
+            pace.sent(Instant::now());
+            pace.idle(Instant::now());
+            assert!(pace.wait(Instant::now()).is_none());
         }
     }
 }

@@ -1,17 +1,19 @@
-//! `backbox send`: one message, or a stream of them, to a running machine. This file has the options, and the plan that
-//! they become.
+//! `backbox send`: one message, or a stream of them, to a running machine. This file has the options, the plan that they
+//! become, and the message of the arguments.
 
-mod messages;
 mod sender;
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::bcp::template::Template;
+use crate::bcp::{Message, ParseOptions, WriteOptions, payload_marker, write_line};
 use crate::catalogue;
 use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, duration, number, path, text};
 use crate::commands::addresses::{OBE_PORT, PIN_PORT, Target};
-use crate::commands::arguments::{note_mistyped_patterns, read_value};
+use crate::commands::arguments::{note_mistyped_patterns, read_message, read_value, unknown_choice};
 use crate::commands::goals::{COUNT, EXPECT, GoalOptions, Goals, IDLE, TIMEOUT};
+use crate::commands::input::Source;
 use crate::commands::obe::ObeSender;
 use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Recorder, Traffic};
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net};
@@ -21,15 +23,13 @@ use crate::commands::shared::{
 };
 use crate::commands::stream::{Outgoing, Stream};
 use crate::exit::{Exit, Failure};
-use crate::framing::{FramingOptions, Wire};
+use crate::framing::{FramingError, FramingOptions, Wire};
 use crate::limits::READ_BYTES;
 use crate::net::{NetSettings, StdinReader};
 use crate::output::show::{Show, Style};
 use crate::output::{Color, Console};
-use messages::guard;
+use crate::text::{is_white, shown};
 use sender::Sender;
-
-pub(super) use messages::Pace;
 
 /// How long a reply is waited for unless `-W` says so: MPF replies at once, and a script should not hang.
 const REPLY_TIME: Duration = Duration::from_secs(10);
@@ -263,5 +263,135 @@ fn target(given: &Given, wire: Wire) -> Result<Target, Failure> {
     match Target::resolve(Some(&text(named).map_err(wrong)?), port, retry) {
         Err(Failure::Usage(why)) => Err(wrong(why)),
         other => other,
+    }
+}
+
+impl Outgoing {
+    /// Reads the arguments: a command and its parameters, or one BCP line with a `?`, sent verbatim.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for what is not a message, [`Failure::Io`] and [`Failure::Refused`] for a payload that cannot
+    /// be read or is too large.
+    pub(crate) fn read(
+        words: &[String],
+        payload: Option<&Path>,
+        limits: &FramingOptions,
+        console: &Console,
+    ) -> Result<Outgoing, Failure> {
+        let line_bytes_max = limits.line_bytes_max;
+        let payload = payload.map(|path| Source::payload(path, limits.payload_bytes_max)).transpose()?;
+        let mut outgoing = Outgoing::default();
+        let line = &mut outgoing.whole;
+        match words {
+            [typed] if typed.contains('?') => {
+                line.extend_from_slice(checked_line(typed, line_bytes_max)?.as_bytes());
+                if let Some(payload) = &payload {
+                    line.extend_from_slice(format!("&bytes={}", payload.len()).as_bytes());
+                }
+            }
+            words => {
+                let mut message = Message::new();
+                let notes = read_message(words, &ParseOptions::default(), &mut message)?;
+                notes.iter().for_each(|note| console.note(note));
+                let form = WriteOptions { line_bytes_max, ..WriteOptions::default() };
+                write_line(&message, payload.as_ref().map(Vec::len), &form, line)
+                    .map_err(|why| Failure::Usage(why.to_string()))?;
+            }
+        }
+        outgoing.end_line(payload.as_deref());
+        Ok(outgoing)
+    }
+
+    /// The command that is the reply to this message.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when there is none.
+    pub(crate) fn reply(&self) -> Result<&'static str, Failure> {
+        let mut message = Message::new();
+        let end = payload_marker(self.line()).map_or(self.line_length, |marker| marker.at);
+        let parsed = message.parse_line(&self.whole[..end], &ParseOptions::default());
+        parsed.map_err(|why| Failure::Usage(format!("-w: {why}")))?;
+        catalogue::reply(&message).ok_or_else(|| {
+            let command = message.command();
+            let why = if catalogue::knows(&command) { "has no reply" } else { "is unknown, and so is its reply" };
+            let advice = unknown_choice(&message);
+            let advice = advice.unwrap_or_else(|| "-e PATTERN waits for a message of your choice".to_owned());
+            Failure::Usage(format!("-w: {} {why}; {advice}", shown(command.as_bytes())))
+        })
+    }
+}
+
+/// Refuses what would stop MPF, be lost on it, or be misread by it.
+///
+/// # Errors
+/// What would happen, what to write instead, and which option sends it all the same.
+pub(crate) fn guard(message: &Outgoing) -> Result<(), String> {
+    catalogue::check_line(message.line(), message.payload())
+        .map_err(|refusal| format!("{refusal}; --force sends it all the same"))
+}
+
+/// A BCP line that was typed, which is sent verbatim.
+fn checked_line(line: &str, line_bytes_max: usize) -> Result<&str, Failure> {
+    let wrong = |why: &str| Failure::Usage(format!("{}: {why}", shown(line.as_bytes())));
+    if line.contains(['\n', '\r']) {
+        return Err(wrong("a line break ends a message; write several messages to standard input, one a line"));
+    }
+    if line.bytes().find(|&b| !is_white(b)).is_none_or(|first| first == b'#') {
+        return Err(wrong("a comment is not sent: to some peers it is a command; write COMMAND?NAME=VALUE"));
+    }
+    if line.len() > line_bytes_max {
+        return Err(wrong(&FramingError::LineTooLong(line_bytes_max).to_string()));
+    }
+    match payload_marker(line.as_bytes()).map(|marker| marker.length) {
+        None | Some(Some(0)) => Ok(line),
+        // The peer would read what follows, our goodbye first, as the payload.
+        Some(_) => Err(wrong("it announces a payload; leave out &bytes and give the payload with -b FILE")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Color;
+
+    fn outgoing(words: &[&str]) -> Outgoing {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        Outgoing::read(&words, None, &FramingOptions::default(), &Console::new("send", true, Color::Never)).unwrap()
+    }
+
+    #[test]
+    fn message_knows_its_reply() {
+        for (words, expected) in [
+            (&["service", "subcommand=coil_pulse", "coil=c_knocker"][..], "coil_pulse"),
+            (&["service?subcommand=list_switches"], "list_switches"),
+            (&["RESET"], "reset_complete"),
+            (&["monitor_start", "category=modes"], "mode_list"),
+        ] {
+            assert_eq!(outgoing(words).reply().unwrap(), expected, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn message_without_a_reply_says_what_to_do() {
+        for (words, text) in [
+            (&["trigger", "name=x"][..], "-w: trigger has no reply; -e PATTERN waits for a message of your choice"),
+            (&["foo"], "-w: foo is unknown, and so is its reply; -e PATTERN"),
+            (&["service", "subcomand=stop"], "-w: service has no reply; -e PATTERN"),
+            (&["service", "subcommand=list"], "-w: service has no reply; unknown subcommand list: "),
+            (&["service", "subcommand=start"], "-w: service has no reply; -e PATTERN"),
+            (&["monitor_start", "category=events"], "-w: monitor_start has no reply; -e PATTERN"),
+            (&["a?n=int:x"], "-w: n: "),
+        ] {
+            let failure = outgoing(words).reply().unwrap_err();
+            assert!(failure.message().unwrap().starts_with(text), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn line_and_payload_are_separate() {
+        let message = outgoing(&["dmd_frame?a=1&bytes=0"]);
+        assert_eq!((message.line(), message.payload()), (&b"dmd_frame?a=1&bytes=0"[..], None));
+        let message = Outgoing { whole: b"f&bytes=2\nhi".to_vec(), line_length: 9 };
+        assert_eq!((message.line(), message.payload()), (&b"f&bytes=2"[..], Some(&b"hi"[..])));
     }
 }

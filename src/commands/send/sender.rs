@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use super::SendPlan;
-use super::messages::{Pace, YEAR, guard};
+use super::{SendPlan, guard};
+
 use crate::bcp::conversation::{Conversation, ConversationConfig, ReceiveOutcome, Role, write_message};
 use crate::bcp::template::Origin;
 use crate::bcp::{Malformed, Message, ParseOptions, Side, ValueKind, line_command};
@@ -13,7 +13,7 @@ use crate::commands::run::{
     ClientRun, End, closing, failed_reply, receive_bad_frame, report_notice, report_unfinished, report_unprinted,
     subscription_hint,
 };
-use crate::commands::stream::{Item, Outgoing};
+use crate::commands::stream::{Item, Outgoing, Pace, YEAR};
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, RawMessage};
 use crate::net::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
