@@ -34,9 +34,6 @@ use sender::Sender;
 /// How long a reply is waited for unless `-W` says so: MPF replies at once, and a script should not hang.
 const REPLY_TIME: Duration = Duration::from_secs(10);
 
-/// How much is read at a time when one message is sent: memory that is never used counts in a run of a millisecond.
-const ONE_SHOT_READ_BYTES: usize = 8 << 10;
-
 /// The variable with the address to connect to when there is no `-a`.
 const ADDRESS_VARIABLE: &str = "BACKBOX_ADDR";
 
@@ -174,7 +171,7 @@ impl SendPlan {
         }
         let style = if given.has("json") { Style::Json { meta: false } } else { Style::Raw };
         let show = selection.show(wire, false, style)?.for_stdout(color, false);
-        let mut framing = Input::read(given)?.framing(wire);
+        let framing = Input::read(given)?.framing(wire);
         let messages = messages(given, &framing, &mut goals, console)?;
         let target = target(given, wire)?;
         let is_guarded = wire == Wire::Bcp && !given.has("force");
@@ -183,9 +180,8 @@ impl SendPlan {
         }
         let mut recorder = record.open_file()?;
         recorder.begin(&format!("connecting to {}", target.address), target.address.port)?;
-        match messages.is_input {
-            true => note_terminal_input(console),
-            false => framing.read_bytes = ONE_SHOT_READ_BYTES,
+        if messages.is_input {
+            note_terminal_input(console);
         }
         let waits = !given.has("no-reply");
         let has_reply_time = goals.are_set() || (wire == Wire::Obe && waits);
@@ -220,11 +216,11 @@ impl SendPlan {
 /// Where the messages come from, and the goal that `-w` makes of it.
 fn messages(given: &Given, framing: &FramingOptions, goals: &mut Goals, console: &Console) -> Result<Stream, Failure> {
     let (words, payload) = (given.text_words()?, given.value("bytes", path)?);
-    let times = given.value("repeat", |value| match number(value)? {
+    let at_least_one = |value| match number(value)? {
         0 => Err("0 sends nothing; write 1 or more".to_owned()),
         times => Ok(times),
-    })?;
-    let times = times.unwrap_or(1);
+    };
+    let times = given.value("repeat", at_least_one)?.unwrap_or(1);
     Ok(match (words.as_slice(), framing.wire) {
         ([], _) if given.has("hello") && given.has("every") => {
             return Err(Failure::Usage("--every needs messages: - reads them from standard input".to_owned()));
@@ -247,22 +243,18 @@ fn messages(given: &Given, framing: &FramingOptions, goals: &mut Goals, console:
 
 /// The server to connect to: that of `-a`, else of the variable, else the usual one of the wire.
 fn target(given: &Given, wire: Wire) -> Result<Target, Failure> {
-    let (typed, retry) = (given.value("addr", text)?, retry(given)?);
     let (host, port) = match wire {
         Wire::Bcp => (None, PIN_PORT),
         Wire::Obe => (Some("127.0.0.1"), OBE_PORT),
     };
-    if typed.is_some() {
-        return Target::resolve(typed.as_deref(), port, retry);
-    }
-    let Some(named) = std::env::var_os(ADDRESS_VARIABLE).filter(|named| !named.is_empty()) else {
-        return Target::resolve(host, port, retry);
-    };
-    // It is named, because nobody typed it with this command.
-    let wrong = |why| Failure::Usage(format!("{ADDRESS_VARIABLE}: {why}"));
-    match Target::resolve(Some(&text(named).map_err(wrong)?), port, retry) {
-        Err(Failure::Usage(why)) => Err(wrong(why)),
-        other => other,
+    let typed = given.value("addr", text)?;
+    let named = std::env::var_os(ADDRESS_VARIABLE).filter(|named| typed.is_none() && !named.is_empty());
+    // It may have been set long ago, so an error names it.
+    let (is_named, wrong) = (named.is_some(), |why| Failure::Usage(format!("{ADDRESS_VARIABLE}: {why}")));
+    let address = named.map(text).transpose().map_err(wrong)?.or(typed);
+    match Target::resolve(address.as_deref().or(host), port, retry(given)?) {
+        Err(Failure::Usage(why)) if is_named => Err(wrong(why)),
+        target => target,
     }
 }
 
