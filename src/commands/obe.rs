@@ -10,7 +10,7 @@ use crate::bcp::Message;
 use crate::bcp::template::{Origin, Side};
 use crate::commands::run::{ClientRun, End, TimeLimits, failed_reply, report_notice, report_unprinted};
 use crate::commands::send::SendPlan;
-use crate::commands::stream::{Item, Pace};
+use crate::commands::stream::Item;
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, RawMessage, body, push_frame};
 use crate::net::{CloseReason, Closed, ConnId, FLUSH_TIME, Handler, Net, Notice, Stop};
@@ -31,7 +31,6 @@ struct Request {
 pub(crate) struct ObeSender<'a> {
     plan: SendPlan,
     console: &'a mut Console,
-    pace: Pace,
     request: Option<Request>,
     /// What ends the run when the connection is closed.
     end: Option<End>,
@@ -41,8 +40,7 @@ pub(crate) struct ObeSender<'a> {
 
 impl<'a> ObeSender<'a> {
     pub(crate) fn new(plan: SendPlan, console: &'a mut Console) -> ObeSender<'a> {
-        let (pace, message) = (Pace::new(plan.every), Message::new());
-        ObeSender { plan, console, pace, request: None, end: None, result: None, message }
+        ObeSender { plan, console, request: None, end: None, result: None, message: Message::new() }
     }
 
     /// The exit status of the run.
@@ -75,7 +73,7 @@ impl<'a> ObeSender<'a> {
                     net.send(id, &frame);
                     self.plan.traffic.sent(message.line(), None);
                     self.request = Some(Request { id, limits: self.plan.limits, is_settled: false });
-                    return self.pace.sent(now);
+                    return self.plan.pace.sent(now);
                 }
             }
         }
@@ -120,7 +118,7 @@ impl<'a> ObeSender<'a> {
     /// What the end of a connection means for the run.
     fn settle(&mut self, end: End, closed: Closed) -> Result<Exit, Failure> {
         let is_settled = self.request.take().is_none_or(|request| request.is_settled);
-        let hint = if matches!(end, End::TimeUp { .. }) { SILENCE } else { "" }.to_owned();
+        let hint = if matches!(end, End::TimeUp { .. }) { SILENCE } else { "" };
         let run = ClientRun {
             target: &self.plan.target,
             end,
@@ -177,7 +175,7 @@ impl Handler for ObeSender<'_> {
     }
 
     fn on_input(&mut self, net: &mut Net, bytes: io::Result<Vec<u8>>) {
-        self.pace.idle(net.now);
+        self.plan.pace.idle(net.now);
         if let Err(failure) = self.plan.messages.take_block(bytes) {
             self.console.report_failure(&failure);
         }
@@ -194,7 +192,7 @@ impl Handler for ObeSender<'_> {
             }
             return request.limits.deadline();
         }
-        let due = self.pace.wait(now);
+        let due = self.plan.pace.wait(now);
         if due.is_none() {
             self.begin(net, now);
         }

@@ -185,7 +185,7 @@ pub(crate) struct ClientRun<'a> {
     /// What is still waited for, after "waiting for": empty if all has arrived, `None` if there is no goal.
     pub missing: Option<String>,
     /// Why it may be missing, as clauses that each begin with `; `.
-    pub hint: String,
+    pub hint: &'static str,
 }
 
 /// What is noted of a peer that neither sent anything nor closed.
@@ -201,7 +201,7 @@ impl ClientRun<'_> {
         let (closed, address) = (&self.closed, &self.target.address);
         let hint = match &self.target.unreached {
             Some(error) => format!("; cannot connect to {address}: {}", plain_words(error)),
-            None => self.hint,
+            None => self.hint.to_owned(),
         };
         report_unfinished(console, address, &closed.unfinished);
         let has_all = self.is_complete && self.missing.as_deref() == Some("");
@@ -335,7 +335,7 @@ mod tests {
             closed: closed(CloseReason::ByUs, unsent),
             is_complete,
             missing: missing.map(str::to_owned),
-            hint: String::new(),
+            hint: "",
         };
         match run.settle(&mut Console::new("test", true, Color::Never)) {
             Ok(exit) => (exit.code(), String::new()),

@@ -342,7 +342,7 @@ impl Playing {
             true => None,
         };
         let run = ClientRun {
-            hint: String::new(),
+            hint: "",
             target: &self.target,
             end,
             closed: self.closed,

@@ -21,7 +21,7 @@ use crate::commands::shared::{
     ADDR, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, OBE, OutputOptions, RETRY,
     Selection, WIRE, patterns, retry, wire,
 };
-use crate::commands::stream::{Outgoing, Stream};
+use crate::commands::stream::{Outgoing, Pace, Stream};
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingError, FramingOptions, Wire};
 use crate::limits::READ_BYTES;
@@ -136,7 +136,7 @@ fn run(given: &Given) -> Result<Exit, Failure> {
 pub(super) struct SendPlan {
     pub(super) target: Target,
     pub(super) messages: Stream,
-    pub(super) every: Option<Duration>,
+    pub(super) pace: Pace,
     is_guarded: bool,
     says_hello: bool,
     says_goodbye: bool,
@@ -194,7 +194,7 @@ impl SendPlan {
         let plan = SendPlan {
             target,
             messages,
-            every,
+            pace: Pace::new(every),
             is_guarded,
             says_hello: given.has("hello"),
             says_goodbye: !given.has("no-goodbye"),

@@ -13,7 +13,7 @@ use crate::commands::run::{
     ClientRun, End, closing, failed_reply, receive_bad_frame, report_notice, report_unfinished, report_unprinted,
     subscription_hint,
 };
-use crate::commands::stream::{Item, Outgoing, Pace, YEAR};
+use crate::commands::stream::{Item, Outgoing, YEAR};
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, RawMessage};
 use crate::net::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
@@ -44,7 +44,6 @@ pub(crate) struct Sender<'a> {
     ready_by: Option<Instant>,
     /// Whether a `mode_list` is the reply to our own subscription.
     hides_modes: bool,
-    pace: Pace,
     /// Whether all that is to be sent was given to the connection.
     is_complete: bool,
     /// How many messages of the user were given to a connection.
@@ -70,7 +69,6 @@ impl<'a> Sender<'a> {
             conversation: Conversation::new(Role::Client, ConversationConfig::default()),
             hides_modes: ready_by.is_some(),
             ready_by,
-            pace: Pace::new(plan.every),
             is_complete: plan.messages.is_over(),
             sent: 0,
             last: 0,
@@ -95,15 +93,15 @@ impl<'a> Sender<'a> {
             false => Some("MPF to be ready".to_owned()),
             true => plan.goals.are_set().then(|| plan.goals.missing()),
         };
-        let mut hint = String::new();
-        if is_ready && plan.goals.lacks_trigger() {
-            hint.push_str(
+        let hint = match &missing {
+            _ if !is_ready => "",
+            _ if plan.goals.lacks_trigger() => {
                 "; MPF reports no trigger that came over BCP (it marks it _from_bcp): wait for monitored_event, or for \
-                 what the event causes",
-            );
-        } else if is_ready && missing.as_ref().is_some_and(|missing| !missing.starts_with("the ")) {
-            hint.push_str(subscription_hint(&plan.target));
-        }
+                 what the event causes"
+            }
+            Some(missing) if !missing.starts_with("the ") => subscription_hint(&plan.target),
+            _ => "",
+        };
         let end = self.end.unwrap_or(End::Done);
         let is_cut_short = matches!(end, End::TimeUp { .. }) && is_ready && !self.is_complete;
         if is_cut_short && !matches!(plan.messages.next_item(), Item::Pending | Item::End) {
@@ -203,7 +201,7 @@ impl Sender<'_> {
             // Repetition is how to ask until the goals are met: the rest is dropped.
             let is_answered = !is_input && self.sent > 0 && self.plan.goals.are_met();
             self.is_complete |= messages.is_over() || is_answered;
-            if self.is_complete || self.pace.wait(now).is_some() || !self.has_room(net) {
+            if self.is_complete || self.plan.pace.wait(now).is_some() || !self.has_room(net) {
                 break;
             }
             let (number, why) = match messages.next_item() {
@@ -217,7 +215,7 @@ impl Sender<'_> {
                 },
                 Item::Malformed { number, reason } => (number, reason),
                 Item::Pending => {
-                    self.pace.idle(now);
+                    self.plan.pace.idle(now);
                     break;
                 }
                 Item::End => {
@@ -228,7 +226,7 @@ impl Sender<'_> {
             self.console.report(Exit::Failed, format_args!("<stdin>:{number}"), why);
         }
         self.plan.messages = messages;
-        self.pace.wait(now).filter(|_| !self.is_complete)
+        self.plan.pace.wait(now).filter(|_| !self.is_complete)
     }
 
     /// Whether one more message may be given to the connection. With `--reconnect` it is one at a time, so that it is
@@ -255,7 +253,7 @@ impl Sender<'_> {
         self.plan.limits.begin(now);
         (self.sent, self.written, self.last) = (self.sent + 1, self.last, number);
         net.send(self.id, &message.whole);
-        self.pace.sent(now);
+        self.plan.pace.sent(now);
         Ok(())
     }
 
