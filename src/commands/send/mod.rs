@@ -1,5 +1,5 @@
-//! `backbox send`: one message, or a stream of them, to a running machine. This file has the options, the plan that they
-//! become, and the message of the arguments.
+//! `backbox send`: one message, or a stream of them, to a running machine. This file has the options, the plan that
+//! they become, and the message of the arguments.
 
 mod sender;
 
