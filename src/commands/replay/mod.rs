@@ -14,6 +14,7 @@ mod source;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::bcp::Side;
 use crate::check::{CheckConfig, RULES, Rules};
 use crate::cli::{Command, Complete, Flag, Given, Group, Help, Rule, duration, number, text};
 use crate::commands::addresses::{Place, withdraw};
@@ -151,26 +152,17 @@ fn run(given: &Given) -> Result<Exit, Failure> {
     let address = &files[0].target.address;
     let verb = if bound.is_some() { "listening on" } else { "connecting to" };
     recorder.begin(&format!("{verb} {address}"), address.port)?;
-    let color = output.color;
-    let style = if wants_table(given) {
-        let mut table = Table::new(EndNames::of_port(port));
-        // What is sent from a recording is dimmed.
-        table.dimmed = Some(options.choice.side);
-        Style::Table(table)
-    } else {
-        Style::Raw
-    };
     let mut replayer = Replayer {
         files,
         current: 0,
         is_over: false,
         side: options.choice.side,
         compares: compares(given),
-        is_colored: color.is_on(stdout_is_terminal()),
+        is_colored: output.color.is_on(stdout_is_terminal()),
         limits,
         traffic: Traffic { is_shown: given.has("verbose") },
         recorder,
-        show: Show::new(style, Vec::new(), Vec::new()).for_stdout(color, false),
+        show: show(given, port, options.choice.side).for_stdout(output.color, false),
         progress: console.progress(),
         console: &mut console,
     };
@@ -182,6 +174,14 @@ fn run(given: &Given) -> Result<Exit, Failure> {
     // What the built-in media controller reports counts where it is not compared.
     let peers = media.and_then(|(_, stop)| stop()).filter(|_| !compares(given));
     replayer.finish(junit.as_ref(), peers.map_or(Exit::Success, |peers| peers.observer.console.worst()))
+}
+
+/// Prints a table, or what the peer sends. In a table, what is sent from the recording is dimmed.
+fn show(given: &Given, port: u16, side: Side) -> Show {
+    let mut table = Table::new(EndNames::of_port(port));
+    table.dimmed = Some(side);
+    let style = if wants_table(given) { Style::Table(table) } else { Style::Raw };
+    Show::new(style, Vec::new(), Vec::new())
 }
 
 /// Opens a file, reports what the guard finds in it, and prepares its check.
