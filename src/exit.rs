@@ -66,8 +66,6 @@ pub enum Failure {
     Peer(String),
     /// A time limit passed.
     Timeout(String),
-    /// A signal ended the run before there was a connection to close.
-    Signal(u8),
 }
 
 impl Failure {
@@ -93,11 +91,10 @@ impl Failure {
             Failure::OutputClosed => Exit::Success,
             Failure::Peer(_) => Exit::Peer,
             Failure::Timeout(_) => Exit::Timeout,
-            Failure::Signal(signal) => Exit::Signal(*signal),
         }
     }
 
-    /// What to print; nothing for [`Failure::OutputClosed`] and [`Failure::Signal`].
+    /// What to print; nothing for [`Failure::OutputClosed`].
     pub fn message(&self) -> Option<&str> {
         match self {
             Failure::Usage(text)
@@ -106,7 +103,7 @@ impl Failure {
             | Failure::Io(text)
             | Failure::Peer(text)
             | Failure::Timeout(text) => Some(text),
-            Failure::OutputClosed | Failure::Signal(_) => None,
+            Failure::OutputClosed => None,
         }
     }
 

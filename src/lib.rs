@@ -50,7 +50,7 @@
 //! **A conversation.** [`bcp::conversation::Conversation`] gets what was received and appends what to send. It has no
 //! socket, so that `send`, `listen` and the tests share it.
 //!
-//! **A run.** What was typed (`Options`) becomes a plan once, at the top of each subcommand's `run`: addresses are
+//! **A run.** What was typed becomes a plan once, at the top of each subcommand's `run`: addresses are
 //! resolved, patterns parsed, files opened. A live subcommand is a `net` handler that follows the plan. What ended the
 //! run is mapped to an exit status in one place.
 //!
@@ -66,15 +66,17 @@ pub mod bcp;
 pub(crate) mod catalogue;
 pub(crate) mod check;
 pub(crate) mod cli;
-pub mod commands;
-pub mod exit;
+pub(crate) mod commands;
+pub(crate) mod exit;
 pub mod framing;
-pub mod limits;
+pub(crate) mod limits;
 pub(crate) mod net;
 pub(crate) mod output;
 pub mod session;
-pub mod text;
-pub mod time;
+pub(crate) mod text;
+pub(crate) mod time;
+
+pub use commands::main;
 
 /// Why the guard refuses a line, for `fuzz/`, which sees public items only.
 #[cfg(fuzzing)]

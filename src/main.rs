@@ -3,5 +3,5 @@
 #![forbid(unsafe_code)]
 
 fn main() -> std::process::ExitCode {
-    backbox::commands::main(std::env::args_os().skip(1))
+    backbox::main(std::env::args_os().skip(1))
 }

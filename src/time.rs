@@ -8,14 +8,6 @@ use crate::text::shown;
 ///
 /// # Errors
 /// A phrase that quotes the text and lists the forms.
-///
-/// ```
-/// use backbox::time::parse_duration;
-/// use std::time::Duration;
-/// assert_eq!(parse_duration("250ms").unwrap(), Duration::from_millis(250));
-/// assert_eq!(parse_duration("1.5").unwrap(), Duration::from_millis(1500));
-/// assert!(parse_duration("soon").is_err());
-/// ```
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let invalid = || format!("invalid duration \"{}\"; write 250ms, 1.5s, 2m, or seconds", shown(text.as_bytes()));
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());

@@ -8,12 +8,15 @@ mod common;
 use backbox::bcp::pattern::Pattern;
 use backbox::bcp::{Malformed, MalformedReason, Message, ParseOptions, WriteOptions, is_command, unescape, write_line};
 use backbox::framing::{Frame, Framer, FramingOptions};
-use backbox::limits::{LINE_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use common::random::{RandomMessage, text};
 use common::seed::{Random, for_each_case};
 
 /// The default number of random messages or lines for each property.
 const CASES: u64 = 20_000;
+
+/// The longest line and the largest payload by default, in bytes.
+const LINE_BYTES_MAX: usize = 1 << 20;
+const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 
 /// A message with its payload, or the error.
 type Read = Result<(Message, Option<Vec<u8>>), String>;

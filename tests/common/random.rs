@@ -240,10 +240,9 @@ fn value(random: &mut Random, level: usize) -> Value {
     }
 }
 
-/// Lists and objects nested up to the limit; the object of the parameters is the first level.
+/// Lists and objects nested up to the limit of 128 levels; the object of the parameters is the first level.
 fn deep(random: &mut Random) -> Value {
-    let levels = backbox::limits::JSON_LEVELS_MAX - 1;
-    (0..levels).fold(Value::Text(text(random)), |inside, _| match random.once_in(2) {
+    (0..127).fold(Value::Text(text(random)), |inside, _| match random.once_in(2) {
         true => Value::List(vec![inside]),
         false => Value::Object(vec![(text(random), inside)]),
     })

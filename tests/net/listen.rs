@@ -7,10 +7,12 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use backbox::limits::CONNECTIONS_MAX;
 use rustix::process::Signal;
 
 use crate::harness::*;
+
+/// How many peers are served at once.
+const CONNECTIONS_MAX: usize = 4096;
 
 const SUBSCRIBED: &str = "monitor_start?category=modes\nregister_trigger?event=x\nreset_complete\n";
 
