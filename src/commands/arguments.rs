@@ -12,11 +12,11 @@ use crate::exit::Failure;
 use crate::output::Console;
 use crate::text::{shown, trim};
 
-/// Reads a message from arguments into `parts`; returns notes about what looks like a mistake.
+/// Reads a message from arguments into `message`; returns notes about what looks like a mistake.
 ///
 /// # Errors
 /// [`Failure::Usage`] that names the argument and says what to write.
-pub fn read_message(words: &[String], reading: &ParseOptions, parts: &mut Message) -> Result<Vec<String>, Failure> {
+pub fn read_message(words: &[String], reading: &ParseOptions, message: &mut Message) -> Result<Vec<String>, Failure> {
     let (command, arguments) = match words {
         [command, arguments @ ..] => (command, arguments),
         [] => return Err(no_command()),
@@ -26,13 +26,13 @@ pub fn read_message(words: &[String], reading: &ParseOptions, parts: &mut Messag
         return Err(if trimmed.is_empty() { no_command() } else { wrong_command(command) });
     }
     let folded = if reading.keep_case { trimmed.to_vec() } else { trimmed.to_ascii_lowercase() };
-    parts.begin(&folded);
+    message.begin(&folded);
     let mut notes = Vec::new();
     for argument in arguments {
-        read_argument(argument, reading, parts, &mut notes).map_err(Failure::Usage)?;
+        read_argument(argument, reading, message, &mut notes).map_err(Failure::Usage)?;
     }
-    parts.dedup(DuplicatePolicy::Reject).map_err(|error| Failure::Usage(error.to_string()))?;
-    notes.extend(mistyped(&parts.command()));
+    message.dedup(DuplicatePolicy::Reject).map_err(|error| Failure::Usage(error.to_string()))?;
+    notes.extend(mistyped(&message.command()));
     Ok(notes)
 }
 
@@ -42,36 +42,36 @@ pub fn read_message(words: &[String], reading: &ParseOptions, parts: &mut Messag
 /// # Errors
 /// [`Failure::Usage`] that names the argument and says what to write.
 pub fn read_value(words: &[String], nan: bool) -> Result<Vec<u8>, Failure> {
-    let mut parts = Message::new();
+    let mut message = Message::new();
     let (command, arguments) = match words {
-        [json] if parts.parse_value(json.as_bytes(), nan).is_ok() => return Ok(trim(json.as_bytes()).to_vec()),
+        [json] if message.parse_value(json.as_bytes(), nan).is_ok() => return Ok(trim(json.as_bytes()).to_vec()),
         [json] if json.starts_with(['{', '[', '"']) => {
-            let why = parts.parse_value(json.as_bytes(), nan).err().map(|error| error.to_string());
+            let why = message.parse_value(json.as_bytes(), nan).err().map(|error| error.to_string());
             return Err(Failure::Usage(format!("{}: {}", shown(json.as_bytes()), why.unwrap_or_default())));
         }
         [command, arguments @ ..] => (command, arguments),
         [] => return Err(no_command()),
     };
-    parts.begin(b"");
+    message.begin(b"");
     let string = |text: &str| {
         let mut json = Vec::new();
         push_string(text.as_bytes(), &mut json);
         json
     };
-    parts.push_value("command", JsonValue(&string(command)));
+    message.push_value("command", JsonValue(&string(command)));
     for argument in arguments {
         let (name, text) = split(argument).map_err(Failure::Usage)?;
         if let Some(name) = name.strip_suffix(':') {
             let json = canonical_json(text.as_bytes(), nan);
             let json = json.map_err(|error| Failure::Usage(wrong_json(name, text, &error.reason)))?;
-            parts.push_value(name, JsonValue(&json));
+            message.push_value(name, JsonValue(&json));
         } else {
-            parts.push_value(name, JsonValue(&string(text)));
+            message.push_value(name, JsonValue(&string(text)));
         }
     }
-    parts.dedup(DuplicatePolicy::Reject).map_err(|error| Failure::Usage(error.to_string()))?;
+    message.dedup(DuplicatePolicy::Reject).map_err(|error| Failure::Usage(error.to_string()))?;
     let (mut json, mut text) = (Vec::new(), Vec::new());
-    parts.write_params(&mut json);
+    message.write_params(&mut json);
     push_spaced_json(&json, &mut text);
     Ok(text)
 }
@@ -108,12 +108,12 @@ fn split(argument: &str) -> Result<(&str, &str), String> {
 fn read_argument(
     argument: &str,
     reading: &ParseOptions,
-    parts: &mut Message,
+    message: &mut Message,
     notes: &mut Vec<String>,
 ) -> Result<(), String> {
     let (name, text) = split(argument)?;
     if let Some(name) = name.strip_suffix(':') {
-        let pushed = parts.push_json(name.as_bytes(), text.as_bytes(), reading);
+        let pushed = message.push_json(name.as_bytes(), text.as_bytes(), reading);
         return pushed.map_err(|error| wrong_json(name, text, &MalformedReason::Json(error)));
     }
     if name.ends_with(' ') && text.starts_with(' ') {
@@ -121,7 +121,7 @@ fn read_argument(
         notes.push(format!("the string \"{text}\" begins with a space; {}={} has none", name.trim(), text.trim()));
     }
     notes.extend(typed_text(text).map(|json| typed_note(name, text, &json)));
-    parts.push_text(name.as_bytes(), text.as_bytes(), reading.keep_case);
+    message.push_text(name.as_bytes(), text.as_bytes(), reading.keep_case);
     Ok(())
 }
 
@@ -205,11 +205,11 @@ mod tests {
 
     fn read(words: &[&str]) -> Result<(String, Vec<String>), String> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        let mut parts = Message::new();
-        let notes = read_message(&words, &ParseOptions::default(), &mut parts)
+        let mut message = Message::new();
+        let notes = read_message(&words, &ParseOptions::default(), &mut message)
             .map_err(|failure| failure.message().unwrap_or_default().to_string())?;
         let mut out = Vec::new();
-        parts.write_json(None, &mut out);
+        message.write_json(None, &mut out);
         Ok((String::from_utf8(out).unwrap(), notes))
     }
 

@@ -190,10 +190,10 @@ mod tests {
     use super::*;
     use crate::bcp::ParseOptions;
 
-    fn parts(line: &str) -> Message {
-        let mut parts = Message::new();
-        parts.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
-        parts
+    fn message(line: &str) -> Message {
+        let mut message = Message::new();
+        message.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
+        message
     }
 
     /// Goals of `-e` and `-n`.
@@ -208,7 +208,7 @@ mod tests {
         assert!(!goals.are_set() && !goals.are_met() && goals.missing().is_empty());
         goals = self::goals(&["a", "*?x=1"], Some(2));
         goals.handshake();
-        assert_eq!(goals.receive(&parts("a?x=1"), None, true), Verdict { expected: true, failed: false });
+        assert_eq!(goals.receive(&message("a?x=1"), None, true), Verdict { expected: true, failed: false });
         goals.printed += 1;
         assert_eq!(goals.missing(), "the handshake and message 2 of 2");
         goals.ready();
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!((goals.missing().as_str(), goals.lacks_trigger()), ("Trigger?name=x and b", true));
         goals.expect_reply("c");
         assert_eq!(goals.missing(), "the reply c, Trigger?name=x and b");
-        goals.receive(&parts("trigger?name=x"), None, true);
+        goals.receive(&message("trigger?name=x"), None, true);
         assert!(!goals.lacks_trigger());
     }
 
@@ -231,9 +231,9 @@ mod tests {
     fn reply_counts_only_after_its_request_was_sent() {
         let mut goals = Goals::default();
         goals.expect_reply("reset_complete");
-        goals.receive(&parts("reset_complete"), None, false);
+        goals.receive(&message("reset_complete"), None, false);
         assert_eq!(goals.missing(), "the reply reset_complete");
-        goals.receive(&parts("reset_complete"), None, true);
+        goals.receive(&message("reset_complete"), None, true);
         assert!(goals.are_met());
     }
 
@@ -259,7 +259,7 @@ mod tests {
         ] {
             let mut goals = Goals::default();
             goals.fail_on(vec![Pattern::parse("trigger?name=tilt", false).unwrap()]);
-            assert_eq!(goals.receive(&parts(line), None, true).failed, failed, "{line}");
+            assert_eq!(goals.receive(&message(line), None, true).failed, failed, "{line}");
         }
     }
 
@@ -274,7 +274,7 @@ mod tests {
             ("error", "coil_pulse?error=x", true),
         ] {
             let mut goals = goals(&[text], None);
-            assert_eq!(goals.receive(&parts(line), None, true).failed, failed, "{text} {line}");
+            assert_eq!(goals.receive(&message(line), None, true).failed, failed, "{text} {line}");
         }
     }
 }

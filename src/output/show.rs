@@ -86,9 +86,9 @@ impl Show {
         !self.matching.is_empty() || !self.excluded.is_empty() || !is_line
     }
 
-    /// Whether a message is to be printed; `parts` is `None` for a malformed line, which no pattern matches.
-    fn selects(&self, parts: Option<&Message>, payload_bytes: Option<usize>) -> bool {
-        let matches = |pattern: &Pattern| parts.is_some_and(|parts| pattern.matches(parts, payload_bytes));
+    /// Whether a message is to be printed; `message` is `None` for a malformed line, which no pattern matches.
+    fn selects(&self, message: Option<&Message>, payload_bytes: Option<usize>) -> bool {
+        let matches = |pattern: &Pattern| message.is_some_and(|message| pattern.matches(message, payload_bytes));
         (self.matching.is_empty() || self.matching.iter().any(matches)) && !self.excluded.iter().any(matches)
     }
 
@@ -201,12 +201,12 @@ mod tests {
         let marker = payload_marker(line);
         let payload = marker.and(raw.get(line.len() + 1..));
         let message = RawMessage { number: 1, raw, line, marker, payload };
-        let mut parts = Message::new();
-        let read = parts.parse_line(message.text(), &ParseOptions::default());
+        let mut parsed = Message::new();
+        let read = parsed.parse_line(message.text(), &ParseOptions::default());
         let time = Duration::from_micros(1_500_000);
         let origin = Origin { time: Some(time), connection: Some(2), peer: Some("[::1]:7"), from: Side::Client };
         let mut out = Vec::new();
-        show.show(&message, read.as_ref().map(|()| &parts), &origin, &mut out);
+        show.show(&message, read.as_ref().map(|()| &parsed), &origin, &mut out);
         String::from_utf8_lossy(&out).into_owned()
     }
 

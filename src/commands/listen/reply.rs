@@ -185,10 +185,10 @@ mod tests {
 
     fn replied(reply: &str, line: &str) -> String {
         let reply = Reply::parse(reply, Wire::Bcp, LINE_BYTES_MAX).unwrap();
-        let mut parts = Message::new();
-        parts.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
+        let mut message = Message::new();
+        message.parse_line(line.as_bytes(), &ParseOptions::default()).unwrap();
         let mut out = Vec::new();
-        reply.write(&parts, Some(7), &mut out).unwrap();
+        reply.write(&message, Some(7), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -211,11 +211,11 @@ mod tests {
 
     #[test]
     fn filled_reply_has_the_limit_of_any_line() {
-        let mut parts = Message::new();
-        parts.parse_line(b"q?n=12345", &ParseOptions::default()).unwrap();
+        let mut message = Message::new();
+        message.parse_line(b"q?n=12345", &ParseOptions::default()).unwrap();
         for (limit, fits) in [(9, true), (8, false)] {
             let (reply, mut out) = (Reply::parse("q => a?x={n}", Wire::Bcp, limit).unwrap(), Vec::new());
-            assert_eq!(reply.write(&parts, None, &mut out).is_ok(), fits);
+            assert_eq!(reply.write(&message, None, &mut out).is_ok(), fits);
             assert_eq!(out, if fits { &b"a?x=12345\n"[..] } else { b"" });
         }
     }
@@ -225,22 +225,22 @@ mod tests {
         let received = "q?s=a%0Agoodbye%0A%22%7Bn%7D%5C&n=int:1";
         let sent = replied("q => trigger?name={s}&text=x{s}y", received);
         assert_eq!((sent.matches('\n').count(), sent.ends_with('\n')), (1, true));
-        let mut parts = Message::new();
-        parts.parse_line(sent.trim_end().as_bytes(), &ParseOptions::default()).unwrap();
-        assert_eq!(parts.find("name").unwrap().text(), "a\ngoodbye\n\"{n}\\");
-        assert_eq!(parts.find("text").unwrap().text(), "xa\ngoodbye\n\"{n}\\y");
+        let mut message = Message::new();
+        message.parse_line(sent.trim_end().as_bytes(), &ParseOptions::default()).unwrap();
+        assert_eq!(message.find("name").unwrap().text(), "a\ngoodbye\n\"{n}\\");
+        assert_eq!(message.find("text").unwrap().text(), "xa\ngoodbye\n\"{n}\\y");
     }
 
     #[test]
     fn json_reply_is_for_everything_or_a_pattern_and_is_filled_too() {
         let answer = |reply: &str, received: &str| {
             let reply = Reply::parse(reply, Wire::Obe, LINE_BYTES_MAX).unwrap();
-            let (mut parts, mut out) = (Message::new(), Vec::new());
-            parts.parse_value(received.as_bytes(), true).unwrap();
-            parts.take_command();
-            reply.write(&parts, None, &mut out).unwrap();
+            let (mut message, mut out) = (Message::new(), Vec::new());
+            message.parse_value(received.as_bytes(), true).unwrap();
+            message.take_command();
+            reply.write(&message, None, &mut out).unwrap();
             let sent = String::from_utf8(out.iter().skip(10).copied().collect()).unwrap();
-            reply.matches(&parts, None).then_some(sent)
+            reply.matches(&message, None).then_some(sent)
         };
         let goodset = r#"{"command": "goodset", "pickiness": 4}"#;
         for (reply, received, expected) in [
