@@ -60,7 +60,7 @@ const JSON_TIME: &[Piece] = &[Date, Text("T"), Time(b'.', 1)];
 
 /// A program that logs the messages of a connection.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(super) struct LoggedProgram {
     /// The kinds of its logs.
     kinds: &'static [Kind],
     /// The names of its loggers, which may be followed by a point and the name of a connection.
@@ -79,8 +79,8 @@ pub(super) struct Program {
 #[derive(Debug)]
 struct Phrase(&'static str, &'static str, Side, bool);
 
-const PROGRAMS: &[Program] = &[
-    Program {
+const PROGRAMS: &[LoggedProgram] = &[
+    LoggedProgram {
         kinds: &[Kind::MpfFile, Kind::MpfConsole, Kind::MpfJson],
         // To 0.52, the name of the connection follows: BCPClientSocket.local_display.
         loggers: &["BCPClientSocket"],
@@ -90,7 +90,7 @@ const PROGRAMS: &[Program] = &[
                received: all lines are read as those of one connection",
         advice: ADVICE,
     },
-    Program {
+    LoggedProgram {
         kinds: &[Kind::MpfMc, Kind::MpfFile, Kind::MpfConsole, Kind::MpfJson],
         loggers: &["MPF-MC BCP Server"],
         phrases: &[Phrase("Received \"", "\"", Side::Client, false), Phrase("Sending \"", "\"", Side::Server, false)],
@@ -99,7 +99,7 @@ const PROGRAMS: &[Program] = &[
                line belongs to: all lines are read as those of one connection",
         advice: "MPF-MC logs BCP, as Received \"...\", with -v",
     },
-    Program {
+    LoggedProgram {
         kinds: &[Kind::MpfFile, Kind::MpfConsole],
         loggers: &["BCP Client"],
         phrases: &[Phrase("Received \"", "\"", Side::Server, false)],
@@ -107,7 +107,7 @@ const PROGRAMS: &[Program] = &[
         lost: "a log of mpf-monitor has only what MPF sent, which --serve plays, and no payloads",
         advice: "mpf-monitor logs BCP, as Received \"...\", with -v",
     },
-    Program {
+    LoggedProgram {
         kinds: &[Kind::Gmc],
         // The first lines named no logger, later ones BCP.
         loggers: &["GMCServer", "BCP", ""],
@@ -122,7 +122,7 @@ const PROGRAMS: &[Program] = &[
                read as those of one connection",
         advice: "GMC logs BCP, as Received: ... and Sending: ... of GMCServer, at its log level VERBOSE",
     },
-    Program {
+    LoggedProgram {
         kinds: &[Kind::MonitorCache],
         loggers: &[""],
         phrases: &[Phrase("", "", Side::Server, false)],
@@ -147,7 +147,7 @@ fn forms(kind: Kind) -> impl Iterator<Item = &'static [Piece]> {
     FORMS.iter().filter(move |(of, _)| is_of(*of)).map(|(_, pieces)| *pieces)
 }
 
-fn program(kind: Kind, logger: &[u8]) -> Option<&'static Program> {
+fn program(kind: Kind, logger: &[u8]) -> Option<&'static LoggedProgram> {
     let is_logger =
         |name: &&str| logger.strip_prefix(name.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'.', ..]));
     PROGRAMS.iter().find(|program| program.kinds.contains(&kind) && program.loggers.iter().any(is_logger))
@@ -201,12 +201,12 @@ pub(super) fn hint(number: u64, line: &[u8]) -> Option<String> {
 }
 
 /// A message of a log.
-pub(super) struct Message {
+pub(super) struct LoggedMessage {
     /// Counted from the first one, if the log has times.
     pub(super) time: Option<Duration>,
     pub(super) side: Side,
     pub(super) line: Vec<u8>,
-    pub(super) program: &'static Program,
+    pub(super) program: &'static LoggedProgram,
 }
 
 /// What has to be known of the lines so far.
@@ -214,7 +214,7 @@ pub(super) struct Message {
 pub(super) struct Log {
     clock: Clock,
     /// The program whose messages are read: the first one found, since two logs of one conversation would double it.
-    program: Option<&'static Program>,
+    program: Option<&'static LoggedProgram>,
     /// The error if there is no message.
     evidence: Option<String>,
 }
@@ -230,11 +230,11 @@ impl Log {
         number: u64,
         line: &[u8],
         bytes_max: usize,
-    ) -> Result<Option<Message>, Error> {
+    ) -> Result<Option<LoggedMessage>, Error> {
         let parsed = if kind == Kind::MpfJson { parse_json(line)? } else { parse_text(kind, line)? };
         let seen = parsed.as_ref().map(|parsed| self.clock.see(&parsed.when));
         let found = parsed.as_ref().and_then(|Parsed { logger, text, .. }| {
-            let is_read = |found: &&Program| self.program.is_none_or(|known| std::ptr::eq(known, *found));
+            let is_read = |found: &&LoggedProgram| self.program.is_none_or(|known| std::ptr::eq(known, *found));
             let program = program(kind, logger).filter(is_read)?;
             let phrase = program.phrases.iter().find(|phrase| text.starts_with(phrase.0.as_bytes()))?;
             Some((program, phrase, &text[phrase.0.len()..]))
@@ -249,7 +249,7 @@ impl Log {
         let line = phrase.undo(text, bytes_max)?;
         let seen = seen.flatten().ok_or("garbled: not a date and time")?;
         self.program = Some(program);
-        Ok(Some(Message { time: seen.map(|seen| self.clock.message(seen)), side: phrase.2, line, program }))
+        Ok(Some(LoggedMessage { time: seen.map(|seen| self.clock.message(seen)), side: phrase.2, line, program }))
     }
 
     /// Why an input of this kind that has ended held no message.
