@@ -58,6 +58,8 @@ pub(crate) struct TimeLimits {
     pub timeout: Option<Duration>,
     /// `--idle`.
     pub idle: Option<Duration>,
+    /// The option that set the first limit, for messages.
+    option: &'static str,
     began: Option<Instant>,
     active: Option<Instant>,
 }
@@ -65,7 +67,12 @@ pub(crate) struct TimeLimits {
 impl TimeLimits {
     /// Neither counts yet.
     pub(crate) fn new(timeout: Option<Duration>, idle: Option<Duration>) -> TimeLimits {
-        TimeLimits { timeout, idle, began: None, active: None }
+        TimeLimits { timeout, idle, option: "--timeout", began: None, active: None }
+    }
+
+    /// The limit of another option, which counts from now.
+    pub(crate) fn of(option: &'static str, limit: Duration, now: Instant) -> TimeLimits {
+        TimeLimits { timeout: Some(limit), option, began: Some(now), ..TimeLimits::default() }
     }
 
     /// `-W` counts from here, unless it counts already.
@@ -105,7 +112,7 @@ impl TimeLimits {
     /// What ends the run if one of them has passed.
     pub(crate) fn passed(&self, now: Instant) -> Option<End> {
         if self.timeout_at().is_some_and(|at| at <= now) {
-            return self.timeout.map(|limit| End::TimeUp { limit, option: "--timeout" });
+            return self.timeout.map(|limit| End::TimeUp { limit, option: self.option });
         }
         self.idle.filter(|_| self.idle_at().is_some_and(|at| at <= now)).map(End::Idle)
     }

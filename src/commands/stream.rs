@@ -237,7 +237,7 @@ fn write_json(line: &[u8], out: &mut Outgoing) -> Result<(), String> {
 }
 
 /// Longer than any run, and short enough to be added to a time.
-pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// When the next message is due: one clock, anchored at the first message, so that lateness never adds up.
 #[derive(Clone, Copy, Debug, Default)]

@@ -157,9 +157,8 @@ pub(super) struct SendPlan {
 
 impl SendPlan {
     fn read(given: &Given, color: Color, console: &Console) -> Result<(SendPlan, NetSettings), Failure> {
-        let wire = wire(given);
-        let record = RecordOptions::read(given)?;
-        let (every, ready) = (given.value("every", duration)?, given.value("ready", duration)?);
+        let (wire, record) = (wire(given), RecordOptions::read(given)?);
+        let (pace, ready) = (Pace::new(given.value("every", duration)?), given.value("ready", duration)?);
         let (goal_options, selection) = (GoalOptions::read(given)?, Selection::read(given, Template::parse)?);
         let mut goals = goal_options.goals(wire)?;
         goals.fail_on(patterns(wire, "--fail-on", &given.values("fail-on", text)?, false)?);
@@ -194,7 +193,7 @@ impl SendPlan {
         let plan = SendPlan {
             target,
             messages,
-            pace: Pace::new(every),
+            pace,
             is_guarded,
             says_hello: given.has("hello"),
             says_goodbye: !given.has("no-goodbye"),

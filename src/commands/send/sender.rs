@@ -10,10 +10,10 @@ use crate::bcp::template::Origin;
 use crate::bcp::{Malformed, Message, ParseOptions, Side, ValueKind, line_command};
 use crate::commands::arguments::unknown_word;
 use crate::commands::run::{
-    ClientRun, End, closing, failed_reply, receive_bad_frame, report_notice, report_unfinished, report_unprinted,
-    subscription_hint,
+    ClientRun, End, TimeLimits, closing, failed_reply, receive_bad_frame, report_notice, report_unfinished,
+    report_unprinted, subscription_hint,
 };
-use crate::commands::stream::{Item, Outgoing, YEAR};
+use crate::commands::stream::{Item, Outgoing};
 use crate::exit::{Exit, Failure};
 use crate::framing::{Frame, RawMessage};
 use crate::net::{CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, Stop};
@@ -40,8 +40,9 @@ pub(crate) struct Sender<'a> {
     id: ConnId,
     opening: Opening,
     conversation: Conversation,
-    /// When `--ready` passes, until MPF is ready.
-    ready_by: Option<Instant>,
+    /// Whether MPF is ready, with `--ready`. Until then, that is the limit.
+    is_ready: bool,
+    limits: TimeLimits,
     /// Whether a `mode_list` is the reply to our own subscription.
     hides_modes: bool,
     /// Whether all that is to be sent was given to the connection.
@@ -60,15 +61,16 @@ pub(crate) struct Sender<'a> {
 impl<'a> Sender<'a> {
     /// Begins to connect.
     pub(crate) fn new(plan: SendPlan, net: &mut Net, console: &'a mut Console) -> Sender<'a> {
-        let ready_by = plan.ready.map(|ready| Instant::now() + ready.min(YEAR));
-        // It ends by its own deadline, also while the connection is retried.
-        let retry = if ready_by.is_some() { Duration::MAX } else { plan.target.retry };
+        let ready = plan.ready.map(|limit| TimeLimits::of("--ready", limit, Instant::now()));
+        // It ends by its own limit, also while the connection is retried.
+        let retry = if ready.is_some() { Duration::MAX } else { plan.target.retry };
         Sender {
             id: net.connect(&plan.target.sockets, retry),
             opening: Opening::Connect,
             conversation: Conversation::new(Role::Client, ConversationConfig::default()),
-            hides_modes: ready_by.is_some(),
-            ready_by,
+            hides_modes: ready.is_some(),
+            is_ready: ready.is_none(),
+            limits: ready.unwrap_or(plan.limits),
             is_complete: plan.messages.is_over(),
             sent: 0,
             last: 0,
@@ -87,8 +89,7 @@ impl<'a> Sender<'a> {
     /// What ended the run, when it is an error.
     pub(crate) fn finish(self, unprinted: u64) -> Result<Exit, Failure> {
         report_unprinted(self.console, unprinted);
-        let is_ready = self.ready_by.is_none();
-        let Sender { mut plan, console, .. } = self;
+        let Sender { mut plan, console, is_ready, .. } = self;
         let missing = match is_ready {
             false => Some("MPF to be ready".to_owned()),
             true => plan.goals.are_set().then(|| plan.goals.missing()),
@@ -159,14 +160,6 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// What ends the run now because its time is up.
-    fn time_is_up(&self, now: Instant) -> Option<End> {
-        match (self.ready_by, self.plan.ready) {
-            (Some(by), Some(limit)) if now >= by => Some(End::TimeUp { limit, option: "--ready" }),
-            _ => self.plan.limits.passed(now),
-        }
-    }
-
     /// Sends as much as is due and has room, and leaves when the run is done; when to look again.
     fn advance(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
         if self.opening != Opening::Done || !net.is_open(self.id) {
@@ -181,11 +174,11 @@ impl<'a> Sender<'a> {
         }
         let due = if self.is_complete { None } else { self.send_messages(net, now) };
         if self.is_complete {
-            self.plan.limits.begin(now);
+            self.limits.begin(now);
             if self.has_all() {
                 self.leave(net);
             } else if net.pending(self.id) == 0 {
-                self.plan.limits.begin_idle(now);
+                self.limits.begin_idle(now);
             }
         }
         due
@@ -250,7 +243,7 @@ impl Sender<'_> {
         self.hides_modes &= command != "monitor_start";
         self.plan.traffic.sent(line, payload);
         self.plan.recorder.message(net, self.id.0, Side::Client, line, payload);
-        self.plan.limits.begin(now);
+        self.limits.begin(now);
         (self.sent, self.written, self.last) = (self.sent + 1, self.last, number);
         net.send(self.id, &message.whole);
         self.plan.pace.sent(now);
@@ -271,7 +264,7 @@ impl Sender<'_> {
     /// After the handshake, if there is one: subscribes for `--ready`, or goes on to the messages.
     fn open(&mut self, net: &mut Net) {
         self.opening = Opening::Done;
-        if self.ready_by.is_some() {
+        if !self.is_ready {
             self.opening = Opening::Ready;
             self.change_subscription(net, "monitor_start");
         }
@@ -292,8 +285,8 @@ impl Sender<'_> {
         match message.parse_line(raw.text(), &ParseOptions::default()) {
             Ok(()) => self.receive_message(net, raw, &message),
             Err(why) => {
-                let place = format!("{}: line {}", self.plan.target.address, raw.number);
-                self.console.report(Exit::Failed, place, &why);
+                let address = &self.plan.target.address;
+                self.console.report(Exit::Failed, format_args!("{address}: line {}", raw.number), &why);
                 self.print(net, raw, Err(&why), !self.plan.goals.select());
             }
         }
@@ -305,9 +298,9 @@ impl Sender<'_> {
             let modes = message.find("running_modes");
             let is_ready = modes.is_some_and(|modes| modes.kind() == ValueKind::List && modes.text() != "[]");
             if is_ready && self.opening == Opening::Ready {
-                (self.opening, self.ready_by) = (Opening::Done, None);
+                (self.opening, self.is_ready, self.limits) = (Opening::Done, true, self.plan.limits);
                 self.change_subscription(net, "monitor_stop");
-                self.plan.limits.begin(net.now);
+                self.limits.begin(net.now);
             }
             return;
         }
@@ -353,7 +346,7 @@ impl Sender<'_> {
     fn fail(&mut self, net: &mut Net, line: &[u8]) {
         let failure = failed_reply(&self.plan.target, line);
         match &self.end {
-            None if self.plan.goals.are_set() || self.ready_by.is_some() => self.stop(net, End::Failed(failure)),
+            None if self.plan.goals.are_set() || !self.is_ready => self.stop(net, End::Failed(failure)),
             // One that ended the run is reported once.
             Some(End::Failed(_)) => {}
             _ => self.console.report_failure(&failure),
@@ -373,16 +366,14 @@ impl Handler for Sender<'_> {
                 // A new conversation can always be opened.
                 let _ = self.conversation.open(&mut lines);
                 self.send_lines(net, &lines);
-                if self.ready_by.is_none() {
-                    self.plan.limits.begin(net.now);
-                }
+                self.limits.begin(net.now);
             }
             false => self.open(net),
         }
     }
 
     fn on_message(&mut self, net: &mut Net, _id: ConnId, frame: &Frame<'_>) {
-        self.plan.limits.stay_active(net.now);
+        self.limits.stay_active(net.now);
         self.plan.recorder.frame(net, self.id.0, Side::Server, frame);
         match frame {
             Frame::Message(message) => self.receive(net, message),
@@ -437,23 +428,21 @@ impl Handler for Sender<'_> {
 
     fn on_turn(&mut self, net: &mut Net, now: Instant) -> Option<Instant> {
         if self.end.is_none() {
-            if let Some(end) = self.time_is_up(now) {
+            if let Some(end) = self.limits.passed(now) {
                 self.stop(net, end);
                 return None;
             }
-            let due = self.advance(net, now);
-            let deadline = self.plan.limits.deadline();
-            return due.into_iter().chain(self.ready_by).chain(deadline).min();
+            return self.advance(net, now).into_iter().chain(self.limits.deadline()).min();
         }
         // `-W` bounds leaving too, which else waits for a peer or a reader that does not read.
-        let timeout = self.plan.limits.timeout_at().filter(|_| matches!(self.end, Some(End::Done)))?;
+        let timeout = self.limits.timeout_at().filter(|_| matches!(self.end, Some(End::Done)))?;
         if now < timeout {
             return Some(timeout);
         }
-        if let Some(limit) = self.plan.limits.timeout.filter(|_| net.pending(self.id) > 0) {
+        if let Some(limit) = self.limits.timeout.filter(|_| net.pending(self.id) > 0) {
             self.end = Some(End::TimeUp { limit, option: "--timeout" });
         }
-        self.plan.limits.timeout = None;
+        self.limits.timeout = None;
         net.hurry();
         None
     }
