@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::peers::Peer;
 use crate::bcp::template::{Origin, Side};
 use crate::bcp::{Malformed, Message, ParseOptions};
 use crate::commands::goals::Goals;
@@ -13,26 +14,14 @@ use crate::commands::run::{End, TimeLimits};
 use crate::exit::{Exit, Failure, plain_words};
 use crate::framing::{Frame, Framer, FramingError, FramingOptions, RawMessage, Wire, body};
 use crate::limits::READ_BYTES;
-use crate::net::{CloseReason, Closed, ConnId, Net, Notice, Outcome};
+use crate::net::{CloseReason, Closed, Net, Outcome};
+use crate::output::Console;
 use crate::output::show::Show;
 use crate::output::table::EndNames;
-use crate::output::{Console, say};
 use crate::text::{count, shown};
 
 /// What is reported of output that nobody read.
 const UNREAD: &str = "no program reads the output; the last messages are lost";
-
-/// The program at the other end of a connection.
-pub(super) struct Peer {
-    pub id: ConnId,
-    /// The number of the connection, or of the forwarded pair.
-    pub connection: u64,
-    /// Its address; of a forwarded pair that of the client.
-    pub address: String,
-    /// Its end of the connection.
-    pub side: Side,
-    pub counts: Counts,
-}
 
 /// What a connection carried, for the last row in a table.
 #[derive(Clone, Copy)]
@@ -315,28 +304,6 @@ impl Observer {
         };
         if counts_more {
             self.end = Some(end);
-        }
-    }
-
-    /// Reports a notice about no connection in particular.
-    pub(super) fn notice(&mut self, net: &mut Net, notice: Notice<'_>) {
-        match notice {
-            Notice::TurnedAway(peer) => say(&format!("{peer}: rejected: too many connections\n")),
-            Notice::AcceptFailed(error) => {
-                let why = plain_words(error);
-                say(&format!("cannot accept another connection: {why}; waiting until one closes\n"));
-            }
-            Notice::RecordingFailed(error) => self.console.report_failure(&self.recorder.failure(error)),
-            Notice::RecordingDropped(bytes) => {
-                let why = format!("{bytes} bytes were forwarded and not recorded: the disk is too slow");
-                self.console.report(Exit::Failed, "--record", why);
-                self.recorder.comment(net, &format!("{bytes} bytes are missing above"));
-            }
-            Notice::OutputDropped(bytes) => {
-                let why = format!("{bytes} bytes were forwarded and not printed: the reader is too slow");
-                self.console.report(Exit::Failed, "<stdout>", why);
-            }
-            Notice::Retrying(..) | Notice::Unobserved(..) => {}
         }
     }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::time::Instant;
 
 use super::canonical::Canonical;
-use super::observer::{Counts, Observer, Peer};
+use super::observer::{Counts, Observer};
 use super::reply::{FIRINGS_MAX, Firings, Reply};
 use super::{CATEGORIES_OF_MEDIA, push_subscriptions};
 use crate::bcp::conversation::{self, Conversation, ConversationConfig, ProtocolError, ReceiveOutcome, Role};
@@ -24,9 +24,9 @@ use crate::net::{
     CloseReason, Closed, ConnId, DRAIN_TIME, FLUSH_TIME, Handler, Net, Notice, OUTBOX_BYTES_MAX, Outcome, Rewrite,
     SocketAddr, Stop, is_of_this_machine,
 };
-use crate::output::Console;
 use crate::output::show::{Show, Style};
 use crate::output::table::EndNames;
+use crate::output::{Console, say};
 use crate::text::shown;
 
 /// What `listen` sends, and when.
@@ -76,9 +76,16 @@ enum Exchange {
     Forwarded { other: ConnId, is_waiting: bool },
 }
 
-/// One connection.
-struct PeerState {
-    peer: Peer,
+/// A connection, and the program at its other end.
+pub(super) struct Peer {
+    pub id: ConnId,
+    /// The number of the connection, or of the forwarded pair.
+    pub connection: u64,
+    /// Its address; of a forwarded pair that of the client.
+    pub address: String,
+    /// Its end of the connection.
+    pub side: Side,
+    pub counts: Counts,
     exchange: Exchange,
     /// What standard input and replies had to send before the handshake was complete.
     backlog: Vec<u8>,
@@ -86,7 +93,7 @@ struct PeerState {
     firings: Vec<Firings>,
 }
 
-impl PeerState {
+impl Peer {
     /// Whether a message, of this line and maybe a payload, can be sent now. Before the handshake is complete it waits
     /// in the backlog. A media controller subscribes within the handshake, and gets its replies after it.
     ///
@@ -109,7 +116,7 @@ impl PeerState {
 pub(crate) struct Peers {
     behavior: Behavior,
     pub observer: Observer,
-    peers: BTreeMap<ConnId, PeerState>,
+    peers: BTreeMap<ConnId, Peer>,
     /// What is sent to a peer in one write.
     outgoing: Vec<u8>,
 }
@@ -173,15 +180,15 @@ impl Peers {
 
     /// Sends what is in [`Peers::outgoing`], in one write.
     fn send_outgoing(&mut self, net: &mut Net, id: ConnId) {
-        if let Some(state) = self.peers.get_mut(&id) {
-            send(net, &mut state.peer, &self.outgoing, &mut self.observer);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            send(net, peer, &self.outgoing, &mut self.observer);
         }
         self.outgoing.clear();
     }
 
     fn receive(&mut self, net: &mut Net, id: ConnId, message: &RawMessage<'_>) {
-        let Some(state) = self.peers.get_mut(&id) else { return };
-        let outcome = match &mut state.exchange {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let outcome = match &mut peer.exchange {
             Exchange::Bcp(conversation) => conversation.receive(&self.observer.message, &mut self.outgoing),
             Exchange::Obe => ReceiveOutcome::Deliver,
             Exchange::Forwarded { .. } => return,
@@ -191,24 +198,24 @@ impl Peers {
         }
         let has_reply = outcome != ReceiveOutcome::PeerLeft && self.reply(net.now, id, message);
         self.send_outgoing(net, id);
-        let Some(state) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
         match outcome {
             ReceiveOutcome::Deliver | ReceiveOutcome::Consumed => {}
             ReceiveOutcome::PeerLeft => finish(net, id),
             ReceiveOutcome::Ready => {
-                self.outgoing.append(&mut state.backlog);
+                self.outgoing.append(&mut peer.backlog);
                 self.send_outgoing(net, id);
             }
             ReceiveOutcome::UnusualVersion(version) => {
-                let (address, version) = (&state.peer.address, shown(version.as_bytes()));
+                let (address, version) = (&peer.address, shown(version.as_bytes()));
                 self.observer.console.note(format_args!("{address}: accepted protocol version {version}"));
             }
             // It would refuse our version again.
             ReceiveOutcome::Refused(fault) => {
-                self.observer.end(End::Failed(Failure::Peer(format!("{}: {fault}", state.peer.address))));
+                self.observer.end(End::Failed(Failure::Peer(format!("{}: {fault}", peer.address))));
             }
             ReceiveOutcome::RejectedVersion(fault) if !has_reply => {
-                self.observer.report(Exit::Peer, &state.peer, message.number, fault);
+                self.observer.report(Exit::Peer, peer, message.number, fault);
             }
             ReceiveOutcome::RejectedVersion(_) | ReceiveOutcome::RejectedCommand => {}
         }
@@ -216,8 +223,8 @@ impl Peers {
 
     /// Replies to a malformed line, which is empty if it was not kept.
     fn receive_malformed(&mut self, net: &mut Net, id: ConnId, line: &[u8]) {
-        let Some(state) = self.peers.get_mut(&id) else { return };
-        match &mut state.exchange {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        match &mut peer.exchange {
             Exchange::Bcp(conversation) if !self.behavior.is_mute => {
                 conversation.receive_malformed(line, &mut self.outgoing);
                 self.send_outgoing(net, id);
@@ -232,19 +239,19 @@ impl Peers {
         let (received, bytes) = (&self.observer.message, message.payload.map(<[u8]>::len));
         let mut replies = self.behavior.replies.iter().enumerate();
         let matching = replies.find(|(_, reply)| reply.matches(received, bytes));
-        let (Some((index, reply)), Some(state)) = (matching, self.peers.get_mut(&id)) else { return false };
-        let is_bcp = matches!(state.exchange, Exchange::Bcp(_));
+        let (Some((index, reply)), Some(peer)) = (matching, self.peers.get_mut(&id)) else { return false };
+        let is_bcp = matches!(peer.exchange, Exchange::Bcp(_));
         if is_bcp && received.command() == "error" {
             return false;
         }
         self.outgoing.clear();
-        let count = if is_bcp { state.firings[index].count(now) } else { 0 };
+        let count = if is_bcp { peer.firings[index].count(now) } else { 0 };
         let problem = match count {
             ..=FIRINGS_MAX => {
                 let written = reply.write(received, bytes, &mut self.outgoing).map_err(|why| why.to_string());
                 let line = self.outgoing.strip_suffix(b"\n").unwrap_or(&self.outgoing);
                 let checked = written.and_then(|()| self.behavior.check(line, None));
-                if checked.is_err() || state.admit(line, &self.outgoing) != Ok(true) {
+                if checked.is_err() || peer.admit(line, &self.outgoing) != Ok(true) {
                     self.outgoing.clear();
                 }
                 checked.err().map(|why| format!("not sent: {why}"))
@@ -256,7 +263,7 @@ impl Peers {
         };
         if let Some(problem) = problem {
             let why = format!("--reply {}: {problem}", reply.text);
-            self.observer.report(Exit::Failed, &state.peer, message.number, why);
+            self.observer.report(Exit::Failed, peer, message.number, why);
         }
         true
     }
@@ -270,12 +277,12 @@ impl Peers {
         if self.peers.is_empty() {
             self.observer.console.report(Exit::Failed, place, "not sent: no peer is connected");
         }
-        for (&id, state) in &mut self.peers {
-            match state.admit(line, whole) {
-                Ok(true) => send(net, &mut state.peer, whole, &mut self.observer),
+        for (&id, peer) in &mut self.peers {
+            match peer.admit(line, whole) {
+                Ok(true) => send(net, peer, whole, &mut self.observer),
                 Ok(false) => continue,
                 Err(why) => {
-                    let why = format!("not sent to {}: {why}", state.peer.address);
+                    let why = format!("not sent to {}: {why}", peer.address);
                     self.observer.console.report(Exit::Failed, place, why);
                 }
             }
@@ -288,15 +295,15 @@ impl Peers {
     /// Sends `goodbye` and ends all connections that are still open: in a hurry after a signal, `-W` or `--idle`, else
     /// when everything is written and printed.
     fn leave(&mut self, net: &mut Net, in_hurry: bool) {
-        for (&id, state) in &mut self.peers {
-            match &mut state.exchange {
+        for (&id, peer) in &mut self.peers {
+            match &mut peer.exchange {
                 Exchange::Bcp(conversation) if net.is_open(id) => {
                     if in_hurry {
                         net.cut(id);
                     }
                     let mut goodbye = Vec::new();
                     conversation.leave(&mut goodbye);
-                    send(net, &mut state.peer, &goodbye, &mut self.observer);
+                    send(net, peer, &goodbye, &mut self.observer);
                 }
                 // What a client sent to a target that was not reached is lost, so it must not see an orderly end.
                 Exchange::Forwarded { other, .. } if net.peer(id).is_none() => {
@@ -342,9 +349,10 @@ impl Peers {
             Box::new(move |bytes, is_last, out| canonical.rewrite(bytes, is_last, out))
         });
         net.link(client.id, other, rewrite);
-        let peer = Peer { id: other, side: Side::Server, address: client.address.clone(), ..*client };
         let exchange = Exchange::Forwarded { other: client.id, is_waiting: false };
-        self.peers.insert(other, PeerState { peer, exchange, backlog: Vec::new(), firings: Vec::new() });
+        let (address, backlog, firings) = (client.address.clone(), Vec::new(), Vec::new());
+        let server = Peer { id: other, side: Side::Server, address, exchange, backlog, firings, ..*client };
+        self.peers.insert(other, server);
     }
 
     /// Begins a conversation with the first lines of its role.
@@ -367,12 +375,12 @@ impl Peers {
         if let Some(server) = &mut self.behavior.server {
             return server.retry(error, &self.observer.console);
         }
-        let (Some(target), Some(state)) = (&self.behavior.target, self.peers.get_mut(&id)) else { return };
-        let Exchange::Forwarded { other, is_waiting } = &mut state.exchange else { return };
+        let (Some(target), Some(peer)) = (&self.behavior.target, self.peers.get_mut(&id)) else { return };
+        let Exchange::Forwarded { other, is_waiting } = &mut peer.exchange else { return };
         if net.has_peer_closed(*other) {
             net.reset(id);
         } else if !std::mem::replace(is_waiting, true) {
-            let (client, target, why) = (&state.peer.address, &target.address, plain_words(error));
+            let (client, target, why) = (&peer.address, &target.address, plain_words(error));
             let note = format!("{client}: waits for {target}: {why}; retrying until it accepts");
             self.observer.console.note(note);
         }
@@ -403,26 +411,25 @@ impl Handler for Peers {
         let side = if server.is_some() { Side::Server } else { Side::Client };
         server.into_iter().for_each(|server| server.unreached = None);
         let address = net.peer(id).map(|peer| peer.to_string()).unwrap_or_default();
-        let connection = self.observer.connections + 1;
-        let peer = Peer { id, connection, address, side, counts: Counts::new(net.now) };
-        self.observer.connected(net.now, &peer);
         let exchange = match (&self.behavior.target, self.observer.wire) {
-            (Some(target), _) => {
-                let other = target.connect(net);
-                self.forward(net, &peer, other);
-                Exchange::Forwarded { other, is_waiting: false }
-            }
+            (Some(target), _) => Exchange::Forwarded { other: target.connect(net), is_waiting: false },
             (None, Wire::Bcp) => Exchange::Bcp(self.open_conversation()),
             (None, Wire::Obe) => Exchange::Obe,
         };
+        let (connection, counts) = (self.observer.connections + 1, Counts::new(net.now));
         let firings = vec![Firings::new(net.now); self.behavior.replies.len()];
-        self.peers.insert(id, PeerState { peer, exchange, backlog: Vec::new(), firings });
+        let peer = Peer { id, connection, address, side, counts, exchange, backlog: Vec::new(), firings };
+        self.observer.connected(net.now, &peer);
+        if let Exchange::Forwarded { other, .. } = peer.exchange {
+            self.forward(net, &peer, other);
+        }
+        self.peers.insert(id, peer);
         self.send_outgoing(net, id);
     }
 
     fn on_message(&mut self, net: &mut Net, id: ConnId, frame: &Frame<'_>) {
-        let Some(state) = self.peers.get_mut(&id) else { return };
-        let is_read = self.observer.receive(net, &mut state.peer, frame);
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let is_read = self.observer.receive(net, peer, frame);
         match frame {
             Frame::Message(message) if is_read => self.receive(net, id, message),
             Frame::Message(message) => self.receive_malformed(net, id, message.line),
@@ -440,10 +447,10 @@ impl Handler for Peers {
     }
 
     fn on_close(&mut self, net: &mut Net, id: ConnId, mut closed: Closed) {
-        let Some(PeerState { peer, exchange, .. }) = self.peers.remove(&id) else {
+        let Some(peer) = self.peers.remove(&id) else {
             return self.lose_server(net, &closed.reason, "", false);
         };
-        let said_goodbye = matches!(&exchange, Exchange::Bcp(conversation) if conversation.peer_has_left());
+        let said_goodbye = matches!(&peer.exchange, Exchange::Bcp(conversation) if conversation.peer_has_left());
         if said_goodbye && closed.unfinished.is_empty() && matches!(closed.reason, CloseReason::ByUs) {
             // It asked for the end.
             closed.reason = CloseReason::ByPeer;
@@ -456,9 +463,9 @@ impl Handler for Peers {
             self.observer.console.report(exit, &peer.address, format_args!("reset: {why}"));
         }
         let how = self.observer.closed(net, &peer, &closed);
-        if let Exchange::Forwarded { other, .. } = exchange {
+        if let Exchange::Forwarded { other, .. } = peer.exchange {
             if let Some(half) = self.peers.get_mut(&other) {
-                return half.peer.counts.add(&peer.counts);
+                return half.counts.add(&peer.counts);
             }
         }
         self.observer.ended(net, &peer, &how);
@@ -518,19 +525,34 @@ impl Handler for Peers {
     }
 
     fn on_notice(&mut self, net: &mut Net, notice: Notice<'_>) {
+        let Observer { console, recorder, .. } = &mut self.observer;
         match notice {
             Notice::Retrying(id, error) => self.retry(net, id, error),
+            Notice::TurnedAway(peer) => say(&format!("{peer}: rejected: too many connections\n")),
+            Notice::AcceptFailed(error) => {
+                let why = plain_words(error);
+                say(&format!("cannot accept another connection: {why}; waiting until one closes\n"));
+            }
             Notice::Unobserved(id, limit) => {
-                let Some(PeerState { peer, .. }) = self.peers.get(&id) else { return };
+                let Some(peer) = self.peers.get(&id) else { return };
                 let why = format!(
                     "a message of the {} needs more than is left of {limit} bytes for all long ones: what it sends is \
                      forwarded but no longer printed or recorded",
                     peer.side.name()
                 );
-                self.observer.console.report(Exit::Failed, &peer.address, &why);
-                self.observer.recorder.comment(net, &format!("connection {}: {why}", peer.connection));
+                console.report(Exit::Failed, &peer.address, &why);
+                recorder.comment(net, &format!("connection {}: {why}", peer.connection));
             }
-            notice => self.observer.notice(net, notice),
+            Notice::RecordingFailed(error) => console.report_failure(&recorder.failure(error)),
+            Notice::RecordingDropped(bytes) => {
+                let why = format!("{bytes} bytes were forwarded and not recorded: the disk is too slow");
+                console.report(Exit::Failed, "--record", why);
+                recorder.comment(net, &format!("{bytes} bytes are missing above"));
+            }
+            Notice::OutputDropped(bytes) => {
+                let why = format!("{bytes} bytes were forwarded and not printed: the reader is too slow");
+                console.report(Exit::Failed, "<stdout>", why);
+            }
         }
     }
 }
