@@ -17,7 +17,7 @@ use crate::text::{count, shown};
 /// The check of a file, while it is played and after it.
 pub(super) struct Checking {
     pub check: Check,
-    /// Whether replies are compared; if not, they only delay what is sent.
+    /// Whether replies are compared.
     pub is_compared: bool,
     /// The file of `--update`.
     update: Option<UpdatedFile>,

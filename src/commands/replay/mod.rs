@@ -157,7 +157,6 @@ fn run(given: &Given) -> Result<Exit, Failure> {
         current: 0,
         is_over: false,
         side: options.choice.side,
-        compares: compares(given),
         is_colored: output.color.is_on(stdout_is_terminal()),
         limits,
         traffic: Traffic { is_shown: given.has("verbose") },

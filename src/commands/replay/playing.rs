@@ -249,9 +249,9 @@ impl Playing {
         Ok(())
     }
 
-    /// How many differences a check has found so far.
-    pub(super) fn differences(&self) -> Option<u64> {
-        self.checking.as_ref().filter(|checking| checking.is_compared).map(Checking::differences)
+    /// Its check, if replies are compared; if not, they only delay what is sent.
+    pub(super) fn compared(&self) -> Option<&Checking> {
+        self.checking.as_ref().filter(|checking| checking.is_compared)
     }
 
     /// The status line.
@@ -278,7 +278,7 @@ impl Playing {
         if let Some(speed) = self.clock.speed() {
             text += &format!(" ×{speed:.1}");
         }
-        if let Some(differences @ 1..) = self.differences() {
+        if let Some(differences @ 1..) = self.compared().map(Checking::differences) {
             text += &format!(", {}", count(differences, "difference"));
         }
         text
@@ -319,7 +319,7 @@ impl Playing {
             text += &format!(", over {} connections", self.connections);
         }
         text += &format!("; received {} from {}", volume(self.received), self.target.address);
-        if let Some(differences) = self.differences() {
+        if let Some(differences) = self.compared().map(Checking::differences) {
             text += &format!("; {}", count(differences, "difference"));
         }
         format!("{text}; {}{}", self.how(), self.lateness)
@@ -330,7 +330,7 @@ impl Playing {
     /// # Errors
     /// What ended the run, when it is an error.
     pub(super) fn settle(self, console: &mut Console) -> Result<Exit, Failure> {
-        let check = self.checking.filter(|checking| checking.is_compared).map(|checking| checking.check);
+        let is_compared = self.compared().is_none_or(|checking| checking.check.is_over);
         let (checked, end) = (self.checked?, self.end.unwrap_or(End::Done));
         // That the peer is gone is one of the differences, and reported.
         let has_left = matches!(end, End::Done | End::Closed(CloseReason::ByPeer | CloseReason::Lost(_)));
@@ -338,7 +338,7 @@ impl Playing {
         let missing = match self.pass.is_complete {
             _ if is_reported => Some(""),
             false => Some("the last message to be sent"),
-            true if check.is_some_and(|check| !check.is_over) => Some("all replies to be compared"),
+            true if !is_compared => Some("all replies to be compared"),
             true => None,
         };
         let run = ClientRun {

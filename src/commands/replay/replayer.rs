@@ -32,8 +32,7 @@ pub(super) struct Replayer<'a> {
     pub is_over: bool,
     /// The side that is played. The server's is played to the first client.
     pub side: Side,
-    /// Whether replies are compared; then the report is all that is printed, colored or not.
-    pub compares: bool,
+    /// Whether the report of a check is colored.
     pub is_colored: bool,
     /// `-W`.
     pub limits: TimeLimits,
@@ -69,9 +68,8 @@ impl Replayer<'_> {
             return None;
         }
         loop {
-            let compares = self.compares;
             let playing = self.playing();
-            let needs_peer = compares || (playing.checking.is_some() && !playing.pass.is_complete);
+            let needs_peer = playing.compared().is_some() || (playing.checking.is_some() && !playing.pass.is_complete);
             if playing.pass.peer_left && !needs_peer {
                 break;
             }
@@ -92,10 +90,9 @@ impl Replayer<'_> {
             }
         }
         // What the peer sent in the recording after the last request belongs to it.
-        let compares = self.compares;
         let playing = self.playing();
         let (pass, end) = (&playing.pass, playing.clock.end());
-        let is_left = pass.said_goodbye || pass.peer_left || compares;
+        let is_left = pass.said_goodbye || pass.peer_left || playing.compared().is_some();
         if pass.is_complete && !is_left && end > playing.at(now) {
             return playing.instant(end);
         }
@@ -143,7 +140,8 @@ impl Replayer<'_> {
     /// Prints a row of the table, or what the peer sent verbatim.
     fn print_message(&mut self, net: &mut Net, from: Side, raw: &RawMessage<'_>) {
         let is_ours = from == self.side;
-        if self.compares || (is_ours && self.show.table().is_none()) {
+        // With a check, the report is all that is printed.
+        if self.playing().compared().is_some() || (is_ours && self.show.table().is_none()) {
             return;
         }
         let (mut message, mut printed) = (Message::new(), Vec::new());
