@@ -122,6 +122,13 @@ fn input_that_cannot_be_read_is_reported() {
 }
 
 #[test]
+fn a_wrong_kind_says_how_the_right_one_is_found() {
+    let ended = backbox(["replay", "--dry-run", "--from", "gmc", "-"], "reset\n");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.ends_with("; leave out --from, and its first lines tell what it is\n"), "{}", ended.stderr);
+}
+
+#[test]
 fn comment_of_any_length_is_copied() {
     let session = format!("#backbox-session 1\n# short\n# {}\na\n", "y".repeat(2 << 20));
     let ended = backbox(["replay", "--dry-run", "-"], &session);

@@ -224,7 +224,11 @@ impl Recording {
                     console.iter_mut().for_each(|console| console.report(Exit::Failed, place(error.number), &error));
                 }
                 ErrorKind::Malformed => return Err(Failure::Malformed(place(error.number), error.to_string())),
-                ErrorKind::Empty => return Err(Failure::Refused(format!("{name}: {error}"))),
+                ErrorKind::Empty => {
+                    let advice =
+                        self.choice.from.map_or("", |_| "; leave out --from, and its first lines tell what it is");
+                    return Err(Failure::Refused(format!("{name}: {error}{advice}")));
+                }
             }
         }
     }
