@@ -29,7 +29,7 @@
 //! | `check` | compares a recording with what arrived | do I/O, read a clock, keep everything |
 //! | [`session`] | the session format and logs | open a file, sleep |
 //! | `catalogue` | the known commands in one table; guard and lint | refuse an unknown command as such |
-//! | `output` | the terminal: colours, the table view, notes and errors | decide what is printed |
+//! | `output` | the terminal: colors, the table view, notes and errors | decide what is printed |
 //! | `cli` | option tables: parser, help, man pages, completions | know a subcommand or BCP |
 //! | [`framing`] | bytes to bounded frames | read a meaning into a line |
 //! | [`bcp`] | the protocol: parse, write, match, converse | do I/O, read a clock, know a source |

@@ -67,6 +67,20 @@ fn signal_ends_a_filter_as_a_shell_expects() {
 }
 
 #[test]
+fn session_that_is_played_is_never_written_over() {
+    let folder = Workdir::new();
+    folder.write("game.bcp", "reset\n");
+    for option in ["--record", "--announce"] {
+        let ended = backbox_in(&folder, ["replay", "--serve", "-a", ":0", option, "game.bcp", "game.bcp"], "");
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(" game.bcp would write over the session that is played"), "{}", ended.stderr);
+        assert_eq!(std::fs::read(folder.path().join("game.bcp")).unwrap(), b"reset\n");
+    }
+    let ended = backbox_in(&folder, ["replay", "none.bcp", "--record", "none.bcp"], "");
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+}
+
+#[test]
 fn old_announcement_is_removed_before_anything_can_fail() {
     let folder = Workdir::new();
     folder.write("full.bcp", "reset\n");

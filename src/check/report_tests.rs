@@ -127,7 +127,7 @@ fn payloads_are_shown_whole() {
 }
 
 #[test]
-fn colour_makes_expected_red_and_actual_green() {
+fn color_makes_expected_red_and_actual_green() {
     let entries = report(&[("set?name=a&value=int:1", b"")], &[("set?name=a&value=int:2", b"")], false, None);
     assert_eq!(
         text(&entries, true),

@@ -36,7 +36,7 @@ fn long_help_has_everything_in_the_table() {
         "\nArguments:\n  NAME=TEXT\n        a parameter that is the text\n",
         "\nInput:\n  -b, --bytes FILE\n        Read the payload from FILE. A - is stdin. May be repeated.\n",
         "\n  --max-line BYTES\n        Refuse longer lines. The default is 10. Only with standard input.\n",
-        "\n  --color WHEN\n        When to colour. WHEN is one of auto, always, never.\n",
+        "\n  --color WHEN\n        When to color. WHEN is one of auto, always, never.\n",
         "\n  -0, --null\n        It's NUL that ends them. Only with --string or --bytes.\n",
         "\nNotes:\nA pattern* keeps its star.\n",
         "\nExit status:\n  0      ",

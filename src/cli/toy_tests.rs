@@ -30,7 +30,7 @@ const EMPTY: Help = Help {
 };
 
 const QUIET: Flag = Flag::switch("quiet", "Print no notes").short('q').common();
-const COLOR: Flag = Flag::value("color", "WHEN", "When to colour").one_of(&["auto", "always", "never"]);
+const COLOR: Flag = Flag::value("color", "WHEN", "When to color").one_of(&["auto", "always", "never"]);
 
 /// What `toy count` reads from its arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

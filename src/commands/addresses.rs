@@ -70,7 +70,7 @@ impl Target {
     }
 
     /// A try to connect failed, and another follows; the first one is noted.
-    pub(crate) fn retry(&mut self, error: &io::Error, console: &Console) {
+    pub(crate) fn note_failure(&mut self, error: &io::Error, console: &Console) {
         let why = plain_words(error);
         if self.unreached.is_none() {
             console.note(format_args!("{}: {why}; retrying until it accepts", self.address));
@@ -80,7 +80,12 @@ impl Target {
 
     /// What to report when it cannot be reached.
     pub(crate) fn failure(&self, error: &io::Error) -> Failure {
-        let (address, retry) = (&self.address, self.retry);
+        self.failure_after(error, self.retry)
+    }
+
+    /// The same, after so much time; zero is one try.
+    pub(crate) fn failure_after(&self, error: &io::Error, tried: Duration) -> Failure {
+        let address = &self.address;
         let is_remote = !self.sockets.iter().all(|socket| socket.ip().is_loopback());
         let mut text = match error.kind() {
             io::ErrorKind::ConnectionRefused => format!("connection refused at {address}"),
@@ -98,9 +103,9 @@ impl Target {
                 _ => ": no program is listening on this port",
             });
         }
-        match retry.is_zero() {
+        match tried.is_zero() {
             true => text.push_str("; --retry 30s waits for it"),
-            false => text.push_str(&format!("; tried for {} s", (retry.as_secs_f64() * 1e3).round() / 1e3)),
+            false => text.push_str(&format!("; tried for {} s", (tried.as_secs_f64() * 1e3).round() / 1e3)),
         }
         Failure::Io(text)
     }

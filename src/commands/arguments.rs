@@ -99,8 +99,8 @@ fn split(argument: &str) -> Result<(&str, &str), String> {
     argument.split_once('=').ok_or_else(|| {
         let word = shown(argument.as_bytes());
         match word.split_once(':') {
-            Some((name, value)) => format!("{word}: write {name}={value}"),
-            None => format!("{word}: write name={word}, or NAME={word} for another parameter"),
+            Some((name, value)) if !name.is_empty() && !value.is_empty() => format!("{word}: write {name}={value}"),
+            _ => format!("{word}: write name={word}, or NAME={word} for another parameter"),
         }
     })
 }
@@ -117,8 +117,8 @@ fn read_argument(
         return pushed.map_err(|error| wrong_json(name, text, &MalformedReason::Json(error)));
     }
     if name.ends_with(' ') && text.starts_with(' ') {
-        let text = shown(text.as_bytes());
-        notes.push(format!("the string \"{text}\" begins with a space; {}={} has none", name.trim(), text.trim()));
+        let (name, text) = (shown(name.trim().as_bytes()), shown(text.as_bytes()));
+        notes.push(format!("the string \"{text}\" begins with a space; {name}={} has none", text.trim()));
     }
     notes.extend(typed_text(text).map(|json| typed_note(name, text, &json)));
     message.push_text(name.as_bytes(), text.as_bytes(), reading.keep_case);
@@ -225,6 +225,8 @@ mod tests {
         for (words, complaint) in [
             (&["trigger", "multiball"][..], "multiball: write name=multiball, or NAME=multiball for another parameter"),
             (&["trigger", "name:multiball"], "name:multiball: write name=multiball"),
+            (&["trigger", ":x"], ":x: write name=:x, or NAME=:x for another parameter"),
+            (&["trigger", "a:"], "a:: write name=a:, or NAME=a: for another parameter"),
             (&["t", "foo:=bar"], "foo:=bar is not JSON at byte 1: unexpected bar; foo=bar is the string"),
             (&["t", "a=1", "A:=2"], "a: given twice"),
             (&[""], "a command is missing: write COMMAND NAME=STRING"),

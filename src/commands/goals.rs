@@ -180,7 +180,7 @@ impl GoalOptions {
 
 /// `-e` of `send`; `listen` has its own words.
 pub const EXPECT: Flag =
-    Flag::value("expect", "PATTERN", "Wait for a message that matches *PATTERN*").short('e').repeats().common();
+    Flag::value("expect", "PATTERN", "Wait for *PATTERN*, and print only matches").short('e').repeats().common();
 pub const COUNT: Flag = Flag::value("count", "N", "Exit after printing *N* messages").short('n').common();
 pub const TIMEOUT: Flag = Flag::value("timeout", "DURATION", "Exit after *DURATION*").short('W').common();
 pub const IDLE: Flag = Flag::value("idle", "DURATION", "Exit when nothing has arrived for *DURATION*");

@@ -259,7 +259,7 @@ impl ClientRun<'_> {
 /// Reports a notice about the connection to a server, or its recording.
 pub(crate) fn report_notice(console: &mut Console, target: &mut Target, recorder: &Recorder, notice: &Notice<'_>) {
     match notice {
-        Notice::Retrying(_, error) => target.retry(error, console),
+        Notice::Retrying(_, error) => target.note_failure(error, console),
         Notice::RecordingFailed(error) => console.report_failure(&recorder.failure(error)),
         _ => {}
     }

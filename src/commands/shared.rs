@@ -196,7 +196,7 @@ pub const RETRY: Flag = Flag::value("retry", "DURATION", "Retry the connection f
 ///
 /// # Errors
 /// [`Failure::Usage`] for what is no duration.
-pub fn retry(given: &Given) -> Result<Duration, Failure> {
+pub fn retry_time(given: &Given) -> Result<Duration, Failure> {
     Ok(given.value("retry", duration)?.unwrap_or_default())
 }
 

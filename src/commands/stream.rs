@@ -133,7 +133,7 @@ impl Stream {
     }
 
     /// The message of the arguments.
-    pub fn given(&self) -> Option<&Outgoing> {
+    pub fn of_arguments(&self) -> Option<&Outgoing> {
         Some(&self.out).filter(|_| !self.is_input && self.copies > 0)
     }
 

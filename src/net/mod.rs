@@ -33,7 +33,7 @@ use crate::framing::{Frame, FramingOptions};
 
 pub(crate) use connect::{Address, is_of_this_machine};
 pub(crate) use connection::{CloseReason, Closed, ConnId, OUTBOX_BYTES_MAX};
-pub(crate) use reactor::{Stopper, run_in_background};
+pub(crate) use reactor::{ShutdownHandle, run_in_background};
 pub(crate) use sockets::Net;
 pub(crate) use stdio::StdinReader;
 pub(crate) use sys::{Output, widen_pipes};
@@ -102,7 +102,7 @@ pub(crate) trait Handler {
 /// Why [`Handler::on_stop`] is called.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// This signal arrived (2 or 15; Ctrl-C on Windows is 2; a [`Stopper`] is 15). Called once.
+    /// This signal arrived (2 or 15; Ctrl-C on Windows is 2; a [`ShutdownHandle`] is 15). Called once.
     Signal(u8),
     /// Standard output cannot be written: [`io::ErrorKind::BrokenPipe`] when its reader has closed it, which is noticed
     /// at once on Unix, even if nothing is printed, and on Windows at the next write. Called once.

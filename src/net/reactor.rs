@@ -430,20 +430,20 @@ impl Net {
     }
 }
 
-/// Whether a connection begins as HTTP: a web page must not play pinball, and a web server is no peer. Some servers
-/// reply to what is no request with a page alone.
+/// Whether a connection begins as HTTP: a web page must not play pinball, and a web server is no peer. Some web servers
+/// reply to an invalid request with a page and no status line.
 fn is_http(start: &[u8]) -> bool {
     [&b"GET "[..], b"POST", b"HEAD", b"PUT ", b"OPTIONS", b"HTTP/", b"<!DOC"].iter().any(|word| start.starts_with(word))
 }
 
 /// Stops a run in a thread of its own as SIGTERM does, waits for its end, and returns the handler.
-pub(crate) type Stopper<H> = Box<dyn FnOnce() -> Option<H>>;
+pub(crate) type ShutdownHandle<H> = Box<dyn FnOnce() -> Option<H>>;
 
 /// Runs `handler` in a thread of its own, until it ends or is stopped.
 ///
 /// # Errors
 /// The system gives no thread.
-pub(crate) fn run_in_background<H>(mut net: Net, mut handler: H) -> io::Result<Stopper<H>>
+pub(crate) fn run_in_background<H>(mut net: Net, mut handler: H) -> io::Result<ShutdownHandle<H>>
 where
     H: Handler + Send + 'static,
 {

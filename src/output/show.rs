@@ -2,7 +2,7 @@
 //! table.
 //!
 //! Into a pipe a message is written as it arrived. A terminal gets nothing that could move its cursor, payloads as
-//! their length, and colours. The caller writes the result.
+//! their length, and colors. The caller writes the result.
 
 use std::io::{self, IsTerminal};
 

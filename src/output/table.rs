@@ -145,7 +145,7 @@ impl Table {
     }
 }
 
-/// The pieces of one row, each with its colour. All text is safe for a terminal.
+/// The pieces of one row, each with its color. All text is safe for a terminal.
 type Row = Vec<(String, &'static str)>;
 
 /// The pieces cut to so many columns: what exceeds them is replaced by `…`.
@@ -191,7 +191,7 @@ fn push_message(message: &Message, payload: Option<&[u8]>, is_failed: bool, row:
     }
 }
 
-/// The colour of a command's family.
+/// The color of a command's family.
 fn family_color(command: &str) -> &'static str {
     match command {
         "error" => RED,

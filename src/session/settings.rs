@@ -95,7 +95,7 @@ mod tests {
             assert!(read(&[line]).unwrap_err().starts_with(&wanted), "{line}");
         }
         for (line, name) in
-            [("", ""), ("Port 5050", "Port"), ("colour red", "colour"), ("port=5", "port=5"), ("wire obe", "wire")]
+            [("", ""), ("Port 5050", "Port"), ("color red", "color"), ("port=5", "port=5"), ("wire obe", "wire")]
         {
             assert!(read(&[line]).unwrap_err().starts_with(&format!("unknown setting '{name}'")), "{line}");
         }

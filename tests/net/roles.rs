@@ -186,6 +186,37 @@ fn stdin_of_a_connecting_pin_controller_waits_for_the_handshake() {
 }
 
 #[test]
+fn goodbye_of_stdin_waits_for_the_messages_before_it() {
+    let server = server();
+    let mut listening = start_with_input(&["listen", "--as", "pin", "-c", &server.address, "--stdin"]);
+    listening.write(b"ball_start\ngoodbye\nball_end\n");
+    let mut peer = server.accept();
+    assert_eq!(peer.line(), format!("hello?version=1.1{GREETING}"));
+    peer.send(b"hello?version=1.1\n");
+    assert_eq!(peer.line(), "reset\n");
+    peer.send(b"reset_complete\n");
+    assert_eq!((peer.line(), peer.line()), ("ball_start\n".into(), "goodbye\n".into()));
+    assert_eq!(peer.rest().unwrap(), "");
+    drop(peer);
+    let ended = listening.finish();
+    assert!(ended.stderr.contains("<stdin>:3: not sent"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_waits_for_a_handshake_that_never_ends_is_reported() {
+    let server = server();
+    let rule = "monitor_start => mode_list?running_modes=none";
+    let listening = start(&["listen", "--as", "pin", "-c", &server.address, "--reply", rule]);
+    let mut peer = server.accept();
+    assert_eq!(peer.line(), format!("hello?version=1.1{GREETING}"));
+    peer.send(b"monitor_start?category=modes\n");
+    drop(peer);
+    let ended = listening.finish();
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains(": what was to be sent after the handshake was not sent"), "{}", ended.stderr);
+}
+
+#[test]
 fn reply_to_a_message_within_the_handshake_follows_the_handshake() {
     let server = server();
     let rule = "monitor_start?category=modes => mode_list?running_modes=none";

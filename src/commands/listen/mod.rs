@@ -4,6 +4,7 @@
 
 mod canonical;
 mod observer;
+mod peer;
 pub(super) mod peers;
 mod reply;
 
@@ -20,7 +21,7 @@ use crate::commands::result_file::{refuse_one_file_twice, to_write};
 use crate::commands::run::{TimeLimits, open_net};
 use crate::commands::shared::{
     EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, META, OBE, OutputOptions, RETRY,
-    Selection, VIEW, WIRE, retry, wants_table, wire,
+    Selection, VIEW, WIRE, retry_time, wants_table, wire,
 };
 use crate::commands::stream::Stream;
 use crate::exit::{Exit, Failure};
@@ -178,7 +179,7 @@ fn observer(given: &Given, wire: Wire) -> Result<Observer, Failure> {
 }
 
 fn behavior(given: &Given, wire: Wire, input: &Input) -> Result<Behavior, Failure> {
-    let (connect, retry) = (given.value("connect", text)?, retry(given)?);
+    let (connect, retry) = (given.value("connect", text)?, retry_time(given)?);
     let (role, port, defaults) = match (given.word("as") == Some("pin"), connect.is_some()) {
         (false, false) => (Role::MediaController, MEDIA_PORT, &CATEGORIES_OF_MEDIA),
         (true, true) => (Role::PinController, MEDIA_PORT, &CATEGORIES_OF_MEDIA),

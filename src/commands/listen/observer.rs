@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::peers::Peer;
+use super::peer::Peer;
 use crate::bcp::template::{Origin, Side};
 use crate::bcp::{Malformed, Message, ParseOptions};
 use crate::commands::goals::Goals;
@@ -22,40 +22,6 @@ use crate::text::{count, shown};
 
 /// What is reported of output that nobody read.
 const UNREAD: &str = "no program reads the output; the last messages are lost";
-
-/// What a connection carried, for the last row in a table.
-#[derive(Clone, Copy)]
-pub(super) struct Counts {
-    pub opened: Instant,
-    pub from_client: u64,
-    pub from_server: u64,
-    pub malformed: u64,
-    pub said_goodbye: bool,
-}
-
-impl Counts {
-    pub(super) fn new(opened: Instant) -> Counts {
-        Counts { opened, from_client: 0, from_server: 0, malformed: 0, said_goodbye: false }
-    }
-
-    /// Counts a message, or something malformed.
-    fn count(&mut self, from: Side, message: Option<&Message>) {
-        match (message, from) {
-            (None, _) => self.malformed += 1,
-            (Some(_), Side::Client) => self.from_client += 1,
-            (Some(_), Side::Server) => self.from_server += 1,
-        }
-        self.said_goodbye |= message.is_some_and(|message| message.command() == "goodbye");
-    }
-
-    /// Adds those of the other half of a forwarded pair.
-    pub(super) fn add(&mut self, half: &Counts) {
-        self.from_client += half.from_client;
-        self.from_server += half.from_server;
-        self.malformed += half.malformed;
-        self.said_goodbye |= half.said_goodbye;
-    }
-}
 
 /// Prints and records what is received and sent until the run ends.
 pub(crate) struct Observer {

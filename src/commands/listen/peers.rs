@@ -7,10 +7,11 @@ use std::io;
 use std::time::Instant;
 
 use super::canonical::Canonical;
-use super::observer::{Counts, Observer};
+use super::observer::Observer;
+use super::peer::{Counts, Peer, PeerKind};
 use super::reply::{FIRINGS_MAX, Firings, Reply};
 use super::{CATEGORIES_OF_MEDIA, push_subscriptions};
-use crate::bcp::conversation::{self, Conversation, ConversationConfig, ProtocolError, ReceiveOutcome, Role};
+use crate::bcp::conversation::{self, Conversation, ConversationConfig, ReceiveOutcome, Role};
 use crate::bcp::line_command;
 use crate::bcp::template::Side;
 use crate::catalogue;
@@ -66,52 +67,6 @@ impl Behavior {
     }
 }
 
-/// What passes over a connection.
-enum Exchange {
-    /// Our side of a conversation.
-    Bcp(Conversation),
-    /// A reply to each message of OBE_Socket.
-    Obe,
-    /// What the other connection of a forwarded pair carries too, and whether it was noted that it is retried.
-    Forwarded { other: ConnId, is_waiting: bool },
-}
-
-/// A connection, and the program at its other end.
-pub(super) struct Peer {
-    pub id: ConnId,
-    /// The number of the connection, or of the forwarded pair.
-    pub connection: u64,
-    /// Its address; of a forwarded pair that of the client.
-    pub address: String,
-    /// Its end of the connection.
-    pub side: Side,
-    pub counts: Counts,
-    exchange: Exchange,
-    /// What standard input and replies had to send before the handshake was complete.
-    backlog: Vec<u8>,
-    /// How often each reply was sent.
-    firings: Vec<Firings>,
-}
-
-impl Peer {
-    /// Whether a message, of this line and maybe a payload, can be sent now. Before the handshake is complete it waits
-    /// in the backlog. A media controller subscribes within the handshake, and gets its replies after it.
-    ///
-    /// # Errors
-    /// It must not be sent.
-    fn admit(&mut self, line: &[u8], message: &[u8]) -> Result<bool, ProtocolError> {
-        let has_room = self.backlog.len() + message.len() <= OUTBOX_BYTES_MAX;
-        let Exchange::Bcp(conversation) = &mut self.exchange else { return Ok(true) };
-        match conversation.send(&line_command(line)) {
-            Err(ProtocolError::InHandshake) if has_room => {
-                self.backlog.extend_from_slice(message);
-                Ok(false)
-            }
-            sent => sent.map(|()| true),
-        }
-    }
-}
-
 /// Exchanges messages with every peer; the observer prints them.
 pub(crate) struct Peers {
     behavior: Behavior,
@@ -146,7 +101,9 @@ impl Peers {
             // A forwarded game is known by its ports.
             let mut ends = [own.port(), target.address.port].into_iter().map(EndNames::of_port);
             let ends = ends.find(|&ends| ends != EndNames::UNKNOWN).unwrap_or(EndNames::UNKNOWN);
-            self.observer.show.table().into_iter().for_each(|table| table.restart(ends));
+            if let Some(table) = self.observer.show.table() {
+                table.restart(ends);
+            }
             opening.push(format!("forwarding to {}", target.address));
         }
         self.begin(net, &opening.join(", "), own.port())?;
@@ -188,10 +145,10 @@ impl Peers {
 
     fn receive(&mut self, net: &mut Net, id: ConnId, message: &RawMessage<'_>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let outcome = match &mut peer.exchange {
-            Exchange::Bcp(conversation) => conversation.receive(&self.observer.message, &mut self.outgoing),
-            Exchange::Obe => ReceiveOutcome::Deliver,
-            Exchange::Forwarded { .. } => return,
+        let outcome = match &mut peer.kind {
+            PeerKind::Bcp(conversation) => conversation.receive(&self.observer.message, &mut self.outgoing),
+            PeerKind::Obe => ReceiveOutcome::Deliver,
+            PeerKind::Forwarded { .. } => return,
         };
         if self.behavior.is_mute {
             self.outgoing.clear();
@@ -204,7 +161,15 @@ impl Peers {
             ReceiveOutcome::PeerLeft => finish(net, id),
             ReceiveOutcome::Ready => {
                 self.outgoing.append(&mut peer.backlog);
+                let is_leaving = peer.is_leaving;
+                if let (true, PeerKind::Bcp(conversation)) = (is_leaving, &mut peer.kind) {
+                    // A goodbye can always be sent once.
+                    let _ = conversation.send("goodbye");
+                }
                 self.send_outgoing(net, id);
+                if is_leaving {
+                    finish(net, id);
+                }
             }
             ReceiveOutcome::UnusualVersion(version) => {
                 let (address, version) = (&peer.address, shown(version.as_bytes()));
@@ -224,13 +189,13 @@ impl Peers {
     /// Replies to a malformed line, which is empty if it was not kept.
     fn receive_malformed(&mut self, net: &mut Net, id: ConnId, line: &[u8]) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        match &mut peer.exchange {
-            Exchange::Bcp(conversation) if !self.behavior.is_mute => {
+        match &mut peer.kind {
+            PeerKind::Bcp(conversation) if !self.behavior.is_mute => {
                 conversation.receive_malformed(line, &mut self.outgoing);
                 self.send_outgoing(net, id);
             }
-            Exchange::Bcp(_) | Exchange::Forwarded { .. } => {}
-            Exchange::Obe => finish(net, id),
+            PeerKind::Bcp(_) | PeerKind::Forwarded { .. } => {}
+            PeerKind::Obe => finish(net, id),
         }
     }
 
@@ -240,7 +205,7 @@ impl Peers {
         let mut replies = self.behavior.replies.iter().enumerate();
         let matching = replies.find(|(_, reply)| reply.matches(received, bytes));
         let (Some((index, reply)), Some(peer)) = (matching, self.peers.get_mut(&id)) else { return false };
-        let is_bcp = matches!(peer.exchange, Exchange::Bcp(_));
+        let is_bcp = matches!(peer.kind, PeerKind::Bcp(_));
         if is_bcp && received.command() == "error" {
             return false;
         }
@@ -296,8 +261,8 @@ impl Peers {
     /// when everything is written and printed.
     fn leave(&mut self, net: &mut Net, in_hurry: bool) {
         for (&id, peer) in &mut self.peers {
-            match &mut peer.exchange {
-                Exchange::Bcp(conversation) if net.is_open(id) => {
+            match &mut peer.kind {
+                PeerKind::Bcp(conversation) if net.is_open(id) => {
                     if in_hurry {
                         net.cut(id);
                     }
@@ -306,7 +271,7 @@ impl Peers {
                     send(net, peer, &goodbye, &mut self.observer);
                 }
                 // What a client sent to a target that was not reached is lost, so it must not see an orderly end.
-                Exchange::Forwarded { other, .. } if net.peer(id).is_none() => {
+                PeerKind::Forwarded { other, .. } if net.peer(id).is_none() => {
                     net.reset(id);
                     net.reset(*other);
                 }
@@ -349,9 +314,9 @@ impl Peers {
             Box::new(move |bytes, is_last, out| canonical.rewrite(bytes, is_last, out))
         });
         net.link(client.id, other, rewrite);
-        let exchange = Exchange::Forwarded { other: client.id, is_waiting: false };
+        let kind = PeerKind::Forwarded { other: client.id, is_waiting: false };
         let (address, backlog, firings) = (client.address.clone(), Vec::new(), Vec::new());
-        let server = Peer { id: other, side: Side::Server, address, exchange, backlog, firings, ..*client };
+        let server = Peer { id: other, side: Side::Server, address, kind, backlog, firings, ..*client };
         self.peers.insert(other, server);
     }
 
@@ -373,10 +338,10 @@ impl Peers {
     /// The server was not reached, and is tried again.
     fn retry(&mut self, net: &mut Net, id: ConnId, error: &io::Error) {
         if let Some(server) = &mut self.behavior.server {
-            return server.retry(error, &self.observer.console);
+            return server.note_failure(error, &self.observer.console);
         }
         let (Some(target), Some(peer)) = (&self.behavior.target, self.peers.get_mut(&id)) else { return };
-        let Exchange::Forwarded { other, is_waiting } = &mut peer.exchange else { return };
+        let PeerKind::Forwarded { other, is_waiting } = &mut peer.kind else { return };
         if net.has_peer_closed(*other) {
             net.reset(id);
         } else if !std::mem::replace(is_waiting, true) {
@@ -393,9 +358,8 @@ impl Peers {
     pub(super) fn settle(self, outcome: Outcome) -> Result<Exit, Failure> {
         let server = self.behavior.server.filter(|_| self.observer.connections == 0);
         let unreached = server.map(|mut server| {
-            server.retry = self.observer.limits.timeout.unwrap_or_default();
             let error = server.unreached.take().unwrap_or_else(|| io::ErrorKind::TimedOut.into());
-            server.failure(&error)
+            server.failure_after(&error, self.observer.limits.timeout.unwrap_or_default())
         });
         self.observer.settle(outcome, unreached)
     }
@@ -407,20 +371,22 @@ impl Handler for Peers {
         if self.peers.contains_key(&id) {
             return;
         }
-        let server = self.behavior.server.as_mut();
-        let side = if server.is_some() { Side::Server } else { Side::Client };
-        server.into_iter().for_each(|server| server.unreached = None);
+        let mut side = Side::Client;
+        if let Some(server) = &mut self.behavior.server {
+            (side, server.unreached) = (Side::Server, None);
+        }
         let address = net.peer(id).map(|peer| peer.to_string()).unwrap_or_default();
-        let exchange = match (&self.behavior.target, self.observer.wire) {
-            (Some(target), _) => Exchange::Forwarded { other: target.connect(net), is_waiting: false },
-            (None, Wire::Bcp) => Exchange::Bcp(self.open_conversation()),
-            (None, Wire::Obe) => Exchange::Obe,
+        let kind = match (&self.behavior.target, self.observer.wire) {
+            (Some(target), _) => PeerKind::Forwarded { other: target.connect(net), is_waiting: false },
+            (None, Wire::Bcp) => PeerKind::Bcp(self.open_conversation()),
+            (None, Wire::Obe) => PeerKind::Obe,
         };
         let (connection, counts) = (self.observer.connections + 1, Counts::new(net.now));
         let firings = vec![Firings::new(net.now); self.behavior.replies.len()];
-        let peer = Peer { id, connection, address, side, counts, exchange, backlog: Vec::new(), firings };
+        let peer =
+            Peer { id, connection, address, side, counts, kind, backlog: Vec::new(), is_leaving: false, firings };
         self.observer.connected(net.now, &peer);
-        if let Exchange::Forwarded { other, .. } = peer.exchange {
+        if let PeerKind::Forwarded { other, .. } = peer.kind {
             self.forward(net, &peer, other);
         }
         self.peers.insert(id, peer);
@@ -450,7 +416,11 @@ impl Handler for Peers {
         let Some(peer) = self.peers.remove(&id) else {
             return self.lose_server(net, &closed.reason, "", false);
         };
-        let said_goodbye = matches!(&peer.exchange, Exchange::Bcp(conversation) if conversation.peer_has_left());
+        if !peer.backlog.is_empty() {
+            let why = "what was to be sent after the handshake was not sent: the connection has closed before";
+            self.observer.console.report(Exit::Failed, &peer.address, why);
+        }
+        let said_goodbye = matches!(&peer.kind, PeerKind::Bcp(conversation) if conversation.peer_has_left());
         if said_goodbye && closed.unfinished.is_empty() && matches!(closed.reason, CloseReason::ByUs) {
             // It asked for the end.
             closed.reason = CloseReason::ByPeer;
@@ -463,7 +433,7 @@ impl Handler for Peers {
             self.observer.console.report(exit, &peer.address, format_args!("reset: {why}"));
         }
         let how = self.observer.closed(net, &peer, &closed);
-        if let Exchange::Forwarded { other, .. } = peer.exchange {
+        if let PeerKind::Forwarded { other, .. } = peer.kind {
             if let Some(half) = self.peers.get_mut(&other) {
                 return half.counts.add(&peer.counts);
             }

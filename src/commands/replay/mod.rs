@@ -11,6 +11,8 @@ mod playing;
 mod replayer;
 mod source;
 
+use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,11 +25,11 @@ use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Traffic};
 use crate::commands::result_file::{ResultFile, place, refuse_one_file_twice, to_write};
 use crate::commands::run::{TimeLimits, drive, open_net};
 use crate::commands::shared::{
-    ADDR, LIVE_GENERAL, MAX_LINE, MAX_PAYLOAD, OutputOptions, RETRY, VIEW, retry, wants_table,
+    ADDR, LIVE_GENERAL, MAX_LINE, MAX_PAYLOAD, OutputOptions, RETRY, VIEW, retry_time, wants_table,
 };
 use crate::exit::{Exit, Failure};
 use crate::framing::{FramingOptions, Wire};
-use crate::net::{Net, NetSettings, SocketAddr, Stopper, run_in_background};
+use crate::net::{Net, NetSettings, ShutdownHandle, SocketAddr, run_in_background};
 use crate::output::show::{Show, Style};
 use crate::output::table::{EndNames, Table};
 use crate::output::{Console, stdout_is_terminal};
@@ -208,7 +210,7 @@ fn open(
 fn start_media_controller(
     framing: FramingOptions,
     output: &OutputOptions,
-) -> Result<(SocketAddr, Stopper<Peers>), Failure> {
+) -> Result<(SocketAddr, ShutdownHandle<Peers>), Failure> {
     let start = |error| Failure::io("cannot start the built-in media controller", &error);
     let mut net = Net::new(NetSettings { framing, ..NetSettings::default() }).map_err(start)?;
     let place = Place { address: None, port: Some(0), announce: None, wire: Wire::Bcp };
@@ -248,7 +250,7 @@ impl ReplayOptions {
             passes: given.value("repeat", passes)?.unwrap_or(1),
             timeout: timeout.filter(|timeout| !timeout.is_zero()),
             address: given.value("addr", text)?,
-            retry: retry(given)?,
+            retry: retry_time(given)?,
             check: check_config(given)?,
             record: RecordOptions::read(given)?,
             announce: given.value("announce", to_write)?,
@@ -269,15 +271,16 @@ impl ReplayOptions {
         if !why.is_empty() {
             return Err(Failure::Usage(why.to_owned()));
         }
-        let (record, junit) = (self.record.file.as_deref(), self.junit.as_deref());
-        for (option, written) in [("--record", record), ("--junit", junit)] {
+        let (record, junit, announce) = (self.record.file.as_deref(), self.junit.as_deref(), self.announce.as_deref());
+        for (option, written) in [("--record", record), ("--junit", junit), ("--announce", announce)] {
             let Some(written) = written else { continue };
-            if given.words.iter().any(|file| place(Path::new(file)) == place(written)) {
+            let is_written =
+                |file: &&OsString| *file != "-" && fs::canonicalize(file).is_ok_and(|file| file == place(written));
+            if given.words.iter().any(|file| is_written(&file)) {
                 let name = file_name(written);
                 return Err(Failure::Usage(format!("{option} {name} would write over the session that is played")));
             }
         }
-        let announce = self.announce.as_deref();
         refuse_one_file_twice(&[("--record", record), ("--junit", junit), ("--announce", announce)])?;
         withdraw(announce)
     }

@@ -330,7 +330,7 @@ impl Playing {
     /// # Errors
     /// What ended the run, when it is an error.
     pub(super) fn settle(self, console: &mut Console) -> Result<Exit, Failure> {
-        let is_compared = self.compared().is_none_or(|checking| checking.check.is_over);
+        let is_check_over = self.compared().is_none_or(|checking| checking.check.is_over);
         let (checked, end) = (self.checked?, self.end.unwrap_or(End::Done));
         // That the peer is gone is one of the differences, and reported.
         let has_left = matches!(end, End::Done | End::Closed(CloseReason::ByPeer | CloseReason::Lost(_)));
@@ -338,7 +338,7 @@ impl Playing {
         let missing = match self.pass.is_complete {
             _ if is_reported => Some(""),
             false => Some("the last message to be sent"),
-            true if !is_compared => Some("all replies to be compared"),
+            true if !is_check_over => Some("all replies to be compared"),
             true => None,
         };
         let run = ClientRun {

@@ -19,7 +19,7 @@ use crate::commands::recorder::{OVERWRITE, RECORD, RecordOptions, Recorder, Traf
 use crate::commands::run::{TimeLimits, drive, note_terminal_input, open_net};
 use crate::commands::shared::{
     ADDR, EXCLUDE, FORMAT, Input, JSON, LIVE_GENERAL, MATCH, MAX_LINE, MAX_PAYLOAD, OBE, OutputOptions, RETRY,
-    Selection, WIRE, patterns, retry, wire,
+    Selection, WIRE, patterns, retry_time, wire,
 };
 use crate::commands::stream::{Outgoing, Pace, Stream};
 use crate::exit::{Exit, Failure};
@@ -174,8 +174,8 @@ impl SendPlan {
         let messages = messages(given, &framing, &mut goals, console)?;
         let target = target(given, wire)?;
         let is_guarded = wire == Wire::Bcp && !given.has("force");
-        if is_guarded {
-            messages.given().map_or(Ok(()), guard).map_err(Failure::Refused)?;
+        if let (Some(message), true) = (messages.of_arguments(), is_guarded) {
+            guard(message).map_err(Failure::Refused)?;
         }
         let mut recorder = record.open_file()?;
         recorder.begin(&format!("connecting to {}", target.address), target.address.port)?;
@@ -251,7 +251,7 @@ fn target(given: &Given, wire: Wire) -> Result<Target, Failure> {
     // It may have been set long ago, so an error names it.
     let (is_named, wrong) = (named.is_some(), |why| Failure::Usage(format!("{ADDRESS_VARIABLE}: {why}")));
     let address = named.map(text).transpose().map_err(wrong)?.or(typed);
-    match Target::resolve(address.as_deref().or(host), port, retry(given)?) {
+    match Target::resolve(address.as_deref().or(host), port, retry_time(given)?) {
         Err(Failure::Usage(why)) if is_named => Err(wrong(why)),
         target => target,
     }

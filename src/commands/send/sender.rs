@@ -106,7 +106,7 @@ impl<'a> Sender<'a> {
         let end = self.end.unwrap_or(End::Done);
         let is_cut_short = matches!(end, End::TimeUp { .. }) && is_ready && !self.is_complete;
         if is_cut_short && !matches!(plan.messages.next_item(), Item::Pending | Item::End) {
-            // To stop then was the wish, but nothing is lost without a report.
+            // To stop then was the wish, but nothing is lost without a report. (What `--ready` ends is an error.)
             console.report(Exit::Success, &plan.target.address, "timed out before the last message was sent");
         }
         let run = ClientRun {
@@ -198,12 +198,9 @@ impl Sender<'_> {
                 break;
             }
             let (number, why) = match messages.next_item() {
-                Item::Message(number, message) => match self.send(net, now, number, message) {
-                    Ok(()) => {
-                        let is_new = is_input || number == 1;
-                        unknown_word(message.line()).filter(|_| is_new).iter().for_each(|why| self.console.note(why));
-                        continue;
-                    }
+                Item::Message(number, message) => match self.send(net, now, (number, is_input || number == 1), message)
+                {
+                    Ok(()) => continue,
                     Err(why) => (number, format!("not sent: {why}")),
                 },
                 Item::Malformed { number, reason } => (number, reason),
@@ -228,8 +225,14 @@ impl Sender<'_> {
         net.has_room(self.id, 1) && (!self.plan.reconnects || net.pending(self.id) == 0)
     }
 
-    /// Sends a message of the user, if it may be sent; its number is its line or repetition.
-    fn send(&mut self, net: &mut Net, now: Instant, number: u64, message: &Outgoing) -> Result<(), String> {
+    /// Sends a message of the user, if it may be sent; its number is its line or repetition, of which the first is new.
+    fn send(
+        &mut self,
+        net: &mut Net,
+        now: Instant,
+        (number, is_new): (u64, bool),
+        message: &Outgoing,
+    ) -> Result<(), String> {
         if self.plan.is_guarded {
             guard(message)?;
         }
@@ -239,6 +242,9 @@ impl Sender<'_> {
             // After a goodbye nothing is sent.
             self.is_complete = true;
             return Err(why.to_string());
+        }
+        if let Some(warning) = unknown_word(line).filter(|_| is_new) {
+            self.console.note(warning);
         }
         self.hides_modes &= command != "monitor_start";
         self.plan.traffic.sent(line, payload);
