@@ -32,7 +32,7 @@ impl Exit {
         (Exit::Usage, "the command line is wrong; nothing was sent"),
         (Exit::Io, "cannot open, bind, connect or write, or the connection was lost before the last message left"),
         (Exit::Peer, "a reply failed, or the peer broke the protocol, refused its version or is an HTTP server"),
-        (Exit::Timeout, "the time of -W passed with a goal unmet"),
+        (Exit::Timeout, "the time of -W or --idle passed with a goal unmet"),
     ];
 
     /// The number that the process ends with; a signal is 128 and its number.
